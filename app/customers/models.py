@@ -1,0 +1,189 @@
+"""Customers: who they are, how they are reached, what they agreed to, and all that ever happened."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Computed, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.infra.db import Base, TenantRow
+
+ACTIVE, MERGED = "ACTIVE", "MERGED"
+
+
+def of_customer(column: str = "customer_id") -> ForeignKeyConstraint:
+    """Return the foreign key from `(tenant_id, column)` to a customer of the same tenant."""
+    return ForeignKeyConstraint(
+        ["tenant_id", column], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"
+    )
+
+
+class Customer(TenantRow, Base):
+    """One person. `facts_at` holds, by field, when the source last spoke of it: late events never undo newer ones."""
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
+        Index("ix_customer_search", "search", postgresql_using="gin"),
+        Index("ix_customer_name", "tenant_id", "sort_name", "id"),
+        Index("ix_customer_tags", "tags", postgresql_using="gin"),
+        # Room on each page for the frequent updates of last_activity_at and the like, which touch no index: they
+        # stay heap-only and leave the two GIN indexes alone.
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    status: Mapped[str] = mapped_column(server_default=ACTIVE, default=ACTIVE)
+    merged_into_id: Mapped[UUID | None]
+    title: Mapped[str | None]
+    first_name: Mapped[str | None]
+    last_name: Mapped[str | None]
+    sort_name: Mapped[str] = mapped_column(
+        Computed(
+            "lower(coalesce(last_name, '') || ' ' || coalesce(first_name, '') || ' ' || coalesce(email, ''))",
+            persisted=True,
+        )
+    )
+    date_of_birth: Mapped[date | None]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    club_id: Mapped[UUID | None]
+    membership_tier: Mapped[str | None]
+    membership_status: Mapped[str | None]
+    joined_on: Mapped[date | None]
+    handicap_index: Mapped[Decimal | None] = mapped_column(Numeric(4, 1))
+    lifecycle_stage: Mapped[str] = mapped_column(server_default="SUBSCRIBER", default="SUBSCRIBER")
+    timezone: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"), default=list)
+    email_opt_in: Mapped[bool | None]
+    email_opt_in_at: Mapped[datetime | None]
+    sms_opt_in: Mapped[bool | None]
+    sms_opt_in_at: Mapped[datetime | None]
+    push_opt_in: Mapped[bool | None]
+    push_opt_in_at: Mapped[datetime | None]
+    whatsapp_opt_in: Mapped[bool | None]
+    whatsapp_opt_in_at: Mapped[datetime | None]
+    last_activity_at: Mapped[datetime | None]
+    last_activity_type: Mapped[str | None]
+    last_email_sent_at: Mapped[datetime | None]
+    last_email_open_at: Mapped[datetime | None]
+    last_email_click_at: Mapped[datetime | None]
+    facts_at: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    search: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed(
+            "to_tsvector('simple', coalesce(first_name, '') || ' ' || coalesce(last_name, '') || ' ' || "
+            "coalesce(email, '') || ' ' || coalesce(phone, '') || ' ' || coalesce(search_extra, ''))",
+            persisted=True,
+        ),
+    )
+    search_extra: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ContactPoint(TenantRow, Base):
+    """An address or number a customer is reached at. People may share one, so it is unique per customer only."""
+
+    __tablename__ = "contact_point"
+    __table_args__ = (
+        of_customer(),
+        UniqueConstraint("tenant_id", "kind", "key", "customer_id", name="uq_contact_point_key"),
+        Index("ix_contact_point_customer", "tenant_id", "customer_id"),
+    )
+
+    customer_id: Mapped[UUID]
+    kind: Mapped[str]
+    key: Mapped[str]
+    value: Mapped[str]
+    source: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ExternalId(TenantRow, Base):
+    """A customer's id in another system: `kind` is scl_member_id, teetime_player_id or any name a system brings."""
+
+    __tablename__ = "external_id"
+    __table_args__ = (
+        of_customer(),
+        UniqueConstraint("tenant_id", "kind", "value", name="uq_external_id_value"),
+        Index("ix_external_id_customer", "tenant_id", "customer_id"),
+    )
+
+    customer_id: Mapped[UUID]
+    kind: Mapped[str]
+    value: Mapped[str]
+    source: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CustomerMerge(TenantRow, Base):
+    """The journal of merges: which profile went into which, why, and what was moved."""
+
+    __tablename__ = "customer_merge"
+    __table_args__ = (of_customer("winner_id"), of_customer("loser_id"))
+
+    winner_id: Mapped[UUID]
+    loser_id: Mapped[UUID]
+    reason: Mapped[str]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    merged_by: Mapped[str]
+    merged_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ConsentChange(TenantRow, Base):
+    """Proof of one change of consent on one channel: who said what, when, how and where."""
+
+    __tablename__ = "consent_change"
+    __table_args__ = (of_customer(), Index("ix_consent_change_customer", "tenant_id", "customer_id"))
+
+    customer_id: Mapped[UUID]
+    channel: Mapped[str]
+    opted_in: Mapped[bool]
+    changed_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    source: Mapped[str]
+    how: Mapped[str]
+    address: Mapped[str | None]
+    evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class Activity(TenantRow, Base):
+    """One thing that happened, as the timeline shows it."""
+
+    __tablename__ = "activity"
+    __table_args__ = (
+        of_customer(),
+        Index("ix_activity_timeline", "tenant_id", "customer_id", text("occurred_at DESC"), text("id DESC")),
+    )
+
+    customer_id: Mapped[UUID]
+    type: Mapped[str]
+    category: Mapped[str]
+    title: Mapped[str]
+    occurred_at: Mapped[datetime]
+    source: Mapped[str]
+    object_type: Mapped[str | None]
+    object_id: Mapped[UUID | None]
+    club_id: Mapped[UUID | None]
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class Note(TenantRow, Base):
+    """What staff wrote about a customer. A private note is seen by its author and the owner only."""
+
+    __tablename__ = "note"
+    __table_args__ = (of_customer(), Index("ix_note_customer", "tenant_id", "customer_id"))
+
+    customer_id: Mapped[UUID]
+    author_id: Mapped[UUID]
+    author_name: Mapped[str]
+    body: Mapped[str]
+    pinned: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    private: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    deleted_at: Mapped[datetime | None]

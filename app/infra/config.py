@@ -1,0 +1,75 @@
+"""Settings, read once from the environment. Production refuses to start without the ones it needs."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+Environment = Literal["development", "production", "test"]
+REQUIRED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_URL", "SMTP_URL")
+
+
+class ConfigError(RuntimeError):
+    """A setting is missing or cannot be read; the message names it and says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting Fairway reads. URLs are complete; `encryption_keys` has the newest key first."""
+
+    env: Environment
+    database_url: str
+    redis_url: str
+    secret_key: str
+    encryption_keys: tuple[str, ...]
+    public_url: str
+    smtp_url: str
+    home: Path
+    mail_from: str
+
+    @property
+    def is_production(self) -> bool:
+        """Return whether strict defaults (secure cookies, no development pages) apply."""
+        return self.env == "production"
+
+    @property
+    def mail_domain(self) -> str:
+        """Return the domain that Message-IDs carry: the host of PUBLIC_URL."""
+        return urlsplit(self.public_url).hostname or "localhost"
+
+
+def read(environ: dict[str, str]) -> Config:
+    """Return the settings found in `environ`, or raise ConfigError naming all that are missing."""
+    env = environ.get("FAIRWAY_ENV", "production")
+    if env not in ("development", "production", "test"):
+        raise ConfigError(f"FAIRWAY_ENV is {env!r}; set it to development, production or test.")
+    missing = [name for name in REQUIRED if not environ.get(name)]
+    if missing:
+        raise ConfigError(
+            f"Fairway cannot start: set {', '.join(missing)} in the environment "
+            "(docs/settings.md says what each is for), or use `make run` for a local start."
+        )
+    if len(environ["SECRET_KEY"]) < 32:
+        raise ConfigError("SECRET_KEY is too short: use at least 32 random characters.")
+    public_url = environ["PUBLIC_URL"].rstrip("/")
+    if urlsplit(public_url).scheme not in ("http", "https"):
+        raise ConfigError("PUBLIC_URL must start with https:// (or http:// on your own machine).")
+    return Config(
+        env=cast("Environment", env),
+        database_url=environ["DATABASE_URL"],
+        redis_url=environ["REDIS_URL"],
+        secret_key=environ["SECRET_KEY"],
+        encryption_keys=tuple(environ["ENCRYPTION_KEYS"].split(",")),
+        public_url=public_url,
+        smtp_url=environ["SMTP_URL"],
+        home=Path(environ.get("FAIRWAY_HOME") or "var").absolute(),
+        mail_from=environ.get("MAIL_FROM", f"no-reply@{urlsplit(public_url).hostname}"),
+    )
+
+
+@cache
+def load() -> Config:
+    """Return the process's settings; the environment is read on the first call only."""
+    return read(dict(os.environ))

@@ -1,0 +1,134 @@
+"""The database: one engine, one way to open a transaction, one place that commits.
+
+The app connects as the role `fairway_app`, which owns nothing and is bound by row-level security on every tenant
+table; `transaction(tenant_id)` names the tenant for as long as the transaction lasts. `dispatching()` is the one way
+to see across tenants, and sees only which of them have work due.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import UUID
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from app.infra.ids import new_id
+
+APP_ROLE = "fairway_app"
+DISPATCH_ROLE = "fairway_dispatch"
+STATEMENT_TIMEOUT_MS = 60_000
+
+
+class Base(DeclarativeBase):
+    """All tables. Constraint names follow one pattern, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[str]: ARRAY(Text),
+        str: Text,
+    }
+
+
+Key = Annotated[UUID, mapped_column(primary_key=True)]
+
+
+class TenantRow:
+    """Mixin: a row of one tenant, keyed `(tenant_id, id)` so that foreign keys cannot cross tenants."""
+
+    tenant_id: Mapped[Key]
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=text("uuid7()"))
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+class WrongTenant(RuntimeError):
+    """A transaction of one tenant was asked for inside a transaction of another."""
+
+
+def serving_url(url: str) -> str:
+    """Return the SQLAlchemy URL of `url` for psycopg, whose connections start in the app's role.
+
+    The role travels in the start-up options, so that RESET ROLE comes back to it and not to the login's own rights.
+    """
+    parts = urlsplit(driver_url(url))
+    query = dict(parse_qsl(parts.query))
+    settings = f"-c role={APP_ROLE} -c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    query["options"] = f"{query.get('options', '')} {settings}".strip()
+    query.setdefault("connect_timeout", "5")
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def driver_url(url: str) -> str:
+    """Return `url` with SQLAlchemy's name for psycopg 3 as its scheme."""
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgres", "postgresql", "postgresql+psycopg") or not separator:
+        raise ValueError("DATABASE_URL must start with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+_TENANT = "fairway.tenant"
+_HOOKS = "fairway.after_commit"
+
+
+@contextmanager
+def transaction(tenant_id: UUID | None) -> Iterator[Session]:
+    """Open the transaction of one tenant (None: of nobody, which sees no tenant's rows), or join the open one.
+
+    Only the outermost call commits; then the `after_commit` hooks run. An exception rolls everything back.
+    """
+    session = db.session()
+    if _TENANT in session.info:
+        if session.info[_TENANT] != tenant_id:
+            raise WrongTenant(f"inside a transaction of {session.info[_TENANT]}, asked for {tenant_id}")
+        yield session
+        return
+    session.info[_TENANT] = tenant_id
+    session.info[_HOOKS] = []
+    try:
+        session.execute(
+            text("SELECT set_config('fairway.tenant_id', :id, true)"), {"id": str(tenant_id or "")}
+        )
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        session.info.pop(_HOOKS)
+        raise
+    finally:
+        del session.info[_TENANT]
+    for hook in session.info.pop(_HOOKS):
+        hook()
+
+
+def after_commit(hook: Callable[[], None]) -> None:
+    """Run `hook` once the open transaction has committed; outside one it is an error to ask."""
+    db.session().info[_HOOKS].append(hook)
+
+
+@contextmanager
+def dispatching() -> Iterator[Session]:
+    """Open a read-only transaction that sees, of all tenants, only the columns that say what work is due."""
+    session = db.session()
+    if _TENANT in session.info:
+        raise WrongTenant("the dispatcher looks across tenants; it cannot run inside a tenant's transaction")
+    try:
+        session.execute(text(f"SET LOCAL ROLE {DISPATCH_ROLE}"))
+        yield session
+    finally:
+        session.rollback()

@@ -1,0 +1,40 @@
+"""Signed words for links (invite, reset, unsubscribe, tracking). Each purpose has a key of its own."""
+
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
+
+from app.infra.config import load
+from app.infra.errors import UserError
+
+
+class BadToken(UserError):
+    """The link was changed, belongs to something else, or its time is over."""
+
+    status = 404
+    title = "Link not valid"
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid, or its time is over. Ask for a new one.")
+
+
+def sign(purpose: str, data: dict[str, Any], *, timed: bool = False) -> str:
+    """Return `data` (JSON values) as a URL-safe signed word; `timed` adds the moment it was made."""
+    kind = URLSafeTimedSerializer if timed else URLSafeSerializer
+    return str(kind(load().secret_key, salt=f"fairway:{purpose}").dumps(data))
+
+
+def unsign(purpose: str, token: str, *, max_age: int | None = None) -> dict[str, Any]:
+    """Return the data of a word signed for `purpose` (and at most `max_age` seconds old), or raise BadToken."""
+    try:
+        if max_age is None:
+            data = URLSafeSerializer(load().secret_key, salt=f"fairway:{purpose}").loads(token)
+        else:
+            data = URLSafeTimedSerializer(load().secret_key, salt=f"fairway:{purpose}").loads(
+                token, max_age=max_age
+            )
+    except BadSignature:
+        raise BadToken from None
+    if not isinstance(data, dict):
+        raise BadToken
+    return data

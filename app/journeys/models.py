@@ -1,0 +1,177 @@
+"""Journeys: the graph people walk, the versions of it that were published, and where each person stands."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.infra.db import Base, Key, TenantRow
+
+
+class Journey(TenantRow, Base):
+    """A journey: `draft` is the graph being edited, `published_version` names the one people follow."""
+
+    __tablename__ = "journey"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
+        UniqueConstraint("tenant_id", "name", name="uq_journey_name"),
+        Index("ix_journey_trigger", "tenant_id", "status", "trigger_type"),
+    )
+
+    club_id: Mapped[UUID | None]
+    name: Mapped[str]
+    description: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="DRAFT", default="DRAFT")
+    trigger_type: Mapped[str]
+    trigger_config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    allow_reentry: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    max_enrollments: Mapped[int | None]
+    timezone: Mapped[str]
+    draft: Mapped[dict[str, Any]]
+    draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
+    published_version: Mapped[int | None]
+    total_enrolled: Mapped[int] = mapped_column(server_default="0", default=0)
+    total_completed: Mapped[int] = mapped_column(server_default="0", default=0)
+    total_exited: Mapped[int] = mapped_column(server_default="0", default=0)
+    total_failed: Mapped[int] = mapped_column(server_default="0", default=0)
+    activated_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def of_journey() -> ForeignKeyConstraint:
+    """Return the foreign key to a journey of the same tenant."""
+    return ForeignKeyConstraint(
+        ["tenant_id", "journey_id"], ["journey.tenant_id", "journey.id"], ondelete="CASCADE"
+    )
+
+
+class JourneyVersion(TenantRow, Base):
+    """A published graph; never changed once written."""
+
+    __tablename__ = "journey_version"
+    __table_args__ = (
+        of_journey(),
+        UniqueConstraint("tenant_id", "journey_id", "number", name="uq_journey_version_number"),
+    )
+
+    journey_id: Mapped[UUID]
+    number: Mapped[int]
+    graph: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class JourneyDraftEdit(TenantRow, Base):
+    """One state of a draft, kept so that undo and redo survive a reload."""
+
+    __tablename__ = "journey_draft_edit"
+    __table_args__ = (
+        of_journey(),
+        UniqueConstraint("tenant_id", "journey_id", "revision", name="uq_journey_draft_edit"),
+    )
+
+    journey_id: Mapped[UUID]
+    revision: Mapped[int]
+    graph: Mapped[dict[str, Any]]
+    label: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class JourneyEnrollment(TenantRow, Base):
+    """One walk of one customer through one journey.
+
+    `entry` is '' where re-entry is not allowed, else the id of what let the customer in: the unique key then refuses
+    a second walk, and a repeat of the same cause, in the database. `due_at` is when the engine must look again.
+    """
+
+    __tablename__ = "journey_enrollment"
+    __table_args__ = (
+        of_journey(),
+        ForeignKeyConstraint(
+            ["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint(
+            "tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"
+        ),
+        Index(
+            "ix_journey_enrollment_due",
+            "tenant_id",
+            "due_at",
+            postgresql_where=text("status = 'ACTIVE' AND due_at IS NOT NULL"),
+        ),
+        Index("ix_journey_enrollment_status", "tenant_id", "journey_id", "status", "id"),
+        Index(
+            "ix_journey_enrollment_step",
+            "tenant_id",
+            "journey_id",
+            "current_step_key",
+            "id",
+            postgresql_where=text("status = 'ACTIVE'"),
+        ),
+        Index("ix_journey_enrollment_customer", "tenant_id", "customer_id"),
+    )
+
+    journey_id: Mapped[UUID]
+    customer_id: Mapped[UUID]
+    entry: Mapped[str] = mapped_column(server_default="", default="")
+    status: Mapped[str] = mapped_column(server_default="ACTIVE", default="ACTIVE")
+    current_step_key: Mapped[str | None]
+    current_step_number: Mapped[int] = mapped_column(server_default="0", default=0)
+    waiting_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    enrolled_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    completed_at: Mapped[datetime | None]
+    exited_at: Mapped[datetime | None]
+    exit_reason: Mapped[str | None]
+    error: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
+    trigger_event_id: Mapped[UUID | None]
+    trigger_data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class JourneyEnrollmentStep(Base):
+    """One step taken by one enrollment: when, under which version, and with what result."""
+
+    __tablename__ = "journey_enrollment_step"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "enrollment_id"],
+            ["journey_enrollment.tenant_id", "journey_enrollment.id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    tenant_id: Mapped[Key]
+    enrollment_id: Mapped[Key]
+    step_number: Mapped[int] = mapped_column(primary_key=True)
+    step_key: Mapped[str]
+    version: Mapped[int]
+    status: Mapped[str]
+    entered_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+
+
+class JourneyStepCount(Base):
+    """Running totals of one step, moved by one statement a batch; `active` is how many stand there now."""
+
+    __tablename__ = "journey_step_count"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    step_key: Mapped[str] = mapped_column(primary_key=True)
+    entered: Mapped[int] = mapped_column(server_default="0", default=0)
+    active: Mapped[int] = mapped_column(server_default="0", default=0)
+    completed: Mapped[int] = mapped_column(server_default="0", default=0)
+    failed: Mapped[int] = mapped_column(server_default="0", default=0)
+    skipped: Mapped[int] = mapped_column(server_default="0", default=0)
+    yes: Mapped[int] = mapped_column(server_default="0", default=0)
+    no: Mapped[int] = mapped_column(server_default="0", default=0)

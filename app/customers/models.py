@@ -16,9 +16,7 @@ ACTIVE, MERGED = "ACTIVE", "MERGED"
 
 def of_customer(column: str = "customer_id") -> ForeignKeyConstraint:
     """Return the foreign key from `(tenant_id, column)` to a customer of the same tenant."""
-    return ForeignKeyConstraint(
-        ["tenant_id", column], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"
-    )
+    return ForeignKeyConstraint(["tenant_id", column], ["customer.tenant_id", "customer.id"], ondelete="CASCADE")
 
 
 class Customer(TenantRow, Base):

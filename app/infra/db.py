@@ -8,7 +8,7 @@ to see across tenants, and sees only which of them have work due.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
@@ -36,7 +36,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB(none_as_null=True),
         list[str]: ARRAY(Text),
@@ -101,9 +101,7 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
     session.info[_TENANT] = tenant_id
     session.info[_HOOKS] = []
     try:
-        session.execute(
-            text("SELECT set_config('fairway.tenant_id', :id, true)"), {"id": str(tenant_id or "")}
-        )
+        session.execute(text("SELECT set_config('fairway.tenant_id', :id, true)"), {"id": str(tenant_id or "")})
         yield session
         session.commit()
     except BaseException:

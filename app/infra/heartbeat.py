@@ -21,9 +21,7 @@ def beat(name: str) -> None:
     """Record that `name` is at work now."""
     with transaction(None) as session:
         session.execute(
-            text(
-                "INSERT INTO heartbeat (name, at) VALUES (:name, now()) ON CONFLICT (name) DO UPDATE SET at = now()"
-            ),
+            text("INSERT INTO heartbeat (name, at) VALUES (:name, now()) ON CONFLICT (name) DO UPDATE SET at = now()"),
             {"name": name},
         )
 

@@ -47,9 +47,7 @@ def decode_cursor(text: str, size: int) -> list[Any]:
     return values
 
 
-def cut(
-    rows: Sequence[R], limit: int, key: Callable[[R], tuple[Any, ...]], show: Callable[[R], T]
-) -> Page[T]:
+def cut(rows: Sequence[R], limit: int, key: Callable[[R], tuple[Any, ...]], show: Callable[[R], T]) -> Page[T]:
     """Return a page out of up to `limit` + 1 rows: the extra row only tells that there is more."""
     kept = rows[:limit]
     more = len(rows) > limit

@@ -38,16 +38,12 @@ class Work(StrEnum):
 @cache
 def redis() -> Redis:
     """Return the process's Redis client; connections are made when first used and checked when idle."""
-    return Redis.from_url(
-        load().redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
-    )
+    return Redis.from_url(load().redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
 
 
 def queue(work: Work) -> Queue:
     """Return the RQ queue of one kind of work."""
-    return Queue(
-        work.value, connection=redis(), serializer=JSONSerializer, default_timeout=JOB_TIMEOUT_SECONDS
-    )
+    return Queue(work.value, connection=redis(), serializer=JSONSerializer, default_timeout=JOB_TIMEOUT_SECONDS)
 
 
 def _mark(work: Work, tenant_id: UUID) -> str:

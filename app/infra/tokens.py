@@ -30,9 +30,7 @@ def unsign(purpose: str, token: str, *, max_age: int | None = None) -> dict[str,
         if max_age is None:
             data = URLSafeSerializer(load().secret_key, salt=f"fairway:{purpose}").loads(token)
         else:
-            data = URLSafeTimedSerializer(load().secret_key, salt=f"fairway:{purpose}").loads(
-                token, max_age=max_age
-            )
+            data = URLSafeTimedSerializer(load().secret_key, salt=f"fairway:{purpose}").loads(token, max_age=max_age)
     except BadSignature:
         raise BadToken from None
     if not isinstance(data, dict):

@@ -47,9 +47,7 @@ class Journey(TenantRow, Base):
 
 def of_journey() -> ForeignKeyConstraint:
     """Return the foreign key to a journey of the same tenant."""
-    return ForeignKeyConstraint(
-        ["tenant_id", "journey_id"], ["journey.tenant_id", "journey.id"], ondelete="CASCADE"
-    )
+    return ForeignKeyConstraint(["tenant_id", "journey_id"], ["journey.tenant_id", "journey.id"], ondelete="CASCADE")
 
 
 class JourneyVersion(TenantRow, Base):
@@ -94,12 +92,8 @@ class JourneyEnrollment(TenantRow, Base):
     __tablename__ = "journey_enrollment"
     __table_args__ = (
         of_journey(),
-        ForeignKeyConstraint(
-            ["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"
-        ),
-        UniqueConstraint(
-            "tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"
-        ),
+        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"),
         Index(
             "ix_journey_enrollment_due",
             "tenant_id",

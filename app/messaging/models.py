@@ -16,9 +16,7 @@ class Message(TenantRow, Base):
     __tablename__ = "message"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
-        ForeignKeyConstraint(
-            ["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"
-        ),
+        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"]),
         UniqueConstraint("tenant_id", "dedupe_key", name="uq_message_dedupe"),
         Index("ix_message_due", "tenant_id", "due_at", postgresql_where=text("status IN ('queued', 'held')")),

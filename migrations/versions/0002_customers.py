@@ -80,9 +80,7 @@ def upgrade() -> None:
             ["club.tenant_id", "club.id"],
             name=op.f("fk_customer_tenant_id_club_id"),
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenant.id"], name=op.f("fk_customer_tenant_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_customer_tenant_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_customer")),
         postgresql_with={"fillfactor": 80},
     )
@@ -148,9 +146,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_consent_change")),
     )
-    op.create_index(
-        "ix_consent_change_customer", "consent_change", ["tenant_id", "customer_id"], unique=False
-    )
+    op.create_index("ix_consent_change_customer", "consent_change", ["tenant_id", "customer_id"], unique=False)
     op.create_table(
         "contact_point",
         sa.Column("customer_id", sa.Uuid(), nullable=False),

@@ -53,7 +53,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(
-        "ix_inbound_event_due", table_name="inbound_event", postgresql_where=sa.text("status = 'received'")
-    )
+    op.drop_index("ix_inbound_event_due", table_name="inbound_event", postgresql_where=sa.text("status = 'received'"))
     op.drop_table("inbound_event")

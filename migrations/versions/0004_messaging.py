@@ -33,9 +33,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_mailbox_mail")),
     )
-    op.create_index(
-        "ix_mailbox_mail_recent", "mailbox_mail", ["tenant_id", sa.literal_column("id DESC")], unique=False
-    )
+    op.create_index("ix_mailbox_mail_recent", "mailbox_mail", ["tenant_id", sa.literal_column("id DESC")], unique=False)
     op.create_table(
         "suppression",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -63,9 +61,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuid7()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenant.id"], name=op.f("fk_template_tenant_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_template_tenant_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_template")),
         sa.UniqueConstraint("tenant_id", "name", name="uq_template_name"),
     )
@@ -113,9 +109,7 @@ def upgrade() -> None:
             ["template.tenant_id", "template.id"],
             name=op.f("fk_message_tenant_id_template_id"),
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenant.id"], name=op.f("fk_message_tenant_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_message_tenant_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_message")),
         sa.UniqueConstraint("tenant_id", "dedupe_key", name="uq_message_dedupe"),
     )
@@ -154,9 +148,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_message_sending", table_name="message", postgresql_where=sa.text("status = 'sending'"))
     op.drop_index("ix_message_journey", table_name="message")
-    op.drop_index(
-        "ix_message_due", table_name="message", postgresql_where=sa.text("status IN ('queued', 'held')")
-    )
+    op.drop_index("ix_message_due", table_name="message", postgresql_where=sa.text("status IN ('queued', 'held')"))
     op.drop_index("ix_message_customer", table_name="message")
     op.drop_table("message")
     op.drop_table("template")

@@ -56,9 +56,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["tenant_id", "club_id"], ["club.tenant_id", "club.id"], name=op.f("fk_journey_tenant_id_club_id")
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenant.id"], name=op.f("fk_journey_tenant_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_journey_tenant_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_journey")),
         sa.UniqueConstraint("tenant_id", "name", name="uq_journey_name"),
     )
@@ -119,13 +117,9 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_journey_enrollment")),
-        sa.UniqueConstraint(
-            "tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"
-        ),
+        sa.UniqueConstraint("tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"),
     )
-    op.create_index(
-        "ix_journey_enrollment_customer", "journey_enrollment", ["tenant_id", "customer_id"], unique=False
-    )
+    op.create_index("ix_journey_enrollment_customer", "journey_enrollment", ["tenant_id", "customer_id"], unique=False)
     op.create_index(
         "ix_journey_enrollment_due",
         "journey_enrollment",
@@ -201,9 +195,7 @@ def upgrade() -> None:
             name=op.f("fk_journey_enrollment_step_tenant_id_enrollment_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint(
-            "tenant_id", "enrollment_id", "step_number", name=op.f("pk_journey_enrollment_step")
-        ),
+        sa.PrimaryKeyConstraint("tenant_id", "enrollment_id", "step_number", name=op.f("pk_journey_enrollment_step")),
     )
 
     for table in TABLES:

@@ -1,0 +1,60 @@
+"""Find and stop processes of this machine, also those that an earlier run, killed outright, left behind."""
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+
+
+def working_in(name: str, folder: Path) -> list[psutil.Process]:
+    """Return the processes called `name` whose working folder is `folder`, even if it was deleted under them.
+
+    A process cannot forge where it works and a recycled process id cannot match, as both can with pid files.
+    """
+    places = {str(folder), f"{folder} (deleted)"}
+    return _matching(lambda process: process.name() == name and process.cwd() in places)
+
+
+def carrying(variable: str, value: str) -> list[psutil.Process]:
+    """Return the processes started with `variable` set to `value` in their environment, but not this one."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return _matching(lambda process: process.pid not in own and process.environ().get(variable) == value)
+
+
+def _matching(wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        # Other people's processes may not be looked into; none of them is ours.
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and wanted(process):
+                found.append(process)
+    return found
+
+
+def stop(processes: list[psutil.Process], ask: signal.Signals = signal.SIGTERM, grace: float = 10.0) -> None:
+    """Ask the processes to end, wait `grace` seconds at most, then kill those that are left."""
+    for process in processes:
+        with suppress(*GONE):
+            process.send_signal(ask)
+    _, left = psutil.wait_procs(processes, timeout=grace)
+    for process in left:
+        with suppress(*GONE):
+            process.kill()
+    psutil.wait_procs(left, timeout=5.0)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for who holds it; a lock ends with its process, however that ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,199 @@
+"""Rendering: one function makes the letter that is previewed, tested and sent."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from app.content.html_text import TAG_MARK, text_of
+from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
+
+MAX_SUBJECT = 500
+CACHED_LETTERS = 500
+
+_LINE_BREAKS = re.compile(r"[\r\n\x00-\x1f\x7f\u2028\u2029]+")
+_NAMES_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b")
+_TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_MAKES_MARKUP = re.compile(r"[<&]|newline_to_br|escape|\braw\b|\bcomment\b|\bliquid\b|\bcapture\b")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
+
+
+class LetterProblem(TemplateProblem):
+    """A part of a letter cannot be read or rendered; `part` is subject, html or text."""
+
+    def __init__(self, part: str, problem: TemplateProblem) -> None:
+        super().__init__(problem.message, problem.line)
+        self.part = part
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSource:
+    """A letter as its author wrote it. At least one of `html` and `text` has words in it."""
+
+    subject: str
+    html: str | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A compiled letter. `text` is None where the words must be read off each rendered HTML.
+
+    The `…_links_out` flags tell whether the author placed the unsubscribe link in that part.
+    """
+
+    subject: MeteredTemplate
+    html: MeteredTemplate | None
+    text: MeteredTemplate | None
+    html_links_out: bool
+    text_links_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedLetter:
+    """A letter for one reader: the subject is one line; `text` is never empty unless the letter is."""
+
+    subject: str
+    html: str | None
+    text: str
+
+
+def compile_letter(source: LetterSource) -> Letter:
+    """Return `source` compiled, or raise LetterProblem naming the part and line that cannot be read."""
+    html = source.html if source.html and source.html.strip() else None
+    text = source.text if source.text and source.text.strip() else None
+    compiled_html = None if html is None else _compile("html", html, html=True)
+    compiled_text = None if text is None else _compile("text", text, html=False)
+    if html is not None and text is None:
+        text = text_template(html)
+        compiled_text = None if text is None else _compile_quietly(text)
+    return Letter(
+        subject=_compile("subject", source.subject, html=False),
+        html=compiled_html,
+        text=compiled_text,
+        html_links_out=bool(html and _NAMES_UNSUBSCRIBE.search(html)),
+        text_links_out=bool(text and _NAMES_UNSUBSCRIBE.search(text)),
+    )
+
+
+def text_template(html: str) -> str | None:
+    """Return a plain-text template with the words and tags of `html`, or None where a tag itself makes markup.
+
+    Reading the words off the template once spares reading them off every rendered letter.
+    """
+    tags = _TAGS.findall(html)
+    if any(_MAKES_MARKUP.search(tag) for tag in tags) or TAG_MARK in html:
+        return None
+    numbers = iter(range(len(tags)))
+    marked = _TAGS.sub(lambda _: f"{TAG_MARK}{next(numbers)}{TAG_MARK}", html)
+    return re.sub(f"{TAG_MARK}(\\d+){TAG_MARK}", lambda found: tags[int(found[1])], text_of(marked))
+
+
+def problems_of(source: LetterSource) -> dict[str, str]:
+    """Return what is wrong with `source` by part, with the line; empty when nothing is."""
+    problems: dict[str, str] = {}
+    for part, text, html in (
+        ("subject", source.subject, False),
+        ("html", source.html or "", True),
+        ("text", source.text or "", False),
+    ):
+        try:
+            _compile(part, text, html=html)
+        except LetterProblem as problem:
+            problems[part] = str(problem)
+    return problems
+
+
+def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
+    """Return the letter for one reader, or raise LetterProblem.
+
+    A letter whose values hold an `unsubscribe_url` (that is: marketing) gets a footer with it in each part whose
+    author placed none. A text part is made from the HTML when there is none.
+    """
+    subject = one_line(_render("subject", letter.subject, values))[:MAX_SUBJECT]
+    html = None if letter.html is None else _render("html", letter.html, values)
+    url = values.get("unsubscribe_url")
+    if letter.text is not None:
+        text = _BLANK_LINES.sub("\n\n", _render("text", letter.text, values)).strip()
+        if url and not letter.text_links_out:
+            text = f"{text}\n\n-- \n{_reason(values)} Unsubscribe: {url}\n"
+    else:
+        text = ""
+    if html is not None and url and not letter.html_links_out:
+        html = _with_footer(html, _footer(values, str(url)))
+    if letter.text is None and html is not None:
+        text = text_of(html)
+    return RenderedLetter(subject, html, text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` with line breaks and control characters turned into single spaces, for a header."""
+    return _LINE_BREAKS.sub(" ", text).strip()
+
+
+class LetterCache:
+    """Compiled letters, the least recently used thrown out first; safe for threads."""
+
+    def __init__(self, size: int = CACHED_LETTERS) -> None:
+        self._size = size
+        self._letters: OrderedDict[tuple[UUID, UUID, int], Letter] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, tenant_id: UUID, template_id: UUID, version: int, load: Callable[[], LetterSource]) -> Letter:
+        """Return the compiled letter of a template's version, calling `load` for its source on first use."""
+        key = (tenant_id, template_id, version)
+        with self._lock:
+            if key in self._letters:
+                self._letters.move_to_end(key)
+                return self._letters[key]
+        letter = compile_letter(load())
+        with self._lock:
+            self._letters[key] = letter
+            while len(self._letters) > self._size:
+                self._letters.popitem(last=False)
+        return letter
+
+
+def _compile(part: str, text: str, *, html: bool) -> MeteredTemplate:
+    try:
+        return compile_source(text, html=html)
+    except TemplateProblem as problem:
+        raise LetterProblem(part, problem) from None
+
+
+def _compile_quietly(text: str) -> MeteredTemplate | None:
+    try:
+        return compile_source(text, html=False)
+    except TemplateProblem:
+        # A tag stood half inside markup that has no words, so only the rendered HTML can be read.
+        return None
+
+
+def _render(part: str, template: MeteredTemplate, values: Mapping[str, Any]) -> str:
+    try:
+        return render(template, values)
+    except TemplateProblem as problem:
+        raise LetterProblem(part, problem) from None
+
+
+def _reason(values: Mapping[str, Any]) -> str:
+    return f"You receive this because you agreed to hear from {values['club']['name']}."
+
+
+def _footer(values: Mapping[str, Any], url: str) -> str:
+    return (
+        '<p style="margin:32px 0 0;padding:12px 0;font:12px/1.5 sans-serif;color:#667085;text-align:center">'
+        f'{escape(_reason(values))} <a href="{escape(url)}" style="color:#667085">Unsubscribe</a></p>'
+    )
+
+
+def _with_footer(html: str, footer: str) -> str:
+    end = None
+    for end in _BODY_END.finditer(html):
+        pass
+    return html + footer if end is None else html[: end.start()] + footer + html[end.start() :]

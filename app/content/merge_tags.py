@@ -1,0 +1,75 @@
+"""What a template may say about its reader: the tags of the picker, and the values behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CUSTOMER_FIELDS = (
+    "title",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "date_of_birth",
+    "membership_tier",
+    "membership_status",
+    "joined_on",
+    "handicap_index",
+    "lifecycle_stage",
+    "tags",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTag:
+    """One entry of the picker: `tag` is what is put into the template, `label` what the marketer reads."""
+
+    label: str
+    tag: str
+    group: str
+
+
+MERGE_TAGS = (
+    MergeTag("First name", '{{ customer.first_name | default: "there" }}', "Customer"),
+    MergeTag("Last name", "{{ customer.last_name }}", "Customer"),
+    MergeTag("Title", "{{ customer.title }}", "Customer"),
+    MergeTag("E-mail address", "{{ customer.email }}", "Customer"),
+    MergeTag("Phone number", "{{ customer.phone }}", "Customer"),
+    MergeTag("Date of birth", '{{ customer.date_of_birth | date: "%-d %B" }}', "Customer"),
+    MergeTag("Membership tier", "{{ customer.membership_tier }}", "Membership"),
+    MergeTag("Membership status", "{{ customer.membership_status }}", "Membership"),
+    MergeTag("Member since", '{{ customer.joined_on | date: "%B %Y" }}', "Membership"),
+    MergeTag("Handicap index", "{{ customer.handicap_index }}", "Membership"),
+    MergeTag("Lifecycle stage", "{{ customer.lifecycle_stage }}", "Membership"),
+    MergeTag("Club name", "{{ club.name }}", "Club"),
+    MergeTag("Operator name", "{{ tenant.name }}", "Club"),
+    MergeTag("Value from the triggering event", "{{ event.tier }}", "Event"),
+    MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links"),
+)
+
+ROOTS = frozenset({"customer", "club", "tenant", "event", "unsubscribe_url", "letter"})
+
+
+def letter_values(
+    *,
+    customer: Mapping[str, Any] | None,
+    club_name: str | None,
+    tenant_name: str,
+    context: Mapping[str, Any],
+    unsubscribe_url: str | None,
+) -> dict[str, Any]:
+    """Return all that a template can reach when it is rendered for one reader.
+
+    `customer` is a row with (at least) CUSTOMER_FIELDS; `context` is what the message carries (`event`: the payload
+    that set a journey going; `letter`: what a built-in letter needs).
+    """
+    values: dict[str, Any] = {
+        "customer": {field: customer[field] for field in CUSTOMER_FIELDS} if customer is not None else {},
+        "club": {"name": club_name or tenant_name},
+        "tenant": {"name": tenant_name},
+        "event": context.get("event") or {},
+        "letter": context.get("letter") or {},
+    }
+    if unsubscribe_url is not None:
+        values["unsubscribe_url"] = unsubscribe_url
+    return values

@@ -63,7 +63,10 @@ class User(TenantRow, Base):
 
 
 class UserSession(TenantRow, Base):
-    """One sign-in of a user, by browser (`kind` web) or API (`kind` api, with a rotating refresh token)."""
+    """One sign-in of a user: by browser (`kind` web, a secret in the cookie) or API (`kind` api, a rotating token).
+
+    Both are kept as hashes. A row counts while its `session_version` is the user's.
+    """
 
     __tablename__ = "user_session"
     __table_args__ = (
@@ -74,8 +77,8 @@ class UserSession(TenantRow, Base):
     user_id: Mapped[UUID]
     kind: Mapped[str]
     session_version: Mapped[int]
+    secret_hash: Mapped[str | None]
     refresh_hash: Mapped[str | None]
-    used_refresh_hashes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"), default=list)
     ip: Mapped[str | None]
     user_agent: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

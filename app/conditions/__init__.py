@@ -1,0 +1,42 @@
+"""One condition language for the whole product; the README beside this file describes it."""
+
+from app.conditions.errors import InvalidConditions, NotEvaluable
+from app.conditions.evaluate import evaluate, evaluate_rules, matches
+from app.conditions.fields import Catalogue, Choice, DuplicateField, Field, FieldType, payload_catalogue, profile
+from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, to_json, walk
+from app.conditions.operators import Arity, Operator, OperatorInfo, operators_for
+from app.conditions.parse import parse
+from app.conditions.sql import compile_rules, compile_sql
+from app.conditions.words import explain, explain_rule
+
+__all__ = [
+    "Arity",
+    "Catalogue",
+    "Choice",
+    "Combinator",
+    "DuplicateField",
+    "Field",
+    "FieldType",
+    "Group",
+    "InvalidConditions",
+    "Node",
+    "Not",
+    "NotEvaluable",
+    "Operator",
+    "OperatorInfo",
+    "Rule",
+    "Tree",
+    "compile_rules",
+    "compile_sql",
+    "evaluate",
+    "evaluate_rules",
+    "explain",
+    "explain_rule",
+    "matches",
+    "operators_for",
+    "parse",
+    "payload_catalogue",
+    "profile",
+    "to_json",
+    "walk",
+]

@@ -1,0 +1,153 @@
+"""What conditions may ask of: fields, their types, and the catalogues that hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.elements import SQLColumnExpression
+
+    Column = SQLColumnExpression[Any] | Callable[[], SQLColumnExpression[Any]]
+
+_MAX_NAME = 100
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class FieldType(StrEnum):
+    """How a field's values are read and compared."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+    LIST = "list"
+    ID = "id"
+    ANY = "any"
+    """Not declared: each rule takes the type its own value has. Only for what is read from a payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of a field, and how people call it."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing a condition may ask about.
+
+    `column` answers in SQL: a column or any other SQL expression, or a function that returns one (for models
+    that import late). `from_payload` says that the value can also be read from a mapping in Python, under the
+    field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field.
+    """
+
+    name: str
+    label: str
+    group: str
+    type: FieldType
+    column: Column | None = field(default=None, compare=False, repr=False)
+    choices: tuple[Choice, ...] = ()
+    from_payload: bool = False
+
+    def __post_init__(self) -> None:
+        if not _is_name(self.name):
+            raise ValueError(f"{self.name!r} is no name for a field")
+        if self.column is None and not self.from_payload:
+            raise ValueError(f"field {self.name} can be answered neither in SQL nor from a payload")
+        if self.type is FieldType.ANY and self.column is not None:
+            raise ValueError(f"field {self.name} has a column and so must declare its type")
+        if self.type is FieldType.CHOICE and not self.choices:
+            raise ValueError(f"field {self.name} is a choice of nothing")
+
+    def choice(self, value: str) -> Choice | None:
+        """Return the choice of that value, whatever its case, or None."""
+        wanted = value.strip().casefold()
+        return next((choice for choice in self.choices if choice.value.casefold() == wanted), None)
+
+
+class DuplicateField(ValueError):
+    """Two fields of one catalogue have the same name."""
+
+
+class Catalogue:
+    """The fields one kind of condition may ask of, in the order they were added.
+
+    A catalogue `for_payload` serves conditions evaluated in Python on one event: rules on fields that need SQL
+    are refused when they are parsed. If it is also `open`, names it does not know are taken as untyped keys of
+    the payload. Names are looked up as they stand, else in snake_case (`membershipTier` finds `membership_tier`).
+    """
+
+    def __init__(self, fields: Iterable[Field] = (), *, for_payload: bool = False, open: bool = False) -> None:
+        if open and not for_payload:
+            raise ValueError("only a catalogue for payloads can take unknown names")
+        self.for_payload = for_payload
+        self.open = open
+        self._fields: dict[str, Field] = {}
+        self.add(*fields)
+
+    def add(self, *fields: Field) -> None:
+        """Add the fields; raise DuplicateField for a name that is taken."""
+        for one in fields:
+            if one.name in self._fields:
+                raise DuplicateField(f"field {one.name} is already in the catalogue")
+            self._fields[one.name] = one
+
+    def find(self, name: str) -> Field | None:
+        """Return the field of that name, an untyped one where the catalogue is open, or None."""
+        known = self._fields.get(name) or self._fields.get(_HUMP.sub("_", name).lower())
+        if known is None and self.open and _is_name(name):
+            return Field(name, _spoken(name), "Event", FieldType.ANY, from_payload=True)
+        return known
+
+    def groups(self) -> dict[str, list[Field]]:
+        """Return the fields by the heading they stand under, both in the order they were added."""
+        groups: dict[str, list[Field]] = {}
+        for one in self:
+            groups.setdefault(one.group, []).append(one)
+        return groups
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+
+def payload_catalogue(
+    types: Mapping[str, FieldType], *, labels: Mapping[str, str] | None = None, group: str = "Event"
+) -> Catalogue:
+    """Return the open catalogue of an event type's payload, from the types of the keys that are known."""
+    labels = labels or {}
+    return Catalogue(
+        (
+            Field(name, labels.get(name) or _spoken(name), group, kind, from_payload=True)
+            for name, kind in types.items()
+        ),
+        for_payload=True,
+        open=True,
+    )
+
+
+def _is_name(name: str) -> bool:
+    """Return whether the name may be a key of a payload, or a path into it."""
+    return 0 < len(name) <= _MAX_NAME and name.isprintable() and name == name.strip()
+
+
+def _spoken(name: str) -> str:
+    words = _HUMP.sub(" ", name).replace("_", " ").replace(".", " ").strip().lower()
+    return words[:1].upper() + words[1:] if words else name
+
+
+profile = Catalogue()
+"""The fields of a customer. Each room adds its own when its `condition_fields` module is imported."""

@@ -1,0 +1,110 @@
+"""The tree of conditions: groups, negations and rules; how it is stored, and how to walk it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from app.conditions.fields import Field, FieldType
+from app.conditions.operators import Arity, Operator, arity
+from app.conditions.values import Scalar, Value
+
+
+class Combinator(StrEnum):
+    """How a group joins its members."""
+
+    AND = "AND"
+    OR = "OR"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One question: a field, an operator and the value, read as `type` (the field's, else inferred)."""
+
+    field: Field
+    operator: Operator
+    value: Value
+    type: FieldType
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The contrary of what it holds; of unknown, unknown."""
+
+    item: Group | Rule | Not
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Members joined by AND or OR. The empty group asks nothing, and holds for everyone."""
+
+    combinator: Combinator
+    items: tuple[Group | Rule | Not, ...]
+
+
+Node = Group | Rule | Not
+Tree = Group
+
+
+def to_json(tree: Tree) -> dict[str, Any]:
+    """Return the tree in its one canonical JSON form; `parse` gives the same tree back from it."""
+    node: dict[str, Any] = _json(tree)
+    return node
+
+
+def walk(tree: Tree) -> Iterator[tuple[str, Rule]]:
+    """Yield each rule with its path (`rules[1].rules[0]`, `rules[2].not`), in the order of the tree."""
+    yield from _walk(tree, "")
+
+
+def _json(node: Node) -> dict[str, Any]:
+    match node:
+        case Group():
+            return {"combinator": node.combinator.value, "rules": [_json(item) for item in node.items]}
+        case Not():
+            return {"not": _json(node.item)}
+        case Rule():
+            stored: dict[str, Any] = {"field": node.field.name, "operator": node.operator.value}
+            if arity(node.operator) is not Arity.NONE:
+                stored["value"] = _value(node.value)
+            return stored
+
+
+def _value(value: Value) -> Any:
+    return [_scalar(one) for one in value] if isinstance(value, tuple) else _scalar(value)
+
+
+def _scalar(value: Scalar | None) -> str | int | float | bool | None:
+    match value:
+        case Decimal():
+            # A rule's number has at most 15 digits, and a float gives every one of those back.
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case _:
+            return value
+
+
+def _walk(node: Node, path: str) -> Iterator[tuple[str, Rule]]:
+    match node:
+        case Group():
+            for index, item in enumerate(node.items):
+                yield from _walk(item, step(path, f"rules[{index}]"))
+        case Not():
+            yield from _walk(node.item, step(path, "not"))
+        case Rule():
+            yield path, node
+
+
+def step(path: str, last: str) -> str:
+    """Return the path one step further down."""
+    return f"{path}.{last}" if path else last

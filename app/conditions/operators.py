@@ -1,0 +1,145 @@
+"""The operators: their names, what they take, which types they fit, and their words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.conditions.fields import FieldType
+
+
+class Operator(StrEnum):
+    """What a rule asks of a field's value. The values are the names stored in JSON."""
+
+    EQ = "eq"
+    NEQ = "neq"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    BETWEEN = "between"
+    CONTAINS = "contains"
+    NOT_CONTAINS = "not_contains"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
+    IN = "in"
+    NOT_IN = "not_in"
+    IS_NULL = "isNull"
+    IS_NOT_NULL = "isNotNull"
+
+
+class Arity(StrEnum):
+    """How many values an operator takes."""
+
+    NONE = "none"
+    ONE = "one"
+    PAIR = "pair"
+    MANY = "many"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorInfo:
+    """One line of the builder's list of operators."""
+
+    name: str
+    label: str
+    arity: Arity
+
+
+ALIASES = {
+    "equals": Operator.EQ,
+    "==": Operator.EQ,
+    "=": Operator.EQ,
+    "is": Operator.EQ,
+    "ne": Operator.NEQ,
+    "not_equals": Operator.NEQ,
+    "!=": Operator.NEQ,
+    "<>": Operator.NEQ,
+    "greater_than": Operator.GT,
+    ">": Operator.GT,
+    "greater_than_or_equal": Operator.GTE,
+    ">=": Operator.GTE,
+    "less_than": Operator.LT,
+    "<": Operator.LT,
+    "less_than_or_equal": Operator.LTE,
+    "<=": Operator.LTE,
+    "nin": Operator.NOT_IN,
+    "is_null": Operator.IS_NULL,
+    "is_not_null": Operator.IS_NOT_NULL,
+}
+
+# Each is the exact contrary of another, unknown staying unknown. Both readers take them from here.
+CONTRARY = {
+    Operator.NEQ: Operator.EQ,
+    Operator.NOT_CONTAINS: Operator.CONTAINS,
+    Operator.NOT_IN: Operator.IN,
+    Operator.IS_NOT_NULL: Operator.IS_NULL,
+}
+
+_ARITY = {
+    Operator.BETWEEN: Arity.PAIR,
+    Operator.IN: Arity.MANY,
+    Operator.NOT_IN: Arity.MANY,
+    Operator.IS_NULL: Arity.NONE,
+    Operator.IS_NOT_NULL: Arity.NONE,
+}
+
+_KNOWN = {Operator.IS_NULL: "is unknown", Operator.IS_NOT_NULL: "is known"}
+_SAME = {Operator.EQ: "is", Operator.NEQ: "is not"}
+_AMONG = {Operator.IN: "is any of", Operator.NOT_IN: "is none of"}
+_WITHIN = {
+    Operator.CONTAINS: "contains",
+    Operator.NOT_CONTAINS: "does not contain",
+    Operator.STARTS_WITH: "starts with",
+    Operator.ENDS_WITH: "ends with",
+}
+_MEASURED = {
+    Operator.GT: "is more than",
+    Operator.GTE: "is at least",
+    Operator.LT: "is less than",
+    Operator.LTE: "is at most",
+    Operator.BETWEEN: "is between",
+}
+_DATED = {
+    Operator.GT: "is after",
+    Operator.GTE: "is on or after",
+    Operator.LT: "is before",
+    Operator.LTE: "is on or before",
+    Operator.BETWEEN: "is between",
+}
+
+# The operators of each type, in the order the builder offers them, with their words.
+WORDS: dict[FieldType, dict[Operator, str]] = {
+    FieldType.TEXT: {**_SAME, **_AMONG, **_WITHIN, **_KNOWN},
+    FieldType.CHOICE: {**_SAME, **_AMONG, **_KNOWN},
+    FieldType.NUMBER: {**_SAME, **_MEASURED, **_AMONG, **_KNOWN},
+    FieldType.BOOLEAN: {**_SAME, **_KNOWN},
+    FieldType.DATE: {**_SAME, **_DATED, **_KNOWN},
+    FieldType.DATETIME: {**_SAME, **_DATED, **_KNOWN},
+    FieldType.LIST: {
+        Operator.CONTAINS: "include",
+        Operator.NOT_CONTAINS: "do not include",
+        Operator.IN: "include any of",
+        Operator.NOT_IN: "include none of",
+        Operator.IS_NULL: "are empty",
+        Operator.IS_NOT_NULL: "are not empty",
+    },
+    FieldType.ID: {**_SAME, **_AMONG, **_KNOWN},
+    FieldType.ANY: {**_SAME, **_AMONG, **_WITHIN, **_MEASURED, **_KNOWN},
+}
+
+
+def find_operator(name: str) -> Operator | None:
+    """Return the operator of that name or alias, or None."""
+    try:
+        return Operator(name)
+    except ValueError:
+        return ALIASES.get(name.strip().lower())
+
+
+def arity(operator: Operator) -> Arity:
+    """Return how many values the operator takes."""
+    return _ARITY.get(operator, Arity.ONE)
+
+
+def operators_for(type: FieldType) -> list[OperatorInfo]:
+    """Return the operators that fit a field of that type, in the order a form should offer them."""
+    return [OperatorInfo(operator.value, label, arity(operator)) for operator, label in WORDS[type].items()]

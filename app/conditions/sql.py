@@ -1,0 +1,217 @@
+"""The SQL reader: the same tree as one boolean expression over the fields' columns. Values are bound, always.
+
+The expression is three-valued: in a WHERE clause NULL means no; in a SELECT list say `expression.is_(True)`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    collate,
+    func,
+    literal,
+    not_,
+    or_,
+    true,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.elements import SQLColumnExpression
+from sqlalchemy.types import TypeEngine
+
+from app.conditions.errors import NotEvaluable
+from app.conditions.fields import Field, FieldType
+from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
+from app.conditions.operators import CONTRARY, Operator
+from app.conditions.values import LOWER, UPPER, fold, span
+
+_Sql = ColumnElement[Any]
+_Answer = ColumnElement[bool]
+
+
+def compile_sql(tree: Tree, *, zone: tzinfo = UTC) -> ColumnElement[bool]:
+    """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
+
+    `zone` is where a day begins and ends. Raises NotEvaluable for a field without a column, and TypeError for
+    one whose column does not hold what its type says.
+    """
+    return _node(tree, zone)
+
+
+def compile_rules(tree: Tree, *, zone: tzinfo = UTC) -> list[tuple[Rule, ColumnElement[bool]]]:
+    """Return each rule with its own expression, in the order of the tree, to record which rules were met."""
+    return [(rule, _rule(rule, zone)) for _, rule in walk(tree)]
+
+
+def _node(node: Node, zone: tzinfo) -> _Answer:
+    match node:
+        case Rule():
+            return _rule(node, zone)
+        case Not():
+            return not_(_node(node.item, zone))
+        case Group(items=()):
+            return true()
+        case Group(combinator=Combinator.OR):
+            return or_(*(_node(item, zone) for item in node.items))
+        case Group():
+            return and_(*(_node(item, zone) for item in node.items))
+
+
+def _rule(rule: Rule, zone: tzinfo) -> _Answer:
+    column = _column(rule.field)
+    contrary = CONTRARY.get(rule.operator)
+    answer = _ask(rule, contrary or rule.operator, column, zone)
+    return not_(answer) if contrary else answer
+
+
+def _ask(rule: Rule, operator: Operator, column: _Sql, zone: tzinfo) -> _Answer:
+    match rule.type:
+        case FieldType.TEXT | FieldType.CHOICE:
+            return _ask_text(operator, column, rule.value)
+        case FieldType.LIST:
+            return _ask_list(operator, column, rule.value)
+        case FieldType.DATETIME if operator is not Operator.IS_NULL:
+            return _ask_moment(operator, column, rule.value, zone)
+        case _ if operator is Operator.IS_NULL:
+            return column.is_(None)
+        case _:
+            return _ORDER[operator](column, _bound(rule.type, rule.value))
+
+
+def _ask_text(operator: Operator, column: _Sql, value: Any) -> _Answer:
+    # A blank is unknown, as it is to the other reader.
+    known: _Sql = func.nullif(column, "", type_=Text())
+    if operator is Operator.IS_NULL:
+        return known.is_(None)
+    wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
+    folded = _folded(known, wanted)
+    if operator is Operator.IN:
+        return folded.in_([literal(one, Text()) for one in wanted])
+    text = literal(wanted[0], Text())
+    match operator:
+        case Operator.CONTAINS:
+            return func.strpos(folded, text, type_=Integer()) > 0
+        case Operator.STARTS_WITH:
+            return func.starts_with(folded, text, type_=Boolean())
+        case Operator.ENDS_WITH:
+            return func.right(folded, len(wanted[0]), type_=Text()) == text
+        case _:
+            return folded == text
+
+
+def _ask_list(operator: Operator, column: _Sql, value: Any) -> _Answer:
+    if operator is Operator.IS_NULL:
+        return func.coalesce(func.cardinality(column), 0, type_=Integer()) == 0
+    wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
+    # Folded as one text: letters change, the array's own signs do not. This needs no subquery, which could be
+    # correlated with the wrong statement.
+    folded = cast(_folded(cast(column, Text()), wanted), postgresql.ARRAY(Text()))
+    found: _Answer = folded.overlap(literal(wanted, postgresql.ARRAY(Text())))
+    return found
+
+
+def _folded(column: _Sql, wanted: list[str]) -> _Sql:
+    """Return the column as `fold` makes it, as far as it matters for what it is compared with.
+
+    Folding never turns another letter into an ASCII one, so the long table is only needed for wanted text that
+    is not ASCII. Under the collation "C" lower() knows ASCII alone, on every server.
+    """
+    lower: _Sql = func.lower(collate(column, "C"), type_=Text())
+    if all(one.isascii() for one in wanted):
+        return lower
+    letters = (bindparam(name, table, Text()) for name, table in (("letters_upper", UPPER), ("letters_lower", LOWER)))
+    folded: _Sql = func.translate(lower, *letters, type_=Text())
+    return folded
+
+
+def _ask_moment(operator: Operator, column: Any, value: Any, zone: tzinfo) -> _Answer:
+    """Compare an instant; a day in the rule means the whole of that day in the zone."""
+    if operator is Operator.BETWEEN:
+        low, high = value
+        return and_(_ask_moment(Operator.GTE, column, low, zone), _ask_moment(Operator.LTE, column, high, zone))
+    if isinstance(value, datetime):
+        return _ORDER[operator](column, _bound(FieldType.DATETIME, value))
+    start, end = (_bound(FieldType.DATETIME, one) for one in span(value, zone))
+    answer: _Answer
+    match operator:
+        case Operator.LT:
+            answer = column < start
+        case Operator.LTE:
+            answer = column < end
+        case Operator.GT:
+            answer = column >= end
+        case Operator.GTE:
+            answer = column >= start
+        case _:
+            answer = and_(column >= start, column < end)
+    return answer
+
+
+_ORDER: dict[Operator, Callable[[_Sql, Any], _Answer]] = {
+    Operator.EQ: lambda column, wanted: column == wanted,
+    Operator.LT: lambda column, wanted: column < wanted,
+    Operator.LTE: lambda column, wanted: column <= wanted,
+    Operator.GT: lambda column, wanted: column > wanted,
+    Operator.GTE: lambda column, wanted: column >= wanted,
+    Operator.IN: lambda column, wanted: column.in_(wanted),
+    Operator.BETWEEN: lambda column, wanted: column.between(*wanted),
+}
+
+_BOUND_AS: dict[FieldType, TypeEngine[Any]] = {
+    FieldType.NUMBER: Numeric(),
+    FieldType.BOOLEAN: Boolean(),
+    FieldType.DATE: Date(),
+    FieldType.DATETIME: DateTime(timezone=True),
+    FieldType.ID: Uuid(),
+}
+
+
+def _bound(type: FieldType, value: Any) -> Any:
+    """Return the value bound as its own type, never the column's: 10.5 must not become an integer."""
+    if isinstance(value, tuple):
+        return [_bound(type, one) for one in value]
+    return literal(value, _BOUND_AS[type])
+
+
+def _column(field: Field) -> _Sql:
+    if field.column is None:
+        raise NotEvaluable({"": f"{field.label} can be asked of an event only."})
+    column: Any = field.column if isinstance(field.column, SQLColumnExpression) else field.column()
+    held: TypeEngine[Any] = column.type
+    match field.type:
+        case FieldType.TEXT | FieldType.CHOICE:
+            fits = True
+            if not isinstance(held, String) or isinstance(held, Enum):
+                column = cast(column, Text())
+        case FieldType.NUMBER:
+            # A float is not the decimal it looks like, so the two readers could differ.
+            fits = isinstance(held, Integer | Numeric) and not isinstance(held, Float)
+        case FieldType.BOOLEAN:
+            fits = isinstance(held, Boolean)
+        case FieldType.DATE:
+            fits = isinstance(held, Date)
+        case FieldType.DATETIME:
+            fits = isinstance(held, DateTime) and held.timezone
+        case FieldType.ID:
+            fits = isinstance(held, Uuid)
+        case _:
+            fits = field.type is FieldType.LIST and isinstance(held, ARRAY)
+    if not fits:
+        raise TypeError(f"field {field.name} is declared {field.type.value}, but its column is {held!r}")
+    expression: _Sql = column
+    return expression

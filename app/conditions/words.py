@@ -1,0 +1,79 @@
+"""The tree in plain English: one sentence, or a few words for one rule."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+
+from app.conditions.fields import Field
+from app.conditions.language import Group, Node, Not, Rule, Tree
+from app.conditions.operators import WORDS, Arity, arity
+from app.conditions.values import Scalar, plain
+
+Names = Mapping[str, Mapping[str, str]]
+
+# Not strftime: its month names follow the machine's locale.
+_MONTHS = (
+    "January February March April May June July August September October November December".split()  # noqa: SIM905
+)
+_MAX_TEXT = 60
+_MAX_LISTED = 8
+
+
+def explain(tree: Tree, *, names: Names | None = None, zone: tzinfo = UTC) -> str:
+    """Return the conditions as one sentence without a full stop; "No conditions" for the empty tree.
+
+    `names` gives labels of values a field's own choices don't know, by field name and value (the names of clubs
+    by id). Instants are told in `zone`.
+    """
+    return _node(tree, names or {}, zone) if tree.items else "No conditions"
+
+
+def explain_rule(rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC) -> str:
+    """Return one rule in words: "Membership tier is any of Gold, Platinum"."""
+    verb = f"{rule.field.label} {WORDS[rule.field.type if rule.value is None else rule.type][rule.operator]}"
+    known = names or {}
+    if not isinstance(rule.value, tuple):
+        return verb if rule.value is None else f"{verb} {_scalar(rule.field, rule.value, known, zone)}"
+    told = [_scalar(rule.field, one, known, zone) for one in rule.value]
+    if arity(rule.operator) is Arity.PAIR:
+        return f"{verb} {told[0]} and {told[1]}"
+    listed = ", ".join(told[:_MAX_LISTED])
+    return f"{verb} {listed}" + (f" and {len(told) - _MAX_LISTED} more" if len(told) > _MAX_LISTED else "")
+
+
+def _node(node: Node, names: Names, zone: tzinfo) -> str:
+    match node:
+        case Rule():
+            return explain_rule(node, names=names, zone=zone)
+        case Not():
+            return f"not ({_node(node.item, names, zone)})"
+        case Group():
+            joined = f" {node.combinator.value.lower()} "
+            return joined.join(_member(item, names, zone) for item in node.items)
+
+
+def _member(item: Node, names: Names, zone: tzinfo) -> str:
+    told = _node(item, names, zone)
+    return f"({told})" if isinstance(item, Group) and len(item.items) > 1 else told
+
+
+def _scalar(field: Field, value: Scalar, names: Names, zone: tzinfo) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return plain(value)
+        case datetime():
+            local = value.astimezone(zone)
+            return f"{_day(local)}, {local:%H:%M} {local.tzname()}"
+        case date():
+            return _day(value)
+        case _:
+            text = str(value)
+            choice = field.choice(text)
+            told = names.get(field.name, {}).get(text) or (choice.label if choice else text)
+            return told if len(told) <= _MAX_TEXT else told[:_MAX_TEXT] + "…"
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"

@@ -1,0 +1,45 @@
+"""A table with a column of every type, and the fields conditions may ask of it."""
+
+from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.conditions import Catalogue, Choice, Field, FieldType
+
+metadata = MetaData()
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("city", Text),
+    Column("tier", Text),
+    Column("handicap", Numeric),
+    Column("rounds", Integer),
+    Column("opted_in", Boolean),
+    Column("born", Date),
+    Column("opened_at", DateTime(timezone=True)),
+    Column("tags", ARRAY(Text)),
+    Column("club_id", Uuid),
+    prefixes=["TEMPORARY"],
+)
+
+TIERS = (Choice("Gold", "Gold"), Choice("Platinum", "Platinum card"), Choice("Élite", "Élite"))
+
+
+def field(name: str, label: str, type: FieldType, choices: tuple[Choice, ...] = ()) -> Field:
+    return Field(name, label, "Person", type, people.c[name], choices, from_payload=True)
+
+
+FIELDS = (
+    field("city", "City", FieldType.TEXT),
+    field("tier", "Membership tier", FieldType.CHOICE, TIERS),
+    field("handicap", "Handicap", FieldType.NUMBER),
+    field("rounds", "Rounds", FieldType.NUMBER),
+    field("opted_in", "E-mail opt-in", FieldType.BOOLEAN),
+    field("born", "Date of birth", FieldType.DATE),
+    field("opened_at", "E-mail opened", FieldType.DATETIME),
+    field("tags", "Tags", FieldType.LIST),
+    field("club_id", "Club", FieldType.ID),
+)
+
+catalogue = Catalogue(FIELDS)

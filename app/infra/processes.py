@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,11 +43,30 @@ def stop(processes: list[psutil.Process], ask: signal.Signals = signal.SIGTERM, 
     for process in processes:
         with suppress(*GONE):
             process.send_signal(ask)
-    _, left = psutil.wait_procs(processes, timeout=grace)
+    left = _wait(processes, grace)
     for process in left:
         with suppress(*GONE):
             process.kill()
-    psutil.wait_procs(left, timeout=5.0)
+    _wait(left, 5.0)
+
+
+def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Return those still running after `seconds`. Dead but unburied ones count as gone: in a container
+    nobody may ever bury the children of a killed process."""
+    deadline = time.monotonic() + seconds
+    while left := [process for process in processes if _runs(process)]:
+        if time.monotonic() > deadline:
+            break
+        processes = left
+        time.sleep(0.02)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 @contextmanager

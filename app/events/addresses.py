@@ -1,0 +1,69 @@
+"""E-mail addresses and phone numbers as keys: one spelling of each, so that equal ones are found by equality."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+MAX_EMAIL = 254
+MAX_PHONE = 40
+_CACHED = 50_000
+
+# What nearly every address looks like; the others go the long way through email-validator.
+_PLAIN = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}){0,4}"
+    r"@(?:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\.){1,4}(?:com|org|net|example|za|uk)",
+    re.ASCII,
+)
+_LETTERS = re.compile(r"[A-Za-z]")
+
+
+def email_key(text: str) -> str | None:
+    """Return the key of an e-mail address (trimmed, NFKC, case folded), or None if it is not one.
+
+    Dots and plus signs count: two spellings that differ in them may be two people's.
+    """
+    trimmed = text.strip()
+    lowered = trimmed.lower()
+    if _PLAIN.fullmatch(lowered):
+        return lowered
+    return _checked_email(trimmed)
+
+
+@lru_cache(_CACHED)
+def _checked_email(text: str) -> str | None:
+    if len(text) > MAX_EMAIL:
+        return None
+    key = unicodedata.normalize("NFKC", text).casefold()
+    try:
+        validate_email(key, check_deliverability=False)
+    except EmailNotValidError:
+        return None
+    return key
+
+
+@lru_cache(_CACHED)
+def phone_key(text: str, country: str) -> str | None:
+    """Return a phone number in E.164 (+27824751967), or None if it is none; `country` (ISO 3166) reads local ones.
+
+    A number with an extension is a switchboard's and not a person's: None.
+    """
+    if len(text) > MAX_PHONE or _LETTERS.search(text):
+        return None
+    found = _valid(text, country)
+    if found is None and text.strip()[:1] not in ("", "+", "0"):
+        # Exports often lose the plus sign: 27824081289.
+        found = _valid(f"+{text.strip()}", country)
+    return found
+
+
+def _valid(text: str, country: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,0 +1,41 @@
+"""The tenant's clubs as events name them: by name. A club's country reads the phone numbers of its people."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.events.addresses import phone_key
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A tenant's country, and its clubs' ids and countries by case-folded name."""
+
+    country: str
+    clubs: dict[str, tuple[UUID, str]]
+
+    def club_id(self, name: Any) -> UUID | None:
+        """Return the id of the club of that name, or None."""
+        found = self.clubs.get(name.strip().casefold()) if isinstance(name, str) else None
+        return found[0] if found else None
+
+    def phone_key(self, number: str, club: Any) -> str | None:
+        """Return the number in E.164, read in the country of the club of that name, else the tenant's; or None."""
+        found = self.clubs.get(club.strip().casefold()) if isinstance(club, str) else None
+        return phone_key(number, found[1] if found else self.country)
+
+
+def places(session: Session, tenant_id: UUID) -> Places:
+    """Return the tenant's places."""
+    rows = session.execute(
+        text(
+            "SELECT t.country, c.id, c.name, c.country AS club_country FROM tenant t"
+            " LEFT JOIN club c ON c.tenant_id = t.id WHERE t.id = :tenant_id"
+        ),
+        {"tenant_id": tenant_id},
+    ).all()
+    country = rows[0].country if rows else "ZA"
+    return Places(country, {row.name.strip().casefold(): (row.id, row.club_country) for row in rows if row.id})

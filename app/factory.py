@@ -1,4 +1,9 @@
-"""Builds the application: settings, database, rooms' registries, pages, API, commands."""
+"""Builds the application: settings, database, the rooms' registries, pages, API, commands."""
+
+import importlib
+import pkgutil
+from datetime import timedelta
+from types import ModuleType
 
 from flask import Flask
 from flask_migrate import Migrate
@@ -6,6 +11,7 @@ from flask_migrate import Migrate
 from app.infra.config import Config, load
 from app.infra.db import db, serving_url
 from app.infra.logging import configure as configure_logging
+from app.web import errors, guards, limits, security, shell
 
 # Every module with tables: importing it is what tells the metadata (and so migrations) about them.
 MODELS = (
@@ -18,6 +24,7 @@ MODELS = (
     "app.journeys.models",
     "app.mailbox.models",
 )
+# A thousand events of the size clubs send are under 1 MB; the limit leaves room and stops a 10 MB body at the door.
 MAX_BODY_BYTES = 5 * 1024 * 1024
 
 
@@ -25,33 +32,59 @@ def create_app(config: Config | None = None) -> Flask:
     """Return the application, ready to serve; settings come from the environment unless given."""
     config = config or load()
     configure_logging(config)
+    for name in MODELS:
+        importlib.import_module(name)
     app = Flask("app", static_folder="static", template_folder="templates")
+    _configure(app, config)
+    db.init_app(app)
+    Migrate(app, db, directory="migrations")
+    security.install(app)
+    limits.install(app, config)
+    guards.install(app)
+    errors.install(app)
+    _register_blueprints(app, config)
+    shell.install(app)
+    _register_commands(app)
+    return app
+
+
+def _configure(app: Flask, config: Config) -> None:
     app.config.update(
         SECRET_KEY=config.secret_key,
         SQLALCHEMY_DATABASE_URI=serving_url(config.database_url),
-        SQLALCHEMY_ENGINE_OPTIONS={
-            "pool_pre_ping": True,
-            "pool_size": 10,
-            "max_overflow": 10,
-            "pool_timeout": 10,
-        },
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": 10},
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SESSION_COOKIE_NAME="fairway",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
         WTF_CSRF_TIME_LIMIT=None,
-        DEBUG=False,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
         TESTING=config.env == "test",
+        FAIRWAY=config,
     )
-    _load_models()
-    db.init_app(app)
-    Migrate(app, db, directory="migrations")
-    return app
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
 
 
-def _load_models() -> None:
-    import importlib
+def _register_blueprints(app: Flask, config: Config) -> None:
+    """Register the BLUEPRINTS of every package in app.blueprints; DEVELOPMENT_BLUEPRINTS not in production."""
+    for module in _modules("app.blueprints"):
+        for blueprint in module.BLUEPRINTS:
+            app.register_blueprint(blueprint)
+        if not config.is_production:
+            for blueprint in getattr(module, "DEVELOPMENT_BLUEPRINTS", ()):
+                app.register_blueprint(blueprint)
 
-    for name in MODELS:
-        importlib.import_module(name)
+
+def _register_commands(app: Flask) -> None:
+    """Register the COMMANDS of every module in app.cli."""
+    for module in _modules("app.cli"):
+        for command in getattr(module, "COMMANDS", ()):
+            app.cli.add_command(command)
+
+
+def _modules(package: str) -> list[ModuleType]:
+    found = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return [importlib.import_module(f"{package}.{one.name}") for one in sorted(found, key=lambda one: one.name)]

@@ -1,0 +1,101 @@
+"""What a wake-up does. Here, and only here, the rooms are composed: an event applied is a trigger tried.
+
+Each function is one kind of work (app.infra.queue.Work) of one tenant. It works until nothing is due or its time is
+over, then wakes itself again: a job stays short, and tenants take turns.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.capture import service as capture
+from app.infra import clock, queue
+from app.infra.db import dispatching
+from app.infra.heartbeat import beat
+from app.infra.queue import Work
+from app.journeys.engine import advance, enrol
+from app.messaging import sender
+from app.messaging import service as messaging
+
+log = logging.getLogger(__name__)
+# Long enough to be worth the wake-up, short enough that another tenant's turn comes soon.
+TURN_SECONDS = 5.0
+
+
+def process_events(tenant_id: str) -> None:
+    """Apply the tenant's accepted events to its customers, and let journeys and messages know of them."""
+    handlers = (enrol.on_events, messaging.on_events)
+    _turn(
+        Work.PROCESS_EVENTS,
+        UUID(tenant_id),
+        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=handlers) > 0,
+    )
+
+
+def advance_journeys(tenant_id: str) -> None:
+    """Walk the people who are due through the tenant's journeys."""
+    _turn(
+        Work.ADVANCE_JOURNEYS,
+        UUID(tenant_id),
+        lambda tenant: advance.advance_batch(tenant_id=tenant, now=clock.now()) > 0,
+    )
+
+
+def send_messages(tenant_id: str) -> None:
+    """Gate and send the tenant's due messages."""
+    _turn(
+        Work.SEND_MESSAGES,
+        UUID(tenant_id),
+        lambda tenant: sender.send_batch(tenant_id=tenant, now=clock.now()) > 0,
+    )
+
+
+def tick() -> None:
+    """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
+    now = clock.now()
+    beat("tick")
+    for work, tenant_id in _due(now):
+        queue.enqueue(work, tenant_id)
+    for tenant_id in _stuck(now):
+        messaging.reconcile(tenant_id=tenant_id, now=now)
+
+
+def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], bool]) -> None:
+    """Call `step` until it finds nothing to do, or the turn is over and the next one is asked for."""
+    queue.awake(work, tenant_id)
+    ends = time.monotonic() + TURN_SECONDS
+    while step(tenant_id):
+        if time.monotonic() > ends:
+            queue.enqueue(work, tenant_id)
+            return
+
+
+# One index probe a tenant and kind: the partial indexes hold due rows only.
+_DUE = text("""
+    SELECT 'process_events' AS work, id FROM tenant t WHERE EXISTS
+        (SELECT FROM inbound_event e WHERE e.tenant_id = t.id AND e.status = 'received')
+    UNION ALL
+    SELECT 'advance_journeys', id FROM tenant t WHERE EXISTS
+        (SELECT FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.status = 'ACTIVE' AND e.due_at <= :now)
+    UNION ALL
+    SELECT 'send_messages', id FROM tenant t WHERE EXISTS
+        (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now)
+""")
+_STUCK = text("""
+    SELECT id FROM tenant t WHERE EXISTS
+        (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status = 'sending' AND m.sending_at < :now - :patience)
+""")
+
+
+def _due(now: object) -> list[tuple[Work, UUID]]:
+    with dispatching() as session:
+        return [(Work(row.work), row.id) for row in session.execute(_DUE, {"now": now})]
+
+
+def _stuck(now: object) -> list[UUID]:
+    with dispatching() as session:
+        rows = session.execute(_STUCK, {"now": now, "patience": messaging.SENDING_PATIENCE})
+        return [row.id for row in rows]

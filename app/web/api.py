@@ -1,0 +1,150 @@
+"""The API: typed endpoints under /api/v1, and the OpenAPI document that is made of them.
+
+An operation names its method, path, permission and pydantic models; its function gets validated values as keywords and
+returns a model, a dict, a Page or None. Errors are `application/problem+json`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import BadRequest
+
+from app.infra.errors import Invalid
+from app.infra.paging import Page
+from app.web.guards import Guard
+from app.web.security import csrf
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+MAX_DEPTH = 60
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the OpenAPI document says of one endpoint."""
+
+    name: str
+    method: str
+    path: str
+    permission: str | None
+    summary: str
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    returns: type[BaseModel] | None
+    paged: bool
+    status: int
+
+
+ENDPOINTS: list[Endpoint] = []
+
+
+class ApiBlueprint(Blueprint):
+    """A blueprint of endpoints below /api/v1, without cookies and so without CSRF tokens."""
+
+    def __init__(self, name: str, import_name: str) -> None:
+        super().__init__(name, import_name, url_prefix="/api/v1")
+        csrf.exempt(self)
+
+    def operation(
+        self,
+        method: str,
+        path: str,
+        *,
+        permission: str | None,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        returns: type[BaseModel] | None = None,
+        paged: bool = False,
+        raw: bool = False,
+        status: int = 200,
+    ) -> Callable[[Function], Function]:
+        """Return a decorator that serves a function at `path`.
+
+        It is called with `body` (or the bytes of it if `raw`), `query` and the path's values as keywords. `permission`
+        None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`.
+        """
+
+        def decorate(function: Function) -> Function:
+            def view(**path_values: Any) -> Response:
+                values = dict(path_values)
+                if query is not None:
+                    values["query"] = _read(query, _flat_args())
+                if raw:
+                    values["body"] = request.get_data(cache=False)
+                elif body is not None:
+                    values["body"] = _read(body, parse_json(request.get_data(cache=False)))
+                return respond(function(**values), status)
+
+            view.__name__ = function.__name__
+            view.__doc__ = function.__doc__
+            view.__dict__["guard"] = Guard(permission, api=True)
+            self.add_url_rule(path, function.__name__, view, methods=[method])
+            summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
+            name = f"{self.name}.{function.__name__}"
+            ENDPOINTS.append(
+                Endpoint(name, method, f"/api/v1{path}", permission, summary, body, query, returns, paged, status)
+            )
+            return function
+
+        return decorate
+
+
+def parse_json(raw: bytes) -> Any:
+    """Return the JSON value of `raw`, or answer 400: not JSON, NaN, lone surrogates, NUL, nested too deep."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from None
+    if b"\\u0000" in raw and _has_nul(value):
+        raise BadRequest("The body holds a NUL character (\\u0000); remove it and send it again.")
+    if not _shallow(value):
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, dict) and any("\x00" in key or _has_nul(item) for key, item in value.items())
+
+
+def _shallow(value: Any, left: int = MAX_DEPTH) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return not isinstance(value, list) or (left > 0 and all(_shallow(item, left - 1) for item in value))
+
+
+def _flat_args() -> dict[str, Any]:
+    return {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
+
+
+def _read(model: type[BaseModel], value: Any) -> BaseModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = {".".join(map(str, one["loc"])) or "body": one["msg"] for one in error.errors(include_url=False)}
+        raise Invalid(found) from None
+
+
+def respond(result: Any, status: int = 200) -> Response:
+    """Return `result` (model, dict, list, Page, Response or None) as a JSON answer."""
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(status=204)
+    return Response(orjson.dumps(_plain(result), default=str), status=status, content_type="application/json")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Page):
+        return {"items": [_plain(item) for item in value.items], "next_cursor": value.next_cursor}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

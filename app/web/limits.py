@@ -1,0 +1,21 @@
+"""Request limits, counted in Redis so that all processes share them; without Redis each counts for itself."""
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from app.infra.config import Config
+
+limiter = Limiter(key_func=get_remote_address)
+
+
+def install(app: Flask, config: Config) -> None:
+    """Connect the limiter of `app`; in tests it counts in the process."""
+    app.config.update(
+        RATELIMIT_STORAGE_URI="memory://" if config.env == "test" else config.redis_url,
+        RATELIMIT_STORAGE_OPTIONS={} if config.env == "test" else {"socket_connect_timeout": 1, "socket_timeout": 1},
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=config.env != "test",
+        RATELIMIT_HEADERS_ENABLED=True,
+        RATELIMIT_SWALLOW_ERRORS=False,
+    )
+    limiter.init_app(app)

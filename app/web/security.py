@@ -1,0 +1,52 @@
+"""Headers every answer carries, and input that no view should ever see."""
+
+import secrets
+
+from flask import Flask, Response, g, request
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import BadRequest
+
+csrf = CSRFProtect()
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def install(app: Flask) -> None:
+    """Set the security headers of `app`, its CSRF protection and its refusal of NUL characters."""
+    csrf.init_app(app)
+    app.jinja_env.globals["csp_nonce"] = nonce
+    app.before_request(_refuse_nul)
+    app.after_request(_headers)
+
+
+def nonce() -> str:
+    """Return this request's nonce, which scripts of our own pages carry."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    value: str = g.csp_nonce
+    return value
+
+
+def _refuse_nul() -> None:
+    """Refuse NUL characters once, here: PostgreSQL can store them in no text, so every view would fail on them."""
+    values = [request.path, *request.args.keys(), *request.args.values()]
+    if request.mimetype in FORMS:
+        values += [text for pair in request.form.items(multi=True) for text in pair]
+    if any("\x00" in value for value in values):
+        raise BadRequest("The request holds a NUL character; remove it and send it again.")
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    if response.mimetype == "text/html" and "Content-Security-Policy" not in headers:
+        headers["Content-Security-Policy"] = (
+            f"default-src 'self'; script-src 'self' 'nonce-{nonce()}'; style-src 'self' 'unsafe-inline'; "
+            "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+        )
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response

@@ -1,0 +1,149 @@
+"""What every page shares: navigation by permission, who is signed in, and how times are written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime, format_timedelta
+from flask import Flask, current_app, g, request, url_for
+
+from app.accounts import queries as accounts
+from app.infra import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of the navigation: where it leads, and the permission without which it is not shown."""
+
+    label: str
+    endpoint: str
+    icon: str
+    permission: str
+
+
+NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
+    (
+        None,
+        (
+            Item("Home", "home.index", "home", "home.view"),
+            Item("Customers", "customers.index", "users", "customers.view"),
+        ),
+    ),
+    (
+        "Marketing",
+        (
+            Item("Journeys", "journeys.index", "route", "journeys.view"),
+            Item("Templates", "content.index", "template", "templates.view"),
+            Item("Messages", "messaging.index", "send", "messages.view"),
+            Item("Mailbox", "mailbox.index", "inbox", "mailbox.view"),
+        ),
+    ),
+    (
+        "Operations",
+        (
+            Item("Queues", "ops.queues", "stack-2", "queues.view"),
+            Item("Events", "events.index", "plug", "events.view"),
+        ),
+    ),
+    (
+        "Settings",
+        (
+            Item("Users", "accounts.users", "user-check", "users.view"),
+            Item("Clubs", "accounts.clubs", "building", "settings.manage"),
+            Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
+        ),
+    ),
+)
+
+
+def install(app: Flask) -> None:
+    """Give every template of `app` its navigation, shell and filters."""
+    app.context_processor(_shared)
+    app.jinja_env.filters["localtime"] = localtime
+    app.jinja_env.filters["ago"] = ago
+    with app.app_context():
+        app.jinja_env.globals["ui"] = app.jinja_env.get_template("components/ui.html").module
+
+
+def _shared() -> dict[str, Any]:
+    actor = g.get("actor")
+    if actor is None or actor.via != "session":
+        return {"nav": [], "shell": None}
+    return {
+        "nav": _navigation(actor.permissions),
+        "shell": {
+            "organisation": organisation().name,
+            "user_name": actor.name,
+            "role": actor.role,
+            "profile_url": url_for("accounts.me"),
+            "sign_out_url": url_for("accounts.sign_out"),
+            "home_url": url_for("home.index"),
+        },
+    }
+
+
+def _navigation(permissions: frozenset[str]) -> list[dict[str, Any]]:
+    here = (request.endpoint or "").rpartition(".")[0]
+    sections = []
+    for label, items in NAVIGATION:
+        shown = [
+            {"label": item.label, "url": url_for(item.endpoint), "icon": item.icon, "active": _is_here(item, here)}
+            for item in items
+            if item.permission in permissions and item.endpoint in current_app.view_functions
+        ]
+        if shown:
+            sections.append({"label": label, "items": shown})
+    return sections
+
+
+def _is_here(item: Item, blueprint: str) -> bool:
+    if item.endpoint.startswith("accounts."):
+        return request.endpoint == item.endpoint
+    return item.endpoint.rpartition(".")[0] == blueprint
+
+
+def organisation() -> accounts.TenantInfo:
+    """Return the signed-in tenant's name, locale and time zone (read once a request)."""
+    if "organisation" not in g:
+        g.organisation = accounts.tenant_info(tenant_id=g.actor.tenant_id)
+    found: accounts.TenantInfo = g.organisation
+    return found
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _locale() -> tuple[Locale, ZoneInfo]:
+    if g.get("actor") is None:
+        return Locale("en"), _zone("UTC")
+    here = organisation()
+    # User-visible words are English; dates and numbers follow the club's region.
+    return Locale.parse(here.locale), _zone(here.timezone)
+
+
+def localtime(at: datetime | None, style: str = "d MMM y, HH:mm") -> str:
+    """Return `at` in the tenant's zone and locale, by default as "21 Nov 2026, 14:05"; nothing for None."""
+    if at is None:
+        return ""
+    locale, zone = _locale()
+    return format_datetime(at, style, tzinfo=zone, locale=locale)
+
+
+def ago(at: datetime | None) -> str:
+    """Return how long ago `at` was ("3 min ago"), or how soon it will be; nothing for None."""
+    if at is None:
+        return ""
+    locale, _ = _locale()
+    return format_timedelta(at - clock.now(), add_direction=True, format="short", locale=locale, threshold=0.95)
+
+
+def tenant_id() -> UUID:
+    """Return the tenant of whoever is asking."""
+    found: UUID = g.actor.tenant_id
+    return found

@@ -16,6 +16,7 @@ function enhance(root) {
   }
 }
 
+enhance(document.body); // htmx may have been here before this module
 htmx.onLoad((element) => enhance(element));
 // Tom Select's own elements must not survive their select.
 document.addEventListener("htmx:before:cleanup", (event) => event.target.tomselect?.destroy());

@@ -1,0 +1,206 @@
+"""Changing a graph: every function returns a new graph and leaves its argument as it was.
+
+What can't be done raises CannotEdit, with a message for the person who tried.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.journeys.graph import MAX_NAME, MAX_STEPS, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Step, ranks, storable
+
+
+def new_key(graph: Graph, type: str) -> str:
+    """Return a key no step has: the kind's name and a number."""
+    stem = type.lower()
+    number = 1 + sum(step.type == type for step in graph)
+    while f"{stem}_{number}" in graph.steps:
+        number += 1
+    return f"{stem}_{number}"
+
+
+def can_insert(graph: Graph, after: str, exit: str, exits: Sequence[str]) -> bool:
+    """Return whether a step with these exits may be put on that exit: one without exits only where nothing follows."""
+    step = graph.steps.get(after)
+    return step is not None and exit in step.exits and (bool(exits) or step.exits[exit] is None)
+
+
+def insert(graph: Graph, step: Step, after: str, exit: str = NEXT) -> Graph:
+    """Return the graph with `step` put on an exit of step `after`; what followed there follows the new first exit."""
+    if step.type == TRIGGER:
+        raise CannotEdit("A journey has one trigger; change the one it has.")
+    if step.key in graph.steps:
+        raise CannotEdit(f"A step with the key “{step.key}” is there already.")
+    if len(graph) >= MAX_STEPS:
+        raise CannotEdit(f"A journey has at most {MAX_STEPS} steps.")
+    before = graph.step(after)
+    if exit not in before.exits:
+        raise CannotEdit(_no_exit(before, exit))
+    following = before.exits[exit]
+    if following is not None and not step.exits:
+        raise CannotEdit("Nothing can follow an end. Put it where a path stops, or delete what follows first.")
+    exits = dict.fromkeys(step.exits)
+    if exits:
+        exits[next(iter(exits))] = following
+    return graph.with_steps(before.to(exit, step.key), replace(step, exits=exits))
+
+
+def _no_exit(step: Step, exit: str) -> str:
+    if not step.exits:
+        return "Nothing can follow an end."
+    return f"Step “{step.key}” has no way out called “{exit}”; it has: {', '.join(step.exits)}."
+
+
+def delete(graph: Graph, key: str, keep: str | None = None) -> Graph:
+    """Return the graph without a step. What followed it moves up; where it had branches, the one called `keep`.
+
+    By default the first branch is kept. Steps that only the dropped branches led to go too. `keep=""` keeps none:
+    all that only this step led to goes with it.
+    """
+    step = graph.step(key)
+    if step.type == TRIGGER:
+        raise CannotEdit("The trigger can't be removed; change what it waits for instead.")
+    keep = next(iter(step.exits), "") if keep is None else keep
+    if keep and keep not in step.exits:
+        raise CannotEdit(_no_exit(step, keep))
+    following = step.exits.get(keep)
+    start = graph.trigger
+    before = graph.reached_from(start.key if start else None)
+    changed = _bypass(graph, key, following).without({key})
+    still = changed.reached_from(start.key if start else None)
+    return changed.without((before & set(changed.steps)) - still)
+
+
+def _bypass(graph: Graph, key: str, following: str | None) -> Graph:
+    """Return the graph in which whatever led to `key` leads to `following`."""
+    target = None if following == key else following
+    return graph.with_steps(
+        *(
+            replace(step, exits={exit: target if to == key else to for exit, to in step.exits.items()})
+            for step in graph
+            if key in step.exits.values()
+        )
+    )
+
+
+def can_move(graph: Graph, key: str, after: str, exit: str) -> bool:
+    """Return whether `move` would change anything and is allowed."""
+    try:
+        return move(graph, key, after, exit) != graph
+    except CannotEdit:
+        return False
+
+
+def move(graph: Graph, key: str, after: str, exit: str = NEXT) -> Graph:
+    """Return the graph with a step put on another step's exit; what followed it moves up into its old place.
+
+    A step with branches takes them along: all that only it leads to. If they meet again in one later step, that one
+    stays where it is and the branches then meet in what follows at the new place; else what follows there is put at
+    the open end of the first branch.
+    """
+    step = graph.step(key)
+    if step.type == TRIGGER:
+        raise CannotEdit("The trigger stays at the top.")
+    place = graph.step(after)
+    if exit not in place.exits:
+        raise CannotEdit(_no_exit(place, exit))
+    block = _block(graph, key)
+    if after in block:
+        raise CannotEdit("A step can't be moved into its own branches.")
+    if place.exits[exit] == key and len(graph.into(key)) == 1:
+        return graph
+    leaving = [
+        edge for edge in graph.edges() if edge.source in block and edge.target is not None and edge.target not in block
+    ]
+    outside = sorted({edge.target for edge in leaving if edge.target})
+    if len(outside) > 1:
+        raise CannotEdit("The branches of this step go on in several places; move those steps first.")
+    meeting = outside[0] if outside else None
+    lifted = _bypass(graph, key, meeting)
+    lifted = lifted.with_steps(
+        *(replace(lifted.steps[one.key], exits=dict(one.exits)) for one in graph if one.key in block)
+    )
+    following = lifted.step(after).exits[exit]
+    lifted = lifted.with_steps(lifted.step(after).to(exit, key))
+    ends = [(edge.source, edge.exit) for edge in leaving]
+    if not ends and following is not None:
+        ends = [_open_end(lifted, key, block)]
+    for source, way in ends:
+        lifted = lifted.with_steps(lifted.steps[source].to(way, following))
+    return lifted
+
+
+def _block(graph: Graph, key: str) -> set[str]:
+    """Return the step, and with branches all that only they lead to."""
+    if len(graph.steps[key].exits) < 2:
+        return {key}
+    start = graph.trigger
+    around = graph.without({key}).reached_from(start.key if start else None)
+    block = graph.reached_from(key) - around
+    meeting = _meeting(graph, key, block)
+    return block - graph.reached_from(meeting) if meeting else block
+
+
+def _meeting(graph: Graph, key: str, block: set[str]) -> str | None:
+    """Return the first step on which all branches of `key` come together, if they do before the journey ends."""
+    rank = ranks(graph)
+    branches = [graph.reached_from(target) for target in graph.steps[key].exits.values()]
+    common = set.intersection(*branches) & block if branches else set()
+    for candidate in sorted(common, key=lambda one: (rank[one], one)):
+        inside = block - graph.reached_from(candidate)
+        leaving = {e.target for e in graph.edges() if e.source in inside and e.target and e.target not in inside}
+        if leaving == {candidate}:
+            return candidate
+    return None
+
+
+def _open_end(graph: Graph, key: str, block: set[str]) -> tuple[str, str]:
+    """Return the first open end on the way down the first exits of a block."""
+    ahead, seen = [key], set()
+    while ahead:
+        step = graph.steps[ahead.pop(0)]
+        if step.key in seen or step.key not in block:
+            continue
+        seen.add(step.key)
+        for exit, target in step.exits.items():
+            if target is None:
+                return step.key, exit
+        ahead = [target for target in step.exits.values() if target] + ahead
+    raise CannotEdit("Every path of this step ends, so nothing could follow it there.")
+
+
+def configure(
+    graph: Graph,
+    key: str,
+    *,
+    exits: Sequence[str],
+    config: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Graph:
+    """Return the graph with a step's settings and name replaced (None: left as they are; name "" takes it away).
+
+    `exits` are those the kind has with these settings: ways that stay keep their target.
+    """
+    step = graph.step(key)
+    if config is not None:
+        if not storable(config):
+            raise BadGraph({"config": "The settings hold a character that can't be stored."})
+        step = replace(step, config=dict(config), exits={exit: step.exits.get(exit) for exit in exits})
+    if name is not None:
+        if len(name) > MAX_NAME or not storable(name):
+            raise BadGraph({"name": f"Give a name of at most {MAX_NAME} characters."})
+        step = replace(step, name=name.strip() or None)
+    return graph.with_steps(step)
+
+
+def connect(graph: Graph, source: str, exit: str, target: str | None) -> Graph:
+    """Return the graph with an exit leading to another step (or nowhere), so that branches can meet.
+
+    Steps only the old way led to stay, unconnected. Refused where it would close a circle.
+    """
+    step = graph.step(source)
+    if exit not in step.exits:
+        raise CannotEdit(_no_exit(step, exit))
+    if target is not None and (graph.step(target).type == TRIGGER or source in graph.reached_from(target)):
+        raise CannotEdit("That would lead back to an earlier step; journeys can't run in circles.")
+    return graph.with_steps(step.to(exit, target))

@@ -1,0 +1,229 @@
+"""Where the steps of a graph stand on the canvas: top to bottom, branches side by side, meeting branches below both.
+
+Pure and deterministic: the same graph always gives the same picture. One unit is the pitch of the grid: steps stand at
+least one unit apart in a row, and rows are one unit apart; x grows to the right, y downwards, the TRIGGER is at y 0.
+"""
+
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from app.journeys.graph import NEXT, Graph, back_edges, ranks
+
+LABELS = {"yes": "Yes", "no": "No"}
+
+# A slot is what hangs below a step: the step of that key, or the open end or passing line of (step, exit).
+_Slot = str | tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the middle of a step is."""
+
+    key: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way of an edge as corner points, first and last in the middles of what it joins; `target` None is an end."""
+
+    source: str
+    exit: str
+    target: str | None
+    label: str | None
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Where a step may be put: on exit `exit` of step `after`; `open` when nothing follows there."""
+
+    after: str
+    exit: str
+    x: float
+    y: float
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A marker that the journey completes here, below an open exit."""
+
+    after: str
+    exit: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The whole picture. Steps nobody reaches stand to the right of the others."""
+
+    places: dict[str, Place]
+    lines: list[Line]
+    drops: list[Drop]
+    ends: list[End]
+    width: float
+    height: float
+
+
+@dataclass(slots=True)
+class _Block:
+    """A step and what only it leads to: `heads` side by side below it, `joins` where they meet again."""
+
+    heads: list[_Slot] = field(default_factory=list)
+    joins: list[str] = field(default_factory=list)
+
+
+def lay_out(graph: Graph) -> Layout:
+    """Return where everything stands."""
+    if not len(graph):
+        return Layout({}, [], [], [], 0, 0)
+    rank = ranks(graph)
+    closing = {(edge.source, edge.exit) for edge in back_edges(graph)}
+    blocks, roots = _blocks(graph, rank, closing)
+    widths: dict[_Slot, float] = {}
+    x: dict[_Slot, float] = {}
+    left = 0.0
+    for root in roots:
+        _spread(root, left, blocks, widths, x)
+        left += widths[root]
+    _push_apart(graph, rank, x)
+    places = {key: Place(key, x[key], float(rank[key])) for key in graph.steps}
+    lines, drops, ends = [], [], []
+    for edge in graph.edges():
+        source = places[edge.source]
+        column = x.get((edge.source, edge.exit), source.x)
+        target = places.get(edge.target) if edge.target is not None else None
+        if target is not None and (edge.source, edge.exit) not in x and len(graph.steps[edge.source].exits) > 1:
+            column = target.x
+        bottom = (target.x, target.y) if target else (column, source.y + 1)
+        lines.append(
+            Line(
+                edge.source,
+                edge.exit,
+                target.key if target else None,
+                None if edge.exit == NEXT else LABELS.get(edge.exit, edge.exit),
+                _corners((source.x, source.y), column, bottom),
+            )
+        )
+        drops.append(Drop(edge.source, edge.exit, column, source.y + 0.5, target is None))
+        if target is None:
+            ends.append(End(edge.source, edge.exit, column, source.y + 1))
+    bottoms = [place.y for place in places.values()] + [end.y for end in ends]
+    rights = [place.x for place in places.values()] + [end.x for end in ends]
+    return Layout(places, lines, drops, ends, max(rights) + 0.5, max(bottoms) + 0.5)
+
+
+def _blocks(graph: Graph, rank: dict[str, int], closing: set[tuple[str, str]]) -> tuple[dict[str, _Block], list[str]]:
+    """Return what hangs below each step, by its nearest common ancestor, and the steps that hang below none."""
+    order = sorted(graph.steps, key=lambda key: rank[key])
+    parents: dict[str, list[str]] = defaultdict(list)
+    ways: dict[str, int] = defaultdict(int)
+    for edge in graph.edges():
+        if edge.target in graph.steps and (edge.source, edge.exit) not in closing:
+            assert edge.target is not None
+            parents[edge.target].append(edge.source)
+            ways[edge.target] += 1
+    above: dict[str, str | None] = {}
+    depth: dict[str, int] = {}
+    for key in order:
+        common: str | None = None
+        for index, parent in enumerate(parents[key]):
+            common = parent if not index else _common(common, parent, above, depth)
+        above[key] = common
+        depth[key] = depth[common] + 1 if common is not None else 0
+    blocks = {key: _Block() for key in graph.steps}
+    for edge in graph.edges():
+        target, slot = edge.target, (edge.source, edge.exit)
+        if target in graph.steps and slot not in closing and target is not None and ways[target] == 1:
+            blocks[edge.source].heads.append(target)
+        elif target is None or target not in graph.steps or len(graph.steps[edge.source].exits) > 1:
+            blocks[edge.source].heads.append(slot)
+    for key in order:
+        owner = above[key]
+        if ways[key] > 1 and owner is not None:
+            blocks[owner].joins.append(key)
+    starts = [key for key in graph.steps if above[key] is None]
+    return blocks, starts
+
+
+def _common(one: str | None, other: str | None, above: dict[str, str | None], depth: dict[str, int]) -> str | None:
+    while one != other:
+        if one is None or other is None:
+            return None
+        if depth[one] >= depth[other]:
+            one = above[one]
+        else:
+            other = above[other]
+    return one
+
+
+def _spread(
+    root: str, left: float, blocks: dict[str, _Block], widths: dict[_Slot, float], x: dict[_Slot, float]
+) -> None:
+    """Give every slot below `root` its width and the x of its middle; the block of `root` begins at `left`."""
+    below: list[str] = []
+    ahead: list[str] = [root]
+    while ahead:
+        key = ahead.pop()
+        below.append(key)
+        ahead += [slot for slot in (*blocks[key].heads, *blocks[key].joins) if isinstance(slot, str)]
+    for key in reversed(below):
+        block = blocks[key]
+        heads = sum(widths.get(slot, 1.0) for slot in block.heads)
+        joins = sum(widths[slot] for slot in block.joins)
+        widths[key] = max(1.0, heads, joins)
+    starts = {root: left}
+    for key in below:
+        block, start = blocks[key], starts[key]
+        x[key] = start + widths[key] / 2
+        for row in (block.heads, block.joins):
+            at = start + (widths[key] - sum(widths.get(slot, 1.0) for slot in row)) / 2
+            for slot in row:
+                if isinstance(slot, str):
+                    starts[slot] = at
+                else:
+                    x[slot] = at + 0.5
+                at += widths.get(slot, 1.0)
+
+
+def _push_apart(graph: Graph, rank: dict[str, int], x: dict[_Slot, float]) -> None:
+    """Move steps of one row that stand on each other (a meeting point beside a longer branch) to the right."""
+    rows: dict[int, list[_Slot]] = defaultdict(list)
+    for key in graph.steps:
+        rows[rank[key]].append(key)
+    for slot in x:
+        if isinstance(slot, tuple) and graph.steps[slot[0]].exits.get(slot[1]) is None:
+            rows[rank[slot[0]] + 1].append(slot)
+    for row in rows.values():
+        row.sort(key=lambda slot: x[slot])
+        for before, slot in itertools.pairwise(row):
+            x[slot] = max(x[slot], x[before] + 1.0)
+
+
+def _corners(top: tuple[float, float], column: float, bottom: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """Return the corners of a line that goes down in `column` and turns half a unit below and above what it joins."""
+    points = [
+        top,
+        (top[0], top[1] + 0.5),
+        (column, top[1] + 0.5),
+        (column, bottom[1] - 0.5),
+        (bottom[0], bottom[1] - 0.5),
+    ]
+    points.append(bottom)
+    corners: list[tuple[float, float]] = []
+    for point in points:
+        if not corners or corners[-1] != point:
+            corners.append(point)
+    return tuple(
+        point
+        for index, point in enumerate(corners)
+        if index in (0, len(corners) - 1)
+        or (
+            not (corners[index - 1][0] == point[0] == corners[index + 1][0])
+            and not (corners[index - 1][1] == point[1] == corners[index + 1][1])
+        )
+    )

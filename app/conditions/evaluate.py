@@ -81,7 +81,7 @@ def _ask(rule: Rule, operator: Operator, fact: object, zone: tzinfo) -> bool | N
         return None if known is None else _any_element(rule, known)
     if rule.field.type is FieldType.ANY and operator in _OF_LISTS and isinstance(fact, list | tuple):
         flat = (element for element in fact if not isinstance(element, list | tuple))
-        return any(_ask(rule, operator, element, zone) is True for element in flat)
+        return any(_ask(rule, _OF_LISTS[operator], element, zone) is True for element in flat)
     if known is None:
         return None
     match rule.type:
@@ -93,8 +93,9 @@ def _ask(rule: Rule, operator: Operator, fact: object, zone: tzinfo) -> bool | N
             return _ORDER[operator](known, rule.value)
 
 
-# An undeclared key that turns out to hold a list is asked as a list, where the operator makes sense of one.
-_OF_LISTS = {Operator.CONTAINS, Operator.IN}
+# An undeclared key that turns out to hold a list is asked as a list, where the operator makes sense of one: what
+# is asked of each element instead.
+_OF_LISTS = {Operator.CONTAINS: Operator.EQ, Operator.IN: Operator.IN}
 
 
 def _any_element(rule: Rule, known: Any) -> bool:

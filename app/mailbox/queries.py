@@ -1,0 +1,77 @@
+"""Reads of the mailbox."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select
+
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.mailbox import letters
+from app.mailbox.models import MailboxMail
+
+
+class NoSuchMail(NotFound):
+    """There is no such mail in this tenant's mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailLine:
+    """One mail in a list; `size` in bytes."""
+
+    id: UUID
+    received_at: datetime
+    from_address: str
+    to_address: str
+    subject: str
+    message_id: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailView:
+    """One mail to read: its line, its envelope, and what stands in it."""
+
+    line: MailLine
+    mail_from: str
+    rcpt_to: list[str]
+    letter: letters.Letter
+
+
+LISTED = tuple(getattr(MailboxMail, field.name) for field in fields(MailLine))
+
+
+def list_mails(
+    *, tenant_id: UUID, q: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[MailLine]:
+    """Return the mails whose subject, sender or recipient contains `q` (in any case), newest first."""
+    query = select(*LISTED).where(MailboxMail.tenant_id == tenant_id).order_by(MailboxMail.id.desc()).limit(limit + 1)
+    if q:
+        columns = (MailboxMail.subject, MailboxMail.to_address, MailboxMail.from_address)
+        query = query.where(or_(*(column.icontains(q.replace("\x00", ""), autoescape=True) for column in columns)))
+    if cursor:
+        query = query.where(MailboxMail.id < _id_of(cursor))
+    with transaction(tenant_id) as session:
+        rows = session.execute(query).all()
+    return cut(rows, limit, lambda row: (row.id,), lambda row: MailLine(*row))
+
+
+def get(*, tenant_id: UUID, mail_id: UUID) -> MailView:
+    """Return one mail taken apart, or raise NoSuchMail."""
+    query = select(*LISTED, MailboxMail.mail_from, MailboxMail.rcpt_to, MailboxMail.source).where(
+        MailboxMail.tenant_id == tenant_id, MailboxMail.id == mail_id
+    )
+    with transaction(tenant_id) as session:
+        row = session.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchMail("This mail is not in the mailbox (any more).")
+    return MailView(MailLine(*row[: len(LISTED)]), row.mail_from, row.rcpt_to, letters.read(row.source))
+
+
+def _id_of(cursor: str) -> UUID:
+    try:
+        return UUID(decode_cursor(cursor, 1)[0])
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor from None

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.accounts import audit, credentials
+from app.accounts import audit, credentials, queries
 from app.accounts.actor import Actor
 from app.accounts.permissions import PERMISSIONS, grantable_scopes
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import new_id
-from app.infra.paging import Page, cut, decode_cursor
+from app.infra.paging import Page, cut
 
 PREFIX = f"{credentials.API_KEY}_"
 USED_EVERY = timedelta(minutes=1)
@@ -102,7 +102,7 @@ def create(*, tenant_id: UUID, actor: Actor, name: str, scopes: list[str], ip: s
 
 def listed(*, tenant_id: UUID, limit: int = 50, cursor: str | None = None) -> Page[Key]:
     """Return the tenant's keys, the newest first; revoked ones stay listed."""
-    after = UUID(decode_cursor(cursor, 1)[0]) if cursor else None
+    after = queries.id_cursor(cursor)
     with transaction(tenant_id) as session:
         rows = session.execute(
             text(f"""{_SHOWN}

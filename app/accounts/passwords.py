@@ -13,8 +13,7 @@ MAX_LENGTH = 200
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 # The most used words of ten characters and more in published leaks, and this product's own obvious ones.
-_COMMON = frozenset(
-    """
+_COMMON_TEXT = """
     1234567890 12345678910 0123456789 9876543210 0987654321 1234567891 123456789a 1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx3edc
     qwertyuiop qwertyuiop1 qwerty1234 qwerty12345 qwerty123456 asdfghjkl1 zaq12wsxcde a123456789 abcdefghij abcdefghijk
     abc1234567 abcd123456 password12 password123 password1234 password12345 password01 passwordpassword mypassword
@@ -25,8 +24,8 @@ _COMMON = frozenset(
     monkey1234 dragon1234 master1234 trustno1234 starwars123 whatever123 michael123 jessica123 charlie123
     golf123456 golfgolfgolf golfclub123 golfcourse holeinone1 holeinone123 fairway123 fairway1234 fairway2026
     fairwayfairway secret1234 summer2024 summer2025 summer2026 winter2025 winter2026 november2026 december2026
-    """.split()
-)
+"""
+_COMMON = frozenset(_COMMON_TEXT.split())
 
 
 def check_new(password: str, *, email: str = "") -> str | None:

@@ -81,9 +81,7 @@ def by_api(
     """Sign a user in and return an access token with its refresh token; raises SignInFailed."""
     found = check(email=email, password=password, ip=ip)
     try:
-        return tokens.open_api(
-            tenant_id=found.tenant_id, user_id=found.user_id, ip=ip, user_agent=user_agent, now=now
-        )
+        return tokens.open_api(tenant_id=found.tenant_id, user_id=found.user_id, ip=ip, user_agent=user_agent, now=now)
     except sessions.SignInEnded:
         raise SignInFailed from None
 

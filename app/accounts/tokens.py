@@ -29,6 +29,7 @@ from app.infra.tokens import BadToken, sign, unsign
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 AUDIENCE = "fairway-api"
+BEARER = "Bearer"
 _ALGORITHM = "HS256"
 _HEADER = {"typ": "JWT", "alg": _ALGORITHM}
 _MAX_LENGTH = 2048
@@ -42,7 +43,7 @@ class TokenPair:
     access_token: str
     refresh_token: str
     expires_in: int
-    token_type: str = "Bearer"
+    token_type: str = BEARER
 
 
 class RefreshRefused(UserError):
@@ -122,9 +123,7 @@ def refresh(token: str, *, ip: str | None = None, now: datetime | None = None) -
             )
             audit.record(session, f"user:{row.user_id}", "refresh_token_reused", "session", session_id, ip=ip)
         elif row is not None:
-            session.execute(
-                _ROTATE, where | {"refresh_hash": _digest(fresh), "expires_at": now + sessions.LIFETIME}
-            )
+            session.execute(_ROTATE, where | {"refresh_hash": _digest(fresh), "expires_at": now + sessions.LIFETIME})
     if row is None or reused:
         raise RefreshRefused
     return _pair(tenant_id, row.user_id, session_id, row.session_version, fresh, now)

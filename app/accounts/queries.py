@@ -1,0 +1,139 @@
+"""What can be read about a tenant, its clubs and its users."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.accounts.places import Place
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import BadCursor, Page, cut, decode_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    """An organisation and how it writes dates, numbers and money."""
+
+    id: UUID
+    name: str
+    country: str
+    locale: str
+    timezone: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClubInfo:
+    """One club of an organisation."""
+
+    id: UUID
+    name: str
+    country: str
+    timezone: str
+    locale: str
+    currency: str
+
+    @property
+    def place(self) -> Place:
+        """Return where the club is."""
+        return Place(self.country, self.timezone, self.locale, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """Somebody with an account; `status` is invited, active or disabled."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    status: str
+    last_sign_in_at: datetime | None
+    created_at: datetime
+
+
+class UserNotFound(NotFound):
+    """The tenant has no such user."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such user in your organisation.")
+
+
+class ClubNotFound(NotFound):
+    """The tenant has no such club."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such club in your organisation.")
+
+
+_USER = "SELECT id, email, name, role, status, last_sign_in_at, created_at FROM users WHERE tenant_id = :tenant_id"
+_CLUB = "SELECT id, name, country, timezone, locale, currency FROM club WHERE tenant_id = :tenant_id"
+
+
+def tenant_info(*, tenant_id: UUID) -> TenantInfo:
+    """Return the organisation itself."""
+    with transaction(tenant_id) as session:
+        row = session.execute(
+            text("SELECT id, name, country, locale, timezone, currency FROM tenant WHERE id = :tenant_id"),
+            {"tenant_id": tenant_id},
+        ).one()
+    return TenantInfo(*row)
+
+
+def clubs(*, tenant_id: UUID) -> list[ClubInfo]:
+    """Return the organisation's clubs by name."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(text(f"{_CLUB} ORDER BY lower(name)"), {"tenant_id": tenant_id}).all()
+    return [ClubInfo(*row) for row in rows]
+
+
+def club(*, tenant_id: UUID, club_id: UUID) -> ClubInfo:
+    """Return one club, or raise ClubNotFound."""
+    with transaction(tenant_id) as session:
+        row = session.execute(text(f"{_CLUB} AND id = :id"), {"tenant_id": tenant_id, "id": club_id}).one_or_none()
+    if row is None:
+        raise ClubNotFound
+    return ClubInfo(*row)
+
+
+def users(*, tenant_id: UUID, limit: int = 50, cursor: str | None = None) -> Page[UserInfo]:
+    """Return the organisation's users, the oldest account first."""
+    after = id_cursor(cursor)
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text(f"{_USER} AND (CAST(:after AS uuid) IS NULL OR id > :after) ORDER BY id LIMIT :limit"),
+            {"tenant_id": tenant_id, "after": after, "limit": limit + 1},
+        ).all()
+    return cut(rows, limit, lambda row: (row.id,), lambda row: UserInfo(*row))
+
+
+def user(*, tenant_id: UUID, user_id: UUID) -> UserInfo:
+    """Return one user, or raise UserNotFound."""
+    with transaction(tenant_id) as session:
+        row = session.execute(text(f"{_USER} AND id = :id"), {"tenant_id": tenant_id, "id": user_id}).one_or_none()
+    if row is None:
+        raise UserNotFound
+    return UserInfo(*row)
+
+
+def names(*, tenant_id: UUID, user_ids: list[UUID]) -> dict[UUID, str]:
+    """Return the names of those of the users that exist."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text("SELECT id, name FROM users WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))"),
+            {"tenant_id": tenant_id, "ids": user_ids},
+        ).all()
+    return {row.id: row.name for row in rows}
+
+
+def id_cursor(cursor: str | None) -> UUID | None:
+    """Return the id a list's cursor ends with, or None without a cursor; raises BadCursor."""
+    if cursor is None:
+        return None
+    value = decode_cursor(cursor, 1)[0]
+    try:
+        return UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor from None

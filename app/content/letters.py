@@ -125,7 +125,7 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
     else:
         text = ""
     if html is not None and url and not letter.html_links_out:
-        html = _with_footer(html, _footer(values, str(url)))
+        html = before_body_end(html, _footer(values, str(url)))
     if letter.text is None and html is not None:
         text = text_of(html)
     return RenderedLetter(subject, html, text)
@@ -134,6 +134,13 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
 def one_line(text: str) -> str:
     """Return `text` with line breaks and control characters turned into single spaces, for a header."""
     return _LINE_BREAKS.sub(" ", text).strip()
+
+
+def before_body_end(html: str, addition: str) -> str:
+    """Return `html` with `addition` at the end of its body, or of the whole if it names none."""
+    found = list(_BODY_END.finditer(html))
+    end = found[-1].start() if found else len(html)
+    return html[:end] + addition + html[end:]
 
 
 class LetterCache:
@@ -190,10 +197,3 @@ def _footer(values: Mapping[str, Any], url: str) -> str:
         '<p style="margin:32px 0 0;padding:12px 0;font:12px/1.5 sans-serif;color:#667085;text-align:center">'
         f'{escape(_reason(values))} <a href="{escape(url)}" style="color:#667085">Unsubscribe</a></p>'
     )
-
-
-def _with_footer(html: str, footer: str) -> str:
-    end = None
-    for end in _BODY_END.finditer(html):
-        pass
-    return html + footer if end is None else html[: end.start()] + footer + html[end.start() :]

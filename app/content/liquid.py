@@ -108,9 +108,7 @@ class MeteredContext(RenderContext):
         if time.monotonic() > self.deadline:
             raise LoopIterationLimitError("this template takes too long", token=None)
 
-    def _metered(
-        self, name: str, function: Callable[..., object], left: object, *args: Any, **kwargs: Any
-    ) -> object:
+    def _metered(self, name: str, function: Callable[..., object], left: object, *args: Any, **kwargs: Any) -> object:
         cost = _size(left)
         for value in args:
             cost += _size(value)
@@ -165,9 +163,7 @@ def compile_source(source: str, *, html: bool) -> MeteredTemplate:
         raise TemplateProblem(f"This is longer than {MAX_SOURCE:,} characters; shorten it.")
     try:
         template = (HTML if html else PLAIN).from_string(source)
-        unknown = {
-            name: spans for name, spans in template.analyze().filters.items() if name not in PLAIN.filters
-        }
+        unknown = {name: spans for name, spans in template.analyze().filters.items() if name not in PLAIN.filters}
     except LiquidError as error:
         raise _problem(error) from None
     except RecursionError:
@@ -243,7 +239,7 @@ def _weigh(template: BoundTemplate) -> int:
             expression = expressions.pop()
             if isinstance(expression, ContainsExpression) and isinstance(expression.left, RangeLiteral):
                 raise TemplateProblem("A range cannot be asked what it contains; compare the number instead.")
-            children = expression.children()
+            children = list(expression.children())
             count += len(children)
             expressions.extend(children)
         nodes.extend(node.children(context))

@@ -15,9 +15,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from app.messaging.channel import Outcome, Result
 
 TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS = 30.0
@@ -26,26 +27,6 @@ LETTERS_A_CONNECTION = 5_000
 MAX_REPLY_LINE = 4_096
 RESPONSE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class Result(StrEnum):
-    """What became of one letter."""
-
-    SENT = "sent"
-    RETRY = "retry"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The server's last word on one letter. `refused_recipient`: it said no to the address, not to the letter."""
-
-    result: Result
-    response: str
-    code: int | None = None
-    refused_recipient: bool = False
-    no_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +129,7 @@ class Connection:
             return
         self._send_envelope(b"", current, queue)
         while current is not None:
-            number, envelope = current
+            number, _ = current
             try:
                 refusal = self._read_envelope_replies()
             except Gone:
@@ -293,10 +274,7 @@ class Connection:
             return
         self._extensions = {line.split(" ")[0].split("=")[0].upper() for line in text.split("\n")[1:]}
         self._login_words = {
-            word.upper()
-            for line in text.split("\n")
-            if line.upper().startswith("AUTH")
-            for word in line[5:].split()
+            word.upper() for line in text.split("\n") if line.upper().startswith("AUTH") for word in line[5:].split()
         }
 
     def _start_tls(self) -> None:
@@ -426,9 +404,7 @@ class Pool:
                 raise
             self._give_back(connection)
 
-    def _give_up(
-        self, queue: "deque[tuple[int, Envelope]]", outcomes: list[Outcome | None], error: Exception
-    ) -> None:
+    def _give_up(self, queue: "deque[tuple[int, Envelope]]", outcomes: list[Outcome | None], error: Exception) -> None:
         response = f"The mail server can't be reached: {error}"[:RESPONSE_LENGTH]
         with contextlib.suppress(IndexError):
             while True:
@@ -469,15 +445,6 @@ _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 _NO_SUCH_WORDS = re.compile(r"no such|unknown|does not exist|doesn't exist", re.IGNORECASE)
 
 
-def means_no_such_mailbox(outcome: Outcome) -> bool:
-    """Return whether a refusal says the address does not exist, so that writing to it again is no use."""
-    if outcome.result is not Result.FAILED or not outcome.refused_recipient:
-        return False
-    if _ENHANCED.search(outcome.response):
-        return bool(_NO_SUCH_MAILBOX.search(outcome.response))
-    return outcome.code == 550 and bool(_NO_SUCH_WORDS.search(outcome.response))
-
-
 def _next(queue: "deque[tuple[int, Envelope]]") -> tuple[int, Envelope] | None:
     try:
         return queue.popleft()
@@ -488,4 +455,12 @@ def _next(queue: "deque[tuple[int, Envelope]]") -> tuple[int, Envelope] | None:
 def _outcome(code: int, text: str, *, refused_recipient: bool = False) -> Outcome:
     response = f"{code} {text}".replace("\n", " ")[:RESPONSE_LENGTH]
     result = Result.SENT if code < 400 else Result.RETRY if code < 500 else Result.FAILED
-    return Outcome(result, response, code, refused_recipient)
+    dead = result is Result.FAILED and refused_recipient and _means_no_such_mailbox(code, response)
+    return Outcome(result, response, code, refused_recipient, dead_address=dead)
+
+
+def _means_no_such_mailbox(code: int, response: str) -> bool:
+    """Return whether a refusal says the address does not exist; policy and full mailboxes say other things."""
+    if _ENHANCED.search(response):
+        return bool(_NO_SUCH_MAILBOX.search(response))
+    return code == 550 and bool(_NO_SUCH_WORDS.search(response))

@@ -1,0 +1,76 @@
+"""What a channel is: it knows its addresses, and hands letters over. One file in `channels/` is one channel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from app.content.letters import RenderedLetter
+from app.infra.registry import Registry
+
+EMAIL = "EMAIL"
+
+
+class Result(StrEnum):
+    """What became of one letter: `retry` means it certainly was not taken, `unknown` that nobody can tell."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The other side's last word on one letter.
+
+    `code` is its number, if it has one; `refused_recipient` says the no was to the address and not to the letter;
+    `no_connection` that nobody was there; `dead_address` that writing there again is no use.
+    """
+
+    result: Result
+    response: str
+    code: int | None = None
+    refused_recipient: bool = False
+    no_connection: bool = False
+    dead_address: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One rendered letter on its way out. `unsubscribe_url` is there for marketing only."""
+
+    tenant_id: UUID
+    tenant_name: str
+    message_id: UUID
+    address: str
+    marketing: bool
+    letter: RenderedLetter
+    unsubscribe_url: str | None
+
+
+class Channel(Protocol):
+    """One way to reach people. `customer_field` is the profile field that holds the address."""
+
+    label: str
+    customer_field: str
+
+    def clean_address(self, raw: str) -> str | None:
+        """Return the address as it is used on the wire, or None when nothing can be sent there."""
+
+    def address_key(self, raw: str) -> str:
+        """Return the form under which equal addresses are equal, for suppressions."""
+
+    def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        """Hand the letters over and return what became of each, in order. Never raises for a letter's fault."""
+
+
+channels: Registry[Channel] = Registry("channel")
+
+
+def channel(name: str) -> Channel:
+    """Return the channel called `name`, or raise NotRegistered."""
+    if not any(True for _ in channels):
+        channels.discover("app.messaging.channels")
+    return channels.get(name)

@@ -1,0 +1,72 @@
+"""From a claimed message to a letter on its way out: the template, the values and the links of this one reader."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from app.content import queries as templates
+from app.content.letters import Letter, LetterCache, RenderedLetter, render_letter
+from app.content.merge_tags import letter_values
+from app.infra.registry import NotRegistered
+from app.messaging import builtin
+from app.messaging.channel import Outgoing
+from app.messaging.links import unsubscribe_url
+from app.messaging.states import Purpose
+
+_cache = LetterCache()
+
+
+class NothingToSend(Exception):
+    """The message can't be made into a letter; the text says why."""
+
+
+def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Outgoing:
+    """Return the letter of one claimed message (a row of the gate's), or raise NothingToSend or LetterProblem."""
+    marketing = row["purpose"] == Purpose.MARKETING
+    reader = row if row["reader_id"] is not None else None
+    link = unsubscribe_url(tenant_id, row["reader_id"], row["id"]) if marketing and reader else None
+    context = row["context"]
+    club_name = row["club_name"]
+    if test := context.get("preview_customer_id"):
+        reader = templates.sample_customer(tenant_id=tenant_id, customer_id=UUID(test))
+        club_name = reader and reader["club_name"]
+    values = letter_values(
+        customer=reader,
+        club_name=club_name,
+        tenant_name=tenant_name,
+        context=_context(tenant_id, row),
+        unsubscribe_url=link,
+    )
+    letter = render_letter(_letter(tenant_id, row), values)
+    if prefix := context.get("subject_prefix"):
+        letter = RenderedLetter(f"{prefix} {letter.subject}", letter.html, letter.text)
+    return Outgoing(tenant_id, tenant_name, row["id"], row["address"], marketing, letter, link)
+
+
+def _letter(tenant_id: UUID, row: Mapping[str, Any]) -> Letter:
+    if row["builtin"] is not None:
+        try:
+            return builtin.compiled(row["builtin"])
+        except NotRegistered as error:
+            raise NothingToSend(str(error)) from None
+    template_id = row["template_id"]
+    if template_id is None or row["template_version"] is None:
+        raise NothingToSend("The message names no template.")
+    return _cache.get(
+        tenant_id,
+        template_id,
+        row["template_version"],
+        lambda: templates.source(tenant_id=tenant_id, template_id=template_id),
+    )
+
+
+def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    if row["builtin"] is None:
+        return dict(row["context"])
+    try:
+        made = builtin.builtin(row["builtin"]).values(
+            tenant_id=tenant_id, user_id=row["user_id"], context=row["context"]
+        )
+    except (NotRegistered, builtin.Outdated) as error:
+        raise NothingToSend(str(error)) from None
+    return {"letter": made}

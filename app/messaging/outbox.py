@@ -1,0 +1,170 @@
+"""The one way out: whoever wants something sent puts it here, in the transaction that made it necessary.
+
+The key of a message says what is intended ("this enrollment's third step"), so an intention that is put in twice is
+one message.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from app.infra.clock import now as clock_now
+from app.infra.db import transaction
+from app.infra.ids import new_id
+from app.infra.queue import Work, wake
+from app.messaging.channel import EMAIL, channel
+from app.messaging.states import Purpose, Reason
+
+PUT_MANY = text("""
+    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, context, journey_id,
+                         enrollment_id, step_key, dedupe_key, due_at, created_at)
+    SELECT :tenant_id, :channel, :purpose, entry.customer_id,
+           CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
+           :template_id, coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
+           entry.enrollment_id, :step_key, entry.dedupe_key, :due_at, :now
+    FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
+                CAST(:enrollment_ids AS uuid[])) AS entry(customer_id, dedupe_key, context, enrollment_id)
+    JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = entry.customer_id
+    ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
+    RETURNING id, dedupe_key
+""")
+
+FIND_BY_KEY = text("""
+    SELECT id, dedupe_key FROM message
+    WHERE tenant_id = :tenant_id AND dedupe_key = ANY(CAST(:dedupe_keys AS text[]))
+""")
+
+PUT_ONE = text("""
+    INSERT INTO message (tenant_id, id, channel, purpose, customer_id, user_id, to_address, template_id, builtin,
+                         context, dedupe_key, due_at, created_at)
+    VALUES (:tenant_id, :id, :channel, :purpose, :customer_id, :user_id, :to_address, :template_id, :builtin,
+            CAST(:context AS jsonb), :dedupe_key, :now, :now)
+    ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
+    RETURNING id
+""")
+
+MAKE_DUE = text("""
+    UPDATE message SET due_at = :now
+    WHERE tenant_id = :tenant_id AND status = 'held' AND reason = :reason
+      AND (CAST(:customer_ids AS uuid[]) IS NULL OR customer_id = ANY(CAST(:customer_ids AS uuid[])))
+""")
+
+
+def put(
+    *,
+    tenant_id: UUID,
+    template_id: UUID,
+    customer_ids: Sequence[UUID],
+    dedupe_keys: Sequence[str],
+    contexts: Sequence[Mapping[str, Any]] | None = None,
+    enrollment_ids: Sequence[UUID] | None = None,
+    journey_id: UUID | None = None,
+    step_key: str | None = None,
+    channel_name: str = EMAIL,
+    purpose: Purpose = Purpose.MARKETING,
+    due_at: datetime | None = None,
+    now: datetime | None = None,
+) -> dict[str, UUID]:
+    """Put one message for each customer into the outbox and return the message ids by dedupe key.
+
+    The sequences run side by side. A key that was put in before is left as it is, and its old message's id returned.
+    A customer who does not exist gets none, and its key is missing from the answer. The senders are woken after
+    commit.
+    """
+    if not customer_ids:
+        return {}
+    moment = now or clock_now()
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            PUT_MANY,
+            {
+                "tenant_id": tenant_id,
+                "channel": channel_name,
+                "field": channel(channel_name).customer_field,
+                "purpose": purpose,
+                "template_id": template_id,
+                "journey_id": journey_id,
+                "step_key": step_key,
+                "customer_ids": list(customer_ids),
+                "dedupe_keys": list(dedupe_keys),
+                "contexts": [orjson.dumps(context, default=str).decode() for context in contexts or ()],
+                "enrollment_ids": list(enrollment_ids or ()),
+                "due_at": due_at or moment,
+                "now": moment,
+            },
+        )
+        made = {row.dedupe_key: row.id for row in rows}
+        missing = [key for key in dedupe_keys if key not in made]
+        if missing:
+            old = session.execute(FIND_BY_KEY, {"tenant_id": tenant_id, "dedupe_keys": missing})
+            made.update({row.dedupe_key: row.id for row in old})
+        wake(Work.SEND_MESSAGES, tenant_id)
+    return made
+
+
+def put_one(
+    *,
+    tenant_id: UUID,
+    to_address: str,
+    dedupe_key: str,
+    builtin: str | None = None,
+    template_id: UUID | None = None,
+    user_id: UUID | None = None,
+    context: Mapping[str, Any] | None = None,
+    channel_name: str = EMAIL,
+    now: datetime | None = None,
+) -> UUID:
+    """Put one transactional message to an address (a user's, not a customer's) into the outbox and return its id.
+
+    `builtin` names a letter of app.messaging.letters, rendered when it is sent; `context` holds the ids it needs and
+    never a secret. A key that was put in before returns the old message's id.
+    """
+    message_id = new_id()
+    with transaction(tenant_id) as session:
+        made = session.execute(
+            PUT_ONE,
+            {
+                "tenant_id": tenant_id,
+                "id": message_id,
+                "channel": channel_name,
+                "purpose": Purpose.TRANSACTIONAL,
+                "customer_id": None,
+                "user_id": user_id,
+                "to_address": to_address,
+                "template_id": template_id,
+                "builtin": builtin,
+                "context": orjson.dumps(context or {}, default=str).decode(),
+                "dedupe_key": dedupe_key,
+                "now": now or clock_now(),
+            },
+        ).first()
+        if made is None:
+            old = session.execute(FIND_BY_KEY, {"tenant_id": tenant_id, "dedupe_keys": [dedupe_key]}).one()
+            return UUID(str(old.id))
+        wake(Work.SEND_MESSAGES, tenant_id)
+    return message_id
+
+
+def recheck(*, tenant_id: UUID, customer_ids: Sequence[UUID], now: datetime | None = None) -> None:
+    """Make the customers' messages that wait for consent due at once: called when a consent has changed."""
+    if customer_ids:
+        _make_due(tenant_id, Reason.AWAITING_CONSENT, list(customer_ids), now)
+
+
+def events_processed(*, tenant_id: UUID, now: datetime | None = None) -> None:
+    """Make the messages that wait for accepted events due at once: called when none is left to process."""
+    _make_due(tenant_id, Reason.EVENTS_PENDING, None, now)
+
+
+def _make_due(tenant_id: UUID, reason: Reason, customer_ids: list[UUID] | None, now: datetime | None) -> None:
+    with transaction(tenant_id) as session:
+        found = session.execute(
+            MAKE_DUE,
+            {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "now": now or clock_now()},
+        )
+        if found.rowcount:  # type: ignore[attr-defined]
+            wake(Work.SEND_MESSAGES, tenant_id)

@@ -1,0 +1,136 @@
+"""Sending: claim a few, commit them as `sending`, hand them over outside any transaction, record what became of them.
+
+A process that dies in between leaves rows in `sending`; `reconcile` finds them. The batches are as large as the
+channel is quick, so that few are in the air at once and a withdrawn consent is heard within a second.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.content.liquid import TemplateProblem
+from app.infra.errors import NotFound
+from app.infra.registry import NotRegistered
+from app.messaging.channel import Outcome, Outgoing, Result, channel
+from app.messaging.compose import NothingToSend, compose
+from app.messaging.gate import Claim, claim
+from app.messaging.results import Ending, record
+from app.messaging.states import Reason, Status
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 8
+FIRST_RETRY = timedelta(seconds=10)
+LONGEST_RETRY = timedelta(hours=1)
+JITTER = 0.2
+
+SMALLEST_BATCH = 25
+LARGEST_BATCH = 200
+TARGET_SECONDS = 0.4
+
+
+class Pace:
+    """How many messages this process claims at a time: more while batches are quick, fewer when they are slow."""
+
+    def __init__(self) -> None:
+        self.size = SMALLEST_BATCH
+
+    def learn(self, seconds: float) -> None:
+        """Take note of how long a full batch took."""
+        if seconds > TARGET_SECONDS:
+            self.size = max(SMALLEST_BATCH, self.size // 2)
+        elif seconds < TARGET_SECONDS / 2:
+            self.size = min(LARGEST_BATCH, self.size * 2)
+
+
+_pace = Pace()
+
+
+def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> int:
+    """Claim due messages (`limit`, or as many as the pace allows), send those the gate lets out, record the results.
+
+    Return how many were dealt with; 0 when none was due, or when nobody answers at the other end.
+    """
+    begun = time.monotonic()
+    size = limit or _pace.size
+    claimed = claim(tenant_id=tenant_id, limit=size, now=now)
+    if claimed.letters:
+        endings, unreachable = _send(tenant_id, claimed, now, begun)
+        record(tenant_id=tenant_id, attempt_id=claimed.attempt_id, endings=endings)
+        if unreachable:
+            # The rest of the queue need not be tried in vain now as well.
+            return 0
+    if claimed.looked_at == size:
+        _pace.learn(time.monotonic() - begun)
+    return claimed.looked_at
+
+
+def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple[list[Ending], bool]:
+    """Render and hand over what was claimed; return how each ended, and whether nobody was there to take them."""
+    endings: list[Ending] = []
+    outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
+    for row in claimed.letters:
+        try:
+            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row)
+        except (TemplateProblem, NothingToSend, NotFound) as problem:
+            endings.append(_unrendered(row, str(problem)))
+        except Exception as problem:
+            # Whatever is wrong with one letter, the others go out.
+            log.exception("Message %s can't be rendered", row["id"])
+            endings.append(_unrendered(row, f"{type(problem).__name__}: {problem}"))
+        else:
+            outgoing.setdefault(row["channel"], []).append((row, letter))
+    unreachable = False
+    for name, letters in outgoing.items():
+        outcomes = _hand_over(name, [letter for _, letter in letters])
+        moment = now + timedelta(seconds=time.monotonic() - begun)
+        unreachable = unreachable or all(outcome.no_connection for outcome in outcomes)
+        for (row, letter), outcome in zip(letters, outcomes, strict=True):
+            endings.append(_ending(row, letter, outcome, moment))
+    return endings, unreachable
+
+
+def retry_at(attempts: int, now: datetime) -> datetime:
+    """Return when the attempt after the `attempts`-th is due: ever later, and not all at the same moment."""
+    wait: timedelta = min(FIRST_RETRY * 3 ** max(attempts - 1, 0), LONGEST_RETRY)
+    return now + wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+
+
+def _hand_over(name: str, letters: list[Outgoing]) -> list[Outcome]:
+    try:
+        return channel(name).deliver(letters)
+    except NotRegistered as error:
+        return [Outcome(Result.FAILED, str(error))] * len(letters)
+
+
+def _unrendered(row: Mapping[str, Any], why: str) -> Ending:
+    return Ending(row["id"], Status.FAILED, Reason.RENDER_ERROR, response=why[:500])
+
+
+def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: datetime) -> Ending:
+    """Return what is to be recorded of a letter that was handed over."""
+    subject = letter.letter.subject
+    if outcome.result is Result.SENT:
+        return Ending(
+            row["id"], Status.SENT, None, outcome.response, subject, sent_at=now, customer_id=row["reader_id"]
+        )
+    if outcome.result is Result.UNKNOWN:
+        return Ending(row["id"], Status.UNKNOWN, Reason.NO_ANSWER, outcome.response, subject)
+    if outcome.result is Result.FAILED:
+        dead = letter.address if outcome.dead_address else None
+        return Ending(row["id"], Status.FAILED, Reason.REFUSED, outcome.response, subject, dead_address=dead)
+    attempts = row["attempts"] + 1
+    if attempts >= MAX_ATTEMPTS:
+        return Ending(row["id"], Status.FAILED, Reason.GAVE_UP, outcome.response, subject)
+    return Ending(
+        row["id"],
+        Status.QUEUED,
+        Reason.TEMPORARY_FAILURE,
+        outcome.response,
+        subject,
+        due_at=retry_at(attempts, now),
+    )

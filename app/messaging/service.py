@@ -1,0 +1,41 @@
+"""What other rooms call: being told of applied events, and the repair of interrupted attempts."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.db import transaction
+from app.messaging import outbox
+from app.messaging.gate import EVENTS_WAITING
+from app.messaging.results import STUCK_AFTER, reconcile
+
+__all__ = ["SENDING_PATIENCE", "on_events", "reconcile"]
+
+SENDING_PATIENCE = STUCK_AFTER
+
+
+class AppliedEvents(Protocol):
+    """What a batch of applied events tells us."""
+
+    tenant_id: UUID
+    now: datetime
+
+    @property
+    def consent_changed(self) -> Collection[UUID]:
+        """The customers whose consent on some channel is another than before."""
+
+
+ANY_HELD = text("SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND status = 'held')")
+
+
+def on_events(batch: AppliedEvents) -> None:
+    """Look again at once at messages that waited for a consent, or for the events that are now applied."""
+    with transaction(batch.tenant_id) as session:
+        if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():
+            return
+        outbox.recheck(tenant_id=batch.tenant_id, customer_ids=sorted(batch.consent_changed), now=batch.now)
+        if not session.execute(EVENTS_WAITING, {"tenant_id": batch.tenant_id}).scalar_one():
+            outbox.events_processed(tenant_id=batch.tenant_id, now=batch.now)

@@ -1,0 +1,84 @@
+"""The states of a message and the reasons for them, with the words the pages use."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How far a message came. `sending` is committed before the server is spoken to."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Purpose(StrEnum):
+    """Why a message is sent: marketing needs the reader's consent, transactional answers what they did."""
+
+    MARKETING = "marketing"
+    TRANSACTIONAL = "transactional"
+
+
+class Reason(StrEnum):
+    """Why a message is in a state other than queued, sending or sent."""
+
+    NO_ADDRESS = "no_address"
+    INVALID_ADDRESS = "invalid_address"
+    SUPPRESSED = "suppressed"
+    OPTED_OUT = "opted_out"
+    NO_OPT_IN = "no_opt_in"
+    AWAITING_CONSENT = "awaiting_consent"
+    EVENTS_PENDING = "events_pending"
+    TEMPORARY_FAILURE = "temporary_failure"
+    GAVE_UP = "gave_up"
+    REFUSED = "refused"
+    RENDER_ERROR = "render_error"
+    NO_ANSWER = "no_answer"
+    INTERRUPTED = "interrupted"
+
+
+STATUS_WORDS = {
+    Status.QUEUED: "Queued",
+    Status.HELD: "Held",
+    Status.SENDING: "Sending",
+    Status.SENT: "Sent",
+    Status.SKIPPED: "Skipped",
+    Status.FAILED: "Failed",
+    Status.UNKNOWN: "Unknown",
+}
+
+STATUS_TONES = {
+    Status.QUEUED: "info",
+    Status.HELD: "warning",
+    Status.SENDING: "info",
+    Status.SENT: "success",
+    Status.SKIPPED: "neutral",
+    Status.FAILED: "danger",
+    Status.UNKNOWN: "warning",
+}
+
+REASON_WORDS = {
+    Reason.NO_ADDRESS: "The customer has no address on this channel.",
+    Reason.INVALID_ADDRESS: "The address on file is not one mail can go to; correct it on the customer's page.",
+    Reason.SUPPRESSED: "The address is on the suppression list: mail to it bounced, or it asked for none.",
+    Reason.OPTED_OUT: "The customer said no to e-mail.",
+    Reason.NO_OPT_IN: "The customer never said yes to e-mail.",
+    Reason.AWAITING_CONSENT: "The customer's consent is not known yet; it may still be on its way.",
+    Reason.EVENTS_PENDING: "Events that came in first are being read, since an opt-out may be among them.",
+    Reason.TEMPORARY_FAILURE: "The mail server asked us to try again later.",
+    Reason.GAVE_UP: "Every attempt failed; the last answer is shown below.",
+    Reason.REFUSED: "The mail server refused the message.",
+    Reason.RENDER_ERROR: "The template could not be filled in for this customer.",
+    Reason.NO_ANSWER: "The connection broke after the message was handed over, so it may have arrived.",
+    Reason.INTERRUPTED: "Sending was interrupted, so it may have arrived; marketing is never sent a second time.",
+}
+
+
+def reason_in_words(reason: str | None) -> str:
+    """Return the sentence for a reason, or an empty text for none; an unknown one is returned as it is."""
+    if reason is None:
+        return ""
+    return REASON_WORDS[Reason(reason)] if reason in set(Reason) else reason

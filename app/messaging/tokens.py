@@ -1,0 +1,104 @@
+"""The signed words in a letter's links: short, stateless, and made in a few microseconds.
+
+A token is base64url of `fields + signature`; the signature is HMAC-SHA256 cut to 16 bytes, keyed by purpose, so a word
+made for one purpose opens no other. Tokens never expire: a link in a letter of ten years ago still unsubscribes.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
+
+from app.infra.config import load
+from app.infra.tokens import BadToken
+
+SIGNATURE_BYTES = 16
+MAX_TOKEN = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeLink:
+    """Whose link it is, and which message it stood in."""
+
+    tenant_id: UUID
+    customer_id: UUID
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedLink:
+    """The message a pixel or link stood in; `url` is where a link leads, and empty for a pixel."""
+
+    tenant_id: UUID
+    message_id: UUID
+    url: str
+
+
+def unsubscribe_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str:
+    """Return the token of a message's unsubscribe link."""
+    return _seal("unsubscribe", tenant_id.bytes + customer_id.bytes + message_id.bytes)
+
+
+def read_unsubscribe(token: str) -> UnsubscribeLink:
+    """Return whose link `token` is, or raise BadToken."""
+    data = _open("unsubscribe", token)
+    if len(data) != 48:
+        raise BadToken
+    return UnsubscribeLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), UUID(bytes=data[32:]))
+
+
+def open_token(tenant_id: UUID, message_id: UUID) -> str:
+    """Return the token of a message's open pixel."""
+    return _seal("open", tenant_id.bytes + message_id.bytes)
+
+
+def read_open(token: str) -> TrackedLink:
+    """Return the message whose pixel `token` names, or raise BadToken."""
+    data = _open("open", token)
+    if len(data) != 32:
+        raise BadToken
+    return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:]), "")
+
+
+def click_token(tenant_id: UUID, message_id: UUID, url: str) -> str:
+    """Return the token of a link to `url` in a message; the address itself is signed, so it can't be exchanged."""
+    return _seal("click", tenant_id.bytes + message_id.bytes + url.encode("utf-8", "replace"))
+
+
+def read_click(token: str) -> TrackedLink:
+    """Return the message and address of a tracked link, or raise BadToken. Only http(s) addresses come out."""
+    data = _open("click", token)
+    if len(data) <= 32:
+        raise BadToken
+    url = data[32:].decode("utf-8", "replace")
+    if not url.startswith(("http://", "https://")) or any(ord(letter) < 33 for letter in url):
+        raise BadToken
+    return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), url)
+
+
+@cache
+def _key(purpose: str, secret: str) -> bytes:
+    return hashlib.sha256(f"fairway:link:{purpose}:{secret}".encode()).digest()
+
+
+def _seal(purpose: str, data: bytes) -> str:
+    signature = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
+    return base64.urlsafe_b64encode(data + signature).rstrip(b"=").decode("ascii")
+
+
+def _open(purpose: str, token: str) -> bytes:
+    try:
+        if len(token) > MAX_TOKEN:
+            raise BadToken
+        raw = token.encode("ascii")
+        sealed = base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        raise BadToken from None
+    data, signature = sealed[:-SIGNATURE_BYTES], sealed[-SIGNATURE_BYTES:]
+    expected = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
+    if not hmac.compare_digest(signature, expected):
+        raise BadToken
+    return data

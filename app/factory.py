@@ -23,6 +23,7 @@ MODELS = (
     "app.messaging.models",
     "app.journeys.models",
     "app.mailbox.models",
+    "app.analytics.models",
 )
 # A thousand events of the size clubs send are under 1 MB; the limit leaves room and stops a 10 MB body at the door.
 MAX_BODY_BYTES = 5 * 1024 * 1024
@@ -69,13 +70,18 @@ def _configure(app: Flask, config: Config) -> None:
 
 
 def _register_blueprints(app: Flask, config: Config) -> None:
-    """Register the BLUEPRINTS of every package in app.blueprints; DEVELOPMENT_BLUEPRINTS not in production."""
+    """Register the BLUEPRINTS of every package in app.blueprints; DEVELOPMENT_BLUEPRINTS not in production.
+
+    INSTALL holds functions for what a library brings and is no blueprint of ours.
+    """
     for module in _modules("app.blueprints"):
         for blueprint in module.BLUEPRINTS:
             app.register_blueprint(blueprint)
         if not config.is_production:
             for blueprint in getattr(module, "DEVELOPMENT_BLUEPRINTS", ()):
                 app.register_blueprint(blueprint)
+        for install in getattr(module, "INSTALL", ()):
+            install(app, config)
 
 
 def _register_commands(app: Flask) -> None:

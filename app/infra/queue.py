@@ -5,18 +5,22 @@ TICK_SECONDS and wakes whoever has some.
 """
 
 import logging
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from uuid import UUID
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app.infra.config import load
 from app.infra.db import after_commit
+from app.infra.errors import NotFound
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,97 @@ def enqueue(work: Work, tenant_id: UUID) -> None:
 def awake(work: Work, tenant_id: UUID) -> None:
     """Take down the mark of a waiting wake-up: called first by the job, so that work arriving now wakes again."""
     redis().delete(_mark(work, tenant_id))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker process as Redis knows it; `idle` when it holds no job."""
+
+    name: str
+    pid: int
+    state: str
+    work: str | None
+    last_seen: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A wake-up whose function raised; `cause` is the exception's kind and reference, never a customer's data."""
+
+    id: str
+    work: str
+    failed_at: datetime | None
+    cause: str
+
+
+class JobGone(NotFound):
+    """The failed job was retried or removed meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("This job is no longer in the list: somebody retried or removed it.")
+
+
+def workers() -> list[WorkerState]:
+    """Return the workers that are alive."""
+    found = []
+    for worker in Worker.all(connection=redis(), serializer=JSONSerializer):
+        seen = worker.last_heartbeat
+        job_id = worker.get_current_job_id()
+        job = Job.fetch(job_id, connection=redis(), serializer=JSONSerializer) if job_id else None
+        found.append(
+            WorkerState(worker.name[:8], worker.pid or 0, worker.get_state(), job.origin if job else None, _aware(seen))
+        )
+    return sorted(found, key=lambda one: one.name)
+
+
+def waiting() -> dict[Work, int]:
+    """Return how many wake-ups wait on each queue."""
+    return {work: queue(work).count for work in Work}
+
+
+def failed(tenant_id: UUID, limit: int = 50) -> list[FailedJob]:
+    """Return the tenant's failed wake-ups, the newest first, and those of the tick, which is everybody's."""
+    found = []
+    for work in Work:
+        registry = queue(work).failed_job_registry
+        for job_id in registry.get_job_ids(desc=True, end=limit):
+            job = _fetch(job_id)
+            if job is not None and job.args in ((str(tenant_id),), [str(tenant_id)], (), []):
+                cause = (job.exc_info or "unknown").strip().splitlines()[-1]
+                found.append(FailedJob(job_id, work.value, _aware(job.ended_at), cause))
+    return sorted(found, key=lambda one: (one.failed_at is not None, one.failed_at), reverse=True)[:limit]
+
+
+def retry(tenant_id: UUID, job_id: str) -> None:
+    """Put a failed wake-up of the tenant back on its queue."""
+    job = _own(tenant_id, job_id)
+    queue(Work(job.origin)).failed_job_registry.requeue(job)
+
+
+def remove(tenant_id: UUID, job_id: str) -> None:
+    """Forget a failed wake-up of the tenant. The work itself stays due in Postgres."""
+    job = _own(tenant_id, job_id)
+    queue(Work(job.origin)).failed_job_registry.remove(job, delete_job=True)
+
+
+def _own(tenant_id: UUID, job_id: str) -> Job:
+    if job_id not in {job.id for job in failed(tenant_id)}:
+        raise JobGone
+    job = _fetch(job_id)
+    if job is None:
+        raise JobGone
+    return job
+
+
+def _fetch(job_id: str) -> Job | None:
+    try:
+        return Job.fetch(job_id, connection=redis(), serializer=JSONSerializer)
+    except NoSuchJobError:
+        return None
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def tick_interval() -> timedelta:

@@ -7,10 +7,11 @@ over, then wakes itself again: a job stays short, and tenants take turns.
 import logging
 import time
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from app.analytics import work as analytics
 from app.capture import service as capture
 from app.infra import clock, queue
 from app.infra.db import dispatching
@@ -31,7 +32,7 @@ def process_events(tenant_id: str) -> None:
     _turn(
         Work.PROCESS_EVENTS,
         UUID(tenant_id),
-        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=handlers) > 0,
+        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=handlers),
     )
 
 
@@ -40,7 +41,7 @@ def advance_journeys(tenant_id: str) -> None:
     _turn(
         Work.ADVANCE_JOURNEYS,
         UUID(tenant_id),
-        lambda tenant: advance.advance_batch(tenant_id=tenant, now=clock.now()) > 0,
+        lambda tenant: advance.advance_batch(tenant_id=tenant, now=clock.now()),
     )
 
 
@@ -49,7 +50,7 @@ def send_messages(tenant_id: str) -> None:
     _turn(
         Work.SEND_MESSAGES,
         UUID(tenant_id),
-        lambda tenant: sender.send_batch(tenant_id=tenant, now=clock.now()) > 0,
+        lambda tenant: sender.send_batch(tenant_id=tenant, now=clock.now()),
     )
 
 
@@ -63,14 +64,24 @@ def tick() -> None:
         messaging.reconcile(tenant_id=tenant_id, now=now)
 
 
-def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], bool]) -> None:
-    """Call `step` until it finds nothing to do, or the turn is over and the next one is asked for."""
+class WorkFailed(RuntimeError):
+    """A turn failed. Ops see this line, and ops must not see customers' data: the rest is in the worker's log."""
+
+
+def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int]) -> None:
+    """Call `step` until it has nothing to do, or the turn is over and the next one is asked for."""
     queue.awake(work, tenant_id)
     ends = time.monotonic() + TURN_SECONDS
-    while step(tenant_id):
-        if time.monotonic() > ends:
-            queue.enqueue(work, tenant_id)
-            return
+    try:
+        while done := step(tenant_id):
+            analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
+            if time.monotonic() > ends:
+                queue.enqueue(work, tenant_id)
+                return
+    except Exception as error:
+        reference = uuid4().hex[:12]
+        log.exception("%s of %s failed, reference %s", work, tenant_id, reference)
+        raise WorkFailed(f"{type(error).__name__}, reference {reference} in the worker's log") from None
 
 
 # One index probe a tenant and kind: the partial indexes hold due rows only.

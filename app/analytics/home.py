@@ -1,0 +1,97 @@
+"""What the signed-in person needs first: what runs, what went out today, what wants attention, what just happened."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+
+from app.infra.db import transaction
+from app.infra.ids import first_id_at
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJourney:
+    """A journey that runs: how many people walk in it, finished it and failed in it."""
+
+    id: UUID
+    name: str
+    trigger_type: str
+    active: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """Messages settled since midnight of the tenant, and those held or queued now."""
+
+    sent: int
+    skipped: int
+    failed: int
+    unknown: int
+    held: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One activity with whom it is about."""
+
+    customer_id: UUID
+    customer_name: str
+    type: str
+    category: str
+    title: str
+    occurred_at: datetime
+
+
+# A message is settled at most this long after it was made, but for rare holds: the range of ids this spans is what
+# keeps the count off the rest of the outbox.
+SETTLED_WITHIN = timedelta(days=3)
+
+_RUNNING = text("""
+    SELECT j.id, j.name, j.trigger_type, j.total_completed AS completed, j.total_failed AS failed,
+           coalesce((SELECT sum(c.active) FROM journey_step_count c
+                     WHERE c.tenant_id = j.tenant_id AND c.journey_id = j.id), 0) AS active
+    FROM journey j WHERE j.tenant_id = :tenant_id AND j.status = 'ACTIVE'
+    ORDER BY j.activated_at DESC NULLS LAST LIMIT 8
+""")
+_TODAY = text("""
+    SELECT count(*) FILTER (WHERE status = 'sent' AND sent_at >= :midnight) AS sent,
+           count(*) FILTER (WHERE status = 'skipped' AND due_at >= :midnight) AS skipped,
+           count(*) FILTER (WHERE status = 'failed' AND due_at >= :midnight) AS failed,
+           count(*) FILTER (WHERE status = 'unknown' AND sending_at >= :midnight) AS unknown,
+           count(*) FILTER (WHERE status = 'held') AS held,
+           count(*) FILTER (WHERE status = 'queued') AS queued
+    FROM message WHERE tenant_id = :tenant_id AND id >= :since
+""")
+_LATEST = text("""
+    SELECT a.customer_id, a.type, a.category, a.title, a.occurred_at,
+           coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), c.email, c.phone, 'Unnamed') AS customer_name
+    FROM activity a JOIN customer c ON c.tenant_id = a.tenant_id AND c.id = a.customer_id
+    WHERE a.tenant_id = :tenant_id ORDER BY a.id DESC LIMIT :limit
+""")
+
+
+def running_journeys(*, tenant_id: UUID) -> list[RunningJourney]:
+    """Return the journeys that run, the newest first; at most eight."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(_RUNNING, {"tenant_id": tenant_id})
+        return [RunningJourney(**row._mapping) for row in rows]
+
+
+def today(*, tenant_id: UUID, zone: ZoneInfo, now: datetime) -> Today:
+    """Return the day's messages by what became of them; the day begins at midnight in `zone`."""
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    values = {"tenant_id": tenant_id, "midnight": midnight, "since": first_id_at(midnight - SETTLED_WITHIN)}
+    with transaction(tenant_id) as session:
+        return Today(**session.execute(_TODAY, values).one()._mapping)
+
+
+def latest(*, tenant_id: UUID, limit: int = 20) -> list[Happening]:
+    """Return the activities recorded last."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(_LATEST, {"tenant_id": tenant_id, "limit": limit})
+        return [Happening(**row._mapping) for row in rows]

@@ -1,0 +1,5 @@
+"""The start page."""
+
+from app.blueprints.home import pages
+
+BLUEPRINTS = (pages.blueprint,)

@@ -1,0 +1,37 @@
+"""Home: what the signed-in role needs first, kept up to date by itself."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, redirect, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.analytics import home, work
+from app.infra import clock
+from app.web.guards import can, current, requires
+from app.web.htmx import page
+from app.web.shell import organisation
+
+blueprint = Blueprint("home", __name__)
+
+
+@blueprint.get("/")
+@requires("home.view")
+def index() -> Response | Answer:
+    """Show what runs, what went out and what wants attention; staff get the search, ops go to the queues."""
+    if can("queues.view") and not can("customers.view"):
+        return redirect(url_for("ops.queues"))
+    return page("home/index.html", block="live", **_figures())
+
+
+def _figures() -> dict[str, Any]:
+    actor, now = current(), clock.now()
+    tenant_id = actor.tenant_id
+    figures: dict[str, Any] = {"now": now}
+    if can("journeys.view"):
+        figures["journeys"] = home.running_journeys(tenant_id=tenant_id)
+        figures["today"] = home.today(tenant_id=tenant_id, zone=ZoneInfo(organisation().timezone), now=now)
+        figures["failures"] = work.failures(tenant_id=tenant_id, now=now)
+    if can("customers.view"):
+        figures["latest"] = home.latest(tenant_id=tenant_id, limit=12 if can("journeys.view") else 30)
+    return figures

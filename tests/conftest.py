@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,14 +16,16 @@ from sqlalchemy import create_engine
 ROOT = Path(__file__).parent.parent
 
 
-def _servers() -> tuple[str, str]:
-    """Return (PostgreSQL URL of a login that may create databases, Redis URL): those given, else embedded ones."""
-    from app.infra.embedded import Postgres, Redis
+@contextmanager
+def _servers() -> Iterator[tuple[str, str]]:
+    """Yield (PostgreSQL URL of a login that may create databases, Redis URL): those given, else embedded ones."""
+    from app.infra.embedded import servers_for_tests
 
+    given = os.environ.get("FAIRWAY_TEST_DATABASE_URL"), os.environ.get("FAIRWAY_TEST_REDIS_URL")
     home = Path(os.environ.get("FAIRWAY_TEST_HOME", ROOT / "var" / "test"))
-    database = os.environ.get("FAIRWAY_TEST_DATABASE_URL") or Postgres(home, for_tests=True).start()
-    redis = os.environ.get("FAIRWAY_TEST_REDIS_URL") or Redis(home).start()
-    return database, redis
+    with ExitStack() as stack:
+        made = ("", "") if all(given) else stack.enter_context(servers_for_tests(home))
+        yield given[0] or made[0], given[1] or made[1]
 
 
 class Databases:
@@ -68,8 +71,12 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases() -> Databases:
-    server, redis_url = _servers()
+def databases() -> Iterator[Databases]:
+    with _servers() as (server, redis_url):
+        yield _databases(server, redis_url)
+
+
+def _databases(server: str, redis_url: str) -> Databases:
     os.environ.update(
         FAIRWAY_ENV="test",
         REDIS_URL=redis_url,

@@ -251,6 +251,8 @@ class Run:
             was_empty = found is None or found[0] is None
             self._command(["flask", "--app", "wsgi", "db", "upgrade"], "migrate", environment)
             wanted = os.environ.get("FAIRWAY_DEMO") or ("1" if settings.postgres or was_empty else "0")
+            if not (ROOT / "app" / "cli" / "demo.py").exists():
+                return ""
             if wanted == "0" and not (note.exists() and note.read_text() == mark):
                 return ""
             lines = self._command(["flask", "--app", "wsgi", "demo", "seed"], "demo", environment)

@@ -5,7 +5,9 @@ is found by looking at the processes, so a run that was killed outright leaves n
 stumbles over.
 """
 
+import fcntl
 import hashlib
+import itertools
 import os
 import pwd
 import secrets
@@ -17,7 +19,8 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
@@ -28,7 +31,6 @@ from urllib.parse import quote
 import psutil
 import psycopg
 import redis
-from psycopg import sql
 
 from app.infra import processes
 
@@ -157,7 +159,8 @@ class Server(ABC):
 class Postgres(Server):
     """A cluster in `home`/postgres/<version> with the database `fairway`, owned by the role `fairway`.
 
-    `for_tests` trades durability for speed. FAIRWAY_PG (16 or 18) chooses the version.
+    `for_tests` trades durability for speed, and lets the role make databases. FAIRWAY_PG (16 or 18) chooses
+    the version.
     """
 
     name = "postgres"
@@ -167,6 +170,7 @@ class Postgres(Server):
         self.version = os.environ.get("FAIRWAY_PG") or "18"
         if self.version not in POSTGRES_FOLDERS:
             raise EmbeddedError(f"FAIRWAY_PG is {self.version}; set it to {' or '.join(POSTGRES_FOLDERS)}.")
+        self.for_tests = for_tests
         self.settings = SETTINGS | (SETTINGS_OF_TESTS if for_tests else {})
 
     @property
@@ -354,10 +358,10 @@ class Postgres(Server):
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'fairway'").rowcount:
                 connection.execute("CREATE ROLE fairway LOGIN CREATEROLE NOSUPERUSER")
+            if self.for_tests:
+                connection.execute("ALTER ROLE fairway CREATEDB")
             if not connection.execute("SELECT FROM pg_database WHERE datname = 'fairway'").rowcount:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier("fairway"), sql.Identifier("fairway"))
-                )
+                connection.execute("CREATE DATABASE fairway OWNER fairway")
 
     def stop(self) -> None:
         """Stop the server in an orderly way, whoever started it."""
@@ -448,3 +452,38 @@ class Redis(Server):
     def stop(self) -> None:
         """Stop the server in an orderly way, whoever started it."""
         processes.stop(processes.working_in("redis-server", self.folder))
+
+
+@contextmanager
+def servers_for_tests(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of a PostgreSQL shared by all test runs in `home`, and of a Redis for this one alone.
+
+    The last run to end stops PostgreSQL; a run that was killed leaves it to the next.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "users.lock").open("a") as users, ExitStack() as own:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        redis_server = Redis(own.enter_context(_session_folder(home)))
+        postgres = Postgres(home, for_tests=True)
+        own.callback(redis_server.stop)
+        try:
+            yield postgres.start(), redis_server.start()
+        finally:
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                postgres.stop()
+
+
+@contextmanager
+def _session_folder(home: Path) -> Iterator[Path]:
+    """Yield the first folder `home`/session-<n> that no other run holds."""
+    for number in itertools.count():
+        folder = home / f"session-{number}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield folder
+            return

@@ -15,7 +15,7 @@ const WORDS = {
 };
 const OUR_FAULT = "Something went wrong on our side. Try again in a moment.";
 
-/** Show a message. `undo_url` adds a button that POSTs there and then reloads the page. */
+/** Show a message. `undo_url` adds a button: a plain form that POSTs there. */
 export function toast({ message, tone = "info", undo_url: undoUrl = null }) {
   const shown = [...region.querySelectorAll("[data-toast]")];
   if (shown.some((note) => note.querySelector("p").textContent === message)) return;
@@ -25,9 +25,7 @@ export function toast({ message, tone = "info", undo_url: undoUrl = null }) {
   const undo = note.querySelector("[data-toast-undo]");
   if (undoUrl) {
     undo.hidden = false;
-    undo.addEventListener("click", () => {
-      htmx.ajax("POST", undoUrl, { source: document.body, swap: "none" }).then(() => location.reload());
-    });
+    undo.action = undoUrl;
   }
   region.append(note);
   leaveLater(note);
@@ -65,7 +63,7 @@ document.addEventListener("click", (event) => event.target.closest("[data-toast-
 document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
   const status = ctx.response.status;
-  if (status === 422 || ctx.hx?.redirect) return;
+  if (status === 422 || ctx.hx?.redirect || ctx.hx?.trigger?.includes('"toast"')) return; // it speaks for itself
   const tone = status === 409 || status === 429 ? "warning" : "danger";
   toast({ message: reasonOf(ctx) ?? WORDS[status] ?? OUR_FAULT, tone });
 });

@@ -11,7 +11,12 @@ from app.infra.db import Base, Key, TenantRow
 
 
 class Journey(TenantRow, Base):
-    """A journey: `draft` is the graph being edited, `published_version` names the one people follow."""
+    """A journey: `draft` is the graph being edited, `published_version` names the one people follow.
+
+    `draft_revision` rises with every change of the draft and tells editors apart; `draft_position` is the state of the
+    draft's history shown now, which undo and redo move. `trigger_type` and `trigger_config` are copies of the TRIGGER
+    step's settings, of the published graph once there is one, by which events find their journeys.
+    """
 
     __tablename__ = "journey"
     __table_args__ = (
@@ -32,6 +37,7 @@ class Journey(TenantRow, Base):
     timezone: Mapped[str]
     draft: Mapped[dict[str, Any]]
     draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
+    draft_position: Mapped[int] = mapped_column(server_default="1", default=1)
     published_version: Mapped[int | None]
     total_enrolled: Mapped[int] = mapped_column(server_default="0", default=0)
     total_completed: Mapped[int] = mapped_column(server_default="0", default=0)
@@ -67,16 +73,16 @@ class JourneyVersion(TenantRow, Base):
 
 
 class JourneyDraftEdit(TenantRow, Base):
-    """One state of a draft, kept so that undo and redo survive a reload."""
+    """One state of a draft and the act that led to it, kept so that undo and redo survive a reload."""
 
     __tablename__ = "journey_draft_edit"
     __table_args__ = (
         of_journey(),
-        UniqueConstraint("tenant_id", "journey_id", "revision", name="uq_journey_draft_edit"),
+        UniqueConstraint("tenant_id", "journey_id", "position", name="uq_journey_draft_edit"),
     )
 
     journey_id: Mapped[UUID]
-    revision: Mapped[int]
+    position: Mapped[int]
     graph: Mapped[dict[str, Any]]
     label: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

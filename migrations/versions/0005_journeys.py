@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("timezone", sa.Text(), nullable=False),
         sa.Column("draft", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("draft_revision", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("draft_position", sa.Integer(), server_default="1", nullable=False),
         sa.Column("published_version", sa.Integer(), nullable=True),
         sa.Column("total_enrolled", sa.Integer(), server_default="0", nullable=False),
         sa.Column("total_completed", sa.Integer(), server_default="0", nullable=False),
@@ -64,7 +65,7 @@ def upgrade() -> None:
     op.create_table(
         "journey_draft_edit",
         sa.Column("journey_id", sa.Uuid(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("graph", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -77,7 +78,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_journey_draft_edit")),
-        sa.UniqueConstraint("tenant_id", "journey_id", "revision", name="uq_journey_draft_edit"),
+        sa.UniqueConstraint("tenant_id", "journey_id", "position", name="uq_journey_draft_edit"),
     )
     op.create_table(
         "journey_enrollment",

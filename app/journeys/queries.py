@@ -1,0 +1,324 @@
+"""Reading journeys: lists, one journey, who stands where, what became of each person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club
+from app.content.models import Template as TemplateRow
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor
+from app.journeys.graph import Graph, Problem
+from app.journeys.models import (
+    Journey,
+    JourneyDraftEdit,
+    JourneyEnrollment,
+    JourneyEnrollmentStep,
+    JourneyStepCount,
+    JourneyVersion,
+)
+from app.journeys.step_type import Known, Template, check_graph, read_graph
+
+STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
+ENROLLMENT_STATUSES = ("ACTIVE", "COMPLETED", "EXITED", "FAILED")
+
+
+class NoSuchJourney(NotFound):
+    """There is no journey with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such journey.")
+
+
+class NoSuchEnrollment(NotFound):
+    """There is no enrollment with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such enrollment.")
+
+
+@dataclass(frozen=True, slots=True)
+class StepCounts:
+    """The running totals of one step; `active` is how many stand there now, `exits` how many left by which exit."""
+
+    entered: int = 0
+    active: int = 0
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    yes: int = 0
+    no: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentLine:
+    """One person in a journey, as lists show them."""
+
+    id: UUID
+    journey_id: UUID
+    journey_name: str
+    customer_id: UUID
+    customer_name: str
+    status: str
+    current_step_key: str | None
+    waiting_until: datetime | None
+    enrolled_at: datetime
+    completed_at: datetime | None
+    exited_at: datetime | None
+    exit_reason: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """One step of a person's path: when, under which version, and with what result."""
+
+    step_number: int
+    step_key: str
+    type: str | None
+    name: str | None
+    version: int
+    status: str
+    entered_at: datetime
+    completed_at: datetime | None
+    result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentPath:
+    """A person's whole walk: the enrollment, what let them in, and each step they took."""
+
+    line: EnrollmentLine
+    trigger_event_id: UUID | None
+    trigger_data: Mapping[str, Any]
+    steps: list[StepTaken]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftHistory:
+    """What undo would take back and redo bring again, in words; None where there is nothing."""
+
+    undo: str | None
+    redo: str | None
+
+
+def journey(*, tenant_id: UUID, journey_id: UUID) -> Journey:
+    """Return a journey, or raise NoSuchJourney."""
+    with transaction(tenant_id) as session:
+        found = session.get(Journey, (tenant_id, journey_id), populate_existing=True)
+        if found is None:
+            raise NoSuchJourney
+        return found
+
+
+def journeys(
+    *,
+    tenant_id: UUID,
+    status: str | None = None,
+    q: str | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Journey]:
+    """Return journeys, newest first; without `status` all but the archived ones. `q` is looked for in the name."""
+    wanted = select(Journey).where(Journey.tenant_id == tenant_id)
+    wanted = wanted.where(Journey.status == status) if status else wanted.where(Journey.status != "ARCHIVED")
+    if q:
+        wanted = wanted.where(Journey.name.icontains(q.strip(), autoescape=True))
+    if cursor:
+        wanted = wanted.where(Journey.id < UUID(decode_cursor(cursor, 1)[0]))
+    with transaction(tenant_id) as session:
+        rows = session.scalars(wanted.order_by(Journey.id.desc()).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.id,), lambda row: row)
+
+
+def known(*, tenant_id: UUID) -> Known:
+    """Return what the settings of steps may refer to."""
+    with transaction(tenant_id) as session:
+        templates = session.execute(select(TemplateRow.id, TemplateRow.name, TemplateRow.channel))
+        clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
+        return Known(
+            templates={row.id: Template(row.name, row.channel) for row in templates},
+            clubs={row.id: row.name for row in clubs},
+        )
+
+
+def draft(journey: Journey) -> Graph:
+    """Return the graph being edited."""
+    return read_graph(journey.draft)
+
+
+def draft_problems(*, tenant_id: UUID, journey: Journey) -> list[Problem]:
+    """Return what stands in the way of publishing the draft; empty when nothing does."""
+    return check_graph(draft(journey), known(tenant_id=tenant_id))
+
+
+def draft_history(*, tenant_id: UUID, journey: Journey) -> DraftHistory:
+    """Return what undo and redo would do now."""
+    at = journey.draft_position
+    with transaction(tenant_id) as session:
+        labels = dict(
+            session.execute(
+                select(JourneyDraftEdit.position, JourneyDraftEdit.label).where(
+                    JourneyDraftEdit.tenant_id == tenant_id,
+                    JourneyDraftEdit.journey_id == journey.id,
+                    JourneyDraftEdit.position.between(at - 1, at + 1),
+                )
+            )
+            .tuples()
+            .all()
+        )
+    return DraftHistory(undo=labels.get(at) if at - 1 in labels else None, redo=labels.get(at + 1))
+
+
+def draft_differs(*, tenant_id: UUID, journey: Journey) -> bool:
+    """Return whether the draft holds changes that people don't follow yet."""
+    if journey.published_version is None:
+        return True
+    return read_graph(journey.draft) != version_graph(
+        tenant_id=tenant_id, journey_id=journey.id, number=journey.published_version
+    )
+
+
+def version_graph(*, tenant_id: UUID, journey_id: UUID, number: int) -> Graph:
+    """Return a published graph, or raise NoSuchJourney."""
+    with transaction(tenant_id) as session:
+        found = session.scalar(
+            select(JourneyVersion.graph).where(
+                JourneyVersion.tenant_id == tenant_id,
+                JourneyVersion.journey_id == journey_id,
+                JourneyVersion.number == number,
+            )
+        )
+    if found is None:
+        raise NoSuchJourney
+    return read_graph(found)
+
+
+def step_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, StepCounts]:
+    """Return the running totals by step key; steps nobody came to yet are missing."""
+    with transaction(tenant_id) as session:
+        rows = session.scalars(
+            select(JourneyStepCount)
+            .where(JourneyStepCount.tenant_id == tenant_id, JourneyStepCount.journey_id == journey_id)
+            .execution_options(populate_existing=True)
+        ).all()
+    names = StepCounts.__dataclass_fields__
+    return {row.step_key: StepCounts(**{name: getattr(row, name) for name in names}) for row in rows}
+
+
+def enrollments(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID | None = None,
+    customer_id: UUID | None = None,
+    status: str | None = None,
+    step: str | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[EnrollmentLine]:
+    """Return people in a journey (or the journeys of one person), newest first.
+
+    `step` keeps those who stand at that step now.
+    """
+    wanted = _lines(tenant_id)
+    if journey_id is not None:
+        wanted = wanted.where(JourneyEnrollment.journey_id == journey_id)
+    if customer_id is not None:
+        wanted = wanted.where(JourneyEnrollment.customer_id == customer_id)
+    if status is not None:
+        wanted = wanted.where(JourneyEnrollment.status == status)
+    if step is not None:
+        wanted = wanted.where(JourneyEnrollment.status == "ACTIVE", JourneyEnrollment.current_step_key == step)
+    if cursor is not None:
+        wanted = wanted.where(tuple_(JourneyEnrollment.id) < tuple_(UUID(decode_cursor(cursor, 1)[0])))
+    with transaction(tenant_id) as session:
+        if journey_id is not None and session.get(Journey, (tenant_id, journey_id)) is None:
+            raise NoSuchJourney
+        rows = session.execute(wanted.order_by(JourneyEnrollment.id.desc()).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.id,), _line)
+
+
+def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
+    """Return a person's whole walk, or raise NoSuchEnrollment. Names of steps are those of the version taken."""
+    with transaction(tenant_id) as session:
+        row = session.execute(_lines(tenant_id).where(JourneyEnrollment.id == enrollment_id)).one_or_none()
+        if row is None:
+            raise NoSuchEnrollment
+        taken = session.scalars(
+            select(JourneyEnrollmentStep)
+            .where(JourneyEnrollmentStep.tenant_id == tenant_id, JourneyEnrollmentStep.enrollment_id == enrollment_id)
+            .order_by(JourneyEnrollmentStep.step_number)
+            .execution_options(populate_existing=True)
+        ).all()
+        graphs = _graphs(session, tenant_id, row.journey_id, {one.version for one in taken})
+    return EnrollmentPath(
+        line=_line(row),
+        trigger_event_id=row.trigger_event_id,
+        trigger_data=row.trigger_data,
+        steps=[_taken(one, graphs.get(one.version)) for one in taken],
+    )
+
+
+def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:
+    step = graph.steps.get(row.step_key) if graph else None
+    return StepTaken(
+        step_number=row.step_number,
+        step_key=row.step_key,
+        type=step.type if step else None,
+        name=step.name if step else None,
+        version=row.version,
+        status=row.status,
+        entered_at=row.entered_at,
+        completed_at=row.completed_at,
+        result=row.result,
+    )
+
+
+def _graphs(session: Session, tenant_id: UUID, journey_id: UUID, numbers: set[int]) -> dict[int, Graph]:
+    rows = session.execute(
+        select(JourneyVersion.number, JourneyVersion.graph).where(
+            JourneyVersion.tenant_id == tenant_id,
+            JourneyVersion.journey_id == journey_id,
+            JourneyVersion.number.in_(numbers),
+        )
+    )
+    return {row.number: read_graph(row.graph) for row in rows}
+
+
+def _lines(tenant_id: UUID) -> Select[Any]:
+    e = JourneyEnrollment
+    name = func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), "")
+    columns: list[Any] = [
+        e.id,
+        e.journey_id,
+        Journey.name.label("journey_name"),
+        e.customer_id,
+        func.coalesce(name, Customer.email, Customer.phone, "Unknown").label("customer_name"),
+        e.status,
+        e.current_step_key,
+        e.waiting_until,
+        e.enrolled_at,
+        e.completed_at,
+        e.exited_at,
+        e.exit_reason,
+        e.error,
+        e.trigger_event_id,
+        e.trigger_data,
+    ]
+    return (
+        select(*columns)
+        .join(Journey, (Journey.tenant_id == e.tenant_id) & (Journey.id == e.journey_id))
+        .join(Customer, (Customer.tenant_id == e.tenant_id) & (Customer.id == e.customer_id))
+        .where(e.tenant_id == tenant_id)
+    )
+
+
+def _line(row: Row[Any]) -> EnrollmentLine:
+    return EnrollmentLine(**{name: getattr(row, name) for name in EnrollmentLine.__dataclass_fields__})

@@ -1,0 +1,549 @@
+"""Acts on journeys: make, edit the draft, publish, pause, resume, archive.
+
+Edits of a draft take the `draft_revision` they were made on and return the journey with the next one; if somebody
+else has changed the draft since, they raise DraftChanged and change nothing. None for it means "whatever it is now".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.accounts import audit
+from app.accounts.models import Club, Tenant
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Conflict, Invalid
+from app.infra.queue import Work, wake
+from app.journeys import editing
+from app.journeys.graph import NEXT, TRIGGER, Graph, Problem, Step
+from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
+from app.journeys.queries import NoSuchJourney, known, version_graph
+from app.journeys.step_type import MANUAL, check_graph, exits_of, new_step, read_graph, step_types
+
+MAX_NAME = 200
+MAX_TEXT = 2000
+SETTINGS = ("name", "description", "club_id", "allow_reentry", "max_enrollments", "timezone")
+
+
+class DraftChanged(Conflict):
+    """Somebody else has changed the draft since it was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody else has changed this journey in the meantime. Reload it and try again.")
+
+
+class NameTaken(Conflict):
+    """Another journey has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is already a journey called “{name}”. Choose another name.", "name")
+
+
+class WrongStatus(Conflict):
+    """The act does not fit the journey's status."""
+
+
+class NotReady(Invalid):
+    """The draft has problems; `problems` lists them, `errors` keys them by step."""
+
+    title = "The journey is not ready"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        by_field: dict[str, str] = {}
+        for one in problems:
+            at = f"steps.{one.step_key}" if one.step_key else "steps"
+            by_field.setdefault(f"{at}.{one.field}" if one.field else at, one.message)
+        super().__init__(by_field, "Solve the problems marked on the steps, then activate the journey.")
+        self.problems = list(problems)
+
+
+def create(
+    *,
+    tenant_id: UUID,
+    actor: str,
+    name: str,
+    description: str | None = None,
+    club_id: UUID | None = None,
+    trigger_type: str = MANUAL,
+    trigger_config: Mapping[str, Any] | None = None,
+    allow_reentry: bool = False,
+    max_enrollments: int | None = None,
+    timezone: str | None = None,
+) -> Journey:
+    """Make a journey in DRAFT whose graph is one TRIGGER step, and return it.
+
+    Without `timezone` it is the club's, else the tenant's. Raises Invalid or NameTaken.
+    """
+    config = {"event_type": trigger_type, "conditions": list((trigger_config or {}).get("conditions") or [])}
+    start = Graph().with_steps(Step("trigger", TRIGGER, None, config, dict.fromkeys(exits_of(TRIGGER, config))))
+    with transaction(tenant_id) as session:
+        given = {
+            "name": name,
+            "description": description,
+            "club_id": club_id,
+            "allow_reentry": allow_reentry,
+            "max_enrollments": max_enrollments,
+            "timezone": timezone or _zone_of(session, tenant_id, club_id),
+        }
+        journey = Journey(
+            tenant_id=tenant_id, created_by=actor, draft=read_graph(start.to_json()).to_json(), draft_revision=1
+        )
+        _apply_settings(session, journey, given)
+        _copy_trigger(journey, start)
+        session.add(journey)
+        _flush_named(session, journey)
+        session.add(
+            JourneyDraftEdit(
+                tenant_id=tenant_id, journey_id=journey.id, position=1, graph=journey.draft, label="Created the journey"
+            )
+        )
+        session.flush()
+        session.refresh(journey)
+        audit.record(session, actor, "journey.create", "journey", journey.id, {"name": journey.name})
+        return journey
+
+
+def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:
+    """Change settings (keys of SETTINGS) and return the journey; they take effect at once, also while it is active."""
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        _apply_settings(session, journey, changes)
+        _flush_named(session, journey)
+        audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": sorted(changes)})
+        return journey
+
+
+def put_steps(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    steps: Sequence[Mapping[str, Any]],
+    draft_revision: int | None = None,
+) -> Journey:
+    """Replace the draft's graph whole and return the journey; keys are the caller's.
+
+    A TRIGGER without an `event_type` takes the journey's; without any TRIGGER, the journey's own is put before the
+    first step. Raises BadGraph for what can't be kept; what is merely unfinished is kept.
+    """
+
+    def change(journey: Journey, _: Graph) -> Graph:
+        return _with_trigger(journey, read_graph({"steps": list(steps)}))
+
+    return _edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
+
+
+def insert_step(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    type: str,
+    after: str,
+    exit: str = NEXT,
+    key: str | None = None,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    draft_revision: int | None = None,
+) -> tuple[Journey, str]:
+    """Put a new step on an exit of step `after`; return the journey and the new step's key.
+
+    Without `config` the kind's defaults are taken, without `key` a free one. Raises CannotEdit or BadGraph.
+    """
+    made: list[str] = []
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        step = new_step(graph, type, key=key)
+        made.append(step.key)
+        changed = editing.insert(graph, step, after, exit)
+        if config is not None or name is not None:
+            exits = exits_of(type, config if config is not None else step.config)
+            changed = editing.configure(changed, step.key, exits=exits, config=config, name=name)
+        return changed
+
+    journey = _edit(tenant_id, journey_id, actor, draft_revision, f"Added “{_label(type)}”", change)
+    return journey, made[-1]
+
+
+def delete_step(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    key: str,
+    keep: str | None = None,
+    draft_revision: int | None = None,
+) -> Journey:
+    """Take a step away and return the journey; of a step with branches the one called `keep` stays (the first)."""
+    return _edit(
+        tenant_id,
+        journey_id,
+        actor,
+        draft_revision,
+        lambda graph: f"Removed “{_title(graph.step(key))}”",
+        lambda _, graph: editing.delete(graph, key, keep),
+    )
+
+
+def move_step(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    key: str,
+    after: str,
+    exit: str = NEXT,
+    draft_revision: int | None = None,
+) -> Journey:
+    """Put a step, with its branches, on another step's exit and return the journey."""
+    return _edit(
+        tenant_id,
+        journey_id,
+        actor,
+        draft_revision,
+        lambda graph: f"Moved “{_title(graph.step(key))}”",
+        lambda _, graph: editing.move(graph, key, after, exit),
+    )
+
+
+def configure_step(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    key: str,
+    config: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    draft_revision: int | None = None,
+) -> Journey:
+    """Replace a step's settings, its name or both, and return the journey; unfinished settings are kept too."""
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        step = graph.step(key)
+        exits = exits_of(step.type, step.config if config is None else config)
+        return editing.configure(graph, key, exits=exits, config=config, name=name)
+
+    return _edit(
+        tenant_id, journey_id, actor, draft_revision, lambda graph: f"Changed “{_title(graph.step(key))}”", change
+    )
+
+
+def connect_steps(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    source: str,
+    exit: str,
+    target: str | None,
+    draft_revision: int | None = None,
+) -> Journey:
+    """Let an exit lead to another step, or nowhere, and return the journey."""
+    return _edit(
+        tenant_id,
+        journey_id,
+        actor,
+        draft_revision,
+        lambda graph: f"Connected “{_title(graph.step(source))}”",
+        lambda _, graph: editing.connect(graph, source, exit, target),
+    )
+
+
+def undo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:
+    """Take the draft one edit back and return the journey; with nothing to undo it stays as it is."""
+    return _travel(tenant_id, journey_id, actor, draft_revision, -1)
+
+
+def redo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:
+    """Bring the edit undone last again and return the journey; with nothing to redo it stays as it is."""
+    return _travel(tenant_id, journey_id, actor, draft_revision, 1)
+
+
+def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Publish the draft and let the journey run; return it. Of an ACTIVE journey only the draft is published.
+
+    Raises NotReady with the draft's problems, or WrongStatus if it is archived.
+    """
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        if journey.status == "ARCHIVED":
+            raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
+        _publish(session, journey, actor)
+        if journey.status != "ACTIVE":
+            _run(session, journey, actor, now or clock.now())
+        session.flush()
+        return journey
+
+
+def publish(*, tenant_id: UUID, journey_id: UUID, actor: str) -> Journey:
+    """Make the draft the version people follow from their next step on; return the journey.
+
+    The status stays: of a DRAFT journey nothing is published before it is activated (WrongStatus).
+    """
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
+        _publish(session, journey, actor)
+        session.flush()
+        return journey
+
+
+def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Stop an ACTIVE journey: nobody enters, nobody goes on, waits run on. Return it; PAUSED already is no error."""
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus(f"Only an active journey can be paused; this one is {journey.status.lower()}.")
+        if journey.status == "ACTIVE":
+            journey.status, journey.paused_at = "PAUSED", now or clock.now()
+            audit.record(session, actor, "journey.pause", "journey", journey_id)
+            session.flush()
+        return journey
+
+
+def resume(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Let a PAUSED journey go on with the version it had, and return it; waits that ended meanwhile end now."""
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus(f"Only a paused journey can be resumed; this one is {journey.status.lower()}.")
+        if journey.status == "PAUSED":
+            _run(session, journey, actor, now or clock.now())
+        session.flush()
+        return journey
+
+
+def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Switch a journey off for good and return it; whoever is in it leaves with the reason "archived"."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        if journey.status != "ARCHIVED":
+            journey.status, journey.archived_at = "ARCHIVED", moment
+            session.flush()
+            session.execute(EXIT_ALL, {"tenant_id": tenant_id, "journey_id": journey_id, "now": moment})
+            audit.record(session, actor, "journey.archive", "journey", journey_id)
+        session.refresh(journey)
+        return journey
+
+
+# Sent to people who walk or wait; those whose rows a worker holds are waited for.
+EXIT_ALL = text("""
+    WITH gone AS (
+        UPDATE journey_enrollment
+        SET status = 'EXITED', exit_reason = 'archived', exited_at = :now, due_at = NULL, waiting_until = NULL
+        WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE'
+        RETURNING 1
+    ), emptied AS (
+        UPDATE journey_step_count SET active = 0 WHERE tenant_id = :tenant_id AND journey_id = :journey_id
+    )
+    UPDATE journey SET total_exited = total_exited + (SELECT count(*) FROM gone)
+    WHERE tenant_id = :tenant_id AND id = :journey_id
+""")
+
+# The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
+BACK_ON_THE_CLOCK = text("""
+    UPDATE journey_enrollment SET due_at = coalesce(waiting_until, :now)
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
+""")
+
+
+def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
+    resumed = journey.status == "PAUSED"
+    journey.status, journey.paused_at = "ACTIVE", None
+    journey.activated_at = journey.activated_at or now
+    session.flush()
+    if resumed:
+        session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
+    wake(Work.ADVANCE_JOURNEYS, journey.tenant_id)
+    audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
+
+
+def _publish(session: Session, journey: Journey, actor: str) -> None:
+    """Write the draft as a new version, unless it is the live one already."""
+    graph = read_graph(journey.draft)
+    problems = check_graph(graph, known(tenant_id=journey.tenant_id))
+    if problems:
+        raise NotReady(problems)
+    number = journey.published_version or 0
+    if number and version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number) == graph:
+        return
+    journey.published_version = number + 1
+    session.add(
+        JourneyVersion(
+            tenant_id=journey.tenant_id,
+            journey_id=journey.id,
+            number=number + 1,
+            graph=graph.to_json(),
+            created_by=actor,
+        )
+    )
+    _copy_trigger(journey, graph)
+    audit.record(session, actor, "journey.publish", "journey", journey.id, {"version": number + 1})
+
+
+def _locked(session: Session, tenant_id: UUID, journey_id: UUID) -> Journey:
+    journey = session.scalar(
+        select(Journey)
+        .where(Journey.tenant_id == tenant_id, Journey.id == journey_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if journey is None:
+        raise NoSuchJourney
+    return journey
+
+
+def _edit(
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    draft_revision: int | None,
+    label: str | Callable[[Graph], str],
+    change: Callable[[Journey, Graph], Graph],
+) -> Journey:
+    """Apply `change` to the draft, keep the new state in its history, and return the journey."""
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        _expect(journey, draft_revision)
+        graph = read_graph(journey.draft)
+        told = label if isinstance(label, str) else label(graph)
+        changed = change(journey, graph)
+        if changed == graph:
+            return journey
+        session.execute(
+            text(
+                "DELETE FROM journey_draft_edit WHERE tenant_id = :tenant_id AND journey_id = :journey_id"
+                " AND position > :position"
+            ),
+            {"tenant_id": tenant_id, "journey_id": journey_id, "position": journey.draft_position},
+        )
+        journey.draft_position += 1
+        _show(journey, changed)
+        session.add(
+            JourneyDraftEdit(
+                tenant_id=tenant_id,
+                journey_id=journey_id,
+                position=journey.draft_position,
+                graph=journey.draft,
+                label=told,
+            )
+        )
+        session.flush()
+        audit.record(session, actor, "journey.edit", "journey", journey_id, {"what": told})
+        return journey
+
+
+def _travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None, step: int) -> Journey:
+    with transaction(tenant_id) as session:
+        journey = _locked(session, tenant_id, journey_id)
+        _expect(journey, draft_revision)
+        target = session.scalar(
+            select(JourneyDraftEdit.graph).where(
+                JourneyDraftEdit.tenant_id == tenant_id,
+                JourneyDraftEdit.journey_id == journey_id,
+                JourneyDraftEdit.position == journey.draft_position + step,
+            )
+        )
+        if target is not None:
+            journey.draft_position += step
+            _show(journey, read_graph(target))
+            session.flush()
+            audit.record(session, actor, "journey.undo" if step < 0 else "journey.redo", "journey", journey_id)
+        return journey
+
+
+def _expect(journey: Journey, draft_revision: int | None) -> None:
+    if journey.status == "ARCHIVED":
+        raise WrongStatus("An archived journey can't be changed.")
+    if draft_revision is not None and draft_revision != journey.draft_revision:
+        raise DraftChanged
+
+
+def _show(journey: Journey, graph: Graph) -> None:
+    journey.draft = graph.to_json()
+    journey.draft_revision += 1
+    journey.updated_at = clock.now()
+    if journey.published_version is None:
+        _copy_trigger(journey, graph)
+
+
+def _copy_trigger(journey: Journey, graph: Graph) -> None:
+    config = dict(graph.trigger.config) if graph.trigger else {}
+    journey.trigger_type = str(config.pop("event_type", None) or MANUAL)
+    journey.trigger_config = config
+
+
+def _with_trigger(journey: Journey, graph: Graph) -> Graph:
+    own = {"event_type": journey.trigger_type, **journey.trigger_config}
+    if graph.trigger is None:
+        key = "trigger" if "trigger" not in graph.steps else editing.new_key(graph, TRIGGER)
+        first = next(iter(graph.steps), None)
+        return Graph({key: Step(key, TRIGGER, None, own, {NEXT: first}), **graph.steps})
+    if not graph.trigger.config.get("event_type"):
+        config = {**own, **graph.trigger.config, "event_type": journey.trigger_type}
+        return editing.configure(graph, graph.trigger.key, exits=exits_of(TRIGGER, config), config=config)
+    return graph
+
+
+def _apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
+    errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in SETTINGS}
+    if "name" in given:
+        name = str(given["name"] or "").strip()
+        if not name or len(name) > MAX_NAME:
+            errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
+        journey.name = name
+    if "description" in given:
+        journey.description = (given["description"] or "").strip() or None
+        if journey.description and len(journey.description) > MAX_TEXT:
+            errors["description"] = f"Give at most {MAX_TEXT} characters."
+    if "club_id" in given:
+        journey.club_id = given["club_id"]
+        with session.no_autoflush:
+            if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
+                errors["club_id"] = "Choose one of your clubs."
+    if "allow_reentry" in given:
+        journey.allow_reentry = bool(given["allow_reentry"])
+    if "max_enrollments" in given:
+        journey.max_enrollments = given["max_enrollments"]
+        if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:
+            errors["max_enrollments"] = "Give a number from 1, or leave it empty for no limit."
+    if "timezone" in given:
+        journey.timezone = str(given["timezone"] or "")
+        if journey.timezone not in available_timezones():
+            errors["timezone"] = "Choose a time zone such as Africa/Johannesburg."
+    if errors:
+        raise Invalid(errors)
+    journey.updated_at = clock.now()
+
+
+def _flush_named(session: Session, journey: Journey) -> None:
+    name = journey.name
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:
+        if "uq_journey_name" not in str(error.orig):
+            raise
+        raise NameTaken(name) from None
+
+
+def _zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> str:
+    club = session.get(Club, (tenant_id, club_id)) if club_id else None
+    tenant = session.get(Tenant, tenant_id)
+    return club.timezone if club else tenant.timezone if tenant else "UTC"
+
+
+def _label(type: str) -> str:
+    return step_types().get(type).label if type in step_types() else type
+
+
+def _title(step: Step) -> str:
+    return step.name or _label(step.type)

@@ -1,0 +1,253 @@
+"""What a kind of step is: its settings, its words, its checks and its doing. Each kind is one file in `steps/`.
+
+A kind's `Config` is a pydantic model; form, OpenAPI and engine all come from it. Its fields carry a title, a
+description and, in `json_schema_extra`, the `widget` a form draws:
+
+    duration      text such as "3 days"                  template     id of a template (of the chosen channel)
+    time          text "09:00"                           event_type   name of an event type, or MANUAL
+    conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
+    updates       list of {field, operation, value}      combinator   AND or OR, drawn with its conditions
+
+Others are drawn by their JSON type.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy.orm import Session
+
+from app.infra.registry import NotRegistered, Registry
+from app.journeys import graph as graphs
+from app.journeys.editing import new_key
+from app.journeys.graph import NEXT, Graph, Problem, Step
+
+MANUAL = "MANUAL"
+
+
+class StepConfig(BaseModel):
+    """The settings of a kind; anything it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=StepConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What checks and words need to know of a template."""
+
+    name: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What settings may refer to in this tenant: templates by id, event types by name with labels, clubs by id."""
+
+    templates: Mapping[UUID, Template] = field(default_factory=dict)
+    event_types: Mapping[str, str] = field(default_factory=dict)
+    clubs: Mapping[UUID, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyFacts:
+    """What a step may know of the journey it is in: the version people follow, and the zone where they have none."""
+
+    id: UUID
+    version: int
+    timezone: str
+
+
+@dataclass(slots=True)
+class Walker:
+    """One person at one step. `waiting_until` is set when the person was parked here and has woken up."""
+
+    enrollment_id: UUID
+    customer_id: UUID
+    step_number: int
+    waiting_until: datetime | None
+    trigger_data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`."""
+
+    exit: str | None = None
+    until: datetime | None = None
+    failure: str | None = None
+    result: Mapping[str, Any] | None = None
+
+
+class StepBatch(Generic[C]):
+    """Everybody who is at one step of one journey now. A kind's `run` gives each an outcome."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        tenant_id: UUID,
+        now: datetime,
+        journey: JourneyFacts,
+        step_key: str,
+        config: C,
+        walkers: Sequence[Walker],
+    ) -> None:
+        self.session = session
+        self.tenant_id = tenant_id
+        self.now = now
+        self.journey = journey
+        self.step_key = step_key
+        self.config = config
+        self.walkers = walkers
+        self.outcomes: dict[UUID, Outcome] = {}
+
+    @property
+    def customer_ids(self) -> list[UUID]:
+        """Return the customers of the batch, each once, sorted: the order rows are locked in."""
+        return sorted({walker.customer_id for walker in self.walkers})
+
+    def leave(self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
+        """Let a person go on by one of the step's exits."""
+        self.outcomes[walker.enrollment_id] = Outcome(exit=exit, result=result)
+
+    def leave_all(self, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
+        """Let everybody go on by the same exit, with the same result."""
+        outcome = Outcome(exit=exit, result=result)
+        self.outcomes.update((walker.enrollment_id, outcome) for walker in self.walkers)
+
+    def park(self, walker: Walker, until: datetime, result: Mapping[str, Any] | None = None) -> None:
+        """Keep a person here; the step runs again for them at `until`."""
+        self.outcomes[walker.enrollment_id] = Outcome(until=until, result=result)
+
+    def fail(self, walker: Walker, reason: str) -> None:
+        """End a person's journey: the step can't be done for them."""
+        self.outcomes[walker.enrollment_id] = Outcome(failure=reason, result={"error": reason})
+
+
+class StepType(ABC, Generic[C]):
+    """One kind of step."""
+
+    label: ClassVar[str]
+    icon: ClassVar[str]
+    description: ClassVar[str]
+    placeable: ClassVar[bool] = True
+    """Whether the palette offers it; the TRIGGER is simply there."""
+    ends: ClassVar[bool] = False
+    """Whether a person who comes here has completed the journey."""
+
+    Config: type[C]
+
+    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 - kinds may look at their settings
+        """Return the names of the ways out, the main one first; `config` may be unfinished."""
+        return (NEXT,)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the settings of a step just put on the canvas; they may still be incomplete."""
+        return {}
+
+    def check(self, config: C, known: Known) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield (field, message) for what is wrong with settings that fit the schema."""
+        return ()
+
+    @abstractmethod
+    def words(self, config: C, known: Known) -> str:
+        """Return the settings as a few words for the card: "Wait 3 days"."""
+
+    @abstractmethod
+    def run(self, batch: StepBatch[C]) -> None:
+        """Do the step for everybody in the batch, by sets, and give each an outcome.
+
+        Runs in the engine's transaction, within a savepoint. What it raises makes the engine try again with fewer
+        people, until the one whose data is at fault is alone and FAILED.
+        """
+
+
+registry: Registry[StepType[Any]] = Registry("step type")
+
+
+@cache
+def step_types() -> Registry[StepType[Any]]:
+    """Return the kinds of steps; every module in `steps/` has registered its own."""
+    registry.discover("app.journeys.steps")
+    return registry
+
+
+def palette() -> list[tuple[str, StepType[Any]]]:
+    """Return the kinds that can be put on a canvas, by name, in the order they are offered."""
+    order = ("SEND", "WAIT", "CONDITION", "UPDATE", "END")
+    offered = [(name, kind) for name, kind in step_types() if kind.placeable]
+    return sorted(offered, key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
+
+
+def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the exits of a kind with these settings; a kind that does not exist raises NotRegistered."""
+    return step_types().get(type).exits(config)
+
+
+def read_graph(data: Any) -> Graph:
+    """Return the graph of a draft or version (`{"steps": […]}`), or raise BadGraph."""
+    return graphs.read(data, exits_of)
+
+
+def new_step(graph: Graph, type: str, *, key: str | None = None) -> Step:
+    """Return a step of that kind with its default settings and a free key, not yet in the graph."""
+    try:
+        kind = step_types().get(type)
+    except NotRegistered as unknown:
+        raise graphs.BadGraph({"type": str(unknown)}) from None
+    config = kind.defaults()
+    return Step(key or new_key(graph, type), type, None, config, dict.fromkeys(kind.exits(config)))
+
+
+def check_graph(graph: Graph, known: Known) -> list[Problem]:
+    """Return all that stands in the way of activation: the shape of the graph first, then each step's settings."""
+    found = graphs.problems(graph)
+    for step in graph:
+        found += check_step(step, known)
+    return found
+
+
+def check_step(step: Step, known: Known) -> list[Problem]:
+    """Return what is wrong with one step's settings, beside the field concerned (`rules[0].value`: its first part)."""
+    kind = step_types().get(step.type)
+    try:
+        config = kind.Config.model_validate(step.config)
+    except ValidationError as error:
+        return [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
+    return [Problem(step.key, at, message) for at, message in kind.check(config, known)]
+
+
+def _path(location: Sequence[int | str]) -> str | None:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path or None
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "Fill this in."
+    if error["type"] == "extra_forbidden":
+        return "There is no such setting."
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "uuid_parsing":
+        return "Choose one from the list."
+    return f"{error['msg']}."
+
+
+def words_of(step: Step, known: Known) -> str:
+    """Return a step's settings in a few words; of settings that are not valid yet, "Not set up yet"."""
+    kind = step_types().get(step.type)
+    try:
+        return kind.words(kind.Config.model_validate(step.config), known)
+    except ValidationError:
+        return "Not set up yet"

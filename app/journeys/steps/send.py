@@ -1,0 +1,85 @@
+"""SEND: a message to everybody who comes here, handed to the outbox."""
+
+from collections.abc import Iterator
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import text
+
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
+from app.messaging import outbox
+from app.messaging.states import Purpose
+
+
+class SendConfig(StepConfig):
+    """Which template goes out on which channel."""
+
+    channel: Literal["EMAIL"] = Field(default="EMAIL", title="Channel")
+    template_id: UUID = Field(title="Template", description="What is sent.", json_schema_extra={"widget": "template"})
+    purpose: Purpose = Field(
+        default=Purpose.MARKETING,
+        title="Purpose",
+        description="Marketing goes only to people who agreed to it.",
+    )
+
+
+TEMPLATE = text("SELECT 1 FROM template WHERE tenant_id = :tenant_id AND id = :id AND channel = :channel")
+
+
+class Send(StepType[SendConfig]):
+    """Puts one message a person into the outbox; consent, reachability and sending are its business from there."""
+
+    label = "Send a message"
+    icon = "mail"
+    description = "Send an e-mail made from a template."
+    Config = SendConfig
+
+    def defaults(self) -> dict[str, str]:
+        """Return an e-mail of no template yet."""
+        return {"channel": "EMAIL"}
+
+    def check(self, config: SendConfig, known: Known) -> Iterator[tuple[str | None, str]]:
+        """Yield what is wrong with the template."""
+        template = known.templates.get(config.template_id)
+        if template is None:
+            yield "template_id", "This template does not exist (any more). Choose another one."
+        elif template.channel != config.channel:
+            yield "template_id", "This template is for another channel. Choose another one."
+
+    def words(self, config: SendConfig, known: Known) -> str:
+        """Return the template's name."""
+        template = known.templates.get(config.template_id)
+        return f"Send “{template.name}”" if template else "Send a template that does not exist"
+
+    def run(self, batch: StepBatch[SendConfig]) -> None:
+        """Put the messages into the outbox; the key of each is the person's step, so a rerun can't double it."""
+        found = {"tenant_id": batch.tenant_id, "id": batch.config.template_id, "channel": batch.config.channel}
+        if batch.session.execute(TEMPLATE, found).first() is None:
+            for walker in batch.walkers:
+                batch.fail(walker, "The template of this step does not exist any more.")
+            return
+        keys = [f"journey:{walker.enrollment_id}:{walker.step_number}" for walker in batch.walkers]
+        messages = outbox.put(
+            tenant_id=batch.tenant_id,
+            template_id=batch.config.template_id,
+            customer_ids=[walker.customer_id for walker in batch.walkers],
+            dedupe_keys=keys,
+            contexts=[{"event": walker.trigger_data} for walker in batch.walkers],
+            enrollment_ids=[walker.enrollment_id for walker in batch.walkers],
+            journey_id=batch.journey.id,
+            step_key=batch.step_key,
+            channel_name=batch.config.channel,
+            purpose=batch.config.purpose,
+            now=batch.now,
+        )
+        for walker, key in zip(batch.walkers, keys, strict=True):
+            message_id = messages.get(key)
+            if message_id is None:
+                batch.fail(walker, "There is no such customer any more.")
+            else:
+                result = {"sent": True, "channel": batch.config.channel, "message_id": str(message_id)}
+                batch.leave(walker, result=result)
+
+
+registry.register("SEND")(Send())

@@ -1,0 +1,75 @@
+"""TRIGGER: who enters a journey, and when."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+
+from app.conditions import InvalidConditions, Tree, explain, parse, payload_catalogue
+from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
+
+MAX_CONDITIONS = 50
+
+
+class TriggerConfig(StepConfig):
+    """An event type with conditions on its payload, or MANUAL."""
+
+    event_type: str = Field(
+        title="Event",
+        description="The event that lets a customer in. MANUAL: only those you enrol.",
+        min_length=1,
+        max_length=100,
+        json_schema_extra={"widget": "event_type"},
+    )
+    conditions: list[dict[str, Any]] = Field(
+        default=[],
+        max_length=MAX_CONDITIONS,
+        title="Only if",
+        description="Conditions on what the event says; all must hold.",
+        json_schema_extra={"widget": "payload_conditions"},
+    )
+
+
+def payload_tree(event_type: str, conditions: object) -> Tree:  # noqa: ARG001 - types of payload keys come by event
+    """Return conditions on the payload of an event type as a tree, or raise InvalidConditions."""
+    return parse(conditions, payload_catalogue({}), allow_empty=True)
+
+
+class Trigger(StepType[TriggerConfig]):
+    """The first step. People are let in by `app.journeys.engine.enrol`; here they only pass."""
+
+    label = "Trigger"
+    icon = "bolt"
+    description = "Who enters the journey, and when."
+    placeable = False
+    Config = TriggerConfig
+
+    def check(self, config: TriggerConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield what is wrong with the conditions."""
+        if config.event_type == MANUAL and config.conditions:
+            yield "conditions", "Nobody is let in by an event here, so there is nothing to ask. Remove the conditions."
+            return
+        try:
+            payload_tree(config.event_type, config.conditions)
+        except InvalidConditions as wrong:
+            for path, message in wrong.errors.items():
+                yield f"conditions{path.removeprefix('rules')}", message
+
+    def words(self, config: TriggerConfig, known: Known) -> str:
+        """Return the event and its conditions."""
+        if config.event_type == MANUAL:
+            return "When somebody is enrolled by hand"
+        event = known.event_types.get(config.event_type, config.event_type)
+        if not config.conditions:
+            return f"When “{event}” happens"
+        try:
+            return f"When “{event}” happens and {explain(payload_tree(config.event_type, config.conditions))}"
+        except InvalidConditions:
+            return f"When “{event}” happens"
+
+    def run(self, batch: StepBatch[TriggerConfig]) -> None:
+        """Let everybody pass."""
+        batch.leave_all()
+
+
+registry.register("TRIGGER")(Trigger())

@@ -1,0 +1,69 @@
+"""Every view has decided who may see it, and every page can be reached."""
+
+from flask import Flask
+
+from app.accounts.permissions import PERMISSIONS
+from app.web.guards import guard_of
+from app.web.shell import NAVIGATION
+
+# Views open to strangers, each with its reason. Adding one is a decision, so it is made here.
+PUBLIC = {
+    "health.health": "asked by load balancers",
+    "health.ready": "asked by load balancers",
+    "openapi_api.openapi": "describes the API",
+    "accounts.sign_in": "the door",
+    "accounts.register": "the other door",
+    "accounts.sign_out": "leaving is always allowed",
+    "accounts.accept_invitation": "the link in the invitation proves who it is",
+    "accounts.forgot_password": "who forgot it cannot sign in",
+    "accounts.reset_password": "the link in the mail proves who it is",
+    "accounts_api.register": "the door",
+    "accounts_api.login": "the door",
+    "accounts_api.refresh": "the refresh token proves who it is",
+    "tracking.opened": "asked by mail programs; the token is signed",
+    "tracking.clicked": "followed from mails; the token is signed",
+    "unsubscribe.show": "followed from mails; the token is signed",
+    "unsubscribe.act": "RFC 8058: works without cookies; the token is signed",
+    "unsubscribe.undo": "the token is signed",
+}
+
+
+def endpoints(app: Flask) -> set[str]:
+    return {rule.endpoint for rule in app.url_map.iter_rules()}
+
+
+def test_every_view_names_its_guard(app: Flask) -> None:
+    undecided = {name for name in endpoints(app) if guard_of(app, name) is None}
+    assert not undecided
+
+
+def test_public_views_are_the_ones_we_chose(app: Flask) -> None:
+    public = {
+        name
+        for name in endpoints(app)
+        if guard_of(app, name).permission is None and not name.endswith("static")  # type: ignore[union-attr]
+    }
+    assert public == set(PUBLIC)
+
+
+def test_every_permission_named_exists(app: Flask) -> None:
+    for name in endpoints(app):
+        guard = guard_of(app, name)
+        assert guard is not None
+        assert guard.permission is None or guard.permission in PERMISSIONS
+
+
+def test_navigation_leads_to_pages_its_readers_may_see(app: Flask) -> None:
+    for _, items in NAVIGATION:
+        for item in items:
+            guard = guard_of(app, item.endpoint)
+            assert guard is not None
+            assert guard.permission == item.permission
+
+
+def test_nothing_changes_by_get(app: Flask) -> None:
+    acting = ("delete", "remove", "create", "retry", "activate", "pause", "archive", "revoke")
+    for rule in app.url_map.iter_rules():
+        last = rule.endpoint.rpartition(".")[2]
+        if last.startswith(acting) and not rule.endpoint.startswith("rq_dashboard."):
+            assert "GET" not in (rule.methods or set()) or "POST" in (rule.methods or set()), rule

@@ -20,7 +20,7 @@ class Outdated(Exception):
 class MakeValues(Protocol):
     """Makes what a letter's template reads under `letter`."""
 
-    def __call__(self, *, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    def __call__(self, *, tenant_id: UUID, user_id: UUID | None) -> Mapping[str, Any]:
         """Return the values, or raise Outdated."""
 
 

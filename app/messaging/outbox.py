@@ -120,8 +120,8 @@ def put_one(
 ) -> UUID:
     """Put one transactional message to an address (a user's, not a customer's) into the outbox and return its id.
 
-    `builtin` names a letter of app.messaging.letters, rendered when it is sent; `context` holds the ids it needs and
-    never a secret. A key that was put in before returns the old message's id.
+    `builtin` names a letter of app.messaging.letters, rendered for `user_id` when it is sent, so that no secret lies
+    here; `context` holds values for a template. A key that was put in before returns the old message's id.
     """
     message_id = new_id()
     with transaction(tenant_id) as session:

@@ -1,0 +1,85 @@
+"""Reading the outbox."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+
+_COLUMNS = """
+    message.id, message.channel, message.purpose, message.customer_id, message.user_id, message.to_address,
+    message.template_id, message.builtin, message.journey_id, message.enrollment_id, message.step_key,
+    message.status, message.reason, message.due_at, message.created_at, message.attempts, message.sending_at,
+    message.sent_at, message.response, message.subject, message.first_open_at, message.first_click_at,
+    template.name AS template_name, journey.name AS journey_name,
+    nullif(concat_ws(' ', customer.first_name, customer.last_name), '') AS customer_name
+"""
+
+_JOINS = """
+    FROM message
+    LEFT JOIN template ON template.tenant_id = message.tenant_id AND template.id = message.template_id
+    LEFT JOIN journey ON journey.tenant_id = message.tenant_id AND journey.id = message.journey_id
+    LEFT JOIN customer ON customer.tenant_id = message.tenant_id AND customer.id = message.customer_id
+"""
+
+_FILTERS = {
+    "customer_id": "message.customer_id = :customer_id",
+    "journey_id": "message.journey_id = :journey_id",
+    "status": "message.status = :status",
+    "reason": "message.reason = :reason",
+}
+
+
+class MessageNotFound(NotFound):
+    """There is no such message in this tenant."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such message.")
+
+
+def get(*, tenant_id: UUID, message_id: UUID) -> Mapping[str, Any]:
+    """Return one message with the names of its template, journey and customer, or raise MessageNotFound."""
+    query = text(
+        f"SELECT {_COLUMNS}, message.dedupe_key {_JOINS}"
+        " WHERE message.tenant_id = :tenant_id AND message.id = :message_id"
+    )
+    with transaction(tenant_id) as session:
+        found = session.execute(query, {"tenant_id": tenant_id, "message_id": message_id}).mappings().first()
+    if found is None:
+        raise MessageNotFound
+    return dict(found)
+
+
+def page(
+    *,
+    tenant_id: UUID,
+    customer_id: UUID | None = None,
+    journey_id: UUID | None = None,
+    status: str | None = None,
+    reason: str | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Mapping[str, Any]]:
+    """Return messages, the newest first, a page at a time; every filter given must match."""
+    given = {"customer_id": customer_id, "journey_id": journey_id, "status": status, "reason": reason}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    conditions = ["message.tenant_id = :tenant_id", *(_FILTERS[name] for name in values)]
+    if cursor:
+        conditions.append("message.id < CAST(:before AS uuid)")
+        values["before"] = _id_in(cursor)
+    query = text(f"SELECT {_COLUMNS} {_JOINS} WHERE {' AND '.join(conditions)} ORDER BY message.id DESC LIMIT :limit")
+    with transaction(tenant_id) as session:
+        found = session.execute(query, {**values, "tenant_id": tenant_id, "limit": limit + 1})
+        rows = [dict(row) for row in found.mappings()]
+    return cut(rows, limit, lambda row: (row["id"],), lambda row: row)
+
+
+def _id_in(cursor: str) -> str:
+    try:
+        return str(UUID(str(decode_cursor(cursor, 1)[0])))
+    except ValueError:
+        raise BadCursor from None

@@ -1,0 +1,146 @@
+"""The way out: one request and no mail follows. What it changed is proven, and can be taken back by the reader."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.events import log
+from app.infra.clock import now as clock_now
+from app.infra.db import transaction
+from app.infra.ids import new_id
+from app.infra.tokens import BadToken
+from app.messaging import outbox
+from app.messaging.tokens import UnsubscribeLink
+
+
+class How(StrEnum):
+    """By which door a reader changed their mind."""
+
+    ONE_CLICK = "one_click"
+    PAGE = "unsubscribe_page"
+    PAGE_UNDO = "unsubscribe_page_undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a link's reader stands with e-mail; `may_undo`: the last word was an unsubscribe by such a link."""
+
+    organisation: str
+    address: str | None
+    opted_in: bool | None
+    may_undo: bool
+
+
+# A profile that was merged away is followed to the one that took its place.
+READER = text("""
+    SELECT customer.id, customer.email, customer.email_opt_in, tenant.name AS organisation,
+           (SELECT change.how FROM consent_change AS change
+            WHERE change.tenant_id = customer.tenant_id AND change.customer_id = customer.id
+              AND change.channel = 'EMAIL'
+            ORDER BY change.changed_at DESC, change.id DESC LIMIT 1) AS last_how
+    FROM customer AS named
+    JOIN customer ON customer.tenant_id = named.tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
+    JOIN tenant ON tenant.id = customer.tenant_id
+    WHERE named.tenant_id = :tenant_id AND named.id = :customer_id
+""")
+LOCK = text("SELECT FROM customer WHERE tenant_id = :tenant_id AND id = :customer_id FOR NO KEY UPDATE")
+
+# facts_at keeps late events with an older word from undoing this one.
+CHANGE = text("""
+    UPDATE customer
+    SET email_opt_in = :opted_in, email_opt_in_at = :now, updated_at = :now,
+        facts_at = customer.facts_at || jsonb_build_object('email_opt_in', CAST(:now AS timestamptz))
+    WHERE tenant_id = :tenant_id AND id = :customer_id
+""")
+PROVE = text("""
+    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, address, evidence)
+    VALUES (:tenant_id, :customer_id, 'EMAIL', :opted_in, :now, 'customer', :how, :address, CAST(:evidence AS jsonb))
+""")
+
+
+def standing(*, link: UnsubscribeLink) -> Standing:
+    """Return how the reader of a link stands now, or raise BadToken when there is no such reader (any more)."""
+    with transaction(link.tenant_id) as session:
+        reader = _reader(session, link)
+        return Standing(
+            organisation=reader.organisation,
+            address=reader.email,
+            opted_in=reader.email_opt_in,
+            may_undo=reader.email_opt_in is False and reader.last_how in (How.ONE_CLICK, How.PAGE),
+        )
+
+
+def unsubscribe(
+    *,
+    link: UnsubscribeLink,
+    how: How,
+    ip: str | None = None,
+    user_agent: str | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """Take the link's reader off e-mail; return whether that changed anything. A repeat changes nothing."""
+    with transaction(link.tenant_id) as session:
+        reader = _reader(session, link, lock=True)
+        if reader.email_opt_in is False:
+            return False
+        _change(session, link, reader, False, how, ip, user_agent, now or clock_now())
+        return True
+
+
+def undo(
+    *, link: UnsubscribeLink, ip: str | None = None, user_agent: str | None = None, now: datetime | None = None
+) -> bool:
+    """Take an unsubscribe back; return whether that changed anything.
+
+    Only what such a link did can be taken back by it: a no that was said elsewhere stays.
+    """
+    with transaction(link.tenant_id) as session:
+        reader = _reader(session, link, lock=True)
+        if reader.email_opt_in is not False or reader.last_how not in (How.ONE_CLICK, How.PAGE):
+            return False
+        _change(session, link, reader, True, How.PAGE_UNDO, ip, user_agent, now or clock_now())
+        return True
+
+
+def _reader(session: Session, link: UnsubscribeLink, *, lock: bool = False) -> Any:
+    values = {"tenant_id": link.tenant_id, "customer_id": link.customer_id}
+    found = session.execute(READER, values).first()
+    if found is not None and lock:
+        session.execute(LOCK, {**values, "customer_id": found.id})
+        found = session.execute(READER, values).first()
+    if found is None:
+        raise BadToken
+    return found
+
+
+def _change(
+    session: Session,
+    link: UnsubscribeLink,
+    reader: Any,
+    opted_in: bool,
+    how: How,
+    ip: str | None,
+    user_agent: str | None,
+    now: datetime,
+) -> None:
+    """Change the consent, prove it, and let timeline and triggers know by an event of our own."""
+    evidence = {"message_id": str(link.message_id), "ip": ip, "user_agent": (user_agent or "")[:300]}
+    values = {"tenant_id": link.tenant_id, "customer_id": reader.id, "opted_in": opted_in, "now": now}
+    session.execute(CHANGE, values)
+    session.execute(PROVE, {**values, "how": how, "address": reader.email, "evidence": orjson.dumps(evidence).decode()})
+    event = {
+        "id": f"consent:{new_id()}",
+        "type": "contactPreference.updated",
+        "source": "fairway",
+        "timestamp": now.isoformat(),
+        "identity": {"customer_id": str(reader.id)},
+        "payload": {"email_opt_in": opted_in, "how": how.value, "message_id": str(link.message_id)},
+    }
+    log.append(tenant_id=link.tenant_id, events=[event], own=True, now=now)
+    outbox.recheck(tenant_id=link.tenant_id, customer_ids=[UUID(str(reader.id))], now=now)

@@ -1,0 +1,71 @@
+"""What one event (or one profile made otherwise) says about whose it is, in comparable form."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from app.capture.names import name_key
+from app.events.addresses import email_key
+from app.events.places import Places
+from app.events.validation import EXACT_KINDS
+
+# In this order the first exact id of a piece of evidence stands for it.
+TRUST = (*EXACT_KINDS,)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One indivisible piece: all it names is one person's, unless stronger evidence contradicts it.
+
+    `key` orders evidence the same way whatever order it came in. `event_id` is its row in inbound_event; a profile
+    that was typed in or imported is evidence too, without one: an anchor. `ids` are (kind, value), the most trusted
+    first; `points` are ("email" or "phone", key). `notes` tell which hints were no use and why.
+    """
+
+    key: str
+    event_id: UUID | None
+    customer_id: UUID | None
+    ids: tuple[tuple[str, str], ...] = ()
+    points: tuple[tuple[str, str], ...] = ()
+    first_name: str | None = None
+    date_of_birth: date | None = None
+    club_id: UUID | None = None
+    notes: tuple[str, ...] = ()
+
+
+def of_event(
+    *,
+    key: str,
+    event_id: UUID | None,
+    customer_id: UUID | None,
+    identity: dict[str, Any],
+    payload: dict[str, Any],
+    facts: dict[str, Any],
+    places: Places,
+) -> Evidence:
+    """Return the evidence of an event; `facts` is what its type reads from the payload (first_name …)."""
+    notes: list[str] = []
+    points: list[tuple[str, str]] = []
+    club = payload.get("club")
+    if "email" in identity:
+        email = email_key(identity["email"])
+        points.append(("email", email)) if email else notes.append("e-mail address not valid")
+    if "phone_number" in identity:
+        phone = places.phone_key(identity["phone_number"], club)
+        points.append(("phone", phone)) if phone else notes.append("phone number not valid")
+    ids = [(kind, identity[kind]) for kind in TRUST if kind in identity]
+    if "external_ids" in identity:
+        ids.extend(pair for pair in sorted(identity["external_ids"].items()) if pair not in ids)
+    own = identity.get("customer_id")
+    return Evidence(
+        key=key,
+        event_id=event_id,
+        customer_id=UUID(own) if own else customer_id,
+        ids=tuple(ids),
+        points=tuple(points),
+        first_name=name_key(facts.get("first_name")),
+        date_of_birth=facts.get("date_of_birth"),
+        club_id=places.club_id(club),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,145 @@
+"""The catalogue of event types: how each is shown, what its payload holds, and what it changes on the customer.
+
+One file a family in app/events/types; a type nobody registered is kept all the same, titled by its name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+from typing import Any
+
+from app.conditions.fields import Catalogue, Choice, FieldType, payload_catalogue
+from app.events.readers import Reader, a_text, spoken
+from app.infra.registry import Registry
+
+
+class Category(StrEnum):
+    """What an activity is about: the timeline's filter."""
+
+    MEMBERSHIP = "MEMBERSHIP"
+    GOLF = "GOLF"
+    PAYMENT = "PAYMENT"
+    MESSAGE = "MESSAGE"
+    ENQUIRY = "ENQUIRY"
+    PREFERENCE = "PREFERENCE"
+    SUPPORT = "SUPPORT"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """One key of a payload, as conditions and the builder's pickers know it."""
+
+    name: str
+    label: str
+    type: FieldType
+    choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a type says about a field of the customer: the first of `names` in the payload that `read` can read.
+
+    A strong change holds until a newer one; a weak one (`weak`) only fills what no strong one has spoken of.
+    """
+
+    field: str
+    names: tuple[str, ...]
+    read: Reader
+    weak: bool = False
+
+    def value(self, payload: Mapping[str, Any]) -> Any | None:
+        """Return what the payload says, or None."""
+        for name in self.names:
+            if name in payload:
+                found = self.read(payload[name])
+                if found is not None:
+                    return found
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A change of consent on one channel, as a type declares it: read from the payload, or always `value`."""
+
+    channel: str
+    names: tuple[str, ...] = ()
+    value: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type of event. `title` writes the timeline's line; `marks` are columns that take the event's own time.
+
+    `speaks_for_contact` tells that the sender keeps the customer's address and number: they become the preferred ones.
+    """
+
+    name: str
+    label: str
+    category: Category
+    icon: str
+    title: Callable[[Mapping[str, Any]], str]
+    fields: tuple[PayloadField, ...] = ()
+    changes: tuple[Change, ...] = ()
+    constants: tuple[tuple[str, Any], ...] = ()
+    consents: tuple[Consent, ...] = ()
+    marks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+    speaks_for_contact: bool = False
+
+
+types: Registry[EventType] = Registry("event type")
+
+CLUB = PayloadField("club", "Club", FieldType.TEXT)
+
+
+def register(*kinds: EventType) -> None:
+    """File the types in the catalogue."""
+    for kind in kinds:
+        types.register(kind.name)(kind)
+
+
+@cache
+def _discover() -> None:
+    types.discover("app.events.types")
+
+
+def get(name: str) -> EventType:
+    """Return the type of that name; one nobody registered is titled by its name and changes nothing."""
+    _discover()
+    return types.get(name) if name in types else _unknown(name)
+
+
+def is_known(name: str) -> bool:
+    """Return whether the catalogue has the type."""
+    _discover()
+    return name in types
+
+
+def known() -> list[EventType]:
+    """Return all types of the catalogue, by name."""
+    _discover()
+    return [kind for _, kind in types]
+
+
+@lru_cache(1000)
+def _unknown(name: str) -> EventType:
+    words = spoken(name).strip()
+    label = (words[:1].upper() + words[1:])[:120] or name
+    return EventType(name, label, Category.OTHER, "point", title=lambda _: label)
+
+
+def title(kind: EventType, payload: Mapping[str, Any]) -> str:
+    """Return the timeline's line for an event; a payload its type can't read falls back on the label."""
+    try:
+        return a_text(kind.title(payload)) or kind.label
+    except (TypeError, ValueError, AttributeError):
+        return kind.label
+
+
+def payload_fields(name: str) -> Catalogue:
+    """Return the open catalogue of fields that conditions on a payload of this type may ask of."""
+    kind = get(name)
+    return payload_catalogue(
+        {one.name: one.type for one in kind.fields}, labels={one.name: one.label for one in kind.fields}
+    )

@@ -1,0 +1,75 @@
+"""How a payload's values are read into facts about a customer. What can't be read is None and changes nothing."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.conditions.values import boolean, day, number
+
+Reader = Callable[[Any], Any]
+_SPACE = re.compile(r"\s+")
+MAX_TEXT = 200
+EARLIEST_BIRTH = date(1900, 1, 2)
+_STAGES = frozenset({"SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER"})
+
+
+def a_text(value: Any) -> str | None:
+    """Return a short text with its white space tidied."""
+    if not isinstance(value, str):
+        return None
+    tidy = _SPACE.sub(" ", value).strip()
+    return tidy if 0 < len(tidy) <= MAX_TEXT else None
+
+
+def a_date(value: Any) -> date | None:
+    """Return a day of the calendar."""
+    return day(value)
+
+
+def a_birth_date(value: Any) -> date | None:
+    """Return a birth date; 1 January 1900, which exports write for "unknown", and days to come are none."""
+    found = day(value)
+    return found if found and EARLIEST_BIRTH <= found <= datetime.now(UTC).date() else None
+
+
+def a_handicap(value: Any) -> Decimal | None:
+    """Return a handicap index to one decimal; the World Handicap System knows +10.0 (here -10) to 54.0."""
+    found = number(value)
+    return round(found, 1) if found is not None and -10 <= found <= 54 else None
+
+
+def a_flag(value: Any) -> bool | None:
+    """Return a truth value."""
+    return boolean(value)
+
+
+def a_stage(value: Any) -> str | None:
+    """Return a lifecycle stage."""
+    found = value.strip().upper() if isinstance(value, str) else None
+    return found if found in _STAGES else None
+
+
+def money(payload: Mapping[str, Any]) -> str:
+    """Return the amount a payload names, such as "ZAR 108.32", or an empty text."""
+    amount = number(payload.get("amount", payload.get("value")))
+    if amount is None:
+        return ""
+    currency = payload.get("currency")
+    figure = f"{amount:,.2f}"
+    return f"{currency} {figure}" if isinstance(currency, str) and 0 < len(currency) <= 3 else figure
+
+
+def wall_time(value: Any) -> str:
+    """Return a moment as its sender wrote it, "5 Oct, 17:27"; an empty text if it is none."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    return f"{moment.day} {moment:%b, %H:%M}" if moment else ""
+
+
+def spoken(name: str) -> str:
+    """Return a name of code in words: "golf_day" is "golf day"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace(".", " ").replace("-", " ").lower()

@@ -1,0 +1,78 @@
+"""TeeTime, the booking system of the course: rounds, handicaps, competitions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.conditions.fields import FieldType
+from app.events.catalogue import CLUB, Category, Change, EventType, PayloadField, register
+from app.events.readers import a_handicap, wall_time
+
+ROUND = (
+    CLUB,
+    PayloadField("booking_id", "Booking", FieldType.TEXT),
+    PayloadField("tee_time", "Tee time", FieldType.DATETIME),
+    PayloadField("holes", "Holes", FieldType.NUMBER),
+    PayloadField("players", "Players", FieldType.NUMBER),
+)
+
+
+def _round(words: str, payload: Mapping[str, Any]) -> str:
+    when = wall_time(payload.get("tee_time"))
+    holes = payload.get("holes")
+    parts = [f"{words} {when}" if when else words.rpartition(" ")[0]]
+    if isinstance(holes, int):
+        parts.append(f"{holes} holes")
+    return ", ".join(parts)
+
+
+def _handicap(payload: Mapping[str, Any]) -> str:
+    value = a_handicap(payload.get("handicap_index", payload.get("handicapIndex")))
+    if value is None:
+        return "Handicap updated"
+    # Golf writes a handicap better than scratch with a plus.
+    return f"Handicap index now {f'+{-value}' if value < 0 else value}"
+
+
+register(
+    EventType(
+        "teetime.booked",
+        "Tee time booked",
+        Category.GOLF,
+        "golf",
+        title=lambda payload: _round("Tee time booked for", payload),
+        fields=ROUND,
+    ),
+    EventType(
+        "teetime.completed",
+        "Round played",
+        Category.GOLF,
+        "flag-check",
+        title=lambda payload: _round("Round played on", payload),
+        fields=ROUND,
+    ),
+    EventType(
+        "teetime.cancelled",
+        "Tee time cancelled",
+        Category.GOLF,
+        "calendar-off",
+        title=lambda payload: _round("Tee time cancelled for", payload),
+        fields=ROUND,
+    ),
+    EventType(
+        "teetime.handicap.updated",
+        "Handicap updated",
+        Category.GOLF,
+        "chart-line",
+        title=_handicap,
+        fields=(CLUB, PayloadField("handicap_index", "Handicap index", FieldType.NUMBER)),
+        changes=(Change("handicap_index", ("handicap_index", "handicapIndex"), a_handicap),),
+    ),
+    EventType(
+        "competition.entered",
+        "Competition entered",
+        Category.GOLF,
+        "trophy",
+        title=lambda payload: f"Entered competition {payload.get('competition_id', '')}",
+        fields=(CLUB, PayloadField("competition_id", "Competition", FieldType.TEXT)),
+    ),
+)

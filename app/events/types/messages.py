@@ -1,0 +1,105 @@
+"""Consent, and what becomes of the messages Fairway sends. Of a payload's flags only those of CHANNELS are read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.conditions.fields import FieldType
+from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, register
+from app.events.readers import a_flag, a_text
+
+CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsapp"}
+_WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
+CONSENTS = tuple(Consent(channel, (f"{name}_opt_in", f"{name}OptIn")) for channel, name in CHANNELS.items())
+FIELDS = (
+    PayloadField("message_id", "Message", FieldType.ID),
+    PayloadField("template", "Template", FieldType.TEXT),
+    PayloadField("subject", "Subject", FieldType.TEXT),
+    PayloadField("journey_id", "Journey", FieldType.ID),
+    PayloadField("step_key", "Journey step", FieldType.TEXT),
+)
+
+
+def _preferences(payload: Mapping[str, Any]) -> str:
+    said = []
+    for consent in CONSENTS:
+        flag = next((a_flag(payload[name]) for name in consent.names if name in payload), None)
+        if flag is not None:
+            said.append(f"{_WORDS[consent.channel]} {'on' if flag else 'off'}")
+    return f"Contact preferences: {', '.join(said)}" if said else "Contact preferences updated"
+
+
+def _subject(words: str, payload: Mapping[str, Any]) -> str:
+    subject = a_text(payload.get("subject"))
+    return f"{words}: {subject[:120]}" if subject else words
+
+
+def _opened(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    """Mail systems open mails on their own; only a person's opening is one."""
+    return () if payload.get("machine") else ("last_email_open_at",)
+
+
+def _clicked(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    return () if payload.get("machine") else ("last_email_click_at",)
+
+
+register(
+    EventType(
+        "contactPreference.updated",
+        "Contact preferences changed",
+        Category.PREFERENCE,
+        "adjustments",
+        title=_preferences,
+        fields=(
+            CLUB,
+            *(
+                PayloadField(f"{name}_opt_in", f"{_WORDS[channel].capitalize()} opt-in", FieldType.BOOLEAN)
+                for channel, name in CHANNELS.items()
+            ),
+        ),
+        consents=CONSENTS,
+    ),
+    EventType(
+        "message.unsubscribed",
+        "Unsubscribed",
+        Category.PREFERENCE,
+        "mail-off",
+        title=lambda payload: _subject("Unsubscribed from e-mail", payload),
+        fields=FIELDS,
+        consents=(Consent("EMAIL", value=False),),
+    ),
+    EventType(
+        "message.complained",
+        "Marked as spam",
+        Category.PREFERENCE,
+        "mail-exclamation",
+        title=lambda payload: _subject("Marked an e-mail as spam", payload),
+        fields=FIELDS,
+        consents=(Consent("EMAIL", value=False),),
+    ),
+    EventType(
+        "message.opened",
+        "E-mail opened",
+        Category.MESSAGE,
+        "mail-opened",
+        title=lambda payload: _subject("Opened an e-mail", payload),
+        fields=FIELDS,
+        marks=_opened,
+    ),
+    EventType(
+        "message.clicked",
+        "Link clicked",
+        Category.MESSAGE,
+        "click",
+        title=lambda payload: _subject("Clicked a link in an e-mail", payload),
+        fields=(*FIELDS, PayloadField("url", "Link", FieldType.TEXT)),
+        marks=_clicked,
+    ),
+    EventType(
+        "message.bounced",
+        "E-mail bounced",
+        Category.MESSAGE,
+        "mail-x",
+        title=lambda payload: _subject("E-mail could not be delivered", payload),
+        fields=(*FIELDS, PayloadField("reason", "Reason", FieldType.TEXT)),
+    ),
+)

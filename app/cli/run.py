@@ -294,8 +294,8 @@ class Run:
         say("Stop with Ctrl-C." if sys.stdin and sys.stdin.isatty() else "Stop with Ctrl-C, or `make stop`.")
 
     def _stop(self, settings: Settings | None) -> None:
-        databases = settings.embedded() if settings is not None else []
         names = {service.name for service in self.supervisor.services}
+        databases = [server for server in settings.embedded() if server.name in names] if settings else []
         self.supervisor.stop(names - {server.name for server in databases}, grace=10.0)
         _stop_leftovers(self.home)
         for server in reversed(databases):

@@ -11,8 +11,10 @@ limiter = Limiter(key_func=get_remote_address)
 
 def install(app: Flask, config: Config) -> None:
     """Connect the limiter of `app`; in tests it counts in the process."""
+    # What redis-py calls unix:// is redis+unix:// here.
+    shared = config.redis_url.replace("unix://", "redis+unix://", 1)
     app.config.update(
-        RATELIMIT_STORAGE_URI="memory://" if config.env == "test" else config.redis_url,
+        RATELIMIT_STORAGE_URI="memory://" if config.env == "test" else shared,
         RATELIMIT_STORAGE_OPTIONS={} if config.env == "test" else {"socket_connect_timeout": 1, "socket_timeout": 1},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=config.env != "test",
         RATELIMIT_HEADERS_ENABLED=True,

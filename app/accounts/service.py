@@ -39,10 +39,11 @@ class LastOwner(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose account was made or opened."""
+    """Whose account was made, opened or found."""
 
     tenant_id: UUID
     user_id: UUID
+    email: str
 
 
 def register(*, organisation: str, name: str, email: str, password: str, ip: str | None = None) -> Account:
@@ -54,11 +55,11 @@ def register(*, organisation: str, name: str, email: str, password: str, ip: str
     if errors:
         raise Invalid(errors)
     password_hash = passwords.hashed(password)
-    account = Account(new_id(), new_id())
+    account = Account(new_id(), new_id(), email)
     with transaction(account.tenant_id) as session:
         session.add(Tenant(id=account.tenant_id, name=organisation))
         session.flush()
-        _add_user(session, account, email=email, name=name, role="owner", status="active", password_hash=password_hash)
+        _add_user(session, account, name=name, role="owner", status="active", password_hash=password_hash)
         audit.record(session, f"user:{account.user_id}", "registered", "tenant", account.tenant_id, ip=ip)
     return account
 
@@ -77,9 +78,9 @@ def invite(*, tenant_id: UUID, actor: Actor, email: str, role: str, name: str = 
         errors["role"] = "Only an owner can invite another owner."
     if errors:
         raise Invalid(errors)
-    account = Account(tenant_id, new_id())
+    account = Account(tenant_id, new_id(), email)
     with transaction(tenant_id) as session:
-        _add_user(session, account, email=email, name=name, role=role, status="invited", password_hash=None)
+        _add_user(session, account, name=name, role=role, status="invited", password_hash=None)
         audit.record(session, actor.ref, "user_invited", "user", account.user_id, {"email": email, "role": role}, ip)
         return user(tenant_id=tenant_id, user_id=account.user_id)
 
@@ -118,7 +119,7 @@ def accept_invitation(*, token: str, name: str, password: str, ip: str | None = 
     if errors:
         raise Invalid(errors)
     _set_password(links.INVITATION, token, password, "invitation_accepted", ip, name=name)
-    return Account(linked.tenant_id, linked.user_id)
+    return Account(linked.tenant_id, linked.user_id, linked.email)
 
 
 def request_reset(*, email: str, ip: str | None = None) -> Account | None:
@@ -131,7 +132,7 @@ def request_reset(*, email: str, ip: str | None = None) -> Account | None:
         return None
     with transaction(found.tenant_id) as session:
         audit.record(session, f"user:{found.user_id}", "password_reset_asked", "user", found.user_id, ip=ip)
-    return Account(found.tenant_id, found.user_id)
+    return Account(found.tenant_id, found.user_id, found.email)
 
 
 def reset_password(*, token: str, password: str, ip: str | None = None) -> Account:
@@ -142,7 +143,7 @@ def reset_password(*, token: str, password: str, ip: str | None = None) -> Accou
     if errors:
         raise Invalid(errors)
     _set_password(links.RESET, token, password, "password_reset", ip)
-    return Account(linked.tenant_id, linked.user_id)
+    return Account(linked.tenant_id, linked.user_id, linked.email)
 
 
 def change_password(
@@ -239,7 +240,6 @@ def _add_user(
     session: Session,
     account: Account,
     *,
-    email: str,
     name: str,
     role: str,
     status: str,
@@ -249,8 +249,8 @@ def _add_user(
     row = User(
         tenant_id=account.tenant_id,
         id=account.user_id,
-        email=email,
-        email_key=addresses.key(email),
+        email=account.email,
+        email_key=addresses.key(account.email),
         name=name,
         role=role,
         status=status,

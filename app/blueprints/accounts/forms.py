@@ -1,0 +1,161 @@
+"""Forms of accounts. The rooms' services check what is typed; a form carries it and shows what they said."""
+
+from collections.abc import Callable, Iterable
+
+import wtforms
+from wtforms import (
+    EmailField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from app.accounts import places
+from app.accounts.passwords import MIN_LENGTH
+from app.accounts.permissions import PERMISSIONS, ROLES
+from app.infra.errors import UserError
+
+_NEW_PASSWORD = {"autocomplete": "new-password", "minlength": MIN_LENGTH, "maxlength": 200}
+_PASSWORD_HELP = f"At least {MIN_LENGTH} characters. A few words in a row are easy to remember and hard to guess."
+
+
+class Form(wtforms.Form):
+    """A form whose fields can be told what a service found wrong."""
+
+    def refuse(self, error: UserError) -> None:
+        """Put the error's messages beside their fields; an error that concerns none of them is raised again."""
+        if not error.errors or not any(name in self for name in error.errors):
+            raise error
+        for name, message in error.errors.items():
+            if name in self:
+                self[name].errors = [message]
+
+    def text(self, name: str) -> str:
+        """Return what was typed into a field; nothing is an empty text."""
+        field: Field = self[name]
+        return str(field.data or "")
+
+
+class SignInForm(Form):
+    """Address and password."""
+
+    email = EmailField("E-mail address", render_kw={"autocomplete": "username", "required": True})
+    password = PasswordField("Password", render_kw={"autocomplete": "current-password", "required": True})
+    next = HiddenField()
+
+
+class RegisterForm(Form):
+    """An organisation and the person who opens its account."""
+
+    organisation = StringField(
+        "Organisation",
+        description="The operator of your clubs, or the club itself.",
+        render_kw={"autocomplete": "organization", "required": True},
+    )
+    name = StringField("Your name", render_kw={"autocomplete": "name", "required": True})
+    email = EmailField("E-mail address", render_kw={"autocomplete": "username", "required": True})
+    password = PasswordField("Password", description=_PASSWORD_HELP, render_kw=_NEW_PASSWORD)
+
+
+class InvitationForm(Form):
+    """Who accepts an invitation, and the password of the account."""
+
+    name = StringField("Your name", render_kw={"autocomplete": "name", "required": True})
+    password = PasswordField("Password", description=_PASSWORD_HELP, render_kw=_NEW_PASSWORD)
+
+
+class ForgotForm(Form):
+    """Whose password was forgotten."""
+
+    email = EmailField("E-mail address", render_kw={"autocomplete": "username", "required": True})
+
+
+class NewPasswordForm(Form):
+    """A new password, by the link of a mail."""
+
+    password = PasswordField("New password", description=_PASSWORD_HELP, render_kw=_NEW_PASSWORD)
+
+
+class ProfileForm(Form):
+    """The user's own name."""
+
+    name = StringField("Name", render_kw={"autocomplete": "name", "required": True})
+
+
+class PasswordForm(Form):
+    """The present password and a new one."""
+
+    current = PasswordField("Present password", render_kw={"autocomplete": "current-password", "required": True})
+    password = PasswordField("New password", description=_PASSWORD_HELP, render_kw=_NEW_PASSWORD)
+
+
+def role_choices(roles: Iterable[str] = ROLES) -> list[tuple[str, str]]:
+    """Return (role, role and what it is for) for a form."""
+    return [(role, f"{role.capitalize()}: {ROLES[role][0].lower()}{ROLES[role][1:]}") for role in roles]
+
+
+class InviteForm(Form):
+    """Whom to invite, as what."""
+
+    email = EmailField("E-mail address", render_kw={"autocomplete": "off", "required": True})
+    name = StringField("Name", description="They can change it.", render_kw={"autocomplete": "off"})
+    role = RadioField("Role", default="staff", validate_choice=False)
+
+
+class RoleForm(Form):
+    """Another role for a user."""
+
+    role = RadioField("Role", validate_choice=False)
+
+
+def _countries() -> places.Choices:
+    return [("", "Choose a country"), *places.countries()]
+
+
+def _or_usual(choices: Callable[[], places.Choices]) -> Callable[[], places.Choices]:
+    return lambda: [("", "The usual one of the country"), *choices()]
+
+
+class PlaceForm(Form):
+    """A name and the place that decides how dates, numbers, money and phones are written."""
+
+    name = StringField("Name", render_kw={"required": True})
+    country = SelectField(
+        "Country",
+        description="Phone numbers without a country code are read as this country's.",
+        choices=_countries,
+        validate_choice=False,
+    )
+    timezone = SelectField("Time zone", choices=_or_usual(places.timezones), validate_choice=False)
+    locale = SelectField(
+        "Language and region",
+        description="How dates and numbers are written in messages.",
+        choices=_or_usual(places.locales),
+        validate_choice=False,
+    )
+    currency = SelectField("Currency", choices=_or_usual(places.currencies), validate_choice=False)
+
+    def values(self) -> dict[str, str]:
+        """Return what was chosen, by the names the service knows."""
+        return {name: self.text(name) for name in ("name", "country", "timezone", "locale", "currency")}
+
+
+class KeyForm(Form):
+    """A new API key: what for, and what it may do."""
+
+    name = StringField("Name", description="The machine or system that uses the key.", render_kw={"required": True})
+    scopes = SelectMultipleField(
+        "What it may do",
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        validate_choice=False,
+    )
+
+    def offer(self, scopes: Iterable[str]) -> None:
+        """Offer these scopes."""
+        self.scopes.choices = [(scope, f"{PERMISSIONS[scope].label} ({scope})") for scope in scopes]

@@ -40,7 +40,7 @@ def test_every_template_parses(app: Flask) -> None:
         app.jinja_env.get_template(str(path.relative_to(ROOT / "app" / "templates")))
 
 
-@pytest.mark.parametrize("pattern", REFUSED)
+@pytest.mark.parametrize("pattern", REFUSED, ids=REFUSED.values())
 def test_templates_hold_nothing_refused(pattern: str) -> None:
     offenders = [name_of(path) for path in TEMPLATES if re.search(pattern, path.read_text())]
     assert not offenders, REFUSED[pattern]

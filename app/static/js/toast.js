@@ -63,12 +63,12 @@ document.addEventListener("click", (event) => event.target.closest("[data-toast-
 document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
   const status = ctx.response.status;
+  if (status >= 500 && ctx.sourceElement.hasAttribute("data-poll")) return; // it asks again by itself
   if (status === 422 || ctx.hx?.redirect || ctx.hx?.trigger?.includes('"toast"')) return; // it speaks for itself
   const tone = status === 409 || status === 429 ? "warning" : "danger";
   toast({ message: reasonOf(ctx) ?? WORDS[status] ?? OUR_FAULT, tone });
 });
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
-  // A poll tries again by itself: one lost answer is no news.
   if (ctx && !ctx.response && !ctx.sourceElement.hasAttribute("data-poll")) toast({ message: WORDS[0], tone: "danger" });
 });
 for (const note of region.querySelectorAll("[data-toast]")) leaveLater(note);

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 CUSTOMER_FIELDS = (
@@ -64,7 +65,7 @@ def letter_values(
     that set a journey going; `letter`: what a built-in letter needs).
     """
     values: dict[str, Any] = {
-        "customer": {field: customer[field] for field in CUSTOMER_FIELDS} if customer is not None else {},
+        "customer": {field: _number(customer[field]) for field in CUSTOMER_FIELDS} if customer is not None else {},
         "club": {"name": club_name or tenant_name},
         "tenant": {"name": tenant_name},
         "event": context.get("event") or {},
@@ -73,3 +74,8 @@ def letter_values(
     if unsubscribe_url is not None:
         values["unsubscribe_url"] = unsubscribe_url
     return values
+
+
+def _number(value: Any) -> Any:
+    """Return exact decimals as the numbers Liquid calculates with, everything else as it is."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -69,8 +69,13 @@ class Channel(Protocol):
 channels: Registry[Channel] = Registry("channel")
 
 
-def channel(name: str) -> Channel:
-    """Return the channel called `name`, or raise NotRegistered."""
+def installed() -> Registry[Channel]:
+    """Return every channel there is, found on the first call."""
     if not any(True for _ in channels):
         channels.discover("app.messaging.channels")
-    return channels.get(name)
+    return channels
+
+
+def channel(name: str) -> Channel:
+    """Return the channel called `name`, or raise NotRegistered."""
+    return installed().get(name)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.content.merge_tags import CUSTOMER_FIELDS
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.messaging.channel import Channel, channel
+from app.messaging.channel import Channel, channel, installed
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.suppression import SuppressedBecause, suppressed
 
@@ -149,14 +149,19 @@ def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_wa
 
 def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Verdict]:
     suppressions: dict[str, dict[str, str]] = {}
-    for name in {row["channel"] for row in rows}:
+    for name in {row["channel"] for row in rows if row["channel"] in installed()}:
         via = channel(name)
         raws = [_address_of(row, via) for row in rows if row["channel"] == name]
         keys = [via.address_key(raw) for raw in raws if raw]
         suppressions[name] = suppressed(tenant_id=tenant_id, keys=keys, channel_name=name)
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
     waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
-    return [judge(row, channel(row["channel"]), suppressions[row["channel"]], waiting, now) for row in rows]
+    return [
+        judge(row, channel(row["channel"]), suppressions[row["channel"]], waiting, now)
+        if row["channel"] in suppressions
+        else Verdict(Status.FAILED, Reason.NO_CHANNEL)
+        for row in rows
+    ]
 
 
 def _address_of(row: Mapping[str, Any], via: Channel) -> str | None:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
-from app.infra.registry import NotRegistered
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
@@ -86,7 +85,7 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
             outgoing.setdefault(row["channel"], []).append((row, letter))
     unreachable = False
     for name, letters in outgoing.items():
-        outcomes = _hand_over(name, [letter for _, letter in letters])
+        outcomes = channel(name).deliver([letter for _, letter in letters])
         moment = now + timedelta(seconds=time.monotonic() - begun)
         unreachable = unreachable or all(outcome.no_connection for outcome in outcomes)
         for (row, letter), outcome in zip(letters, outcomes, strict=True):
@@ -98,13 +97,6 @@ def retry_at(attempts: int, now: datetime) -> datetime:
     """Return when the attempt after the `attempts`-th is due: ever later, and not all at the same moment."""
     wait: timedelta = min(FIRST_RETRY * 3 ** max(attempts - 1, 0), LONGEST_RETRY)
     return now + wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
-
-
-def _hand_over(name: str, letters: list[Outgoing]) -> list[Outcome]:
-    try:
-        return channel(name).deliver(letters)
-    except NotRegistered as error:
-        return [Outcome(Result.FAILED, str(error))] * len(letters)
 
 
 def _unrendered(row: Mapping[str, Any], why: str) -> Ending:

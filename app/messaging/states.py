@@ -25,6 +25,7 @@ class Purpose(StrEnum):
 class Reason(StrEnum):
     """Why a message is in a state other than queued, sending or sent."""
 
+    NO_CHANNEL = "no_channel"
     NO_ADDRESS = "no_address"
     INVALID_ADDRESS = "invalid_address"
     SUPPRESSED = "suppressed"
@@ -61,6 +62,7 @@ STATUS_TONES = {
 }
 
 REASON_WORDS = {
+    Reason.NO_CHANNEL: "No such channel is installed any more.",
     Reason.NO_ADDRESS: "The customer has no address on this channel.",
     Reason.INVALID_ADDRESS: "The address on file is not one mail can go to; correct it on the customer's page.",
     Reason.SUPPRESSED: "The address is on the suppression list: mail to it bounced, or it asked for none.",

@@ -39,7 +39,7 @@ def _headers(response: Response) -> Response:
     headers = response.headers
     if response.mimetype == "text/html" and "Content-Security-Policy" not in headers:
         headers["Content-Security-Policy"] = (
-            f"default-src 'self'; script-src 'self' 'nonce-{nonce()}'; style-src 'self' 'unsafe-inline'; "
+            f"default-src 'self'; script-src 'self' 'nonce-{nonce()}'; style-src 'self'; "
             "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
         )
     headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -8,6 +8,7 @@ from app.web.shell import NAVIGATION
 
 # Views open to strangers, each with its reason. Adding one is a decision, so it is made here.
 PUBLIC = {
+    "dev.catalogue": "development only",
     "health.health": "asked by load balancers",
     "health.ready": "asked by load balancers",
     "openapi_api.openapi": "describes the API",

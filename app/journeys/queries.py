@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Club
 from app.content.models import Template as TemplateRow
 from app.customers.models import Customer
+from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor
@@ -145,6 +146,7 @@ def known(*, tenant_id: UUID) -> Known:
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
         return Known(
             templates={row.id: Template(row.name, row.channel) for row in templates},
+            event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
         )
 

@@ -21,6 +21,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.queue import Work, wake
 from app.journeys import editing
+from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import NEXT, TRIGGER, Graph, Problem, Step
 from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
 from app.journeys.queries import NoSuchJourney, known, version_graph
@@ -28,6 +29,7 @@ from app.journeys.step_type import MANUAL, check_graph, exits_of, new_step, read
 
 MAX_NAME = 200
 MAX_TEXT = 2000
+AT_ONCE = 2000
 SETTINGS = ("name", "description", "club_id", "allow_reentry", "max_enrollments", "timezone")
 
 
@@ -327,26 +329,15 @@ def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | No
         journey = _locked(session, tenant_id, journey_id)
         if journey.status != "ARCHIVED":
             journey.status, journey.archived_at = "ARCHIVED", moment
-            session.flush()
-            session.execute(EXIT_ALL, {"tenant_id": tenant_id, "journey_id": journey_id, "now": moment})
             audit.record(session, actor, "journey.archive", "journey", journey_id)
+            session.flush()
+            wake(Work.ADVANCE_JOURNEYS, tenant_id)
+    # Apart, because whoever moves counters locks people before journeys. The engine takes out those who are left.
+    with transaction(tenant_id) as session:
+        exit_archived(session, tenant_id, [journey_id], moment, AT_ONCE)
         session.refresh(journey)
         return journey
 
-
-# Sent to people who walk or wait; those whose rows a worker holds are waited for.
-EXIT_ALL = text("""
-    WITH gone AS (
-        UPDATE journey_enrollment
-        SET status = 'EXITED', exit_reason = 'archived', exited_at = :now, due_at = NULL, waiting_until = NULL
-        WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE'
-        RETURNING 1
-    ), emptied AS (
-        UPDATE journey_step_count SET active = 0 WHERE tenant_id = :tenant_id AND journey_id = :journey_id
-    )
-    UPDATE journey SET total_exited = total_exited + (SELECT count(*) FROM gone)
-    WHERE tenant_id = :tenant_id AND id = :journey_id
-""")
 
 # The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
 BACK_ON_THE_CLOCK = text("""

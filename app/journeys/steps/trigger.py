@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from app.conditions import InvalidConditions, Tree, explain, parse, payload_catalogue
+from app.conditions import InvalidConditions, Tree, explain, parse
+from app.events.catalogue import payload_fields
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
 
 MAX_CONDITIONS = 50
@@ -30,9 +31,9 @@ class TriggerConfig(StepConfig):
     )
 
 
-def payload_tree(event_type: str, conditions: object) -> Tree:  # noqa: ARG001 - types of payload keys come by event
+def payload_tree(event_type: str, conditions: object) -> Tree:
     """Return conditions on the payload of an event type as a tree, or raise InvalidConditions."""
-    return parse(conditions, payload_catalogue({}), allow_empty=True)
+    return parse(conditions, payload_fields(event_type), allow_empty=True)
 
 
 class Trigger(StepType[TriggerConfig]):

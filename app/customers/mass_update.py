@@ -1,0 +1,102 @@
+"""Changing many customers alike with one statement: what journeys and lists may do to profiles.
+
+Only the columns of SETTABLE can be reached. Consent is not among them: it changes with a proof of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+import orjson
+from sqlalchemy import text
+
+from app.infra import clock
+from app.infra.db import transaction
+
+LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
+SETTABLE: dict[str, str] = {
+    "title": "Title",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "membership_tier": "Membership tier",
+    "membership_status": "Membership status",
+    "lifecycle_stage": "Lifecycle stage",
+    "timezone": "Time zone",
+}
+MAX_TEXT = 200
+MAX_TAG = 60
+
+
+def tag_problem(value: object) -> str | None:
+    """Return what is wrong with a tag, or None."""
+    if not isinstance(value, str) or not value.strip():
+        return "Give the tag a name."
+    if len(value.strip()) > MAX_TAG or not value.strip().isprintable():
+        return f"A tag is at most {MAX_TAG} printable characters."
+    return None
+
+
+def field_problem(field: str, value: object) -> str | None:
+    """Return what is wrong with a value for a field of SETTABLE (None and "" clear it), or None."""
+    if field == "lifecycle_stage":
+        return None if value in LIFECYCLE_STAGES else f"Choose one of: {', '.join(LIFECYCLE_STAGES)}."
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
+        return f"Give a text of at most {MAX_TEXT} printable characters."
+    if field == "timezone" and value not in available_timezones():
+        return "Choose a time zone such as Africa/Johannesburg."
+    return None
+
+
+def change_all(
+    *,
+    tenant_id: UUID,
+    customer_ids: Sequence[UUID],
+    set_fields: Mapping[str, Any] | None = None,
+    add_tags: Sequence[str] = (),
+    remove_tags: Sequence[str] = (),
+    now: datetime | None = None,
+) -> int:
+    """Set fields, add and remove tags of the customers alike; return how many it changed.
+
+    Customers who have it all already are left alone. Fields that aren't in SETTABLE, and values and tags that
+    `field_problem` and `tag_problem` find fault with, raise ValueError.
+    """
+    fields = {name: value if value != "" else None for name, value in (set_fields or {}).items()}
+    for name, value in fields.items():
+        if name not in SETTABLE or field_problem(name, value):
+            raise ValueError(f"customers' {name} can't be set to this value")
+    adding, removing = ([tag.strip() for tag in tags] for tags in (add_tags, remove_tags))
+    if any(tag_problem(tag) for tag in (*adding, *removing)):
+        raise ValueError("this is no tag")
+    moment = now or clock.now()
+    values: dict[str, Any] = {"tenant_id": tenant_id, "ids": sorted(customer_ids), "now": moment}
+    sets, unlike = ["updated_at = :now"], []
+    for name, value in fields.items():
+        sets.append(f"{name} = CAST(:{name} AS text)")
+        unlike.append(f"{name} IS DISTINCT FROM CAST(:{name} AS text)")
+        values[name] = value
+    if fields:
+        # Late events with an older word don't undo this one.
+        sets.append("facts_at = facts_at || CAST(:spoken AS jsonb)")
+        values["spoken"] = orjson.dumps(dict.fromkeys(fields, moment)).decode()
+    if adding or removing:
+        sets.append(
+            "tags = array(SELECT tag FROM unnest(tags) AS tag WHERE tag <> ALL(CAST(:removing AS text[])))"
+            " || array(SELECT tag FROM unnest(CAST(:adding AS text[])) AS tag WHERE tag <> ALL(tags))"
+        )
+        unlike.append("NOT tags @> CAST(:adding AS text[]) OR tags && CAST(:removing AS text[])")
+        values |= {"adding": [tag for tag in dict.fromkeys(adding) if tag not in removing], "removing": removing}
+    if not unlike:
+        return 0
+    # Names come from SETTABLE only; every value is bound.
+    statement = (
+        f"UPDATE customer SET {', '.join(sets)}"  # noqa: S608
+        f" WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND ({' OR '.join(unlike)})"
+    )
+    with transaction(tenant_id) as session:
+        changed = session.execute(text(statement), values)
+        return int(changed.rowcount)  # type: ignore[attr-defined]

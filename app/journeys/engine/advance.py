@@ -1,0 +1,165 @@
+"""Walking people on: whoever is due goes from step to step until parked or at an end, thousands at a time.
+
+One call is one transaction: claim due people (skipping those another worker holds), run each kind of step over all who
+stand there, log every step, move the counters, and commit it together with the messages it caused. A crash anywhere
+leaves everything as it was before the call. The log's key (enrollment, step number) refuses a step taken twice.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from app.infra import clock
+from app.infra.db import transaction
+from app.journeys.engine import exits, writes
+from app.journeys.engine.plan import Plan, PlannedStep, plans_of
+from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
+
+log = logging.getLogger(__name__)
+
+BATCH = 2000
+MAX_STEPS_A_TURN = 100
+MAX_ATTEMPTS = 3
+MAX_ERROR = 500
+DEADLOCK = "40P01"
+
+LIVE = text("""
+    SELECT id, published_version, timezone FROM journey
+    WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
+""")
+
+CLAIM = text("""
+    WITH claimed AS MATERIALIZED (
+        SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
+               trigger_data
+        FROM journey_enrollment
+        WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
+        ORDER BY due_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    SELECT e.*, c.status = 'MERGED' AS merged
+    FROM claimed e JOIN customer c ON c.tenant_id = e.tenant_id AND c.id = e.customer_id
+""")
+
+
+def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = BATCH) -> int:
+    """Walk up to `limit` due people on, in one transaction, and return how many were dealt with; 0: nothing is due."""
+    moment = now or clock.now()
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            with transaction(tenant_id) as session:
+                return _advance(session, tenant_id, moment, limit)
+        except OperationalError as error:
+            # Two workers changed the same customers in another order. Nothing was kept, so begin again.
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK or attempt == MAX_ATTEMPTS:
+                raise
+            log.info("Deadlock while advancing %s; trying again", tenant_id)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
+    live = {row.id: row for row in session.execute(LIVE, {"tenant_id": tenant_id})}
+    claim = {"tenant_id": tenant_id, "now": now, "journeys": list(live), "limit": limit}
+    claimed = session.execute(CLAIM, claim).all() if live else []
+    if not claimed:
+        return exits.settle_stopped(session, tenant_id, now, limit)
+    involved = {row.journey_id for row in claimed}
+    plans = plans_of(session, tenant_id, {id: live[id].published_version for id in involved})
+    journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone) for id in involved}
+    turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys)
+    turn.walk(claimed)
+    writes.write(session, tenant_id, now, turn.record)
+    return len(claimed)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One batch on its way through the graphs."""
+
+    session: Session
+    tenant_id: UUID
+    now: datetime
+    plans: dict[UUID, Plan]
+    journeys: dict[UUID, JourneyFacts]
+    record: writes.Record = field(default_factory=writes.Record)
+
+    def walk(self, claimed: Sequence[Row[Any]]) -> None:
+        """Take everybody as far as they come. Groups go in the order of the graph, so that branches meet again."""
+        groups: dict[tuple[UUID, str], list[Walker]] = defaultdict(list)
+        first: dict[UUID, int] = {}
+        for row in claimed:
+            walker = Walker(row.id, row.customer_id, row.current_step_number, row.waiting_until, row.trigger_data)
+            if row.merged or row.current_step_key not in self.plans[row.journey_id]:
+                self.record.leave_early(
+                    row.journey_id, row.current_step_key, walker, "merged" if row.merged else "step_removed"
+                )
+                continue
+            first[row.id] = row.current_step_number
+            groups[row.journey_id, row.current_step_key].append(walker)
+        while groups:
+            journey_id, key = min(groups, key=lambda at: (self.plans[at[0]][at[1]].rank, at))
+            step = self.plans[journey_id][key]
+            walkers = groups.pop((journey_id, key))
+            journey = self.journeys[journey_id]
+            outcomes = self._run(journey, step, walkers)
+            for target, going in self.record.taken(journey, step, walkers, outcomes).items():
+                for walker in going:
+                    if walker.step_number - first[walker.enrollment_id] < MAX_STEPS_A_TURN:
+                        groups[journey_id, target].append(walker)
+                    else:
+                        self.record.stand(target, walker, due_at=self.now)
+
+    def _run(self, journey: JourneyFacts, step: PlannedStep, walkers: list[Walker]) -> dict[UUID, Outcome]:
+        """Run a step over people; if it raises, over each half of them, until whoever is at fault is alone."""
+        if step.config is None:
+            failed = Outcome(failure="The settings of this step are not valid.")
+            return {walker.enrollment_id: failed for walker in walkers}
+        batch = StepBatch(
+            session=self.session,
+            tenant_id=self.tenant_id,
+            now=self.now,
+            journey=journey,
+            step_key=step.key,
+            config=step.config,
+            walkers=walkers,
+        )
+        try:
+            with self.session.begin_nested():
+                step.kind.run(batch)
+                _check(step, batch)
+        except OperationalError:
+            # The database, and nobody's data, is in trouble: the whole batch is tried again later.
+            raise
+        except Exception as error:
+            if len(walkers) == 1:
+                log.exception(
+                    "Step %s of journey %s failed for enrollment %s", step.key, journey.id, walkers[0].enrollment_id
+                )
+                reason = _reason(error)
+                return {walkers[0].enrollment_id: Outcome(failure=reason, result={"error": reason})}
+            middle = len(walkers) // 2
+            return self._run(journey, step, walkers[:middle]) | self._run(journey, step, walkers[middle:])
+        return batch.outcomes
+
+
+def _check(step: PlannedStep, batch: StepBatch[Any]) -> None:
+    for walker in batch.walkers:
+        outcome = batch.outcomes.get(walker.enrollment_id)
+        if outcome is None or (outcome.exit is not None and step.exits and outcome.exit not in step.exits):
+            raise RuntimeError(f"step {step.key} gave enrollment {walker.enrollment_id} no way on")
+
+
+def _reason(error: Exception) -> str:
+    """Return the error in one line without the statement's parameters, which may hold personal data."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    lines = str(cause).splitlines() or [""]
+    return f"{type(cause).__name__}: {lines[0]}".replace("\0", "")[:MAX_ERROR]

@@ -1,0 +1,228 @@
+"""Letting people in: by events that match a journey's trigger, or by hand.
+
+Which journeys an event concerns is asked of Postgres for every batch; no process remembers it. Every enrolment locks
+its journey first, so that limits and "once only" hold whatever runs at the same time.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from app.capture.batch import AppliedEvent, Batch
+from app.conditions import InvalidConditions, Tree, matches
+from app.events.places import places
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.infra.ids import new_id
+from app.infra.queue import Work, wake
+from app.journeys.engine.exits import exit_customers
+from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
+from app.journeys.queries import NoSuchJourney
+from app.journeys.service import WrongStatus
+from app.journeys.steps.trigger import payload_tree
+
+MAX_BY_HAND = 10_000
+
+LISTENING = text("""
+    SELECT id, club_id, published_version, trigger_type, trigger_config, timezone FROM journey
+    WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND trigger_type = ANY(:types)
+    ORDER BY id
+""")
+
+STATUS = text("SELECT status FROM journey WHERE tenant_id = :tenant_id AND id = :id")
+
+CLUBS_OF = text("SELECT id, club_id FROM customer WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
+
+OPEN = text("""
+    SELECT j.id, j.allow_reentry, v.graph #>> '{steps,0,key}' AS first_key
+    FROM journey j JOIN journey_version v
+        ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
+    WHERE j.tenant_id = :tenant_id AND j.id = ANY(:ids) AND j.status = 'ACTIVE'
+""")
+
+# Runs under the locks of its journeys, so what it looks at can't change before it commits.
+ENROL = text("""
+    WITH candidate AS (
+        SELECT * FROM unnest(
+            CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]), CAST(:entries AS text[]), CAST(:events AS uuid[]),
+            CAST(:payloads AS text[]), CAST(:keys AS text[])
+        ) WITH ORDINALITY AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, place)
+    ), fresh AS (
+        SELECT candidate.*, row_number() OVER (PARTITION BY journey_id ORDER BY place) AS turn
+        FROM candidate
+        JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = candidate.customer_id
+        WHERE customer.status = 'ACTIVE' AND NOT EXISTS (
+            SELECT FROM journey_enrollment e
+            WHERE e.tenant_id = :tenant_id AND e.journey_id = candidate.journey_id
+              AND e.customer_id = candidate.customer_id
+              AND (candidate.entry = '' OR e.entry = candidate.entry OR e.status = 'ACTIVE'))
+    ), room AS (
+        SELECT id, max_enrollments - (
+            SELECT count(*) FROM journey_enrollment e
+            WHERE e.tenant_id = journey.tenant_id AND e.journey_id = journey.id AND e.status = 'ACTIVE') AS free
+        FROM journey WHERE tenant_id = :tenant_id AND id = ANY(:limited) AND max_enrollments IS NOT NULL
+    )
+    INSERT INTO journey_enrollment (tenant_id, journey_id, customer_id, entry, current_step_key, current_step_number,
+                                    due_at, enrolled_at, trigger_event_id, trigger_data)
+    SELECT :tenant_id, journey_id, customer_id, entry, first_key, 1, :now, :now, event_id, CAST(payload AS jsonb)
+    FROM fresh LEFT JOIN room ON room.id = fresh.journey_id
+    WHERE room.id IS NULL OR turn <= free
+    ORDER BY place
+    ON CONFLICT DO NOTHING
+    RETURNING id, journey_id, customer_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry."""
+
+    journey_id: UUID
+    customer_id: UUID
+    entry: str
+    event_id: UUID | None
+    payload: dict[str, Any]
+
+
+def on_events(batch: Batch) -> None:
+    """Let in whom the events of a batch let in, inside the transaction that applies them.
+
+    People who were merged into another profile leave the journeys they were in.
+    """
+    with transaction(batch.tenant_id) as session:
+        if batch.merged:
+            exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
+        types = sorted({event.type for event in batch.events})
+        listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()
+        if listening:
+            candidates = _candidates(session, batch, listening)
+            enrol(session, batch.tenant_id, candidates, batch.now)
+
+
+def enrol_manually(
+    *, tenant_id: UUID, journey_id: UUID, customer_ids: Sequence[UUID], now: datetime | None = None
+) -> dict[UUID, UUID]:
+    """Let customers into an ACTIVE journey by hand, whatever its trigger; return the enrollments made, by customer.
+
+    Customers who don't exist, are in it already, were in it before (without re-entry) or find it full are left out.
+    Raises NoSuchJourney, WrongStatus, or Invalid for too many at once.
+    """
+    if len(customer_ids) > MAX_BY_HAND:
+        raise Invalid({"customer_id": f"Enrol at most {MAX_BY_HAND} people at once."})
+    with transaction(tenant_id) as session:
+        session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": [journey_id]})
+        status = session.scalar(STATUS, {"tenant_id": tenant_id, "id": journey_id})
+        if status is None:
+            raise NoSuchJourney
+        if status != "ACTIVE":
+            raise WrongStatus(
+                f"People can enter an active journey only; this one is {status.lower()}. Activate it first."
+            )
+        cause = f"manual:{new_id()}"
+        candidates = [
+            Candidate(journey_id, customer_id, f"{cause}:{index}", None, {})
+            for index, customer_id in enumerate(dict.fromkeys(customer_ids))
+        ]
+        rows = enrol(session, tenant_id, candidates, now or clock.now())
+        return {row.customer_id: row.id for row in rows}
+
+
+def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], now: datetime) -> Sequence[Row[Any]]:
+    """Let in those of the candidates who may enter, with one statement; return (id, journey_id, customer_id) of them."""
+    first: dict[tuple[UUID, UUID], Candidate] = {}
+    for candidate in candidates:
+        first.setdefault((candidate.journey_id, candidate.customer_id), candidate)
+    if not first:
+        return []
+    wanted = {"tenant_id": tenant_id, "ids": sorted({journey_id for journey_id, _ in first})}
+    # Read only after the lock: a row that changed while it was waited for would drop out of the join.
+    session.execute(LOCK_JOURNEYS, wanted)
+    open_now = {row.id: row for row in session.execute(OPEN, wanted)}
+    entering = [one for one in first.values() if one.journey_id in open_now]
+    if not entering:
+        return []
+    rows = session.execute(
+        ENROL,
+        {
+            "tenant_id": tenant_id,
+            "now": now,
+            "limited": list(open_now),
+            "journeys": [one.journey_id for one in entering],
+            "customers": [one.customer_id for one in entering],
+            "entries": [one.entry if open_now[one.journey_id].allow_reentry else "" for one in entering],
+            "events": [one.event_id for one in entering],
+            "payloads": [orjson.dumps(one.payload, default=str).decode() for one in entering],
+            "keys": [open_now[one.journey_id].first_key for one in entering],
+        },
+    ).all()
+    if not rows:
+        return []
+    entered = Counter(row.journey_id for row in rows)
+    totals = {journey_id: {"enrolled": count} for journey_id, count in entered.items()}
+    counts: dict[Where, dict[str, int]] = {
+        (journey_id, open_now[journey_id].first_key): {"entered": count, "active": count}
+        for journey_id, count in entered.items()
+    }
+    move_counters(session, tenant_id, totals, counts)
+    wake(Work.ADVANCE_JOURNEYS, tenant_id)
+    return rows
+
+
+def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -> list[Candidate]:
+    by_type: dict[str, list[Row[Any]]] = defaultdict(list)
+    for journey in listening:
+        by_type[journey.trigger_type].append(journey)
+    concerned = [event for event in batch.events if event.type in by_type]
+    clubs = _Clubs(session, batch.tenant_id, concerned, any(journey.club_id for journey in listening))
+    return [
+        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload)
+        for event in concerned
+        for journey in by_type[event.type]
+        if clubs.fit(journey.club_id, event) and _matches(batch.tenant_id, journey, event)
+    ]
+
+
+class _Clubs:
+    """Which clubs an event concerns: the one it names, and the customer's."""
+
+    def __init__(self, session: Session, tenant_id: UUID, events: Collection[AppliedEvent], asked: bool) -> None:
+        self.of: dict[UUID, UUID | None] = {}
+        if asked:
+            ids = sorted({event.customer_id for event in events})
+            rows = session.execute(CLUBS_OF, {"tenant_id": tenant_id, "ids": ids})
+            self.of = {row.id: row.club_id for row in rows}
+            self.names = places(session, tenant_id)
+
+    def fit(self, club_id: UUID | None, event: AppliedEvent) -> bool:
+        """Return whether a journey of that club (None: of all) takes the event; the club it names goes first."""
+        if club_id is None:
+            return True
+        named = event.payload.get("club")
+        said = self.names.club_id(named) or event.payload.get("club_id")
+        return str(said or self.of.get(event.customer_id)) == str(club_id)
+
+
+def _matches(tenant_id: UUID, journey: Row[Any], event: AppliedEvent) -> bool:
+    tree = _tree(
+        tenant_id, journey.id, journey.published_version, event.type, orjson.dumps(journey.trigger_config).decode()
+    )
+    return tree is not None and matches(tree, event.payload, zone=ZoneInfo(journey.timezone))
+
+
+@lru_cache(maxsize=1000)
+def _tree(tenant_id: UUID, journey_id: UUID, version: int, event_type: str, config: str) -> Tree | None:  # noqa: ARG001
+    """Return the trigger's conditions, or None if they can't be asked any more: then nobody is let in."""
+    try:
+        return payload_tree(event_type, orjson.loads(config).get("conditions") or [])
+    except InvalidConditions:
+        return None

@@ -1,0 +1,64 @@
+"""A published version made ready to run: its steps with their settings read, in the order they are walked."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.journeys.graph import Graph, ranks
+from app.journeys.models import JourneyVersion
+from app.journeys.step_type import StepConfig, StepType, read_graph, step_types
+
+_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step: its kind, its settings (None if they are not valid any more) and where its exits lead."""
+
+    key: str
+    rank: int
+    kind: StepType[Any]
+    config: StepConfig | None
+    exits: dict[str, str | None]
+
+
+Plan = dict[str, PlannedStep]
+
+# Versions never change, so what was read once holds for the life of the process.
+_plans: dict[tuple[UUID, UUID, int], Plan] = {}
+
+
+def plans_of(session: Session, tenant_id: UUID, versions: dict[UUID, int]) -> dict[UUID, Plan]:
+    """Return the plans of journeys by id, from the version number each is to run in."""
+    missing = [(journey, number) for journey, number in versions.items() if (tenant_id, journey, number) not in _plans]
+    if missing:
+        if len(_plans) + len(missing) > _KEPT:
+            _plans.clear()
+        rows = session.execute(
+            select(JourneyVersion.journey_id, JourneyVersion.number, JourneyVersion.graph).where(
+                JourneyVersion.tenant_id == tenant_id,
+                JourneyVersion.journey_id.in_([journey for journey, _ in missing]),
+            )
+        )
+        for row in rows:
+            _plans[tenant_id, row.journey_id, row.number] = make_plan(read_graph(row.graph))
+    return {journey: _plans[tenant_id, journey, number] for journey, number in versions.items()}
+
+
+def make_plan(graph: Graph) -> Plan:
+    """Return the plan of a graph."""
+    rank = ranks(graph)
+    plan: Plan = {}
+    for step in graph:
+        kind = step_types().get(step.type)
+        config: StepConfig | None
+        try:
+            config = kind.Config.model_validate(step.config)
+        except ValidationError:
+            config = None
+        plan[step.key] = PlannedStep(step.key, rank[step.key], kind, config, dict(step.exits))
+    return plan

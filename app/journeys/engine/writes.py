@@ -1,0 +1,213 @@
+"""What a batch of the engine came to, and writing it down: one statement for each table."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.journeys.engine.plan import PlannedStep
+from app.journeys.step_type import JourneyFacts, Outcome, Walker
+
+COUNTS = ("entered", "active", "completed", "failed", "skipped", "yes", "no")
+_EXITS_COUNTED = ("yes", "no")
+
+Where = tuple[UUID, str]
+
+
+@dataclass(slots=True)
+class Record:
+    """The steps taken and the states people end up in, as columns side by side."""
+
+    new_steps: list[tuple[UUID, int, str, int, str, str | None]] = field(default_factory=list)
+    """(enrollment, number, key, version, status, result as JSON)"""
+    ended_steps: list[tuple[UUID, int, str, str | None]] = field(default_factory=list)
+    """(enrollment, number, status, result as JSON) of steps that were IN_PROGRESS"""
+    states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None]] = field(
+        default_factory=list
+    )
+    """(enrollment, status, key, number, waiting until, due at, exit reason, error)"""
+    counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def taken(
+        self,
+        journey: JourneyFacts,
+        step: PlannedStep,
+        walkers: Sequence[Walker],
+        outcomes: Mapping[UUID, Outcome],
+    ) -> dict[str, list[Walker]]:
+        """Note what became of people at a step and return those who go on by the key they come to next."""
+        going: dict[str, list[Walker]] = defaultdict(list)
+        texts: dict[int, str | None] = {}
+        counts = self.counts[journey.id, step.key]
+        for walker in walkers:
+            outcome = outcomes[walker.enrollment_id]
+            result = outcome.result
+            if id(result) not in texts:
+                texts[id(result)] = orjson.dumps(result).decode() if result is not None else None
+            told = texts[id(result)]
+            status = "IN_PROGRESS" if outcome.until else "FAILED" if outcome.failure is not None else "COMPLETED"
+            if walker.waiting_until is None:
+                self.new_steps.append(
+                    (walker.enrollment_id, walker.step_number, step.key, journey.version, status, told)
+                )
+            elif outcome.until is None:
+                self.ended_steps.append((walker.enrollment_id, walker.step_number, status, told))
+            if outcome.until is not None:
+                self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=outcome.until)
+                continue
+            counts["active"] -= 1
+            walker.waiting_until = None
+            if outcome.failure is not None:
+                counts["failed"] += 1
+                self.totals[journey.id]["failed"] += 1
+                self._state(walker, "FAILED", step.key, reason="error", error=outcome.failure)
+                continue
+            counts["completed"] += 1
+            if outcome.exit in _EXITS_COUNTED:
+                counts[outcome.exit] += 1
+            target = step.exits.get(outcome.exit or "")
+            if target is None:
+                self.totals[journey.id]["completed"] += 1
+                self._state(walker, "COMPLETED", step.key, reason="completed")
+                continue
+            walker.step_number += 1
+            going[target].append(walker)
+        for target, arrived in going.items():
+            self.counts[journey.id, target].update(entered=len(arrived), active=len(arrived))
+        return going
+
+    def stand(self, key: str, walker: Walker, due_at: datetime) -> None:
+        """Note that a person stands before a step that is to be taken in a later batch."""
+        self._state(walker, "ACTIVE", key, due_at=due_at)
+
+    def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:
+        """Note that a person leaves the journey without taking the step they stand at."""
+        if walker.waiting_until is not None:
+            self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None))
+        if key is not None:
+            self.counts[journey_id, key].update(active=-1, skipped=1)
+        self.totals[journey_id]["exited"] += 1
+        self._state(walker, "EXITED", key, reason=reason)
+
+    def _state(
+        self,
+        walker: Walker,
+        status: str,
+        key: str | None,
+        *,
+        until: datetime | None = None,
+        due_at: datetime | None = None,
+        reason: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        self.states.append((walker.enrollment_id, status, key, walker.step_number, until, due_at, reason, error))
+
+
+LOG_STEPS = text("""
+    INSERT INTO journey_enrollment_step
+        (tenant_id, enrollment_id, step_number, step_key, version, status, entered_at, completed_at, result)
+    SELECT :tenant_id, taken.id, taken.number, taken.key, taken.version, taken.status, :now,
+           CASE WHEN taken.status <> 'IN_PROGRESS' THEN CAST(:now AS timestamptz) END, CAST(taken.result AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:keys AS text[]), CAST(:versions AS int[]),
+                CAST(:statuses AS text[]), CAST(:results AS text[]))
+        AS taken(id, number, key, version, status, result)
+""")
+
+END_STEPS = text("""
+    UPDATE journey_enrollment_step step
+    SET status = ended.status, completed_at = :now, result = coalesce(CAST(ended.result AS jsonb), step.result)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:statuses AS text[]), CAST(:results AS text[]))
+        AS ended(id, number, status, result)
+    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = ended.id AND step.step_number = ended.number
+""")
+
+MOVE_PEOPLE = text("""
+    UPDATE journey_enrollment person
+    SET status = moved.status, current_step_key = moved.key, current_step_number = moved.number,
+        waiting_until = moved.until, due_at = moved.due_at, exit_reason = moved.reason, error = moved.error,
+        completed_at = CASE WHEN moved.status = 'COMPLETED' THEN CAST(:now AS timestamptz) END,
+        exited_at = CASE WHEN moved.status IN ('EXITED', 'FAILED') THEN CAST(:now AS timestamptz) END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:keys AS text[]), CAST(:numbers AS int[]),
+                CAST(:untils AS timestamptz[]), CAST(:due AS timestamptz[]), CAST(:reasons AS text[]),
+                CAST(:errors AS text[])) AS moved(id, status, key, number, until, due_at, reason, error)
+    WHERE person.tenant_id = :tenant_id AND person.id = moved.id
+""")
+
+# Every writer of counters locks the journeys first, in one order, so that none waits for another in a circle.
+LOCK_JOURNEYS = text("""
+    SELECT id FROM journey WHERE tenant_id = :tenant_id AND id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+""")
+
+MOVE_TOTALS = text("""
+    UPDATE journey
+    SET total_enrolled = total_enrolled + moved.enrolled, total_completed = total_completed + moved.completed,
+        total_exited = total_exited + moved.exited, total_failed = total_failed + moved.failed
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:enrolled AS int[]), CAST(:completed AS int[]), CAST(:exited AS int[]),
+                CAST(:failed AS int[])) AS moved(id, enrolled, completed, exited, failed)
+    WHERE journey.tenant_id = :tenant_id AND journey.id = moved.id
+""")
+
+MOVE_COUNTS = text("""
+    INSERT INTO journey_step_count AS held
+        (tenant_id, journey_id, step_key, entered, active, completed, failed, skipped, yes, no)
+    SELECT :tenant_id, moved.* FROM unnest(
+        CAST(:journeys AS uuid[]), CAST(:keys AS text[]), CAST(:entered AS int[]), CAST(:active AS int[]),
+        CAST(:completed AS int[]), CAST(:failed AS int[]), CAST(:skipped AS int[]), CAST(:yes AS int[]),
+        CAST(:no AS int[])) AS moved
+    ON CONFLICT (tenant_id, journey_id, step_key) DO UPDATE
+    SET entered = held.entered + excluded.entered, active = held.active + excluded.active,
+        completed = held.completed + excluded.completed, failed = held.failed + excluded.failed,
+        skipped = held.skipped + excluded.skipped, yes = held.yes + excluded.yes, no = held.no + excluded.no
+""")
+
+
+def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> None:
+    """Write everything down."""
+    base = {"tenant_id": tenant_id, "now": now}
+    if record.new_steps:
+        session.execute(
+            LOG_STEPS, base | _columns(record.new_steps, "ids", "numbers", "keys", "versions", "statuses", "results")
+        )
+    if record.ended_steps:
+        session.execute(END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "results"))
+    if record.states:
+        names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors")
+        session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
+    move_counters(session, tenant_id, record.totals, record.counts)
+
+
+def move_counters(
+    session: Session,
+    tenant_id: UUID,
+    totals: Mapping[UUID, Mapping[str, int]],
+    counts: Mapping[Where, Mapping[str, int]],
+) -> None:
+    """Add to the totals of journeys and the counts of steps; held until commit, so call it last."""
+    journeys = sorted({*totals, *(journey for journey, _ in counts)})
+    if not journeys:
+        return
+    session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": journeys})
+    if totals:
+        moved = {
+            name: [totals[journey].get(name, 0) for journey in totals]
+            for name in ("enrolled", "completed", "exited", "failed")
+        }
+        session.execute(MOVE_TOTALS, {"tenant_id": tenant_id, "ids": list(totals), **moved})
+    if counts:
+        at = sorted(counts)
+        columns = {name: [counts[where].get(name, 0) for where in at] for name in COUNTS}
+        session.execute(
+            MOVE_COUNTS,
+            {"tenant_id": tenant_id, "journeys": [one for one, _ in at], "keys": [key for _, key in at], **columns},
+        )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, list[Any]]:
+    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

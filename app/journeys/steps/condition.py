@@ -1,0 +1,92 @@
+"""CONDITION: two ways on, by what is known of the customer."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
+
+from app.conditions import InvalidConditions, Tree, compile_rules, compile_sql, explain, parse, profile
+from app.customers.models import Customer
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
+
+
+class ConditionConfig(StepConfig):
+    """Rules about the customer, joined by AND or OR."""
+
+    rules: list[dict[str, Any]] = Field(
+        default=[],
+        title="Conditions",
+        description="Asked at the moment the person comes here. What is not known counts as no.",
+        json_schema_extra={"widget": "conditions"},
+    )
+    combinator: Literal["AND", "OR"] = Field(default="AND", title="Join by", json_schema_extra={"widget": "combinator"})
+
+    def tree(self) -> Tree:
+        """Return the rules as a tree, or raise InvalidConditions."""
+        return parse({"combinator": self.combinator, "rules": self.rules}, profile)
+
+
+class Condition(StepType[ConditionConfig]):
+    """Asks the database once for everybody in the batch."""
+
+    label = "Condition"
+    icon = "git-branch"
+    description = "Go left or right by what you know of the customer."
+    Config = ConditionConfig
+
+    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return yes and no."""
+        return ("yes", "no")
+
+    def defaults(self) -> dict[str, Any]:
+        """Return no rules yet."""
+        return {"rules": [], "combinator": "AND"}
+
+    def check(self, config: ConditionConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield what is wrong with the rules."""
+        try:
+            config.tree()
+        except InvalidConditions as wrong:
+            for path, message in wrong.errors.items():
+                yield path or "rules", message
+
+    def words(self, config: ConditionConfig, known: Known) -> str:
+        """Return the rules as a sentence."""
+        try:
+            clubs = {str(id): name for id, name in known.clubs.items()}
+            return explain(config.tree(), names={"club_id": clubs})
+        except InvalidConditions:
+            return "Not set up yet"
+
+    def run(self, batch: StepBatch[ConditionConfig]) -> None:
+        """Send each person yes or no, and keep which rules were met."""
+        tree = batch.config.tree()
+        zone = ZoneInfo(batch.journey.timezone)
+        rules = compile_rules(tree, zone=zone)
+        ids = literal(batch.customer_ids, ARRAY(Uuid()))
+        asked = select(
+            Customer.id,
+            compile_sql(tree, zone=zone).is_(True).label("result"),
+            *(answer.is_(True).label(f"rule_{index}") for index, (_, answer) in enumerate(rules)),
+        ).where(Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids))
+        told = [{"field": rule.field.name, "operator": rule.operator.value} for rule, _ in rules]
+        answers: dict[UUID, tuple[bool, ...]] = {row[0]: tuple(row[1:]) for row in batch.session.execute(asked)}
+        nothing = (False,) * (len(rules) + 1)
+        results = {
+            answer: {
+                "result": answer[0],
+                "evaluated_rules": [
+                    {**rule, "matched": matched} for rule, matched in zip(told, answer[1:], strict=True)
+                ],
+            }
+            for answer in {nothing, *answers.values()}
+        }
+        for walker in batch.walkers:
+            answer = answers.get(walker.customer_id, nothing)
+            batch.leave(walker, "yes" if answer[0] else "no", results[answer])
+
+
+registry.register("CONDITION")(Condition())

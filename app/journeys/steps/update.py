@@ -1,0 +1,106 @@
+"""UPDATE: what is known of a customer changes: permitted fields are set, tags are added or removed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.customers import mass_update
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
+
+TAGS = "tags"
+MAX_UPDATES = 20
+
+
+class Update(BaseModel):
+    """One change: a field, what is done to it, and the value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str = Field(title="Field")
+    operation: Literal["set", "add", "remove"] = Field(default="set", title="Do")
+    value: Any = Field(default=None, title="Value")
+
+
+class UpdateConfig(StepConfig):
+    """The changes, made together."""
+
+    updates: list[Update] = Field(
+        default=[],
+        max_length=MAX_UPDATES,
+        title="Changes",
+        description="Tags are added or removed; other fields are set.",
+        json_schema_extra={"widget": "updates"},
+    )
+
+
+class UpdateStep(StepType[UpdateConfig]):
+    """Changes everybody in the batch with one statement."""
+
+    label = "Update the customer"
+    icon = "pencil"
+    description = "Add or remove a tag, or set a field of the profile."
+    Config = UpdateConfig
+
+    def defaults(self) -> dict[str, Any]:
+        """Return one tag to fill in."""
+        return {"updates": [{"field": TAGS, "operation": "add", "value": ""}]}
+
+    def check(self, config: UpdateConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield what is wrong with each change."""
+        if not config.updates:
+            yield "updates", "Add at least one change."
+        seen: set[tuple[str, str]] = set()
+        for index, update in enumerate(config.updates):
+            at = f"updates[{index}]"
+            wrong = _wrong(update)
+            if wrong:
+                yield f"{at}.{wrong[0]}", wrong[1]
+            elif update.operation == "set" and (update.field, "set") in seen:
+                yield f"{at}.field", "This field is set twice; keep one of them."
+            seen.add((update.field, update.operation))
+
+    def words(self, config: UpdateConfig, known: Known) -> str:  # noqa: ARG002
+        """Return the changes in a few words."""
+        return "; ".join(_words(update) for update in config.updates) or "Not set up yet"
+
+    def run(self, batch: StepBatch[UpdateConfig]) -> None:
+        """Change the customers."""
+        updates = batch.config.updates
+        mass_update.change_all(
+            tenant_id=batch.tenant_id,
+            customer_ids=batch.customer_ids,
+            set_fields={one.field: one.value for one in updates if one.operation == "set"},
+            add_tags=_tags(updates, "add"),
+            remove_tags=_tags(updates, "remove"),
+            now=batch.now,
+        )
+        batch.leave_all(result={"updated": list(dict.fromkeys(one.field for one in updates))})
+
+
+def _tags(updates: Sequence[Update], operation: str) -> list[str]:
+    return [str(one.value).strip() for one in updates if one.field == TAGS and one.operation == operation]
+
+
+def _wrong(update: Update) -> tuple[str, str] | None:
+    if update.field == TAGS:
+        if update.operation == "set":
+            return "operation", "Tags are added or removed."
+        problem = mass_update.tag_problem(update.value)
+        return ("value", problem) if problem else None
+    if update.operation != "set":
+        return "operation", "Only tags can be added to or removed from; set this field."
+    if update.field not in mass_update.SETTABLE:
+        return "field", "This field can't be changed by a journey."
+    problem = mass_update.field_problem(update.field, update.value)
+    return ("value", problem) if problem else None
+
+
+def _words(update: Update) -> str:
+    if update.field == TAGS:
+        return f"Add tag “{update.value}”" if update.operation == "add" else f"Remove tag “{update.value}”"
+    label = update.field.replace("_", " ")
+    return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
+
+
+registry.register("UPDATE")(UpdateStep())

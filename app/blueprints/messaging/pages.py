@@ -1,0 +1,55 @@
+"""The pages of messages: all of them with filters, and each one with its why."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+
+from app.messaging import queries
+from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
+from app.web.guards import current, requires
+from app.web.htmx import page
+
+blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
+
+WORDS: dict[str, Any] = {"tones": STATUS_TONES, "labels": STATUS_WORDS, "why": reason_in_words}
+
+
+@blueprint.get("")
+@requires("messages.view")
+def index() -> Response:
+    """List messages; what is not a filter of ours filters nothing."""
+    tenant_id = current().tenant_id
+    status, reason = request.args.get("status"), request.args.get("reason")
+    filters: dict[str, Any] = {
+        "status": status if status in set(Status) else None,
+        "reason": reason if reason in set(Reason) else None,
+        "journey_id": _uuid(request.args.get("journey")),
+        "customer_id": _uuid(request.args.get("customer")),
+    }
+    found = queries.page(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
+    return page(
+        "messaging/index.html",
+        block="results",
+        page=found,
+        filters=filters,
+        statuses=list(STATUS_WORDS.items()),
+        reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
+        journeys=queries.journey_choices(tenant_id=tenant_id),
+        **WORDS,
+    )
+
+
+@blueprint.get("/<uuid:message_id>")
+@requires("messages.view")
+def show(message_id: UUID) -> Response:
+    """Show one message: where it stands, why, and what the other side said."""
+    message = queries.get(tenant_id=current().tenant_id, message_id=message_id)
+    return page("messaging/show.html", message=message, **WORDS)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

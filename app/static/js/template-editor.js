@@ -1,0 +1,35 @@
+// form[data-template-editor]: merge tags go in where the cursor last stood, and the preview takes the width of a device.
+const form = document.querySelector("form[data-template-editor]");
+const fields = [...form.querySelectorAll("[data-merge]")];
+let last = fields.find((field) => field.name === "html") ?? fields[0];
+let width = "";
+
+form.addEventListener("focusin", ({ target }) => {
+  if (fields.includes(target)) last = target;
+});
+
+form.addEventListener("click", ({ target }) => {
+  const insert = target.closest("[data-insert]");
+  if (insert) {
+    last.focus();
+    last.setRangeText(insert.dataset.insert, last.selectionStart, last.selectionEnd, "end");
+    last.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  const device = target.closest("[data-preview-width]");
+  if (device) {
+    width = device.dataset.previewWidth;
+    narrow();
+  }
+});
+
+function narrow() {
+  const frame = form.querySelector("[data-preview-frame]");
+  if (!frame) return;
+  frame.style.maxWidth = width;
+  frame.style.marginInline = width ? "auto" : "";
+  for (const device of form.querySelectorAll("[data-preview-width]"))
+    device.setAttribute("aria-pressed", String(device.dataset.previewWidth === width));
+}
+
+new MutationObserver(narrow).observe(form.querySelector("#preview"), { childList: true });
+narrow();

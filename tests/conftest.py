@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from flask import Flask
+from flask import Flask, g
+from flask.testing import FlaskClient
 from psycopg import sql
 from sqlalchemy import create_engine
 
@@ -113,6 +115,15 @@ def _migrate(found: Databases) -> None:
         found.drop(half)
 
 
+class FreshClient(FlaskClient):
+    """Forgets `g` before each request: the test's own app context outlives them, and with it who was signed in."""
+
+    def open(self, *args: Any, **more: Any) -> Any:
+        if g:
+            g.__dict__.clear()
+        return super().open(*args, **more)
+
+
 @pytest.fixture(scope="session")
 def app(databases: Databases) -> Iterator[Flask]:
     from app.infra.config import load
@@ -125,6 +136,7 @@ def app(databases: Databases) -> Iterator[Flask]:
     from app.factory import create_app
 
     app = create_app(load())
+    app.test_client_class = FreshClient
     yield app
     with app.app_context():
         db.engine.dispose()

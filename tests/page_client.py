@@ -73,8 +73,9 @@ class PageClient:
         from flask_wtf.csrf import generate_csrf
 
         with self.app.test_request_context():
-            from flask import session
+            from flask import g, session
 
+            g.pop("csrf_token", None)
             session["csrf_token"] = "a" * 40
             token: str = generate_csrf()
         with self.http.session_transaction() as kept:

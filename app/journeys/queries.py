@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
@@ -15,7 +15,7 @@ from app.customers.models import Customer
 from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
 from app.journeys.graph import Graph, Problem
 from app.journeys.models import (
     Journey,
@@ -103,6 +103,31 @@ class EnrollmentPath:
 
 
 @dataclass(frozen=True, slots=True)
+class StepNumbers:
+    """The numbers of one step of a journey; `type` is None for a step the live version does not have."""
+
+    key: str
+    type: str | None
+    name: str | None
+    entered: int
+    active: int
+    completed: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analytics:
+    """The numbers of a journey."""
+
+    total_enrolled: int
+    total_completed: int
+    total_exited: int
+    total_failed: int
+    steps: list[StepNumbers]
+
+
+@dataclass(frozen=True, slots=True)
 class DraftHistory:
     """What undo would take back and redo bring again, in words; None where there is nothing."""
 
@@ -133,7 +158,7 @@ def journeys(
     if q:
         wanted = wanted.where(Journey.name.icontains(q.strip(), autoescape=True))
     if cursor:
-        wanted = wanted.where(Journey.id < UUID(decode_cursor(cursor, 1)[0]))
+        wanted = wanted.where(Journey.id < _after(cursor))
     with transaction(tenant_id) as session:
         rows = session.scalars(wanted.order_by(Journey.id.desc()).limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.id,), lambda row: row)
@@ -215,6 +240,40 @@ def step_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, StepCounts]:
     return {row.step_key: StepCounts(**{name: getattr(row, name) for name in names}) for row in rows}
 
 
+def analytics(*, tenant_id: UUID, journey_id: UUID) -> Analytics:
+    """Return the numbers of a journey.
+
+    Steps are those people follow (the draft's before there is a version), then those only earlier versions had.
+    """
+    with transaction(tenant_id):
+        found = journey(tenant_id=tenant_id, journey_id=journey_id)
+        counts = step_counts(tenant_id=tenant_id, journey_id=journey_id)
+        number = found.published_version
+        graph = version_graph(tenant_id=tenant_id, journey_id=journey_id, number=number) if number else draft(found)
+    keys = [*graph.steps, *sorted(set(counts) - set(graph.steps))]
+    return Analytics(
+        total_enrolled=found.total_enrolled,
+        total_completed=found.total_completed,
+        total_exited=found.total_exited,
+        total_failed=found.total_failed,
+        steps=[_numbers(key, graph, counts.get(key, StepCounts())) for key in keys],
+    )
+
+
+def _numbers(key: str, graph: Graph, counts: StepCounts) -> StepNumbers:
+    step = graph.steps.get(key)
+    return StepNumbers(
+        key=key,
+        type=step.type if step else None,
+        name=step.name if step else None,
+        entered=counts.entered,
+        active=counts.active,
+        completed=counts.completed,
+        failed=counts.failed,
+        skipped=counts.skipped,
+    )
+
+
 def enrollments(
     *,
     tenant_id: UUID,
@@ -239,7 +298,7 @@ def enrollments(
     if step is not None:
         wanted = wanted.where(JourneyEnrollment.status == "ACTIVE", JourneyEnrollment.current_step_key == step)
     if cursor is not None:
-        wanted = wanted.where(tuple_(JourneyEnrollment.id) < tuple_(UUID(decode_cursor(cursor, 1)[0])))
+        wanted = wanted.where(JourneyEnrollment.id < _after(cursor))
     with transaction(tenant_id) as session:
         if journey_id is not None and session.get(Journey, (tenant_id, journey_id)) is None:
             raise NoSuchJourney
@@ -266,6 +325,13 @@ def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
         trigger_data=row.trigger_data,
         steps=[_taken(one, graphs.get(one.version)) for one in taken],
     )
+
+
+def _after(cursor: str) -> UUID:
+    try:
+        return UUID(decode_cursor(cursor, 1)[0])
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor from None
 
 
 def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:

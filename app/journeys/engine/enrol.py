@@ -22,7 +22,7 @@ from app.conditions import InvalidConditions, Tree, matches
 from app.events.places import places
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Invalid
+from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.journeys.engine.exits import exit_customers
@@ -83,6 +83,28 @@ ENROL = text("""
 """)
 
 
+PERSON = text("""
+    SELECT c.status, j.allow_reentry, count(e.id) > 0 AS walked,
+           count(e.id) FILTER (WHERE e.status = 'ACTIVE') > 0 AS walking
+    FROM customer c JOIN journey j ON j.tenant_id = c.tenant_id AND j.id = :journey_id
+    LEFT JOIN journey_enrollment e
+        ON e.tenant_id = c.tenant_id AND e.customer_id = c.id AND e.journey_id = j.id
+    WHERE c.tenant_id = :tenant_id AND c.id = :customer_id
+    GROUP BY c.status, j.allow_reentry
+""")
+
+
+class NoSuchPerson(NotFound):
+    """There is no customer with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such customer.", "customer_id")
+
+
+class NotAdmitted(Conflict):
+    """The customer can't enter the journey now; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry."""
@@ -137,8 +159,30 @@ def enrol_manually(
         return {row.customer_id: row.id for row in rows}
 
 
+def enrol_one(*, tenant_id: UUID, journey_id: UUID, customer_id: UUID, now: datetime | None = None) -> UUID:
+    """Let one customer into an ACTIVE journey by hand and return the enrollment's id.
+
+    Raises NoSuchJourney, WrongStatus, NoSuchPerson, or NotAdmitted with the reason.
+    """
+    with transaction(tenant_id) as session:
+        made = enrol_manually(tenant_id=tenant_id, journey_id=journey_id, customer_ids=[customer_id], now=now)
+        if customer_id in made:
+            return made[customer_id]
+        who = {"tenant_id": tenant_id, "journey_id": journey_id, "customer_id": customer_id}
+        person = session.execute(PERSON, who).first()
+    if person is None:
+        raise NoSuchPerson
+    if person.status != "ACTIVE":
+        raise NotAdmitted("This profile was merged into another one. Enrol that one.")
+    if person.walking:
+        raise NotAdmitted("This customer is in the journey already.")
+    if person.walked and not person.allow_reentry:
+        raise NotAdmitted("This customer has been in the journey before, and it allows nobody in twice.")
+    raise NotAdmitted("The journey is full: it has as many people in it as its settings allow.")
+
+
 def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], now: datetime) -> Sequence[Row[Any]]:
-    """Let in those of the candidates who may enter, with one statement; return (id, journey_id, customer_id) of them."""
+    """Let in those candidates who may enter, with one statement; return (id, journey_id, customer_id) of each."""
     first: dict[tuple[UUID, UUID], Candidate] = {}
     for candidate in candidates:
         first.setdefault((candidate.journey_id, candidate.customer_id), candidate)

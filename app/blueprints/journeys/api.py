@@ -1,0 +1,410 @@
+"""The API of journeys: build, run, enrol, look."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.journeys import queries, service
+from app.journeys.engine import enrol, exits
+from app.journeys.graph import MAX_STEPS, NEXT
+from app.journeys.models import Journey
+from app.journeys.step_type import MANUAL, step_types
+from app.web.api import ApiBlueprint
+from app.web.guards import current
+
+api = ApiBlueprint("journeys_api", __name__)
+
+# No NUL: Postgres has no such character in a text.
+Words = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Status = Literal["DRAFT", "ACTIVE", "PAUSED", "ARCHIVED"]
+EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
+
+
+class Body(BaseModel):
+    """A body; unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Shown(BaseModel):
+    """An answer, read off a room's dataclass or row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class TriggerConfig(Body):
+    """Conditions on the payload of the event that lets people in; all must hold."""
+
+    conditions: list[dict[str, Any]] = []
+
+
+class JourneyBody(Body):
+    """A new journey. `trigger_type` is an event type or MANUAL; without `timezone` the club's or organisation's."""
+
+    name: Words
+    description: Annotated[str, Field(max_length=2000)] | None = None
+    club_id: UUID | None = None
+    trigger_type: Annotated[str, Field(min_length=1, max_length=100)] = MANUAL
+    trigger_config: TriggerConfig | None = None
+    allow_reentry: bool = False
+    max_enrollments: int | None = None
+    timezone: Words | None = None
+
+
+class JourneyPatch(Body):
+    """Settings to change; those left out stay."""
+
+    name: Words | None = None
+    description: Annotated[str, Field(max_length=2000)] | None = None
+    club_id: UUID | None = None
+    allow_reentry: bool | None = None
+    max_enrollments: int | None = None
+    timezone: Words | None = None
+
+
+class StepModel(BaseModel):
+    """One step. `next` belongs to kinds with one way on, `next_yes` and `next_no` to CONDITION; null completes."""
+
+    key: Annotated[str, Field(max_length=64, description="Yours; unique in the journey.")]
+    type: str
+    name: str | None = None
+    config: dict[str, Any] = {}
+    next: str | None = None
+    next_yes: str | None = None
+    next_no: str | None = None
+
+
+class StepsBody(Body):
+    """The whole graph of the draft. With `draft_revision` it is refused if somebody changed the draft since."""
+
+    steps: Annotated[list[StepModel], Field(max_length=MAX_STEPS)]
+    draft_revision: int | None = None
+
+
+class NewStep(Body):
+    """A step to put in; without `key` it gets a free one, without `config` its kind's defaults."""
+
+    key: str | None = None
+    type: str
+    name: Words | None = None
+    config: dict[str, Any] | None = None
+
+
+class AddStepBody(Body):
+    """Where the step goes: on the exit (`next`, `yes` or `no`) of the step `after`."""
+
+    after: str
+    exit: str = NEXT
+    step: NewStep
+    draft_revision: int | None = None
+
+
+class JourneyOut(Shown):
+    """A journey. `steps` are the draft's; people follow version `published_version` of them."""
+
+    id: UUID
+    name: str
+    description: str | None
+    club_id: UUID | None
+    status: Status
+    trigger_type: str
+    trigger_config: dict[str, Any]
+    allow_reentry: bool
+    max_enrollments: int | None
+    timezone: str
+    draft_revision: int
+    published_version: int | None
+    total_enrolled: int
+    total_completed: int
+    total_exited: int
+    total_failed: int
+    activated_at: datetime | None
+    paused_at: datetime | None
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    steps: list[StepModel]
+
+
+class PageQuery(Body):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: Annotated[str, Field(max_length=500)] | None = None
+
+
+class JourneysQuery(PageQuery):
+    """Which journeys; without `status` all but the archived ones."""
+
+    status: Status | None = None
+    q: Words | None = None
+
+
+class EnrollmentsQuery(PageQuery):
+    """Which people; `step` is the key of the step they stand at."""
+
+    status: EnrollmentStatus | None = None
+    step: Words | None = None
+
+
+class EnrolBody(Body):
+    """Whom to let in."""
+
+    customer_id: UUID
+
+
+class EnrollmentOut(Shown):
+    """One person in a journey."""
+
+    id: UUID
+    journey_id: UUID
+    journey_name: str
+    customer_id: UUID
+    customer_name: str
+    status: EnrollmentStatus
+    current_step_key: str | None
+    waiting_until: datetime | None
+    enrolled_at: datetime
+    completed_at: datetime | None
+    exited_at: datetime | None
+    exit_reason: str | None
+    error: str | None
+
+
+class StepTakenOut(Shown):
+    """One step of a person's path."""
+
+    step_number: int
+    step_key: str
+    type: str | None
+    name: str | None
+    version: int
+    status: str
+    entered_at: datetime
+    completed_at: datetime | None
+    result: dict[str, Any] | None
+
+
+class PathOut(EnrollmentOut):
+    """A person's whole walk: what let them in, and each step taken."""
+
+    trigger_event_id: UUID | None
+    trigger_data: dict[str, Any]
+    steps: list[StepTakenOut]
+
+
+class StepNumbers(Shown):
+    """The numbers of one step; `active` is how many stand there now."""
+
+    key: str
+    type: str | None
+    name: str | None
+    entered: int
+    active: int
+    completed: int
+    failed: int
+    skipped: int
+
+
+class AnalyticsOut(Shown):
+    """The numbers of a journey."""
+
+    total_enrolled: int
+    total_completed: int
+    total_exited: int
+    total_failed: int
+    steps: list[StepNumbers]
+
+
+class StepTypeOut(Shown):
+    """A kind of step: what it does, its ways on, and the JSON schema of its config."""
+
+    type: str
+    label: str
+    description: str
+    exits: list[str]
+    config_schema: dict[str, Any]
+
+
+def _shown(journey: Journey) -> JourneyOut:
+    return JourneyOut.model_validate({**vars(journey), "steps": journey.draft["steps"]})
+
+
+@api.operation("GET", "/journeys", permission="journeys.view", query=JourneysQuery, returns=JourneyOut, paged=True)
+def journeys(query: JourneysQuery) -> Page[JourneyOut]:
+    """List journeys, newest first."""
+    found = queries.journeys(tenant_id=current().tenant_id, **query.model_dump())
+    return Page([_shown(one) for one in found.items], found.next_cursor)
+
+
+@api.operation("POST", "/journeys", permission="journeys.edit", body=JourneyBody, returns=JourneyOut, status=201)
+def create_journey(body: JourneyBody) -> JourneyOut:
+    """Make a journey in DRAFT whose one step is its TRIGGER."""
+    actor = current()
+    return _shown(service.create(tenant_id=actor.tenant_id, actor=actor.ref, **body.model_dump()))
+
+
+@api.operation("GET", "/journeys/step-types", permission="journeys.view")
+def journey_step_types() -> dict[str, Any]:
+    """List the kinds of steps with the schemas of their settings."""
+    kinds = [
+        StepTypeOut(
+            type=name,
+            label=kind.label,
+            description=kind.description,
+            exits=list(kind.exits({})),
+            config_schema=kind.Config.model_json_schema(),
+        ).model_dump()
+        for name, kind in step_types()
+    ]
+    return {"items": kinds, "next_cursor": None}
+
+
+@api.operation("GET", "/journeys/<uuid:journey_id>", permission="journeys.view", returns=JourneyOut)
+def journey(journey_id: UUID) -> JourneyOut:
+    """Show a journey with the steps of its draft."""
+    return _shown(queries.journey(tenant_id=current().tenant_id, journey_id=journey_id))
+
+
+@api.operation(
+    "PATCH", "/journeys/<uuid:journey_id>", permission="journeys.edit", body=JourneyPatch, returns=JourneyOut
+)
+def change_journey(journey_id: UUID, body: JourneyPatch) -> JourneyOut:
+    """Change a journey's settings."""
+    actor = current()
+    changes = body.model_dump(exclude_unset=True)
+    return _shown(
+        service.update_settings(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=changes)
+    )
+
+
+@api.operation(
+    "PUT", "/journeys/<uuid:journey_id>/steps", permission="journeys.edit", body=StepsBody, returns=JourneyOut
+)
+def put_journey_steps(journey_id: UUID, body: StepsBody) -> JourneyOut:
+    """Replace the draft's steps whole."""
+    actor = current()
+    changed = service.put_steps(
+        tenant_id=actor.tenant_id,
+        journey_id=journey_id,
+        actor=actor.ref,
+        steps=[step.model_dump() for step in body.steps],
+        draft_revision=body.draft_revision,
+    )
+    return _shown(changed)
+
+
+@api.operation(
+    "POST",
+    "/journeys/<uuid:journey_id>/steps",
+    permission="journeys.edit",
+    body=AddStepBody,
+    returns=JourneyOut,
+    status=201,
+)
+def add_journey_step(journey_id: UUID, body: AddStepBody) -> JourneyOut:
+    """Put one step after another; what followed there follows the new step's first exit."""
+    actor = current()
+    changed, _ = service.insert_step(
+        tenant_id=actor.tenant_id,
+        journey_id=journey_id,
+        actor=actor.ref,
+        after=body.after,
+        exit=body.exit,
+        draft_revision=body.draft_revision,
+        **body.step.model_dump(),
+    )
+    return _shown(changed)
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/activate", permission="journeys.run", returns=JourneyOut)
+def activate_journey(journey_id: UUID) -> JourneyOut:
+    """Publish the draft and let the journey run; 422 with the problems by step if it is not ready."""
+    actor = current()
+    return _shown(service.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/publish", permission="journeys.run", returns=JourneyOut)
+def publish_journey(journey_id: UUID) -> JourneyOut:
+    """Make the draft of an active or paused journey the version people follow from their next step on."""
+    actor = current()
+    return _shown(service.publish(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/pause", permission="journeys.run", returns=JourneyOut)
+def pause_journey(journey_id: UUID) -> JourneyOut:
+    """Stop a journey: nobody enters and nobody goes on until it is resumed."""
+    actor = current()
+    return _shown(service.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/resume", permission="journeys.run", returns=JourneyOut)
+def resume_journey(journey_id: UUID) -> JourneyOut:
+    """Let a paused journey go on."""
+    actor = current()
+    return _shown(service.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/archive", permission="journeys.run", returns=JourneyOut)
+def archive_journey(journey_id: UUID) -> JourneyOut:
+    """Switch a journey off for good; whoever is in it leaves."""
+    actor = current()
+    return _shown(service.archive(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+
+
+@api.operation(
+    "GET",
+    "/journeys/<uuid:journey_id>/enrollments",
+    permission="journeys.view",
+    query=EnrollmentsQuery,
+    returns=EnrollmentOut,
+    paged=True,
+)
+def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[EnrollmentOut]:
+    """List the people of a journey, newest first."""
+    found = queries.enrollments(tenant_id=current().tenant_id, journey_id=journey_id, **query.model_dump())
+    return Page([EnrollmentOut.model_validate(line) for line in found.items], found.next_cursor)
+
+
+@api.operation(
+    "POST",
+    "/journeys/<uuid:journey_id>/enrollments",
+    permission="journeys.run",
+    body=EnrolBody,
+    returns=EnrollmentOut,
+    status=201,
+)
+def enrol_customer(journey_id: UUID, body: EnrolBody) -> EnrollmentOut:
+    """Let a customer into an active journey by hand; 409 with the reason if that can't be."""
+    tenant_id = current().tenant_id
+    made = enrol.enrol_one(tenant_id=tenant_id, journey_id=journey_id, customer_id=body.customer_id)
+    return EnrollmentOut.model_validate(queries.enrollment_path(tenant_id=tenant_id, enrollment_id=made).line)
+
+
+@api.operation("GET", "/journeys/<uuid:journey_id>/analytics", permission="journeys.view", returns=AnalyticsOut)
+def journey_analytics(journey_id: UUID) -> AnalyticsOut:
+    """Show how many entered, completed and left, and the numbers of each step."""
+    return AnalyticsOut.model_validate(queries.analytics(tenant_id=current().tenant_id, journey_id=journey_id))
+
+
+@api.operation("GET", "/enrollments/<uuid:enrollment_id>", permission="journeys.view", returns=PathOut)
+def enrollment(enrollment_id: UUID) -> PathOut:
+    """Show a person's path through a journey: each step with its time and result."""
+    return _path(enrollment_id)
+
+
+@api.operation("POST", "/enrollments/<uuid:enrollment_id>/exit", permission="journeys.run", returns=PathOut)
+def exit_enrollment(enrollment_id: UUID) -> PathOut:
+    """Take a person out of a journey; somebody who is not in it any more stays as they are."""
+    exits.exit_enrollments(tenant_id=current().tenant_id, enrollment_ids=[enrollment_id])
+    return _path(enrollment_id)
+
+
+def _path(enrollment_id: UUID) -> PathOut:
+    path = queries.enrollment_path(tenant_id=current().tenant_id, enrollment_id=enrollment_id)
+    line = EnrollmentOut.model_validate(path.line).model_dump()
+    steps = [StepTakenOut.model_validate(step) for step in path.steps]
+    return PathOut(**line, trigger_event_id=path.trigger_event_id, trigger_data=dict(path.trigger_data), steps=steps)

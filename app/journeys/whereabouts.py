@@ -1,0 +1,88 @@
+"""Who stands where: people of one step, numbers for lists, and what publishing a draft would mean for those inside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, exists, func, select
+
+from app.infra.db import transaction
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
+from app.journeys.graph import Graph
+from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyStepCount
+from app.journeys.queries import EnrollmentLine, draft, line_of, lines, step_counts, version_graph
+from app.journeys.step_type import step_types
+
+WHICH = ("here", "done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """People at a step of the live version that the draft no longer has."""
+
+    key: str
+    name: str
+    people: int
+
+
+def active_counts(*, tenant_id: UUID, journey_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many people are in each of the journeys now; journeys with nobody are missing."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            select(JourneyStepCount.journey_id, func.sum(JourneyStepCount.active))
+            .where(JourneyStepCount.tenant_id == tenant_id, JourneyStepCount.journey_id.in_(journey_ids))
+            .group_by(JourneyStepCount.journey_id)
+        )
+        return {journey_id: int(people) for journey_id, people in rows if people}
+
+
+def live(*, tenant_id: UUID, journey: Journey) -> Graph:
+    """Return the graph people follow; before the first activation, the draft."""
+    if journey.published_version is None:
+        return draft(journey)
+    return version_graph(tenant_id=tenant_id, journey_id=journey.id, number=journey.published_version)
+
+
+def step_people(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    step: str,
+    which: str = "here",
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[EnrollmentLine]:
+    """Return the people of one step, newest first: who stands "here", went through ("done") or "failed" there."""
+    asked = lines(tenant_id).where(JourneyEnrollment.journey_id == journey_id, _at(step, which))
+    before = id_cursor(cursor)
+    if before is not None:
+        asked = asked.where(JourneyEnrollment.id < before)
+    with transaction(tenant_id) as session:
+        rows = session.execute(asked.order_by(JourneyEnrollment.id.desc()).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.id,), line_of)
+
+
+def _at(step: str, which: str) -> ColumnElement[bool]:
+    e, taken = JourneyEnrollment, JourneyEnrollmentStep
+    if which == "done":
+        return exists().where(
+            taken.tenant_id == e.tenant_id,
+            taken.enrollment_id == e.id,
+            taken.step_key == step,
+            taken.status == "COMPLETED",
+        )
+    return (e.status == ("FAILED" if which == "failed" else "ACTIVE")) & (e.current_step_key == step)
+
+
+def publish_impact(*, tenant_id: UUID, journey: Journey) -> list[Stranded]:
+    """Return the people who stand at steps that publishing the draft takes away."""
+    if journey.published_version is None:
+        return []
+    left = draft(journey).steps
+    now = live(tenant_id=tenant_id, journey=journey)
+    counts = step_counts(tenant_id=tenant_id, journey_id=journey.id)
+    return [
+        Stranded(step.key, step.name or step_types().get(step.type).label, counts[step.key].active)
+        for step in now
+        if step.key not in left and step.key in counts and counts[step.key].active
+    ]

@@ -19,8 +19,9 @@ class Evidence:
     """One indivisible piece: all it names is one person's, unless stronger evidence contradicts it.
 
     `key` orders evidence the same way whatever order it came in. `event_id` is its row in inbound_event; a profile
-    that was typed in or imported is evidence too, without one: an anchor. `ids` are (kind, value), the most trusted
-    first; `points` are ("email" or "phone", key). `notes` tell which hints were no use and why.
+    that was typed in or imported is evidence too, without one: an anchor. `customer_id` is the customer it belongs to
+    up to now, if any; an event of Fairway's own (`own`) names it and stays with it. `ids` are (kind, value), the most
+    trusted first; `points` are ("email" or "phone", key). `notes` tell which hints were no use and why.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Evidence:
     first_name: str | None = None
     date_of_birth: date | None = None
     club_id: UUID | None = None
+    own: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -41,10 +43,11 @@ def of_event(
     customer_id: UUID | None,
     identity: dict[str, Any],
     payload: dict[str, Any],
-    facts: dict[str, Any],
     places: Places,
+    first_name: str | None = None,
+    date_of_birth: date | None = None,
 ) -> Evidence:
-    """Return the evidence of an event; `facts` is what its type reads from the payload (first_name …)."""
+    """Return the evidence of an event; name and birth date are what its type reads from the payload."""
     notes: list[str] = []
     points: list[tuple[str, str]] = []
     club = payload.get("club")
@@ -64,8 +67,9 @@ def of_event(
         customer_id=UUID(own) if own else customer_id,
         ids=tuple(ids),
         points=tuple(points),
-        first_name=name_key(facts.get("first_name")),
-        date_of_birth=facts.get("date_of_birth"),
+        first_name=name_key(first_name),
+        date_of_birth=date_of_birth,
         club_id=places.club_id(club),
+        own=own is not None,
         notes=tuple(notes),
     )

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from app.conditions.fields import Catalogue, Choice, FieldType, payload_catalogue
-from app.events.readers import Reader, a_text, spoken
+from app.events.readers import Reader, a_flag, a_text, spoken
 from app.infra.registry import Registry
 
 
@@ -66,6 +66,13 @@ class Consent:
     channel: str
     names: tuple[str, ...] = ()
     value: bool | None = None
+
+    def read(self, payload: Mapping[str, Any]) -> bool | None:
+        """Return whether the customer agrees to the channel, by this payload; None if it does not say."""
+        if self.value is not None:
+            return self.value
+        flags = (a_flag(payload[name]) for name in self.names if name in payload)
+        return next((flag for flag in flags if flag is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

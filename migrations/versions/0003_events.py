@@ -46,6 +46,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'received'"),
     )
+    op.create_index(
+        "ix_inbound_event_customer",
+        "inbound_event",
+        ["tenant_id", "customer_id"],
+        unique=False,
+        postgresql_where=sa.text("customer_id IS NOT NULL"),
+    )
 
     for table in TABLES:
         protect(table)
@@ -53,5 +60,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_inbound_event_customer", table_name="inbound_event", postgresql_where=sa.text("customer_id IS NOT NULL")
+    )
     op.drop_index("ix_inbound_event_due", table_name="inbound_event", postgresql_where=sa.text("status = 'received'"))
     op.drop_table("inbound_event")

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.conditions.fields import FieldType
 from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, register
-from app.events.readers import a_flag, a_text
+from app.events.readers import a_text
 
 CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsapp"}
 _WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
@@ -22,7 +22,7 @@ FIELDS = (
 def _preferences(payload: Mapping[str, Any]) -> str:
     said = []
     for consent in CONSENTS:
-        flag = next((a_flag(payload[name]) for name in consent.names if name in payload), None)
+        flag = consent.read(payload)
         if flag is not None:
             said.append(f"{_WORDS[consent.channel]} {'on' if flag else 'off'}")
     return f"Contact preferences: {', '.join(said)}" if said else "Contact preferences updated"
@@ -35,11 +35,11 @@ def _subject(words: str, payload: Mapping[str, Any]) -> str:
 
 def _opened(payload: Mapping[str, Any]) -> tuple[str, ...]:
     """Mail systems open mails on their own; only a person's opening is one."""
-    return () if payload.get("machine") else ("last_email_open_at",)
+    return () if payload.get("is_machine") else ("last_email_open_at",)
 
 
 def _clicked(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    return () if payload.get("machine") else ("last_email_click_at",)
+    return () if payload.get("is_machine") else ("last_email_click_at",)
 
 
 register(

@@ -1,0 +1,300 @@
+"""Whose event is it: a whole batch at once, from all hints together.
+
+Evidence that shares a hint forms a component. Where nothing in a component contradicts anything, it is one person;
+that is the quick road and nearly all of the traffic. Where something does (a family on one mailbox), the whole
+history of that component is divided anew by `partition`, a function of the evidence alone: the people found are the
+same whatever order events come in. An event that proves to have been another's is moved to them.
+
+The caller holds the tenant's capture lock, so nobody else resolves the same tenant at the same time. Nothing here
+writes; `app.capture.record` does.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.capture import claimed, profiles
+from app.capture.claimed import Claimed
+from app.capture.evidence import Evidence
+from app.capture.partition import Cluster, partition
+from app.capture.profiles import Pair, Profile
+from app.events.places import Places
+from app.infra.ids import new_id
+
+CONFIDENCE = {"email": 95, "phone": 85}
+"""How sure one kind of contact point makes us, by the seeds' figures; exact ids 100."""
+AMBIGUOUS = 60
+"""How sure we are where several people are reached at the address that was all we had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whose one event is: by which hints, how sure (0 to 100), and what else is to be said of it."""
+
+    customer_id: UUID
+    is_new: bool
+    matched_by: tuple[str, ...]
+    confidence: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Two profiles that prove to be one person: `loser` goes into `winner`."""
+
+    winner: UUID
+    loser: UUID
+    reason: str
+
+
+@dataclass(slots=True)
+class Resolution:
+    """What resolving a batch came to: a match for each event row, and what must change in the database.
+
+    `moves` are earlier events that prove to be another's: row → its new owner. `divided` are all earlier events of
+    people who were divided anew; what they say of their owners must be gone through again.
+    """
+
+    matches: dict[UUID, Match] = field(default_factory=dict)
+    created: list[UUID] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    moves: dict[UUID, UUID] = field(default_factory=dict)
+    ids: dict[Pair, UUID] = field(default_factory=dict)
+    points: set[tuple[UUID, Pair]] = field(default_factory=set)
+    lost_points: set[tuple[UUID, Pair]] = field(default_factory=set)
+    divided: list[Claimed] = field(default_factory=list)
+
+
+def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], places: Places) -> Resolution:
+    """Return whose each piece of evidence is, a customer made up where nobody fits."""
+    found = Resolution()
+    evidence = profiles.follow_merges(session, tenant_id, evidence)
+    known = profiles.load(session, tenant_id, evidence)
+    contested: list[tuple[list[Profile], list[Evidence]]] = []
+    for people, pieces in _components(known, evidence):
+        whole = Cluster()
+        for person in people:
+            whole.add(person.anchor(person.ids, person.points))
+        for piece in pieces:
+            whole.add(piece)
+        if whole.consistent:
+            _settle(found, people, pieces)
+        elif all(piece.own for piece in pieces):
+            for piece in pieces:
+                _stay(found, piece, piece.customer_id)
+        else:
+            contested.append((people, pieces))
+    if contested:
+        _divide(session, tenant_id, found, contested, places)
+    return found
+
+
+def _components(
+    known: dict[UUID, Profile], evidence: Sequence[Evidence]
+) -> Iterator[tuple[list[Profile], list[Evidence]]]:
+    """Yield the customers and the events that hang together by any hint; each has at least one event."""
+    parent: dict[Any, Any] = {}
+
+    def root(node: Any) -> Any:
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for person in known.values():
+        mine = root(person.id)
+        for hint in (*person.ids, *person.points):
+            parent[root(hint)] = mine
+    for at, piece in enumerate(evidence):
+        mine = root(at)
+        for hint in (*piece.ids, *piece.points):
+            parent[root(hint)] = mine
+        if piece.customer_id in known:
+            parent[root(piece.customer_id)] = mine
+    people: dict[Any, list[Profile]] = defaultdict(list)
+    for person in known.values():
+        people[root(person.id)].append(person)
+    pieces: dict[Any, list[Evidence]] = defaultdict(list)
+    for at, piece in enumerate(evidence):
+        pieces[root(at)].append(piece)
+    for node, found in pieces.items():
+        yield people[node], found
+
+
+def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) -> None:
+    """One person: the oldest named profile, else the oldest, else a new one; other profiles go into it."""
+    ids = {pair for person in people for pair in person.ids}
+    points = {pair for person in people for pair in person.points}
+    if people:
+        winner = min(people, key=_seniority).id
+        reason = "they share a hint and nothing contradicts"
+        found.joins.extend(Join(winner, person.id, reason) for person in people if person.id != winner)
+    elif all(piece.own for piece in pieces):
+        # They name a customer who is not there: no match.
+        return
+    else:
+        winner = new_id()
+        found.created.append(winner)
+    fresh = not people
+    for piece in pieces:
+        assert piece.event_id is not None
+        found.matches[piece.event_id] = _match(piece, winner, fresh, ids, points)
+        fresh = False
+        found.ids.update((pair, winner) for pair in piece.ids if pair not in ids)
+        found.points.update((winner, pair) for pair in piece.points if pair not in points)
+        ids.update(piece.ids)
+        points.update(piece.points)
+
+
+def _seniority(person: Profile) -> tuple[bool, int]:
+    return not person.named, person.id.int
+
+
+def _match(
+    piece: Evidence,
+    owner: UUID,
+    is_new: bool,
+    ids: Collection[Pair],
+    points: Collection[Pair],
+    shared: Collection[Pair] = (),
+) -> Match:
+    """Return the match of an event; `ids` and `points` were known before it, `shared` are points of several people."""
+    exact = [pair[0] for pair in piece.ids if pair in ids]
+    reached = [pair[0] for pair in piece.points if pair in points]
+    reasons = list(piece.notes)
+    confidence = 100
+    if reached and not exact:
+        confidence = max(CONFIDENCE[kind] for kind in reached)
+        if not any(pair in points and pair not in shared for pair in piece.points):
+            confidence = AMBIGUOUS
+            reasons.append("several customers are reached there; it went to the one for whom most speaks")
+    return Match(owner, is_new, (*exact, *reached), confidence, "; ".join(reasons) or None)
+
+
+def _stay(found: Resolution, piece: Evidence, owner: UUID | None) -> None:
+    assert piece.event_id is not None
+    assert owner is not None
+    found.matches[piece.event_id] = Match(owner, False, ("customer_id",), 100)
+
+
+def _divide(
+    session: Session,
+    tenant_id: UUID,
+    found: Resolution,
+    contested: list[tuple[list[Profile], list[Evidence]]],
+    places: Places,
+) -> None:
+    """Divide people who share hints and contradict each other, from all that was ever said of them."""
+    everybody = [person.id for people, _ in contested for person in people]
+    found.divided = claimed.past(session, tenant_id, everybody, places)
+    told: dict[UUID, list[Evidence]] = defaultdict(list)
+    for one in found.divided:
+        if not one.evidence.own and one.evidence.customer_id:
+            told[one.evidence.customer_id].append(one.evidence)
+    for people, pieces in contested:
+        history = [piece for person in people for piece in (*told[person.id], *_unexplained(person, told[person.id]))]
+        hinted = [piece for piece in pieces if not piece.own]
+        owners = _draw(found, people, history, hinted)
+        for piece in pieces:
+            if piece.own:
+                _stay(found, piece, owners.get(piece.customer_id, piece.customer_id) if piece.customer_id else None)
+
+
+def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:
+    """Return what the profile holds that no event told: it was typed in, imported, or merged by hand."""
+    ids = person.ids - {pair for one in explained for pair in one.ids}
+    points = person.points - {pair for one in explained for pair in one.points}
+    name_told = person.first_name is None or any(one.first_name == person.first_name for one in explained)
+    birth_told = person.date_of_birth is None or any(one.date_of_birth == person.date_of_birth for one in explained)
+    if explained and not ids and not points and name_told and birth_told:
+        return []
+    return [person.anchor(ids, points)]
+
+
+def _draw(
+    found: Resolution, people: list[Profile], history: list[Evidence], pieces: list[Evidence]
+) -> dict[UUID, UUID]:
+    """Divide one component and write down what changes; return the owner each profile went into."""
+    clusters = partition([*history, *pieces])
+    by_id = {person.id: person for person in people}
+    claims = _claims(by_id, clusters)
+    owners: list[UUID] = []
+    for at in range(len(clusters)):
+        claimants = sorted(claims[at], key=lambda one: _seniority(by_id[one]))
+        owner = claimants[0] if claimants else new_id()
+        owners.append(owner)
+        if not claimants:
+            found.created.append(owner)
+        reason = "all that is known of them fits one person and no other"
+        found.joins.extend(Join(owner, loser, reason) for loser in claimants[1:])
+    _place_events(found, by_id, clusters, owners, claims, pieces)
+    _place_hints(found, by_id, clusters, owners, claims)
+    return {one: owners[at] for at, claimants in claims.items() for one in claimants}
+
+
+def _claims(people: dict[UUID, Profile], clusters: list[Cluster]) -> dict[int, list[UUID]]:
+    """Return by the number of a cluster which profiles it continues: each goes on where most of it is."""
+    scores: dict[UUID, Counter[int]] = {one: Counter() for one in people}
+    for at, cluster in enumerate(clusters):
+        for piece in cluster.evidence:
+            if piece.customer_id in scores:
+                # What was typed in stays with its profile; then a name says more than any number of visits.
+                weight = 1_000_000 if piece.event_id is None else 1_000 if piece.first_name else 1
+                scores[piece.customer_id][at] += weight
+    claims: dict[int, list[UUID]] = defaultdict(list)
+    for one, score in scores.items():
+        claims[max(score, key=lambda at: (score[at], -at))].append(one)
+    return claims
+
+
+def _place_events(
+    found: Resolution,
+    people: dict[UUID, Profile],
+    clusters: list[Cluster],
+    owners: list[UUID],
+    claims: dict[int, list[UUID]],
+    pieces: list[Evidence],
+) -> None:
+    arriving = {piece.event_id for piece in pieces}
+    ids = {pair for person in people.values() for pair in person.ids}
+    points = {pair for person in people.values() for pair in person.points}
+    reached = Counter(pair for one in clusters for pair in {pair for piece in one.evidence for pair in piece.points})
+    shared = {pair for pair, count in reached.items() if count > 1}
+    for at, cluster in enumerate(clusters):
+        fresh = not claims[at]
+        for piece in cluster.evidence:
+            if piece.event_id is None:
+                continue
+            if piece.event_id in arriving:
+                found.matches[piece.event_id] = _match(piece, owners[at], fresh, ids, points, shared)
+                fresh = False
+            elif piece.customer_id not in claims[at]:
+                found.moves[piece.event_id] = owners[at]
+
+
+def _place_hints(
+    found: Resolution,
+    people: dict[UUID, Profile],
+    clusters: list[Cluster],
+    owners: list[UUID],
+    claims: dict[int, list[UUID]],
+) -> None:
+    held = {pair: person.id for person in people.values() for pair in person.ids}
+    support: dict[Pair, Counter[int]] = defaultdict(Counter)
+    for at, cluster in enumerate(clusters):
+        points = {pair for piece in cluster.evidence for pair in piece.points}
+        had = {pair for one in claims[at] for pair in people[one].points}
+        found.points.update((owners[at], pair) for pair in points - had)
+        found.lost_points.update((owners[at], pair) for pair in had - points)
+        for piece in cluster.evidence:
+            for rank, pair in enumerate(piece.ids):
+                support[pair][at] += 2 if rank == 0 else 1
+    for pair, counts in support.items():
+        at = max(counts, key=lambda one: (counts[one], -one))
+        if held.get(pair) not in claims[at]:
+            found.ids[pair] = owners[at]

@@ -1,0 +1,113 @@
+"""Customers as identity sees them: their ids, contact points, given name and birth date."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.capture.evidence import Evidence
+from app.capture.names import name_key
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A customer: `ids` are (kind, value), `points` are ("email" or "phone", key); `named` by first or last name."""
+
+    id: UUID
+    first_name: str | None
+    date_of_birth: date | None
+    named: bool
+    ids: frozenset[Pair]
+    points: frozenset[Pair]
+
+    def anchor(self, ids: Iterable[Pair], points: Iterable[Pair]) -> Evidence:
+        """Return the profile itself as evidence that the ids and points are one person's."""
+        return Evidence(
+            key=f"~{self.id}",
+            event_id=None,
+            customer_id=self.id,
+            ids=tuple(sorted(ids)),
+            points=tuple(sorted(points)),
+            first_name=self.first_name,
+            date_of_birth=self.date_of_birth,
+        )
+
+
+# Everybody who has one of the hints, and everybody who shares a contact point with one of those, and so on: within
+# one consistent person there is nobody to go on to, so this walks only where people share addresses.
+_PROFILES = text("""
+    WITH RECURSIVE hit AS (
+        SELECT e.customer_id FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS h(kind, value)
+        JOIN external_id e ON e.tenant_id = :tenant_id AND e.kind = h.kind AND e.value = h.value
+        UNION
+        SELECT p.customer_id FROM unnest(cast(:point_kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
+        JOIN contact_point p ON p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.key
+        UNION
+        SELECT unnest(cast(:customers AS uuid[]))
+    ), near AS (
+        SELECT customer_id FROM hit
+        UNION
+        SELECT other.customer_id FROM near
+        JOIN contact_point mine ON mine.tenant_id = :tenant_id AND mine.customer_id = near.customer_id
+        JOIN contact_point other
+            ON other.tenant_id = :tenant_id AND other.kind = mine.kind AND other.key = mine.key
+            AND other.customer_id <> near.customer_id
+    )
+    SELECT c.id, c.first_name, c.date_of_birth, c.first_name IS NOT NULL OR c.last_name IS NOT NULL AS named,
+        (SELECT json_agg(json_build_array(e.kind, e.value)) FROM external_id e
+         WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id) AS ids,
+        (SELECT json_agg(json_build_array(p.kind, p.key)) FROM contact_point p
+         WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id) AS points
+    FROM near JOIN customer c ON c.tenant_id = :tenant_id AND c.id = near.customer_id
+    WHERE c.merged_into_id IS NULL
+    ORDER BY c.id
+""")
+_MERGED = text("""
+    SELECT id, merged_into_id FROM customer
+    WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND merged_into_id IS NOT NULL
+""")
+
+
+def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dict[UUID, Profile]:
+    """Return by id every customer the evidence may concern, and those who share an address with one of them."""
+    ids = {pair for one in evidence for pair in one.ids}
+    points = {pair for one in evidence for pair in one.points}
+    rows = session.execute(
+        _PROFILES,
+        {
+            "tenant_id": tenant_id,
+            "kinds": [kind for kind, _ in ids],
+            "values": [value for _, value in ids],
+            "point_kinds": [kind for kind, _ in points],
+            "keys": [key for _, key in points],
+            "customers": [one.customer_id for one in evidence if one.customer_id],
+        },
+    )
+    return {
+        row.id: Profile(
+            row.id,
+            name_key(row.first_name),
+            row.date_of_birth,
+            row.named,
+            frozenset((kind, value) for kind, value in row.ids or ()),
+            frozenset((kind, key) for kind, key in row.points or ()),
+        )
+        for row in rows
+    }
+
+
+def follow_merges(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Return the evidence with merged customers replaced by those they went into."""
+    named = {one.customer_id for one in evidence if one.customer_id}
+    if not named:
+        return list(evidence)
+    rows = session.execute(_MERGED, {"tenant_id": tenant_id, "ids": list(named)})
+    winners = {row.id: row.merged_into_id for row in rows}
+    return [
+        replace(one, customer_id=winners[one.customer_id]) if one.customer_id in winners else one for one in evidence
+    ]

@@ -1,0 +1,296 @@
+"""What a resolved batch writes: customers and their hints, what events changed on them, activities, proofs of consent.
+
+Every statement takes the whole batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.capture.claimed import Claimed
+from app.capture.identity import Match, Resolution
+from app.customers import facts, merge, records
+from app.customers.facts import CONSENT_FIELDS, Fact
+from app.customers.records import Record, hint_words, name_words
+from app.events import catalogue
+
+Owned = tuple[Claimed, UUID]
+"""An event and the customer it is (now) of."""
+
+_IDS = text("""
+    INSERT INTO external_id (tenant_id, customer_id, kind, value, source)
+    SELECT :tenant_id, r.customer_id, r.kind, r.value, 'event'
+    FROM unnest(cast(:customers AS uuid[]), cast(:kinds AS text[]), cast(:values AS text[]))
+        AS r(customer_id, kind, value)
+    ON CONFLICT (tenant_id, kind, value) DO UPDATE SET customer_id = excluded.customer_id
+""")
+_POINTS = text("""
+    INSERT INTO contact_point (tenant_id, customer_id, kind, key, value, source)
+    SELECT :tenant_id, r.customer_id, r.kind, r.key, r.key, 'event'
+    FROM unnest(cast(:customers AS uuid[]), cast(:kinds AS text[]), cast(:keys AS text[])) AS r(customer_id, kind, key)
+    ON CONFLICT (tenant_id, kind, key, customer_id) DO NOTHING
+""")
+_LOST_POINTS = text("""
+    DELETE FROM contact_point p
+    USING unnest(cast(:customers AS uuid[]), cast(:kinds AS text[]), cast(:keys AS text[])) AS r(customer_id, kind, key)
+    WHERE p.tenant_id = :tenant_id AND p.customer_id = r.customer_id AND p.kind = r.kind AND p.key = r.key
+""")
+# An activity has the id of its event: the timeline leads to the event behind it, and a moved event finds its activity.
+_ACTIVITIES = text("""
+    INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type,
+        object_id, club_id, payload)
+    SELECT :tenant_id, r.id, r.customer_id, r.type, r.category, r.title, r.occurred_at, r.source, 'event',
+        r.id, r.club_id, r.payload
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, customer_id uuid, type text, category text,
+        title text, occurred_at timestamptz, source text, club_id uuid, payload jsonb)
+    ON CONFLICT (tenant_id, id) DO NOTHING
+""")
+_CONSENTS = text("""
+    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, address, evidence)
+    SELECT :tenant_id, r.customer_id, r.channel, r.opted_in, r.changed_at, r.source, 'event', r.address, r.evidence
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(customer_id uuid, channel text, opted_in boolean,
+        changed_at timestamptz, source text, address text, evidence jsonb)
+""")
+_PROCESSED = text("""
+    UPDATE inbound_event e SET status = 'processed', processed_at = :now, reason = r.reason,
+        customer_id = r.customer_id, matched_by = r.matched_by, confidence = r.confidence, attempts = e.attempts + 1
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, customer_id uuid, matched_by text[], confidence int,
+        reason text)
+    WHERE e.tenant_id = :tenant_id AND e.id = r.id
+""")
+# What hangs on one event goes with it to its true owner; a walk the event began too, unless they have it already.
+_MOVED = "WITH r AS (SELECT * FROM unnest(cast(:events AS uuid[]), cast(:owners AS uuid[])) AS m(event_id, owner))"
+_MOVES = tuple(
+    text(f"{_MOVED} {statement}")
+    for statement in (
+        "UPDATE activity a SET customer_id = r.owner FROM r WHERE a.tenant_id = :tenant_id AND a.id = r.event_id",
+        "UPDATE inbound_event e SET customer_id = r.owner FROM r WHERE e.tenant_id = :tenant_id AND e.id = r.event_id",
+        """
+        UPDATE consent_change c SET customer_id = r.owner FROM r
+        WHERE c.tenant_id = :tenant_id AND c.customer_id = ANY(:before)
+            AND c.evidence ->> 'event_row' = cast(r.event_id AS text)
+        """,
+        """
+        UPDATE journey_enrollment e SET customer_id = r.owner FROM r
+        WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(:before) AND e.trigger_event_id = r.event_id
+            AND NOT EXISTS (
+                SELECT FROM journey_enrollment o WHERE o.tenant_id = e.tenant_id AND o.journey_id = e.journey_id
+                    AND o.customer_id = r.owner AND o.entry = e.entry)
+        """,
+    )
+)
+_LAST_ACTIVITY = text("""
+    SELECT DISTINCT ON (customer_id) customer_id, occurred_at, type FROM activity
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(:ids) ORDER BY customer_id, occurred_at DESC, id DESC
+""")
+
+
+def write(
+    session: Session, tenant_id: UUID, events: Sequence[Claimed], found: Resolution, now: datetime
+) -> tuple[set[UUID], dict[UUID, UUID]]:
+    """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged."""
+    pairs = [merge.Merge(one.winner, one.loser, one.reason) for one in found.joins]
+    merged = merge.join(session, tenant_id, pairs, by="system", now=now)
+    fresh = [(one, found.matches[one.id].customer_id) for one in events]
+    past = [
+        (one, found.moves.get(one.id) or merged.get(owner, owner))
+        for one in found.divided
+        if (owner := one.evidence.customer_id)
+    ]
+    people = _people(session, tenant_id, found, fresh, past)
+    consented = _change_people(people, fresh, past, merged)
+    _let_be_found(people, found)
+    records.save(session, tenant_id, people.values(), now)
+    _write_hints(session, tenant_id, found)
+    _move(session, tenant_id, found, people, now)
+    _write_activities(session, tenant_id, fresh)
+    _write_consents(session, tenant_id, fresh)
+    _mark_processed(session, tenant_id, found.matches, now)
+    return consented, merged
+
+
+def _people(
+    session: Session, tenant_id: UUID, found: Resolution, fresh: list[Owned], past: list[Owned]
+) -> dict[UUID, Record]:
+    """Return the records of everybody the batch may change: the new ones blank, the others locked."""
+    people = {one: records.blank(one) for one in found.created}
+    wanted = {owner for _, owner in (*fresh, *past)} | {owner for owner, _ in found.lost_points}
+    people.update(records.lock(session, tenant_id, wanted - people.keys()))
+    return people
+
+
+def _change_people(
+    people: dict[UUID, Record], fresh: list[Owned], past: list[Owned], merged: dict[UUID, UUID]
+) -> set[UUID]:
+    """Change the records by what the events say; return who has another consent than before."""
+    columns = CONSENT_FIELDS.values()
+    before = {one: [record.values[name] for name in columns] for one, record in people.items()}
+    for event, owner in past:
+        former = event.evidence.customer_id
+        former = merged.get(former, former) if former else None
+        if former and former != owner:
+            for fact in facts_of(event):
+                facts.withdraw(people[former], fact)
+    for event, owner in (*past, *fresh):
+        for fact in facts_of(event):
+            facts.apply(people[owner], fact)
+    for event, owner in fresh:
+        record = people[owner]
+        last = record.values["last_activity_at"]
+        if last is None or (event.occurred_at, event.type.name) > (last, record.values["last_activity_type"] or ""):
+            record.set("last_activity_at", event.occurred_at)
+            record.set("last_activity_type", event.type.name)
+    return {one for one, record in people.items() if [record.values[name] for name in columns] != before[one]}
+
+
+def facts_of(event: Claimed) -> Iterator[Fact]:
+    """Yield what an event says about the fields of its customer."""
+    kind, at = event.type, event.occurred_at
+    for name, value in event.said.items():
+        if name != "club":
+            yield Fact(name, value, at)
+    for name, value in kind.constants:
+        if name not in event.said:
+            yield Fact(name, value, at)
+    for point, key in event.evidence.points:
+        yield Fact(point, key, at, weak=not kind.speaks_for_contact)
+    club_id = event.evidence.club_id
+    if club_id:
+        yield Fact("club_id", club_id, at, weak="club" not in event.said)
+    for channel, opted_in in consents_of(event):
+        yield Fact(CONSENT_FIELDS[channel], opted_in, at)
+    if kind.marks:
+        for column in kind.marks(event.payload):
+            yield Fact(column, at, at)
+
+
+def consents_of(event: Claimed) -> Iterator[tuple[str, bool]]:
+    """Yield (channel, opted in) for each channel an event speaks of."""
+    for consent in event.type.consents:
+        opted_in = consent.read(event.payload)
+        if opted_in is not None:
+            yield consent.channel, opted_in
+
+
+def _let_be_found(people: dict[UUID, Record], found: Resolution) -> None:
+    hints: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    for pair, owner in found.ids.items():
+        hints[owner].append(pair)
+    for owner, pair in found.points:
+        hints[owner].append(pair)
+    for owner, pair in found.lost_points:
+        people[owner].words -= hint_words([pair])
+    for owner, record in people.items():
+        if owner in hints:
+            record.find_by(hint_words(hints[owner]))
+        if record.changed:
+            record.find_by(name_words(record.values["first_name"], record.values["last_name"]))
+
+
+def _write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
+    if found.ids:
+        ids = sorted(found.ids.items())
+        session.execute(
+            _IDS,
+            {
+                "tenant_id": tenant_id,
+                "customers": [owner for _, owner in ids],
+                "kinds": [kind for (kind, _), _ in ids],
+                "values": [value for (_, value), _ in ids],
+            },
+        )
+    for statement, points in ((_POINTS, found.points), (_LOST_POINTS, found.lost_points)):
+        if points:
+            session.execute(
+                statement,
+                {
+                    "tenant_id": tenant_id,
+                    "customers": [owner for owner, _ in points],
+                    "kinds": [kind for _, (kind, _) in points],
+                    "keys": [key for _, (_, key) in points],
+                },
+            )
+
+
+def _move(session: Session, tenant_id: UUID, found: Resolution, people: dict[UUID, Record], now: datetime) -> None:
+    if not found.moves:
+        return
+    values = {
+        "tenant_id": tenant_id,
+        "events": list(found.moves),
+        "owners": list(found.moves.values()),
+        "before": list(people),
+    }
+    for statement in _MOVES:
+        session.execute(statement, values)
+    rows = session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": list(people)})
+    last = {row.customer_id: row for row in rows}
+    for owner in {one.evidence.customer_id for one in found.divided} | set(found.moves.values()):
+        if owner in last and owner in people:
+            people[owner].set("last_activity_at", last[owner].occurred_at)
+            people[owner].set("last_activity_type", last[owner].type)
+    records.save(session, tenant_id, people.values(), now)
+
+
+def _write_activities(session: Session, tenant_id: UUID, fresh: list[Owned]) -> None:
+    rows = [
+        {
+            "id": event.id,
+            "customer_id": owner,
+            "type": event.type.name,
+            "category": event.type.category.value,
+            "title": catalogue.title(event.type, event.payload),
+            "occurred_at": event.occurred_at,
+            "source": event.source,
+            "club_id": event.evidence.club_id,
+            "payload": event.payload,
+        }
+        for event, owner in fresh
+    ]
+    session.execute(_ACTIVITIES, {"tenant_id": tenant_id, "rows": _dumped(rows)})
+
+
+def _write_consents(session: Session, tenant_id: UUID, fresh: list[Owned]) -> None:
+    rows = [
+        {
+            "customer_id": owner,
+            "channel": channel,
+            "opted_in": opted_in,
+            "changed_at": event.occurred_at,
+            "source": event.source,
+            "address": dict(event.evidence.points).get("email" if channel == "EMAIL" else "phone"),
+            "evidence": {
+                "event_row": event.id,
+                "event": event.evidence.key.partition("\x1f")[2],
+                "payload": event.payload,
+            },
+        }
+        for event, owner in fresh
+        for channel, opted_in in consents_of(event)
+    ]
+    if rows:
+        session.execute(_CONSENTS, {"tenant_id": tenant_id, "rows": _dumped(rows)})
+
+
+def _mark_processed(session: Session, tenant_id: UUID, matches: dict[UUID, Match], now: datetime) -> None:
+    rows = [
+        {
+            "id": id_,
+            "customer_id": match.customer_id,
+            "matched_by": list(match.matched_by),
+            "confidence": match.confidence,
+            "reason": match.reason,
+        }
+        for id_, match in matches.items()
+    ]
+    session.execute(_PROCESSED, {"tenant_id": tenant_id, "rows": _dumped(rows), "now": now})
+
+
+def _dumped(rows: Iterable[dict[str, Any]]) -> str:
+    return orjson.dumps(list(rows)).decode()

@@ -1,0 +1,159 @@
+"""Customers' rows as acts work on them: locked in one order, changed in memory, written with one statement."""
+
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+import phonenumbers
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+COLUMNS: dict[str, str] = {
+    "title": "text",
+    "first_name": "text",
+    "last_name": "text",
+    "date_of_birth": "date",
+    "email": "text",
+    "phone": "text",
+    "club_id": "uuid",
+    "membership_tier": "text",
+    "membership_status": "text",
+    "joined_on": "date",
+    "handicap_index": "numeric",
+    "lifecycle_stage": "text",
+    "email_opt_in": "boolean",
+    "email_opt_in_at": "timestamptz",
+    "sms_opt_in": "boolean",
+    "sms_opt_in_at": "timestamptz",
+    "push_opt_in": "boolean",
+    "push_opt_in_at": "timestamptz",
+    "whatsapp_opt_in": "boolean",
+    "whatsapp_opt_in_at": "timestamptz",
+    "last_activity_at": "timestamptz",
+    "last_activity_type": "text",
+    "last_email_open_at": "timestamptz",
+    "last_email_click_at": "timestamptz",
+    "search_extra": "text",
+}
+"""What a record may change, with its type in Postgres. Tags have acts of their own, which need no record."""
+FIRST_STAGE = "SUBSCRIBER"
+
+
+@dataclass(slots=True)
+class Record:
+    """One customer: `values` by column, `facts_at` by field (see app.customers.facts). `is_new`: not written yet."""
+
+    id: UUID
+    values: dict[str, Any]
+    facts_at: dict[str, Any]
+    is_new: bool = False
+    changed: bool = False
+    words: set[str] = field(default_factory=set)
+
+    def set(self, column: str, value: Any) -> None:
+        """Give a column another value."""
+        if self.values[column] != value:
+            self.values[column] = value
+            self.changed = True
+
+    def find_by(self, words: Iterable[str]) -> None:
+        """Let the customer be found by these words too."""
+        more = set(words) - self.words
+        if more:
+            self.words |= more
+            self.set("search_extra", " ".join(sorted(self.words)))
+
+
+def blank(id_: UUID) -> Record:
+    """Return the record of a customer who is to be made."""
+    values = dict.fromkeys(COLUMNS)
+    values["lifecycle_stage"] = FIRST_STAGE
+    return Record(id_, values, {}, is_new=True, changed=True)
+
+
+_LOCK = text(
+    f"SELECT id, facts_at, {', '.join(COLUMNS)} FROM customer"  # noqa: S608
+    " WHERE tenant_id = :tenant_id AND id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+)
+_ROWS = (
+    "jsonb_to_recordset(cast(:rows AS jsonb))"
+    f" AS r(id uuid, facts_at jsonb, {', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
+)
+_INSERT = text(
+    f"INSERT INTO customer (tenant_id, id, facts_at, created_at, updated_at, {', '.join(COLUMNS)})"  # noqa: S608
+    f" SELECT :tenant_id, r.id, r.facts_at, :now, :now, {', '.join(f'r.{name}' for name in COLUMNS)} FROM {_ROWS}"
+)
+_UPDATE = text(
+    "UPDATE customer c SET facts_at = r.facts_at, updated_at = :now,"  # noqa: S608
+    f" {', '.join(f'{name} = r.{name}' for name in COLUMNS)} FROM {_ROWS}"
+    " WHERE c.tenant_id = :tenant_id AND c.id = r.id"
+)
+
+
+def lock(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, Record]:
+    """Return the customers by id, locked until the transaction ends. All who lock many take them in order of id."""
+    if not ids:
+        return {}
+    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)}).mappings()
+    records = {}
+    for row in rows:
+        values = {name: row[name] for name in COLUMNS}
+        words = set((values["search_extra"] or "").split())
+        records[row["id"]] = Record(row["id"], values, dict(row["facts_at"]), words=words)
+    return records
+
+
+def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: datetime) -> None:
+    """Write the changed records: new customers with one statement, the others with another."""
+    changed = [one for one in records if one.changed]
+    for statement, rows in (
+        (_INSERT, [one for one in changed if one.is_new]),
+        (_UPDATE, [one for one in changed if not one.is_new]),
+    ):
+        if rows:
+            dumped = [{"id": one.id, "facts_at": one.facts_at, **one.values} for one in rows]
+            document = orjson.dumps(dumped, default=_plain).decode()
+            session.execute(statement, {"tenant_id": tenant_id, "rows": document, "now": now})
+    for one in changed:
+        one.is_new = one.changed = False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value)} in a customer's row")
+
+
+def name_words(*names: str | None) -> set[str]:
+    """Return names without their accents, as people type them who look somebody up."""
+    found: set[str] = set()
+    for name in names:
+        if name and not name.isascii():
+            folded = unicodedata.normalize("NFKD", name)
+            found.update("".join(letter for letter in folded if not unicodedata.combining(letter)).lower().split())
+    return found
+
+
+def hint_words(hints: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the words by which ids (kind, value) and contact points (kind, key) are looked up."""
+    found: set[str] = set()
+    for kind, value in hints:
+        if kind == "phone":
+            found.update((value.lstrip("+"), _national(value)))
+        elif not any(letter.isspace() for letter in value):
+            found.add(value.lower())
+    return found
+
+
+@lru_cache(20_000)
+def _national(number: str) -> str:
+    """Return a number in E.164 as it is dialled at home, digits only: 0824751967."""
+    parsed = phonenumbers.parse(number)
+    spoken = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(letter for letter in spoken if letter.isdigit())

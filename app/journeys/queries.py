@@ -288,7 +288,7 @@ def enrollments(
 
     `step` keeps those who stand at that step now.
     """
-    wanted = _lines(tenant_id)
+    wanted = lines(tenant_id)
     if journey_id is not None:
         wanted = wanted.where(JourneyEnrollment.journey_id == journey_id)
     if customer_id is not None:
@@ -303,13 +303,13 @@ def enrollments(
         if journey_id is not None and session.get(Journey, (tenant_id, journey_id)) is None:
             raise NoSuchJourney
         rows = session.execute(wanted.order_by(JourneyEnrollment.id.desc()).limit(limit + 1)).all()
-    return cut(rows, limit, lambda row: (row.id,), _line)
+    return cut(rows, limit, lambda row: (row.id,), line_of)
 
 
 def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
     """Return a person's whole walk, or raise NoSuchEnrollment. Names of steps are those of the version taken."""
     with transaction(tenant_id) as session:
-        row = session.execute(_lines(tenant_id).where(JourneyEnrollment.id == enrollment_id)).one_or_none()
+        row = session.execute(lines(tenant_id).where(JourneyEnrollment.id == enrollment_id)).one_or_none()
         if row is None:
             raise NoSuchEnrollment
         taken = session.scalars(
@@ -320,7 +320,7 @@ def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
         ).all()
         graphs = _graphs(session, tenant_id, row.journey_id, {one.version for one in taken})
     return EnrollmentPath(
-        line=_line(row),
+        line=line_of(row),
         trigger_event_id=row.trigger_event_id,
         trigger_data=row.trigger_data,
         steps=[_taken(one, graphs.get(one.version)) for one in taken],
@@ -360,7 +360,8 @@ def _graphs(session: Session, tenant_id: UUID, journey_id: UUID, numbers: set[in
     return {row.number: read_graph(row.graph) for row in rows}
 
 
-def _lines(tenant_id: UUID) -> Select[Any]:
+def lines(tenant_id: UUID) -> Select[Any]:
+    """Return the statement behind lists of people in journeys; `line_of` reads its rows."""
     e = JourneyEnrollment
     name = func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), "")
     columns: list[Any] = [
@@ -388,5 +389,6 @@ def _lines(tenant_id: UUID) -> Select[Any]:
     )
 
 
-def _line(row: Row[Any]) -> EnrollmentLine:
+def line_of(row: Row[Any]) -> EnrollmentLine:
+    """Return a row of `lines` as what lists show."""
     return EnrollmentLine(**{name: getattr(row, name) for name in EnrollmentLine.__dataclass_fields__})

@@ -99,19 +99,19 @@ def _ask_text(operator: Operator, column: _Sql, value: Any) -> _Answer:
     if operator is Operator.IS_NULL:
         return known.is_(None)
     wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
-    folded = _folded(known, wanted)
+    compared = folded(known, wanted)
     if operator is Operator.IN:
-        return folded.in_([literal(one, Text()) for one in wanted])
+        return compared.in_([literal(one, Text()) for one in wanted])
     text = literal(wanted[0], Text())
     match operator:
         case Operator.CONTAINS:
-            return func.strpos(folded, text, type_=Integer()) > 0
+            return func.strpos(compared, text, type_=Integer()) > 0
         case Operator.STARTS_WITH:
-            return func.starts_with(folded, text, type_=Boolean())
+            return func.starts_with(compared, text, type_=Boolean())
         case Operator.ENDS_WITH:
-            return func.right(folded, len(wanted[0]), type_=Text()) == text
+            return func.right(compared, len(wanted[0]), type_=Text()) == text
         case _:
-            return folded == text
+            return compared == text
 
 
 def _ask_list(operator: Operator, column: _Sql, value: Any) -> _Answer:
@@ -120,23 +120,23 @@ def _ask_list(operator: Operator, column: _Sql, value: Any) -> _Answer:
     wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
     # Folded as one text: letters change, the array's own signs do not. This needs no subquery, which could be
     # correlated with the wrong statement.
-    folded = cast(_folded(cast(column, Text()), wanted), postgresql.ARRAY(Text()))
-    found: _Answer = folded.overlap(literal(wanted, postgresql.ARRAY(Text())))
+    compared = cast(folded(cast(column, Text()), wanted), postgresql.ARRAY(Text()))
+    found: _Answer = compared.overlap(literal(wanted, postgresql.ARRAY(Text())))
     return found
 
 
-def _folded(column: _Sql, wanted: list[str]) -> _Sql:
+def folded(column: ColumnElement[Any], wanted: list[str]) -> ColumnElement[str]:
     """Return the column as `fold` makes it, as far as it matters for what it is compared with.
 
     Folding never turns another letter into an ASCII one, so the long table is only needed for wanted text that
     is not ASCII. Under the collation "C" lower() knows ASCII alone, on every server.
     """
-    lower: _Sql = func.lower(collate(column, "C"), type_=Text())
+    lower: ColumnElement[str] = func.lower(collate(column, "C"), type_=Text())
     if all(one.isascii() for one in wanted):
         return lower
     letters = (bindparam(name, table, Text()) for name, table in (("letters_upper", UPPER), ("letters_lower", LOWER)))
-    folded: _Sql = func.translate(lower, *letters, type_=Text())
-    return folded
+    translated: ColumnElement[str] = func.translate(lower, *letters, type_=Text())
+    return translated
 
 
 def _ask_moment(operator: Operator, column: Any, value: Any, zone: tzinfo) -> _Answer:

@@ -1,0 +1,179 @@
+"""What every view of the builder shows: the journey, its canvas, the bar, and one panel beside it."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Response, url_for
+
+from app.accounts import places
+from app.blueprints.journeys import presenters, step_form
+from app.blueprints.journeys.widgets import Sources, Updatable
+from app.conditions import Catalogue, Field, FieldType, profile
+from app.customers import mass_update
+from app.events import catalogue as events
+from app.infra.errors import NotFound
+from app.journeys import queries
+from app.journeys.graph import Graph, Problem
+from app.journeys.layout import LABELS
+from app.journeys.models import Journey
+from app.journeys.step_type import Known, check_graph, check_step, words_of
+from app.web.guards import can, current
+from app.web.htmx import page
+
+OVERVIEW = "journeys/_overview.html"
+STEP = "journeys/_step.html"
+
+
+class NoSuchStep(NotFound):
+    """The draft has no step of this key (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("This step is no longer in the journey.")
+
+
+class Board:
+    """One journey as the builder shows it, read once a request."""
+
+    def __init__(self, journey_id: UUID) -> None:
+        self.tenant_id = current().tenant_id
+        self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
+        self.known: Known = known(self.tenant_id)
+        self.graph: Graph = queries.draft(self.journey)
+        self.problems: list[Problem] = check_graph(self.graph, self.known)
+        self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
+
+    def context(self, *, selected: str | None = None, fresh: str | None = None) -> dict[str, Any]:
+        """Return what the canvas and the bar are drawn from."""
+        journey = self.journey
+        counts = queries.step_counts(tenant_id=self.tenant_id, journey_id=journey.id)
+        differs = queries.draft_differs(tenant_id=self.tenant_id, journey=journey)
+        return {
+            "journey": journey,
+            "canvas": presenters.draw(self.graph, known=self.known, problems=self.problems),
+            "kinds": presenters.kinds(),
+            "problems": self.problems,
+            "titles": {step.key: presenters.name_of(step) for step in self.graph},
+            "counts": counts,
+            "active": sum(count.active for count in counts.values()),
+            "history": queries.draft_history(tenant_id=self.tenant_id, journey=journey),
+            "differs": differs,
+            "editable": self.editable,
+            "polling": journey.status == "ACTIVE",
+            "acts": self._acts(differs),
+            "selected": selected,
+            "fresh": fresh,
+            "exit_labels": LABELS,
+            "status_tones": presenters.STATUS_TONES,
+            "status_labels": presenters.STATUS_LABELS,
+            "trigger_words": words_of(self.graph.trigger, self.known) if self.graph.trigger else "",
+            "club_name": self.known.clubs.get(journey.club_id) if journey.club_id else None,
+        }
+
+    def _acts(self, differs: bool) -> list[dict[str, Any]]:
+        """Return the acts the journey's status allows, the likeliest last and primary."""
+        url = partial(url_for, journey_id=self.journey.id)
+        pause = {"label": "Pause", "url": url("journeys.pause"), "icon": "player-pause", "kind": "secondary"}
+        resume = {"label": "Resume", "url": url("journeys.resume"), "icon": "player-play", "kind": "primary"}
+        activate = {"label": "Activate", "url": url("journeys.activate"), "icon": "player-play", "kind": "primary"}
+        publish = {
+            "label": "Publish changes",
+            "url": url("journeys.publishing"),
+            "icon": "upload",
+            "kind": "primary",
+            "panel": True,
+        }
+        match self.journey.status:
+            case "DRAFT":
+                return [activate]
+            case "ACTIVE":
+                return [pause, publish] if differs else [pause]
+            case "PAUSED":
+                return [{**publish, "kind": "secondary"}, resume] if differs else [resume]
+            case _:
+                return []
+
+    def step_panel(
+        self,
+        key: str,
+        *,
+        canvas: presenters.Canvas,
+        config: dict[str, Any] | None = None,
+        name: str | None = None,
+        changed: bool = False,
+        conflict: bool = False,
+    ) -> dict[str, Any]:
+        """Return what the panel of one step is drawn from; `config` and `name` are what was typed, if anything was."""
+        if key not in self.graph.steps:
+            raise NoSuchStep
+        step = self.graph.steps[key]
+        kind = presenters.kind_of(step)
+        shown = dict(step.config) if config is None else config
+        problems = [one for one in self.problems if one.step_key == key]
+        if config is not None:
+            problems = check_step(replace(step, config=config), self.known)
+        around = sources(self.known)
+        controls = step_form.controls(step, shown, [] if changed else problems, around)
+        return {
+            "panel": STEP,
+            "card": next(one for one in canvas.cards if one.key == key),
+            "controls": controls,
+            "card_problems": [] if changed else step_form.other_problems(step, problems),
+            "combinator_name": next((one.name for one in controls if one.setting.widget == "combinator"), None),
+            "step_name": (step.name or "") if name is None else name,
+            "kind_description": kind.description,
+            "revision": self.journey.draft_revision,
+            "changed": changed,
+            "conflict": conflict,
+            "template_url": template_url,
+            "new_template_url": template_url(None),
+        }
+
+    def show(self, panel: dict[str, Any] | None = None, *, selected: str | None = None) -> Response:
+        """Return the builder with a panel (the overview by default); for htmx the panel alone."""
+        context = self.context(selected=selected)
+        return page("journeys/builder.html", block="panel", **context, **(panel or {"panel": OVERVIEW}))
+
+
+def known(tenant_id: UUID) -> Known:
+    """Return what settings may refer to, with the labels of the event types."""
+    found = queries.known(tenant_id=tenant_id)
+    return replace(found, event_types={kind.name: kind.label for kind in events.known()} | dict(found.event_types))
+
+
+def sources(known: Known) -> Sources:
+    """Return what the widgets of a step's form draw from."""
+    return Sources(known=known, profile=profile, payload=payload, updatable=updatable())
+
+
+def payload(event_type: str) -> Catalogue:
+    """Return the fields of an event type's payload, with the values they usually have."""
+    kind = events.get(event_type)
+    return Catalogue(
+        (
+            Field(one.name, one.label, kind.label, one.type, choices=one.choices, from_payload=True)
+            for one in kind.fields
+        ),
+        for_payload=True,
+        open=True,
+    )
+
+
+def updatable() -> list[Updatable]:
+    """Return the fields a step may change: tags come and go, the others are set."""
+    tags = Updatable("tags", "Tags", [("add", "add"), ("remove", "remove")], FieldType.TEXT)
+    return [tags, *(_settable(name, label) for name, label in mass_update.SETTABLE.items())]
+
+
+def _settable(name: str, label: str) -> Updatable:
+    known = profile.find(name)
+    choices = [(one.value, one.label) for one in known.choices] if known else []
+    if name == "timezone":
+        return Updatable(name, label, [("set", "set to")], FieldType.CHOICE, places.timezones())
+    return Updatable(name, label, [("set", "set to")], known.type if known else FieldType.TEXT, choices)
+
+
+def template_url(template_id: object) -> str | None:
+    """Return the page of a template, or of a new one."""
+    return url_for("content.show", template_id=template_id) if template_id else url_for("content.new")

@@ -1,0 +1,217 @@
+"""The builder: the canvas of one journey, each edit of it, and the panels beside it."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.journeys import step_form
+from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.board import OVERVIEW, Board, sources
+from app.journeys import service
+from app.journeys.editing import can_insert
+from app.journeys.graph import BadGraph, CannotEdit
+from app.journeys.models import Journey
+from app.journeys.service import DraftChanged, WrongStatus
+from app.journeys.step_type import palette
+from app.web.guards import current, requires
+from app.web.htmx import is_htmx, page, toast
+
+
+@blueprint.get("/<uuid:journey_id>")
+@requires("journeys.view")
+def builder(journey_id: UUID) -> Response:
+    """Show the canvas, with an overview of the journey beside it."""
+    return Board(journey_id).show()
+
+
+@blueprint.get("/<uuid:journey_id>/steps/<key>")
+@requires("journeys.view")
+def step(journey_id: UUID, key: str) -> Response:
+    """Show the settings of one step beside the canvas."""
+    board = Board(journey_id)
+    context = board.context(selected=key)
+    return page("journeys/builder.html", block="panel", **context, **board.step_panel(key, canvas=context["canvas"]))
+
+
+@blueprint.get("/<uuid:journey_id>/add")
+@requires("journeys.edit")
+def add_step(journey_id: UUID) -> Response:
+    """Show which steps can be put at a place (where no script opens the menu there)."""
+    board = Board(journey_id)
+    after, way = request.args.get("after", ""), request.args.get("exit", "next")
+    fitting = [name for name, kind in palette() if can_insert(board.graph, after, way, kind.exits({}))]
+    slots = [slot for card in board.context()["canvas"].cards for slot in card.slots]
+    place = next((slot.label for slot in slots if (slot.after, slot.exit) == (after, way)), "")
+    return board.show({"panel": "journeys/_add.html", "after": after, "exit": way, "fitting": fitting, "place": place})
+
+
+@blueprint.get("/<uuid:journey_id>/counts")
+@requires("journeys.view")
+def counts(journey_id: UUID) -> Response:
+    """Return the live numbers of the canvas, each for its place."""
+    return page("journeys/counts.html", **Board(journey_id).context())
+
+
+@blueprint.post("/<uuid:journey_id>/steps")
+@requires("journeys.edit")
+def insert_step(journey_id: UUID) -> Response | Answer:
+    """Put a new step at a place and open its settings."""
+    form = request.form
+    made: list[str] = []
+
+    def insert() -> Journey:
+        journey, key = service.insert_step(
+            **_on(journey_id), type=form.get("type", ""), after=form.get("after", ""), exit=form.get("exit", "next")
+        )
+        made.append(key)
+        return journey
+
+    return _edited(journey_id, insert, open=made, fresh=made)
+
+
+@blueprint.post("/<uuid:journey_id>/move")
+@requires("journeys.edit")
+def move_step(journey_id: UUID) -> Response | Answer:
+    """Put a step, with its branches, at another place."""
+    key, after, way = (request.form.get(name, "") for name in ("key", "after", "exit"))
+    return _edited(journey_id, lambda: service.move_step(**_on(journey_id), key=key, after=after, exit=way), open=[key])
+
+
+@blueprint.post("/<uuid:journey_id>/remove")
+@requires("journeys.edit")
+def remove_step(journey_id: UUID) -> Response | Answer:
+    """Take a step away; a toast offers to bring it back."""
+    key, keep = request.form.get("key", ""), request.form.get("keep") or None
+    return _edited(
+        journey_id,
+        lambda: service.delete_step(**_on(journey_id), key=key, keep=keep),
+        told=lambda journey: (
+            "Step deleted.",
+            url_for("journeys.undo", journey_id=journey_id, revision=journey.draft_revision),
+        ),
+    )
+
+
+@blueprint.post("/<uuid:journey_id>/undo")
+@requires("journeys.edit")
+def undo(journey_id: UUID) -> Response | Answer:
+    """Take the last edit back."""
+    return _edited(journey_id, lambda: service.undo(**_on(journey_id)))
+
+
+@blueprint.post("/<uuid:journey_id>/redo")
+@requires("journeys.edit")
+def redo(journey_id: UUID) -> Response | Answer:
+    """Bring the edit undone last again."""
+    return _edited(journey_id, lambda: service.redo(**_on(journey_id)))
+
+
+@blueprint.post("/<uuid:journey_id>/steps/<key>")
+@requires("journeys.edit")
+def save_step(journey_id: UUID, key: str) -> Response | Answer:
+    """Save the settings of a step; other buttons of the form (add a row …) only draw it anew."""
+    board = Board(journey_id)
+    board.step_panel(key, canvas=board.context()["canvas"])  # refuses a step that is gone
+    kind = board.graph.steps[key].type
+    config, name = step_form.read(kind, request.form, sources(board.known)), request.form.get("name", "")
+    act = request.form.get("act", "save")
+    if act != "save":
+        return _redrawn(board, key, step_form.rearranged(kind, config, act), name)
+    try:
+        service.configure_step(**_on(journey_id), key=key, config=config, name=name)
+    except (DraftChanged, WrongStatus, BadGraph):
+        return _refused(Board(journey_id), key, config, name)
+    if not is_htmx():
+        return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
+    board = Board(journey_id)
+    wrong = any(one.step_key == key for one in board.problems)
+    response = _whole(board, selected=key, open=key)
+    return toast(response, "Saved. Something is still missing." if wrong else "Saved.", "info" if wrong else "success")
+
+
+def _redrawn(board: Board, key: str, config: dict[str, Any], name: str) -> Response:
+    context = board.context(selected=key)
+    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True)
+    panel["revision"] = request.form.get("revision", board.journey.draft_revision)
+    if not is_htmx():
+        return page("journeys/builder.html", **context, **panel)
+    return page("journeys/_step_form.html", **context, **panel)
+
+
+def _refused(board: Board, key: str, config: dict[str, Any], name: str) -> Response:
+    """Return the form as it was typed beside the journey as it now is."""
+    context = board.context(selected=key)
+    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True, conflict=True)
+    if not is_htmx():
+        return page("journeys/builder.html", status=409, **context, **panel)
+    return _retargeted(page("journeys/edit.html", status=422, **context, **panel))
+
+
+def _on(journey_id: UUID) -> dict[str, Any]:
+    """Return whose journey is edited, by whom, and on which revision (none given: whatever it is now)."""
+    actor = current()
+    given = request.form.get("revision") or request.args.get("revision")
+    revision = int(given) if given and given.isascii() and given.isdigit() and len(given) < 10 else None
+    return {
+        "tenant_id": actor.tenant_id,
+        "journey_id": journey_id,
+        "actor": actor.ref,
+        "draft_revision": revision,
+    }
+
+
+Told = Callable[[Journey], tuple[str, str | None]]
+
+
+def _edited(
+    journey_id: UUID,
+    act: Callable[[], Journey],
+    *,
+    open: list[str] | None = None,
+    fresh: list[str] | None = None,
+    told: Told | None = None,
+) -> Response | Answer:
+    """Do one edit and answer with the canvas as it then is; what can't be done is told in a toast."""
+    message: tuple[str, str, str | None] | None = None
+    try:
+        journey = act()
+        if told is not None:
+            text, undo_url = told(journey)
+            message = (text, "info", undo_url)
+    except DraftChanged:
+        message = (
+            "Somebody else changed this journey. Here is how it is now; your last change was not made.",
+            "warning",
+            None,
+        )
+    except (CannotEdit, WrongStatus, BadGraph) as refused:
+        message = (refused.message, "warning", None)
+    # What the edit is about, else what the reader has open.
+    key = open[-1] if open else request.form.get("open") or None
+    if not is_htmx():
+        if message:
+            flash(message[0], message[1])
+        if key:
+            return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
+        return redirect(url_for("journeys.builder", journey_id=journey_id))
+    board = Board(journey_id)
+    response = _whole(board, selected=key, open=key, fresh=fresh[-1] if fresh else None)
+    return toast(response, message[0], message[1], message[2]) if message else response
+
+
+def _whole(board: Board, *, selected: str | None, open: str | None, fresh: str | None = None) -> Response:
+    """Return canvas, bar and panel for htmx."""
+    context = board.context(selected=selected, fresh=fresh)
+    here = open is not None and open in board.graph.steps
+    panel = board.step_panel(open, canvas=context["canvas"]) if here and open else {"panel": OVERVIEW}
+    return _retargeted(page("journeys/edit.html", **context, **panel))
+
+
+def _retargeted(response: Response) -> Response:
+    """Send the answer to the canvas, whichever form asked."""
+    response.headers["HX-Retarget"] = "#canvas"
+    response.headers["HX-Reswap"] = "outerMorph"
+    return response

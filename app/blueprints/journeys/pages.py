@@ -1,0 +1,163 @@
+"""The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, publish, archive."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.journeys import presenters
+from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.board import Board, known
+from app.blueprints.journeys.forms import JourneyForm, NewJourneyForm
+from app.infra.errors import UserError
+from app.journeys import queries, service, whereabouts
+from app.journeys.models import Journey
+from app.journeys.step_type import words_of
+from app.web.guards import current, requires
+from app.web.htmx import page
+from app.web.shell import organisation
+
+
+@blueprint.get("")
+@requires("journeys.view")
+def index() -> Response:
+    """List the journeys, by status and part of the name."""
+    tenant_id = current().tenant_id
+    status = request.args.get("status") or None
+    found = queries.journeys(
+        tenant_id=tenant_id,
+        status=status if status in queries.STATUSES else None,
+        q=request.args.get("q"),
+        cursor=request.args.get("cursor"),
+    )
+    around = known(tenant_id)
+    triggers = {one.id: queries.draft(one).trigger for one in found.items}
+    return page(
+        "journeys/index.html",
+        block="results",
+        page=found,
+        words={key: words_of(step, around) if step else "" for key, step in triggers.items()},
+        active=whereabouts.active_counts(tenant_id=tenant_id, journey_ids=[one.id for one in found.items]),
+        clubs=around.clubs,
+        filtered=bool(status or request.args.get("q")),
+        status_tones=presenters.STATUS_TONES,
+        status_labels=presenters.STATUS_LABELS,
+    )
+
+
+@blueprint.get("/new")
+@requires("journeys.edit")
+def new() -> Response:
+    """Show the form of a new journey."""
+    return _new_page(NewJourneyForm())
+
+
+@blueprint.post("/new")
+@requires("journeys.edit")
+def create() -> Response | Answer:
+    """Make a journey and go on in the builder."""
+    actor, form = current(), NewJourneyForm(request.form)
+    try:
+        journey = service.create(
+            tenant_id=actor.tenant_id,
+            actor=actor.ref,
+            trigger_type=form["trigger_type"].data or "MANUAL",
+            **form.values(),
+        )
+    except UserError as error:
+        form.refuse(error)
+        return _new_page(form, status=422)
+    return redirect(url_for("journeys.builder", journey_id=journey.id))
+
+
+def _new_page(form: NewJourneyForm, status: int = 200) -> Response:
+    around = known(current().tenant_id)
+    form.offer(around, organisation().timezone)
+    form.offer_events(around)
+    return page("journeys/new.html", status=status, form=form)
+
+
+@blueprint.get("/<uuid:journey_id>/settings")
+@requires("journeys.edit")
+def settings(journey_id: UUID) -> Response:
+    """Show the form of a journey's settings."""
+    journey = queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
+    return _settings_page(journey, JourneyForm(obj=journey))
+
+
+@blueprint.post("/<uuid:journey_id>/settings")
+@requires("journeys.edit")
+def save_settings(journey_id: UUID) -> Response | Answer:
+    """Change a journey's settings."""
+    actor, form = current(), JourneyForm(request.form)
+    try:
+        service.update_settings(
+            tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=form.values()
+        )
+    except UserError as error:
+        form.refuse(error)
+        journey = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
+        return _settings_page(journey, form, status=422)
+    flash("The settings are saved and hold from now on.", "success")
+    return redirect(url_for("journeys.builder", journey_id=journey_id))
+
+
+def _settings_page(journey: Journey, form: JourneyForm, status: int = 200) -> Response:
+    form.offer(known(current().tenant_id), journey.timezone)
+    return page("journeys/settings.html", status=status, journey=journey, form=form)
+
+
+@blueprint.get("/<uuid:journey_id>/publish")
+@requires("journeys.run")
+def publishing(journey_id: UUID) -> Response:
+    """Show what publishing the draft means for the people inside."""
+    board = Board(journey_id)
+    impact = whereabouts.publish_impact(tenant_id=board.tenant_id, journey=board.journey)
+    return board.show({"panel": "journeys/_publish.html", "impact": impact})
+
+
+@blueprint.post("/<uuid:journey_id>/activate")
+@requires("journeys.run")
+def activate(journey_id: UUID) -> Answer:
+    """Publish the draft and let people in."""
+    return _acted(journey_id, service.activate, "The journey is active: people enter from now on.")
+
+
+@blueprint.post("/<uuid:journey_id>/publish")
+@requires("journeys.run")
+def publish(journey_id: UUID) -> Answer:
+    """Let people follow the draft from their next step on."""
+    return _acted(journey_id, service.publish, "The changes are live: everybody follows them from their next step on.")
+
+
+@blueprint.post("/<uuid:journey_id>/pause")
+@requires("journeys.run")
+def pause(journey_id: UUID) -> Answer:
+    """Let nobody in and nobody on."""
+    return _acted(journey_id, service.pause, "The journey is paused: nobody enters, and nobody goes on.")
+
+
+@blueprint.post("/<uuid:journey_id>/resume")
+@requires("journeys.run")
+def resume(journey_id: UUID) -> Answer:
+    """Go on where everybody stands."""
+    return _acted(journey_id, service.resume, "The journey goes on: waits that ended meanwhile end now.")
+
+
+@blueprint.post("/<uuid:journey_id>/archive")
+@requires("journeys.run")
+def archive(journey_id: UUID) -> Answer:
+    """Switch the journey off for good."""
+    return _acted(journey_id, service.archive, "The journey is archived.")
+
+
+def _acted(journey_id: UUID, act: Callable[..., Journey], done: str) -> Answer:
+    actor = current()
+    try:
+        act(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref)
+    except (service.NotReady, service.WrongStatus) as refused:
+        flash(refused.message, "warning")
+    else:
+        flash(done, "success")
+    return redirect(url_for("journeys.builder", journey_id=journey_id))

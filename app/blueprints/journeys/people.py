@@ -1,0 +1,154 @@
+"""Who is in a journey: everybody, those at one step, and the path of one person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+
+from app.blueprints.journeys import presenters
+from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.board import Board
+from app.journeys import queries, whereabouts
+from app.journeys.layout import LABELS
+from app.journeys.queries import StepTaken
+from app.journeys.step_type import step_types
+from app.web.guards import current, requires
+from app.web.htmx import is_htmx, page
+from app.web.shell import localtime
+
+# What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
+WHICH = {"here": "Here now", "done": "Went through", "failed": "Failed"}
+TONES = {"COMPLETED": "success", "FAILED": "danger", "SKIPPED": "neutral", "IN_PROGRESS": "info", "WAITING": "info"}
+EXIT_REASONS = {
+    "manual": "taken out by hand",
+    "archived": "the journey was archived",
+    "unsubscribed": "unsubscribed",
+    "merged": "the profile was merged into another",
+    "step_removed": "the step they stood at was removed",
+    "error": "a step failed",
+}
+
+
+@blueprint.get("/<uuid:journey_id>/people")
+@requires("journeys.view")
+def people(journey_id: UUID) -> Response:
+    """List everybody who is or was in the journey."""
+    tenant_id = current().tenant_id
+    journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    status = request.args.get("status")
+    found = queries.enrollments(
+        tenant_id=tenant_id,
+        journey_id=journey_id,
+        status=status if status in queries.ENROLLMENT_STATUSES else None,
+        cursor=request.args.get("cursor"),
+    )
+    return page(
+        "journeys/people.html",
+        block="results",
+        journey=journey,
+        page=found,
+        titles={step.key: presenters.name_of(step) for step in whereabouts.live(tenant_id=tenant_id, journey=journey)},
+        status_options=list(presenters.WALK_LABELS.items()),
+        walk_tones=presenters.WALK_TONES,
+        walk_labels=presenters.WALK_LABELS,
+        reasons=EXIT_REASONS,
+    )
+
+
+@blueprint.get("/<uuid:journey_id>/steps/<key>/people")
+@requires("journeys.view")
+def step_people(journey_id: UUID, key: str) -> Response:
+    """List the people at one step beside the canvas."""
+    board = Board(journey_id)
+    context = board.context(selected=key)
+    which = request.args.get("which", "here")
+    found = whereabouts.step_people(
+        tenant_id=board.tenant_id,
+        journey_id=journey_id,
+        step=key,
+        which=which if which in WHICH else "here",
+        cursor=request.args.get("cursor"),
+        limit=25,
+    )
+    card = next((one for one in context["canvas"].cards if one.key == key), None)
+    panel: dict[str, Any] = {
+        "panel": "journeys/_people.html",
+        "card": card,
+        "key": key,
+        "which": which,
+        "whiches": WHICH,
+        "people": found,
+    }
+    if is_htmx() and request.args.get("cursor"):
+        return page("journeys/_people.html", **context, **panel)
+    return page("journeys/builder.html", block="panel", **context, **panel)
+
+
+@blueprint.get("/<uuid:journey_id>/people/<uuid:enrollment_id>")
+@requires("journeys.view")
+def path(journey_id: UUID, enrollment_id: UUID) -> Response:
+    """Show each step one person took, when and with what result."""
+    tenant_id = current().tenant_id
+    journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    walk = queries.enrollment_path(tenant_id=tenant_id, enrollment_id=enrollment_id)
+    if walk.line.journey_id != journey.id:
+        raise queries.NoSuchEnrollment
+    return page(
+        "journeys/path.html",
+        journey=journey,
+        walk=walk,
+        line=walk.line,
+        steps=[_told(one) for one in walk.steps],
+        walk_tones=presenters.WALK_TONES,
+        walk_labels=presenters.WALK_LABELS,
+        reasons=EXIT_REASONS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One step a person took, in words."""
+
+    icon: str
+    title: str
+    at: datetime
+    tone: str
+    text: str | None
+    meta: str
+    message_id: str | None
+
+
+def _told(step: StepTaken) -> Told:
+    kind = step_types().get(step.type) if step.type and step.type in step_types() else None
+    label = step.name or (kind.label if kind else step.step_key)
+    result = dict(step.result or {})
+    left = f", left {localtime(step.completed_at)}" if step.completed_at else ""
+    return Told(
+        icon=kind.icon if kind else "point",
+        title=label,
+        at=step.entered_at,
+        tone=TONES.get(step.status, "neutral"),
+        text=outcome(step.status, result),
+        meta=f"{localtime(step.entered_at)}{left} · version {step.version}",
+        message_id=str(result["message_id"]) if result.get("message_id") else None,
+    )
+
+
+def outcome(status: str, result: dict[str, Any]) -> str | None:
+    """Return a step's result in words; None where there is nothing to say."""
+    if result.get("error"):
+        return f"Failed: {result['error']}"
+    if "result" in result:
+        rules = result.get("evaluated_rules") or []
+        why = "; ".join(f"{one.get('field')} {'matched' if one.get('matched') else 'did not match'}" for one in rules)
+        return f"Went {LABELS['yes' if result['result'] else 'no']}" + (f": {why}" if why else "")
+    if result.get("waiting_until"):
+        until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
+        return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
+    if result.get("sent"):
+        return "Handed to the outbox"
+    if result.get("updated"):
+        return f"Changed: {', '.join(str(one).replace('_', ' ') for one in result['updated'])}"
+    return None

@@ -1,0 +1,229 @@
+"""A journey as the canvas draws it: cards, edges, places for new steps, all with their coordinates.
+
+The layout's unit becomes pixels here. `app/static/css/canvas.css` has the same sizes as custom properties: a card says
+its cell by classes of digits, an edge is an SVG path in pixels.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.journeys.editing import can_insert, can_move
+from app.journeys.graph import TRIGGER, Graph, Problem, Step
+from app.journeys.layout import LABELS, Drop, Layout, lay_out
+from app.journeys.step_type import Known, StepType, palette, step_types, words_of
+
+HALF, PITCH, PAD = 148, 180, 72
+CARD_WIDTH, CARD_HEIGHT, END_HEIGHT = 256, 92, 60
+TURN_OUT, TURN_IN, RADIUS, TIP = 16, 18, 10, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One step. `down` are the keys below it; `cell` the classes that place it."""
+
+    key: str
+    type: str
+    icon: str
+    label: str
+    kind_label: str
+    words: str
+    problems: list[str]
+    cell: str
+    down: str
+    movable: bool
+    ends: bool
+    exits: list[str]
+    slots: list["Slot"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place where a step can be put: on an exit of a step. `refuses` lists what can't go there, in words."""
+
+    after: str
+    exit: str
+    label: str
+    exit_label: str | None
+    cell: str
+    open: bool
+    refuses: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One edge as an SVG path; `tip` draws its arrow head, `open` says that it ends in nothing."""
+
+    d: str
+    tip: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """All that stands on the canvas, steps in reading order, and its size in pixels."""
+
+    cards: list[Card]
+    paths: list[Path]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of step as the palette offers it."""
+
+    type: str
+    label: str
+    icon: str
+    description: str
+
+
+def kinds() -> list[Kind]:
+    """Return the kinds the palette offers, in its order."""
+    return [Kind(name, kind.label, kind.icon, kind.description) for name, kind in palette()]
+
+
+def draw(graph: Graph, *, known: Known, problems: Sequence[Problem]) -> Canvas:
+    """Return the canvas of a graph."""
+    layout = lay_out(graph)
+    wrong: dict[str | None, list[str]] = defaultdict(list)
+    for problem in problems:
+        wrong[problem.step_key].append(problem.message)
+    slots: dict[str, list[Slot]] = defaultdict(list)
+    movers = _movers(graph)
+    for drop in layout.drops:
+        slots[drop.after].append(_slot(graph, drop, movers))
+    order = sorted(graph, key=lambda step: (layout.places[step.key].y, layout.places[step.key].x))
+    cards = [_card(step, layout, known, wrong[step.key], slots[step.key]) for step in order]
+    paths = [_path(graph, layout, drop) for drop in layout.drops]
+    width = round((layout.width - 1) * 2 * HALF + CARD_WIDTH + 2 * PAD)
+    height = round((layout.height - 0.5) * PITCH + CARD_HEIGHT + 2 * PAD)
+    return Canvas(cards, paths, width, height)
+
+
+def name_of(step: Step) -> str:
+    """Return what a step is called: its own name, else its kind's."""
+    return step.name or kind_of(step).label
+
+
+def kind_of(step: Step) -> StepType[Any]:
+    """Return the kind of a step."""
+    return step_types().get(step.type)
+
+
+def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: list[Slot]) -> Card:
+    kind = kind_of(step)
+    place = layout.places[step.key]
+    return Card(
+        key=step.key,
+        type=step.type,
+        icon=kind.icon,
+        label=name_of(step),
+        kind_label=kind.label,
+        words=words_of(step, known),
+        problems=problems,
+        cell=cell(place.x, place.y),
+        down=" ".join(dict.fromkeys(target for target in step.exits.values() if target)),
+        movable=step.type != TRIGGER,
+        ends=kind.ends,
+        exits=list(step.exits),
+        slots=slots,
+    )
+
+
+def cell(x: float, y: float) -> str:
+    """Return the classes of a cell: half columns and rows, one class a digit ("at x20 x5 y3")."""
+    return " ".join(["at", *_digits("x", round(x * 2) - 1), *_digits("y", round(y))])
+
+
+def _digits(axis: str, number: int) -> list[str]:
+    digits = str(max(0, number))
+    return [f"{axis}{digit}{'0' * (len(digits) - 1 - at)}" for at, digit in enumerate(digits) if digit != "0"]
+
+
+def _slot(graph: Graph, drop: Drop, movers: dict[str, Step]) -> Slot:
+    step = graph.steps[drop.after]
+    exit_label = LABELS.get(drop.exit, drop.exit) if len(step.exits) > 1 else None
+    refused = [
+        f"type:{name}" for name, kind in palette() if not can_insert(graph, drop.after, drop.exit, kind.exits({}))
+    ]
+    refused += [f"key:{key}" for key, mover in movers.items() if not _fits(graph, mover, drop)]
+    where = f"after “{name_of(step)}”" + (f", {exit_label}" if exit_label else "")
+    below = cell(drop.x, layout_row(drop))
+    return Slot(drop.after, drop.exit, f"Add a step {where}", exit_label, below, drop.open, " ".join(refused))
+
+
+def layout_row(drop: Drop) -> float:
+    """Return the row below the gap in which a place lies."""
+    return drop.y + 0.5
+
+
+def _movers(graph: Graph) -> dict[str, Step]:
+    return {step.key: step for step in graph if step.type != TRIGGER}
+
+
+def _fits(graph: Graph, mover: Step, drop: Drop) -> bool:
+    """Return whether a step may be moved there; only what has branches needs to be tried out."""
+    target = graph.steps[drop.after].exits[drop.exit]
+    if drop.after == mover.key or target == mover.key:
+        return False
+    if not mover.exits:
+        return target is None
+    return len(mover.exits) == 1 or can_move(graph, mover.key, drop.after, drop.exit)
+
+
+def _x(x: float) -> float:
+    return (x * 2 - 1) * HALF + PAD + CARD_WIDTH / 2
+
+
+def _y(y: float) -> float:
+    return y * PITCH + PAD
+
+
+def _path(graph: Graph, layout: Layout, drop: Drop) -> Path:
+    """Return the edge of an exit: out of its step, sideways into its lane, down, sideways over the target, in."""
+    source = layout.places[drop.after]
+    key = graph.steps[drop.after].exits[drop.exit]
+    place = layout.places.get(key) if key is not None else None
+    start = (_x(source.x), _y(source.y) + CARD_HEIGHT)
+    lane = _x(drop.x)
+    end = (_x(place.x), _y(place.y) - 1) if place else (lane, _y(source.y + 1) + 2)
+    points = [start, (start[0], start[1] + TURN_OUT), (lane, start[1] + TURN_OUT)]
+    if place:
+        points += [(lane, end[1] - TURN_IN), (end[0], end[1] - TURN_IN)]
+    tip = f"M{end[0]:g} {end[1]:g}l-{TIP - 1} -{TIP + 2}h{2 * (TIP - 1)}z" if place else ""
+    return Path(rounded([*points, (end[0], end[1] - (TIP if place else 0))]), tip, place is None)
+
+
+def rounded(points: Sequence[tuple[float, float]]) -> str:
+    """Return an SVG path through corner points (all lines upright or level), with its corners rounded."""
+    corners = [point for at, point in enumerate(points) if not at or point != points[at - 1]]
+    parts = [f"M{corners[0][0]:g} {corners[0][1]:g}"]
+    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
+        reach = min(RADIUS, _far(before, corner) / 2, _far(corner, after) / 2)
+        into, out = _towards(corner, before, reach), _towards(corner, after, reach)
+        parts.append(f"L{into[0]:g} {into[1]:g}Q{corner[0]:g} {corner[1]:g} {out[0]:g} {out[1]:g}")
+    parts.append(f"L{corners[-1][0]:g} {corners[-1][1]:g}")
+    return "".join(parts)
+
+
+def _far(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+
+
+def _towards(corner: tuple[float, float], to: tuple[float, float], reach: float) -> tuple[float, float]:
+    far = _far(corner, to) or 1
+    return (corner[0] + (to[0] - corner[0]) * reach / far, corner[1] + (to[1] - corner[1]) * reach / far)
+
+
+STATUS_TONES: Mapping[str, str] = {"DRAFT": "neutral", "ACTIVE": "success", "PAUSED": "warning", "ARCHIVED": "neutral"}
+STATUS_LABELS: Mapping[str, str] = {"DRAFT": "Draft", "ACTIVE": "Active", "PAUSED": "Paused", "ARCHIVED": "Archived"}
+WALK_TONES: Mapping[str, str] = {"ACTIVE": "info", "COMPLETED": "success", "EXITED": "neutral", "FAILED": "danger"}
+WALK_LABELS: Mapping[str, str] = {
+    "ACTIVE": "In the journey",
+    "COMPLETED": "Completed",
+    "EXITED": "Left early",
+    "FAILED": "Failed",
+}

@@ -1,0 +1,134 @@
+"""The form of a step, made of its kind's settings schema: drawn as controls, read back into a config."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.blueprints.journeys.conditions import BLANK, Form, row_errors
+from app.blueprints.journeys.widgets import BLANK_ROWS, WIDGETS, Ask, Control, Setting, Sources
+from app.journeys.graph import Problem, Step
+from app.journeys.step_type import step_types
+
+_ACT = re.compile(r"(add|group|remove):(\w+)((?:\.\d{1,4})*)", re.ASCII)
+_BY_TYPE = {"boolean": "checkbox", "integer": "number", "number": "number"}
+
+
+def settings_of(type: str) -> list[Setting]:
+    """Return the settings of a kind of step in the order of its schema."""
+    schema = step_types().get(type).Config.model_json_schema()
+    return _settings(schema, schema.get("$defs", {}), "")
+
+
+def _settings(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> list[Setting]:
+    required = schema.get("required", [])
+    return [
+        _setting(prefix + name, _resolved(one, definitions), definitions, name in required)
+        for name, one in schema.get("properties", {}).items()
+    ]
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of one setting with its reference, or the part that is not null, folded in."""
+    own = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "allOf")}
+    parts = [schema] if "$ref" in schema else [*schema.get("anyOf", []), *schema.get("allOf", [])]
+    for part in parts:
+        found = definitions.get(str(part.get("$ref", "")).rpartition("/")[2], {}) if "$ref" in part else part
+        if found.get("type") != "null":
+            return {**found, **own}
+    return own
+
+
+def _setting(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], required: bool) -> Setting:
+    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    parts = _settings(schema, definitions, f"{name}.") if "widget" not in schema else []
+    widget = schema.get("widget") or ("select" if values else _BY_TYPE.get(str(schema.get("type")), "text"))
+    if parts:
+        widget = "object"
+    return Setting(
+        name=name,
+        widget=widget,
+        label=str(schema.get("title") or name.rpartition(".")[2].replace("_", " ").capitalize()),
+        help=schema.get("description"),
+        required=required,
+        options=[(str(value), str(schema.get("labels", {}).get(value) or _spoken(str(value)))) for value in values],
+        default=schema.get("default"),
+        parts=parts,
+    )
+
+
+def _spoken(value: str) -> str:
+    return {"EMAIL": "E-mail", "SMS": "SMS"}.get(value, value.replace("_", " ").capitalize())
+
+
+def controls(step: Step, config: Mapping[str, Any], problems: list[Problem], sources: Sources) -> list[Control]:
+    """Return the controls of a step's settings, each with what is wrong with it."""
+    return [_control(setting, config, problems, sources) for setting in settings_of(step.type)]
+
+
+def _control(setting: Setting, config: Mapping[str, Any], problems: list[Problem], sources: Sources) -> Control:
+    mine = [one for one in problems if one.field and _concerns(one.field, setting.name)]
+    value = config.get(setting.name, setting.default)
+    if setting.parts:
+        inner = {f"{setting.name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {}
+        own = next((one.message for one in mine if one.field == setting.name), None)
+        parts = [_control(part, inner, mine, sources) for part in setting.parts]
+        return Control(setting, value, own, {}, {"controls": parts})
+    rows = row_errors((one.field or "", one.message) for one in mine)
+    more = WIDGETS[setting.widget].prepare(Ask(setting, config, sources, rows))
+    return Control(setting, value, rows.get(""), rows, more)
+
+
+def _concerns(path: str, name: str) -> bool:
+    return path == name or path.startswith((f"{name}.", f"{name}["))
+
+
+def other_problems(step: Step, problems: list[Problem]) -> list[str]:
+    """Return the messages that stand beside no setting: those of the step as a whole and of its exits."""
+    names = [setting.name for setting in settings_of(step.type)]
+    return [one.message for one in problems if not any(_concerns(one.field or "", name) for name in names)]
+
+
+def read(type: str, form: Form, sources: Sources) -> dict[str, Any]:
+    """Return the config a posted form says; settings left empty are left out.
+
+    Where settings exclude each other the form names them as `either.of` and the chosen one as `either`.
+    """
+    config: dict[str, Any] = {}
+    excluded = set(form.getlist("either.of")) - {form.get("either")}
+    # What other settings depend on (the event type, the channel) is read before those that are lists.
+    for setting in sorted(settings_of(type), key=lambda one: one.widget in BLANK_ROWS):
+        value = None if setting.name in excluded else _read(setting, form, sources, config)
+        if value is not None:
+            config[setting.name] = value
+    return config
+
+
+def _read(setting: Setting, form: Form, sources: Sources, config: dict[str, Any]) -> Any:
+    if not setting.parts:
+        return WIDGETS[setting.widget].read(Ask(setting, config, sources), form)
+    inner = {part.name.rpartition(".")[2]: (part, _read(part, form, sources, config)) for part in setting.parts}
+    given = {name: value for name, (_, value) in inner.items() if value is not None}
+    said = any(value is not None and value != part.default for part, value in inner.values())
+    return given if said or setting.name == form.get("either") else None
+
+
+def rearranged(type: str, config: dict[str, Any], act: str) -> dict[str, Any]:
+    """Return the config with a row added or taken away, as a button of the form says; other acts change nothing."""
+    match = _ACT.fullmatch(act)
+    settings = {one.name: one for one in settings_of(type)}
+    if match is None or match[2] not in settings or settings[match[2]].widget not in BLANK_ROWS:
+        return config
+    verb, name, path = match[1], match[2], [int(part) for part in match[3].split(".")[1:]]
+    rows = config.setdefault(name, [])
+    last = path.pop() if verb == "remove" and path else None
+    for index in path:
+        if index >= len(rows) or not isinstance(rows[index].get("rules"), list):
+            return config
+        rows = rows[index]["rules"]
+    if verb == "add":
+        rows.append(BLANK_ROWS[settings[name].widget]())
+    elif verb == "group":
+        rows.append({"combinator": "OR", "rules": [dict(BLANK)]})
+    elif last is not None and last < len(rows):
+        del rows[last]
+    return config

@@ -1,0 +1,247 @@
+"""How one setting of a step is asked for: each widget draws a partial of its name and reads the posted inputs back.
+
+A setting names its widget in its schema (`json_schema_extra={"widget": …}`); without one its JSON type decides.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.blueprints.journeys.conditions import BLANK, Drawing, Form, read_rows
+from app.conditions import Catalogue, FieldType
+from app.journeys.step_type import MANUAL, Known
+
+UNITS = ("minutes", "hours", "days", "weeks")
+_DURATION = re.compile(r"\s*(\d{1,6})\s*(minute|hour|day|week)s?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Updatable:
+    """A field a step may change: its operations as (value, label), its type and what it can be set to."""
+
+    name: str
+    label: str
+    operations: list[tuple[str, str]]
+    type: FieldType
+    options: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What settings may refer to: the tenant's things, the catalogues of fields, and what a step may change."""
+
+    known: Known
+    profile: Catalogue
+    payload: Callable[[str], Catalogue]
+    updatable: list[Updatable]
+
+    def catalogue(self, widget: str, config: Mapping[str, Any]) -> Catalogue:
+        """Return the catalogue the rules of a step ask of."""
+        return self.payload(str(config.get("event_type") or MANUAL)) if widget == "payload_conditions" else self.profile
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as its schema has it; `parts` are those of a setting that is an object itself."""
+
+    name: str
+    widget: str
+    label: str
+    help: str | None
+    required: bool
+    options: list[tuple[str, str]]
+    default: Any
+    parts: list["Setting"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One setting as it is drawn: the partial `journeys/widgets/<widget>.html` reads these."""
+
+    setting: Setting
+    value: Any
+    error: str | None
+    row_errors: Mapping[str, str]
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the inputs (of several: what their names begin with)."""
+        return self.setting.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a widget works on: its setting, the step's config (as far as read), the sources, messages by row."""
+
+    setting: Setting
+    config: Mapping[str, Any]
+    sources: Sources
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the setting."""
+        return self.setting.name
+
+    @property
+    def value(self) -> Any:
+        """Return the setting's value in the config."""
+        return self.config.get(self.setting.name)
+
+
+Prepare = Callable[[Ask], Mapping[str, Any]]
+Read = Callable[[Ask, Form], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """How a kind of setting is prepared for its partial, and read from a posted form."""
+
+    prepare: Prepare
+    read: Read
+
+
+def _nothing(_: Ask) -> Mapping[str, Any]:
+    return {}
+
+
+def _read_text(ask: Ask, form: Form) -> str | None:
+    return form.get(ask.name, "").strip() or None
+
+
+def _read_checkbox(ask: Ask, form: Form) -> bool:
+    return ask.name in form
+
+
+def _read_number(ask: Ask, form: Form) -> int | float | str | None:
+    given = form.get(ask.name, "").strip()
+    try:
+        return float(given) if "." in given else int(given)
+    except ValueError:
+        return given or None
+
+
+def split_duration(value: Any) -> tuple[str, str]:
+    """Return (amount, unit) of a duration such as "3 days"; what can't be read stays whole in the amount."""
+    text = str(value or "")
+    match = _DURATION.fullmatch(text)
+    return (match[1], f"{match[2].lower()}s") if match else (text, "days")
+
+
+def _prepare_duration(ask: Ask) -> Mapping[str, Any]:
+    amount, unit = split_duration(ask.value)
+    return {"amount": amount, "unit": unit, "units": [(one, one) for one in UNITS]}
+
+
+def _read_duration(ask: Ask, form: Form) -> str | None:
+    amount, unit = form.get(f"{ask.name}.amount", "").strip(), form.get(f"{ask.name}.unit", "days")
+    if not amount:
+        return None
+    return f"{amount} {unit.removesuffix('s') if amount == '1' else unit}"
+
+
+def _prepare_template(ask: Ask) -> Mapping[str, Any]:
+    channel = ask.config.get("channel")
+    found = [(str(key), one.name) for key, one in ask.sources.known.templates.items() if channel in (None, one.channel)]
+    return {"options": sorted(found, key=lambda one: one[1].casefold())}
+
+
+def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
+    found = sorted(ask.sources.known.event_types.items(), key=lambda one: one[1].casefold())
+    return {
+        "options": [
+            (MANUAL, "Nothing: people are added by hand"),
+            *((key, f"{label}  ·  {key}") for key, label in found if key != MANUAL),
+        ]
+    }
+
+
+def _prepare_conditions(ask: Ask) -> Mapping[str, Any]:
+    clubs = [(str(key), name) for key, name in ask.sources.known.clubs.items()]
+    catalogue = ask.sources.catalogue(ask.setting.widget, ask.config)
+    drawing = Drawing(catalogue, {"club_id": clubs}, ask.errors)
+    return {
+        "rows": drawing.rows(ask.value, ask.name),
+        "fields": drawing.fields(),
+        "open": catalogue.open,
+        "combinator": str(ask.config.get("combinator") or "AND").upper(),
+    }
+
+
+def _read_conditions(ask: Ask, form: Form) -> list[dict[str, Any]]:
+    return read_rows(form, ask.name, ask.sources.catalogue(ask.setting.widget, ask.config))
+
+
+def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
+    fields = {one.name: one for one in ask.sources.updatable}
+    given = ask.value
+    rows = []
+    for index, one in enumerate(given if isinstance(given, list) else []):
+        data = one if isinstance(one, Mapping) else {}
+        found = fields.get(str(data.get("field") or ""))
+        value = data.get("value")
+        rows.append(
+            {
+                "path": f"{ask.name}.{index}",
+                "field": found.name if found else "",
+                "operation": data.get("operation"),
+                "operations": found.operations if found else [],
+                "value": "true"
+                if value is True
+                else "false"
+                if value is False
+                else ""
+                if value is None
+                else str(value),
+                "type": found.type.value if found else "none",
+                "options": found.options if found else [],
+                "error": ask.errors.get(str(index)),
+            }
+        )
+    return {"rows": rows, "fields": [(one.name, one.label) for one in ask.sources.updatable]}
+
+
+def _read_updates(ask: Ask, form: Form) -> list[dict[str, Any]]:
+    fields = {one.name: one for one in ask.sources.updatable}
+    indexes = sorted({int(m[1]) for key in form if (m := re.match(re.escape(ask.name) + r"\.(\d{1,3})\.", key))})
+    return [_read_update(form, f"{ask.name}.{index}", fields) for index in indexes]
+
+
+def _read_update(form: Form, path: str, fields: Mapping[str, Updatable]) -> dict[str, Any]:
+    name = form.get(f"{path}.field", "")
+    found = fields.get(name)
+    changed = form.get(f"{path}.was", name) != name
+    offered = [value for value, _ in found.operations] if found else []
+    operation = form.get(f"{path}.operation", "")
+    if changed or operation not in offered:
+        operation = offered[0] if offered else "set"
+    value: Any = "" if changed else form.get(f"{path}.value", "").strip()
+    if found and found.type is FieldType.BOOLEAN and value in ("true", "false"):
+        value = value == "true"
+    return {"field": name, "operation": operation, "value": value}
+
+
+TEXT = Widget(_nothing, _read_text)
+WIDGETS: dict[str, Widget] = {
+    "text": TEXT,
+    "textarea": TEXT,
+    "time": TEXT,
+    "select": TEXT,
+    "checkbox": Widget(_nothing, _read_checkbox),
+    "number": Widget(_nothing, _read_number),
+    "duration": Widget(_prepare_duration, _read_duration),
+    "template": Widget(_prepare_template, _read_text),
+    "event_type": Widget(_prepare_event_type, _read_text),
+    "combinator": TEXT,
+    "conditions": Widget(_prepare_conditions, _read_conditions),
+    "payload_conditions": Widget(_prepare_conditions, _read_conditions),
+    "updates": Widget(_prepare_updates, _read_updates),
+}
+
+BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
+    "conditions": lambda: dict(BLANK),
+    "payload_conditions": lambda: dict(BLANK),
+    "updates": lambda: {"field": "", "operation": "set", "value": ""},
+}

@@ -1,0 +1,80 @@
+// Carrying: a kind from the palette, or a step of the canvas, on its way to one of the places that light up.
+// The pointer (canvas-drag.js) and the keyboard (canvas-keys.js) both carry; a place is chosen by drop, click or Enter.
+import { graph, insert, move, slots, stepOf } from "./canvas-edit.js";
+
+const builder = document.querySelector(".builder");
+const note = document.getElementById("carry-note");
+let load = null;
+let origin = null;
+
+export const carried = () => load;
+export const legal = () => slots().filter((slot) => slot.classList.contains("is-legal"));
+
+const accepts = (slot) => {
+  const refused = slot.dataset.refuses.split(" ");
+  return !refused.includes(load.key ? `key:${load.key}` : `type:${load.type}`);
+};
+
+/** Pick up `{type, label}` or `{key, label}`; every place that accepts it lights up. False when there is none. */
+export function pickUp(what, { byHand = false } = {}) {
+  putBack();
+  load = what;
+  origin = document.activeElement;
+  const places = slots().filter(accepts);
+  if (!places.length) {
+    load = null;
+    say(`There is no other place for “${what.label}”.`);
+    setTimeout(() => !load && (note.hidden = true), 4000);
+    return false;
+  }
+  for (const slot of places) slot.classList.add("is-legal");
+  builder.classList.add("carrying");
+  stepOf(load.key)?.classList.add("is-carried");
+  document.querySelector(`.palette-item[data-kind="${load.type}"]`)?.setAttribute("aria-pressed", "true");
+  const count = places.length === 1 ? "1 place" : `${places.length} places`;
+  say(byHand ? `Drop “${load.label}” on one of the places.` : `Choose a place for “${load.label}”: ${count}. Escape cancels.`);
+  if (!byHand) nearest(places).focus();
+  return true;
+}
+
+function nearest(places) {
+  const step = load.key && stepOf(load.key);
+  if (!step) return places[places.length - 1];
+  const at = step.getBoundingClientRect();
+  const far = (slot) => {
+    const box = slot.getBoundingClientRect();
+    return Math.hypot(box.x - at.x, box.y - at.y);
+  };
+  return places.reduce((best, slot) => (far(slot) < far(best) ? slot : best));
+}
+
+/** Put the load down on `slot`. */
+export function putDown(slot) {
+  const what = load;
+  putBack({ focus: false });
+  if (!what || !slot) return;
+  if (what.key) {
+    stepOf(what.key)?.querySelector(".step-main").focus({ preventScroll: true });
+    move(what.key, slot);
+  } else insert(what.type, slot);
+}
+
+/** Forget the load; nothing changes. */
+export function putBack({ focus = true } = {}) {
+  if (!load) return;
+  load = null;
+  builder.classList.remove("carrying");
+  for (const slot of slots()) slot.classList.remove("is-legal", "is-hot");
+  for (const step of graph().querySelectorAll(".is-carried")) step.classList.remove("is-carried");
+  for (const item of document.querySelectorAll(".palette-item[aria-pressed]")) item.removeAttribute("aria-pressed");
+  note.hidden = true;
+  if (focus && origin?.isConnected) origin.focus({ preventScroll: true });
+  origin = null;
+}
+
+function say(text) {
+  note.querySelector("span").textContent = text;
+  note.hidden = false;
+}
+
+note.querySelector("button").addEventListener("click", () => putBack());

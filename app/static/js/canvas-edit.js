@@ -1,0 +1,55 @@
+// Changes of the graph: each is one POST that names the revision it was made on; the answer is the canvas as it then is.
+import { allowLeaving, openStepKey } from "./canvas-panel.js";
+
+export const graph = () => document.getElementById("canvas");
+export const editable = () => graph().hasAttribute("data-editable");
+export const stepOf = (key) => document.getElementById(`step-${key}`);
+export const slots = () => [...graph().querySelectorAll("[data-slot]")];
+
+let last = Promise.resolve();
+
+/** Send one edit after all earlier ones have been answered, so that each is made on the revision it is meant for. */
+export function edit(act, values = {}) {
+  if (!editable() || !allowLeaving.now()) {
+    return editable() ? allowLeaving(() => edit(act, values)) : Promise.resolve();
+  }
+  last = last.then(() => {
+    const at = graph();
+    const focused = document.activeElement?.id;
+    return htmx
+      .ajax("POST", at.dataset[act], {
+        source: at,
+        target: at,
+        swap: "outerMorph",
+        values: { open: openStepKey(), ...values, revision: at.dataset.revision },
+      })
+      .then(() => settle(focused));
+  });
+  return last;
+}
+
+// What the answer made anew takes the keyboard; what vanished gives it to its neighbour.
+function settle(focused) {
+  const fresh = graph().querySelector(".step.is-new .step-main");
+  if (fresh) {
+    fresh.focus({ preventScroll: true });
+    fresh.closest(".step").scrollIntoView({ block: "nearest", inline: "nearest", behavior: "smooth" });
+  } else if (!document.activeElement || document.activeElement === document.body) {
+    const back = (focused && document.getElementById(focused)) || graph().querySelector(".is-selected .step-main, .step-main");
+    back?.focus({ preventScroll: true });
+  }
+}
+
+export const insert = (type, slot) => edit("insert", { type, after: slot.dataset.after, exit: slot.dataset.exit });
+export const move = (key, slot) => edit("move", { key, after: slot.dataset.after, exit: slot.dataset.exit });
+export const remove = (key) => edit("remove", { key });
+export const undo = () => edit("undo");
+export const redo = () => edit("redo");
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-edit]");
+  if (!button) return;
+  event.preventDefault();
+  const { edit: act, key } = button.dataset;
+  edit(act, key ? { key } : {});
+});

@@ -1,0 +1,75 @@
+// The keyboard on the canvas. Arrows follow the graph; Enter opens; Delete removes; M moves; Tab and Enter choose a place.
+import { carried, legal, pickUp, putBack, putDown } from "./canvas-carry.js";
+import { editable, graph, redo, remove, stepOf, undo } from "./canvas-edit.js";
+import { openKinds, openStepMenu } from "./canvas-menu.js";
+
+const typing = (element) => element?.closest?.("input, select, textarea, [contenteditable], dialog, [popover]");
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented) return;
+  if (carried()) return carrying(event);
+  const letter = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !typing(event.target)) {
+    if (letter === "z" && editable()) act(event, event.shiftKey ? redo : undo);
+    else if (letter === "y" && editable()) act(event, redo);
+    return;
+  }
+  const step = event.target.closest?.(".step");
+  if (step && !event.ctrlKey && !event.metaKey && !event.altKey) onStep(event, step, letter);
+});
+
+function act(event, what) {
+  event.preventDefault();
+  what();
+}
+
+function onStep(event, step, letter) {
+  const { key } = step.dataset;
+  if (event.key.startsWith("Arrow")) return act(event, () => focusStep(neighbour(step, event.key.slice(5))));
+  if (event.key === "Home") return act(event, () => focusStep(graph().querySelector(".step")));
+  if (event.key === "End") return act(event, () => focusStep([...graph().querySelectorAll(".step")].pop()));
+  if (!editable()) return;
+  if ((event.key === "Delete" || event.key === "Backspace") && step.hasAttribute("data-movable")) return act(event, () => remove(key));
+  if (letter === "m" && step.hasAttribute("data-movable")) return act(event, () => pickUp({ key, label: step.dataset.label }));
+  if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10")) return act(event, () => openStepMenu(step));
+  if (event.key === "+" || letter === "a") {
+    const slot = graph().querySelector(`[data-slot][data-after="${CSS.escape(key)}"]`);
+    if (slot) act(event, () => openKinds(slot));
+  }
+}
+
+function carrying(event) {
+  if (event.key === "Escape") return act(event, putBack);
+  const places = legal();
+  const here = places.indexOf(document.activeElement);
+  const go = (by) => {
+    const slot = places[(Math.max(here, by > 0 ? -1 : 0) + by + places.length) % places.length];
+    slot.focus({ preventScroll: true });
+    slot.scrollIntoView({ block: "center", inline: "center", behavior: "smooth" });
+  };
+  if (event.key === "Tab") return act(event, () => go(event.shiftKey ? -1 : 1));
+  if (event.key === "ArrowDown" || event.key === "ArrowRight") return act(event, () => go(1));
+  if (event.key === "ArrowUp" || event.key === "ArrowLeft") return act(event, () => go(-1));
+  if ((event.key === "Enter" || event.key === " ") && here >= 0) act(event, () => putDown(places[here]));
+}
+
+const below = (step) => step.dataset.down.split(" ").filter(Boolean).map(stepOf).filter(Boolean);
+const above = (step) => [...graph().querySelectorAll(".step")].filter((other) => below(other).includes(step));
+
+function neighbour(step, way) {
+  if (way === "Down") return below(step)[0];
+  if (way === "Up") return above(step)[0];
+  const at = step.getBoundingClientRect();
+  const sign = way === "Right" ? 1 : -1;
+  const beside = [...graph().querySelectorAll(".step")]
+    .map((other) => ({ other, box: other.getBoundingClientRect() }))
+    .filter(({ box }) => sign * (box.left + box.width / 2 - at.left - at.width / 2) > 8)
+    .map(({ other, box }) => ({ other, far: Math.abs(box.top - at.top) * 3 + Math.abs(box.left - at.left) }));
+  return beside.sort((one, two) => one.far - two.far)[0]?.other;
+}
+
+function focusStep(step) {
+  if (!step) return;
+  step.querySelector(".step-main").focus({ preventScroll: true });
+  step.scrollIntoView({ block: "nearest", inline: "nearest" });
+}

@@ -1,0 +1,89 @@
+// The menus of the canvas: which kind of step goes here, and what can be done with a step. One native popover each.
+import { carried, pickUp, putDown } from "./canvas-carry.js";
+import { editable, insert, remove } from "./canvas-edit.js";
+import { openStep } from "./canvas-panel.js";
+
+const kinds = document.getElementById("kind-menu");
+const tools = document.getElementById("step-menu");
+let opener = null;
+
+/** Open the menu of kinds for a place. */
+export function openKinds(slot) {
+  const refused = slot.dataset.refuses.split(" ");
+  for (const button of kinds.querySelectorAll("[data-kind]")) button.hidden = refused.includes(`type:${button.dataset.kind}`);
+  kinds.querySelector("h2").textContent = slot.dataset.label;
+  show(kinds, slot);
+}
+
+/** Open the menu of a step. */
+export function openStepMenu(step) {
+  for (const item of tools.querySelectorAll("[data-needs-movable]")) item.hidden = !editable() || !step.hasAttribute("data-movable");
+  show(tools, step.querySelector(".step-more") ?? step);
+}
+
+function show(menu, from) {
+  opener = from;
+  menu.showPopover();
+  const at = from.getBoundingClientRect();
+  const { width, height } = menu.getBoundingClientRect();
+  const left = Math.min(Math.max(8, at.left + at.width / 2 - width / 2), innerWidth - width - 8);
+  const under = at.bottom + 6 + height < innerHeight;
+  const top = under ? at.bottom + 6 : Math.max(8, at.top - height - 6);
+  menu.style.left = `${left}px`;
+  menu.style.top = `${top}px`;
+  from.setAttribute("aria-expanded", "true");
+  menu.querySelector("button:not([hidden])")?.focus();
+}
+
+for (const menu of [kinds, tools]) {
+  if (!menu) continue;
+  menu.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    opener?.removeAttribute("aria-expanded");
+    if (menu.contains(document.activeElement) || document.activeElement === document.body) opener?.focus?.({ preventScroll: true });
+  });
+  menu.addEventListener("keydown", (event) => {
+    const buttons = [...menu.querySelectorAll("button:not([hidden])")];
+    const here = buttons.indexOf(document.activeElement);
+    const to = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (event.key === "Tab") menu.hidePopover();
+    if (to === undefined) return;
+    event.preventDefault();
+    buttons[(to + buttons.length) % buttons.length].focus();
+  });
+}
+
+kinds?.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-kind]");
+  if (!button) return;
+  const slot = opener;
+  kinds.hidePopover();
+  insert(button.dataset.kind, slot);
+});
+
+tools?.addEventListener("click", (event) => {
+  const act = event.target.closest("[data-step-act]")?.dataset.stepAct;
+  if (!act) return;
+  const step = opener.closest(".step");
+  tools.hidePopover();
+  if (act === "open") openStep(step);
+  if (act === "move") pickUp({ key: step.dataset.key, label: step.dataset.label });
+  if (act === "remove") remove(step.dataset.key);
+});
+
+document.addEventListener("click", (event) => {
+  const slot = event.target.closest("[data-slot]");
+  if (slot) {
+    event.preventDefault();
+    if (carried()) putDown(slot);
+    else openKinds(slot);
+    return;
+  }
+  const more = event.target.closest(".step-more");
+  if (more) {
+    openStepMenu(more.closest(".step"));
+    return;
+  }
+  const item = event.target.closest(".palette-item");
+  if (item) pickUp({ type: item.dataset.kind, label: item.dataset.label });
+});

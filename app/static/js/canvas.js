@@ -1,0 +1,6 @@
+// The journey builder: its parts, and nothing else.
+import "./canvas-view.js";
+import "./canvas-panel.js";
+import "./canvas-menu.js";
+import "./canvas-drag.js";
+import "./canvas-keys.js";

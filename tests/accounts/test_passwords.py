@@ -55,4 +55,6 @@ def test_odd_characters_do_not_break_it() -> None:
 
 
 def test_a_hash_with_weaker_parameters_is_outdated() -> None:
-    assert passwords.outdated(PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("seven blue herons"))
+    assert passwords.outdated(
+        PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("seven blue herons")
+    )

@@ -39,8 +39,8 @@ def test_a_changed_secret_or_tenant_is_nobody(owner: Person) -> None:
     other = registered("second@example.com", "Second Greens")
     kind, tenant, session_id, secret = web_token(owner.tenant_id, owner.id).split("_")
     wrong = ("0" if secret[0] != "0" else "1") + secret[1:]
-    assert sessions.load("_".join([kind, tenant, session_id, wrong])) is None
-    assert sessions.load("_".join([kind, other.tenant_id.hex, session_id, secret])) is None
+    assert sessions.load(f"{kind}_{tenant}_{session_id}_{wrong}") is None
+    assert sessions.load(f"{kind}_{other.tenant_id.hex}_{session_id}_{secret}") is None
 
 
 def sign_out(person: Person, actor: Any) -> None:
@@ -191,7 +191,9 @@ def test_one_of_ones_sign_ins_can_be_ended(app: Flask, owner: Person) -> None:
     here.get("/account")
 
 
-@pytest.mark.parametrize("path", ["/sign-out", "/account/password", "/account/sign-out-everywhere", "/sign-in", "/register"])
+@pytest.mark.parametrize(
+    "path", ["/sign-out", "/account/password", "/account/sign-out-everywhere", "/sign-in", "/register"]
+)
 def test_without_the_forms_token_nothing_is_done(app: Flask, owner: Person, path: str) -> None:
     client = signed_in(app, owner)
     for headers in ({}, {"HX-Request": "true"}, {"X-CSRFToken": "made-up"}):

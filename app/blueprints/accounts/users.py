@@ -79,7 +79,7 @@ def change_role(user_id: UUID) -> Response:
     except queries.UserNotFound:
         raise
     except UserError as error:
-        form.refuse(Invalid({"role": error.message}))
+        form.refuse(Invalid({"role": error.errors.get("role", error.message)}))
         return _shown(queries.user(tenant_id=actor.tenant_id, user_id=user_id), form, status=error.status)
     flash(f"{changed.name} is now {changed.role}, and has to sign in again.", "success")
     return redirect(url_for("accounts.user", user_id=user_id))

@@ -40,6 +40,7 @@ class MailView:
     letter: letters.Letter
 
 
+GONE = "This mail is not in the mailbox (any more)."
 LISTED = tuple(getattr(MailboxMail, field.name) for field in fields(MailLine))
 
 
@@ -66,8 +67,18 @@ def get(*, tenant_id: UUID, mail_id: UUID) -> MailView:
     with transaction(tenant_id) as session:
         row = session.execute(query).one_or_none()
     if row is None:
-        raise NoSuchMail("This mail is not in the mailbox (any more).")
+        raise NoSuchMail(GONE)
     return MailView(MailLine(*row[: len(LISTED)]), row.mail_from, row.rcpt_to, letters.read(row.source))
+
+
+def source(*, tenant_id: UUID, mail_id: UUID) -> bytes:
+    """Return a mail's bytes as they came over the wire, or raise NoSuchMail."""
+    query = select(MailboxMail.source).where(MailboxMail.tenant_id == tenant_id, MailboxMail.id == mail_id)
+    with transaction(tenant_id) as session:
+        found = session.scalar(query)
+    if found is None:
+        raise NoSuchMail(GONE)
+    return bytes(found)
 
 
 def _id_of(cursor: str) -> UUID:

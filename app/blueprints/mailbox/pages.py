@@ -1,0 +1,106 @@
+"""Mailbox: the mails that the built-in server took, newest first, and each of them from every side."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from app.mailbox import queries
+from app.messaging import queries as messages
+from app.messaging.channels.email_smtp import message_of
+from app.messaging.states import STATUS_TONES, STATUS_WORDS
+from app.web.guards import can, current, requires
+from app.web.htmx import page
+
+blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
+VIEWS: dict[str, str] = {"html": "HTML", "text": "Text", "source": "Source", "headers": "Headers"}
+SHOWN_SOURCE = 200_000
+_LINK = re.compile(r"<a(?=[\s/>])", re.IGNORECASE)
+
+
+@blueprint.get("")
+@requires("mailbox.view")
+def index() -> Response:
+    """List the mails; the first page keeps itself up to date."""
+    q, cursor = request.args.get("q", "").strip(), request.args.get("cursor")
+    found = queries.list_mails(tenant_id=current().tenant_id, q=q or None, cursor=cursor)
+    return page("mailbox/index.html", block="results", page=found, q=q, is_first=not cursor)
+
+
+@blueprint.get("/<uuid:mail_id>")
+@requires("mailbox.view")
+def show(mail_id: UUID) -> Response:
+    """Show one mail; `view` says from which side, `images` lets it load what it links to."""
+    tenant_id = current().tenant_id
+    mail = queries.get(tenant_id=tenant_id, mail_id=mail_id)
+    asked = request.args.get("view", "")
+    view = asked if asked in VIEWS else ("html" if mail.letter.html is not None else "text")
+    return page(
+        "mailbox/show.html",
+        mail=mail,
+        view=view,
+        images=request.args.get("images") == "1",
+        tabs=_tabs(mail_id, view),
+        source=mail.letter.source[:SHOWN_SOURCE],
+        is_cut=len(mail.letter.source) > SHOWN_SOURCE,
+        message=_message(tenant_id, mail.line.message_id) if can("messages.view") else None,
+        status_tones=STATUS_TONES,
+        status_words=STATUS_WORDS,
+    )
+
+
+@blueprint.get("/<uuid:mail_id>/html")
+@requires("mailbox.view")
+def html(mail_id: UUID) -> Response:
+    """Answer with the mail's own HTML, which may do nothing: no script, no form, and no picture unless asked for.
+
+    An open is recorded when a picture is fetched, so looking at a mail here must not fetch any.
+    """
+    letter = queries.get(tenant_id=current().tenant_id, mail_id=mail_id).letter
+    pictures = "data: http: https:" if request.args.get("images") == "1" else "data:"
+    # Of two attributes of the same name the first one counts, so these hold whatever the mail says itself.
+    body = _LINK.sub("<a target=_blank rel=noopener", letter.html or "")
+    return Response(
+        body,
+        content_type="text/html; charset=utf-8",
+        headers={
+            "Content-Security-Policy": (
+                "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+                f"img-src {pictures}; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+                "frame-ancestors 'self'"
+            ),
+            "Referrer-Policy": "no-referrer",
+        },
+    )
+
+
+@blueprint.get("/<uuid:mail_id>/mail.eml")
+@requires("mailbox.view")
+def download(mail_id: UUID) -> Response:
+    """Answer with the mail as it came over the wire, as a file."""
+    source = queries.source(tenant_id=current().tenant_id, mail_id=mail_id)
+    return Response(
+        source,
+        content_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{mail_id}.eml"'},
+    )
+
+
+def _tabs(mail_id: UUID, view: str) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "url": url_for("mailbox.show", mail_id=mail_id, view=name), "active": name == view}
+        for name, label in VIEWS.items()
+    ]
+
+
+def _message(tenant_id: UUID, header: str | None) -> Mapping[str, Any] | None:
+    """Return the message of the outbox that became this mail, or None where it has none (any more)."""
+    message_id = message_of(header, tenant_id) if header else None
+    if message_id is None:
+        return None
+    try:
+        return messages.get(tenant_id=tenant_id, message_id=message_id)
+    except messages.MessageNotFound:
+        return None

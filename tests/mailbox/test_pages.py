@@ -1,0 +1,145 @@
+"""The mailbox's pages: whose mails, from which side, and that looking at one does nothing."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.infra.db import transaction
+from app.infra.ids import new_id
+from app.mailbox import service
+from app.messaging.models import Message
+from tests.page_client import PageClient
+
+HOSTILE = '"><img src=x onerror=alert(1)>'
+HTML = (
+    '<html><body><p>Hello</p><script>alert(1)</script><a href="https://club.example/" target="_top">Book</a>'
+    '<img src="http://localhost/t/o/abc"></body></html>'
+)
+Put = Callable[..., UUID]
+
+
+@pytest.fixture
+def put(tenant: Any) -> Put:
+    def put_mail(
+        subject: str = "Welcome",
+        to: str = "nomsa@example.com",
+        html: str | None = HTML,
+        message_id: str = "<x@club.example>",
+        of: Any = None,
+    ) -> UUID:
+        kind = "text/plain" if html is None else "text/html"
+        source = (
+            f"Message-ID: {message_id}\r\nFrom: Cape Links <news@club.example>\r\nTo: {to}\r\nSubject: {subject}\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: {kind}; charset=utf-8\r\n\r\n{html or 'Only words'}\r\n"
+        )
+        return service.store(
+            tenant_id=(of or tenant).id, mail_from="bounces@club.example", rcpt_to=[to], source=source.encode()
+        )
+
+    return put_mail
+
+
+def test_lists_the_newest_first_and_searches(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    assert "No mails yet" in client.get("/mailbox").text
+    put("First")
+    put("Second", to="sipho@example.com")
+    text = client.get("/mailbox").text
+    assert text.index("Second") < text.index("First")
+    found = client.get("/mailbox?q=sipho", htmx=True).text
+    assert "Second" in found and "First" not in found and "<html" not in found
+    assert "No mail matches" in client.get("/mailbox?q=nobody").text
+
+
+def test_the_first_page_renews_itself_and_later_ones_stay(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    for number in range(51):
+        put(f"Mail {number}")
+    first = client.get("/mailbox?q=mail")
+    assert 'hx-trigger="every 5s"' in first.text and "q=mail" in first.text
+    older = first.text.partition("cursor=")[2].partition('"')[0]
+    later = client.get(f"/mailbox?q=mail&cursor={older}").text
+    assert "Mail 0" in later and "every 5s" not in later and "Newest" in later
+    # What the list asks itself for is the list, its own asking included.
+    assert 'hx-trigger="every 5s"' in client.get("/mailbox?q=mail", htmx=True).text
+
+
+@pytest.mark.parametrize("view", ["html", "text", "source", "headers"])
+def test_shows_a_mail_from_every_side(client: PageClient, sign_in: Any, put: Put, view: str) -> None:
+    sign_in("marketer")
+    mail = put(HOSTILE, html=f"<p>{HOSTILE}</p>")
+    text = client.get(f"/mailbox/{mail}?view={view}").text
+    assert "nomsa@example.com" in text
+    assert "<img src=x" not in text
+    assert client.get(f"/mailbox/{mail}?view=nonsense").status_code == 200
+    assert "<img src=x" not in client.get("/mailbox").text
+
+
+def test_a_mail_without_html_opens_as_text(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    mail = put(html=None)
+    assert "Only words" in client.get(f"/mailbox/{mail}").text
+    assert "This mail has no HTML" in client.get(f"/mailbox/{mail}?view=html").text
+
+
+def test_looking_at_a_mail_does_nothing(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    mail = put()
+    page = client.get(f"/mailbox/{mail}").text
+    assert f'src="/mailbox/{mail}/html"' in page and "images=1" in page
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+    frame = client.http.get(f"/mailbox/{mail}/html")
+    policy = frame.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "img-src data:;" in policy and "script-src" not in policy
+    assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox;")
+    assert "<a target=_blank rel=noopener href=" in frame.text
+    assert frame.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_pictures_are_loaded_when_asked_for(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    mail = put()
+    assert f"/mailbox/{mail}/html?images=1" in client.get(f"/mailbox/{mail}?images=1").text
+    policy = client.http.get(f"/mailbox/{mail}/html?images=1").headers["Content-Security-Policy"]
+    assert "img-src data: http: https:;" in policy and "default-src 'none'" in policy
+
+
+def test_downloads_the_mail_as_it_came(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    response = client.get(f"/mailbox/{put()}/mail.eml")
+    assert response.mimetype == "application/octet-stream"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert response.data.startswith(b"Message-ID:")
+
+
+def test_names_the_message_it_was(client: PageClient, sign_in: Any, tenant: Any, put: Put) -> None:
+    sign_in("marketer")
+    message_id = new_id()
+    with transaction(tenant.id) as session:
+        session.add(
+            Message(
+                tenant_id=tenant.id, id=message_id, channel="EMAIL", purpose="marketing", dedupe_key="a", status="sent"
+            )
+        )
+    mail = put(message_id=f"<{message_id}.{tenant.id}@fairway.example>")
+    assert f"/messages/{message_id}" in client.get(f"/mailbox/{mail}").text
+    for stranger in (f"<{uuid4()}.{tenant.id}@x>", f"<{message_id}.{uuid4()}@x>", "<>", "<a.b@c>"):
+        assert "/messages/" not in client.get(f"/mailbox/{put(message_id=stranger)}").text.partition("<main")[2]
+
+
+@pytest.mark.parametrize("role", ["staff", "ops", "viewer"])
+def test_is_closed_to_other_roles(client: PageClient, sign_in: Any, put: Put, role: str) -> None:
+    sign_in(role)
+    mail = put()
+    for path in ("/mailbox", f"/mailbox/{mail}", f"/mailbox/{mail}/html", f"/mailbox/{mail}/mail.eml"):
+        client.get(path, status=403)
+
+
+def test_another_tenants_mail_is_not_there(client: PageClient, sign_in: Any, other_tenant: Any, put: Put) -> None:
+    sign_in("owner")
+    mail = put("Secret", of=other_tenant)
+    for path in (f"/mailbox/{mail}", f"/mailbox/{mail}/html", f"/mailbox/{mail}/mail.eml"):
+        client.get(path, status=404)
+    assert "Secret" not in client.get("/mailbox").text

@@ -86,7 +86,11 @@ def _key(purpose: str, secret: str) -> bytes:
 
 def _seal(purpose: str, data: bytes) -> str:
     signature = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
-    return base64.urlsafe_b64encode(data + signature).rstrip(b"=").decode("ascii")
+    return _word(data + signature)
+
+
+def _word(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
 
 
 def _open(purpose: str, token: str) -> bytes:
@@ -97,6 +101,9 @@ def _open(purpose: str, token: str) -> bytes:
         sealed = base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError):
         raise BadToken from None
+    if _word(sealed) != token:
+        # Another spelling of the same bytes is no token we gave out.
+        raise BadToken
     data, signature = sealed[:-SIGNATURE_BYTES], sealed[-SIGNATURE_BYTES:]
     expected = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
     if not hmac.compare_digest(signature, expected):

@@ -68,9 +68,7 @@ def test_the_api_lists_by_customer_journey_and_status_page_by_page(
     assert api.request("GET", f"/messages?journey_id={ann}").get_json()["items"] == []
 
 
-def test_another_tenant_sees_none_of_it(
-    mailer: Mailer, customer: MakeCustomer, app: Any, other_tenant: Any
-) -> None:
+def test_another_tenant_sees_none_of_it(mailer: Mailer, customer: MakeCustomer, app: Any, other_tenant: Any) -> None:
     ann = customer()
     [message] = mailer.put(ann)
     stranger = ApiClient(app, other_tenant.id, "owner")

@@ -99,9 +99,7 @@ def test_the_trigger_event_of_a_journey_fills_the_letter(
     assert "At Cape Links" in sink.letters[0].mail.get_content()
 
 
-def test_temporary_refusals_are_tried_again_later_and_later(
-    mailer: Mailer, customer: MakeCustomer, sink: Sink
-) -> None:
+def test_temporary_refusals_are_tried_again_later_and_later(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:
     people = [customer(email=f"p{number}@example.com") for number in range(20)]
     sink.on_recipient = lambda _address, nth: "451 4.7.1 greylisted" if nth <= 2 else None
     messages = mailer.put(*people)
@@ -186,9 +184,7 @@ def test_a_connection_lost_in_the_middle_of_a_large_letter_is_retried(
     assert len(sink.letters) == sum(mailer.row(one).status == "sent" for one in messages)
 
 
-def test_without_a_server_nothing_is_lost_and_the_queue_is_left_alone(
-    mailer: Mailer, customer: MakeCustomer
-) -> None:
+def test_without_a_server_nothing_is_lost_and_the_queue_is_left_alone(mailer: Mailer, customer: MakeCustomer) -> None:
     messages = mailer.put(*[customer() for _ in range(sender.SMALLEST_BATCH)])
     assert sender.send_batch(tenant_id=mailer.tenant_id, now=NOON, limit=10) == 0
     fates = [mailer.fate(one) for one in messages]

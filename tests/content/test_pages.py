@@ -1,0 +1,128 @@
+"""The pages and the API of templates."""
+
+from typing import Any
+from uuid import UUID
+
+from app.content import queries, service
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.infra.ids import new_id
+from tests.page_client import ApiClient, PageClient
+
+LETTER = {"name": "Welcome", "subject": "Hi {{ customer.first_name }}", "html": "<p>Hello</p>", "text": ""}
+
+
+def test_a_template_is_written_edited_and_listed(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    assert "No templates yet" in client.get("/templates").text
+    assert "customer.first_name" in client.get("/templates/new").text
+    saved = client.post("/templates/new", LETTER, status=302)
+    where = saved.headers["Location"]
+    assert "Saved." in client.get(where).text
+    client.post(where, LETTER | {"name": "Welcome aboard"}, status=302)
+    [template] = queries.page(tenant_id=tenant.id).items
+    assert (template.name, template.version) == ("Welcome aboard", 2)
+    assert "Welcome aboard" in client.get("/templates").text
+    assert "No template has such a name" in client.get("/templates?q=zebra", htmx=True).text
+
+
+def test_mistakes_stand_beside_their_field_and_nothing_typed_is_lost(
+    client: PageClient, sign_in: Any, tenant: Any
+) -> None:
+    sign_in("marketer")
+    typed = {"name": "", "subject": "Hi", "html": "<p>one</p>\n<p>{{ customer.first_name | shout }}</p>", "text": "x"}
+    text = client.post("/templates/new", typed, status=422).text
+    assert "Give the template a name." in text
+    assert "Line 2: There is no filter called &#39;shout&#39;." in text
+    assert "customer.first_name | shout" in text
+    assert queries.page(tenant_id=tenant.id).items == []
+
+
+def test_two_templates_cannot_share_a_name(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    client.post("/templates/new", LETTER, status=302)
+    assert "Another template has this name" in client.post("/templates/new", LETTER, status=422).text
+
+
+def test_the_preview_is_the_letter_a_real_customer_would_get(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    ann = new_id()
+    with transaction(tenant.id) as session:
+        session.add(Customer(tenant_id=tenant.id, id=ann, first_name="<Ann>", last_name="Botha"))
+    assert "Botha" in client.get("/templates/customers?customer_q=bot", htmx=True).text
+    assert "Nobody matches." in client.get("/templates/customers?customer_q=x%26%7C!", htmx=True).text
+    form = LETTER | {"html": "<p>Hello {{ customer.first_name }}</p>", "customer_id": str(ann)}
+    text = client.post("/templates/preview", form, htmx=True, status=200).text
+    assert "Hi &lt;Ann&gt;" in text
+    assert "Hello &amp;lt;Ann&amp;gt;" in text
+    assert 'sandbox=""' in text
+    assert "Unsubscribe" in text
+    broken = client.post("/templates/preview", form | {"subject": "{{ oops"}, htmx=True, status=200).text
+    assert "Line 1" in broken
+
+
+def test_a_customer_of_another_tenant_is_not_shown(
+    client: PageClient, sign_in: Any, tenant: Any, other_tenant: Any
+) -> None:
+    sign_in("marketer")
+    ann = new_id()
+    with transaction(other_tenant.id) as session:
+        session.add(Customer(tenant_id=other_tenant.id, id=ann, first_name="Foreign"))
+    form = LETTER | {"customer_id": str(ann)}
+    assert "Foreign" not in client.post("/templates/preview", form, htmx=True, status=200).text
+    assert "Foreign" not in client.get("/templates/customers", htmx=True).text
+
+
+def test_a_test_mail_goes_to_whoever_asks_for_it(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    from sqlalchemy import text
+
+    user_id = sign_in("marketer")
+    where = client.post("/templates/new", LETTER | {"act": "test"}, status=302).headers["Location"]
+    assert "A test is on its way to marketer-" in client.get(where).text
+    with transaction(tenant.id) as session:
+        row = session.execute(text("SELECT * FROM message")).one()
+    assert (row.user_id, row.purpose, row.customer_id) == (user_id, "transactional", None)
+    assert row.context["subject_prefix"] == "[Test]"
+
+
+def test_the_frame_of_a_letter_can_do_nothing_but_show(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    template = service.create(
+        tenant_id=tenant.id, name="Sly", subject="x", html="<script>alert(1)</script><p>Hello</p>"
+    )
+    sign_in("viewer")
+    client.get(f"/templates/{template.id}")
+    response = client.get(f"/templates/{template.id}/letter")
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    client.get(f"/templates/{template.id}/edit", status=403)
+    client.get(f"/templates/{UUID(int=1)}", status=404)
+
+
+def test_the_api_writes_reads_and_changes_templates(api: ApiClient) -> None:
+    made = api.request("POST", "/templates", json=LETTER | {"channel": "EMAIL"})
+    assert made.status_code == 201
+    template = made.get_json()
+    assert (template["version"], template["text"]) == (1, None)
+    changed = api.request("PATCH", f"/templates/{template['id']}", json={"text": "Hello"}).get_json()
+    assert (changed["version"], changed["text"], changed["html"]) == (2, "Hello", "<p>Hello</p>")
+    assert api.request("GET", f"/templates/{template['id']}").get_json() == changed
+    assert [item["id"] for item in api.request("GET", "/templates").get_json()["items"]] == [template["id"]]
+
+
+def test_the_api_says_what_is_wrong_by_field(api: ApiClient) -> None:
+    bad = api.request("POST", "/templates", json={"name": "x", "channel": "FAX", "subject": "{% frob %}", "html": " "})
+    assert bad.status_code == 422
+    assert set(bad.get_json()["errors"]) == {"channel", "subject", "html"}
+    assert api.request("POST", "/templates", json={"name": "x", "colour": "red"}).status_code == 422
+    assert api.request("PATCH", f"/templates/{UUID(int=1)}", json={"name": "x"}).status_code == 404
+
+
+def test_templates_page_by_key(api: ApiClient, tenant: Any) -> None:
+    for number in range(5):
+        service.create(tenant_id=tenant.id, name=f"T{number}", subject="x", text="x")
+    names: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = api.request("GET", f"/templates?limit=2{cursor and '&cursor=' + cursor}").get_json()
+        names += [item["name"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert names == [f"T{number}" for number in range(5)]

@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.conditions import (
@@ -258,6 +258,7 @@ every_rule = parse(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fact=anything)
 def test_no_payload_makes_it_raise(fact: Any) -> None:
     facts = dict.fromkeys([*(field.name for field in declared), "undeclared"], fact)

@@ -170,7 +170,7 @@ def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]
             assert evaluate(tree, person, zone=zone) is known, (explain(tree), person)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_both_readers_answer_the_same(
     connection: Connection, case: tuple[dict[str, Any], list[dict[str, Any]], tzinfo]

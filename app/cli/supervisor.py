@@ -85,7 +85,7 @@ class Supervisor:
         rotate(service.log)
         service.start()
 
-    def wait(self, service: Service, is_ready: Callable[[], bool], seconds: float = 90.0) -> None:
+    def wait(self, service: Service, is_ready: Callable[[], bool], seconds: float = 180.0) -> None:
         """Wait until `is_ready`; raise StartError with the end of the log if a process dies or time is up."""
         deadline = time.monotonic() + seconds
         while not is_ready():

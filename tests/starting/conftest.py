@@ -61,7 +61,7 @@ class Start:
 
     def end(self) -> str:
         """Wait for the end of the start and return the screen."""
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=300)
         return self.text()
 
     def kill(self) -> None:
@@ -71,7 +71,7 @@ class Start:
         self.screen.unlink()
 
 
-def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 300.0) -> None:
     """Wait until `holds()`; how long it takes is not asserted, only that it comes to pass."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -35,6 +35,11 @@ class SignIn:
     created_at: datetime
     last_seen_at: datetime
 
+    @property
+    def by_api(self) -> bool:
+        """Return whether a program signed in and not a browser."""
+        return self.kind == "api"
+
 
 class SignInEnded(NotFound):
     """The sign-in is over already, or is somebody else's."""

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 
 LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
@@ -73,7 +74,7 @@ def change_all(
     if any(tag_problem(tag) for tag in (*adding, *removing)):
         raise ValueError("this is no tag")
     moment = now or clock.now()
-    values: dict[str, Any] = {"tenant_id": tenant_id, "ids": sorted(customer_ids), "now": moment}
+    values: dict[str, Any] = {"tenant_id": tenant_id, "ids": array(sorted(customer_ids)), "now": moment}
     sets, unlike = ["updated_at = :now"], []
     for name, value in fields.items():
         sets.append(f"{name} = CAST(:{name} AS text)")
@@ -95,7 +96,7 @@ def change_all(
     # Names come from SETTABLE only; every value is bound.
     statement = (
         f"UPDATE customer SET {', '.join(sets)}"  # noqa: S608
-        f" WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND ({' OR '.join(unlike)})"
+        f" WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND ({' OR '.join(unlike)})"
     )
     with transaction(tenant_id) as session:
         changed = session.execute(text(statement), values)

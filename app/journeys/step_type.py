@@ -65,7 +65,7 @@ class JourneyFacts:
     timezone: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Walker:
     """One person at one step. `waiting_until` is set when the person was parked here and has woken up."""
 
@@ -107,7 +107,7 @@ class StepBatch(Generic[C]):
         self.step_key = step_key
         self.config = config
         self.walkers = walkers
-        self.outcomes: dict[UUID, Outcome] = {}
+        self.outcomes: dict[Walker, Outcome] = {}
 
     @property
     def customer_ids(self) -> list[UUID]:
@@ -116,20 +116,20 @@ class StepBatch(Generic[C]):
 
     def leave(self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
         """Let a person go on by one of the step's exits."""
-        self.outcomes[walker.enrollment_id] = Outcome(exit=exit, result=result)
+        self.outcomes[walker] = Outcome(exit=exit, result=result)
 
     def leave_all(self, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
         """Let everybody go on by the same exit, with the same result."""
         outcome = Outcome(exit=exit, result=result)
-        self.outcomes.update((walker.enrollment_id, outcome) for walker in self.walkers)
+        self.outcomes.update(dict.fromkeys(self.walkers, outcome))
 
     def park(self, walker: Walker, until: datetime, result: Mapping[str, Any] | None = None) -> None:
         """Keep a person here; the step runs again for them at `until`."""
-        self.outcomes[walker.enrollment_id] = Outcome(until=until, result=result)
+        self.outcomes[walker] = Outcome(until=until, result=result)
 
     def fail(self, walker: Walker, reason: str) -> None:
         """End a person's journey: the step can't be done for them."""
-        self.outcomes[walker.enrollment_id] = Outcome(failure=reason, result={"error": reason})
+        self.outcomes[walker] = Outcome(failure=reason, result={"error": reason})
 
 
 class StepType(ABC, Generic[C]):

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from app.infra.arrays import array
 from app.infra.clock import now as clock_now
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -89,10 +90,10 @@ def put(
                 "template_id": template_id,
                 "journey_id": journey_id,
                 "step_key": step_key,
-                "customer_ids": list(customer_ids),
-                "dedupe_keys": list(dedupe_keys),
-                "contexts": [orjson.dumps(context, default=str).decode() for context in contexts or ()],
-                "enrollment_ids": list(enrollment_ids or ()),
+                "customer_ids": array(customer_ids),
+                "dedupe_keys": array(dedupe_keys),
+                "contexts": array(orjson.dumps(context, default=str).decode() for context in contexts or ()),
+                "enrollment_ids": array(enrollment_ids or ()),
                 "due_at": due_at or moment,
                 "now": moment,
             },

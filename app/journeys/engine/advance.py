@@ -95,7 +95,7 @@ class _Turn:
     def walk(self, claimed: Sequence[Row[Any]]) -> None:
         """Take everybody as far as they come. Groups go in the order of the graph, so that branches meet again."""
         groups: dict[tuple[UUID, str], list[Walker]] = defaultdict(list)
-        first: dict[UUID, int] = {}
+        first: dict[Walker, int] = {}
         for row in claimed:
             walker = Walker(row.id, row.customer_id, row.current_step_number, row.waiting_until, row.trigger_data)
             if row.merged or row.current_step_key not in self.plans[row.journey_id]:
@@ -103,7 +103,7 @@ class _Turn:
                     row.journey_id, row.current_step_key, walker, "merged" if row.merged else "step_removed"
                 )
                 continue
-            first[row.id] = row.current_step_number
+            first[walker] = row.current_step_number
             groups[row.journey_id, row.current_step_key].append(walker)
         while groups:
             journey_id, key = min(groups, key=lambda at: (self.plans[at[0]][at[1]].rank, at))
@@ -113,16 +113,16 @@ class _Turn:
             outcomes = self._run(journey, step, walkers)
             for target, going in self.record.taken(journey, step, walkers, outcomes).items():
                 for walker in going:
-                    if walker.step_number - first[walker.enrollment_id] < MAX_STEPS_A_TURN:
+                    if walker.step_number - first[walker] < MAX_STEPS_A_TURN:
                         groups[journey_id, target].append(walker)
                     else:
                         self.record.stand(target, walker, due_at=self.now)
 
-    def _run(self, journey: JourneyFacts, step: PlannedStep, walkers: list[Walker]) -> dict[UUID, Outcome]:
+    def _run(self, journey: JourneyFacts, step: PlannedStep, walkers: list[Walker]) -> dict[Walker, Outcome]:
         """Run a step over people; if it raises, over each half of them, until whoever is at fault is alone."""
         if step.config is None:
             failed = Outcome(failure="The settings of this step are not valid.")
-            return {walker.enrollment_id: failed for walker in walkers}
+            return dict.fromkeys(walkers, failed)
         batch = StepBatch(
             session=self.session,
             tenant_id=self.tenant_id,
@@ -141,11 +141,9 @@ class _Turn:
             raise
         except Exception as error:
             if len(walkers) == 1:
-                log.exception(
-                    "Step %s of journey %s failed for enrollment %s", step.key, journey.id, walkers[0].enrollment_id
-                )
-                reason = _reason(error)
-                return {walkers[0].enrollment_id: Outcome(failure=reason, result={"error": reason})}
+                who, reason = walkers[0].enrollment_id, _reason(error)
+                log.exception("Step %s of journey %s failed for enrollment %s", step.key, journey.id, who)
+                return {walkers[0]: Outcome(failure=reason, result={"error": reason})}
             middle = len(walkers) // 2
             return self._run(journey, step, walkers[:middle]) | self._run(journey, step, walkers[middle:])
         return batch.outcomes
@@ -153,7 +151,7 @@ class _Turn:
 
 def _check(step: PlannedStep, batch: StepBatch[Any]) -> None:
     for walker in batch.walkers:
-        outcome = batch.outcomes.get(walker.enrollment_id)
+        outcome = batch.outcomes.get(walker)
         if outcome is None or (outcome.exit is not None and step.exits and outcome.exit not in step.exits):
             raise RuntimeError(f"step {step.key} gave enrollment {walker.enrollment_id} no way on")
 

@@ -21,6 +21,7 @@ from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, matches
 from app.events.places import places
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
@@ -201,12 +202,12 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
             "tenant_id": tenant_id,
             "now": now,
             "limited": list(open_now),
-            "journeys": [one.journey_id for one in entering],
-            "customers": [one.customer_id for one in entering],
-            "entries": [one.entry if open_now[one.journey_id].allow_reentry else "" for one in entering],
-            "events": [one.event_id for one in entering],
-            "payloads": [orjson.dumps(one.payload, default=str).decode() for one in entering],
-            "keys": [open_now[one.journey_id].first_key for one in entering],
+            "journeys": array(one.journey_id for one in entering),
+            "customers": array(one.customer_id for one in entering),
+            "entries": array(one.entry if open_now[one.journey_id].allow_reentry else "" for one in entering),
+            "events": array(one.event_id for one in entering),
+            "payloads": array(orjson.dumps(one.payload, default=str).decode() for one in entering),
+            "keys": array(open_now[one.journey_id].first_key for one in entering),
         },
     ).all()
     if not rows:

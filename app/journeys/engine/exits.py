@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.journeys.engine.writes import Where, move_counters
 
@@ -20,23 +21,23 @@ OF_JOURNEYS = text("""
 """)
 OF_CUSTOMERS = text("""
     SELECT id, journey_id, current_step_key FROM journey_enrollment
-    WHERE tenant_id = :tenant_id AND customer_id = ANY(:customers) AND status = 'ACTIVE'
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(CAST(:customers AS uuid[])) AND status = 'ACTIVE'
     ORDER BY id FOR UPDATE
 """)
 BY_ID = text("""
     SELECT id, journey_id, current_step_key FROM journey_enrollment
-    WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND status = 'ACTIVE'
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND status = 'ACTIVE'
     ORDER BY id FOR UPDATE
 """)
 
 LEAVE = text("""
     UPDATE journey_enrollment
     SET status = 'EXITED', exit_reason = :reason, exited_at = :now, due_at = NULL, waiting_until = NULL
-    WHERE tenant_id = :tenant_id AND id = ANY(:ids)
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 SKIP = text("""
     UPDATE journey_enrollment_step SET status = 'SKIPPED', completed_at = :now
-    WHERE tenant_id = :tenant_id AND enrollment_id = ANY(:ids) AND status = 'IN_PROGRESS'
+    WHERE tenant_id = :tenant_id AND enrollment_id = ANY(CAST(:ids AS uuid[])) AND status = 'IN_PROGRESS'
 """)
 
 
@@ -45,14 +46,14 @@ def exit_enrollments(
 ) -> int:
     """Take people out of their journeys and return how many were still in them."""
     with transaction(tenant_id) as session:
-        rows = session.execute(BY_ID, {"tenant_id": tenant_id, "ids": list(enrollment_ids)}).all()
+        rows = session.execute(BY_ID, {"tenant_id": tenant_id, "ids": array(enrollment_ids)}).all()
         return _leave(session, tenant_id, rows, reason, now or clock.now())
 
 
 def exit_customers(*, tenant_id: UUID, customer_ids: Sequence[UUID], reason: str, now: datetime | None = None) -> int:
     """Take customers out of every journey they are in and return how many enrollments ended."""
     with transaction(tenant_id) as session:
-        rows = session.execute(OF_CUSTOMERS, {"tenant_id": tenant_id, "customers": list(customer_ids)}).all()
+        rows = session.execute(OF_CUSTOMERS, {"tenant_id": tenant_id, "customers": array(customer_ids)}).all()
         return _leave(session, tenant_id, rows, reason, now or clock.now())
 
 
@@ -65,7 +66,7 @@ def exit_archived(session: Session, tenant_id: UUID, journey_ids: Sequence[UUID]
 def _leave(session: Session, tenant_id: UUID, rows: Sequence[Row[Any]], reason: str, now: datetime) -> int:
     if not rows:
         return 0
-    values = {"tenant_id": tenant_id, "ids": [row.id for row in rows], "reason": reason, "now": now}
+    values = {"tenant_id": tenant_id, "ids": array(row.id for row in rows), "reason": reason, "now": now}
     session.execute(LEAVE, values)
     session.execute(SKIP, values)
     totals: dict[UUID, Counter[str]] = defaultdict(Counter)

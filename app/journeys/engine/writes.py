@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.infra.arrays import array
 from app.journeys.engine.plan import PlannedStep
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
 
@@ -40,14 +41,14 @@ class Record:
         journey: JourneyFacts,
         step: PlannedStep,
         walkers: Sequence[Walker],
-        outcomes: Mapping[UUID, Outcome],
+        outcomes: Mapping[Walker, Outcome],
     ) -> dict[str, list[Walker]]:
         """Note what became of people at a step and return those who go on by the key they come to next."""
         going: dict[str, list[Walker]] = defaultdict(list)
         texts: dict[int, str | None] = {}
         counts = self.counts[journey.id, step.key]
         for walker in walkers:
-            outcome = outcomes[walker.enrollment_id]
+            outcome = outcomes[walker]
             result = outcome.result
             if id(result) not in texts:
                 texts[id(result)] = orjson.dumps(result).decode() if result is not None else None
@@ -209,5 +210,5 @@ def move_counters(
         )
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, list[Any]]:
-    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, str]:
+    return {name: array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

@@ -6,10 +6,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
-from sqlalchemy import ARRAY, Uuid, any_, literal, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
 
 from app.conditions import InvalidConditions, Tree, compile_rules, compile_sql, explain, parse, profile
 from app.customers.models import Customer
+from app.infra.arrays import array
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 
@@ -66,7 +67,7 @@ class Condition(StepType[ConditionConfig]):
         tree = batch.config.tree()
         zone = ZoneInfo(batch.journey.timezone)
         rules = compile_rules(tree, zone=zone)
-        ids = literal(batch.customer_ids, ARRAY(Uuid()))
+        ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
         asked = select(
             Customer.id,
             compile_sql(tree, zone=zone).is_(True).label("result"),

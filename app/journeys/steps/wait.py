@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import text
 
+from app.infra.arrays import array
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 
 DURATION = re.compile(r"([0-9]{1,6})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
@@ -110,7 +111,7 @@ def _instant(local: datetime, zone: ZoneInfo) -> datetime:
 
 ZONES = text("""
     SELECT id, timezone FROM customer
-    WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND timezone IS NOT NULL
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND timezone IS NOT NULL
 """)
 
 
@@ -158,7 +159,7 @@ def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[date
         return [batch.now + duration(config.duration)] * len(coming)
     assert config.until is not None
     clock = time.fromisoformat(config.until.time)
-    rows = batch.session.execute(ZONES, {"tenant_id": batch.tenant_id, "ids": [one.customer_id for one in coming]})
+    rows = batch.session.execute(ZONES, {"tenant_id": batch.tenant_id, "ids": array(one.customer_id for one in coming)})
     zones: Mapping[UUID, str] = {row.id: row.timezone for row in rows}
     moments: dict[str, datetime] = {}
     found = []

@@ -20,6 +20,7 @@ class InboundEvent(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         UniqueConstraint("tenant_id", "source", "event_id", name="uq_inbound_event_source"),
         Index("ix_inbound_event_due", "tenant_id", "id", postgresql_where=text("status = 'received'")),
+        Index("ix_inbound_event_failed", "tenant_id", "id", postgresql_where=text("status = 'failed'")),
         Index(
             "ix_inbound_event_customer", "tenant_id", "customer_id", postgresql_where=text("customer_id IS NOT NULL")
         ),

@@ -47,6 +47,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'received'"),
     )
     op.create_index(
+        "ix_inbound_event_failed",
+        "inbound_event",
+        ["tenant_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'failed'"),
+    )
+    op.create_index(
         "ix_inbound_event_customer",
         "inbound_event",
         ["tenant_id", "customer_id"],
@@ -63,5 +70,6 @@ def downgrade() -> None:
     op.drop_index(
         "ix_inbound_event_customer", table_name="inbound_event", postgresql_where=sa.text("customer_id IS NOT NULL")
     )
+    op.drop_index("ix_inbound_event_failed", table_name="inbound_event", postgresql_where=sa.text("status = 'failed'"))
     op.drop_index("ix_inbound_event_due", table_name="inbound_event", postgresql_where=sa.text("status = 'received'"))
     op.drop_table("inbound_event")

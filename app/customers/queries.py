@@ -1,0 +1,221 @@
+"""Reading customers: lists, one profile with all that identifies it, its timeline, its consent and its merges."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, text, tuple_
+from sqlalchemy.orm import defer
+
+from app.customers import search
+from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, CustomerMerge, ExternalId
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+
+
+class NoSuchCustomer(NotFound):
+    """There is no customer with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such customer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a customer is known by: addresses and numbers, and ids in other systems."""
+
+    points: list[ContactPoint]
+    ids: list[ExternalId]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeLine:
+    """One profile that went into this one: what it was called, when, why and through whom."""
+
+    loser_id: UUID
+    name: str
+    reason: str
+    merged_by: str
+    merged_at: datetime
+
+
+# The search vector is for searching: nobody reads it.
+_UNREAD = defer(Customer.search)
+_NAME = func.coalesce(
+    func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), ""),
+    Customer.email,
+    Customer.phone,
+    "Unnamed",
+)
+# A loose scan of the index on tiers: as many probes as there are tiers, however many customers have them.
+_TIERS = text("""
+    WITH RECURSIVE tier AS (
+        (SELECT membership_tier AS name FROM customer
+         WHERE tenant_id = :tenant_id AND membership_tier IS NOT NULL ORDER BY membership_tier LIMIT 1)
+        UNION ALL
+        SELECT (SELECT c.membership_tier FROM customer c
+                WHERE c.tenant_id = :tenant_id AND c.membership_tier > tier.name ORDER BY c.membership_tier LIMIT 1)
+        FROM tier WHERE tier.name IS NOT NULL
+    )
+    SELECT name FROM tier WHERE name IS NOT NULL LIMIT 100
+""")
+
+
+def customers(
+    *,
+    tenant_id: UUID,
+    q: str | None = None,
+    email: str | None = None,
+    phone: str | None = None,
+    club_id: UUID | None = None,
+    tier: str | None = None,
+    tag: str | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Customer]:
+    """Return customers by name; every filter given must match.
+
+    `q` holds words that begin a name, address, number or id; `email` and `phone` are keys (see app.events.addresses)
+    of any contact point of theirs. Merged profiles are left out.
+    """
+    wanted = select(Customer).options(_UNREAD).where(Customer.tenant_id == tenant_id, Customer.status == ACTIVE)
+    found_by = search.matches(q) if q else None
+    if found_by is not None:
+        wanted = wanted.where(found_by)
+    for kind, key in (("email", email), ("phone", phone)):
+        if key is not None:
+            wanted = wanted.where(Customer.id.in_(_reached_at(tenant_id, kind, key)))
+    if club_id is not None:
+        wanted = wanted.where(Customer.club_id == club_id)
+    if tier is not None:
+        wanted = wanted.where(Customer.membership_tier == tier)
+    if tag is not None:
+        wanted = wanted.where(Customer.tags.contains([tag]))
+    if cursor is not None:
+        name, last = decode_cursor(cursor, 2)
+        wanted = wanted.where(tuple_(Customer.sort_name, Customer.id) > tuple_(str(name), _uuid(last)))
+    ordered = wanted.order_by(Customer.sort_name, Customer.id).limit(limit + 1)
+    with transaction(tenant_id) as session:
+        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
+    return cut(rows, limit, lambda row: (row.sort_name, row.id), lambda row: row)
+
+
+def customer(*, tenant_id: UUID, customer_id: UUID) -> Customer:
+    """Return a customer, merged ones too (`merged_into_id` says where they went), or raise NoSuchCustomer."""
+    with transaction(tenant_id) as session:
+        found = session.get(Customer, (tenant_id, customer_id), options=[_UNREAD], populate_existing=True)
+        if found is None:
+            raise NoSuchCustomer
+        return found
+
+
+def names(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return what to call each of the customers that exist."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            select(Customer.id, _NAME).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
+        )
+        return dict(rows.tuples().all())
+
+
+def hints(*, tenant_id: UUID, customer_id: UUID) -> Hints:
+    """Return what a customer is known by, in the order it became known."""
+    with transaction(tenant_id) as session:
+        points = session.scalars(
+            select(ContactPoint)
+            .where(ContactPoint.tenant_id == tenant_id, ContactPoint.customer_id == customer_id)
+            .order_by(ContactPoint.kind, ContactPoint.created_at, ContactPoint.id)
+        )
+        ids = session.scalars(
+            select(ExternalId)
+            .where(ExternalId.tenant_id == tenant_id, ExternalId.customer_id == customer_id)
+            .order_by(ExternalId.kind, ExternalId.created_at, ExternalId.id)
+        )
+        return Hints(list(points), list(ids))
+
+
+def timeline(
+    *,
+    tenant_id: UUID,
+    customer_id: UUID,
+    category: str | None = None,
+    type_: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Activity]:
+    """Return what happened to a customer, the newest first: from `since` on, and before `until`."""
+    wanted = select(Activity).where(Activity.tenant_id == tenant_id, Activity.customer_id == customer_id)
+    if category is not None:
+        wanted = wanted.where(Activity.category == category)
+    if type_ is not None:
+        wanted = wanted.where(Activity.type == type_)
+    if since is not None:
+        wanted = wanted.where(Activity.occurred_at >= since)
+    if until is not None:
+        wanted = wanted.where(Activity.occurred_at < until)
+    if cursor is not None:
+        at, last = decode_cursor(cursor, 2)
+        wanted = wanted.where(tuple_(Activity.occurred_at, Activity.id) < tuple_(_moment(at), _uuid(last)))
+    ordered = wanted.order_by(Activity.occurred_at.desc(), Activity.id.desc()).limit(limit + 1)
+    with transaction(tenant_id) as session:
+        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
+    return cut(rows, limit, lambda row: (row.occurred_at, row.id), lambda row: row)
+
+
+def consent_history(*, tenant_id: UUID, customer_id: UUID, limit: int = 100) -> list[ConsentChange]:
+    """Return what the customer said about being written to, the newest first."""
+    with transaction(tenant_id) as session:
+        return list(
+            session.scalars(
+                select(ConsentChange)
+                .where(ConsentChange.tenant_id == tenant_id, ConsentChange.customer_id == customer_id)
+                .order_by(ConsentChange.changed_at.desc(), ConsentChange.id.desc())
+                .limit(limit)
+            )
+        )
+
+
+def merges(*, tenant_id: UUID, customer_id: UUID) -> list[MergeLine]:
+    """Return the profiles that went into this one, the newest first."""
+    query = (
+        select(CustomerMerge.loser_id, _NAME, CustomerMerge.reason, CustomerMerge.merged_by, CustomerMerge.merged_at)
+        .join(
+            Customer,
+            (Customer.tenant_id == CustomerMerge.tenant_id) & (Customer.id == CustomerMerge.loser_id),
+        )
+        .where(CustomerMerge.tenant_id == tenant_id, Customer.merged_into_id == customer_id)
+        .order_by(CustomerMerge.merged_at.desc(), CustomerMerge.id.desc())
+        .limit(100)
+    )
+    with transaction(tenant_id) as session:
+        return [MergeLine(*row) for row in session.execute(query)]
+
+
+def tiers(*, tenant_id: UUID) -> list[str]:
+    """Return the membership tiers that customers have, by name; at most a hundred."""
+    with transaction(tenant_id) as session:
+        return list(session.scalars(_TIERS, {"tenant_id": tenant_id}))
+
+
+def _reached_at(tenant_id: UUID, kind: str, key: str) -> Select[UUID]:
+    return select(ContactPoint.customer_id).where(
+        ContactPoint.tenant_id == tenant_id, ContactPoint.kind == kind, ContactPoint.key == key
+    )
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise BadCursor from None
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise BadCursor from None

@@ -53,7 +53,14 @@ def _configure(app: Flask, config: Config) -> None:
     app.config.update(
         SECRET_KEY=config.secret_key,
         SQLALCHEMY_DATABASE_URI=serving_url(config.database_url),
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": 10},
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_pre_ping": True,
+            "pool_size": 10,
+            "max_overflow": 10,
+            "pool_timeout": 10,
+            # Nothing is prepared: a prepared statement soon keeps the plan that was good for the first, small batch.
+            "connect_args": {"prepare_threshold": None},
+        },
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SESSION_COOKIE_NAME="fairway",

@@ -56,7 +56,7 @@ PERMISSIONS: dict[str, Permission] = {
     "events.view": _row("See the sync log of events that came in", ("owner", "admin", "marketer", "ops")),
     "events.view_content": _row("See the personal data inside events", _BUILDERS),
     "events.retry": _row("Try failed events again", _OPERATORS),
-    "events.write": _row("Send events in (for machines)", _MANAGERS),
+    "events.write": _row("Send events in", _MANAGERS),
     "queues.view": _row("See queues, workers and failed jobs", _OPERATORS),
     "queues.manage": _row("Retry and remove jobs", _OPERATORS),
     "users.view": _row("See who has an account", _MANAGERS),

@@ -6,7 +6,7 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.accounts import clubs as service
-from app.accounts import queries
+from app.accounts import places, queries
 from app.blueprints.accounts import forms
 from app.blueprints.accounts.blueprint import blueprint
 from app.infra.errors import Invalid
@@ -23,6 +23,8 @@ def clubs() -> Response:
         "accounts/clubs.html",
         organisation=queries.tenant_info(tenant_id=tenant_id),
         clubs=queries.clubs(tenant_id=tenant_id),
+        countries=dict(places.countries()),
+        locales=dict(places.locales()),
     )
 
 

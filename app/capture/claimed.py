@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
@@ -28,7 +29,8 @@ class Claimed:
     evidence: Evidence
 
 
-_COLUMNS = "id, source, event_id, type, occurred_at, identity, payload, customer_id"
+# As text: orjson reads a document in a fraction of the driver's time.
+_COLUMNS = "id, source, event_id, type, occurred_at, cast(identity AS text), cast(payload AS text), customer_id"
 # SKIP LOCKED: a row that a retry or an erasure holds is left for the next batch.
 _CLAIM = text(f"""
     SELECT {_COLUMNS} FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received'
@@ -49,15 +51,16 @@ def claim(session: Session, tenant_id: UUID, limit: int) -> Sequence[Row[Any]]:
 def past(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: Places) -> list[Claimed]:
     """Return every event applied to the customers so far."""
     rows = session.execute(_PAST, {"tenant_id": tenant_id, "customers": list(customers)})
-    return [understand(row, places) for row in rows]
+    return [understand(row, places) for row in rows.all()]
 
 
 def understand(row: Row[Any], places: Places) -> Claimed:
     """Return the event of a row. Whatever its payload holds, this does not raise: what can't be read says nothing."""
     kind = catalogue.get(row.type)
+    payload = orjson.loads(row.payload)
     said = {}
     for change in kind.changes:
-        value = change.value(row.payload)
+        value = change.value(payload)
         if value is not None:
             said[change.field] = value
     return Claimed(
@@ -65,14 +68,14 @@ def understand(row: Row[Any], places: Places) -> Claimed:
         source=row.source,
         type=kind,
         occurred_at=row.occurred_at,
-        payload=row.payload,
+        payload=payload,
         said=said,
         evidence=of_event(
             key=f"{row.source}\x1f{row.event_id}",
             event_id=row.id,
             customer_id=row.customer_id,
-            identity=row.identity,
-            payload=row.payload,
+            identity=orjson.loads(row.identity),
+            payload=payload,
             places=places,
             first_name=said.get("first_name"),
             date_of_birth=said.get("date_of_birth"),

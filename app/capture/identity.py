@@ -66,6 +66,7 @@ class Resolution:
     ids: dict[Pair, UUID] = field(default_factory=dict)
     points: set[tuple[UUID, Pair]] = field(default_factory=set)
     lost_points: set[tuple[UUID, Pair]] = field(default_factory=set)
+    lost_ids: set[tuple[UUID, Pair]] = field(default_factory=set)
     divided: list[Claimed] = field(default_factory=list)
 
 
@@ -298,3 +299,5 @@ def _place_hints(
         at = max(counts, key=lambda one: (counts[one], -one))
         if held.get(pair) not in claims[at]:
             found.ids[pair] = owners[at]
+            if pair in held:
+                found.lost_ids.add((held[pair], pair))

@@ -39,31 +39,45 @@ class Profile:
 
 
 # Everybody who has one of the hints, and everybody who shares a contact point with one of those, and so on: within
-# one consistent person there is nobody to go on to, so this walks only where people share addresses.
+# one consistent person there is nobody to go on to, so this walks only where people share addresses. LATERAL with
+# LIMIT or OFFSET makes each step a look-up by key, whatever the planner believes of the tenant's size.
 _PROFILES = text("""
     WITH RECURSIVE hit AS (
         SELECT e.customer_id FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS h(kind, value)
-        JOIN external_id e ON e.tenant_id = :tenant_id AND e.kind = h.kind AND e.value = h.value
+        CROSS JOIN LATERAL (
+            SELECT x.customer_id FROM external_id x
+            WHERE x.tenant_id = :tenant_id AND x.kind = h.kind AND x.value = h.value LIMIT 1
+        ) AS e
         UNION
         SELECT p.customer_id FROM unnest(cast(:point_kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
-        JOIN contact_point p ON p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.key
+        CROSS JOIN LATERAL (
+            SELECT x.customer_id FROM contact_point x
+            WHERE x.tenant_id = :tenant_id AND x.kind = h.kind AND x.key = h.key OFFSET 0
+        ) AS p
         UNION
         SELECT unnest(cast(:customers AS uuid[]))
     ), near AS (
         SELECT customer_id FROM hit
         UNION
         SELECT other.customer_id FROM near
-        JOIN contact_point mine ON mine.tenant_id = :tenant_id AND mine.customer_id = near.customer_id
-        JOIN contact_point other
-            ON other.tenant_id = :tenant_id AND other.kind = mine.kind AND other.key = mine.key
-            AND other.customer_id <> near.customer_id
+        CROSS JOIN LATERAL (
+            SELECT x.kind, x.key FROM contact_point x
+            WHERE x.tenant_id = :tenant_id AND x.customer_id = near.customer_id OFFSET 0
+        ) AS mine
+        CROSS JOIN LATERAL (
+            SELECT x.customer_id FROM contact_point x
+            WHERE x.tenant_id = :tenant_id AND x.kind = mine.kind AND x.key = mine.key
+                AND x.customer_id <> near.customer_id OFFSET 0
+        ) AS other
     )
     SELECT c.id, c.first_name, c.date_of_birth, c.first_name IS NOT NULL OR c.last_name IS NOT NULL AS named,
         (SELECT json_agg(json_build_array(e.kind, e.value)) FROM external_id e
          WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id) AS ids,
         (SELECT json_agg(json_build_array(p.kind, p.key)) FROM contact_point p
          WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id) AS points
-    FROM near JOIN customer c ON c.tenant_id = :tenant_id AND c.id = near.customer_id
+    FROM near CROSS JOIN LATERAL (
+        SELECT x.* FROM customer x WHERE x.tenant_id = :tenant_id AND x.id = near.customer_id LIMIT 1
+    ) AS c
     WHERE c.merged_into_id IS NULL
     ORDER BY c.id
 """)
@@ -87,7 +101,7 @@ def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dic
             "keys": [key for _, key in points],
             "customers": [one.customer_id for one in evidence if one.customer_id],
         },
-    )
+    ).all()
     return {
         row.id: Profile(
             row.id,

@@ -103,24 +103,30 @@ def write(
         for one in found.divided
         if (owner := one.evidence.customer_id)
     ]
-    people = _people(session, tenant_id, found, fresh, past)
+    people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found)
     records.save(session, tenant_id, people.values(), now)
     _write_hints(session, tenant_id, found)
-    _move(session, tenant_id, found, people, now)
     _write_activities(session, tenant_id, fresh)
+    _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     _mark_processed(session, tenant_id, found.matches, now)
     return consented, merged
 
 
 def _people(
-    session: Session, tenant_id: UUID, found: Resolution, fresh: list[Owned], past: list[Owned]
+    session: Session,
+    tenant_id: UUID,
+    found: Resolution,
+    fresh: list[Owned],
+    past: list[Owned],
+    merged: dict[UUID, UUID],
 ) -> dict[UUID, Record]:
     """Return the records of everybody the batch may change: the new ones blank, the others locked."""
     people = {one: records.blank(one) for one in found.created}
     wanted = {owner for _, owner in (*fresh, *past)} | {owner for owner, _ in found.lost_points}
+    wanted |= {merged.get(owner, owner) for owner, _ in found.lost_ids}
     people.update(records.lock(session, tenant_id, wanted - people.keys()))
     return people
 
@@ -151,7 +157,7 @@ def _change_people(
 
 def facts_of(event: Claimed) -> Iterator[Fact]:
     """Yield what an event says about the fields of its customer."""
-    kind, at = event.type, event.occurred_at
+    kind, at = event.type, facts.moment(event.occurred_at)
     for name, value in event.said.items():
         if name != "club":
             yield Fact(name, value, at)
@@ -167,7 +173,7 @@ def facts_of(event: Claimed) -> Iterator[Fact]:
         yield Fact(CONSENT_FIELDS[channel], opted_in, at)
     if kind.marks:
         for column in kind.marks(event.payload):
-            yield Fact(column, at, at)
+            yield Fact(column, event.occurred_at, at)
 
 
 def consents_of(event: Claimed) -> Iterator[tuple[str, bool]]:
@@ -184,8 +190,9 @@ def _let_be_found(people: dict[UUID, Record], found: Resolution) -> None:
         hints[owner].append(pair)
     for owner, pair in found.points:
         hints[owner].append(pair)
-    for owner, pair in found.lost_points:
-        people[owner].words -= hint_words([pair])
+    for owner, pair in (*found.lost_points, *found.lost_ids):
+        if owner in people:
+            people[owner].lose(hint_words([pair]))
     for owner, record in people.items():
         if owner in hints:
             record.find_by(hint_words(hints[owner]))

@@ -12,7 +12,6 @@ from typing import Any
 from app.customers.records import Record
 
 WEAK = "~"
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 CONSENT_FIELDS = {
     "EMAIL": "email_opt_in",
     "SMS": "sms_opt_in",
@@ -21,63 +20,58 @@ CONSENT_FIELDS = {
 }
 """The column of each channel's consent. Nothing else is ever taken for a consent."""
 _CONSENTS = frozenset(CONSENT_FIELDS.values())
+# Columns that go with another one.
+_FOLLOW = frozenset(("search_extra", "last_activity_type", *(f"{field}_at" for field in _CONSENTS)))
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What somebody said about one field of a customer, and when."""
+    """What somebody said about one field of a customer. `at` is when, as `moment` writes it."""
 
     field: str
     value: Any
-    at: datetime
+    at: str
     weak: bool = False
 
     @property
     def mark(self) -> str:
         """Return what facts_at keeps of it."""
-        return f"{WEAK if self.weak else ''}{self.at.astimezone(UTC).isoformat()}"
+        return f"{WEAK}{self.at}" if self.weak else self.at
 
 
-def _kept(record: Record, field: str) -> Fact | None:
-    """Return the fact that holds now; None where nothing is known, or nothing of when it was said."""
-    mark = record.facts_at.get(field)
+def moment(at: datetime) -> str:
+    """Return a moment in UTC as facts_at keeps it: such texts sort by time, and Postgres writes them alike."""
+    return at.astimezone(UTC).isoformat()
+
+
+def holds(fact: Fact, mark: Any, value: Any) -> bool:
+    """Return whether `fact` takes the place of a `value` said at `mark`; a mark that is none: nobody knows when."""
     if not isinstance(mark, str):
-        return None
-    weak = mark.startswith(WEAK)
-    try:
-        at = datetime.fromisoformat(mark.removeprefix(WEAK))
-    except ValueError:
-        return None
-    return Fact(field, record.values[field], at if at.tzinfo else at.replace(tzinfo=UTC), weak)
-
-
-def holds(fact: Fact, kept: Fact | None, value: Any) -> bool:
-    """Return whether `fact` takes the place of what is `kept` (or of a `value` of which nobody knows since when)."""
-    if kept is None:
         return value is None or not fact.weak
-    if fact.weak != kept.weak:
-        return not fact.weak
-    if fact.at != kept.at:
-        return (fact.at < kept.at) if fact.weak else (fact.at > kept.at)
-    return _tie(fact) > _tie(kept)
+    weak = mark.startswith(WEAK)
+    if fact.weak != weak:
+        return weak
+    new = fact.mark
+    if new != mark:
+        return (new < mark) if weak else (new > mark)
+    return value != fact.value and _tie(fact.field, fact.value) > _tie(fact.field, value)
 
 
-def _tie(fact: Fact) -> tuple[bool, str]:
+def _tie(field: str, value: Any) -> tuple[bool, str]:
     """Two words of the same moment: the stricter consent holds, else the one that sorts last."""
-    return fact.field in _CONSENTS and fact.value is False, str(fact.value)
+    return field in _CONSENTS and value is False, str(value)
 
 
 def apply(record: Record, fact: Fact) -> bool:
     """Give the record the fact if it holds; return whether the field's value is another one now."""
     before = record.values[fact.field]
-    if not holds(fact, _kept(record, fact.field), before):
+    if not holds(fact, record.facts_at.get(fact.field), before):
         return False
-    if record.facts_at.get(fact.field) != fact.mark:
-        record.facts_at[fact.field] = fact.mark
-        record.changed = True
+    record.facts_at[fact.field] = fact.mark
+    record.changed = True
     record.set(fact.field, fact.value)
     if fact.field in _CONSENTS:
-        record.set(f"{fact.field}_at", fact.at)
+        record.set(f"{fact.field}_at", datetime.fromisoformat(fact.at))
     return bool(before != fact.value)
 
 
@@ -96,16 +90,15 @@ def merge_into(winner: Record, loser: Record) -> None:
     for field, value in loser.values.items():
         if field in _CONSENTS:
             _stricter(winner, loser, field)
-        elif field in ("last_activity_at", "last_email_open_at", "last_email_click_at"):
+        elif field == "last_activity_at":
             if value and (winner.values[field] is None or value > winner.values[field]):
                 winner.set(field, value)
-                if field == "last_activity_at":
-                    winner.set("last_activity_type", loser.values["last_activity_type"])
-        elif field in loser.facts_at:
-            fact = _kept(loser, field)
-            if fact and value is not None:
-                apply(winner, fact)
-        elif value is not None and winner.values[field] is None and field != "search_extra":
+                winner.set("last_activity_type", loser.values["last_activity_type"])
+        elif value is None or field in _FOLLOW:
+            continue
+        elif isinstance(mark := loser.facts_at.get(field), str):
+            apply(winner, Fact(field, value, mark.removeprefix(WEAK), mark.startswith(WEAK)))
+        elif winner.values[field] is None:
             winner.set(field, value)
     winner.find_by(loser.words)
 
@@ -114,11 +107,11 @@ def _stricter(winner: Record, loser: Record, field: str) -> None:
     mine, theirs = winner.values[field], loser.values[field]
     if theirs is None:
         return
-    moments = [fact.at for fact in (_kept(winner, field), _kept(loser, field)) if fact]
+    marks = [mark for one in (winner, loser) if isinstance(mark := one.facts_at.get(field), str)]
     holds = theirs if mine is None else mine and theirs
     if holds != mine:
         winner.set(field, holds)
         winner.set(f"{field}_at", loser.values[f"{field}_at"])
-    if moments:
-        winner.facts_at[field] = max(moments).isoformat()
+    if marks:
+        winner.facts_at[field] = max(marks)
         winner.changed = True

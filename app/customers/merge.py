@@ -52,8 +52,8 @@ _ENROLLMENTS = (
             PARTITION BY e.journey_id, e.entry, pair.winner
             ORDER BY e.status <> 'COMPLETED', e.status <> 'ACTIVE', e.current_step_number DESC, e.enrolled_at, e.id
         ) AS place
-        FROM journey_enrollment e JOIN pair ON e.customer_id IN (pair.winner, pair.loser)
-        WHERE e.tenant_id = :tenant_id
+        FROM pair CROSS JOIN LATERAL (VALUES (pair.winner), (pair.loser)) AS either(id)
+        JOIN journey_enrollment e ON e.tenant_id = :tenant_id AND e.customer_id = either.id
     ), leaving AS (
         UPDATE journey_enrollment e SET
             entry = 'merged:' || e.id,

@@ -29,6 +29,7 @@ class Customer(TenantRow, Base):
         Index("ix_customer_search", "search", postgresql_using="gin"),
         Index("ix_customer_name", "tenant_id", "sort_name", "id"),
         Index("ix_customer_tags", "tags", postgresql_using="gin"),
+        Index("ix_customer_merged", "tenant_id", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         # Room on each page for the frequent updates of last_activity_at and the like, which touch no index: they
         # stay heap-only and leave the two GIN indexes alone.
         {"postgresql_with": {"fillfactor": 80}},

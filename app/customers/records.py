@@ -69,6 +69,13 @@ class Record:
             self.words |= more
             self.set("search_extra", " ".join(sorted(self.words)))
 
+    def lose(self, words: Iterable[str]) -> None:
+        """Let the customer no longer be found by these words."""
+        less = self.words.intersection(words)
+        if less:
+            self.words -= less
+            self.set("search_extra", " ".join(sorted(self.words)) or None)
+
 
 def blank(id_: UUID) -> Record:
     """Return the record of a customer who is to be made."""
@@ -100,7 +107,7 @@ def lock(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID,
     """Return the customers by id, locked until the transaction ends. All who lock many take them in order of id."""
     if not ids:
         return {}
-    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)}).mappings()
+    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)}).mappings().all()
     records = {}
     for row in rows:
         values = {name: row[name] for name in COLUMNS}

@@ -87,6 +87,13 @@ def upgrade() -> None:
     op.create_index("ix_customer_name", "customer", ["tenant_id", "sort_name", "id"], unique=False)
     op.create_index("ix_customer_search", "customer", ["search"], unique=False, postgresql_using="gin")
     op.create_index("ix_customer_tags", "customer", ["tags"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "ix_customer_merged",
+        "customer",
+        ["tenant_id", "merged_into_id"],
+        unique=False,
+        postgresql_where=sa.text("merged_into_id IS NOT NULL"),
+    )
     op.create_table(
         "activity",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
@@ -254,6 +261,9 @@ def downgrade() -> None:
     op.drop_table("consent_change")
     op.drop_index("ix_activity_timeline", table_name="activity")
     op.drop_table("activity")
+    op.drop_index(
+        "ix_customer_merged", table_name="customer", postgresql_where=sa.text("merged_into_id IS NOT NULL")
+    )
     op.drop_index("ix_customer_tags", table_name="customer", postgresql_using="gin")
     op.drop_index("ix_customer_search", table_name="customer", postgresql_using="gin")
     op.drop_index("ix_customer_name", table_name="customer")

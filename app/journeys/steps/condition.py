@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
 
 from app.conditions import InvalidConditions, Tree, compile_rules, compile_sql, explain, parse, profile
+from app.customers import condition_fields  # noqa: F401 - it fills the catalogue
 from app.customers.models import Customer
 from app.infra.arrays import array
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry

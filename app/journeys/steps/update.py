@@ -99,7 +99,7 @@ def _wrong(update: Update) -> tuple[str, str] | None:
 def _words(update: Update) -> str:
     if update.field == TAGS:
         return f"Add tag “{update.value}”" if update.operation == "add" else f"Remove tag “{update.value}”"
-    label = update.field.replace("_", " ")
+    label = mass_update.SETTABLE.get(update.field, update.field).lower()
     return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
 
 

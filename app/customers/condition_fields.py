@@ -1,0 +1,34 @@
+"""What conditions may ask of a customer: importing this adds the fields to `app.conditions.profile`."""
+
+from app.conditions import Choice, Field, FieldType, profile
+from app.customers.models import Customer
+
+_TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
+
+STAGES = tuple(Choice(name, name.capitalize()) for name in ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER"))
+
+profile.add(
+    Field("first_name", "First name", "Profile", _TEXT, Customer.first_name),
+    Field("last_name", "Last name", "Profile", _TEXT, Customer.last_name),
+    Field("title", "Title", "Profile", _TEXT, Customer.title),
+    Field("email", "E-mail", "Profile", _TEXT, Customer.email),
+    Field("phone", "Phone", "Profile", _TEXT, Customer.phone),
+    Field("date_of_birth", "Date of birth", "Profile", _DAY, Customer.date_of_birth),
+    Field("tags", "Tags", "Profile", FieldType.LIST, Customer.tags),
+    Field("created_at", "Known since", "Profile", _MOMENT, Customer.created_at),
+    Field("club_id", "Club", "Membership", FieldType.ID, Customer.club_id),
+    Field("membership_tier", "Membership tier", "Membership", _TEXT, Customer.membership_tier),
+    Field("membership_status", "Membership status", "Membership", _TEXT, Customer.membership_status),
+    Field("joined_on", "Joined on", "Membership", _DAY, Customer.joined_on),
+    Field("handicap_index", "Handicap index", "Membership", FieldType.NUMBER, Customer.handicap_index),
+    Field("lifecycle_stage", "Lifecycle stage", "Membership", FieldType.CHOICE, Customer.lifecycle_stage, STAGES),
+    Field("email_opt_in", "Agreed to e-mail", "Consent", _YES_NO, Customer.email_opt_in),
+    Field("sms_opt_in", "Agreed to SMS", "Consent", _YES_NO, Customer.sms_opt_in),
+    Field("push_opt_in", "Agreed to push messages", "Consent", _YES_NO, Customer.push_opt_in),
+    Field("whatsapp_opt_in", "Agreed to WhatsApp", "Consent", _YES_NO, Customer.whatsapp_opt_in),
+    Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at),
+    Field("last_activity_type", "Kind of last activity", "Activity", _TEXT, Customer.last_activity_type),
+    Field("last_email_sent_at", "Last e-mail sent", "Activity", _MOMENT, Customer.last_email_sent_at),
+    Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at),
+    Field("last_email_click_at", "Last click in an e-mail", "Activity", _MOMENT, Customer.last_email_click_at),
+)

@@ -54,6 +54,7 @@ class Board:
             "canvas": presenters.draw(self.graph, known=self.known, problems=self.problems),
             "kinds": presenters.kinds(),
             "problems": self.problems,
+            "problem_labels": [self._label(one) for one in self.problems],
             "titles": {step.key: presenters.name_of(step) for step in self.graph},
             "counts": counts,
             "active": sum(count.active for count in counts.values()),
@@ -94,6 +95,11 @@ class Board:
             case _:
                 return []
 
+    def _label(self, problem: Problem) -> str | None:
+        """Return what the setting is called that a problem concerns."""
+        step = self.graph.steps.get(problem.step_key or "")
+        return step_form.label_of(step.type, problem.field) if step and problem.field else None
+
     def step_panel(
         self,
         key: str,
@@ -108,7 +114,6 @@ class Board:
         if key not in self.graph.steps:
             raise NoSuchStep
         step = self.graph.steps[key]
-        kind = presenters.kind_of(step)
         shown = dict(step.config) if config is None else config
         problems = [one for one in self.problems if one.step_key == key]
         if config is not None:
@@ -122,7 +127,6 @@ class Board:
             "card_problems": [] if changed else step_form.other_problems(step, problems),
             "combinator_name": next((one.name for one in controls if one.setting.widget == "combinator"), None),
             "step_name": (step.name or "") if name is None else name,
-            "kind_description": kind.description,
             "revision": self.journey.draft_revision,
             "changed": changed,
             "conflict": conflict,

@@ -24,7 +24,8 @@ from app.web.htmx import is_htmx, page, toast
 @requires("journeys.view")
 def builder(journey_id: UUID) -> Response:
     """Show the canvas, with an overview of the journey beside it."""
-    return Board(journey_id).show()
+    # On a phone the overview stays away until it is asked for.
+    return Board(journey_id).show({"panel": OVERVIEW, "sheet": "show" in request.args})
 
 
 @blueprint.get("/<uuid:journey_id>/steps/<key>")

@@ -18,6 +18,8 @@ from app.infra.errors import Invalid
 Form = MultiDict[str, str]
 BLANK: dict[str, Any] = {"field": "", "operator": "eq", "value": ""}
 MAX_ROWS = 200
+# Chosen in the list of fields to name one that is not in it; only events have such.
+OTHER = "…"
 # How the value of a rule is asked for, by the field's type; whatever is not here is text.
 CONTROLS = {
     FieldType.CHOICE: "choice",
@@ -31,10 +33,14 @@ CONTROLS = {
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """One rule as it is drawn. `control` names the partial for its value, `options` what can be chosen there."""
+    """One rule as it is drawn. `control` names the partial for its value, `options` what can be chosen there.
+
+    `other` says that the field is none of the catalogue's, so that its name is typed.
+    """
 
     path: str
     field: str
+    other: bool
     operators: list[tuple[str, str]]
     operator: str
     control: str
@@ -107,7 +113,8 @@ class Drawing:
         chosen = next((one for one in offered if one.name == data.get("operator")), offered[0] if offered else None)
         return RuleRow(
             path=path,
-            field=field.name if field else name,
+            field=field.name if field else name.removeprefix(OTHER),
+            other=self.catalogue.open and bool(name) and name not in self.catalogue,
             operators=[(one.name, one.label) for one in offered],
             operator=chosen.name if chosen else "",
             control=_control(field, chosen.arity if chosen else Arity.NONE),
@@ -169,6 +176,8 @@ def _read_row(form: Form, path: str, catalogue: Catalogue) -> dict[str, Any]:
 
 def _read_rule(form: Form, path: str, catalogue: Catalogue) -> dict[str, Any]:
     name = form.get(f"{path}.field", "").strip()
+    if name == OTHER:
+        name = form.get(f"{path}.other", "").strip() or OTHER
     field = catalogue.find(name) if name else None
     if field is None:
         return {**BLANK, "field": name}

@@ -22,7 +22,7 @@ class JourneyForm(wtforms.Form):
     )
     max_enrollments = StringField(
         "Limit",
-        description="How many people may enter in all. Leave it empty for no limit.",
+        description="How many people may be in it at the same time. Leave it empty for no limit.",
         render_kw={"inputmode": "numeric", "autocomplete": "off"},
     )
     timezone = SelectField(

@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
+from app.customers import queries as customers
 from app.journeys import queries, whereabouts
+from app.journeys.engine import enrol, exits
 from app.journeys.layout import LABELS
-from app.journeys.queries import StepTaken
+from app.journeys.queries import EnrollmentPath, StepTaken
+from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
@@ -57,6 +61,55 @@ def people(journey_id: UUID) -> Response:
     )
 
 
+@blueprint.get("/<uuid:journey_id>/people/add")
+@requires("journeys.run")
+def adding(journey_id: UUID) -> Response:
+    """Look for customers to let into the journey by hand."""
+    tenant_id, q = current().tenant_id, request.args.get("q", "").strip()
+    journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    found = customers.customers(tenant_id=tenant_id, q=q, limit=20).items if q else []
+    return page("journeys/add_people.html", block="results", journey=journey, q=q, found=found)
+
+
+@blueprint.post("/<uuid:journey_id>/people")
+@requires("journeys.run")
+def enrol_person(journey_id: UUID) -> Answer:
+    """Let a customer into the journey by hand."""
+    try:
+        customer_id = UUID(request.form.get("customer_id", ""))
+    except ValueError:
+        raise enrol.NoSuchPerson from None
+    try:
+        made = enrol.enrol_one(tenant_id=current().tenant_id, journey_id=journey_id, customer_id=customer_id)
+    except (enrol.NotAdmitted, WrongStatus) as refused:
+        flash(refused.message, "warning")
+        return redirect(url_for("journeys.adding", journey_id=journey_id, q=request.form.get("q") or None))
+    flash("The customer is in the journey.", "success")
+    return redirect(url_for("journeys.path", journey_id=journey_id, enrollment_id=made))
+
+
+@blueprint.post("/<uuid:journey_id>/people/<uuid:enrollment_id>/exit")
+@requires("journeys.run")
+def take_out(journey_id: UUID, enrollment_id: UUID) -> Answer:
+    """Take a person out of the journey."""
+    tenant_id = current().tenant_id
+    _walk(tenant_id, journey_id, enrollment_id)
+    gone = exits.exit_enrollments(tenant_id=tenant_id, enrollment_ids=[enrollment_id])
+    flash(
+        "They have left the journey." if gone else "They were not in the journey any more.",
+        "success" if gone else "info",
+    )
+    return redirect(url_for("journeys.path", journey_id=journey_id, enrollment_id=enrollment_id))
+
+
+def _walk(tenant_id: UUID, journey_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
+    """Return a person's walk, if it is one through this journey."""
+    walk = queries.enrollment_path(tenant_id=tenant_id, enrollment_id=enrollment_id)
+    if walk.line.journey_id != journey_id:
+        raise queries.NoSuchEnrollment
+    return walk
+
+
 @blueprint.get("/<uuid:journey_id>/steps/<key>/people")
 @requires("journeys.view")
 def step_people(journey_id: UUID, key: str) -> Response:
@@ -92,9 +145,7 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
     """Show each step one person took, when and with what result."""
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
-    walk = queries.enrollment_path(tenant_id=tenant_id, enrollment_id=enrollment_id)
-    if walk.line.journey_id != journey.id:
-        raise queries.NoSuchEnrollment
+    walk = _walk(tenant_id, journey_id, enrollment_id)
     return page(
         "journeys/path.html",
         journey=journey,

@@ -28,6 +28,7 @@ class Card:
     icon: str
     label: str
     kind_label: str
+    kind_text: str
     words: str
     problems: list[str]
     cell: str
@@ -122,6 +123,7 @@ def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: 
         icon=kind.icon,
         label=name_of(step),
         kind_label=kind.label,
+        kind_text=kind.description,
         words=words_of(step, known),
         problems=problems,
         cell=cell(place.x, place.y),

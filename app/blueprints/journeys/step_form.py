@@ -82,6 +82,11 @@ def _concerns(path: str, name: str) -> bool:
     return path == name or path.startswith((f"{name}.", f"{name}["))
 
 
+def label_of(type: str, path: str) -> str | None:
+    """Return the label of the setting a problem's path leads to, or None."""
+    return next((one.label for one in settings_of(type) if _concerns(path, one.name)), None)
+
+
 def other_problems(step: Step, problems: list[Problem]) -> list[str]:
     """Return the messages that stand beside no setting: those of the step as a whole and of its exits."""
     names = [setting.name for setting in settings_of(step.type)]

@@ -161,11 +161,15 @@ def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
 def _prepare_conditions(ask: Ask) -> Mapping[str, Any]:
     clubs = [(str(key), name) for key, name in ask.sources.known.clubs.items()]
     catalogue = ask.sources.catalogue(ask.setting.widget, ask.config)
+    given = ask.value
     drawing = Drawing(catalogue, {"club_id": clubs}, ask.errors)
     return {
-        "rows": drawing.rows(ask.value, ask.name),
+        "rows": drawing.rows(given, ask.name),
         "fields": drawing.fields(),
         "open": catalogue.open,
+        "pointless": not given
+        and ask.setting.widget == "payload_conditions"
+        and ask.config.get("event_type") == MANUAL,
         "combinator": str(ask.config.get("combinator") or "AND").upper(),
     }
 

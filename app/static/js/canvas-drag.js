@@ -97,14 +97,15 @@ function nearest(x, y) {
   return best;
 }
 
-// Near the edge of the board, the board comes along.
+// Near the edge of the board, the board comes along; but not for what is only just coming in from the palette.
 function roll() {
   if (!carried()) return;
   const field = board.getBoundingClientRect();
   const { x, y } = drag.at;
   const push = (at, low, high) => (at < low + EDGE && at > low ? -9 : at > high - EDGE && at < high ? 9 : 0);
   const [dx, dy] = [push(x, field.left, field.right), push(y, field.top, field.bottom)];
-  if (!dx && !dy) return;
+  if (!dx && !dy) drag.inside ||= x > field.left;
+  if (!drag.inside || (!dx && !dy)) return;
   board.scrollBy(dx, dy);
   follow(x, y);
 }

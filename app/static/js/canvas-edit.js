@@ -42,7 +42,7 @@ function settle(focused) {
 
 export const insert = (type, slot) => edit("insert", { type, after: slot.dataset.after, exit: slot.dataset.exit });
 export const move = (key, slot) => edit("move", { key, after: slot.dataset.after, exit: slot.dataset.exit });
-export const remove = (key) => edit("remove", { key });
+export const remove = (key, keep = "") => edit("remove", { key, keep });
 export const undo = () => edit("undo");
 export const redo = () => edit("redo");
 

@@ -17,7 +17,12 @@ export function openKinds(slot) {
 
 /** Open the menu of a step. */
 export function openStepMenu(step) {
-  for (const item of tools.querySelectorAll("[data-needs-movable]")) item.hidden = !editable() || !step.hasAttribute("data-movable");
+  const exits = step.dataset.exits.split(" ");
+  const fits = ({ keep }) => (exits.length > 1 ? exits.includes(keep) : keep === undefined);
+  for (const item of tools.querySelectorAll("[data-needs-movable]")) {
+    const removes = item.dataset.stepAct === "remove";
+    item.hidden = !editable() || !step.hasAttribute("data-movable") || (removes && !fits(item.dataset));
+  }
   show(tools, step.querySelector(".step-more") ?? step);
 }
 
@@ -62,13 +67,14 @@ kinds?.addEventListener("click", (event) => {
 });
 
 tools?.addEventListener("click", (event) => {
-  const act = event.target.closest("[data-step-act]")?.dataset.stepAct;
-  if (!act) return;
+  const item = event.target.closest("[data-step-act]");
+  if (!item) return;
+  const { stepAct: act, keep } = item.dataset;
   const step = opener.closest(".step");
   tools.hidePopover();
   if (act === "open") openStep(step);
   if (act === "move") pickUp({ key: step.dataset.key, label: step.dataset.label });
-  if (act === "remove") remove(step.dataset.key);
+  if (act === "remove") remove(step.dataset.key, keep);
 });
 
 document.addEventListener("click", (event) => {

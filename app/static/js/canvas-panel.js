@@ -34,12 +34,16 @@ function openPanel(url, { focus = true } = {}) {
     await htmx.ajax("GET", url, { source: panel, target: panel, swap: "innerHTML", headers: { "HX-Panel": "true" } });
     history.replaceState(history.state, "", url);
     mark();
-    if (focus) (panel.querySelector("[data-error-summary], .sheet-body :is(input:not([type=hidden]), select, textarea), .sheet-head a") ?? panel).focus?.();
+    if (focus) firstField()?.focus();
   });
 }
 
 /** Return the key of the step the panel is about, or "". */
 export const openStepKey = () => panel.querySelector("[data-sheet]")?.dataset.sheet ?? "";
+
+const firstField = () =>
+  [...panel.querySelectorAll(".sheet-body :is(input:not([type=hidden]), select, textarea)")].find((field) => field.offsetParent) ??
+  panel.querySelector(".sheet-body a, .sheet-head a");
 
 // Which step the panel is about is shown on the canvas.
 function mark() {

@@ -190,17 +190,14 @@ def draft_history(*, tenant_id: UUID, journey: Journey) -> DraftHistory:
     """Return what undo and redo would do now."""
     at = journey.draft_position
     with transaction(tenant_id) as session:
-        labels = dict(
-            session.execute(
-                select(JourneyDraftEdit.position, JourneyDraftEdit.label).where(
-                    JourneyDraftEdit.tenant_id == tenant_id,
-                    JourneyDraftEdit.journey_id == journey.id,
-                    JourneyDraftEdit.position.between(at - 1, at + 1),
-                )
+        rows = session.execute(
+            select(JourneyDraftEdit.position, JourneyDraftEdit.label).where(
+                JourneyDraftEdit.tenant_id == tenant_id,
+                JourneyDraftEdit.journey_id == journey.id,
+                JourneyDraftEdit.position.between(at - 1, at + 1),
             )
-            .tuples()
-            .all()
         )
+        labels = {row.position: row.label for row in rows}
     return DraftHistory(undo=labels.get(at) if at - 1 in labels else None, redo=labels.get(at + 1))
 
 

@@ -42,7 +42,7 @@ def decode_cursor(text: str, size: int) -> list[Any]:
         values = orjson.loads(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
     except (ValueError, UnicodeEncodeError, binascii.Error):
         raise BadCursor from None
-    if not isinstance(values, list) or len(values) != size:
+    if not isinstance(values, list) or len(values) != size or any("\x00" in str(value) for value in values):
         raise BadCursor
     return values
 

@@ -13,7 +13,7 @@ from app.conditions import Catalogue, FieldType
 from app.journeys.step_type import MANUAL, Known
 
 UNITS = ("minutes", "hours", "days", "weeks")
-_DURATION = re.compile(r"\s*(\d{1,6})\s*(minute|hour|day|week)s?\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*(.*?)\s*(minute|hour|day|week)s?\s*", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _read_number(ask: Ask, form: Form) -> int | float | str | None:
 
 
 def split_duration(value: Any) -> tuple[str, str]:
-    """Return (amount, unit) of a duration such as "3 days"; what can't be read stays whole in the amount."""
+    """Return (amount, unit) of a duration such as "3 days", whatever the amount; without a unit all is amount."""
     text = str(value or "")
     match = _DURATION.fullmatch(text)
     return (match[1], f"{match[2].lower()}s") if match else (text, "days")

@@ -1,0 +1,188 @@
+"""The list, the settings, the lifecycle and the people of a journey, as pages."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.journeys import queries, service
+from app.journeys.engine import enrol
+from app.journeys.models import Journey
+
+
+@pytest.fixture
+def journey(tenant: Any) -> Journey:
+    return service.create(tenant_id=tenant.id, actor="system", name="Welcome", trigger_type="scl.member.created")
+
+
+@pytest.fixture
+def running(tenant: Any) -> Journey:
+    made = service.create(tenant_id=tenant.id, actor="system", name="By hand")
+    service.insert_step(tenant_id=tenant.id, journey_id=made.id, actor="system", type="WAIT", after="trigger")
+    return service.activate(tenant_id=tenant.id, journey_id=made.id, actor="system")
+
+
+def person(tenant_id: UUID, name: str = "Thandi Mokoena") -> UUID:
+    first, last = name.split()
+    with transaction(tenant_id) as session:
+        row = Customer(tenant_id=tenant_id, first_name=first, last_name=last, email=f"{first.lower()}@example.com")
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def test_an_empty_list_says_what_to_do(client: Any, sign_in: Any) -> None:
+    sign_in("marketer")
+    assert "No journey yet" in client.get("/journeys").text
+
+
+def test_the_list_tells_the_trigger_in_words_and_filters(client: Any, sign_in: Any, journey: Journey) -> None:
+    sign_in("marketer")
+    text = client.get("/journeys").text
+    assert "Welcome" in text
+    assert "When “Member joined” happens" in text
+    assert "No journey matches" in client.get("/journeys?q=nothing").text
+    assert "No journey matches" in client.get("/journeys?status=ACTIVE").text
+    assert "<!doctype" not in client.get("/journeys?q=wel", htmx=True).text
+
+
+def test_a_journey_is_made_and_opened(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    assert "Member joined" in client.get("/journeys/new").text
+    answer = client.post(
+        "/journeys/new", {"name": "Birthday", "trigger_type": "scl.member.created", "max_enrollments": "10"}, status=302
+    )
+    made = queries.journeys(tenant_id=tenant.id).items[0]
+    assert (made.name, made.trigger_type, made.max_enrollments) == ("Birthday", "scl.member.created", 10)
+    assert answer.location.endswith(f"/journeys/{made.id}")
+    assert made.timezone == "Africa/Johannesburg"
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"name": ""}, "Give a name"),
+        ({"name": "x", "max_enrollments": "many"}, "Give a number"),
+        ({"name": "x", "max_enrollments": "0"}, "Give a number"),
+        ({"name": "x", "club_id": "nonsense"}, "Choose one of your clubs"),
+        ({"name": "x", "timezone": "Moon/Base"}, "Choose a time zone"),
+        ({"name": "Welcome"}, "already a journey"),
+    ],
+)
+def test_what_is_wrong_stands_beside_the_field(
+    client: Any, sign_in: Any, journey: Journey, typed: dict[str, str], message: str
+) -> None:
+    sign_in("marketer")
+    answer = client.post("/journeys/new", {"trigger_type": "MANUAL", **typed}, status=422)
+    assert message in answer.text
+    if typed["name"]:
+        assert f'value="{typed["name"]}"' in answer.text
+
+
+def test_settings_are_changed(client: Any, sign_in: Any, tenant: Any, journey: Journey) -> None:
+    sign_in("marketer")
+    client.get(f"/journeys/{journey.id}/settings")
+    typed = {"name": "Hello", "allow_reentry": "y", "timezone": "Europe/London", "description": "New"}
+    client.post(f"/journeys/{journey.id}/settings", typed, status=302)
+    found = queries.journey(tenant_id=tenant.id, journey_id=journey.id)
+    assert (found.name, found.allow_reentry, found.timezone) == ("Hello", True, "Europe/London")
+    client.post(f"/journeys/{journey.id}/settings", {"name": ""}, status=422)
+
+
+def test_the_lifecycle(client: Any, sign_in: Any, tenant: Any, journey: Journey) -> None:
+    sign_in("marketer")
+    there = f"/journeys/{journey.id}"
+
+    def status() -> str:
+        return queries.journey(tenant_id=tenant.id, journey_id=journey.id).status
+
+    client.post(f"{there}/activate", status=302)
+    assert status() == "DRAFT"
+    assert "Solve the problems" in client.get(there).text
+    client.post(f"{there}/steps", {"type": "WAIT", "after": "trigger", "exit": "next"}, status=302)
+    client.post(f"{there}/activate", status=302)
+    assert status() == "ACTIVE"
+    assert "Pause" in client.get(there).text
+    client.post(f"{there}/pause", status=302)
+    assert status() == "PAUSED"
+    client.post(f"{there}/resume", status=302)
+    assert status() == "ACTIVE"
+    client.post(f"{there}/archive", status=302)
+    assert status() == "ARCHIVED"
+    text = client.get(there).text
+    assert "data-editable" not in text
+    assert "data-slot" not in text
+
+
+def test_publishing_says_who_stands_at_a_removed_step(client: Any, sign_in: Any, tenant: Any, running: Journey) -> None:
+    sign_in("marketer")
+    there = f"/journeys/{running.id}"
+    enrol.enrol_one(tenant_id=tenant.id, journey_id=running.id, customer_id=person(tenant.id))
+    assert "Publish changes" not in client.get(there).text
+    client.post(f"{there}/steps", {"type": "UPDATE", "after": "wait_1", "exit": "next"}, status=302)
+    assert "Unpublished changes" in client.get(there).text
+    assert "Nobody stands at a step" in client.get(f"{there}/publish").text
+    client.post(
+        f"{there}/steps/update_1",
+        {"updates.0.field": "tags", "updates.0.operation": "add", "updates.0.value": "x"},
+        status=302,
+    )
+    client.post(f"{there}/publish", status=302)
+    assert queries.journey(tenant_id=tenant.id, journey_id=running.id).published_version == 2
+
+
+def test_people_are_added_found_and_taken_out(client: Any, sign_in: Any, tenant: Any, running: Journey) -> None:
+    sign_in("marketer")
+    there = f"/journeys/{running.id}/people"
+    assert "Nobody here" in client.get(there).text
+    who = person(tenant.id)
+    assert "Thandi Mokoena" in client.get(f"{there}/add?q=thandi").text
+    path = client.post(there, {"customer_id": str(who)}, status=302).location
+    assert "Thandi Mokoena" in client.get(path).text
+    assert "Thandi Mokoena" in client.get(there).text
+    again = client.post(there, {"customer_id": str(who), "q": "thandi"}, status=302).location
+    assert "in the journey already" in client.get(again).text
+    assert "Thandi Mokoena" in client.get(f"/journeys/{running.id}/steps/trigger/people").text
+    assert "Nobody" in client.get(f"/journeys/{running.id}/steps/trigger/people?which=failed").text
+    client.post(f"{path}/exit", status=302)
+    assert "Left early" in client.get(path).text
+    assert "Nobody here" in client.get(f"{there}?status=ACTIVE").text
+    client.post(there, {"customer_id": "nonsense"}, status=404)
+
+
+def test_a_walk_is_found_in_its_own_journey_only(
+    client: Any, sign_in: Any, tenant: Any, running: Journey, journey: Journey
+) -> None:
+    sign_in("marketer")
+    made = enrol.enrol_one(tenant_id=tenant.id, journey_id=running.id, customer_id=person(tenant.id))
+    client.get(f"/journeys/{running.id}/people/{made}")
+    client.get(f"/journeys/{journey.id}/people/{made}", status=404)
+    client.post(f"/journeys/{journey.id}/people/{made}/exit", status=404)
+
+
+def test_a_viewer_looks_and_changes_nothing(client: Any, sign_in: Any, journey: Journey) -> None:
+    sign_in("viewer")
+    there = f"/journeys/{journey.id}"
+    text = client.get(there).text
+    assert "data-editable" not in text
+    assert "Activate" not in text
+    assert "disabled" in client.get(f"{there}/steps/trigger").text
+    for act in ("activate", "pause", "archive", "undo", "remove", "steps", "steps/trigger", "settings", "people"):
+        client.post(f"{there}/{act}", status=403)
+    client.get("/journeys/new", status=403)
+
+
+def test_staff_have_no_journeys(client: Any, sign_in: Any, journey: Journey) -> None:
+    sign_in("staff")
+    client.get("/journeys", status=403)
+    client.get(f"/journeys/{journey.id}", status=403)
+
+
+def test_another_tenants_journey_is_not_there(client: Any, sign_in: Any, other_tenant: Any, journey: Journey) -> None:
+    journey_id = journey.id  # a refusal rolls the test's own row out of the session
+    sign_in("owner", other_tenant)
+    for path in ("", "/settings", "/people", "/steps/trigger", "/publish", "/counts", "/add", "/people/add"):
+        client.get(f"/journeys/{journey_id}{path}", status=404)
+    client.post(f"/journeys/{journey_id}/archive", status=404)

@@ -1,0 +1,279 @@
+"""The builder without a browser: the canvas it draws, each edit, and the forms of the steps."""
+
+import re
+from typing import Any
+
+import pytest
+
+from app.content.models import Template
+from app.infra.db import transaction
+from app.journeys import queries, service
+from app.journeys.models import Journey
+
+
+@pytest.fixture
+def journey(tenant: Any) -> Journey:
+    return service.create(tenant_id=tenant.id, actor="system", name="Welcome", trigger_type="scl.member.created")
+
+
+@pytest.fixture
+def marketer(client: Any, sign_in: Any) -> Any:
+    sign_in("marketer")
+    return client
+
+
+def steps(journey: Journey) -> dict[str, dict[str, Any]]:
+    found = queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)
+    return {one["key"]: one for one in found.draft["steps"]}
+
+
+def revision(journey: Journey) -> int:
+    return queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id).draft_revision
+
+
+def put(client: Any, journey: Journey, type: str, after: str, exit: str = "next") -> Any:
+    typed = {"type": type, "after": after, "exit": exit, "revision": revision(journey)}
+    return client.post(f"/journeys/{journey.id}/steps", typed, htmx=True, status=200)
+
+
+def save(client: Any, journey: Journey, key: str, typed: dict[str, Any], *, status: int = 200) -> Any:
+    return client.post(
+        f"/journeys/{journey.id}/steps/{key}", {"revision": revision(journey), **typed}, htmx=True, status=status
+    )
+
+
+def test_an_edit_answers_with_canvas_bar_and_panel(marketer: Any, journey: Journey) -> None:
+    answer = put(marketer, journey, "SEND", "trigger")
+    assert answer.headers["HX-Retarget"] == "#canvas"
+    assert 'id="step-send_1"' in answer.text
+    assert "is-new" in answer.text
+    assert 'hx-target="#panel"' in answer.text
+    assert "<!doctype" not in answer.text
+    assert steps(journey)["trigger"]["next"] == "send_1"
+
+
+def test_without_scripts_the_same_edit_comes_back_to_the_page(marketer: Any, journey: Journey) -> None:
+    page = marketer.get(f"/journeys/{journey.id}/add?after=trigger&exit=next")
+    assert "Send a message" in page.text
+    answer = marketer.post(f"/journeys/{journey.id}/steps", {"type": "WAIT", "after": "trigger"}, status=302)
+    assert answer.location.endswith("/steps/wait_1")
+    assert "How long do people wait here?" in marketer.get(answer.location).text
+
+
+def test_places_say_what_they_refuse(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    put(marketer, journey, "SEND", "wait_1")
+    text = marketer.get(f"/journeys/{journey.id}").text
+    places = dict(re.findall(r'data-after="(\w+)"[^>]*data-refuses="([^"]*)"', text))
+    assert set(places["trigger"].split()) == {"type:END", "key:wait_1"}
+    assert set(places["wait_1"].split()) == {"type:END", "key:wait_1", "key:send_1"}
+    assert set(places["send_1"].split()) == {"key:send_1"}
+
+
+def test_move_remove_undo_and_redo(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    put(marketer, journey, "SEND", "wait_1")
+    there = f"/journeys/{journey.id}"
+    marketer.post(f"{there}/move", {"key": "send_1", "after": "trigger", "exit": "next"}, htmx=True, status=200)
+    assert [steps(journey)[key]["next"] for key in ("trigger", "send_1", "wait_1")] == ["send_1", "wait_1", None]
+    gone = marketer.post(f"{there}/remove", {"key": "send_1"}, htmx=True, status=200)
+    assert "send_1" not in steps(journey)
+    assert "undo_url" in gone.headers["HX-Trigger"]
+    marketer.post(f"{there}/undo", htmx=True, status=200)
+    assert "send_1" in steps(journey)
+    marketer.post(f"{there}/redo", htmx=True, status=200)
+    assert "send_1" not in steps(journey)
+
+
+def test_what_cannot_be_done_is_told_and_changes_nothing(marketer: Any, journey: Journey) -> None:
+    before = steps(journey)
+    answer = marketer.post(f"/journeys/{journey.id}/remove", {"key": "trigger"}, htmx=True, status=200)
+    assert "removed" in answer.headers["HX-Trigger"]
+    marketer.post(f"/journeys/{journey.id}/steps", {"type": "NONSENSE", "after": "trigger"}, htmx=True, status=200)
+    marketer.post(f"/journeys/{journey.id}/steps", {"type": "WAIT", "after": "nowhere"}, htmx=True, status=200)
+    assert steps(journey) == before
+
+
+def test_a_stale_edit_is_refused_with_the_present_canvas(marketer: Any, journey: Journey) -> None:
+    old = revision(journey)
+    put(marketer, journey, "WAIT", "trigger")
+    typed = {"type": "SEND", "after": "trigger", "exit": "next", "revision": old}
+    answer = marketer.post(f"/journeys/{journey.id}/steps", typed, htmx=True, status=200)
+    assert "Somebody else" in answer.headers["HX-Trigger"]
+    assert 'id="step-wait_1"' in answer.text
+    assert "send_1" not in steps(journey)
+
+
+def test_stale_settings_keep_what_was_typed(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    old = revision(journey)
+    put(marketer, journey, "SEND", "wait_1")
+    typed = {"either": "duration", "either.of": ["duration", "until"], "duration.amount": "7", "duration.unit": "weeks"}
+    answer = save(marketer, journey, "wait_1", {**typed, "revision": old}, status=422)
+    assert "Somebody else" in answer.text
+    assert 'value="7"' in answer.text
+    assert f'name="revision" value="{revision(journey)}"' in answer.text
+    assert steps(journey)["wait_1"]["config"] == {"duration": "1 day"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "config"),
+    [
+        ({"either": "duration", "duration.amount": "3", "duration.unit": "days"}, {"duration": "3 days"}),
+        ({"either": "duration", "duration.amount": "1", "duration.unit": "weeks"}, {"duration": "1 week"}),
+        (
+            {"either": "until", "until.time": "09:00", "until.days": "1", "duration.amount": "3"},
+            {"until": {"time": "09:00", "days": 1}},
+        ),
+    ],
+)
+def test_a_wait_is_one_of_two(marketer: Any, journey: Journey, typed: dict[str, str], config: dict[str, Any]) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    save(marketer, journey, "wait_1", {"either.of": ["duration", "until"], "name": "A rest", **typed})
+    assert steps(journey)["wait_1"]["config"] == config
+    assert steps(journey)["wait_1"]["name"] == "A rest"
+
+
+def test_unfinished_settings_are_kept_and_told_beside_the_field(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    typed = {"either": "duration", "either.of": ["duration", "until"], "duration.amount": "soon"}
+    answer = save(marketer, journey, "wait_1", typed)
+    assert 'value="soon"' in answer.text
+    assert 'id="f-duration-error"' in answer.text
+    assert "has-problem" in answer.text
+
+
+def test_a_message_chooses_among_templates(marketer: Any, journey: Journey) -> None:
+    with transaction(journey.tenant_id) as session:
+        row = Template(tenant_id=journey.tenant_id, name="Hello there", channel="EMAIL", subject="Hi", text="Hi")
+        session.add(row)
+        session.flush()
+        template_id = str(row.id)
+    assert "Hello there" in put(marketer, journey, "SEND", "trigger").text
+    answer = save(marketer, journey, "send_1", {"channel": "EMAIL", "template_id": template_id, "purpose": "marketing"})
+    assert "Send “Hello there”" in answer.text
+    assert steps(journey)["send_1"]["config"]["template_id"] == template_id
+    assert "has-problem" not in answer.text
+
+
+def test_conditions_grow_by_rows_and_groups_before_they_are_saved(marketer: Any, journey: Journey) -> None:
+    there = f"/journeys/{journey.id}/steps/trigger"
+    base = {"event_type": "scl.member.created", "revision": revision(journey)}
+    row = {
+        "conditions.0.field": "membership_tier",
+        "conditions.0.was": "membership_tier",
+        "conditions.0.operator": "in",
+        "conditions.0.value": ["Gold", "Platinum, Honorary"],
+    }
+    added = marketer.post(there, {**base, **row, "act": "add:conditions"}, htmx=True, status=200)
+    assert added.text.count('class="row-card') == 2
+    assert "data-changed" in added.text
+    assert steps(journey)["trigger"]["config"]["conditions"] == []
+    gone = marketer.post(there, {**base, **row, "act": "remove:conditions.0"}, htmx=True, status=200)
+    assert "row-card" not in gone.text
+    whole = marketer.post(there, {**base, **row, "act": "add:conditions"}, status=200)
+    assert "<!doctype" in whole.text
+    marketer.post(there, {**base, **row}, htmx=True, status=200)
+    assert steps(journey)["trigger"]["config"]["conditions"] == [
+        {"field": "membership_tier", "operator": "in", "value": ["Gold", "Platinum", "Honorary"]}
+    ]
+
+
+def test_another_field_of_the_event_can_be_named(marketer: Any, journey: Journey) -> None:
+    there = f"/journeys/{journey.id}/steps/trigger"
+    base = {"event_type": "scl.member.created", "revision": revision(journey), "conditions.0.was": ""}
+    chosen = marketer.post(there, {**base, "conditions.0.field": "…", "act": "redraw"}, htmx=True, status=200)
+    assert "Its name in the event" in chosen.text
+    typed = {"conditions.0.field": "…", "conditions.0.other": "sponsor", "conditions.0.was": "sponsor"}
+    marketer.post(there, {**base, **typed, "conditions.0.operator": "eq", "conditions.0.value": "Ann"}, htmx=True)
+    assert steps(journey)["trigger"]["config"]["conditions"] == [{"field": "sponsor", "operator": "eq", "value": "Ann"}]
+
+
+def test_changing_the_field_takes_an_operator_that_fits(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "CONDITION", "trigger")
+    typed = {
+        "combinator": "OR",
+        "rules.0.field": "joined_on",
+        "rules.0.was": "first_name",
+        "rules.0.operator": "contains",
+        "rules.0.value": "ann",
+        "rules.1.join": "AND",
+        "rules.1.0.field": "last_email_open_at",
+        "rules.1.0.was": "last_email_open_at",
+        "rules.1.0.operator": "isNotNull",
+    }
+    save(marketer, journey, "condition_1", typed)
+    assert steps(journey)["condition_1"]["config"] == {
+        "combinator": "OR",
+        "rules": [
+            {"field": "joined_on", "operator": "eq", "value": ""},
+            {"combinator": "AND", "rules": [{"field": "last_email_open_at", "operator": "isNotNull"}]},
+        ],
+    }
+
+
+def test_a_negation_goes_through_the_form_unchanged(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "CONDITION", "trigger")
+    negation = {"not": {"field": "first_name", "operator": "eq", "value": "Ann"}}
+    service.configure_step(
+        tenant_id=journey.tenant_id,
+        journey_id=journey.id,
+        actor="system",
+        key="condition_1",
+        config={"combinator": "AND", "rules": [negation]},
+    )
+    text = marketer.get(f"/journeys/{journey.id}/steps/condition_1").text
+    kept = re.search(r'name="rules\.0\.json" value="([^"]+)"', text)
+    assert kept is not None
+    import html
+
+    save(marketer, journey, "condition_1", {"combinator": "AND", "rules.0.json": html.unescape(kept[1])})
+    assert steps(journey)["condition_1"]["config"]["rules"] == [negation]
+
+
+def test_changes_of_the_customer_are_rows(marketer: Any, journey: Journey) -> None:
+    text = put(marketer, journey, "UPDATE", "trigger").text
+    assert 'name="updates.0.field"' in text
+    save(
+        marketer,
+        journey,
+        "update_1",
+        {
+            "updates.0.field": "tags",
+            "updates.0.operation": "add",
+            "updates.0.value": "onboarded",
+            "updates.1.field": "lifecycle_stage",
+            "updates.1.was": "lifecycle_stage",
+            "updates.1.operation": "set",
+            "updates.1.value": "MEMBER",
+        },
+    )
+    assert steps(journey)["update_1"]["config"]["updates"] == [
+        {"field": "tags", "operation": "add", "value": "onboarded"},
+        {"field": "lifecycle_stage", "operation": "set", "value": "MEMBER"},
+    ]
+
+
+def test_a_step_that_is_gone_is_not_there(marketer: Any, journey: Journey) -> None:
+    marketer.get(f"/journeys/{journey.id}/steps/nothing", status=404)
+    save(marketer, journey, "nothing", {}, status=404)
+
+
+def test_live_numbers_are_asked_for_only_while_the_journey_is_active(marketer: Any, journey: Journey) -> None:
+    there = f"/journeys/{journey.id}"
+    assert 'id="pulse"' not in marketer.get(there).text
+    put(marketer, journey, "WAIT", "trigger")
+    service.activate(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
+    assert "every 5s" in marketer.get(there).text
+    assert "every 5s" in marketer.get(f"{there}/counts", htmx=True).text
+    service.pause(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
+    assert "every 5s" not in marketer.get(f"{there}/counts", htmx=True).text
+
+
+def test_nobodys_words_become_markup(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    evil = '"><script>alert(1)</script>'
+    typed = {"either": "duration", "either.of": ["duration", "until"], "duration.amount": evil, "name": evil}
+    save(marketer, journey, "wait_1", typed)
+    assert "<script>alert" not in marketer.get(f"/journeys/{journey.id}").text
+    assert "<script>alert" not in marketer.get(f"/journeys/{journey.id}/steps/wait_1").text

@@ -69,7 +69,7 @@ def audit_actions(tenant_id: UUID) -> list[str]:
     """Return what was recorded, in order."""
     with transaction(tenant_id) as session:
         rows = session.execute(
-            text("SELECT action FROM audit_entry WHERE tenant_id = :id ORDER BY id"), {"id": tenant_id}
+            text("SELECT action FROM audit_entry WHERE tenant_id = :id ORDER BY at, id"), {"id": tenant_id}
         )
         return [row.action for row in rows]
 

@@ -10,7 +10,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import text
 
-from app.accounts import links, queries, service, sign_in, tokens
+from app.accounts import api_keys, links, queries, service, sign_in, tokens
 from app.accounts.queries import UserInfo
 from app.infra import clock
 from app.infra.db import transaction
@@ -295,3 +295,29 @@ def test_of_many_uses_of_one_link_at_once_one_wins(app: Flask, real_db: str) -> 
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(reset, range(4))) == 1
+
+
+def test_what_is_done_to_accounts_is_recorded(owner: Person) -> None:
+    user = invite(owner)
+    service.invited_again(tenant_id=owner.tenant_id, actor=owner.actor, user_id=user.id)
+    service.accept_invitation(token=invitation_token(owner, user), name="Sipho", password=NEW_PASSWORD)
+    service.change_role(tenant_id=owner.tenant_id, actor=owner.actor, user_id=user.id, role="ops")
+    service.disable(tenant_id=owner.tenant_id, actor=owner.actor, user_id=user.id)
+    service.enable(tenant_id=owner.tenant_id, actor=owner.actor, user_id=user.id)
+    service.request_reset(email=owner.email)
+    service.reset_password(token=reset_token(owner), password=NEW_PASSWORD)
+    key, _ = api_keys.create(tenant_id=owner.tenant_id, actor=owner.actor, name="Tee times", scopes=["events.write"])
+    api_keys.revoke(tenant_id=owner.tenant_id, actor=owner.actor, key_id=key.id)
+    assert audit_actions(owner.tenant_id) == [
+        "registered",
+        "user_invited",
+        "user_invited_again",
+        "invitation_accepted",
+        "role_changed",
+        "user_disabled",
+        "user_enabled",
+        "password_reset_asked",
+        "password_reset",
+        "api_key_created",
+        "api_key_revoked",
+    ]

@@ -1,0 +1,108 @@
+"""What every page about one customer shares."""
+
+from datetime import date
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from babel.dates import format_date
+from flask import Blueprint, Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.accounts import queries as accounts
+from app.blueprints.customers import presenters
+from app.customers import notes, queries
+from app.customers.models import Note
+from app.web.guards import can, current
+from app.web.htmx import page
+from app.web.shell import localtime, organisation
+
+blueprint = Blueprint("customers", __name__, url_prefix="/customers")
+blueprint.add_app_template_filter(presenters.phone_words, "phone")
+POINT_LABELS = {"email": "E-mail", "phone": "Phone"}
+
+
+@blueprint.app_template_filter("day")
+def day(value: date | None) -> str:
+    """Return a day as the tenant's region writes it, "21 Nov 2026"; nothing for None."""
+    return format_date(value, "d MMM y", locale=organisation().locale) if value else ""
+
+
+class Person:
+    """One customer as the pages show them, read once a request. `moved` leads on from a merged customer's old id."""
+
+    def __init__(self, customer_id: UUID) -> None:
+        self.tenant_id = current().tenant_id
+        self.customer = queries.customer(tenant_id=self.tenant_id, customer_id=customer_id)
+        self.name = presenters.full_name(self.customer)
+        self.moved = self._moved()
+
+    def _moved(self) -> Answer | None:
+        winner = self.customer.merged_into_id
+        if winner is None:
+            return None
+        flash("These two profiles proved to be one person. You are on the one that was kept.", "info")
+        endpoint = request.endpoint if request.method == "GET" else None
+        return redirect(url_for(endpoint or "customers.show", **{**(request.view_args or {}), "customer_id": winner}))
+
+    @cached_property
+    def reader(self) -> notes.Reader:
+        """Return the signed-in user as a reader of notes."""
+        actor = current()
+        assert actor.user_id is not None
+        return notes.Reader(actor.user_id, actor.name, actor.may("notes.view_private"))
+
+    @cached_property
+    def notes(self) -> list[Note]:
+        """Return the notes the signed-in user may see."""
+        return notes.notes(tenant_id=self.tenant_id, customer_id=self.customer.id, reader=self.reader)
+
+    def page(self, section: str, *, block: str | None = None, status: int = 200, **context: Any) -> Response:
+        """Return one section of the customer's page; for htmx its `block` alone."""
+        customer = self.customer
+        clubs: dict[UUID | None, str] = {one.id: one.name for one in accounts.clubs(tenant_id=self.tenant_id)}
+        hints = queries.hints(tenant_id=self.tenant_id, customer_id=customer.id)
+        consents = presenters.consent_badges(customer)
+        return page(
+            f"customers/{section}.html",
+            block=block,
+            status=status,
+            customer=customer,
+            name=self.name,
+            club_name=clubs.get(customer.club_id),
+            section=section,
+            tabs=self._tabs(section),
+            consents=consents,
+            consent_rows=[(one.label, _consent_words(one)) for one in consents],
+            points=hints.points,
+            ids=hints.ids,
+            point_labels=POINT_LABELS,
+            id_label=presenters.id_label,
+            stage_labels=presenters.STAGE_LABELS,
+            stage_tones=presenters.STAGE_TONES,
+            channel_labels=presenters.CHANNEL_LABELS,
+            **context,
+        )
+
+    def _tabs(self, section: str) -> list[dict[str, Any]]:
+        tabs = [
+            ("timeline", "Timeline", "customers.show", "customers.view"),
+            ("notes", "Notes", "customers.notes", "customers.view"),
+            ("journeys", "Journeys", "customers.walks", "journeys.view"),
+            ("messages", "Messages", "customers.letters", "messages.view"),
+            ("details", "Details", "customers.details", "customers.view"),
+        ]
+        return [
+            {
+                "label": label,
+                "url": url_for(endpoint, customer_id=self.customer.id),
+                "active": name == section,
+                "count": len(self.notes) if name == "notes" and self.notes else None,
+            }
+            for name, label, endpoint, permission in tabs
+            if can(permission)
+        ]
+
+
+def _consent_words(badge: presenters.ConsentBadge) -> str:
+    return f"{badge.answer.capitalize()}, since {localtime(badge.since)}" if badge.since else badge.answer.capitalize()

@@ -1,0 +1,126 @@
+"""Forms of customers. The room's service checks what is typed; a form carries it and shows what it said."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import wtforms
+from wtforms import BooleanField, DateField, EmailField, Field, SelectField, StringField, TelField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+
+from app.blueprints.customers.presenters import CHANNEL_LABELS, STAGE_LABELS
+from app.customers.facts import CONSENT_FIELDS
+from app.infra.errors import UserError
+
+TIERS = ("Platinum", "Gold", "Silver", "Weekday", "Social", "Junior", "Country")
+_OFF = {"autocomplete": "off"}
+_TEXTS = ("title", "first_name", "last_name", "email", "phone", "membership_tier", "membership_status")
+_YES, _NO = "yes", "no"
+
+
+class Form(wtforms.Form):
+    """A form whose fields can be told what a service found wrong."""
+
+    def refuse(self, error: UserError) -> None:
+        """Put the error's messages beside their fields; an error that concerns none of them is raised again."""
+        if not error.errors or not any(name in self for name in error.errors):
+            raise error
+        for name, message in error.errors.items():
+            if name in self:
+                self[name].errors = [message]
+
+    def text(self, name: str) -> str | None:
+        """Return what was typed into a field, tidied; nothing is None."""
+        field: Field = self[name]
+        return str(field.data or "").strip() or None
+
+
+def _consent(channel: str) -> SelectField:
+    return SelectField(
+        CHANNEL_LABELS[channel],
+        choices=[SelectChoice("", "Not asked"), SelectChoice(_YES, "Yes"), SelectChoice(_NO, "No")],
+        validate_choice=False,
+    )
+
+
+class ProfileForm(Form):
+    """What staff may change about a customer."""
+
+    title = StringField("Title", render_kw=_OFF)
+    first_name = StringField("First name", render_kw=_OFF)
+    last_name = StringField("Last name", render_kw=_OFF)
+    date_of_birth = DateField("Date of birth", [wtforms.validators.Optional()], render_kw=_OFF)
+    email = EmailField("E-mail address", render_kw=_OFF)
+    phone = TelField(
+        "Phone", description="Without a country code it is read as a number of the club's country.", render_kw=_OFF
+    )
+    club_id = SelectField("Club", validate_choice=False)
+    membership_tier = StringField("Membership tier", render_kw=_OFF | {"list": "tiers"})
+    membership_status = StringField("Membership status", render_kw=_OFF | {"list": "membership-statuses"})
+    joined_on = DateField("Joined on", [wtforms.validators.Optional()], render_kw=_OFF)
+    handicap_index = StringField("Handicap index", render_kw=_OFF | {"inputmode": "decimal"})
+    lifecycle_stage = SelectField(
+        "Stage", choices=[SelectChoice(value, label) for value, label in STAGE_LABELS.items()], validate_choice=False
+    )
+    tags = StringField("Tags", description="Separate them by commas.", render_kw=_OFF)
+    email_opt_in = _consent("EMAIL")
+    sms_opt_in = _consent("SMS")
+    push_opt_in = _consent("PUSH")
+    whatsapp_opt_in = _consent("WHATSAPP")
+
+    def offer_clubs(self, clubs: Iterable[Any]) -> None:
+        """Offer these clubs."""
+        self.club_id.choices = [SelectChoice("", "No club"), *(SelectChoice(str(one.id), one.name) for one in clubs)]
+
+    def fill(self, customer: Any) -> None:
+        """Show what is on file."""
+        for name in _TEXTS:
+            self[name].data = getattr(customer, name)
+        self.date_of_birth.data = customer.date_of_birth
+        self.joined_on.data = customer.joined_on
+        self.club_id.data = str(customer.club_id or "")
+        self.handicap_index.data = "" if customer.handicap_index is None else str(customer.handicap_index)
+        self.lifecycle_stage.data = customer.lifecycle_stage
+        self.tags.data = ", ".join(customer.tags)
+        for name in CONSENT_FIELDS.values():
+            self[name].data = {True: _YES, False: _NO, None: ""}[getattr(customer, name)]
+
+    def profile(self) -> dict[str, Any]:
+        """Return the profile fields as typed; an emptied field is None."""
+        values: dict[str, Any] = {name: self.text(name) for name in _TEXTS}
+        values |= {name: self[name].data for name in ("date_of_birth", "joined_on")}
+        values |= {name: self.text(name) for name in ("club_id", "handicap_index", "lifecycle_stage")}
+        return values
+
+    def tag_list(self) -> list[str]:
+        """Return the tags in the order typed, each once."""
+        return list(dict.fromkeys(tag for one in (self.tags.data or "").split(",") if (tag := one.strip())))
+
+    def consents(self) -> dict[str, bool]:
+        """Return the consents that were given or refused; what was not asked is left alone."""
+        chosen = {name: self[name].data for name in CONSENT_FIELDS.values()}
+        return {name: value == _YES for name, value in chosen.items() if value in (_YES, _NO)}
+
+
+class NewCustomerForm(Form):
+    """Who walks in: enough to know whether we know them."""
+
+    first_name = StringField("First name", render_kw=_OFF | {"autofocus": True})
+    last_name = StringField("Last name", render_kw=_OFF)
+    email = EmailField("E-mail address", render_kw=_OFF)
+    phone = TelField(
+        "Phone", description="Without a country code it is read as a number of the club's country.", render_kw=_OFF
+    )
+    member_number = StringField("Member number", render_kw=_OFF)
+    club_id = SelectField("Club", validate_choice=False)
+
+    def offer_clubs(self, clubs: Iterable[Any]) -> None:
+        """Offer these clubs."""
+        self.club_id.choices = [SelectChoice("", "No club"), *(SelectChoice(str(one.id), one.name) for one in clubs)]
+
+
+class NoteForm(Form):
+    """A note on a customer."""
+
+    body = TextAreaField("Note", render_kw={"rows": 3, "maxlength": 5000})
+    pinned = BooleanField("Pin to the top")
+    private = BooleanField("Private", description="Seen by you and the owner only.")

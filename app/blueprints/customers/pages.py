@@ -1,0 +1,204 @@
+"""Customers: the list, and each customer's profile, timeline, journeys and messages."""
+
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.accounts import queries as accounts
+from app.blueprints.customers import forms, presenters
+from app.blueprints.customers.base import Person, blueprint
+from app.customers import queries, service
+from app.customers.facts import CONSENT_FIELDS
+from app.infra.errors import Invalid
+from app.journeys import queries as journeys
+from app.messaging import outbox
+from app.messaging import queries as messages
+from app.messaging.states import STATUS_TONES, STATUS_WORDS, reason_in_words
+from app.web.guards import current, requires
+from app.web.htmx import page
+from app.web.shell import organisation
+
+
+@blueprint.get("")
+@requires("customers.view")
+def index() -> Response:
+    """Find customers: by what they are called or reached at, by club, tier and tag."""
+    tenant_id = current().tenant_id
+    filters = {name: request.args.get(name, "").strip() or None for name in ("q", "club", "tier", "tag")}
+    clubs = accounts.clubs(tenant_id=tenant_id)
+    found = queries.customers(
+        tenant_id=tenant_id,
+        q=filters["q"],
+        club_id=_uuid(filters["club"]),
+        tier=filters["tier"],
+        tag=filters["tag"],
+        cursor=request.args.get("cursor"),
+    )
+    return page(
+        "customers/index.html",
+        block="results",
+        page=found,
+        filters=filters,
+        clubs=[(str(one.id), one.name) for one in clubs],
+        club_names={one.id: one.name for one in clubs},
+        tiers=_options(queries.tiers(tenant_id=tenant_id), filters["tier"]),
+        full_name=presenters.full_name,
+        stage_labels=presenters.STAGE_LABELS,
+    )
+
+
+@blueprint.get("/<uuid:customer_id>")
+@requires("customers.view")
+def show(customer_id: UUID) -> Response:
+    """Show a customer's timeline, the newest first."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    args, zone = request.args, ZoneInfo(organisation().timezone)
+    category = args.get("category") if args.get("category") in presenters.CATEGORY_LABELS else None
+    since, until = presenters.a_day(args.get("since")), presenters.a_day(args.get("until"))
+    begin, end = presenters.day_range(since, until, zone)
+    found = queries.timeline(
+        tenant_id=person.tenant_id,
+        customer_id=customer_id,
+        category=category,
+        since=begin,
+        until=end,
+        cursor=args.get("cursor"),
+    )
+    return person.page(
+        "timeline",
+        block="story",
+        page=presenters.told(found),
+        filters={"category": category, "since": since, "until": until},
+        categories=[(str(one), label) for one, label in presenters.CATEGORY_LABELS.items()],
+        pinned=[note for note in person.notes if note.pinned],
+    )
+
+
+@blueprint.get("/<uuid:customer_id>/details")
+@requires("customers.view")
+def details(customer_id: UUID) -> Response:
+    """Show the whole profile: with each consent's history, and which profiles became this one."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    history = queries.consent_history(tenant_id=person.tenant_id, customer_id=customer_id)
+    merges = queries.merges(tenant_id=person.tenant_id, customer_id=customer_id)
+    return person.page("details", history=history, merges=merges, how_words=presenters.how_words)
+
+
+@blueprint.get("/<uuid:customer_id>/journeys")
+@requires("journeys.view")
+def walks(customer_id: UUID) -> Response:
+    """List the journeys a customer is or was in."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    found = journeys.enrollments(tenant_id=person.tenant_id, customer_id=customer_id, cursor=request.args.get("cursor"))
+    return person.page(
+        "journeys",
+        block="walks",
+        page=found,
+        walk_tones=presenters.ENROLLMENT_TONES,
+        exit_words=presenters.exit_words,
+    )
+
+
+@blueprint.get("/<uuid:customer_id>/messages")
+@requires("messages.view")
+def letters(customer_id: UUID) -> Response:
+    """List what was sent to a customer, or held back, and what became of it."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    found = messages.page(tenant_id=person.tenant_id, customer_id=customer_id, cursor=request.args.get("cursor"))
+    return person.page(
+        "messages",
+        block="letters",
+        page=found,
+        message_tones=STATUS_TONES,
+        message_labels=STATUS_WORDS,
+        why=reason_in_words,
+    )
+
+
+@blueprint.get("/<uuid:customer_id>/edit")
+@requires("customers.edit")
+def edit(customer_id: UUID) -> Response:
+    """Show the form of a customer's profile."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    form = forms.ProfileForm()
+    form.fill(person.customer)
+    return _edit_page(person, form)
+
+
+@blueprint.post("/<uuid:customer_id>/edit")
+@requires("customers.edit")
+def save(customer_id: UUID) -> Response:
+    """Change a customer's profile, tags and consent; what staff record here counts as said now."""
+    person = Person(customer_id)
+    if person.moved:
+        return person.moved
+    form = forms.ProfileForm(request.form)
+    changes = form.profile() | {"tags": form.tag_list()} | form.consents()
+    try:
+        changed = service.update(
+            tenant_id=person.tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
+        )
+    except Invalid as error:
+        form.refuse(error)
+        return _edit_page(person, form, status=422)
+    if service.changed_consents(changed):
+        outbox.recheck(tenant_id=person.tenant_id, customer_ids=[customer_id])
+    flash("The profile is saved." if changed else "Nothing was changed.", "success" if changed else "info")
+    return redirect(url_for("customers.show", customer_id=customer_id))
+
+
+@blueprint.get("/new")
+@requires("customers.edit")
+def new() -> Response:
+    """Show the form of a new customer."""
+    return _new_page(forms.NewCustomerForm())
+
+
+@blueprint.post("/new")
+@requires("customers.edit")
+def add() -> Response:
+    """Add a customer, unless what was typed says that we know them already."""
+    form = forms.NewCustomerForm(request.form)
+    return _new_page(form)
+
+
+def _edit_page(person: Person, form: forms.ProfileForm, status: int = 200) -> Response:
+    form.offer_clubs(accounts.clubs(tenant_id=person.tenant_id))
+    return page(
+        "customers/edit.html",
+        customer=person.customer,
+        name=person.name,
+        form=form,
+        consent_fields=tuple(CONSENT_FIELDS.values()),
+        tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or forms.TIERS,
+        status=status,
+    )
+
+
+def _new_page(form: forms.NewCustomerForm, status: int = 200) -> Response:
+    form.offer_clubs(accounts.clubs(tenant_id=current().tenant_id))
+    return page("customers/new.html", form=form, status=status)
+
+
+def _options(known: list[str], chosen: str | None) -> list[tuple[str, str]]:
+    """Return the choices of a filter; the chosen one is among them even when nobody has it any more."""
+    return [(one, one) for one in ([*known, chosen] if chosen and chosen not in known else known)]
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,221 @@
+"""How customers, their timeline and their consent are worded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from flask import url_for
+
+from app.customers.facts import CONSENT_FIELDS
+from app.customers.models import Activity, Customer
+from app.events import catalogue
+from app.events.catalogue import Category
+from app.events.readers import spoken
+from app.infra.paging import Page
+from app.web.guards import can
+
+CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
+STAGE_LABELS = {
+    "SUBSCRIBER": "Subscriber",
+    "LEAD": "Lead",
+    "PROSPECT": "Prospect",
+    "MEMBER": "Member",
+    "FORMER": "Former member",
+}
+STAGE_TONES = {"MEMBER": "success", "PROSPECT": "info", "LEAD": "info"}
+CATEGORY_LABELS: dict[str, str] = {
+    Category.MEMBERSHIP: "Membership",
+    Category.GOLF: "Golf",
+    Category.PAYMENT: "Payments",
+    Category.MESSAGE: "Messages",
+    Category.ENQUIRY: "Enquiries",
+    Category.PREFERENCE: "Preferences",
+    Category.SUPPORT: "Support",
+    Category.OTHER: "Other",
+}
+CATEGORY_TONES: dict[str, str] = {
+    Category.MEMBERSHIP: "accent",
+    Category.GOLF: "success",
+    Category.PAYMENT: "warning",
+    Category.MESSAGE: "info",
+    Category.ENQUIRY: "info",
+    Category.PREFERENCE: "warning",
+}
+# Activities Fairway writes itself, which no event type stands behind.
+OWN_ICONS = {"message.sent": "send", "profile.updated": "pencil", "customer.created": "user-plus"}
+ID_LABELS = {
+    "scl_member_id": "Member number",
+    "teetime_player_id": "Tee-time player",
+    "messaging_contact_id": "Messaging contact",
+    "auth_user_id": "Sign-in",
+}
+ENROLLMENT_TONES = {"ACTIVE": "info", "COMPLETED": "success", "EXITED": "neutral", "FAILED": "danger"}
+MAX_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentBadge:
+    """What a customer said about one channel: `answer` yes, no or not known, in words, and since when."""
+
+    channel: str
+    label: str
+    answer: str
+    tone: str
+    icon: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoryItem:
+    """One activity as the timeline draws it: `facts` are what its event said, `url` leads to what it is about."""
+
+    id: UUID
+    icon: str
+    tone: str
+    title: str
+    at: datetime
+    source: str
+    category: str
+    url: str | None
+    event_url: str | None
+    facts: tuple[tuple[str, str], ...]
+
+
+def consent_badges(customer: Customer) -> list[ConsentBadge]:
+    """Return the customer's consent on each channel, in the order of the channels."""
+    badges = []
+    for channel, field in CONSENT_FIELDS.items():
+        said = getattr(customer, field)
+        answer, tone, icon = {
+            True: ("yes", "success", "check"),
+            False: ("no", "danger", "ban"),
+            None: ("not asked", "neutral", "circle-dashed"),
+        }[said]
+        since = getattr(customer, f"{field}_at")
+        badges.append(ConsentBadge(channel, CHANNEL_LABELS[channel], answer, tone, icon, since))
+    return badges
+
+
+def full_name(customer: Customer) -> str:
+    """Return what to call a customer: the name, else an address, else a word."""
+    name = " ".join(part for part in (customer.title, customer.first_name, customer.last_name) if part)
+    return name or customer.email or customer.phone or "Unnamed customer"
+
+
+def id_label(kind: str) -> str:
+    """Return what an external id is called."""
+    words = ID_LABELS.get(kind) or spoken(kind)
+    return words[:1].upper() + words[1:]
+
+
+def story(activity: Activity) -> StoryItem:
+    """Return an activity as the timeline draws it."""
+    kind = catalogue.get(activity.type)
+    return StoryItem(
+        id=activity.id,
+        icon=OWN_ICONS.get(activity.type) or kind.icon,
+        tone=CATEGORY_TONES.get(activity.category, "neutral"),
+        title=activity.title,
+        at=activity.occurred_at,
+        source=activity.source,
+        category=CATEGORY_LABELS.get(activity.category, activity.category.capitalize()),
+        url=_object_url(activity.object_type, activity.object_id),
+        event_url=_event_url(activity.object_type, activity.object_id),
+        facts=_facts(activity.payload, {one.name: one.label for one in kind.fields}),
+    )
+
+
+def _object_url(object_type: str | None, object_id: UUID | None) -> str | None:
+    if object_id is None:
+        return None
+    if object_type == "message" and can("messages.view"):
+        return url_for("messaging.show", message_id=object_id)
+    if object_type == "journey" and can("journeys.view"):
+        return url_for("journeys.show", journey_id=object_id)
+    return None
+
+
+def _event_url(object_type: str | None, object_id: UUID | None) -> str | None:
+    if object_type == "event" and object_id is not None and can("events.view"):
+        return url_for("events.show", event_id=object_id)
+    return None
+
+
+def _facts(payload: Mapping[str, Any], labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return what a payload says, in words: nested values by their path, long ones cut."""
+    found: list[tuple[str, str]] = []
+    _collect(payload, "", labels, found)
+    return tuple(found[:40])
+
+
+def _collect(value: Any, path: str, labels: Mapping[str, str], found: list[tuple[str, str]]) -> None:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            _collect(one, f"{path}.{key}" if path else str(key), labels, found)
+    elif isinstance(value, list):
+        if value and all(not isinstance(one, Mapping | list) for one in value):
+            found.append((_label(path, labels), _cut(", ".join(_plain(one) for one in value))))
+        else:
+            for at, one in enumerate(value, 1):
+                _collect(one, f"{path} {at}", labels, found)
+    elif value is not None and value != "":
+        found.append((_label(path, labels), _cut(_plain(value))))
+
+
+def _label(path: str, labels: Mapping[str, str]) -> str:
+    words = labels.get(path) or spoken(path)
+    return words[:1].upper() + words[1:]
+
+
+def _plain(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def day_range(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    """Return the moments between which the days lie, both days included, in the tenant's zone."""
+    begin = datetime.combine(since, time.min, zone) if since else None
+    end = datetime.combine(until + timedelta(days=1), time.min, zone) if until and until < date.max else None
+    return begin, end
+
+
+def a_day(text: str | None) -> date | None:
+    """Return the day a filter names, or None where it names none."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def told(found: Page[Activity]) -> Page[StoryItem]:
+    """Return a page of activities as the timeline draws them."""
+    return Page([story(one) for one in found.items], found.next_cursor)
+
+
+def exit_words(reason: str | None) -> str:
+    """Return why somebody left a journey, in words."""
+    words = spoken(reason or "")
+    return words[:1].upper() + words[1:]
+
+
+def how_words(how: str) -> str:
+    """Return how a change of consent came about, in words."""
+    return {"event": "told by an event", "staff": "recorded by staff"}.get(how, spoken(how))
+
+
+def phone_words(value: str | None) -> str:
+    """Return a number in E.164 as people read it, +27 82 475 1967; anything else as it is."""
+    if not value or not value.startswith("+"):
+        return value or ""
+    try:
+        number = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        return value
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL))

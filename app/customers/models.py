@@ -28,6 +28,12 @@ class Customer(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
         Index("ix_customer_search", "search", postgresql_using="gin"),
         Index("ix_customer_name", "tenant_id", "sort_name", "id"),
+        Index(
+            "ix_customer_tier",
+            "tenant_id",
+            "membership_tier",
+            postgresql_where=text("membership_tier IS NOT NULL"),
+        ),
         Index("ix_customer_tags", "tags", postgresql_using="gin"),
         Index("ix_customer_merged", "tenant_id", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         # Room on each page for the frequent updates of last_activity_at and the like, which touch no index: they
@@ -40,8 +46,10 @@ class Customer(TenantRow, Base):
     title: Mapped[str | None]
     first_name: Mapped[str | None]
     last_name: Mapped[str | None]
+    # Those without a name come last, in every collation.
     sort_name: Mapped[str] = mapped_column(
         Computed(
+            "CASE WHEN coalesce(last_name, first_name) IS NULL THEN '2' ELSE '1' END || "
             "lower(coalesce(last_name, '') || ' ' || coalesce(first_name, '') || ' ' || coalesce(email, ''))",
             persisted=True,
         )

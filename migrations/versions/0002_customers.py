@@ -26,6 +26,7 @@ def upgrade() -> None:
             "sort_name",
             sa.Text(),
             sa.Computed(
+                "CASE WHEN coalesce(last_name, first_name) IS NULL THEN '2' ELSE '1' END || "
                 "lower(coalesce(last_name, '') || ' ' || coalesce(first_name, '') || ' ' || coalesce(email, ''))",
                 persisted=True,
             ),
@@ -86,6 +87,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_customer_name", "customer", ["tenant_id", "sort_name", "id"], unique=False)
     op.create_index("ix_customer_search", "customer", ["search"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "ix_customer_tier",
+        "customer",
+        ["tenant_id", "membership_tier"],
+        unique=False,
+        postgresql_where=sa.text("membership_tier IS NOT NULL"),
+    )
     op.create_index("ix_customer_tags", "customer", ["tags"], unique=False, postgresql_using="gin")
     op.create_index(
         "ix_customer_merged",
@@ -264,6 +272,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_customer_merged", table_name="customer", postgresql_where=sa.text("merged_into_id IS NOT NULL")
     )
+    op.drop_index("ix_customer_tier", table_name="customer", postgresql_where=sa.text("membership_tier IS NOT NULL"))
     op.drop_index("ix_customer_tags", table_name="customer", postgresql_using="gin")
     op.drop_index("ix_customer_search", table_name="customer", postgresql_using="gin")
     op.drop_index("ix_customer_name", table_name="customer")

@@ -1,0 +1,236 @@
+"""Every route and every API endpoint, asked with another tenant's ids by every role and by nobody.
+
+Nothing of the other tenant may be read (its texts carry a mark that must not come back) or written (its rows' hash is
+the same afterwards: an answer of 403 proves nothing if the row changed first).
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from werkzeug.routing import Rule
+
+from app.accounts.permissions import ROLES
+from app.infra.db import Base, transaction
+from tests.conftest import make_tenant
+from tests.page_client import ApiClient, PageClient
+
+MARK = "MARKOFTENANTA"
+NOW = datetime.fromisoformat("2026-11-01T10:00:00+00:00")
+STEPS = {
+    "steps": [
+        {
+            "key": "start",
+            "type": "TRIGGER",
+            "name": MARK,
+            "config": {"event_type": "MANUAL", "conditions": []},
+            "next": "end",
+        },
+        {"key": "end", "type": "END", "name": MARK, "config": {}},
+    ]
+}
+# Values for columns that hold words the code understands, by table and column or by column.
+FIXED: dict[str, Any] = {
+    "users.role": "owner",
+    "users.status": "active",
+    "user_session.kind": "web",
+    "journey.status": "ACTIVE",
+    "journey.trigger_type": "MANUAL",
+    "journey.draft": STEPS,
+    "journey.timezone": "Africa/Johannesburg",
+    "journey_version.graph": STEPS,
+    "journey_draft_edit.graph": STEPS,
+    "journey_enrollment.current_step_key": "start",
+    "journey_enrollment_step.status": "COMPLETED",
+    "journey_step_count.step_key": "start",
+    "message.status": "failed",
+    "message.channel": "EMAIL",
+    "message.purpose": "marketing",
+    "template.channel": "EMAIL",
+    "inbound_event.status": "failed",
+    "club.timezone": "Africa/Johannesburg",
+    "club.locale": "en_ZA",
+    "club.country": "ZA",
+    "club.currency": "ZAR",
+    "customer.status": "ACTIVE",
+    "customer.merged_into_id": None,
+    "work_count.work": "process_events",
+    "mailbox_mail.source": f"Subject: {MARK}\r\n\r\n{MARK}".encode(),
+}
+# Path variables that name no row of a tenant.
+PLAIN = {
+    "filename": "css/app.css",
+    "token": "abc.def",
+    "job_id": "none",
+    "step_key": "start",
+    "key": "start",
+    "kind": "html",
+}
+# Which table a path variable names a row of.
+ROWS = {
+    "customer_id": "customer",
+    "note_id": "note",
+    "journey_id": "journey",
+    "enrollment_id": "journey_enrollment",
+    "template_id": "template",
+    "message_id": "message",
+    "mail_id": "mailbox_mail",
+    "event_id": "inbound_event",
+    "user_id": "users",
+    "session_id": "user_session",
+    "key_id": "api_key",
+    "club_id": "club",
+}
+
+
+def value_of(table: Table, column: Column[Any], ids: dict[str, UUID]) -> Any:
+    """Return what stands in a column of tenant A's row; every text carries the mark."""
+    name = f"{table.name}.{column.name}"
+    if name in FIXED:
+        return FIXED[name]
+    for key in column.foreign_keys:
+        if key.column.name == "id" and key.column.table.name != "tenant":
+            return ids[key.column.table.name]
+    kind = column.type
+    if isinstance(kind, Uuid):
+        return uuid4()
+    if isinstance(kind, JSONB):
+        return {"mark": MARK}
+    if isinstance(kind, ARRAY):
+        return [MARK]
+    for type_, value in (
+        (Boolean, True),
+        (Integer, 1),
+        (Numeric, 5),
+        (DateTime, NOW),
+        (Date, date(1980, 5, 5)),
+        (LargeBinary, MARK.encode()),
+    ):
+        if isinstance(kind, type_):
+            return value
+    assert isinstance(kind, Text), f"{name}: teach this walk about {kind!r}"
+    return f"{MARK}-{table.name}-{column.name}".lower() if "key" in column.name else f"{MARK} {column.name}"
+
+
+def furnish(tenant_id: UUID) -> dict[str, UUID]:
+    """Give the tenant a row in every table and return the rows' ids by table."""
+    ids: dict[str, UUID] = {}
+    with transaction(tenant_id) as session:
+        ids["club"] = session.execute(text("SELECT id FROM club")).scalar_one()
+        for table in Base.metadata.sorted_tables:
+            if table.name in ("tenant", "heartbeat", "club"):
+                continue
+            ids[table.name] = uuid4()
+            row = {
+                column.name: value_of(table, column, ids)
+                for column in table.columns
+                if column.computed is None and column.name not in ("tenant_id", "id")
+            }
+            row["tenant_id"] = tenant_id
+            if "id" in table.columns:
+                row["id"] = ids[table.name]
+            session.execute(insert(table).values(**row))
+    return ids
+
+
+def fingerprint(tenant_id: UUID) -> dict[str, str]:
+    """Return a hash of all of the tenant's rows, by table."""
+    with transaction(tenant_id) as session:
+        return {
+            table.name: session.execute(
+                text(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table.name} t")
+            ).scalar_one()
+            for table in Base.metadata.sorted_tables
+            if table.name != "heartbeat"
+        }
+
+
+def paths(app: Flask, ids: dict[str, UUID]) -> Iterator[tuple[Rule, str]]:
+    """Yield every rule of our own with a path made of tenant A's ids; an unknown variable fails the test."""
+    adapter = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("rq_dashboard."):
+            continue  # knows wake-ups only; its guard is tested with the queues
+        unknown = rule.arguments - PLAIN.keys() - ROWS.keys()
+        assert not unknown, f"{rule}: say in ROWS or PLAIN what {unknown} is, so that it is walked"
+        values = {name: ids[ROWS[name]] if name in ROWS else PLAIN[name] for name in rule.arguments}
+        yield rule, adapter.build(rule.endpoint, values, method=next(iter(rule.methods - {"HEAD", "OPTIONS"})))
+
+
+def body(ids: dict[str, UUID]) -> dict[str, Any]:
+    """Return a body that points at tenant A's rows wherever a field might take an id."""
+    return {name: str(ids[table]) for name, table in ROWS.items()} | {
+        "name": "x",
+        "first_name": "x",
+        "trigger_type": "MANUAL",
+        "loser_id": str(ids["customer"]),
+        "customer_ids": [str(ids["customer"])],
+        "steps": STEPS["steps"],
+        "revision": 1,
+        "body": "x",
+        "subject": "x",
+        "html": "x",
+        "text": "x",
+        "channel": "EMAIL",
+        "template": str(ids["template"]),
+        "club": str(ids["club"]),
+        "customer": str(ids["customer"]),
+    }
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_no_route_crosses_tenants(app: Flask, role: str | None) -> None:
+    a, b = make_tenant(f"{MARK} Links"), make_tenant("Tenant B")
+    ids = furnish(a.id)
+    before = fingerprint(a.id)
+    page, api = PageClient(app), (ApiClient(app, b.id, role) if role else None)
+    if role:
+        page.sign_in(role, b.id)
+    mistakes = []
+    for rule, path in paths(app, ids):
+        if rule.endpoint in ("accounts.sign_out",):
+            continue  # would end the walk
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            answers = []
+            if path.startswith("/api/"):
+                headers = {"Authorization": f"Bearer {api.token}"} if api else {}
+                asked = {name: str(ids[table]) for name, table in ROWS.items()} if method == "GET" else None
+                answers.append(
+                    app.test_client().open(
+                        path, method=method, headers=headers, query_string=asked, json=None if asked else body(ids)
+                    )
+                )
+            else:
+                for htmx in ({}, {"HX-Request": "true"}):
+                    headers = {"X-CSRFToken": page.csrf()} | htmx
+                    data = None if method == "GET" else body(ids)
+                    answers.append(page.http.open(path, method=method, headers=headers, data=data))
+            for answer in answers:
+                if MARK.lower() in answer.get_data(as_text=True).lower():
+                    mistakes.append(f"{method} {rule} showed tenant A's data ({answer.status_code})")
+                if answer.status_code >= 500:
+                    mistakes.append(f"{method} {rule} failed ({answer.status_code})")
+                if rule.arguments & ROWS.keys() and answer.status_code == 200 and method != "GET":
+                    mistakes.append(f"{method} {rule} said yes to another tenant's id")
+    assert not mistakes, "\n".join(mistakes)
+    after = fingerprint(a.id)
+    assert {name for name in before if before[name] != after[name]} == set()

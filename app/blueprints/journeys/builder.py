@@ -208,7 +208,11 @@ def _whole(board: Board, *, selected: str | None, open: str | None, fresh: str |
     context = board.context(selected=selected, fresh=fresh)
     here = open is not None and open in board.graph.steps
     panel = board.step_panel(open, canvas=context["canvas"]) if here and open else {"panel": OVERVIEW}
-    return _retargeted(page("journeys/edit.html", **context, **panel))
+    response = _retargeted(page("journeys/edit.html", **context, **panel))
+    there = url_for("journeys.step", journey_id=board.journey.id, key=open) if here else None
+    # A reload shows what is open now.
+    response.headers["HX-Replace-Url"] = there or url_for("journeys.builder", journey_id=board.journey.id)
+    return response
 
 
 def _retargeted(response: Response) -> Response:

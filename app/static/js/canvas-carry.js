@@ -20,22 +20,29 @@ export function pickUp(what, { byHand = false } = {}) {
   putBack();
   load = what;
   origin = document.activeElement;
-  const places = slots().filter(accepts);
+  const places = light();
   if (!places.length) {
     load = null;
     say(`There is no other place for “${what.label}”.`);
     setTimeout(() => !load && (note.hidden = true), 4000);
     return false;
   }
-  for (const slot of places) slot.classList.add("is-legal");
   builder.classList.add("carrying");
-  stepOf(load.key)?.classList.add("is-carried");
   document.querySelector(`.palette-item[data-kind="${load.type}"]`)?.setAttribute("aria-pressed", "true");
   const count = places.length === 1 ? "1 place" : `${places.length} places`;
   say(byHand ? `Drop “${load.label}” on one of the places.` : `Choose a place for “${load.label}”: ${count}. Escape cancels.`);
   if (!byHand) nearest(places).focus();
   return true;
 }
+
+function light() {
+  const places = slots().filter(accepts);
+  for (const slot of places) slot.classList.add("is-legal");
+  stepOf(load.key)?.classList.add("is-carried");
+  return places;
+}
+// An answer may draw the canvas anew while something is carried.
+document.addEventListener("htmx:after:swap", () => load && light());
 
 function nearest(places) {
   const step = load.key && stepOf(load.key);

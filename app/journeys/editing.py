@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.journeys.graph import MAX_NAME, MAX_STEPS, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Step, ranks, storable
+from app.journeys.graph import (
+    KEY,
+    MAX_NAME,
+    MAX_STEPS,
+    NEXT,
+    TRIGGER,
+    BadGraph,
+    CannotEdit,
+    Graph,
+    Step,
+    ranks,
+    storable,
+)
 
 
 def new_key(graph: Graph, type: str) -> str:
@@ -29,6 +41,8 @@ def insert(graph: Graph, step: Step, after: str, exit: str = NEXT) -> Graph:
     """Return the graph with `step` put on an exit of step `after`; what followed there follows the new first exit."""
     if step.type == TRIGGER:
         raise CannotEdit("A journey has one trigger; change the one it has.")
+    if not KEY.fullmatch(step.key):
+        raise BadGraph({"key": "Give a key of 1 to 64 letters, digits, “_” or “-”."})
     if step.key in graph.steps:
         raise CannotEdit(f"A step with the key “{step.key}” is there already.")
     if len(graph) >= MAX_STEPS:

@@ -17,8 +17,7 @@ from app.web.guards import current
 
 api = ApiBlueprint("journeys_api", __name__)
 
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, Field(max_length=500)]
 Status = Literal["DRAFT", "ACTIVE", "PAUSED", "ARCHIVED"]
 EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 

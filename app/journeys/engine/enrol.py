@@ -4,8 +4,9 @@ Which journeys an event concerns is asked of Postgres for every batch; no proces
 its journey first, so that limits and "once only" hold whatever runs at the same time.
 """
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, matches
+from app.events import catalogue
 from app.events.places import places
 from app.infra import clock
 from app.infra.arrays import array
@@ -33,6 +35,7 @@ from app.journeys.service import WrongStatus
 from app.journeys.steps.trigger import payload_tree
 
 MAX_BY_HAND = 10_000
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 LISTENING = text("""
     SELECT id, club_id, published_version, trigger_type, trigger_config, timezone FROM journey
@@ -261,7 +264,25 @@ def _matches(tenant_id: UUID, journey: Row[Any], event: AppliedEvent) -> bool:
     tree = _tree(
         tenant_id, journey.id, journey.published_version, event.type, orjson.dumps(journey.trigger_config).decode()
     )
-    return tree is not None and matches(tree, event.payload, zone=ZoneInfo(journey.timezone))
+    if tree is None or not tree.items:
+        return tree is not None
+    return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone))
+
+
+def facts(type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload with what it says under every name the catalogue knows for it, and camelCase in snake_case.
+
+    So a condition on `membership_tier` also holds for the system that writes `membershipTier`, and for `tier`.
+    """
+    found = dict(payload)
+    for change in catalogue.get(type).changes:
+        value = change.value(payload)
+        if value is not None:
+            for name in (change.field, *change.names):
+                found.setdefault(name, value)
+    for name, value in payload.items():
+        found.setdefault(_HUMP.sub("_", name).lower(), value)
+    return found
 
 
 @lru_cache(maxsize=1000)

@@ -1,0 +1,208 @@
+"""Several workers at once, with real commits: every step once, limits held, nobody lost."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app.accounts.models import Tenant
+from app.infra.db import db, transaction
+from app.journeys import queries, service
+from app.journeys.engine import advance
+from app.journeys.engine.advance import advance_batch
+from tests.journeys.helpers import (
+    JOINED,
+    NOW,
+    admit,
+    check_counters,
+    event,
+    happen,
+    journey,
+    paths,
+    people,
+    rows,
+    run,
+    send,
+    statuses,
+    tag,
+    template,
+    wait,
+)
+
+pytestmark = pytest.mark.committed
+
+
+def together(app: Flask, *acts: Callable[[], Any]) -> list[Any]:
+    """Do the acts at the same time, each in a thread with a session of its own; return what each returned."""
+    ready = threading.Barrier(len(acts))
+    found: list[Any] = [None] * len(acts)
+
+    def do(index: int, act: Callable[[], Any]) -> None:
+        with app.app_context():
+            ready.wait()
+            try:
+                found[index] = act()
+            except Exception as error:
+                found[index] = error
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=do, args=(index, act)) for index, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def work(tenant_id: UUID, limit: int = 7) -> int:
+    total = 0
+    while moved := advance_batch(tenant_id=tenant_id, now=NOW, limit=limit):
+        total += moved
+    return total
+
+
+def test_four_workers_take_each_step_once(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [tag("u", "s", "x"), send("s", None, template(tenant.id))])
+    who = people(tenant.id, 60)
+    admit(tenant.id, made.id, who)
+    found = together(app, *[lambda: work(tenant.id)] * 4)
+    assert all(isinstance(one, int) for one in found), found
+    # A worker that finds only held rows goes home; what it left is there for the next wake-up.
+    run(tenant.id)
+    assert len(rows(tenant.id, "SELECT 1 FROM message")) == 60
+    assert set(map(tuple, paths(tenant.id).values())) == {
+        (("trigger", "COMPLETED"), ("u", "COMPLETED"), ("s", "COMPLETED"))
+    }
+    assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
+    check_counters(tenant.id, made.id)
+
+
+def test_a_worker_that_dies_leaves_nothing_half_done(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = journey(tenant.id, [tag("u", "s", "x"), send("s", None, template(tenant.id))])
+    who = people(tenant.id, 5)
+    admit(tenant.id, made.id, who)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(advance.writes, "write", killed)
+        with pytest.raises(Killed):
+            advance_batch(tenant_id=tenant.id, now=NOW)
+    assert rows(tenant.id, "SELECT 1 FROM message UNION ALL SELECT 1 FROM journey_enrollment_step") == []
+    assert rows(tenant.id, "SELECT 1 FROM customer WHERE tags <> '{}'") == []
+    assert run(tenant.id) == 5
+    assert len(rows(tenant.id, "SELECT 1 FROM message")) == 5
+    check_counters(tenant.id, made.id)
+
+
+def test_the_same_events_by_four_workers_at_once(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")], trigger_type=JOINED)
+    again = journey(tenant.id, [wait("w", None, "1 day")], name="Again", trigger_type=JOINED, allow_reentry=True)
+    events = [event(one) for one in people(tenant.id, 20)]
+    found = together(
+        app, *[lambda turn=turn: happen(tenant.id, *events[turn * 5 :], *events[: turn * 5]) for turn in range(4)]
+    )
+    assert found == [None] * 4
+    for one in (made, again):
+        assert queries.journey(tenant_id=tenant.id, journey_id=one.id).total_enrolled == 20
+        check_counters(tenant.id, one.id)
+
+
+def test_a_limit_holds_when_everybody_comes_at_once(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")], trigger_type=JOINED, max_enrollments=7)
+    events = [event(one) for one in people(tenant.id, 40)]
+    found = together(
+        app, *[lambda part=part: happen(tenant.id, *events[part * 10 : part * 10 + 10]) for part in range(4)]
+    )
+    assert found == [None] * 4
+    assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment")) == 7
+    check_counters(tenant.id, made.id)
+
+
+def test_archiving_while_people_walk(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [tag("u", "w", "x"), wait("w", None, "1 day")])
+    admit(tenant.id, made.id, people(tenant.id, 60))
+    found = together(
+        app,
+        lambda: work(tenant.id, limit=5),
+        lambda: service.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW).status,
+    )
+    assert found[1] == "ARCHIVED", found
+    run(tenant.id)
+    assert set(statuses(tenant.id).values()) == {("EXITED", "archived")}
+    check_counters(tenant.id, made.id)
+
+
+def test_pausing_and_resuming_while_people_walk(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [tag("u", None, "x")])
+    admit(tenant.id, made.id, people(tenant.id, 60))
+
+    def flicker() -> str:
+        for _ in range(5):
+            service.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+            service.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+        return "done"
+
+    found = together(app, lambda: work(tenant.id, limit=3), lambda: work(tenant.id, limit=3), flicker)
+    assert found[2] == "done", found
+    run(tenant.id)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
+    check_counters(tenant.id, made.id)
+
+
+def test_publishing_while_events_come_loses_nobody(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")], trigger_type=JOINED)
+    events = [event(one) for one in people(tenant.id, 30)]
+
+    def publish() -> str:
+        for turn in range(5):
+            on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+            service.put_steps(**on, steps=[wait("w", None, f"{turn + 2} days")])
+            service.publish(**on)
+        return "done"
+
+    def post() -> str:
+        for one in events:
+            happen(tenant.id, one)
+        return "done"
+
+    assert together(app, publish, post) == ["done", "done"]
+    assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment")) == 30
+    check_counters(tenant.id, made.id)
+
+
+def test_two_who_lock_customers_the_other_way_round_try_again(app: Flask, tenant: Tenant) -> None:
+    made = journey(tenant.id, [tag("u", None, "x")])
+    first, second = sorted(people(tenant.id, 2))
+    admit(tenant.id, made.id, [first, second])
+    held, tried = threading.Event(), threading.Event()
+
+    def other_way_round() -> str:
+        lock = text("SELECT 1 FROM customer WHERE id = :id FOR UPDATE")
+        with transaction(tenant.id) as session:
+            session.execute(lock, {"id": second})
+            held.set()
+            tried.wait(3)
+            session.execute(lock, {"id": first})
+        return "done"
+
+    def walk() -> int:
+        held.wait(5)
+        threading.Timer(0.3, tried.set).start()
+        return advance_batch(tenant_id=tenant.id, now=NOW)
+
+    found = together(app, other_way_round, walk)
+    # The database picks the one who gives way: the engine then begins again, and the other one is told.
+    assert found[1] == 2, found
+    run(tenant.id)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
+    check_counters(tenant.id, made.id)

@@ -119,7 +119,9 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
     html = None if letter.html is None else _render("html", letter.html, values)
     url = values.get("unsubscribe_url")
     if letter.text is not None:
-        text = _BLANK_LINES.sub("\n\n", _render("text", letter.text, values)).strip()
+        text = _render("text", letter.text, values).strip()
+        if "\n\n\n" in text:
+            text = _BLANK_LINES.sub("\n\n", text)
         if url and not letter.text_links_out:
             text = f"{text}\n\n-- \n{_reason(values)} Unsubscribe: {url}\n"
     else:
@@ -133,13 +135,15 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
 
 def one_line(text: str) -> str:
     """Return `text` with line breaks and control characters turned into single spaces, for a header."""
-    return _LINE_BREAKS.sub(" ", text).strip()
+    return text.strip() if text.isprintable() else _LINE_BREAKS.sub(" ", text).strip()
 
 
 def before_body_end(html: str, addition: str) -> str:
     """Return `html` with `addition` at the end of its body, or of the whole if it names none."""
-    found = list(_BODY_END.finditer(html))
-    end = found[-1].start() if found else len(html)
+    end = html.rfind("</body>")
+    if end < 0:
+        found = list(_BODY_END.finditer(html))
+        end = found[-1].start() if found else len(html)
     return html[:end] + addition + html[end:]
 
 

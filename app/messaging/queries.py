@@ -93,3 +93,13 @@ def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
             {"tenant_id": tenant_id},
         )
         return [(str(row.id), row.name) for row in rows]
+
+
+def message_of(message_id: str, tenant_id: UUID) -> UUID | None:
+    """Return which message of the tenant's outbox a mail with this Message-ID is, or None for somebody else's mail."""
+    local = message_id.strip().strip("<>").partition("@")[0]
+    identity, _, tenant = local.partition(".")
+    try:
+        return UUID(identity) if UUID(tenant) == tenant_id else None
+    except ValueError:
+        return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 
 from app.infra.clock import now as clock_now
@@ -15,45 +16,38 @@ from app.messaging.suppression import SuppressedBecause, suppress
 
 STUCK_AFTER = timedelta(minutes=2)
 
-# A sender that was so slow that the repair gave it up still knows better than the repair what happened.
+# One statement, fed with one JSON document: the message, its trace on the timeline and on the customer.
+# - A sender that was so slow that the repair gave it up still knows better than the repair what happened.
+# - Customers are locked in the order of their ids, as everybody who changes many of them does.
 FINISH = text("""
-    UPDATE message
-    SET status = ending.status, reason = ending.reason, response = ending.response,
-        subject = coalesce(ending.subject, message.subject), sent_at = coalesce(ending.sent_at, message.sent_at),
-        due_at = coalesce(ending.due_at, message.due_at)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]), CAST(:responses AS text[]),
-                CAST(:subjects AS text[]), CAST(:sent_ats AS timestamptz[]), CAST(:due_ats AS timestamptz[]))
-         AS ending(id, status, reason, response, subject, sent_at, due_at)
-    WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
-      AND message.status IN ('sending', 'unknown')
-    RETURNING message.id
-""")
-
-NOTE_ACTIVITIES = text("""
-    INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type, object_id,
-                          club_id, payload)
-    SELECT :tenant_id, customer.id, 'message.sent', 'MESSAGE', 'Was sent “' || letter.subject || '”', letter.sent_at,
-           'fairway', 'message', letter.id, customer.club_id,
-           jsonb_build_object('message_id', letter.id, 'subject', letter.subject)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:customer_ids AS uuid[]), CAST(:subjects AS text[]),
-                CAST(:sent_ats AS timestamptz[])) AS letter(id, customer_id, subject, sent_at)
-    JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = letter.customer_id
-""")
-
-# Locked in the order of ids, as everybody who changes many customers does.
-NOTE_ON_CUSTOMERS = text("""
-    WITH letter AS (
-        SELECT customer_id, max(sent_at) AS sent_at
-        FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:sent_ats AS timestamptz[])) AS letter(customer_id, sent_at)
-        GROUP BY customer_id
-    ), locked AS (
-        SELECT id FROM customer
-        WHERE tenant_id = :tenant_id AND id IN (SELECT customer_id FROM letter)
-        ORDER BY id FOR NO KEY UPDATE
+    WITH ending AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb)) AS ending(
+            id uuid, status text, reason text, response text, subject text, sent_at timestamptz, due_at timestamptz,
+            customer_id uuid)
+    ), finished AS (
+        UPDATE message
+        SET status = ending.status, reason = ending.reason, response = ending.response,
+            subject = coalesce(ending.subject, message.subject), sent_at = coalesce(ending.sent_at, message.sent_at),
+            due_at = coalesce(ending.due_at, message.due_at)
+        FROM ending
+        WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
+          AND message.status IN ('sending', 'unknown')
+        RETURNING message.id, ending.status, ending.subject, ending.sent_at, ending.customer_id
+    ), reader AS (
+        SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at
+        FROM finished JOIN customer ON customer.id = finished.customer_id
+        WHERE customer.tenant_id = :tenant_id AND finished.status = 'sent'
+        ORDER BY customer.id FOR NO KEY UPDATE OF customer
+    ), noted AS (
+        INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
+                              object_id, club_id, payload)
+        SELECT :tenant_id, id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
+               'message', message_id, club_id, jsonb_build_object('message_id', message_id, 'subject', subject)
+        FROM reader
     )
-    UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, letter.sent_at)
-    FROM letter JOIN locked ON locked.id = letter.customer_id
-    WHERE customer.tenant_id = :tenant_id AND customer.id = letter.customer_id
+    UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, latest.sent_at)
+    FROM (SELECT id, max(sent_at) AS sent_at FROM reader GROUP BY id) AS latest
+    WHERE customer.tenant_id = :tenant_id AND customer.id = latest.id
 """)
 
 REPAIR = text("""
@@ -68,7 +62,7 @@ REPAIR = text("""
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one message in one attempt. `dead_address` is to be suppressed."""
+    """What became of one message in one attempt. `customer_id` is who read it; `dead_address` is to be suppressed."""
 
     id: UUID
     status: Status
@@ -83,34 +77,23 @@ class Ending:
 
 def record(*, tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> None:
     """Write down how each message of an attempt ended, with its trace on the customer and the timeline."""
+    rows = [
+        {
+            "id": ending.id,
+            "status": ending.status,
+            "reason": ending.reason,
+            "response": _storable(ending.response),
+            "subject": ending.subject,
+            "sent_at": ending.sent_at,
+            "due_at": ending.due_at,
+            "customer_id": ending.customer_id,
+        }
+        for ending in endings
+    ]
+    dead = [ending for ending in endings if ending.dead_address]
     with transaction(tenant_id) as session:
-        kept = session.execute(
-            FINISH,
-            {
-                "tenant_id": tenant_id,
-                "attempt_id": attempt_id,
-                "ids": [ending.id for ending in endings],
-                "statuses": [ending.status.value for ending in endings],
-                "reasons": [ending.reason and ending.reason.value for ending in endings],
-                "responses": [_storable(ending.response) for ending in endings],
-                "subjects": [ending.subject for ending in endings],
-                "sent_ats": [ending.sent_at for ending in endings],
-                "due_ats": [ending.due_at for ending in endings],
-            },
-        )
-        ids = {row.id for row in kept}
-        sent = [one for one in endings if one.id in ids and one.sent_at is not None and one.customer_id is not None]
-        if sent:
-            values = {
-                "tenant_id": tenant_id,
-                "ids": [ending.id for ending in sent],
-                "customer_ids": [ending.customer_id for ending in sent],
-                "subjects": [ending.subject or "" for ending in sent],
-                "sent_ats": [ending.sent_at for ending in sent],
-            }
-            session.execute(NOTE_ACTIVITIES, values)
-            session.execute(NOTE_ON_CUSTOMERS, values)
-        dead = [ending for ending in endings if ending.dead_address]
+        values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "endings": orjson.dumps(rows).decode()}
+        session.execute(FINISH, values)
         suppress(
             tenant_id=tenant_id,
             addresses=[ending.dead_address or "" for ending in dead],
@@ -146,5 +129,5 @@ def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]
 
 
 def _storable(response: str | None) -> str | None:
-    """Return what the other side said without the one character PostgreSQL can't keep."""
-    return response and response.replace("\x00", "")
+    """Return what the other side said without what PostgreSQL can't keep: NUL, and halves of surrogate pairs."""
+    return response and response.replace("\x00", "").encode("utf-8", "replace").decode()

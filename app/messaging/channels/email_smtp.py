@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from uuid import UUID
 
 from app.infra.config import Config, load
 from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, channels
@@ -49,16 +48,6 @@ class EmailChannel:
 def message_id_of(outgoing: Outgoing, config: Config) -> str:
     """Return the Message-ID: the same for every attempt at a message, so that a repeat can be told for one."""
     return f"{outgoing.message_id}.{outgoing.tenant_id}@{config.mail_domain}"
-
-
-def message_of(message_id: str, tenant_id: UUID) -> UUID | None:
-    """Return which message of the tenant's outbox a mail with this Message-ID is, or None for somebody else's mail."""
-    local = message_id.strip().strip("<>").partition("@")[0]
-    identity, _, tenant = local.partition(".")
-    try:
-        return UUID(identity) if UUID(tenant) == tenant_id else None
-    except ValueError:
-        return None
 
 
 def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:

@@ -1,0 +1,1 @@
+"""Fairway's speed as ratios to raw limits, measured in turns in one run (docs/benchmarks.md)."""

@@ -1,0 +1,70 @@
+"""`make bench`: measure Fairway against raw limits, side by side in the same run.
+
+Every figure is the ratio of the product's rate to a raw limit's, both measured in turns on this machine. Absolute
+rates say as much about the machine and what else it does as about Fairway.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import events, journeys, mails
+from benchmarks.figures import Figure
+from benchmarks.sink import serving
+from benchmarks.stack import Stack, running
+
+NAMES = ("events-batch", "events-single", "journeys", "mails")
+
+
+def main() -> int:
+    """Run the benchmarks asked for and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {', '.join(NAMES)}; all without one")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of product and raw limit in turn (3)")
+    parser.add_argument("--events", type=int, default=20_000, help="events a round (20,000)")
+    parser.add_argument("--singles", type=int, default=5_000, help="events a round that are posted one by one (5,000)")
+    parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
+    parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(NAMES))
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    figures = []
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {_processor()}", flush=True)
+    with serving() as sink, running(sink.url) as stack:
+        for name in options.names or NAMES:
+            figure = _measure(name, stack, options, sink)
+            figures.append(figure)
+            print("\n" + "\n".join(figure.lines()), flush=True)
+    failures = [line for figure in figures for line in figure.failures()]
+    if failures:
+        print("\nBelow the floor:\n  " + "\n  ".join(failures))
+    return 1 if failures and options.check else 0
+
+
+def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Figure:
+    match name:
+        case "events-batch":
+            return events.batches(stack, options.events, options.rounds)
+        case "events-single":
+            return events.singles(stack, options.singles, options.rounds)
+        case "journeys":
+            return journeys.measure(stack, options.people, options.rounds)
+        case _:
+            return mails.measure(stack, sink, options.mails, options.rounds)
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Events over HTTP: in batches until their activities exist, and one by one until they are accepted."""
+
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import psycopg
+
+from app.cli.run import ROOT, procfile
+from benchmarks import load, people
+from benchmarks.figures import Figure
+from benchmarks.stack import Stack, free_port
+
+PEOPLE = 2_000
+BATCH = 100
+CLIENTS = 4
+CONNECTIONS = 8
+TABLES = ("activity", "inbound_event", "customer", "contact_point", "external_id", "consent_change")
+
+_ROWS = """
+    CREATE TEMP TABLE same AS
+    SELECT tenant_id, uuid7() AS id, customer_id, type, category, title, occurred_at, source, object_type, object_id,
+        club_id, payload
+    FROM activity WHERE id IN (SELECT id FROM inbound_event WHERE event_id LIKE %s) ORDER BY id
+"""
+_COLUMNS = (
+    "tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type, object_id, club_id, payload"
+)
+_RAW = f"INSERT INTO activity ({_COLUMNS}) SELECT {_COLUMNS} FROM same"
+
+
+def batches(stack: Stack, count: int, rounds: int) -> Figure:
+    """Measure `count` events in batches against one INSERT … SELECT of the activities they made."""
+    figure = Figure(
+        "events-batch",
+        f"{count:,} events in batches of {BATCH} by {CLIENTS} clients, until their activities exist",
+        "one INSERT … SELECT of the same activities",
+        floor=0.15,
+    )
+    with stack.database() as connection:
+        people.make_clubs(connection)
+        _send(stack, connection, "batch-warm", count // 10, 0)
+        for at in range(1, rounds + 1):
+            # Half of the people of each round are new.
+            name = f"batch-{at}"
+            figure.product.append(count / _send(stack, connection, name, count, at * PEOPLE // 2))
+            connection.execute(_ROWS, [f"{name}-%"])
+            stack.tidy(*TABLES)
+            began = time.monotonic()
+            made = connection.execute(_RAW).rowcount
+            figure.raw.append(made / (time.monotonic() - began))
+            if made != count:
+                raise RuntimeError(f"{count} events made {made} activities")
+            connection.execute("DELETE FROM activity WHERE id IN (SELECT id FROM same)")
+            connection.execute("DROP TABLE same")
+            stack.tidy(*TABLES)
+    return figure
+
+
+def _send(stack: Stack, connection: psycopg.Connection[Any], name: str, count: int, first_person: int) -> float:
+    found = people.events(count, people=PEOPLE, first_person=first_person, batch_name=name)
+    requests = [stack.request(body) for body in people.bodies(found, BATCH)]
+    run = load.post(stack.port, requests, connections=CLIENTS)
+    return _wait_until_applied(connection) - run.began
+
+
+def _wait_until_applied(connection: psycopg.Connection[Any]) -> float:
+    """Wait until no event is left to apply and return when that was."""
+    while True:
+        row = connection.execute("SELECT EXISTS (SELECT FROM inbound_event WHERE status = 'received')").fetchone()
+        if row == (False,):
+            return time.monotonic()
+        time.sleep(0.01)
+
+
+def singles(stack: Stack, count: int, rounds: int) -> Figure:
+    """Measure events posted one by one against the same server's empty POST."""
+    figure = Figure(
+        "events-single",
+        f"{count:,} events one by one over {CONNECTIONS} connections, until accepted",
+        "the same server's empty POST, []",
+        floor=0.4,
+    )
+    drains: list[float] = []
+    figure.limits["applied after the last answer"] = (drains, 1.0, "s")
+    noop: list[float] = []
+    figure.beside["a Flask view that does nothing"] = noop
+    empty = [stack.request(b"[]")] * count
+    port = free_port()
+    server = _serve_noop(port)
+    try:
+        with stack.database() as connection:
+            for at in range(rounds + 1):
+                found = people.events(count, people=PEOPLE, first_person=0, batch_name=f"single-{at}")
+                requests = [stack.request(body) for body in people.bodies(found, 1)]
+                run = load.post(stack.port, requests, connections=CONNECTIONS, processes=2)
+                drained = _wait_until_applied(connection) - run.ended
+                raw = load.post(stack.port, empty, connections=CONNECTIONS, processes=2)
+                least = load.post(port, empty, connections=CONNECTIONS, processes=2)
+                if at:  # The first round warms up.
+                    figure.product.append(count / run.seconds)
+                    drains.append(drained)
+                    figure.raw.append(count / raw.seconds)
+                    noop.append(count / least.seconds)
+                stack.tidy(*TABLES)
+    finally:
+        server.terminate()
+        server.wait()
+    return figure
+
+
+def _serve_noop(port: int) -> "subprocess.Popen[bytes]":
+    command = procfile()["web"].replace("wsgi:app", "benchmarks.noop:app")
+    server = subprocess.Popen(
+        ["sh", "-c", f"exec {command}"],
+        cwd=ROOT,
+        env=os.environ | {"PORT": str(port), "HOST": "127.0.0.1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
+        except urllib.error.HTTPError:
+            return server
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("The Flask view that does nothing did not start")

@@ -1,0 +1,134 @@
+"""The product itself, started as `make run` starts it in a folder of its own, and the ways in that benchmarks need."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from app.cli.run import ROOT, Settings
+from app.infra.embedded import Postgres
+
+SCOPES = ["events.write", "events.view", "journeys.view", "journeys.edit", "journeys.run", "templates.edit"]
+START_SECONDS = 180
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Stack:
+    """A running Fairway with one organisation, an API key of it, and its database."""
+
+    def __init__(self, home: Path, smtp_url: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.key = ""
+        # The embedded servers are measured, whatever else this machine runs.
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            os.environ.pop(name, None)
+        os.environ.update(FAIRWAY_HOME=str(home), PORT=str(self.port), FAIRWAY_DEMO="0", SMTP_URL=smtp_url)
+        self._log = (home / "run.log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli.run", "--end-with-parent"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait(self) -> None:
+        """Wait until it serves, and make an organisation and a key."""
+        deadline = time.monotonic() + START_SECONDS
+        while b"Fairway is ready" not in (self.home / "run.log").read_bytes():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("Fairway did not start:\n" + (self.home / "run.log").read_text())
+            time.sleep(0.2)
+        owner = {
+            "organisation": "Benchmark Golf",
+            "name": "Bench Owner",
+            "email": "owner@example.com",
+            "password": "a long enough password 42",
+        }
+        made = self.call("POST", "/auth/register", owner)
+        self.tenant_id = UUID(made["tenant_id"])
+        key = {"name": "benchmark", "scopes": SCOPES}
+        self.key = self.call("POST", "/api-keys", key, made["access_token"])["key"]
+
+    def stop(self) -> None:
+        """Stop everything that was started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+        self._log.close()
+
+    def call(self, method: str, path: str, body: Any, credential: str | None = None) -> Any:
+        """Return the JSON answer of one API call."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/v1{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        credential = credential or self.key
+        if credential:
+            request.add_header("Authorization", f"Bearer {credential}")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def request(self, body: bytes) -> bytes:
+        """Return the bytes of an authenticated POST of events."""
+        return (
+            f"POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAuthorization: Bearer {self.key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    def database(self) -> psycopg.Connection[Any]:
+        """Return a connection as the app has it: its role, its row-level security, the organisation named."""
+        return psycopg.connect(
+            Postgres(self.home).url,
+            autocommit=True,
+            options=f"-c role=fairway_app -c fairway.tenant_id={self.tenant_id} -c timezone=UTC",
+        )
+
+    def tidy(self, *tables: str) -> None:
+        """Vacuum and analyse, so that no round pays for the rows the one before it left."""
+        with psycopg.connect(Postgres(self.home).url, autocommit=True) as connection:
+            for table in tables:
+                connection.execute(f"VACUUM (ANALYZE) {table}")
+
+    def enter_app(self) -> None:
+        """Make this process one of the stack's, for what has no API in bulk: the app's context, open until the end."""
+        os.environ.update(Settings(self.home, self.port).environment())
+        from app.factory import create_app
+
+        create_app().app_context().push()
+
+
+@contextlib.contextmanager
+def running(smtp_url: str) -> Iterator[Stack]:
+    """Yield a stack in a temporary folder; stop it and remove the folder at the end."""
+    home = Path(tempfile.mkdtemp(prefix="fairway-bench-"))
+    stack = Stack(home, smtp_url)
+    try:
+        stack.wait()
+        yield stack
+    finally:
+        stack.stop()
+        shutil.rmtree(home, ignore_errors=True)

@@ -221,6 +221,9 @@ def make_tenant(name: str = "Cape Links", country: str = "ZA") -> "object":
                 currency="ZAR",
             )
         )
+        session.flush()
+        # On its own: a rollback in the test must not make the fixture ask the database for it again.
+        session.expunge(tenant)
     return tenant
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AppliedEvent:
     """One event, tied to its customer. `id` is its row in inbound_event; `is_new`: it made the customer."""
 

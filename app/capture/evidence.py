@@ -14,18 +14,19 @@ from app.events.validation import EXACT_KINDS
 TRUST = (*EXACT_KINDS,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evidence:
     """One indivisible piece: all it names is one person's, unless stronger evidence contradicts it.
 
-    `key` orders evidence the same way whatever order it came in. `event_id` is its row in inbound_event; a profile
-    that was typed in or imported is evidence too, without one: an anchor. `customer_id` is the customer it belongs to
-    up to now, if any; an event of Fairway's own (`own`) names it and stays with it. `ids` are (kind, value), the most
-    trusted first; `points` are ("email" or "phone", key). `notes` tell which hints were no use and why.
+    `key` orders evidence the same way whatever order it came in. `events` are its rows in inbound_event, several where
+    they all say the same; a profile that was typed in or imported is evidence too, without any: an anchor.
+    `customer_id` is the customer it belongs to up to now, if any; an event of Fairway's own (`own`) names it and stays
+    with it. `ids` are (kind, value), the most trusted first; `points` are ("email" or "phone", key). `notes` tell
+    which hints were no use and why.
     """
 
     key: str
-    event_id: UUID | None
+    events: tuple[UUID, ...]
     customer_id: UUID | None
     ids: tuple[tuple[str, str], ...] = ()
     points: tuple[tuple[str, str], ...] = ()
@@ -35,11 +36,21 @@ class Evidence:
     own: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_anchor(self) -> bool:
+        """Return whether this is a profile itself rather than events."""
+        return not self.events
+
+    @property
+    def weight(self) -> int:
+        """Return how often it was said."""
+        return len(self.events) or 1
+
 
 def of_event(
     *,
     key: str,
-    event_id: UUID | None,
+    events: tuple[UUID, ...],
     customer_id: UUID | None,
     identity: dict[str, Any],
     payload: dict[str, Any],
@@ -63,7 +74,7 @@ def of_event(
     own = identity.get("customer_id")
     return Evidence(
         key=key,
-        event_id=event_id,
+        events=events,
         customer_id=UUID(own) if own else customer_id,
         ids=tuple(ids),
         points=tuple(points),

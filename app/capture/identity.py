@@ -31,7 +31,7 @@ AMBIGUOUS = 60
 """How sure we are where several people are reached at the address that was all we had."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Match:
     """Whose one event is: by which hints, how sure (0 to 100), and what else is to be said of it."""
 
@@ -56,7 +56,7 @@ class Resolution:
     """What resolving a batch came to: a match for each event row, and what must change in the database.
 
     `moves` are earlier events that prove to be another's: row → its new owner. `divided` are all earlier events of
-    people who were divided anew; what they say of their owners must be gone through again.
+    the people this concerns; what they say of their owners must be gone through again.
     """
 
     matches: dict[UUID, Match] = field(default_factory=dict)
@@ -98,30 +98,31 @@ def _components(
     known: dict[UUID, Profile], evidence: Sequence[Evidence]
 ) -> Iterator[tuple[list[Profile], list[Evidence]]]:
     """Yield the customers and the events that hang together by any hint; each has at least one event."""
-    parent: dict[Any, Any] = {}
+    everybody = list(known.values())
+    parent = list(range(len(everybody) + len(evidence)))
+    first: dict[Any, int] = {}
 
-    def root(node: Any) -> Any:
-        parent.setdefault(node, node)
+    def root(node: int) -> int:
         while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
+            parent[node] = node = parent[parent[node]]
         return node
 
-    for person in known.values():
-        mine = root(person.id)
-        for hint in (*person.ids, *person.points):
-            parent[root(hint)] = mine
-    for at, piece in enumerate(evidence):
-        mine = root(at)
+    def tie(node: int, hint: Any) -> None:
+        parent[root(node)] = root(first.setdefault(hint, node))
+
+    for at, person in enumerate(everybody):
+        for hint in (person.id, *person.ids, *person.points):
+            tie(at, hint)
+    for at, piece in enumerate(evidence, start=len(everybody)):
         for hint in (*piece.ids, *piece.points):
-            parent[root(hint)] = mine
-        if piece.customer_id in known:
-            parent[root(piece.customer_id)] = mine
-    people: dict[Any, list[Profile]] = defaultdict(list)
-    for person in known.values():
-        people[root(person.id)].append(person)
-    pieces: dict[Any, list[Evidence]] = defaultdict(list)
-    for at, piece in enumerate(evidence):
+            tie(at, hint)
+        if piece.customer_id:
+            tie(at, piece.customer_id)
+    people: dict[int, list[Profile]] = defaultdict(list)
+    for at, person in enumerate(everybody):
+        people[root(at)].append(person)
+    pieces: dict[int, list[Evidence]] = defaultdict(list)
+    for at, piece in enumerate(evidence, start=len(everybody)):
         pieces[root(at)].append(piece)
     for node, found in pieces.items():
         yield people[node], found
@@ -143,8 +144,7 @@ def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) ->
         found.created.append(winner)
     fresh = not people
     for piece in pieces:
-        assert piece.event_id is not None
-        found.matches[piece.event_id] = _match(piece, winner, fresh, ids, points)
+        found.matches[piece.events[0]] = _match(piece, winner, fresh, ids, points)
         fresh = False
         found.ids.update((pair, winner) for pair in piece.ids if pair not in ids)
         found.points.update((winner, pair) for pair in piece.points if pair not in points)
@@ -178,9 +178,8 @@ def _match(
 
 
 def _stay(found: Resolution, piece: Evidence, owner: UUID | None) -> None:
-    assert piece.event_id is not None
     assert owner is not None
-    found.matches[piece.event_id] = Match(owner, False, ("customer_id",), 100)
+    found.matches[piece.events[0]] = Match(owner, False, ("customer_id",), 100)
 
 
 def _divide(
@@ -192,18 +191,22 @@ def _divide(
 ) -> None:
     """Divide people who share hints and contradict each other, from all that was ever said of them."""
     everybody = [person.id for people, _ in contested for person in people]
-    found.divided = claimed.past(session, tenant_id, everybody, places)
     told: dict[UUID, list[Evidence]] = defaultdict(list)
-    for one in found.divided:
-        if not one.evidence.own and one.evidence.customer_id:
-            told[one.evidence.customer_id].append(one.evidence)
+    for one in claimed.told(session, tenant_id, everybody, places):
+        if one.customer_id:
+            told[one.customer_id].append(one)
+    redrawn: list[UUID] = []
     for people, pieces in contested:
         history = [piece for person in people for piece in (*told[person.id], *_unexplained(person, told[person.id]))]
-        hinted = [piece for piece in pieces if not piece.own]
-        owners = _draw(found, people, history, hinted)
+        moved = len(found.moves)
+        owners = _draw(found, people, history, [piece for piece in pieces if not piece.own])
         for piece in pieces:
             if piece.own:
                 _stay(found, piece, owners.get(piece.customer_id, piece.customer_id) if piece.customer_id else None)
+        if len(found.moves) > moved:
+            redrawn += owners
+    if redrawn:
+        found.divided = claimed.past(session, tenant_id, redrawn, places)
 
 
 def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:
@@ -245,8 +248,8 @@ def _claims(people: dict[UUID, Profile], clusters: list[Cluster]) -> dict[int, l
         for piece in cluster.evidence:
             if piece.customer_id in scores:
                 # What was typed in stays with its profile; then a name says more than any number of visits.
-                weight = 1_000_000 if piece.event_id is None else 1_000 if piece.first_name else 1
-                scores[piece.customer_id][at] += weight
+                worth = 1_000_000 if piece.is_anchor else 1_000 if piece.first_name else 1
+                scores[piece.customer_id][at] += worth * piece.weight
     claims: dict[int, list[UUID]] = defaultdict(list)
     for one, score in scores.items():
         claims[max(score, key=lambda at: (score[at], -at))].append(one)
@@ -261,7 +264,7 @@ def _place_events(
     claims: dict[int, list[UUID]],
     pieces: list[Evidence],
 ) -> None:
-    arriving = {piece.event_id for piece in pieces}
+    arriving = {piece.events[0] for piece in pieces}
     ids = {pair for person in people.values() for pair in person.ids}
     points = {pair for person in people.values() for pair in person.points}
     reached = Counter(pair for one in clusters for pair in {pair for piece in one.evidence for pair in piece.points})
@@ -269,13 +272,13 @@ def _place_events(
     for at, cluster in enumerate(clusters):
         fresh = not claims[at]
         for piece in cluster.evidence:
-            if piece.event_id is None:
+            if piece.is_anchor:
                 continue
-            if piece.event_id in arriving:
-                found.matches[piece.event_id] = _match(piece, owners[at], fresh, ids, points, shared)
+            if piece.events[0] in arriving:
+                found.matches[piece.events[0]] = _match(piece, owners[at], fresh, ids, points, shared)
                 fresh = False
             elif piece.customer_id not in claims[at]:
-                found.moves[piece.event_id] = owners[at]
+                found.moves.update((event, owners[at]) for event in piece.events)
 
 
 def _place_hints(
@@ -294,7 +297,7 @@ def _place_hints(
         found.lost_points.update((owners[at], pair) for pair in had - points)
         for piece in cluster.evidence:
             for rank, pair in enumerate(piece.ids):
-                support[pair][at] += 2 if rank == 0 else 1
+                support[pair][at] += (2 if rank == 0 else 1) * piece.weight
     for pair, counts in support.items():
         at = max(counts, key=lambda one: (counts[one], -one))
         if held.get(pair) not in claims[at]:

@@ -34,7 +34,7 @@ def find(*, tenant_id: UUID, identity: dict[str, Any], club: str | None = None) 
     with transaction(tenant_id) as session:
         hints = of_event(
             key="",
-            event_id=None,
+            events=(),
             customer_id=None,
             identity=identity,
             payload={"club": club} if club else {},

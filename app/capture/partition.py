@@ -20,6 +20,8 @@ from app.capture.names import names_agree
 
 # A key that more pieces than this share (a front desk's address) ties nobody to anybody.
 CROWD = 60
+# What was said this often is sure; saying it again moves nobody.
+SURE = 3
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Cluster:
             self.names.add(one.first_name)
         if one.date_of_birth:
             self.births.add(one.date_of_birth)
-        if one.event_id is None and one.customer_id:
+        if one.is_anchor and one.customer_id:
             self.anchors.add(one.customer_id)
 
     def absorb(self, other: "Cluster") -> None:
@@ -94,7 +96,7 @@ class _Forest:
         self.parent: dict[Any, Any] = {}
         self.ties: dict[tuple[Any, Any], int] = defaultdict(int)
         self.points: dict[Any, dict[tuple[str, str], int]] = {}
-        self.clubs: dict[Any, dict[UUID, int]] = {}
+        self.clubs: dict[Any, set[UUID]] = {}
         for one in evidence:
             node: Any = one.ids[0] if one.ids else (one.points, one.first_name, one.date_of_birth, one.club_id)
             for name in one.ids or (node,):
@@ -107,7 +109,7 @@ class _Forest:
                 if one.date_of_birth:
                     self.nodes[name].births.add(one.date_of_birth)
             for pair in combinations(sorted(one.ids), 2):
-                self.ties[pair] += 1
+                self.ties[pair] += one.weight
         self.order = {node: at for at, node in enumerate(sorted(self.nodes, key=repr))}
 
     def _see(self, name: Any, one: Evidence) -> None:
@@ -115,11 +117,11 @@ class _Forest:
             self.nodes[name] = Cluster()
             self.parent[name] = name
             self.points[name] = defaultdict(int)
-            self.clubs[name] = defaultdict(int)
+            self.clubs[name] = set()
         for point in one.points:
-            self.points[name][point] += 1
+            self.points[name][point] += one.weight
         if one.club_id:
-            self.clubs[name][one.club_id] += 1
+            self.clubs[name].add(one.club_id)
 
     def root(self, node: Any) -> Any:
         """Return the node that stands for the cluster of `node`."""
@@ -138,7 +140,11 @@ class _Forest:
 
     def pairs_by_id(self) -> list[tuple[Any, Any]]:
         """Return the pairs of ids that some piece names together, those named together most often first."""
-        return sorted(self.ties, key=lambda pair: (-self.ties[pair], self.order[pair[0]], self.order[pair[1]]))
+
+        def rank(pair: tuple[Any, Any]) -> tuple[int, int, int]:
+            return -min(self.ties[pair], SURE), self.order[pair[0]], self.order[pair[1]]
+
+        return sorted(self.ties, key=rank)
 
     def pairs_by_points(self, shared: int, kind: str | None = None) -> list[tuple[Any, Any]]:
         """Return the pairs of nodes that share `shared` contact points (of `kind`), the best supported first."""
@@ -159,8 +165,8 @@ class _Forest:
 
         def rank(pair: tuple[Any, Any]) -> tuple[Any, ...]:
             one, other = pair
-            same_club = bool(self.clubs[one].keys() & self.clubs[other].keys())
-            return not same_club, -weight[pair], self.order[one], self.order[other]
+            same_club = not self.clubs[one].isdisjoint(self.clubs[other])
+            return not same_club, -min(weight[pair], SURE), self.order[one], self.order[other]
 
         return sorted((pair for pair, count in common.items() if count >= shared), key=rank)
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.evidence import Evidence
 from app.capture.names import name_key
+from app.infra.arrays import array
 
 Pair = tuple[str, str]
 
@@ -29,7 +31,7 @@ class Profile:
         """Return the profile itself as evidence that the ids and points are one person's."""
         return Evidence(
             key=f"~{self.id}",
-            event_id=None,
+            events=(),
             customer_id=self.id,
             ids=tuple(sorted(ids)),
             points=tuple(sorted(points)),
@@ -71,9 +73,9 @@ _PROFILES = text("""
         ) AS other
     )
     SELECT c.id, c.first_name, c.date_of_birth, c.first_name IS NOT NULL OR c.last_name IS NOT NULL AS named,
-        (SELECT json_agg(json_build_array(e.kind, e.value)) FROM external_id e
+        (SELECT cast(json_agg(json_build_array(e.kind, e.value)) AS text) FROM external_id e
          WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id) AS ids,
-        (SELECT json_agg(json_build_array(p.kind, p.key)) FROM contact_point p
+        (SELECT cast(json_agg(json_build_array(p.kind, p.key)) AS text) FROM contact_point p
          WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id) AS points
     FROM near CROSS JOIN LATERAL (
         SELECT x.* FROM customer x WHERE x.tenant_id = :tenant_id AND x.id = near.customer_id LIMIT 1
@@ -95,11 +97,11 @@ def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dic
         _PROFILES,
         {
             "tenant_id": tenant_id,
-            "kinds": [kind for kind, _ in ids],
-            "values": [value for _, value in ids],
-            "point_kinds": [kind for kind, _ in points],
-            "keys": [key for _, key in points],
-            "customers": [one.customer_id for one in evidence if one.customer_id],
+            "kinds": array(kind for kind, _ in ids),
+            "values": array(value for _, value in ids),
+            "point_kinds": array(kind for kind, _ in points),
+            "keys": array(key for _, key in points),
+            "customers": array(one.customer_id for one in evidence if one.customer_id),
         },
     ).all()
     return {
@@ -108,11 +110,15 @@ def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dic
             name_key(row.first_name),
             row.date_of_birth,
             row.named,
-            frozenset((kind, value) for kind, value in row.ids or ()),
-            frozenset((kind, key) for kind, key in row.points or ()),
+            _pairs(row.ids),
+            _pairs(row.points),
         )
         for row in rows
     }
+
+
+def _pairs(document: str | None) -> frozenset[Pair]:
+    return frozenset(map(tuple, orjson.loads(document))) if document else frozenset()
 
 
 def follow_merges(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> list[Evidence]:

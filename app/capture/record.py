@@ -19,6 +19,7 @@ from app.customers import facts, merge, records
 from app.customers.facts import CONSENT_FIELDS, Fact
 from app.customers.records import Record, hint_words, name_words
 from app.events import catalogue
+from app.infra.arrays import array
 
 Owned = tuple[Claimed, UUID]
 """An event and the customer it is (now) of."""
@@ -73,13 +74,13 @@ _MOVES = tuple(
         "UPDATE inbound_event e SET customer_id = r.owner FROM r WHERE e.tenant_id = :tenant_id AND e.id = r.event_id",
         """
         UPDATE consent_change c SET customer_id = r.owner FROM r
-        WHERE c.tenant_id = :tenant_id AND c.customer_id = ANY(:before)
+        WHERE c.tenant_id = :tenant_id AND c.customer_id = ANY(cast(:before AS uuid[]))
             AND c.evidence ->> 'event_row' = cast(r.event_id AS text)
         """,
         """
         UPDATE journey_enrollment e SET customer_id = r.owner FROM r
-        WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(:before) AND e.trigger_event_id = r.event_id
-            AND NOT EXISTS (
+        WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(cast(:before AS uuid[]))
+            AND e.trigger_event_id = r.event_id AND NOT EXISTS (
                 SELECT FROM journey_enrollment o WHERE o.tenant_id = e.tenant_id AND o.journey_id = e.journey_id
                     AND o.customer_id = r.owner AND o.entry = e.entry)
         """,
@@ -87,7 +88,8 @@ _MOVES = tuple(
 )
 _LAST_ACTIVITY = text("""
     SELECT DISTINCT ON (customer_id) customer_id, occurred_at, type FROM activity
-    WHERE tenant_id = :tenant_id AND customer_id = ANY(:ids) ORDER BY customer_id, occurred_at DESC, id DESC
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
+    ORDER BY customer_id, occurred_at DESC, id DESC
 """)
 
 
@@ -135,24 +137,39 @@ def _change_people(
     people: dict[UUID, Record], fresh: list[Owned], past: list[Owned], merged: dict[UUID, UUID]
 ) -> set[UUID]:
     """Change the records by what the events say; return who has another consent than before."""
-    columns = CONSENT_FIELDS.values()
-    before = {one: [record.values[name] for name in columns] for one, record in people.items()}
+    divided = {owner for _, owner in past} | {merged.get(one, one) for event, _ in past if (one := _former(event))}
+    before = {one: _consents(people[one]) for one in divided if one in people}
     for event, owner in past:
-        former = event.evidence.customer_id
+        former = _former(event)
         former = merged.get(former, former) if former else None
         if former and former != owner:
             for fact in facts_of(event):
                 facts.withdraw(people[former], fact)
-    for event, owner in (*past, *fresh):
+    for event, owner in past:
         for fact in facts_of(event):
             facts.apply(people[owner], fact)
+    changed = set()
     for event, owner in fresh:
         record = people[owner]
+        for fact in facts_of(event):
+            if facts.apply(record, fact) and fact.field in _CONSENT_COLUMNS and owner not in before:
+                changed.add(owner)
         last = record.values["last_activity_at"]
         if last is None or (event.occurred_at, event.type.name) > (last, record.values["last_activity_type"] or ""):
             record.set("last_activity_at", event.occurred_at)
             record.set("last_activity_type", event.type.name)
-    return {one for one, record in people.items() if [record.values[name] for name in columns] != before[one]}
+    return changed | {one for one, consents in before.items() if _consents(people[one]) != consents}
+
+
+_CONSENT_COLUMNS = frozenset(CONSENT_FIELDS.values())
+
+
+def _former(event: Claimed) -> UUID | None:
+    return event.evidence.customer_id
+
+
+def _consents(record: Record) -> list[Any]:
+    return [record.values[column] for column in _CONSENT_COLUMNS]
 
 
 def facts_of(event: Claimed) -> Iterator[Fact]:
@@ -207,9 +224,9 @@ def _write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
             _IDS,
             {
                 "tenant_id": tenant_id,
-                "customers": [owner for _, owner in ids],
-                "kinds": [kind for (kind, _), _ in ids],
-                "values": [value for (_, value), _ in ids],
+                "customers": array(owner for _, owner in ids),
+                "kinds": array(kind for (kind, _), _ in ids),
+                "values": array(value for (_, value), _ in ids),
             },
         )
     for statement, points in ((_POINTS, found.points), (_LOST_POINTS, found.lost_points)):
@@ -218,9 +235,9 @@ def _write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
                 statement,
                 {
                     "tenant_id": tenant_id,
-                    "customers": [owner for owner, _ in points],
-                    "kinds": [kind for _, (kind, _) in points],
-                    "keys": [key for _, (_, key) in points],
+                    "customers": array(owner for owner, _ in points),
+                    "kinds": array(kind for _, (kind, _) in points),
+                    "keys": array(key for _, (_, key) in points),
                 },
             )
 
@@ -230,13 +247,13 @@ def _move(session: Session, tenant_id: UUID, found: Resolution, people: dict[UUI
         return
     values = {
         "tenant_id": tenant_id,
-        "events": list(found.moves),
-        "owners": list(found.moves.values()),
-        "before": list(people),
+        "events": array(found.moves),
+        "owners": array(found.moves.values()),
+        "before": array(people),
     }
     for statement in _MOVES:
         session.execute(statement, values)
-    rows = session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": list(people)})
+    rows = session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": array(people)})
     last = {row.customer_id: row for row in rows}
     for owner in {one.evidence.customer_id for one in found.divided} | set(found.moves.values()):
         if owner in last and owner in people:

@@ -50,7 +50,7 @@ def _batches(lines: IO[bytes]) -> Iterator[tuple[list[bytes], int]]:
 
 def _tenant_id(wanted: str | None) -> UUID:
     with dispatching() as session:
-        ids = list(session.scalars(text("SELECT id FROM tenant ORDER BY id")))
+        ids: list[UUID] = list(session.scalars(text("SELECT id FROM tenant ORDER BY id")))
     names = {one: accounts.tenant_info(tenant_id=one).name for one in ids}
     found = [one for one, name in names.items() if wanted is None or wanted in (str(one), name)]
     if len(found) == 1:

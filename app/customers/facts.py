@@ -5,9 +5,8 @@ said (an address an event happened to carry). A strong word gives way to a newer
 one, and to an older weak one. So the order in which events arrive does not matter.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.customers.records import Record
 
@@ -24,8 +23,7 @@ _CONSENTS = frozenset(CONSENT_FIELDS.values())
 _FOLLOW = frozenset(("search_extra", "last_activity_type", *(f"{field}_at" for field in _CONSENTS)))
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What somebody said about one field of a customer. `at` is when, as `moment` writes it."""
 
     field: str

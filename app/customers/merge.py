@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.customers import facts, records
+from app.infra.arrays import array
 from app.infra.clock import now as present
 from app.infra.db import transaction
 from app.infra.errors import Conflict, NotFound
@@ -170,8 +171,8 @@ def join(session: Session, tenant_id: UUID, merges: Sequence[Merge], *, by: str,
     records.save(session, tenant_id, people.values(), now)
     values: dict[str, Any] = {
         "tenant_id": tenant_id,
-        "winners": [pair.winner for pair in merges],
-        "losers": [pair.loser for pair in merges],
+        "winners": array(pair.winner for pair in merges),
+        "losers": array(pair.loser for pair in merges),
         "now": now,
     }
     for statement in _STATEMENTS:

@@ -14,6 +14,8 @@ import phonenumbers
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.infra.arrays import array
+
 COLUMNS: dict[str, str] = {
     "title": "text",
     "first_name": "text",
@@ -85,8 +87,8 @@ def blank(id_: UUID) -> Record:
 
 
 _LOCK = text(
-    f"SELECT id, facts_at, {', '.join(COLUMNS)} FROM customer"  # noqa: S608
-    " WHERE tenant_id = :tenant_id AND id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+    f"SELECT id, cast(facts_at AS text), {', '.join(COLUMNS)} FROM customer"  # noqa: S608
+    " WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
 )
 _ROWS = (
     "jsonb_to_recordset(cast(:rows AS jsonb))"
@@ -107,12 +109,12 @@ def lock(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID,
     """Return the customers by id, locked until the transaction ends. All who lock many take them in order of id."""
     if not ids:
         return {}
-    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)}).mappings().all()
+    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": array(ids)}).mappings().all()
     records = {}
     for row in rows:
         values = {name: row[name] for name in COLUMNS}
         words = set((values["search_extra"] or "").split())
-        records[row["id"]] = Record(row["id"], values, dict(row["facts_at"]), words=words)
+        records[row["id"]] = Record(row["id"], values, orjson.loads(row["facts_at"]), words=words)
     return records
 
 

@@ -18,6 +18,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _LETTERS = re.compile(r"[A-Za-z]")
+_GROUPING = {ord(sign): None for sign in " \t\u00a0()-./‐‑–"}
 
 
 def email_key(text: str) -> str | None:
@@ -44,7 +45,6 @@ def _checked_email(text: str) -> str | None:
     return key
 
 
-@lru_cache(_CACHED)
 def phone_key(text: str, country: str) -> str | None:
     """Return a phone number in E.164 (+27824751967), or None if it is none; `country` (ISO 3166) reads local ones.
 
@@ -52,16 +52,25 @@ def phone_key(text: str, country: str) -> str | None:
     """
     if len(text) > MAX_PHONE or _LETTERS.search(text):
         return None
-    found = _valid(text, country)
-    if found is None and text.strip()[:1] not in ("", "+", "0"):
+    # People group the same digits in many ways; reading them is dear, so it is done once for all ways.
+    dialled = text.translate(_GROUPING)
+    if dialled.startswith("00"):
+        dialled = f"+{dialled[2:]}"
+    return _checked_phone(dialled, "" if dialled.startswith("+") else country)
+
+
+@lru_cache(_CACHED)
+def _checked_phone(dialled: str, country: str) -> str | None:
+    found = _valid(dialled, country)
+    if found is None and dialled[:1] not in ("", "+", "0"):
         # Exports often lose the plus sign: 27824081289.
-        found = _valid(f"+{text.strip()}", country)
+        found = _valid(f"+{dialled}", country)
     return found
 
 
 def _valid(text: str, country: str) -> str | None:
     try:
-        number = phonenumbers.parse(text, country)
+        number = phonenumbers.parse(text, country or None)
     except phonenumbers.NumberParseException:
         return None
     if number.extension or not phonenumbers.is_valid_number(number):

@@ -30,7 +30,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """The answer to one event: `id` as its sender gave it, None where there was none to read."""
 

@@ -48,7 +48,7 @@ class Refused(ValueError):
     """The event can't be kept; the message says why, to its sender."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """A valid event, ready to be written: `identity` holds the hints that say something, as they were sent."""
 

@@ -1,0 +1,151 @@
+"""Staff enter somebody: a customer we know already is found, anybody else is added, never both.
+
+What is entered is an event like any other, so the timeline shows it and identity is resolved as always; but it is
+applied at once, because somebody stands at the desk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.accounts import audit
+from app.capture import identity, record
+from app.capture.batch import AppliedEvent, Batch, Handler
+from app.capture.claimed import Claimed, understand
+from app.capture.evidence import Evidence, of_event
+from app.capture.service import lock_tenant
+from app.events import log
+from app.events.addresses import email_key
+from app.events.places import Places, places
+from app.events.validation import OWN_SOURCE
+from app.infra.clock import now as present
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.infra.ids import new_id
+
+TYPE = "customer.added"
+_ROW = text("""
+    SELECT id, source, event_id, type, occurred_at, cast(identity AS text), cast(payload AS text), customer_id
+    FROM inbound_event WHERE tenant_id = :tenant_id AND source = :source AND event_id = :event_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was typed about somebody. `club` is a club's name, which reads a phone number without country code."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    member_number: str | None = None
+    club: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Whom an entry came to: somebody new, or a customer who was known by `matched_by`."""
+
+    customer_id: UUID
+    is_new: bool
+    matched_by: tuple[str, ...] = ()
+
+
+def enter(
+    *,
+    tenant_id: UUID,
+    entry: Entry,
+    actor: str,
+    actor_name: str,
+    handlers: Sequence[Handler] = (),
+    now: datetime | None = None,
+) -> Entered:
+    """Find the customer whom `entry` describes, or add them; a known customer is left as they are.
+
+    Raises Invalid, with messages by the fields of Entry, where it names nobody or nothing to know them by. `handlers`
+    are told of the event, as they are of those that come in by the door.
+    """
+    moment = now or present()
+    with transaction(tenant_id) as session:
+        known = places(session, tenant_id)
+        hints = _hints(entry, known)
+        lock_tenant(session, tenant_id)
+        probe_id = new_id()
+        probe = _evidence(probe_id, entry, hints, known)
+        match = identity.resolve(session, tenant_id, [probe], known).matches[probe_id]
+        if not match.is_new:
+            return Entered(match.customer_id, False, match.matched_by)
+        event = _append(session, tenant_id, entry, hints, actor_name, known, moment)
+        found = identity.resolve(session, tenant_id, [event.evidence], known)
+        consented, merged = record.write(session, tenant_id, [event], found, moment)
+        made = found.matches[event.id]
+        applied = AppliedEvent(
+            event.id, TYPE, event.source, event.occurred_at, event.payload, made.customer_id, made.is_new
+        )
+        for handler in handlers:
+            handler(Batch(tenant_id, moment, [applied], consented, merged))
+        audit.record(session, actor, "customer.added", "customer", made.customer_id)
+        return Entered(made.customer_id, True)
+
+
+def _hints(entry: Entry, known: Places) -> dict[str, str]:
+    """Return the entry's hints as an event's identity has them, or raise Invalid."""
+    errors: dict[str, str] = {}
+    if not entry.first_name and not entry.last_name:
+        errors["last_name"] = "Give a first or a last name."
+    if entry.email and email_key(entry.email) is None:
+        errors["email"] = "This is not an e-mail address. Check the spelling."
+    if entry.phone and known.phone_key(entry.phone, entry.club) is None:
+        errors["phone"] = "This is not a phone number. Write it as it is dialled, or with its country code."
+    if not (entry.email or entry.phone or entry.member_number):
+        errors["email"] = "Give an e-mail address, a phone number or a member number to know them by."
+    if errors:
+        raise Invalid(errors)
+    hints = {"email": entry.email, "phone_number": entry.phone, "scl_member_id": entry.member_number}
+    return {name: value for name, value in hints.items() if value}
+
+
+def _payload(entry: Entry) -> dict[str, str]:
+    said = {"first_name": entry.first_name, "last_name": entry.last_name, "club": entry.club}
+    return {name: value for name, value in said.items() if value}
+
+
+def _evidence(probe_id: UUID, entry: Entry, hints: dict[str, str], known: Places) -> Evidence:
+    return of_event(
+        key="",
+        events=(probe_id,),
+        customer_id=None,
+        identity=hints,
+        payload=_payload(entry),
+        places=known,
+        first_name=entry.first_name,
+    )
+
+
+def _append(
+    session: Session,
+    tenant_id: UUID,
+    entry: Entry,
+    hints: dict[str, str],
+    actor_name: str,
+    known: Places,
+    now: datetime,
+) -> Claimed:
+    event_id = str(new_id())
+    event = {
+        "id": event_id,
+        "type": TYPE,
+        "source": OWN_SOURCE,
+        "timestamp": now.isoformat(),
+        "identity": hints,
+        "payload": _payload(entry) | {"added_by": actor_name},
+    }
+    (result,) = log.append(tenant_id=tenant_id, events=[event], own=True, now=now)
+    if result.status is not log.Status.ACCEPTED:
+        raise Invalid({"email": f"This can't be kept: {result.reason}."})
+    row = session.execute(_ROW, {"tenant_id": tenant_id, "source": OWN_SOURCE, "event_id": event_id}).one()
+    return understand(row, known)

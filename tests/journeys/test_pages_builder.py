@@ -85,6 +85,20 @@ def test_move_remove_undo_and_redo(marketer: Any, journey: Journey) -> None:
     assert "send_1" not in steps(journey)
 
 
+def test_branches_meet_and_part(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "CONDITION", "trigger")
+    put(marketer, journey, "WAIT", "condition_1", "yes")
+    text = marketer.get(f"/journeys/{journey.id}").text
+    joins = dict(re.findall(r'id="slot-(\w+-\w+)"[^>]*data-joins="([^"]*)"', text))
+    assert joins == {"trigger-next": "", "condition_1-yes": "", "condition_1-no": "wait_1", "wait_1-next": ""}
+    typed = {"source": "condition_1", "exit": "no", "target": "wait_1"}
+    marketer.post(f"/journeys/{journey.id}/connect", typed, htmx=True, status=200)
+    assert steps(journey)["condition_1"]["next_no"] == "wait_1"
+    assert "Meets other paths" in marketer.get(f"/journeys/{journey.id}/steps/condition_1").text
+    marketer.post(f"/journeys/{journey.id}/connect", {**typed, "target": ""}, htmx=True, status=200)
+    assert steps(journey)["condition_1"]["next_no"] is None
+
+
 def test_what_cannot_be_done_is_told_and_changes_nothing(marketer: Any, journey: Journey) -> None:
     before = steps(journey)
     answer = marketer.post(f"/journeys/{journey.id}/remove", {"key": "trigger"}, htmx=True, status=200)

@@ -83,9 +83,10 @@ def test_four_workers_take_each_step_once(app: Flask, tenant: Tenant) -> None:
 
 
 def test_a_worker_that_dies_leaves_nothing_half_done(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = journey(tenant.id, [tag("u", "s", "x"), send("s", None, template(tenant.id))])
-    who = people(tenant.id, 5)
-    admit(tenant.id, made.id, who)
+    tid = tenant.id
+    journey_id = journey(tid, [tag("u", "s", "x"), send("s", None, template(tid))]).id
+    who = people(tid, 5)
+    admit(tid, journey_id, who)
 
     class Killed(BaseException):
         pass
@@ -96,12 +97,12 @@ def test_a_worker_that_dies_leaves_nothing_half_done(tenant: Tenant, monkeypatch
     with monkeypatch.context() as dying:
         dying.setattr(advance.writes, "write", killed)
         with pytest.raises(Killed):
-            advance_batch(tenant_id=tenant.id, now=NOW)
-    assert rows(tenant.id, "SELECT 1 FROM message UNION ALL SELECT 1 FROM journey_enrollment_step") == []
-    assert rows(tenant.id, "SELECT 1 FROM customer WHERE tags <> '{}'") == []
-    assert run(tenant.id) == 5
-    assert len(rows(tenant.id, "SELECT 1 FROM message")) == 5
-    check_counters(tenant.id, made.id)
+            advance_batch(tenant_id=tid, now=NOW)
+    assert rows(tid, "SELECT 1 FROM message UNION ALL SELECT 1 FROM journey_enrollment_step") == []
+    assert rows(tid, "SELECT 1 FROM customer WHERE tags <> '{}'") == []
+    assert run(tid) == 5
+    assert len(rows(tid, "SELECT 1 FROM message")) == 5
+    check_counters(tid, journey_id)
 
 
 def test_the_same_events_by_four_workers_at_once(app: Flask, tenant: Tenant) -> None:

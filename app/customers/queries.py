@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, tuple_
+from sqlalchemy import ARRAY, Select, Text, cast, func, select, text, tuple_
 from sqlalchemy.orm import defer
 
 from app.customers import search
@@ -92,7 +92,7 @@ def customers(
     if tier is not None:
         wanted = wanted.where(Customer.membership_tier == tier)
     if tag is not None:
-        wanted = wanted.where(Customer.tags.contains([tag]))
+        wanted = wanted.where(Customer.tags.op("@>")(cast([tag], ARRAY(Text))))
     if cursor is not None:
         name, last = decode_cursor(cursor, 2)
         wanted = wanted.where(tuple_(Customer.sort_name, Customer.id) > tuple_(str(name), _uuid(last)))
@@ -117,7 +117,7 @@ def names(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]
         rows = session.execute(
             select(Customer.id, _NAME).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
         )
-        return dict(rows.tuples().all())
+        return {row[0]: row[1] for row in rows}
 
 
 def hints(*, tenant_id: UUID, customer_id: UUID) -> Hints:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as Answer
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters
+from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.customers import notes, queries
 from app.customers.models import Note
 from app.web.guards import can, current
@@ -80,7 +81,7 @@ class Person:
             id_label=presenters.id_label,
             stage_labels=presenters.STAGE_LABELS,
             stage_tones=presenters.STAGE_TONES,
-            channel_labels=presenters.CHANNEL_LABELS,
+            channel_labels=CHANNEL_LABELS,
             **context,
         )
 

@@ -5,10 +5,14 @@ from typing import Any
 
 import wtforms
 from wtforms import BooleanField, DateField, EmailField, Field, SelectField, StringField, TelField, TextAreaField
-from wtforms.fields.choices import SelectChoice
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
-from app.blueprints.customers.presenters import CHANNEL_LABELS, STAGE_LABELS
+from app.accounts.queries import ClubInfo
+from app.blueprints.customers.presenters import STAGE_LABELS
+from app.blueprints.events.presenters import CHANNEL_LABELS
+from app.capture.desk import Entry
 from app.customers.facts import CONSENT_FIELDS
+from app.customers.models import Customer
 from app.infra.errors import UserError
 
 TIERS = ("Platinum", "Gold", "Silver", "Weekday", "Social", "Junior", "Country")
@@ -67,11 +71,11 @@ class ProfileForm(Form):
     push_opt_in = _consent("PUSH")
     whatsapp_opt_in = _consent("WHATSAPP")
 
-    def offer_clubs(self, clubs: Iterable[Any]) -> None:
+    def offer_clubs(self, clubs: Iterable[ClubInfo]) -> None:
         """Offer these clubs."""
         self.club_id.choices = [SelectChoice("", "No club"), *(SelectChoice(str(one.id), one.name) for one in clubs)]
 
-    def fill(self, customer: Any) -> None:
+    def fill(self, customer: Customer) -> None:
         """Show what is on file."""
         for name in _TEXTS:
             self[name].data = getattr(customer, name)
@@ -113,9 +117,15 @@ class NewCustomerForm(Form):
     member_number = StringField("Member number", render_kw=_OFF)
     club_id = SelectField("Club", validate_choice=False)
 
-    def offer_clubs(self, clubs: Iterable[Any]) -> None:
+    def offer_clubs(self, clubs: Iterable[ClubInfo]) -> None:
         """Offer these clubs."""
         self.club_id.choices = [SelectChoice("", "No club"), *(SelectChoice(str(one.id), one.name) for one in clubs)]
+
+    def entry(self, clubs: Iterable[ClubInfo]) -> Entry:
+        """Return what was typed."""
+        names = {str(one.id): one.name for one in clubs}
+        texts = ("first_name", "last_name", "email", "phone", "member_number")
+        return Entry(**{name: self.text(name) for name in texts}, club=names.get(self.text("club_id") or ""))
 
 
 class NoteForm(Form):

@@ -9,12 +9,16 @@ from werkzeug.wrappers import Response
 from app.accounts import queries as accounts
 from app.blueprints.customers import forms, presenters
 from app.blueprints.customers.base import Person, blueprint
+from app.blueprints.events.presenters import hint_words
+from app.capture import desk
 from app.customers import queries, service
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.errors import Invalid
 from app.journeys import queries as journeys
+from app.journeys.engine import enrol
 from app.messaging import outbox
 from app.messaging import queries as messages
+from app.messaging import service as messaging
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, reason_in_words
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -170,8 +174,23 @@ def new() -> Response:
 @requires("customers.edit")
 def add() -> Response:
     """Add a customer, unless what was typed says that we know them already."""
-    form = forms.NewCustomerForm(request.form)
-    return _new_page(form)
+    actor, form = current(), forms.NewCustomerForm(request.form)
+    try:
+        entered = desk.enter(
+            tenant_id=actor.tenant_id,
+            entry=form.entry(accounts.clubs(tenant_id=actor.tenant_id)),
+            actor=actor.ref,
+            actor_name=actor.name,
+            handlers=(enrol.on_events, messaging.on_events),
+        )
+    except Invalid as error:
+        form.refuse(error)
+        return _new_page(form, status=422)
+    if entered.is_new:
+        flash("The customer is added.", "success")
+    else:
+        flash(f"We know them already, by {hint_words(entered.matched_by)}. Nothing was added; this is them.", "info")
+    return redirect(url_for("customers.show", customer_id=entered.customer_id))
 
 
 def _edit_page(person: Person, form: forms.ProfileForm, status: int = 200) -> Response:

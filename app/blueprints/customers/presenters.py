@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import url_for
 
+from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Activity, Customer
 from app.events import catalogue
@@ -18,7 +19,6 @@ from app.events.readers import spoken
 from app.infra.paging import Page
 from app.web.guards import can
 
-CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 STAGE_LABELS = {
     "SUBSCRIBER": "Subscriber",
     "LEAD": "Lead",

@@ -1,14 +1,15 @@
 """How the sync log and the catalogue of event types are worded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from app.conditions import profile
+from app.customers import condition_fields  # noqa: F401 - it fills the catalogue of profile fields
 from app.events import catalogue
-from app.events.catalogue import EventType
+from app.events.catalogue import Category, EventType
 from app.events.readers import spoken
 
 STATUS_TONES = {"received": "info", "processed": "success", "failed": "danger"}
@@ -22,6 +23,7 @@ HINTS = {
     "messaging_contact_id": "messaging contact id",
     "customer_id": "customer id",
 }
+CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 HIDDEN = "•••"
 
 
@@ -34,7 +36,7 @@ class TypeRow:
     fields: tuple[tuple[str, str, str], ...]
 
 
-def hint_words(matched_by: list[str] | None) -> str:
+def hint_words(matched_by: Iterable[str] | None) -> str:
     """Return by which hints an event found its customer, in words."""
     return ", ".join(HINTS.get(one, spoken(one)) for one in matched_by or ())
 
@@ -56,11 +58,11 @@ def keys_only(value: Any) -> Any:
 
 def type_rows() -> dict[str, list[TypeRow]]:
     """Return the catalogue's types by category."""
-    rows: dict[str, list[TypeRow]] = {}
+    rows: dict[str, list[TypeRow]] = {category.value: [] for category in Category}
     for kind in catalogue.known():
         fields = tuple((one.name, one.label, one.type.value) for one in kind.fields)
-        rows.setdefault(kind.category.value, []).append(TypeRow(kind, _changes(kind), fields))
-    return rows
+        rows[kind.category.value].append(TypeRow(kind, _changes(kind), fields))
+    return {category: found for category, found in rows.items() if found}
 
 
 def label_of(field: str) -> str:
@@ -85,4 +87,4 @@ def _changes(kind: EventType) -> tuple[str, ...]:
 
 def _consent_words(channel: str, value: bool | None) -> str:
     ways = {None: "as it says", True: "yes", False: "no"}
-    return f"{channel.replace('EMAIL', 'E-mail').replace('WHATSAPP', 'WhatsApp')} consent: {ways[value]}"
+    return f"{CHANNEL_LABELS[channel]} consent: {ways[value]}"

@@ -9,7 +9,6 @@ from flask import Blueprint, Response, request, url_for
 
 from app.mailbox import queries
 from app.messaging import queries as messages
-from app.messaging.channels.email_smtp import message_of
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -97,7 +96,7 @@ def _tabs(mail_id: UUID, view: str) -> list[dict[str, Any]]:
 
 def _message(tenant_id: UUID, header: str | None) -> Mapping[str, Any] | None:
     """Return the message of the outbox that became this mail, or None where it has none (any more)."""
-    message_id = message_of(header, tenant_id) if header else None
+    message_id = messages.message_of(header, tenant_id) if header else None
     if message_id is None:
         return None
     try:

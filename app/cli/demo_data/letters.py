@@ -74,7 +74,7 @@ WELCOME = DemoLetter(
 )
 REMINDER = DemoLetter(
     "Reminder",
-    "{{ customer.first_name | default: 'Hello' }}, your first tee is still free",
+    "{{ customer.first_name | default: 'Hello' }}, there is a tee time free for you",
     "There is still a place for you",
     (
         "Hello {{ customer.first_name | default: 'there' }}, we wrote a few days ago and don't know if it reached you.",

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.customers.facts import WEAK, moment
 from app.events import log
 from app.infra.clock import now as clock_now
 from app.infra.db import transaction
@@ -37,12 +38,14 @@ class Standing:
     may_undo: bool
 
 
-# A profile that was merged away is followed to the one that took its place.
+# A profile that was merged away is followed to the one that took its place. The event below leaves a second proof when
+# it is applied; the first one, with its door, is the one to go by.
 READER = text("""
     SELECT customer.id, customer.email, customer.email_opt_in, tenant.name AS organisation,
+           customer.facts_at ->> 'email_opt_in' AS mark,
            (SELECT change.how FROM consent_change AS change
             WHERE change.tenant_id = customer.tenant_id AND change.customer_id = customer.id
-              AND change.channel = 'EMAIL'
+              AND change.channel = 'EMAIL' AND NOT (change.source = 'fairway' AND change.how = 'event')
             ORDER BY change.changed_at DESC, change.id DESC LIMIT 1) AS last_how
     FROM customer AS named
     JOIN customer ON customer.tenant_id = named.tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
@@ -51,11 +54,11 @@ READER = text("""
 """)
 LOCK = text("SELECT FROM customer WHERE tenant_id = :tenant_id AND id = :customer_id FOR NO KEY UPDATE")
 
-# facts_at keeps late events with an older word from undoing this one.
+# facts_at keeps an event with an older word, which comes late, from undoing this one.
 CHANGE = text("""
     UPDATE customer
     SET email_opt_in = :opted_in, email_opt_in_at = :now, updated_at = :now,
-        facts_at = customer.facts_at || jsonb_build_object('email_opt_in', CAST(:now AS timestamptz))
+        facts_at = customer.facts_at || jsonb_build_object('email_opt_in', CAST(:mark AS text))
     WHERE tenant_id = :tenant_id AND id = :customer_id
 """)
 PROVE = text("""
@@ -132,11 +135,11 @@ def _change(
     """Change the consent, prove it, and let timeline and triggers know by an event of our own."""
     evidence = {"message_id": str(link.message_id), "ip": ip, "user_agent": (user_agent or "")[:300]}
     values = {"tenant_id": link.tenant_id, "customer_id": reader.id, "opted_in": opted_in, "now": now}
-    session.execute(CHANGE, values)
+    session.execute(CHANGE, {**values, "mark": _mark(reader.mark, now)})
     session.execute(PROVE, {**values, "how": how, "address": reader.email, "evidence": orjson.dumps(evidence).decode()})
     event = {
         "id": f"consent:{new_id()}",
-        "type": "contactPreference.updated",
+        "type": "contactPreference.updated" if opted_in else "message.unsubscribed",
         "source": "fairway",
         "timestamp": now.isoformat(),
         "identity": {"customer_id": str(reader.id)},
@@ -144,3 +147,9 @@ def _change(
     }
     log.append(tenant_id=link.tenant_id, events=[event], own=True, now=now)
     outbox.recheck(tenant_id=link.tenant_id, customer_ids=[UUID(str(reader.id))], now=now)
+
+
+def _mark(before: str | None, now: datetime) -> str:
+    """Return when this was said, as facts_at keeps it: not before what it replaces, whose clock may run ahead."""
+    said = moment(now)
+    return max(said, before) if before and not before.startswith(WEAK) else said

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app.capture import service as capture
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
@@ -55,6 +56,16 @@ def test_an_open_becomes_one_event_a_day(tenant: Any, sent: UUID, mailer: Mailer
     assert row.first_open_at == NOON + timedelta(minutes=5)
     assert row.first_click_at is None
     assert second.occurred_at == NOON + timedelta(days=1)
+
+
+def test_an_open_that_is_applied_is_the_customer_s_last_one(tenant: Any, sent: UUID, mailer: Mailer) -> None:
+    link = TrackedLink(tenant.id, sent, "")
+    visit(Kind.OPENED, link, Visit("GET", ""), timedelta(minutes=3))
+    visit(Kind.OPENED, link)
+    while capture.process_batch(tenant_id=tenant.id, now=NOON + timedelta(minutes=6), handlers=()):
+        pass
+    assert mailer.one("SELECT last_email_open_at FROM customer") == NOON + timedelta(minutes=5)
+    assert mailer.one("SELECT count(*) FROM activity WHERE type = 'message.opened'") == 2
 
 
 def test_a_click_is_an_open_too_and_each_link_counts(tenant: Any, sent: UUID, mailer: Mailer) -> None:

@@ -9,9 +9,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app.capture import service as capture
+from app.customers.models import ContactPoint
+from app.events import log
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
+from app.messaging import service as messaging
 from app.messaging.tokens import read_unsubscribe, unsubscribe_token
 from app.messaging.unsubscribe import How, standing, undo, unsubscribe
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
@@ -51,7 +56,7 @@ def test_one_click_needs_nothing_but_the_link(
     assert proof.evidence["message_id"]
     [event] = rows(tenant.id, "inbound_event")
     assert (event.type, event.source, event.identity) == (
-        "contactPreference.updated",
+        "message.unsubscribed",
         "fairway",
         {"customer_id": str(ann)},
     )
@@ -111,3 +116,47 @@ def test_a_changed_link_opens_nothing(
     with pytest.raises(BadToken):
         read_unsubscribe("")
     assert rows(tenant.id, "customer")[0].email_opt_in is True
+
+
+def apply_events(tenant_id: UUID) -> None:
+    while capture.process_batch(tenant_id=tenant_id, now=clock.now(), handlers=(messaging.on_events,)):
+        pass
+
+
+def test_the_event_of_it_reaches_the_timeline_and_undoes_nothing(
+    client: PageClient, tenant: Any, letter_link: tuple[UUID, str]
+) -> None:
+    _, path = letter_link
+    client.http.post(path)
+    apply_events(tenant.id)
+    assert rows(tenant.id, "customer")[0].email_opt_in is False
+    assert "Subscribe again" in client.get(path).text
+    client.http.post(f"{path}/undo")
+    apply_events(tenant.id)
+    assert rows(tenant.id, "customer")[0].email_opt_in is True
+    assert {event.status for event in rows(tenant.id, "inbound_event")} == {"processed"}
+    types = [one.type for one in rows(tenant.id, "activity")]
+    assert types == ["message.sent", "message.unsubscribed", "contactPreference.updated"]
+
+
+def test_a_no_of_the_club_s_own_system_after_it_cannot_be_taken_back(
+    client: PageClient, tenant: Any, letter_link: tuple[UUID, str]
+) -> None:
+    ann, path = letter_link
+    client.http.post(path)
+    later = clock.now().isoformat()
+    with transaction(tenant.id) as session:
+        email = session.execute(text("SELECT email FROM customer")).scalar_one()
+        session.add(ContactPoint(tenant_id=tenant.id, customer_id=ann, kind="email", key=email, value=email))
+    event = {
+        "id": "club-1",
+        "type": "contactPreference.updated",
+        "source": "club",
+        "timestamp": later,
+        "identity": {"email": email},
+        "payload": {"email_opt_in": False},
+    }
+    log.append(tenant_id=tenant.id, events=[event])
+    apply_events(tenant.id)
+    assert rows(tenant.id, "inbound_event")[-1].customer_id == ann
+    assert "Subscribe again" not in client.get(path).text

@@ -60,6 +60,7 @@ FIXED: dict[str, Any] = {
     "journey_version.graph": STEPS,
     "journey_draft_edit.graph": STEPS,
     "journey_enrollment.current_step_key": "start",
+    "journey_enrollment.status": "COMPLETED",
     "journey_enrollment_step.status": "COMPLETED",
     "journey_step_count.step_key": "start",
     "message.status": "failed",

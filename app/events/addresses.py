@@ -9,6 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 
 MAX_EMAIL = 254
 MAX_PHONE = 40
+INTERNATIONAL = 11
+"""How many digits a number with its country code has at least; shorter ones are local."""
 _CACHED = 50_000
 
 # What nearly every address looks like; the others go the long way through email-validator.
@@ -50,7 +52,8 @@ def phone_key(text: str, country: str) -> str | None:
 
     A number with an extension is a switchboard's and not a person's: None.
     """
-    if len(text) > MAX_PHONE or _LETTERS.search(text):
+    if len(text) > MAX_PHONE or _LETTERS.search(text) or text.endswith(".0"):
+        # A spreadsheet that took the number for a quantity has lost its leading zero: nobody knows what it was.
         return None
     # People group the same digits in many ways; reading them is dear, so it is done once for all ways.
     dialled = text.translate(_GROUPING)
@@ -62,7 +65,7 @@ def phone_key(text: str, country: str) -> str | None:
 @lru_cache(_CACHED)
 def _checked_phone(dialled: str, country: str) -> str | None:
     found = _valid(dialled, country)
-    if found is None and dialled[:1] not in ("", "+", "0"):
+    if found is None and len(dialled) >= INTERNATIONAL and dialled[0] not in "+0":
         # Exports often lose the plus sign: 27824081289.
         found = _valid(f"+{dialled}", country)
     return found

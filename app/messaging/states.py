@@ -70,7 +70,7 @@ REASON_WORDS = {
     Reason.NO_OPT_IN: "The customer never said yes to e-mail.",
     Reason.AWAITING_CONSENT: "The customer's consent is not known yet; it may still be on its way.",
     Reason.EVENTS_PENDING: "Events that came in first are being read, since an opt-out may be among them.",
-    Reason.TEMPORARY_FAILURE: "The mail server asked us to try again later.",
+    Reason.TEMPORARY_FAILURE: "It could not be handed over yet; it is tried again by itself.",
     Reason.GAVE_UP: "Every attempt failed; the last answer is shown below.",
     Reason.REFUSED: "The mail server refused the message.",
     Reason.RENDER_ERROR: "The template could not be filled in for this customer.",

@@ -7,7 +7,7 @@ from wtforms import Form, HiddenField, StringField, TextAreaField
 from app.content.letters import LetterSource
 from app.infra.errors import Invalid
 
-_CODE = {"spellcheck": "false", "autocomplete": "off", "class": "font-monospace"}
+_CODE = {"spellcheck": "false", "autocomplete": "off"}
 
 
 class TemplateForm(Form):

@@ -127,6 +127,7 @@ def _shown(person: Person, form: NoteForm, *, status: int = 200, **context: Any)
         form=form,
         notes=person.notes,
         me=reader.user_id,
+        partial=is_htmx(),
         may_delete_any=reader.sees_private,
         **context,
     )

@@ -1,5 +1,6 @@
 """How customers, their timeline and their consent are worded."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -55,6 +56,7 @@ ID_LABELS = {
 }
 ENROLLMENT_TONES = {"ACTIVE": "info", "COMPLETED": "success", "EXITED": "neutral", "FAILED": "danger"}
 MAX_SHOWN = 300
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,18 @@ def _label(path: str, labels: Mapping[str, str]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _moment(value) if isinstance(value, str) and _MOMENT.match(value) else str(value)
+
+
+def _moment(text: str) -> str:
+    """Return a moment as its sender's clock showed it, "23 Oct 2026, 08:39"; what is none as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.day} {at:%b %Y, %H:%M}"
 
 
 def _cut(text: str) -> str:

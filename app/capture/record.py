@@ -98,7 +98,7 @@ def write(
 ) -> tuple[set[UUID], dict[UUID, UUID]]:
     """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged."""
     pairs = [merge.Merge(one.winner, one.loser, one.reason) for one in found.joins]
-    merged = merge.join(session, tenant_id, pairs, by="system", now=now)
+    merged = merge.join(session, tenant_id, pairs, by=merge.SYSTEM, now=now)
     fresh = [(one, found.matches[one.id].customer_id) for one in events]
     past = [
         (one, found.moves.get(one.id) or merged.get(owner, owner))
@@ -107,7 +107,7 @@ def write(
     ]
     people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
-    _let_be_found(people, found)
+    _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     _write_hints(session, tenant_id, found)
     _write_activities(session, tenant_id, fresh)
@@ -201,15 +201,14 @@ def consents_of(event: Claimed) -> Iterator[tuple[str, bool]]:
             yield consent.channel, opted_in
 
 
-def _let_be_found(people: dict[UUID, Record], found: Resolution) -> None:
+def _let_be_found(people: dict[UUID, Record], found: Resolution, merged: dict[UUID, UUID]) -> None:
     hints: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
     for pair, owner in found.ids.items():
         hints[owner].append(pair)
     for owner, pair in found.points:
         hints[owner].append(pair)
-    for owner, pair in (*found.lost_points, *found.lost_ids):
-        if owner in people:
-            people[owner].lose(hint_words([pair]))
+    for holder, pair in (*found.lost_points, *found.lost_ids):
+        people[merged.get(holder, holder)].lose(hint_words([pair]))
     for owner, record in people.items():
         if owner in hints:
             record.find_by(hint_words(hints[owner]))

@@ -83,10 +83,15 @@ def withdraw(record: Record, fact: Fact) -> None:
             record.set(f"{fact.field}_at", None)
 
 
-def merge_into(winner: Record, loser: Record) -> None:
-    """Give the winner what the loser knows better. Of two consents the stricter holds, whichever is newer."""
+def merge_into(winner: Record, loser: Record, *, last_word: bool = False) -> None:
+    """Give the winner what the loser knows better.
+
+    Of two consents the stricter holds, whichever is newer: they were given by two profiles. With `last_word` the newer
+    one holds, as it would had the two never been apart: for profiles that what came in later shows to be one person.
+    """
     for field, value in loser.values.items():
-        if field in _CONSENTS:
+        mark = loser.facts_at.get(field)
+        if field in _CONSENTS and not (last_word and isinstance(mark, str)):
             _stricter(winner, loser, field)
         elif field == "last_activity_at":
             if value and (winner.values[field] is None or value > winner.values[field]):
@@ -94,7 +99,7 @@ def merge_into(winner: Record, loser: Record) -> None:
                 winner.set("last_activity_type", loser.values["last_activity_type"])
         elif value is None or field in _FOLLOW:
             continue
-        elif isinstance(mark := loser.facts_at.get(field), str):
+        elif isinstance(mark, str):
             apply(winner, Fact(field, value, mark.removeprefix(WEAK), mark.startswith(WEAK)))
         elif winner.values[field] is None:
             winner.set(field, value)

@@ -30,6 +30,7 @@ class Merge:
     reason: str
 
 
+SYSTEM = "system"
 # Rows that simply change hands.
 MOVED = ("activity", "note", "consent_change", "inbound_event", "external_id", "message")
 # Rows of which a customer may have one only: what the winner has already is settled by a rule, the rest moves.
@@ -150,7 +151,9 @@ def merge(
 def join(session: Session, tenant_id: UUID, merges: Sequence[Merge], *, by: str, now: datetime) -> dict[UUID, UUID]:
     """Merge all pairs with one set of statements, in the open transaction; return loser → winner.
 
-    Nobody may be loser and winner at once. The journal keeps each loser's row as it was.
+    Nobody may be loser and winner at once. The journal keeps each loser's row as it was. `by` is an actor, or SYSTEM
+    for profiles that prove to have been one person all along: of their consents the last word holds, of others' the
+    stricter.
     """
     if not merges:
         return {}
@@ -167,7 +170,7 @@ def join(session: Session, tenant_id: UUID, merges: Sequence[Merge], *, by: str,
     dumped = orjson.dumps(journal, default=str).decode()
     session.execute(_JOURNAL, {"tenant_id": tenant_id, "rows": dumped, "by": by, "now": now})
     for pair in merges:
-        facts.merge_into(people[pair.winner], people[pair.loser])
+        facts.merge_into(people[pair.winner], people[pair.loser], last_word=by == SYSTEM)
     records.save(session, tenant_id, people.values(), now)
     values: dict[str, Any] = {
         "tenant_id": tenant_id,

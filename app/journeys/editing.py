@@ -118,7 +118,7 @@ def move(graph: Graph, key: str, after: str, exit: str = NEXT) -> Graph:
     place = graph.step(after)
     if exit not in place.exits:
         raise CannotEdit(_no_exit(place, exit))
-    block = _block(graph, key)
+    block = moves_with(graph, key)
     if after in block:
         raise CannotEdit("A step can't be moved into its own branches.")
     if place.exits[exit] == key and len(graph.into(key)) == 1:
@@ -144,7 +144,7 @@ def move(graph: Graph, key: str, after: str, exit: str = NEXT) -> Graph:
     return lifted
 
 
-def _block(graph: Graph, key: str) -> set[str]:
+def moves_with(graph: Graph, key: str) -> set[str]:
     """Return the step, and with branches all that only they lead to."""
     if len(graph.steps[key].exits) < 2:
         return {key}

@@ -104,6 +104,9 @@ def test_a_welcome_journey_is_dragged_together_and_switched_on(builder: Page, jo
     page.locator("[data-zoom=fit]").click()
     drag(page, ".palette-item[data-kind=END]", "#slot-send_2-next")
     expect(page.locator("#step-end_1")).to_be_visible()
+    page.locator("#slot-update_1-next").click()
+    page.locator("#kind-menu [data-join=end_1]").click()
+    expect(page.locator("#step-update_1")).to_have_attribute("data-down", "end_1")
 
     page.get_by_role("button", name="Activate").click()
     expect(page.locator(".bar-title")).to_contain_text("Active")
@@ -112,7 +115,7 @@ def test_a_welcome_journey_is_dragged_together_and_switched_on(builder: Page, jo
         {"field": "membership_tier", "operator": "in", "value": ["Platinum", "Gold"]}
     ]
     assert (found["condition_1"]["next_yes"], found["condition_1"]["next_no"]) == ("update_1", "send_2")
-    assert found["send_2"]["next"] == "end_1"
+    assert (found["update_1"]["next"], found["send_2"]["next"]) == ("end_1", "end_1")
 
 
 def test_everything_goes_by_keyboard(builder: Page, journey: Journey) -> None:

@@ -15,7 +15,7 @@ from app.customers import mass_update
 from app.events import catalogue as events
 from app.infra.errors import NotFound
 from app.journeys import queries
-from app.journeys.graph import Graph, Problem
+from app.journeys.graph import Graph, Problem, Step
 from app.journeys.layout import LABELS
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, words_of
@@ -126,6 +126,7 @@ class Board:
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
             "combinator_name": next((one.name for one in controls if one.setting.widget == "combinator"), None),
+            "meets": self._meets(step),
             "step_name": (step.name or "") if name is None else name,
             "revision": self.journey.draft_revision,
             "changed": changed,
@@ -133,6 +134,18 @@ class Board:
             "template_url": template_url,
             "new_template_url": template_url(None),
         }
+
+    def _meets(self, step: Step) -> list[dict[str, str | None]]:
+        """Return the exits of a step that lead to where other paths lead too."""
+        return [
+            {
+                "exit": way,
+                "label": LABELS.get(way, way) if len(step.exits) > 1 else None,
+                "title": presenters.name_of(self.graph.steps[target]),
+            }
+            for way, target in step.exits.items()
+            if target in self.graph.steps and target is not None and len(self.graph.into(target)) > 1
+        ]
 
     def show(self, panel: dict[str, Any] | None = None, *, selected: str | None = None) -> Response:
         """Return the builder with a panel (the overview by default); for htmx the panel alone."""

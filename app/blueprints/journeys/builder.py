@@ -1,6 +1,7 @@
 """The builder: the canvas of one journey, each edit of it, and the panels beside it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -94,6 +95,15 @@ def remove_step(journey_id: UUID) -> Response | Answer:
             url_for("journeys.undo", journey_id=journey_id, revision=journey.draft_revision),
         ),
     )
+
+
+@blueprint.post("/<uuid:journey_id>/connect")
+@requires("journeys.edit")
+def connect_step(journey_id: UUID) -> Response | Answer:
+    """Let an exit lead on to another step, so that branches meet; or to none."""
+    source, way, target = (request.form.get(name, "") for name in ("source", "exit", "target"))
+    act = partial(service.connect_steps, source=source, exit=way, target=target or None)
+    return _edited(journey_id, lambda: act(**_on(journey_id)))
 
 
 @blueprint.post("/<uuid:journey_id>/undo")

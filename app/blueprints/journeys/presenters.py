@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.journeys.editing import can_insert, can_move
+from app.journeys.editing import can_insert, moves_with
 from app.journeys.graph import TRIGGER, Graph, Problem, Step
 from app.journeys.layout import LABELS, Drop, Layout, lay_out
 from app.journeys.step_type import Known, StepType, palette, step_types, words_of
@@ -41,7 +41,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place where a step can be put: on an exit of a step. `refuses` lists what can't go there, in words."""
+    """A place where a step can be put: on an exit of a step.
+
+    `refuses` lists what can't go there; `joins` the steps an open exit could lead on to, so that branches meet.
+    """
 
     after: str
     exit: str
@@ -50,6 +53,7 @@ class Slot:
     cell: str
     open: bool
     refuses: str
+    joins: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,16 @@ class Kind:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Mover:
+    """A step that can be moved, with what moves along; `stuck` can go nowhere, `closed` only to an open end."""
+
+    step: Step
+    block: set[str]
+    stuck: bool
+    closed: bool
+
+
 def kinds() -> list[Kind]:
     """Return the kinds the palette offers, in its order."""
     return [Kind(name, kind.label, kind.icon, kind.description) for name, kind in palette()]
@@ -94,8 +108,13 @@ def draw(graph: Graph, *, known: Known, problems: Sequence[Problem]) -> Canvas:
         wrong[problem.step_key].append(problem.message)
     slots: dict[str, list[Slot]] = defaultdict(list)
     movers = _movers(graph)
+    into: dict[str, list[str]] = defaultdict(list)
+    for edge in graph.edges():
+        if edge.target:
+            into[edge.target].append(edge.source)
     for drop in layout.drops:
-        slots[drop.after].append(_slot(graph, drop, movers))
+        joins = _later(graph, drop.after, into) if drop.open else []
+        slots[drop.after].append(_slot(graph, drop, movers, joins))
     order = sorted(graph, key=lambda step: (layout.places[step.key].y, layout.places[step.key].x))
     cards = [_card(step, layout, known, wrong[step.key], slots[step.key]) for step in order]
     paths = [_path(graph, layout, drop) for drop in layout.drops]
@@ -145,16 +164,29 @@ def _digits(axis: str, number: int) -> list[str]:
     return [f"{axis}{digit}{'0' * (len(digits) - 1 - at)}" for at, digit in enumerate(digits) if digit != "0"]
 
 
-def _slot(graph: Graph, drop: Drop, movers: dict[str, Step]) -> Slot:
+def _slot(graph: Graph, drop: Drop, movers: list[_Mover], joins: list[str]) -> Slot:
     step = graph.steps[drop.after]
     exit_label = LABELS.get(drop.exit, drop.exit) if len(step.exits) > 1 else None
     refused = [
         f"type:{name}" for name, kind in palette() if not can_insert(graph, drop.after, drop.exit, kind.exits({}))
     ]
-    refused += [f"key:{key}" for key, mover in movers.items() if not _fits(graph, mover, drop)]
+    refused += [f"key:{mover.step.key}" for mover in movers if not _fits(graph, mover, drop)]
     where = f"after “{name_of(step)}”" + (f", {exit_label}" if exit_label else "")
     below = cell(drop.x, layout_row(drop))
-    return Slot(drop.after, drop.exit, f"Add a step {where}", exit_label, below, drop.open, " ".join(refused))
+    return Slot(
+        drop.after, drop.exit, f"Add a step {where}", exit_label, below, drop.open, " ".join(refused), " ".join(joins)
+    )
+
+
+def _later(graph: Graph, key: str, into: Mapping[str, list[str]]) -> list[str]:
+    """Return the steps a step may lead to without closing a circle."""
+    before, ahead = {key}, [key]
+    while ahead:
+        for source in into.get(ahead.pop(), []):
+            if source not in before:
+                before.add(source)
+                ahead.append(source)
+    return [step.key for step in graph if step.key not in before and step.type != TRIGGER]
 
 
 def layout_row(drop: Drop) -> float:
@@ -162,18 +194,25 @@ def layout_row(drop: Drop) -> float:
     return drop.y + 0.5
 
 
-def _movers(graph: Graph) -> dict[str, Step]:
-    return {step.key: step for step in graph if step.type != TRIGGER}
+def _movers(graph: Graph) -> list[_Mover]:
+    return [_mover(graph, step) for step in graph if step.type != TRIGGER]
 
 
-def _fits(graph: Graph, mover: Step, drop: Drop) -> bool:
-    """Return whether a step may be moved there; only what has branches needs to be tried out."""
+def _mover(graph: Graph, step: Step) -> _Mover:
+    if len(step.exits) < 2:
+        return _Mover(step, {step.key}, stuck=False, closed=not step.exits)
+    block = moves_with(graph, step.key)
+    targets = {target for key in block for target in graph.steps[key].exits.values()}
+    leaving = {target for target in targets if target is not None and target not in block}
+    return _Mover(step, block, stuck=len(leaving) > 1, closed=not leaving and None not in targets)
+
+
+def _fits(graph: Graph, mover: _Mover, drop: Drop) -> bool:
+    """Return whether moving a step there is allowed and changes anything."""
     target = graph.steps[drop.after].exits[drop.exit]
-    if drop.after == mover.key or target == mover.key:
+    if mover.stuck or drop.after in mover.block or target == mover.step.key:
         return False
-    if not mover.exits:
-        return target is None
-    return len(mover.exits) == 1 or can_move(graph, mover.key, drop.after, drop.exit)
+    return target is None or not mover.closed
 
 
 def _x(x: float) -> float:

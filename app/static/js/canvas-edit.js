@@ -42,9 +42,19 @@ function settle(focused) {
 
 export const insert = (type, slot) => edit("insert", { type, after: slot.dataset.after, exit: slot.dataset.exit });
 export const move = (key, slot) => edit("move", { key, after: slot.dataset.after, exit: slot.dataset.exit });
+export const connect = (slot, target) => edit("connect", { source: slot.dataset.after, exit: slot.dataset.exit, target });
 export const remove = (key, keep = "") => edit("remove", { key, keep });
 export const undo = () => edit("undo");
 export const redo = () => edit("redo");
+
+// The panel's own acts are forms of one button; here they become edits of the canvas.
+document.addEventListener("submit", (event) => {
+  const act = event.target.dataset.editForm;
+  if (!act) return;
+  event.preventDefault();
+  const { csrf_token: _, revision: __, ...values } = Object.fromEntries(new FormData(event.target));
+  edit(act, values);
+});
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-edit]");

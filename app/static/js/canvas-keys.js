@@ -14,6 +14,7 @@ document.addEventListener("keydown", (event) => {
     else if (letter === "y" && editable()) act(event, redo);
     return;
   }
+  if (event.key === " " && event.target.matches?.("[data-slot]")) return act(event, () => event.target.click());
   const step = event.target.closest?.(".step");
   if (step && !event.ctrlKey && !event.metaKey && !event.altKey) onStep(event, step, letter);
 });

@@ -1,6 +1,6 @@
 // The menus of the canvas: which kind of step goes here, and what can be done with a step. One native popover each.
 import { carried, pickUp, putDown } from "./canvas-carry.js";
-import { editable, insert, remove } from "./canvas-edit.js";
+import { connect, editable, insert, remove, stepOf } from "./canvas-edit.js";
 import { openStep } from "./canvas-panel.js";
 
 const kinds = document.getElementById("kind-menu");
@@ -12,7 +12,22 @@ export function openKinds(slot) {
   const refused = slot.dataset.refuses.split(" ");
   for (const button of kinds.querySelectorAll("[data-kind]")) button.hidden = refused.includes(`type:${button.dataset.kind}`);
   kinds.querySelector("h2").textContent = slot.dataset.label;
+  offerJoins(slot.dataset.joins.split(" ").filter(Boolean));
   show(kinds, slot);
+}
+
+// An open end can also lead on to a step of another branch.
+function offerJoins(keys) {
+  for (const old of kinds.querySelectorAll("[data-join]")) old.remove();
+  kinds.querySelector("[data-joins-head]").hidden = !keys.length;
+  for (const key of keys) {
+    const step = stepOf(key);
+    const button = kinds.querySelector("[data-join-item]").content.firstElementChild.cloneNode(true);
+    button.dataset.join = key;
+    button.querySelector("b").textContent = step.dataset.label;
+    button.querySelector("small").textContent = step.querySelector(".step-words").textContent;
+    kinds.append(button);
+  }
 }
 
 /** Open the menu of a step. */
@@ -59,11 +74,12 @@ for (const menu of [kinds, tools]) {
 }
 
 kinds?.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-kind]");
+  const button = event.target.closest("[data-kind], [data-join]");
   if (!button) return;
   const slot = opener;
   kinds.hidePopover();
-  insert(button.dataset.kind, slot);
+  if (button.dataset.join) connect(slot, button.dataset.join);
+  else insert(button.dataset.kind, slot);
 });
 
 tools?.addEventListener("click", (event) => {

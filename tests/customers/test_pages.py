@@ -14,6 +14,7 @@ from app.customers import merge, records
 from app.customers.models import Activity, ContactPoint, Customer, ExternalId
 from app.infra.db import transaction
 from app.infra.ids import new_id
+from app.journeys.models import Journey, JourneyEnrollment
 from app.messaging.models import Message
 from tests.page_client import PageClient
 
@@ -255,6 +256,39 @@ class TestProfile:
         client.get(f"/customers/{nomsa}/journeys", status=403)
         sign_in("viewer")
         assert "In no journey" in client.get(f"/customers/{nomsa}/journeys").text
+
+    def test_lists_journeys_with_the_path(self, client: PageClient, sign_in: Any, tenant: Any, nomsa: UUID) -> None:
+        journey_id, walk_id = new_id(), new_id()
+        with transaction(tenant.id) as session:
+            session.add(
+                Journey(
+                    tenant_id=tenant.id,
+                    id=journey_id,
+                    name=f"Welcome {HOSTILE}",
+                    trigger_type="MANUAL",
+                    timezone="Africa/Johannesburg",
+                    draft={"steps": []},
+                    created_by="system",
+                )
+            )
+            session.flush()
+            session.add(
+                JourneyEnrollment(
+                    tenant_id=tenant.id,
+                    id=walk_id,
+                    journey_id=journey_id,
+                    customer_id=nomsa,
+                    status="EXITED",
+                    exit_reason="step_removed",
+                    current_step_key="wait-1",
+                )
+            )
+        sign_in("viewer")
+        page = client.get(f"/customers/{nomsa}/journeys").text
+        assert f"/journeys/{journey_id}/people/{walk_id}" in page
+        assert "Step removed" in page
+        assert "wait-1" in page
+        assert "<img src=x" not in page
 
     def test_an_old_id_leads_to_the_customer_who_was_kept(
         self, client: PageClient, sign_in: Any, tenant: Any, nomsa: UUID, make: Make

@@ -1,0 +1,140 @@
+"""Customers over the API."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.customers import merge
+from tests.capture.people import event, member, owner, post, query
+
+
+@pytest.fixture
+def ann(tenant: Any) -> Any:
+    club = "Cape Links Golf Club"
+    hints = {"email": "ann@example.com", "phone_number": "082 768 8932"}
+    post(
+        tenant,
+        member(1, "Ann", "ZA4000140", membership_tier="Gold", club=club, **hints),
+        event(2, "teetime.booked", {"club": club}, scl_member_id="ZA4000140", teetime_player_id="TT-P1"),
+        member(3, "Zoë", "ZA5", membership_tier="Silver"),
+    )
+    return owner(tenant, 1)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "q=ann",
+        "q=botha ann",
+        "q=ANN@exam",
+        "q=0827688932",
+        "q=%2B27 82 768",
+        "q=za4000",
+        "q=tt-p1",
+        "email=Ann@Example.com",
+        "phone=082 768 8932",
+        "phone=%2B27827688932",
+        "club=cape links golf club&tier=Gold",
+    ],
+)
+def test_a_customer_is_found(api: Any, ann: Any, filters: str) -> None:
+    items = api.get(f"/customers?{filters}").get_json()["items"]
+    assert [one["id"] for one in items] == [str(ann)]
+
+
+@pytest.mark.parametrize("filters", ["q=nobody", "email=x", "phone=1", "club=Nowhere", "tag=none", "tier=Bronze"])
+def test_nobody_is_found(api: Any, ann: Any, filters: str) -> None:
+    assert api.get(f"/customers?{filters}").get_json() == {"items": [], "next_cursor": None}
+
+
+def test_names_are_found_without_their_accents(api: Any, ann: Any) -> None:
+    assert [one["first_name"] for one in api.get("/customers?q=zoe").get_json()["items"]] == ["Zoë"]
+
+
+def test_pages_follow_each_other(api: Any, ann: Any) -> None:
+    first = api.get("/customers?limit=1").get_json()
+    second = api.get(f"/customers?limit=1&cursor={first['next_cursor']}").get_json()
+    assert [one["first_name"] for one in first["items"] + second["items"]] == ["Ann", "Zoë"]
+    assert second["next_cursor"] is None
+
+
+def test_one_customer_and_the_timeline(api: Any, ann: Any) -> None:
+    shown = api.get(f"/customers/{ann}").get_json()
+    assert (shown["first_name"], shown["membership_tier"], shown["email_opt_in"]) == ("Ann", "Gold", None)
+    assert {"kind": "phone", "value": "+27827688932"} in shown["contact_points"]
+    assert {"kind": "teetime_player_id", "value": "TT-P1"} in shown["external_ids"]
+    items = api.get(f"/customers/{ann}/timeline").get_json()["items"]
+    assert [one["type"] for one in items] == ["teetime.booked", "scl.member.created"]
+    assert len(api.get(f"/customers/{ann}/timeline?category=GOLF&since=2026-10-01T00:00:00Z").get_json()["items"]) == 1
+    assert api.get(f"/customers/{ann}/timeline?until=2026-10-01T00:00:00Z").get_json()["items"] == []
+    assert len(api.get(f"/customers/{ann}/timeline?type=scl.member.created&limit=1").get_json()["items"]) == 1
+
+
+def test_the_id_of_a_merged_profile_leads_on(api: Any, tenant: Any, ann: Any) -> None:
+    gone = owner(tenant, 3)
+    merge.merge(tenant_id=tenant.id, winner_id=ann, loser_id=gone, reason="r", by="user:1")
+    assert api.get(f"/customers/{gone}").get_json()["id"] == str(ann)
+    assert len(api.get(f"/customers/{gone}/timeline").get_json()["items"]) == 3
+    assert api.patch(f"/customers/{gone}", {"title": "Dr"}).get_json()["id"] == str(ann)
+    assert len(api.get("/customers").get_json()["items"]) == 1
+
+
+def test_a_patch_changes_what_it_names_and_proves_consent(api: Any, tenant: Any, ann: Any) -> None:
+    answer = api.patch(f"/customers/{ann}", {"tags": ["vip"], "handicap_index": "12.4", "email_opt_in": True})
+    assert answer.status_code == 200, answer.text
+    shown = answer.get_json()
+    assert (shown["tags"], shown["handicap_index"], shown["email_opt_in"], shown["first_name"]) == (
+        ["vip"],
+        12.4,
+        True,
+        "Ann",
+    )
+    (proof,) = query(tenant, "SELECT channel, opted_in, how FROM consent_change")
+    assert tuple(proof) == ("EMAIL", True, "staff")
+    assert [one["id"] for one in api.get("/customers?tag=vip").get_json()["items"]] == [str(ann)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tenant_id": str(uuid4())},
+        {"status": "MERGED"},
+        {"email": "nonsense"},
+        {"phone": "12"},
+        {"first_name": "a\x00b"},
+        {"date_of_birth": "1800-01-01"},
+        {"handicap_index": 99},
+        {"handicap_index": "NaN"},
+        {"lifecycle_stage": "KING"},
+        {"club_id": str(uuid4())},
+        {"tags": [""]},
+        {"tags": None},
+        {"email_opt_in": "yes"},
+        {"email_opt_in": None},
+        {"first_name": "x" * 10_000},
+    ],
+)
+def test_a_patch_that_makes_no_sense_changes_nothing(api: Any, tenant: Any, ann: Any, change: dict[str, Any]) -> None:
+    before = query(tenant, "SELECT * FROM customer ORDER BY id")
+    answer = api.patch(f"/customers/{ann}", change | {"title": "Dr"} if "\x00" not in str(change) else change)
+    assert answer.status_code in (400, 422), answer.text
+    assert query(tenant, "SELECT * FROM customer ORDER BY id") == before
+
+
+def test_resolving_reads_only(api: Any, tenant: Any, ann: Any) -> None:
+    found = api.get("/customers/resolve?scl_member_id=ZA4000140&email=ann@example.com").get_json()
+    assert found["customer"]["id"] == str(ann)
+    assert (found["is_new"], found["matched_by"], found["confidence"]) == (False, ["scl_member_id", "email"], 100)
+    assert api.get("/customers/resolve?phone_number=0827688932").get_json()["confidence"] == 85
+    assert api.get("/customers/resolve?email=new@example.com").status_code == 404
+    assert api.get("/customers/resolve").status_code == 422
+    assert len(query(tenant, "SELECT FROM customer")) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/timeline"])
+def test_another_tenants_customers_are_not_there(api: Any, other_tenant: Any, path: str) -> None:
+    post(other_tenant, event(1, email="bob@example.com"))
+    bob = owner(other_tenant, 1)
+    assert api.get(f"/customers/{bob}{path}").status_code == 404
+    assert api.patch(f"/customers/{bob}", {"title": "Dr"}).status_code == 404

@@ -5,6 +5,7 @@ Only the columns of SETTABLE can be reached. Consent is not among them: it chang
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -74,7 +75,11 @@ def change_all(
     if any(tag_problem(tag) for tag in (*adding, *removing)):
         raise ValueError("this is no tag")
     moment = now or clock.now()
-    values: dict[str, Any] = {"tenant_id": tenant_id, "ids": array(sorted(customer_ids)), "now": moment}
+    values: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "ids": array(sorted(customer_ids, key=attrgetter("int"))),
+        "now": moment,
+    }
     sets, unlike = ["updated_at = :now"], []
     for name, value in fields.items():
         sets.append(f"{name} = CAST(:{name} AS text)")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -112,7 +113,7 @@ class StepBatch(Generic[C]):
     @property
     def customer_ids(self) -> list[UUID]:
         """Return the customers of the batch, each once, sorted: the order rows are locked in."""
-        return sorted({walker.customer_id for walker in self.walkers})
+        return sorted({walker.customer_id for walker in self.walkers}, key=attrgetter("int"))
 
     def leave(self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
         """Let a person go on by one of the step's exits."""

@@ -46,8 +46,9 @@ CLAIM = text("""
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
-    SELECT e.*, c.status = 'MERGED' AS merged
-    FROM claimed e JOIN customer c ON c.tenant_id = e.tenant_id AND c.id = e.customer_id
+    SELECT e.*, (SELECT c.status = 'MERGED' FROM customer c WHERE c.tenant_id = e.tenant_id AND c.id = e.customer_id)
+        AS merged
+    FROM claimed e
 """)
 
 
@@ -113,10 +114,11 @@ class _Turn:
             outcomes = self._run(journey, step, walkers)
             for target, going in self.record.taken(journey, step, walkers, outcomes).items():
                 for walker in going:
-                    if walker.step_number - first[walker] < MAX_STEPS_A_TURN:
-                        groups[journey_id, target].append(walker)
-                    else:
+                    if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:
                         self.record.stand(target, walker, due_at=self.now)
+                on = [walker for walker in going if walker.step_number - first[walker] < MAX_STEPS_A_TURN]
+                if on:
+                    groups[journey_id, target] += on
 
     def _run(self, journey: JourneyFacts, step: PlannedStep, walkers: list[Walker]) -> dict[Walker, Outcome]:
         """Run a step over people; if it raises, over each half of them, until whoever is at fault is alone."""

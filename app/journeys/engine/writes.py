@@ -1,4 +1,4 @@
-"""What a batch of the engine came to, and writing it down: one statement for each table."""
+"""What a batch of the engine came to, and writing it down: a few statements, however many people."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from app.journeys.engine.plan import PlannedStep
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
 
 COUNTS = ("entered", "active", "completed", "failed", "skipped", "yes", "no")
+_STATUSES = ("COMPLETED", "IN_PROGRESS", "FAILED")
 _EXITS_COUNTED = ("yes", "no")
 
 Where = tuple[UUID, str]
@@ -25,8 +26,10 @@ Where = tuple[UUID, str]
 class Record:
     """The steps taken and the states people end up in, as columns side by side."""
 
-    new_steps: list[tuple[UUID, int, str, int, str, str | None]] = field(default_factory=list)
-    """(enrollment, number, key, version, status, result as JSON)"""
+    new_steps: dict[tuple[str, int, str], list[tuple[UUID, int, str | None]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """(enrollment, number, result as JSON) by what people have in common: (key, version, status)"""
     ended_steps: list[tuple[UUID, int, str, str | None]] = field(default_factory=list)
     """(enrollment, number, status, result as JSON) of steps that were IN_PROGRESS"""
     states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None]] = field(
@@ -47,6 +50,7 @@ class Record:
         going: dict[str, list[Walker]] = defaultdict(list)
         texts: dict[int, str | None] = {}
         counts = self.counts[journey.id, step.key]
+        logged = {status: self.new_steps[step.key, journey.version, status] for status in _STATUSES}
         for walker in walkers:
             outcome = outcomes[walker]
             result = outcome.result
@@ -55,9 +59,7 @@ class Record:
             told = texts[id(result)]
             status = "IN_PROGRESS" if outcome.until else "FAILED" if outcome.failure is not None else "COMPLETED"
             if walker.waiting_until is None:
-                self.new_steps.append(
-                    (walker.enrollment_id, walker.step_number, step.key, journey.version, status, told)
-                )
+                logged[status].append((walker.enrollment_id, walker.step_number, told))
             elif outcome.until is None:
                 self.ended_steps.append((walker.enrollment_id, walker.step_number, status, told))
             if outcome.until is not None:
@@ -114,11 +116,11 @@ class Record:
 LOG_STEPS = text("""
     INSERT INTO journey_enrollment_step
         (tenant_id, enrollment_id, step_number, step_key, version, status, entered_at, completed_at, result)
-    SELECT :tenant_id, taken.id, taken.number, taken.key, taken.version, taken.status, :now,
-           CASE WHEN taken.status <> 'IN_PROGRESS' THEN CAST(:now AS timestamptz) END, CAST(taken.result AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:keys AS text[]), CAST(:versions AS int[]),
-                CAST(:statuses AS text[]), CAST(:results AS text[]))
-        AS taken(id, number, key, version, status, result)
+    SELECT :tenant_id, taken.id, taken.number, :key, :version, CAST(:status AS text), :now,
+           CASE WHEN CAST(:status AS text) <> 'IN_PROGRESS' THEN CAST(:now AS timestamptz) END,
+           CAST(taken.result AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:results AS text[]))
+        AS taken(id, number, result)
 """)
 
 END_STEPS = text("""
@@ -172,10 +174,10 @@ MOVE_COUNTS = text("""
 def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> None:
     """Write everything down."""
     base = {"tenant_id": tenant_id, "now": now}
-    if record.new_steps:
-        session.execute(
-            LOG_STEPS, base | _columns(record.new_steps, "ids", "numbers", "keys", "versions", "statuses", "results")
-        )
+    for (key, version, status), taken in record.new_steps.items():
+        if taken:
+            same = {"key": key, "version": version, "status": status}
+            session.execute(LOG_STEPS, base | same | _columns(taken, "ids", "numbers", "results"))
     if record.ended_steps:
         session.execute(END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "results"))
     if record.states:

@@ -195,9 +195,10 @@ def _divide(
     for one in claimed.told(session, tenant_id, everybody, places):
         if one.customer_id:
             told[one.customer_id].append(one)
+    whole = profiles.merged_by_hand(session, tenant_id, everybody)
     redrawn: list[UUID] = []
     for people, pieces in contested:
-        history = [piece for person in people for piece in (*told[person.id], *_unexplained(person, told[person.id]))]
+        history = [piece for one in people for piece in _history(one, told[one.id], whole=one.id in whole)]
         moved = len(found.moves)
         owners = _draw(found, people, history, [piece for piece in pieces if not piece.own])
         for piece in pieces:
@@ -207,6 +208,15 @@ def _divide(
             redrawn += owners
     if redrawn:
         found.divided = claimed.past(session, tenant_id, redrawn, places)
+
+
+def _history(person: Profile, told: list[Evidence], *, whole: bool) -> list[Evidence]:
+    """Return what is known of a profile up to now: in pieces, or in one that can't be divided (`whole`)."""
+    if not whole:
+        return [*told, *_unexplained(person, told)]
+    one = person.anchor(person.ids, person.points)
+    one.events = tuple(event for piece in told for event in piece.events)
+    return [one]
 
 
 def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:

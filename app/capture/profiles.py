@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.evidence import Evidence
 from app.capture.names import name_key
+from app.customers.merge import SYSTEM
 from app.infra.arrays import array
 
 Pair = tuple[str, str]
@@ -115,6 +116,24 @@ def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dic
         )
         for row in rows
     }
+
+
+_BY_HAND = text("""
+    SELECT DISTINCT gone.merged_into_id AS id
+    FROM unnest(cast(:ids AS uuid[])) AS p(id)
+    CROSS JOIN LATERAL (
+        SELECT c.id, c.merged_into_id FROM customer c
+        WHERE c.tenant_id = :tenant_id AND c.merged_into_id = p.id OFFSET 0
+    ) AS gone
+    WHERE EXISTS (
+        SELECT FROM customer_merge m WHERE m.tenant_id = :tenant_id AND m.loser_id = gone.id AND m.merged_by <> :system)
+""")
+
+
+def merged_by_hand(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the customers whom somebody made one out of several: what people joined is not divided."""
+    values = {"tenant_id": tenant_id, "ids": array(ids), "system": SYSTEM}
+    return set(session.scalars(_BY_HAND, values))
 
 
 def _pairs(document: str | None) -> frozenset[Pair]:

@@ -131,7 +131,11 @@ class CustomerMerge(TenantRow, Base):
     """The journal of merges: which profile went into which, why, and what was moved."""
 
     __tablename__ = "customer_merge"
-    __table_args__ = (of_customer("winner_id"), of_customer("loser_id"))
+    __table_args__ = (
+        of_customer("winner_id"),
+        of_customer("loser_id"),
+        Index("ix_customer_merge_loser", "tenant_id", "loser_id"),
+    )
 
     winner_id: Mapped[UUID]
     loser_id: Mapped[UUID]

@@ -211,6 +211,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_customer_merge")),
     )
+    op.create_index("ix_customer_merge_loser", "customer_merge", ["tenant_id", "loser_id"], unique=False)
     op.create_table(
         "external_id",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
@@ -262,6 +263,7 @@ def downgrade() -> None:
     op.drop_table("note")
     op.drop_index("ix_external_id_customer", table_name="external_id")
     op.drop_table("external_id")
+    op.drop_index("ix_customer_merge_loser", table_name="customer_merge")
     op.drop_table("customer_merge")
     op.drop_index("ix_contact_point_customer", table_name="contact_point")
     op.drop_table("contact_point")

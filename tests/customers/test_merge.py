@@ -117,3 +117,10 @@ def test_of_two_walks_through_one_journey_the_one_that_came_further_goes_on(tena
     counts = query(tenant, "SELECT step_key, active, skipped FROM journey_step_count ORDER BY step_key")
     assert [tuple(row) for row in counts] == [("step1", 0, 1), ("step3", 1, 0)]
     assert [row.total_exited for row in query(tenant, "SELECT total_exited FROM journey")] == [1]
+
+
+def test_what_somebody_made_one_is_not_divided(tenant: Any) -> None:
+    ann, bob = two(tenant)
+    merge.merge(tenant_id=tenant.id, winner_id=ann, loser_id=bob, reason="she changed her name", by="user:1", now=NOW)
+    post(tenant, event(3, scl_member_id="M2"), event(4, email="bob@example.com", scl_member_id="M1"))
+    assert {owner(tenant, number) for number in (1, 2, 3, 4)} == {ann}

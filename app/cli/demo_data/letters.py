@@ -25,7 +25,7 @@ LAYOUT = """<!doctype html>
 </tr></table>
 </td></tr>
 <tr><td style="padding:18px 32px 24px;border-top:1px solid #e3e9e4;color:#5d6b63;font:13px/1.6 Helvetica,Arial,sans-serif">
-{{{{ club.name }}}}, a club of {{{{ tenant.name }}}}.{{% if unsubscribe_url %}}<br>
+{{{{ club.name }}}}{{% if unsubscribe_url %}}<br>
 You receive this because you agreed to hear from us. <a href="{{{{ unsubscribe_url }}}}" style="color:#5d6b63">Unsubscribe</a>{{% endif %}}
 </td></tr>
 </table>
@@ -66,7 +66,7 @@ WELCOME = DemoLetter(
         " you are a <strong>{{ customer.membership_tier }}</strong> member from today{% endif %}.",
         "The pro shop has your bag tag. Book your first round online, or come by: the starter knows that you are new"
         " and will find you people to play with.",
-        "If anything is not as it should be in your first weeks, answer this mail. A person reads it.",
+        "If anything is not as it should be in your first weeks, tell the pro shop. We would like to put it right.",
     ),
     "Book a first round",
     "tee-times",

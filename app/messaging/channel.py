@@ -51,10 +51,11 @@ class Outgoing:
 
 
 class Channel(Protocol):
-    """One way to reach people. `customer_field` is the profile field that holds the address."""
+    """One way to reach people. The profile fields hold the address and whether its owner agreed to marketing."""
 
     label: str
     customer_field: str
+    consent_field: str
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address as it is used on the wire, or None when nothing can be sent there."""

@@ -25,7 +25,8 @@ CONSENT_RECHECK = timedelta(seconds=20)
 EVENTS_GRACE = timedelta(seconds=30)
 EVENTS_RECHECK = timedelta(seconds=1)
 
-_FIELDS = ", ".join(f"customer.{field}" for field in CUSTOMER_FIELDS)
+_CONSENTS = ("email_opt_in", "sms_opt_in", "push_opt_in", "whatsapp_opt_in")
+_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_CONSENTS))
 
 # First a few rows are locked, by the index of what is due; only then is looked up what is said about them, row by row
 # (the OFFSETs keep the planner from reading all customers for it). An id that was merged away is followed to the
@@ -49,7 +50,7 @@ DUE = text(f"""
         WHERE tenant_id = :tenant_id AND id = due.customer_id OFFSET 0
     ) AS named ON true
     LEFT JOIN LATERAL (
-        SELECT customer.id AS reader_id, customer.email_opt_in, customer.sms_opt_in, {_FIELDS},
+        SELECT customer.id AS reader_id, {_FIELDS},
                (SELECT name FROM club WHERE tenant_id = :tenant_id AND id = customer.club_id) AS club_name
         FROM customer
         WHERE customer.tenant_id = :tenant_id AND customer.id = named.id OFFSET 0
@@ -145,7 +146,7 @@ def judge(
 
 
 def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_waiting: bool, now: datetime) -> Verdict:
-    consent = row["email_opt_in"] if via.customer_field == "email" else row["sms_opt_in"]
+    consent = row[via.consent_field]
     if consent is False:
         return Verdict(Status.SKIPPED, Reason.OPTED_OUT, address)
     if consent is None:

@@ -30,7 +30,9 @@ STARTER_HTML = """<html>
 </html>
 """
 # A letter may show pictures from anywhere, and do nothing else.
-LETTER_POLICY = "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+LETTER_POLICY = (
+    "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
 
 
 @blueprint.get("")

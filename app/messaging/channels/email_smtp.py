@@ -17,6 +17,7 @@ class EmailChannel:
 
     label = "E-mail"
     customer_field = "email"
+    consent_field = "email_opt_in"
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address for the envelope, or None when SMTP can't take it."""

@@ -1,0 +1,69 @@
+"""What a marketer does on the canvas, by mouse."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+def drag(page: Page, source: str, target: str) -> None:
+    """Drag by hand: down, off, over the place once it has lit up, up."""
+    start = page.locator(source).bounding_box()
+    assert start is not None
+    page.mouse.move(start["x"] + 24, start["y"] + 16)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 60, start["y"] + 60, steps=4)
+    place = page.locator(target)
+    expect(place).to_have_class(re.compile("is-legal"))
+    end = place.bounding_box()
+    assert end is not None
+    page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=6)
+    expect(place).to_have_class(re.compile("is-hot"))
+    page.mouse.up()
+
+
+def save(page: Page) -> None:
+    """Save the step in the panel and wait for the canvas that answers."""
+    canvas = page.locator("#canvas")
+    before = canvas.get_attribute("data-revision") or ""
+    page.locator("#step-save").click()
+    expect(canvas).not_to_have_attribute("data-revision", before)
+
+
+def drag_welcome_journey(page: Page) -> None:
+    """Build the welcome journey of the templates Welcome and Reminder, on the builder of a journey without steps."""
+    page.locator("#step-trigger-main").click()
+    page.get_by_role("button", name="Add a condition").click()
+    page.locator("[name='conditions.0.field']").select_option("membership_tier")
+    page.locator("[name='conditions.0.operator']").select_option("in")
+    page.get_by_label("Gold", exact=True).check()
+    page.get_by_label("Platinum", exact=True).check()
+    save(page)
+
+    drag(page, ".palette-item[data-kind=SEND]", "#slot-trigger-next")
+    page.locator("#f-template_id").select_option(label="Welcome")
+    save(page)
+    drag(page, ".palette-item[data-kind=WAIT]", "#slot-send_1-next")
+    page.locator("[name='duration.amount']").fill("1")
+    page.locator("[name='duration.unit']").select_option("minutes")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#step-wait_1 .step-words")).to_have_text("Wait 1 minute")
+    drag(page, ".palette-item[data-kind=CONDITION]", "#slot-wait_1-next")
+    page.get_by_role("button", name="Add a condition").click()
+    page.locator("[name='rules.0.field']").select_option("last_email_open_at")
+    page.locator("[name='rules.0.operator']").select_option("isNotNull")
+    save(page)
+
+    page.keyboard.press("Escape")
+    page.locator("[data-zoom=fit]").click()
+    drag(page, ".palette-item[data-kind=UPDATE]", "#slot-condition_1-yes")
+    page.locator("[name='updates.0.value']").fill("onboarded")
+    save(page)
+    drag(page, ".palette-item[data-kind=SEND]", "#slot-condition_1-no")
+    page.locator("#f-template_id").select_option(label="Reminder")
+    save(page)
+    page.locator("[data-zoom=fit]").click()
+    drag(page, ".palette-item[data-kind=END]", "#slot-send_2-next")
+    expect(page.locator("#step-end_1")).to_be_visible()
+    page.locator("#slot-update_1-next").click()
+    page.locator("#kind-menu [data-join=end_1]").click()
+    expect(page.locator("#step-update_1")).to_have_attribute("data-down", "end_1")

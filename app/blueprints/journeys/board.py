@@ -9,9 +9,11 @@ from flask import Response, url_for
 
 from app.accounts import places
 from app.blueprints.journeys import presenters, step_form
+from app.blueprints.journeys.conditions import Names
 from app.blueprints.journeys.widgets import Sources, Updatable
 from app.conditions import Catalogue, Field, FieldType, profile
 from app.customers import mass_update
+from app.customers import queries as customers
 from app.events import catalogue as events
 from app.infra.errors import NotFound
 from app.journeys import queries
@@ -118,7 +120,7 @@ class Board:
         problems = [one for one in self.problems if one.step_key == key]
         if config is not None:
             problems = check_step(replace(step, config=config), self.known)
-        around = sources(self.known)
+        around = sources(self.tenant_id, self.known)
         controls = step_form.controls(step, shown, [] if changed else problems, around)
         return {
             "panel": STEP,
@@ -159,9 +161,12 @@ def known(tenant_id: UUID) -> Known:
     return replace(found, event_types={kind.name: kind.label for kind in events.known()} | dict(found.event_types))
 
 
-def sources(known: Known) -> Sources:
+def sources(tenant_id: UUID, known: Known) -> Sources:
     """Return what the widgets of a step's form draw from."""
-    return Sources(known=known, profile=profile, payload=payload, updatable=updatable())
+    tiers = [(tier, tier) for tier in customers.tiers(tenant_id=tenant_id)]
+    clubs = [(str(key), name) for key, name in known.clubs.items()]
+    names = {"club_id": clubs, "membership_tier": tiers}
+    return Sources(known=known, profile=profile, payload=payload, updatable=updatable(names), names=names)
 
 
 def payload(event_type: str) -> Catalogue:
@@ -177,15 +182,16 @@ def payload(event_type: str) -> Catalogue:
     )
 
 
-def updatable() -> list[Updatable]:
+def updatable(names: Names) -> list[Updatable]:
     """Return the fields a step may change: tags come and go, the others are set."""
     tags = Updatable("tags", "Tags", [("add", "add"), ("remove", "remove")], FieldType.TEXT)
-    return [tags, *(_settable(name, label) for name, label in mass_update.SETTABLE.items())]
+    return [tags, *(_settable(name, label, names) for name, label in mass_update.SETTABLE.items())]
 
 
-def _settable(name: str, label: str) -> Updatable:
+def _settable(name: str, label: str, names: Names) -> Updatable:
     known = profile.find(name)
     choices = [(one.value, one.label) for one in known.choices] if known else []
+    choices = choices or list(names.get(name, []))
     if name == "timezone":
         return Updatable(name, label, [("set", "set to")], FieldType.CHOICE, places.timezones())
     return Updatable(name, label, [("set", "set to")], known.type if known else FieldType.TEXT, choices)

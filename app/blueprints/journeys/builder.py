@@ -127,7 +127,10 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
     board = Board(journey_id)
     board.step_panel(key, canvas=board.context()["canvas"])  # refuses a step that is gone
     kind = board.graph.steps[key].type
-    config, name = step_form.read(kind, request.form, sources(board.known)), request.form.get("name", "")
+    config, name = (
+        step_form.read(kind, request.form, sources(board.tenant_id, board.known)),
+        request.form.get("name", ""),
+    )
     act = request.form.get("act", "save")
     if act != "save":
         return _redrawn(board, key, step_form.rearranged(kind, config, act), name)

@@ -35,6 +35,8 @@ class Sources:
     profile: Catalogue
     payload: Callable[[str], Catalogue]
     updatable: list[Updatable]
+    names: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """What fields without choices of their own hold in this tenant: clubs by id, the tiers there are."""
 
     def catalogue(self, widget: str, config: Mapping[str, Any]) -> Catalogue:
         """Return the catalogue the rules of a step ask of."""
@@ -159,10 +161,9 @@ def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
 
 
 def _prepare_conditions(ask: Ask) -> Mapping[str, Any]:
-    clubs = [(str(key), name) for key, name in ask.sources.known.clubs.items()]
     catalogue = ask.sources.catalogue(ask.setting.widget, ask.config)
     given = ask.value
-    drawing = Drawing(catalogue, {"club_id": clubs}, ask.errors)
+    drawing = Drawing(catalogue, ask.sources.names, ask.errors)
     return {
         "rows": drawing.rows(given, ask.name),
         "fields": drawing.fields(),

@@ -29,9 +29,10 @@ export function pickUp(what, { byHand = false } = {}) {
   }
   builder.classList.add("carrying");
   document.querySelector(`.palette-item[data-kind="${load.type}"]`)?.setAttribute("aria-pressed", "true");
+  if (byHand) return true; // the places say enough
   const count = places.length === 1 ? "1 place" : `${places.length} places`;
-  say(byHand ? `Drop “${load.label}” on one of the places.` : `Choose a place for “${load.label}”: ${count}. Escape cancels.`);
-  if (!byHand) nearest(places).focus();
+  say(`Choose a place for “${load.label}”: ${count}. Escape cancels.`);
+  nearest(places).focus();
   return true;
 }
 

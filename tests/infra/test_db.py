@@ -1,0 +1,52 @@
+"""transaction(): one tenant, one commit, hooks afterwards; and what a serving connection may be."""
+
+import pytest
+from sqlalchemy import text
+
+from app.infra.db import WrongTenant, after_commit, serving_url, transaction
+from tests.conftest import make_tenant
+
+
+def test_inner_calls_join_and_hooks_run_once_after_the_outermost(tenant: object) -> None:
+    ran: list[str] = []
+    with transaction(tenant.id) as outer:  # type: ignore[attr-defined]
+        with transaction(tenant.id) as inner:  # type: ignore[attr-defined]
+            assert inner is outer
+            after_commit(lambda: ran.append("hook"))
+        assert ran == []
+    assert ran == ["hook"]
+
+
+def test_another_tenant_inside_is_refused(tenant: object, other_tenant: object) -> None:
+    with pytest.raises(WrongTenant), transaction(tenant.id), transaction(other_tenant.id):  # type: ignore[attr-defined]
+        pass
+
+
+@pytest.mark.committed
+def test_an_exception_takes_all_of_it_back_and_runs_no_hook(real_db: str) -> None:
+    tenant = make_tenant()
+    ran: list[str] = []
+
+    def half() -> None:
+        with transaction(tenant.id) as session:
+            session.execute(text("INSERT INTO customer (tenant_id, first_name) VALUES (:t, 'Half')"), {"t": tenant.id})
+            after_commit(lambda: ran.append("hook"))
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError):
+        half()
+    with transaction(tenant.id) as session:
+        assert session.execute(text("SELECT count(*) FROM customer")).scalar() == 0
+    assert ran == []
+
+
+def test_serving_connections_lay_their_rights_down() -> None:
+    url = serving_url("postgresql://login:secret@db.example/fairway?sslmode=require")
+    assert url.startswith("postgresql+psycopg://login:secret@db.example/fairway")
+    assert "sslmode=require" in url
+    assert "role%3Dfairway_app" in url
+
+
+def test_a_strange_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="postgresql://"):
+        serving_url("mysql://db.example/fairway")

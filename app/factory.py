@@ -7,6 +7,7 @@ from types import ModuleType
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.infra.config import Config, load
 from app.infra.db import db, serving_url
@@ -36,6 +37,10 @@ def create_app(config: Config | None = None) -> Flask:
     for name in MODELS:
         importlib.import_module(name)
     app = Flask("app", static_folder="static", template_folder="templates")
+    if config.trusted_proxies:
+        # Only as many hops as we were told of: what lies beyond is the client's own word about its address.
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     _configure(app, config)
     db.init_app(app)
     Migrate(app, db, directory="migrations")

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
@@ -26,8 +25,8 @@ class Config:
     encryption_keys: tuple[str, ...]
     public_url: str
     smtp_url: str
-    home: Path
     mail_from: str
+    trusted_proxies: int
 
     @property
     def is_production(self) -> bool:
@@ -56,6 +55,9 @@ def read(environ: dict[str, str]) -> Config:
     public_url = environ["PUBLIC_URL"].rstrip("/")
     if urlsplit(public_url).scheme not in ("http", "https"):
         raise ConfigError("PUBLIC_URL must start with https:// (or http:// on your own machine).")
+    proxies = environ.get("TRUSTED_PROXIES", "0")
+    if not proxies.isdigit() or int(proxies) > 9:
+        raise ConfigError("TRUSTED_PROXIES must be how many proxies stand before Fairway: 0 to 9.")
     return Config(
         env=cast("Environment", env),
         database_url=environ["DATABASE_URL"],
@@ -64,8 +66,8 @@ def read(environ: dict[str, str]) -> Config:
         encryption_keys=tuple(environ["ENCRYPTION_KEYS"].split(",")),
         public_url=public_url,
         smtp_url=environ["SMTP_URL"],
-        home=Path(environ.get("FAIRWAY_HOME") or "var").absolute(),
         mail_from=environ.get("MAIL_FROM", f"no-reply@{urlsplit(public_url).hostname}"),
+        trusted_proxies=int(proxies),
     )
 
 

@@ -44,10 +44,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
     ),
     (
         "Operations",
-        (
-            Item("Queues", "ops.queues", "stack-2", "queues.view"),
-            Item("Events", "events.index", "plug", "events.view"),
-        ),
+        (Item("Queues", "ops.queues", "stack-2", "queues.view"),),
     ),
     (
         "Settings",
@@ -55,6 +52,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Users", "accounts.users", "user-check", "users.view"),
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
+            Item("Events", "events.index", "plug", "events.view"),
         ),
     ),
 )

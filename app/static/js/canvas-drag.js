@@ -14,7 +14,7 @@ const loadOf = (element) => ({ key: element.dataset.key, type: element.dataset.k
 
 document.addEventListener("pointerdown", (event) => {
   if (event.button || drag || !editable()) return;
-  const source = event.target.closest(".palette-item, .step[data-movable]");
+  const source = event.target.closest(".palette-item[data-kind], .step[data-movable]");
   if (!source || event.target.closest(".step-tools, .step-counts a")) return;
   drag = { source, id: event.pointerId, x: event.clientX, y: event.clientY, ghost: null };
   if (event.pointerType === "touch") {

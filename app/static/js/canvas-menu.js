@@ -106,6 +106,6 @@ document.addEventListener("click", (event) => {
     openStepMenu(more.closest(".step"));
     return;
   }
-  const item = event.target.closest(".palette-item");
+  const item = event.target.closest(".palette-item[data-kind]");
   if (item) pickUp({ type: item.dataset.kind, label: item.dataset.label });
 });

@@ -108,26 +108,20 @@ def _said(kind: EventType, payload: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def understand(row: Row[Any], places: Places) -> Claimed:
+def understand(row: Sequence[Any], places: Places) -> Claimed:
     """Return the event of a row. Whatever its payload holds, this does not raise: what can't be read says nothing."""
-    kind = catalogue.get(row.type)
-    payload = orjson.loads(row.payload)
+    id_, source, event_id, type_, occurred_at, identity, document, customer_id = row
+    kind = catalogue.get(type_)
+    payload = orjson.loads(document)
     said = _said(kind, payload) if kind.changes else {}
-    return Claimed(
-        id=row.id,
-        source=row.source,
-        type=kind,
-        occurred_at=row.occurred_at,
+    evidence = of_event(
+        key=f"{source}\x1f{event_id}",
+        events=(id_,),
+        customer_id=customer_id,
+        identity=orjson.loads(identity),
         payload=payload,
-        said=said,
-        evidence=of_event(
-            key=f"{row.source}\x1f{row.event_id}",
-            events=(row.id,),
-            customer_id=row.customer_id,
-            identity=orjson.loads(row.identity),
-            payload=payload,
-            places=places,
-            first_name=said.get("first_name"),
-            date_of_birth=said.get("date_of_birth"),
-        ),
+        places=places,
+        first_name=said.get("first_name"),
+        date_of_birth=said.get("date_of_birth"),
     )
+    return Claimed(id_, source, kind, occurred_at, payload, said, evidence)

@@ -55,11 +55,6 @@ class Cluster:
         self.births |= other.births
         self.anchors |= other.anchors
 
-    @property
-    def consistent(self) -> bool:
-        """Return whether nothing in it could be anybody else's: the quick road for nearly everybody."""
-        return len(self.names) < 2 and len(self.births) < 2 and all(len(values) < 2 for values in self.ids.values())
-
 
 def contradict(one: Cluster, other: Cluster, *, same_id: bool) -> bool:
     """Return whether the two can't be one person; `same_id`: some event named an exact id of each."""

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
@@ -25,12 +23,10 @@ from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import NEXT, TRIGGER, Graph, Problem, Step
 from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
 from app.journeys.queries import NoSuchJourney, known, version_graph
+from app.journeys.settings import apply_settings, zone_of
 from app.journeys.step_type import MANUAL, check_graph, exits_of, new_step, read_graph, step_types
 
-MAX_NAME = 200
-MAX_TEXT = 2000
 AT_ONCE = 2000
-SETTINGS = ("name", "description", "club_id", "allow_reentry", "max_enrollments", "timezone")
 
 
 class DraftChanged(Conflict):
@@ -91,12 +87,12 @@ def create(
             "club_id": club_id,
             "allow_reentry": allow_reentry,
             "max_enrollments": max_enrollments,
-            "timezone": timezone or _zone_of(session, tenant_id, club_id),
+            "timezone": timezone or zone_of(session, tenant_id, club_id),
         }
         journey = Journey(
             tenant_id=tenant_id, created_by=actor, draft=read_graph(start.to_json()).to_json(), draft_revision=1
         )
-        _apply_settings(session, journey, given)
+        apply_settings(session, journey, given)
         _copy_trigger(journey, start)
         session.add(journey)
         _flush_named(session, journey)
@@ -112,10 +108,10 @@ def create(
 
 
 def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:
-    """Change settings (keys of SETTINGS) and return the journey; they take effect at once, also while it is active."""
+    """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active."""
     with transaction(tenant_id) as session:
         journey = _locked(session, tenant_id, journey_id)
-        _apply_settings(session, journey, changes)
+        apply_settings(session, journey, changes)
         _flush_named(session, journey)
         audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": sorted(changes)})
         return journey
@@ -484,37 +480,6 @@ def _with_trigger(journey: Journey, graph: Graph) -> Graph:
     return graph
 
 
-def _apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
-    errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in SETTINGS}
-    if "name" in given:
-        name = str(given["name"] or "").strip()
-        if not name or len(name) > MAX_NAME:
-            errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
-        journey.name = name
-    if "description" in given:
-        journey.description = (given["description"] or "").strip() or None
-        if journey.description and len(journey.description) > MAX_TEXT:
-            errors["description"] = f"Give at most {MAX_TEXT} characters."
-    if "club_id" in given:
-        journey.club_id = given["club_id"]
-        with session.no_autoflush:
-            if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
-                errors["club_id"] = "Choose one of your clubs."
-    if "allow_reentry" in given:
-        journey.allow_reentry = bool(given["allow_reentry"])
-    if "max_enrollments" in given:
-        journey.max_enrollments = given["max_enrollments"]
-        if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:
-            errors["max_enrollments"] = "Give a number from 1, or leave it empty for no limit."
-    if "timezone" in given:
-        journey.timezone = str(given["timezone"] or "")
-        if journey.timezone not in available_timezones():
-            errors["timezone"] = "Choose a time zone such as Africa/Johannesburg."
-    if errors:
-        raise Invalid(errors)
-    journey.updated_at = clock.now()
-
-
 def _flush_named(session: Session, journey: Journey) -> None:
     name = journey.name
     try:
@@ -524,12 +489,6 @@ def _flush_named(session: Session, journey: Journey) -> None:
         if "uq_journey_name" not in str(error.orig):
             raise
         raise NameTaken(name) from None
-
-
-def _zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> str:
-    club = session.get(Club, (tenant_id, club_id)) if club_id else None
-    tenant = session.get(Tenant, tenant_id)
-    return club.timezone if club else tenant.timezone if tenant else "UTC"
 
 
 def _label(type: str) -> str:

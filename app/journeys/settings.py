@@ -1,0 +1,56 @@
+"""The settings of a journey, apart from its graph: read, checked, written onto the row."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club, Tenant
+from app.infra import clock
+from app.infra.errors import Invalid
+from app.journeys.models import Journey
+
+MAX_NAME = 200
+MAX_TEXT = 2000
+SETTINGS = ("name", "description", "club_id", "allow_reentry", "max_enrollments", "timezone")
+
+
+def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
+    """Put the given settings on the journey, or raise Invalid with a message for each that can't be."""
+    errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in SETTINGS}
+    if "name" in given:
+        name = str(given["name"] or "").strip()
+        if not name or len(name) > MAX_NAME:
+            errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
+        journey.name = name
+    if "description" in given:
+        journey.description = (given["description"] or "").strip() or None
+        if journey.description and len(journey.description) > MAX_TEXT:
+            errors["description"] = f"Give at most {MAX_TEXT} characters."
+    if "club_id" in given:
+        journey.club_id = given["club_id"]
+        with session.no_autoflush:
+            if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
+                errors["club_id"] = "Choose one of your clubs."
+    if "allow_reentry" in given:
+        journey.allow_reentry = bool(given["allow_reentry"])
+    if "max_enrollments" in given:
+        journey.max_enrollments = given["max_enrollments"]
+        if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:
+            errors["max_enrollments"] = "Give a number from 1, or leave it empty for no limit."
+    if "timezone" in given:
+        journey.timezone = str(given["timezone"] or "")
+        if journey.timezone not in available_timezones():
+            errors["timezone"] = "Choose a time zone such as Africa/Johannesburg."
+    if errors:
+        raise Invalid(errors)
+    journey.updated_at = clock.now()
+
+
+def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> str:
+    """Return the time zone a journey has unless told otherwise: its club's, else the tenant's."""
+    club = session.get(Club, (tenant_id, club_id)) if club_id else None
+    tenant = session.get(Tenant, tenant_id)
+    return club.timezone if club else tenant.timezone if tenant else "UTC"

@@ -59,7 +59,6 @@ def _configure(app: Flask, config: Config) -> None:
         SECRET_KEY=config.secret_key,
         SQLALCHEMY_DATABASE_URI=serving_url(config.database_url),
         SQLALCHEMY_ENGINE_OPTIONS={
-            "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 10,
             "pool_timeout": 10,

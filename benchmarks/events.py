@@ -1,6 +1,5 @@
 """Events over HTTP: in batches until their activities exist, and one by one until they are accepted."""
 
-import os
 import subprocess
 import time
 import urllib.error
@@ -9,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from app.cli.run import ROOT, procfile
+from app.cli.run import ROOT, Settings, procfile
 from benchmarks import load, people
 from benchmarks.figures import Figure
 from benchmarks.stack import Stack, free_port
@@ -42,11 +41,12 @@ def batches(stack: Stack, count: int, rounds: int) -> Figure:
     )
     with stack.database() as connection:
         people.make_clubs(connection)
-        _send(stack, connection, "batch-warm", count // 10, 0)
+        _send(stack, connection, people.joining(PEOPLE))
         for at in range(1, rounds + 1):
-            # Half of the people of each round are new.
+            # A twentieth of each round's people are new: nobody has told of them yet.
             name = f"batch-{at}"
-            figure.product.append(count / _send(stack, connection, name, count, at * PEOPLE // 2))
+            found = people.events(count, people=PEOPLE, first_person=at * PEOPLE // 20, batch_name=name)
+            figure.product.append(count / _send(stack, connection, found))
             connection.execute(_ROWS, [f"{name}-%"])
             stack.tidy(*TABLES)
             began = time.monotonic()
@@ -60,8 +60,7 @@ def batches(stack: Stack, count: int, rounds: int) -> Figure:
     return figure
 
 
-def _send(stack: Stack, connection: psycopg.Connection[Any], name: str, count: int, first_person: int) -> float:
-    found = people.events(count, people=PEOPLE, first_person=first_person, batch_name=name)
+def _send(stack: Stack, connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> float:
     requests = [stack.request(body) for body in people.bodies(found, BATCH)]
     run = load.post(stack.port, requests, connections=CLIENTS)
     return _wait_until_applied(connection) - run.began
@@ -90,7 +89,7 @@ def singles(stack: Stack, count: int, rounds: int) -> Figure:
     figure.beside["a Flask view that does nothing"] = noop
     empty = [stack.request(b"[]")] * count
     port = free_port()
-    server = _serve_noop(port)
+    server = _serve_noop(stack, port)
     try:
         with stack.database() as connection:
             for at in range(rounds + 1):
@@ -112,12 +111,12 @@ def singles(stack: Stack, count: int, rounds: int) -> Figure:
     return figure
 
 
-def _serve_noop(port: int) -> "subprocess.Popen[bytes]":
+def _serve_noop(stack: Stack, port: int) -> "subprocess.Popen[bytes]":
     command = procfile()["web"].replace("wsgi:app", "benchmarks.noop:app")
     server = subprocess.Popen(
         ["sh", "-c", f"exec {command}"],
         cwd=ROOT,
-        env=os.environ | {"PORT": str(port), "HOST": "127.0.0.1"},
+        env=Settings(stack.home, port).environment() | {"PORT": str(port)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

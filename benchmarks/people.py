@@ -66,6 +66,31 @@ def events(count: int, *, people: int, first_person: int, batch_name: str) -> li
     ]
 
 
+def joining(count: int) -> list[dict[str, Any]]:
+    """Return the events by which the first `count` people became members: each with all their hints and their yes."""
+    draw = random.Random("joining")
+    names = ("email", "phone_number", "teetime_player_id", "scl_member_id")
+    at = (datetime.now(UTC) - timedelta(days=400)).isoformat(timespec="seconds")
+    found = []
+    for person in range(count):
+        payload = _payload(draw, "scl.member.created", person) | {
+            "first_name": FIRST[person % len(FIRST)],
+            "last_name": LAST[person % len(LAST)],
+            "email_opt_in": True,
+        }
+        found.append(
+            {
+                "id": f"joining-{person:07}",
+                "type": "scl.member.created",
+                "source": "scl",
+                "timestamp": at,
+                "identity": _identity(draw, person, names),
+                "payload": payload,
+            }
+        )
+    return found
+
+
 def bodies(found: Sequence[dict[str, Any]], size: int) -> list[bytes]:
     """Return the events as bodies of `size` each; of one: the bare object."""
     if size == 1:

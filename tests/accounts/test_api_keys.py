@@ -48,6 +48,21 @@ def test_a_revoked_key_opens_nothing_from_that_moment(owner: Person) -> None:
     assert listed.created_by_name == "Thandi Nel"
 
 
+def test_a_key_revoked_elsewhere_is_remembered_for_a_moment_only(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, full = make(owner)
+    monkeypatch.setattr(api_keys, "REMEMBERED_SECONDS", 3600.0)
+    assert api_keys.authenticate(full) is not None
+    with transaction(owner.tenant_id) as session:
+        session.execute(text("UPDATE api_key SET revoked_at = now() WHERE id = :id"), {"id": key.id})
+    assert api_keys.authenticate(full) is not None
+    assert api_keys.authenticate(full, now=clock.now()) is None
+    clock_now = api_keys.time.monotonic()
+    monkeypatch.setattr(api_keys.time, "monotonic", lambda: clock_now + 3601)
+    assert api_keys.authenticate(full) is None
+
+
 def test_a_wrong_secret_or_another_tenant_opens_nothing(owner: Person) -> None:
     second = registered("second@example.com", "Second Greens")
     key, full = make(owner)

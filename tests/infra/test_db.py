@@ -1,5 +1,6 @@
 """transaction(): one tenant, one commit, hooks afterwards; and what a serving connection may be."""
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -50,3 +51,15 @@ def test_serving_connections_lay_their_rights_down() -> None:
 def test_a_strange_database_is_refused() -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         serving_url("mysql://db.example/fairway")
+
+
+@pytest.mark.committed
+def test_a_pooled_connection_whose_server_ended_is_replaced(real_db: str) -> None:
+    tenant = make_tenant()
+    with transaction(tenant.id) as session:
+        before = session.scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(real_db, autocommit=True) as owner:
+        owner.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    with transaction(tenant.id) as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) != before
+        assert session.scalar(text("SELECT count(*) FROM customer")) == 0

@@ -28,8 +28,8 @@ PAUSE_SECONDS = 0.05
 LOCK_SPACE = 0x4641_4952
 
 # A tenant that is newer than the statistics looks empty to the planner, who then reads all of it for every row of a
-# batch. Plans made without looking at the tenant go by the average one.
-_ANY_TENANT = text("SELECT set_config('plan_cache_mode', :mode, true)")
+# batch. Plans made without looking at the tenant go by the average one; the handlers' too.
+_ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:tenant))")
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
 _FAILED = text("""
@@ -110,7 +110,7 @@ def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
 def _apply(
     session: Session, tenant_id: UUID, events: list[Claimed], now: datetime, handlers: Sequence[Handler]
 ) -> None:
-    session.execute(_ANY_TENANT, {"mode": "force_generic_plan"})
+    session.execute(_ANY_TENANT)
     known = places(session, tenant_id)
     found = identity.resolve(session, tenant_id, [one.evidence for one in events], known)
     lost = [one.id for one in events if one.id not in found.matches]
@@ -123,7 +123,6 @@ def _apply(
     applied = [_applied(one, found.matches[one.id].customer_id, found.matches[one.id].is_new) for one in events]
     # Events that went to another customer are news for that one. A handler that knows them already passes them over.
     applied += [_applied(one, found.moves[one.id], False) for one in found.divided if one.id in found.moves]
-    session.execute(_ANY_TENANT, {"mode": "auto"})
     batch = Batch(tenant_id, now, applied, consented, merged)
     for handler in handlers:
         handler(batch)

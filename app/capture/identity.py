@@ -240,7 +240,8 @@ def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:
     birth_told = person.date_of_birth is None or any(one.date_of_birth == person.date_of_birth for one in explained)
     if explained and not ids and not points and name_told and birth_told:
         return []
-    return [person.anchor(ids, points)]
+    # With all it holds, also what events told since: that is what ties it to them.
+    return [person.anchor(person.ids, person.points)]
 
 
 def _draw(

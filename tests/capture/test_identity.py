@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from app.capture import lookup
+from app.customers.models import ContactPoint, Customer, ExternalId
+from app.infra.db import transaction
 from tests.capture.people import event, groups, member, owner, people, post, query
 
 
@@ -121,6 +123,26 @@ def test_a_profile_that_was_typed_in_keeps_what_it_holds(tenant: Any) -> None:
     post(tenant, member(2, "Bob", "M2", email="family@example.com"))
     post(tenant, event(3, external_ids={"pos": "P1"}))
     assert owner(tenant, 3) == ann
+
+
+def test_a_typed_in_family_keeps_its_numbers_however_often_they_play(tenant: Any) -> None:
+    with transaction(tenant.id) as session:
+        for first_name, player in (("Luke", "TT1"), ("Lena", "TT2")):
+            person = Customer(
+                tenant_id=tenant.id, first_name=first_name, last_name="Abbott", email="abbotts@example.com"
+            )
+            session.add(person)
+            session.flush()
+            held = {"tenant_id": tenant.id, "customer_id": person.id}
+            session.add(ContactPoint(**held, kind="email", key="abbotts@example.com", value="abbotts@example.com"))
+            session.add(ExternalId(**held, kind="teetime_player_id", value=player))
+    for number in (1, 2, 3):
+        post(tenant, event(number, teetime_player_id="TT1"))
+    assert query(tenant, "SELECT count(*) FROM customer")[0][0] == 2
+    assert {
+        row.first_name
+        for row in query(tenant, "SELECT c.first_name FROM inbound_event e JOIN customer c ON c.id = e.customer_id")
+    } == {"Luke"}
 
 
 def test_fairways_own_events_stay_with_their_customer(tenant: Any) -> None:

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.accounts import audit, credentials, queries
+from app.accounts import audit, credentials
 from app.accounts.actor import Actor
 from app.accounts.permissions import PERMISSIONS, grantable_scopes
 from app.infra import clock
 from app.infra.db import after_commit, transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import new_id
-from app.infra.paging import Page, cut
+from app.infra.paging import Page, cut, id_cursor
 
 PREFIX = f"{credentials.API_KEY}_"
 USED_EVERY = timedelta(minutes=1)
@@ -109,7 +109,7 @@ def create(*, tenant_id: UUID, actor: Actor, name: str, scopes: list[str], ip: s
 
 def listed(*, tenant_id: UUID, limit: int = 50, cursor: str | None = None) -> Page[Key]:
     """Return the tenant's keys, the newest first; revoked ones stay listed."""
-    after = queries.id_cursor(cursor)
+    after = id_cursor(cursor)
     with transaction(tenant_id) as session:
         rows = session.execute(
             text(f"""{_SHOWN}

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.accounts.places import Place
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import BadCursor, Page, cut, decode_cursor
+from app.infra.paging import Page, cut, id_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,3 @@ def names(*, tenant_id: UUID, user_ids: list[UUID]) -> dict[UUID, str]:
             {"tenant_id": tenant_id, "ids": user_ids},
         ).all()
     return {row.id: row.name for row in rows}
-
-
-def id_cursor(cursor: str | None) -> UUID | None:
-    """Return the id a list's cursor ends with, or None without a cursor; raises BadCursor."""
-    if cursor is None:
-        return None
-    value = decode_cursor(cursor, 1)[0]
-    try:
-        return UUID(value)
-    except (ValueError, TypeError, AttributeError):
-        raise BadCursor from None

@@ -11,7 +11,7 @@ from app.content.merge_tags import CUSTOMER_FIELDS
 from app.content.models import Template
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of
 
 _FIELDS = ", ".join(f"customer.{field}" for field in CUSTOMER_FIELDS)
 
@@ -68,7 +68,7 @@ def page(
         query = query.where(Template.name.icontains(q, autoescape=True))
     if cursor:
         name, template_id = decode_cursor(cursor, 2)
-        query = query.where(tuple_(Template.name, Template.id) > (str(name), str(template_id)))
+        query = query.where(tuple_(Template.name, Template.id) > (str(name), id_of(template_id)))
     with transaction(tenant_id) as session:
         rows = session.scalars(query.limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.name, row.id), lambda row: row)

@@ -12,7 +12,7 @@ from app.customers import search
 from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, CustomerMerge, ExternalId
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
 
 
 class NoSuchCustomer(NotFound):
@@ -93,9 +93,9 @@ def customers(
         wanted = wanted.where(Customer.membership_tier == tier)
     if tag is not None:
         wanted = wanted.where(Customer.tags.op("@>")(cast([tag], ARRAY(Text))))
-    if cursor is not None:
+    if cursor:
         name, last = decode_cursor(cursor, 2)
-        wanted = wanted.where(tuple_(Customer.sort_name, Customer.id) > tuple_(str(name), _uuid(last)))
+        wanted = wanted.where(tuple_(Customer.sort_name, Customer.id) > tuple_(str(name), id_of(last)))
     ordered = wanted.order_by(Customer.sort_name, Customer.id).limit(limit + 1)
     with transaction(tenant_id) as session:
         rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
@@ -157,9 +157,9 @@ def timeline(
         wanted = wanted.where(Activity.occurred_at >= since)
     if until is not None:
         wanted = wanted.where(Activity.occurred_at < until)
-    if cursor is not None:
+    if cursor:
         at, last = decode_cursor(cursor, 2)
-        wanted = wanted.where(tuple_(Activity.occurred_at, Activity.id) < tuple_(_moment(at), _uuid(last)))
+        wanted = wanted.where(tuple_(Activity.occurred_at, Activity.id) < tuple_(moment_of(at), id_of(last)))
     ordered = wanted.order_by(Activity.occurred_at.desc(), Activity.id.desc()).limit(limit + 1)
     with transaction(tenant_id) as session:
         rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
@@ -205,17 +205,3 @@ def _reached_at(tenant_id: UUID, kind: str, key: str) -> Select[UUID]:
     return select(ContactPoint.customer_id).where(
         ContactPoint.tenant_id == tenant_id, ContactPoint.kind == kind, ContactPoint.key == key
     )
-
-
-def _uuid(value: object) -> UUID:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        raise BadCursor from None
-
-
-def _moment(value: object) -> datetime:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        raise BadCursor from None

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from app.events.models import InboundEvent
+from app.events.models import FAILED, PROCESSED, RECEIVED, InboundEvent
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 
-STATUSES = ("received", "processed", "failed")
+STATUSES = (RECEIVED, PROCESSED, FAILED)
 
 
 class NoSuchEvent(NotFound):
@@ -69,8 +69,8 @@ def events(
     for column, value in ((InboundEvent.source, source), (InboundEvent.type, type), (InboundEvent.status, status)):
         if value is not None:
             wanted = wanted.where(column == value)
-    if cursor is not None:
-        wanted = wanted.where(InboundEvent.id < _id_in(cursor))
+    if cursor:
+        wanted = wanted.where(InboundEvent.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
         rows = session.execute(wanted.order_by(InboundEvent.id.desc()).limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.id,), lambda row: EventLine(*row))
@@ -89,10 +89,3 @@ def sources(*, tenant_id: UUID) -> list[str]:
     """Return the systems that sent events, by name; at most a hundred."""
     with transaction(tenant_id) as session:
         return list(session.scalars(_SOURCES, {"tenant_id": tenant_id}))
-
-
-def _id_in(cursor: str) -> UUID:
-    try:
-        return UUID(str(decode_cursor(cursor, 1)[0]))
-    except ValueError:
-        raise BadCursor from None

@@ -4,7 +4,9 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 
@@ -45,6 +47,27 @@ def decode_cursor(text: str, size: int) -> list[Any]:
     if not isinstance(values, list) or len(values) != size or any("\x00" in str(value) for value in values):
         raise BadCursor
     return values
+
+
+def id_of(value: Any) -> UUID:
+    """Return the id that a cursor's value is, or raise BadCursor."""
+    try:
+        return UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor from None
+
+
+def moment_of(value: Any) -> datetime:
+    """Return the moment that a cursor's value is, or raise BadCursor."""
+    try:
+        return datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        raise BadCursor from None
+
+
+def id_cursor(cursor: str | None) -> UUID | None:
+    """Return the id that the cursor of a list by id ends with, or None without a cursor; raises BadCursor."""
+    return id_of(decode_cursor(cursor, 1)[0]) if cursor else None
 
 
 def cut(rows: Sequence[R], limit: int, key: Callable[[R], tuple[Any, ...]], show: Callable[[R], T]) -> Page[T]:

@@ -15,7 +15,7 @@ from app.customers.models import Customer
 from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys.graph import Graph, Problem
 from app.journeys.models import (
     Journey,
@@ -158,7 +158,7 @@ def journeys(
     if q:
         wanted = wanted.where(Journey.name.icontains(q.strip(), autoescape=True))
     if cursor:
-        wanted = wanted.where(Journey.id < _after(cursor))
+        wanted = wanted.where(Journey.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
         rows = session.scalars(wanted.order_by(Journey.id.desc()).limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.id,), lambda row: row)
@@ -294,8 +294,8 @@ def enrollments(
         wanted = wanted.where(JourneyEnrollment.status == status)
     if step is not None:
         wanted = wanted.where(JourneyEnrollment.status == "ACTIVE", JourneyEnrollment.current_step_key == step)
-    if cursor is not None:
-        wanted = wanted.where(JourneyEnrollment.id < _after(cursor))
+    if cursor:
+        wanted = wanted.where(JourneyEnrollment.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
         if journey_id is not None and session.get(Journey, (tenant_id, journey_id)) is None:
             raise NoSuchJourney
@@ -322,13 +322,6 @@ def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
         trigger_data=row.trigger_data,
         steps=[_taken(one, graphs.get(one.version)) for one in taken],
     )
-
-
-def _after(cursor: str) -> UUID:
-    try:
-        return UUID(decode_cursor(cursor, 1)[0])
-    except (ValueError, TypeError, AttributeError):
-        raise BadCursor from None
 
 
 def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select
 
-from app.accounts.queries import id_cursor
 from app.infra.db import transaction
-from app.infra.paging import DEFAULT_LIMIT, Page, cut
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys.graph import Graph
 from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyStepCount
 from app.journeys.queries import EnrollmentLine, draft, line_of, lines, step_counts, version_graph

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.mailbox import letters
 from app.mailbox.models import MailboxMail
 
@@ -53,7 +53,7 @@ def list_mails(
         columns = (MailboxMail.subject, MailboxMail.to_address, MailboxMail.from_address)
         query = query.where(or_(*(column.icontains(q.replace("\x00", ""), autoescape=True) for column in columns)))
     if cursor:
-        query = query.where(MailboxMail.id < _id_of(cursor))
+        query = query.where(MailboxMail.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
         rows = session.execute(query).all()
     return cut(rows, limit, lambda row: (row.id,), lambda row: MailLine(*row))
@@ -79,10 +79,3 @@ def source(*, tenant_id: UUID, mail_id: UUID) -> bytes:
     if found is None:
         raise NoSuchMail(GONE)
     return bytes(found)
-
-
-def _id_of(cursor: str) -> UUID:
-    try:
-        return UUID(decode_cursor(cursor, 1)[0])
-    except (ValueError, TypeError, AttributeError):
-        raise BadCursor from None

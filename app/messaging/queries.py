@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 
 _COLUMNS = """
     message.id, message.channel, message.purpose, message.customer_id, message.user_id, message.to_address,
@@ -70,19 +70,12 @@ def page(
     conditions = ["message.tenant_id = :tenant_id", *(_FILTERS[name] for name in values)]
     if cursor:
         conditions.append("message.id < CAST(:before AS uuid)")
-        values["before"] = _id_in(cursor)
+        values["before"] = id_cursor(cursor)
     query = text(f"SELECT {_COLUMNS} {_JOINS} WHERE {' AND '.join(conditions)} ORDER BY message.id DESC LIMIT :limit")
     with transaction(tenant_id) as session:
         found = session.execute(query, {**values, "tenant_id": tenant_id, "limit": limit + 1})
         rows = [dict(row) for row in found.mappings()]
     return cut(rows, limit, lambda row: (row["id"],), lambda row: row)
-
-
-def _id_in(cursor: str) -> str:
-    try:
-        return str(UUID(str(decode_cursor(cursor, 1)[0])))
-    except ValueError:
-        raise BadCursor from None
 
 
 def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:

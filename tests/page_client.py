@@ -18,7 +18,12 @@ def make_user(tenant_id: UUID, role: str) -> UUID:
 
     address = f"{role}-{uuid4().hex[:8]}@example.com"
     user = User(
-        tenant_id=tenant_id, email=address, email_key=address, name=f"{role.title()} Person", password_hash="!", role=role
+        tenant_id=tenant_id,
+        email=address,
+        email_key=address,
+        name=f"{role.title()} Person",
+        password_hash="!",
+        role=role,
     )
     with transaction(tenant_id) as session:
         session.add(user)
@@ -91,7 +96,13 @@ class PageClient:
         return response
 
     def post(
-        self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = False, status: int | None = None, **more: Any
+        self,
+        path: str,
+        data: dict[str, Any] | None = None,
+        *,
+        htmx: bool = False,
+        status: int | None = None,
+        **more: Any,
     ) -> TestResponse:
         """POST a form with a CSRF token; `status` is checked when given."""
         headers = {"X-CSRFToken": self.csrf()} | ({"HX-Request": "true"} if htmx else {})

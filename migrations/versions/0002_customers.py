@@ -271,9 +271,7 @@ def downgrade() -> None:
     op.drop_table("consent_change")
     op.drop_index("ix_activity_timeline", table_name="activity")
     op.drop_table("activity")
-    op.drop_index(
-        "ix_customer_merged", table_name="customer", postgresql_where=sa.text("merged_into_id IS NOT NULL")
-    )
+    op.drop_index("ix_customer_merged", table_name="customer", postgresql_where=sa.text("merged_into_id IS NOT NULL"))
     op.drop_index("ix_customer_tier", table_name="customer", postgresql_where=sa.text("membership_tier IS NOT NULL"))
     op.drop_index("ix_customer_tags", table_name="customer", postgresql_using="gin")
     op.drop_index("ix_customer_search", table_name="customer", postgresql_using="gin")

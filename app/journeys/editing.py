@@ -198,7 +198,7 @@ def configure(
     step = graph.step(key)
     if config is not None:
         if not storable(config):
-            raise BadGraph({"config": "The settings hold a character that can't be stored."})
+            raise BadGraph({"config": "The settings hold a character or number that can't be stored."})
         step = replace(step, config=dict(config), exits={exit: step.exits.get(exit) for exit in exits})
     if name is not None:
         if len(name) > MAX_NAME or not storable(name):

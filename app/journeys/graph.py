@@ -18,6 +18,7 @@ TRIGGER = "TRIGGER"
 NEXT = "next"
 MAX_STEPS = 500
 MAX_NAME = 200
+LARGEST = 2**63
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 ExitsOf = Callable[[str, Mapping[str, Any]], tuple[str, ...]]
@@ -189,7 +190,7 @@ def _read_step(data: Any, path: str, exits_of: ExitsOf, errors: dict[str, str]) 
     if config is not None and not isinstance(config, Mapping):
         errors[f"{path}.config"] = "Give the settings as an object."
     if not storable([name, config]):
-        errors[f"{path}.config"] = "The settings hold a character that can't be stored."
+        errors[f"{path}.config"] = "The settings hold a character or number that can't be stored."
     try:
         exits = exits_of(str(kind), config if isinstance(config, Mapping) else {})
     except LookupError as unknown:
@@ -208,15 +209,18 @@ def _read_step(data: Any, path: str, exits_of: ExitsOf, errors: dict[str, str]) 
 
 
 def storable(value: Any) -> bool:
-    """Return whether Postgres can keep the value as JSON: no NUL, no lone surrogates, no endless nesting."""
+    """Return whether the value can be kept as JSON and read again: no NUL, lone surrogates, endless nesting, NaN.
+
+    Nor any number of more than 64 bits: Postgres gives even 1e30 back as a whole number, which no writer takes.
+    """
     ahead: list[tuple[Any, int]] = [(value, 0)]
     while ahead:
         one, depth = ahead.pop()
         if isinstance(one, str):
             if "\0" in one or any("\ud800" <= letter <= "\udfff" for letter in one):
                 return False
-        elif isinstance(one, float):
-            if one != one or one in (float("inf"), float("-inf")):
+        elif isinstance(one, int | float):
+            if not -LARGEST < one < LARGEST:
                 return False
         elif isinstance(one, Mapping | list | tuple):
             if depth > 40:

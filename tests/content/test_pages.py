@@ -7,6 +7,7 @@ from app.content import queries, service
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.ids import new_id
+from app.infra.paging import encode_cursor
 from tests.page_client import ApiClient, PageClient
 
 LETTER = {"name": "Welcome", "subject": "Hi {{ customer.first_name }}", "html": "<p>Hello</p>", "text": ""}
@@ -126,3 +127,5 @@ def test_templates_page_by_key(api: ApiClient, tenant: Any) -> None:
         names += [item["name"] for item in page["items"]]
         cursor = page["next_cursor"]
     assert names == [f"T{number}" for number in range(5)]
+    for forged in (encode_cursor("T1", "no id"), encode_cursor(1, 2), "nonsense"):
+        assert api.request("GET", f"/templates?cursor={forged}").status_code == 400

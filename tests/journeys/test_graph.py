@@ -83,6 +83,16 @@ def test_deep_settings_are_refused_without_recursion() -> None:
         read_graph({"steps": [step("a", "WAIT", None, deep)]})
 
 
+@pytest.mark.parametrize("number", [1e30, -1e300, 2**64, float("nan"), float("inf")])
+def test_numbers_that_could_not_be_read_again_are_refused(number: float) -> None:
+    config = {"rules": [{"field": "handicap_index", "operator": "gt", "value": number}]}
+    with pytest.raises(BadGraph):
+        read_graph({"steps": [step("a", "CONDITION", None, config)]})
+    unasked = read_graph({"steps": [step("a", "CONDITION", None, {})]})
+    with pytest.raises(BadGraph):
+        editing.configure(unasked, "a", exits=("yes", "no"), config=config)
+
+
 def messages(found: Graph) -> list[tuple[str | None, str | None]]:
     return [(one.step_key, one.field) for one in problems(found)]
 

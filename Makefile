@@ -36,7 +36,7 @@ check: setup-dev lint types ## Run what takes seconds: lint, types and floors
 lint: setup-dev ## Check style, and that imports only run down the floors
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/lint-imports --quiet
+	@told=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$told"; exit 1; }
 
 .PHONY: types
 types: setup-dev ## Check types

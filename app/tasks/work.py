@@ -1,4 +1,4 @@
-"""What a wake-up does. Here, and only here, the rooms are composed: an event applied is a trigger tried.
+"""What a wake-up does.
 
 Each function is one kind of work (app.infra.queue.Work) of one tenant. It works until nothing is due or its time is
 over, then wakes itself again: a job stays short, and tenants take turns.
@@ -17,9 +17,10 @@ from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat
 from app.infra.queue import Work
-from app.journeys.engine import advance, enrol
+from app.journeys.engine import advance
 from app.messaging import sender
 from app.messaging import service as messaging
+from app.road import HANDLERS
 
 log = logging.getLogger(__name__)
 # Long enough to be worth the wake-up, short enough that another tenant's turn comes soon.
@@ -31,13 +32,12 @@ GATHER_SECONDS = 0.1
 
 def process_events(tenant_id: str) -> None:
     """Apply the tenant's accepted events to its customers, and let journeys and messages know of them."""
-    handlers = (enrol.on_events, messaging.on_events)
     # Before the turn takes the mark down: whoever posts meanwhile need not wake anybody.
     time.sleep(GATHER_SECONDS)
     _turn(
         Work.PROCESS_EVENTS,
         UUID(tenant_id),
-        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=handlers),
+        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS),
     )
 
 

@@ -15,11 +15,10 @@ from app.customers import queries, service
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.errors import Invalid
 from app.journeys import queries as journeys
-from app.journeys.engine import enrol
 from app.messaging import outbox
 from app.messaging import queries as messages
-from app.messaging import service as messaging
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, reason_in_words
+from app.road import HANDLERS
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
@@ -181,7 +180,7 @@ def add() -> Response:
             entry=form.entry(accounts.clubs(tenant_id=actor.tenant_id)),
             actor=actor.ref,
             actor_name=actor.name,
-            handlers=(enrol.on_events, messaging.on_events),
+            handlers=HANDLERS,
         )
     except Invalid as error:
         form.refuse(error)

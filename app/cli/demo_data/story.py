@@ -24,15 +24,15 @@ from app.cli.demo_data.places import ORGANISATION, TENANT_ID, USERS
 from app.content import service as content
 from app.events import log
 from app.journeys import service as journeys
-from app.journeys.engine import enrol, writes
+from app.journeys.engine import writes
 from app.journeys.engine.advance import advance_batch
 from app.journeys.engine.plan import plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
 from app.messaging import gate, results, tracking
-from app.messaging import service as messaging
 from app.messaging.compose import compose
 from app.messaging.states import Status
 from app.messaging.tokens import TrackedLink
+from app.road import HANDLERS
 
 TRIGGER = "engagement.dropped"
 NAME = "We miss you"
@@ -158,8 +158,7 @@ class _Past:
             events = [self._event(one) for one in found.get(night, ())]
             if self._visits_until(night) or events:
                 log.append(tenant_id=TENANT_ID, events=events, now=night)
-                handlers = (enrol.on_events, messaging.on_events)
-                capture.process_batch(tenant_id=TENANT_ID, now=night + timedelta(seconds=1), handlers=handlers)
+                capture.process_batch(tenant_id=TENANT_ID, now=night + timedelta(seconds=1), handlers=HANDLERS)
             if not self.has_failed and number > NIGHTS // 2:
                 self.has_failed = self._fail_one(night + timedelta(seconds=2))
             advance_batch(tenant_id=TENANT_ID, now=night + timedelta(seconds=2))

@@ -127,7 +127,8 @@ def failed(tenant_id: UUID, limit: int = 50) -> list[FailedJob]:
         for job_id in registry.get_job_ids(desc=True, end=limit):
             job = _fetch(job_id)
             if job is not None and job.args in ((str(tenant_id),), [str(tenant_id)], (), []):
-                cause = (job.exc_info or "unknown").strip().splitlines()[-1]
+                outcome = job.latest_result()
+                cause = ((outcome and outcome.exc_string) or "unknown").strip().splitlines()[-1]
                 found.append(FailedJob(job_id, work.value, _aware(job.ended_at), cause))
     return sorted(found, key=lambda one: (one.failed_at is not None, one.failed_at), reverse=True)[:limit]
 

@@ -1,5 +1,9 @@
 """Every view has decided who may see it, and every page can be reached."""
 
+import re
+from pathlib import Path
+
+import pytest
 from flask import Flask
 
 from app.accounts.permissions import PERMISSIONS
@@ -68,3 +72,14 @@ def test_nothing_changes_by_get(app: Flask) -> None:
         last = rule.endpoint.rpartition(".")[2]
         if last.startswith(acting) and not rule.endpoint.startswith("rq_dashboard."):
             assert "GET" not in (rule.methods or set()) or "POST" in (rule.methods or set()), rule
+
+
+APP = Path(__file__).parents[2] / "app"
+LINKING = sorted([*APP.glob("templates/**/*.html"), *APP.glob("blueprints/**/*.py"), *APP.glob("web/*.py")])
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: str(path.relative_to(APP)))
+def test_every_link_leads_somewhere(app: Flask, path: Path) -> None:
+    named = set(re.findall(r"""url_for\(\s*["']([\w.]+)["']""", path.read_text()))
+    unknown = {name for name in named if not name.startswith(".")} - endpoints(app)
+    assert not unknown

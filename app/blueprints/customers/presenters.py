@@ -18,6 +18,7 @@ from app.events import catalogue
 from app.events.catalogue import Category
 from app.events.readers import spoken
 from app.infra.paging import Page
+from app.web.activities import look
 from app.web.guards import can
 
 STAGE_LABELS = {
@@ -38,16 +39,6 @@ CATEGORY_LABELS: dict[str, str] = {
     Category.SUPPORT: "Support",
     Category.OTHER: "Other",
 }
-CATEGORY_TONES: dict[str, str] = {
-    Category.MEMBERSHIP: "accent",
-    Category.GOLF: "success",
-    Category.PAYMENT: "warning",
-    Category.MESSAGE: "info",
-    Category.ENQUIRY: "info",
-    Category.PREFERENCE: "warning",
-}
-# Activities Fairway writes itself, which no event type stands behind.
-OWN_ICONS = {"message.sent": "send", "profile.updated": "pencil", "customer.created": "user-plus"}
 ID_LABELS = {
     "scl_member_id": "Member number",
     "teetime_player_id": "Tee-time player",
@@ -117,10 +108,11 @@ def id_label(kind: str) -> str:
 def story(activity: Activity) -> StoryItem:
     """Return an activity as the timeline draws it."""
     kind = catalogue.get(activity.type)
+    icon, tone = look(activity.type, activity.category)
     return StoryItem(
         id=activity.id,
-        icon=OWN_ICONS.get(activity.type) or kind.icon,
-        tone=CATEGORY_TONES.get(activity.category, "neutral"),
+        icon=icon,
+        tone=tone,
         title=activity.title,
         at=activity.occurred_at,
         source=activity.source,
@@ -137,7 +129,7 @@ def _object_url(object_type: str | None, object_id: UUID | None) -> str | None:
     if object_type == "message" and can("messages.view"):
         return url_for("messaging.show", message_id=object_id)
     if object_type == "journey" and can("journeys.view"):
-        return url_for("journeys.show", journey_id=object_id)
+        return url_for("journeys.builder", journey_id=object_id)
     return None
 
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as Answer
 
 from app.analytics import home, work
 from app.infra import clock
+from app.web.activities import look
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
@@ -27,7 +28,7 @@ def index() -> Response | Answer:
 def _figures() -> dict[str, Any]:
     actor, now = current(), clock.now()
     tenant_id = actor.tenant_id
-    figures: dict[str, Any] = {"now": now}
+    figures: dict[str, Any] = {"now": now, "look": look}
     if can("journeys.view"):
         figures["journeys"] = home.running_journeys(tenant_id=tenant_id)
         figures["today"] = home.today(tenant_id=tenant_id, zone=ZoneInfo(organisation().timezone), now=now)

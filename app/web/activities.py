@@ -1,0 +1,31 @@
+"""How an activity looks wherever it is listed: its icon and its tone, by type and category."""
+
+from typing import NamedTuple
+
+from app.events import catalogue
+from app.events.catalogue import Category
+
+CATEGORY_TONES: dict[str, str] = {
+    Category.MEMBERSHIP: "accent",
+    Category.GOLF: "success",
+    Category.PAYMENT: "warning",
+    Category.MESSAGE: "info",
+    Category.ENQUIRY: "info",
+    Category.PREFERENCE: "warning",
+}
+# Activities Fairway writes itself, which no event type stands behind.
+OWN_ICONS = {"message.sent": "send", "profile.updated": "pencil", "customer.created": "user-plus"}
+
+
+class Look(NamedTuple):
+    """An icon's name and a tone of the kit."""
+
+    icon: str
+    tone: str
+
+
+def look(activity_type: str, category: str) -> Look:
+    """Return how an activity of that type and category looks."""
+    return Look(
+        OWN_ICONS.get(activity_type) or catalogue.get(activity_type).icon, CATEGORY_TONES.get(category, "neutral")
+    )

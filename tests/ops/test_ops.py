@@ -1,0 +1,186 @@
+"""What those who keep it running see: health, queues, failed jobs, the mounted dashboard."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
+from sqlalchemy import text
+
+from app.analytics import work
+from app.cli.worker import TickScheduler, Worker
+from app.infra import clock, queue
+from app.infra.db import transaction
+from app.infra.heartbeat import beat, last_beat
+from app.infra.queue import Work
+from app.tasks import work as tasks
+from tests.page_client import PageClient
+
+
+def test_health_needs_nobody(app: Flask) -> None:
+    assert app.test_client().get("/health").get_json() == {"status": "ok"}
+
+
+def test_ready_names_what_is_missing(app: Flask) -> None:
+    answer = app.test_client().get("/ready")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"] == {
+        "database": "ok",
+        "redis": "ok",
+        "migrations": "ok",
+        "scheduler": "has not ticked yet",
+    }
+    beat("tick")
+    assert app.test_client().get("/ready").status_code == 200
+
+
+def test_ready_tells_of_a_scheduler_that_stopped(app: Flask) -> None:
+    beat("tick")
+    with transaction(None) as session:
+        session.execute(text("UPDATE heartbeat SET at = now() - interval '5 minutes'"))
+    assert "ago" in app.test_client().get("/ready").get_json()["checks"]["scheduler"]
+
+
+def run_waiting_jobs() -> None:
+    """Run everything that is queued, in this process."""
+    worker = Worker([queue.queue(one) for one in Work], connection=queue.redis(), serializer=JSONSerializer)
+    worker.death_penalty_class = TimerDeathPenalty
+    worker.work(burst=True, logging_level="CRITICAL")
+
+
+@pytest.fixture
+def failed_job(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A wake-up of `tenant` whose work raised something with a customer's address in it."""
+
+    def broken(**_values: Any) -> int:
+        raise ValueError("ann@example.com is not to be seen by ops")
+
+    monkeypatch.setattr(tasks.sender, "send_batch", broken)
+    queue.enqueue(Work.SEND_MESSAGES, tenant.id)
+    run_waiting_jobs()
+    (job,) = queue.failed(tenant.id)
+    return job.id
+
+
+def test_a_failed_job_shows_its_cause_without_personal_data(
+    failed_job: str, client: PageClient, sign_in: Callable[..., UUID]
+) -> None:
+    sign_in("ops")
+    page = client.get("/ops/queues").text
+    assert "ValueError, reference" in page
+    assert "ann@example.com" not in page
+
+
+def test_a_failed_job_can_be_retried(
+    failed_job: str, tenant: Any, client: PageClient, sign_in: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in("ops")
+    client.post(f"/ops/jobs/{failed_job}/retry", status=302)
+    assert queue.waiting()[Work.SEND_MESSAGES] == 1
+    assert queue.failed(tenant.id) == []
+    monkeypatch.undo()
+    run_waiting_jobs()
+    assert queue.failed(tenant.id) == []
+
+
+def test_a_failed_job_can_be_forgotten_once(
+    failed_job: str, tenant: Any, client: PageClient, sign_in: Callable[..., UUID]
+) -> None:
+    sign_in("ops")
+    client.post(f"/ops/jobs/{failed_job}/remove", status=302)
+    assert queue.failed(tenant.id) == []
+    client.post(f"/ops/jobs/{failed_job}/remove", status=404)
+
+
+def test_another_tenants_jobs_are_nobodys_here(
+    failed_job: str, other_tenant: Any, client: PageClient, sign_in: Callable[..., UUID]
+) -> None:
+    sign_in("ops", other_tenant)
+    assert "ValueError" not in client.get("/ops/queues").text
+    client.post(f"/ops/jobs/{failed_job}/retry", status=404)
+    assert len(queue.queue(Work.SEND_MESSAGES).failed_job_registry.get_job_ids()) == 1
+
+
+@pytest.mark.parametrize("role", ["marketer", "staff", "viewer"])
+def test_queues_are_for_ops(role: str, client: PageClient, sign_in: Callable[..., UUID]) -> None:
+    sign_in(role)
+    client.get("/ops/queues", status=403)
+    client.get("/ops/rq/", status=403)
+
+
+def test_the_dashboard_is_mounted_for_ops_with_csrf(
+    failed_job: str, app: Flask, client: PageClient, sign_in: Callable[..., UUID]
+) -> None:
+    assert app.test_client().get("/ops/rq/").status_code == 302
+    sign_in("ops")
+    answer = client.http.get("/ops/rq/")
+    assert answer.status_code == 200
+    cookie = client.http.get_cookie("_csrf_token", path="/ops/rq")
+    assert cookie is not None
+    delete = f"/ops/rq/job/{failed_job}/delete"
+    assert client.http.post(delete).status_code == 400
+    assert client.http.get(f"/ops/rq/requeue/{Work.SEND_MESSAGES}").status_code == 405
+    assert client.http.post(delete, headers={"X-CSRFToken": cookie.value}).status_code == 200
+
+
+def test_wake_ups_of_one_tenant_are_one_job(tenant: Any) -> None:
+    for _ in range(5):
+        queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
+    assert queue.waiting()[Work.PROCESS_EVENTS] == 1
+    queue.awake(Work.PROCESS_EVENTS, tenant.id)
+    queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
+    assert queue.waiting()[Work.PROCESS_EVENTS] == 2
+
+
+def test_the_scheduler_puts_its_tick_back_and_never_piles_it_up() -> None:
+    scheduler = TickScheduler(connection=queue.redis(), interval=1)
+    scheduler.enqueue_jobs()
+    assert queue.waiting()[Work.TICK] == 1
+    queue.redis().flushdb()
+    scheduler.enqueue_jobs()
+    (job_id,) = queue.queue(Work.TICK).get_job_ids()
+    job = Job.fetch(job_id, connection=queue.redis(), serializer=JSONSerializer)
+    scheduler.enqueue_job(job)
+    assert queue.waiting()[Work.TICK] == 1
+
+
+def test_the_tick_beats_and_wakes_who_has_work_due(tenant: Any, other_tenant: Any) -> None:
+    with transaction(tenant.id) as session:
+        session.execute(
+            text("""INSERT INTO inbound_event (tenant_id, source, event_id, type, occurred_at, identity, payload)
+                    VALUES (:t, 's', '1', 'x', now(), '{}', '{}')"""),
+            {"t": tenant.id},
+        )
+    tasks.tick()
+    assert last_beat("tick") is not None
+    (job_id,) = queue.queue(Work.PROCESS_EVENTS).get_job_ids()
+    job = Job.fetch(job_id, connection=queue.redis(), serializer=JSONSerializer)
+    assert list(job.args) == [str(tenant.id)]
+
+
+def test_backlogs_count_what_is_due_and_what_was_done(tenant: Any) -> None:
+    now = clock.now()
+    work.record(tenant_id=tenant.id, work=Work.SEND_MESSAGES, done=40, now=now - timedelta(minutes=1))
+    work.record(tenant_id=tenant.id, work=Work.SEND_MESSAGES, done=2, now=now - timedelta(minutes=1))
+    with transaction(tenant.id) as session:
+        session.execute(
+            text("""INSERT INTO message (tenant_id, channel, purpose, dedupe_key, status, due_at)
+                    SELECT :t, 'EMAIL', 'marketing', n::text, 'queued', now() + make_interval(hours => n)
+                    FROM generate_series(-2, 2) n"""),
+            {"t": tenant.id},
+        )
+    found = {one.work: one for one in work.backlogs(tenant_id=tenant.id, now=clock.now())}
+    sending = found[Work.SEND_MESSAGES]
+    assert (sending.due, sending.parked, sending.done_last_hour) == (3, 2, 42)
+    work.forget(tenant_id=tenant.id, now=now + work.KEPT + timedelta(hours=1))
+    assert work.backlogs(tenant_id=tenant.id, now=now)[2].done_last_hour == 0
+
+
+def test_an_unknown_job_is_gone(client: PageClient, sign_in: Callable[..., UUID]) -> None:
+    sign_in("owner")
+    client.post(f"/ops/jobs/{uuid4()}/retry", status=404)

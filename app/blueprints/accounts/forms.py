@@ -90,7 +90,7 @@ class ProfileForm(Form):
 class PasswordForm(Form):
     """The present password and a new one."""
 
-    current = PasswordField("Present password", render_kw={"autocomplete": "current-password", "required": True})
+    current = PasswordField("Current password", render_kw={"autocomplete": "current-password", "required": True})
     password = PasswordField("New password", description=_PASSWORD_HELP, render_kw=_NEW_PASSWORD)
 
 

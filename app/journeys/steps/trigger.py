@@ -17,7 +17,7 @@ class TriggerConfig(StepConfig):
 
     event_type: str = Field(
         title="Event",
-        description="The event that lets a customer in. MANUAL: only those you enrol.",
+        description="The event that lets a customer in. By hand: only those you add.",
         min_length=1,
         max_length=100,
         json_schema_extra={"widget": "event_type"},

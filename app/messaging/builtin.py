@@ -35,10 +35,14 @@ class BuiltinLetter:
 builtins: Registry[BuiltinLetter] = Registry("built-in letter")
 
 
+@cache
+def _discover() -> None:
+    builtins.discover("app.messaging.letters")
+
+
 def builtin(name: str) -> BuiltinLetter:
     """Return the letter called `name`, or raise NotRegistered."""
-    if not any(True for _ in builtins):
-        builtins.discover("app.messaging.letters")
+    _discover()
     return builtins.get(name)
 
 

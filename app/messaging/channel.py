@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 from uuid import UUID
 
@@ -70,10 +71,10 @@ class Channel(Protocol):
 channels: Registry[Channel] = Registry("channel")
 
 
+@cache
 def installed() -> Registry[Channel]:
     """Return every channel there is, found on the first call."""
-    if not any(True for _ in channels):
-        channels.discover("app.messaging.channels")
+    channels.discover("app.messaging.channels")
     return channels
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.content.merge_tags import CUSTOMER_FIELDS
+from app.customers.facts import CONSENT_FIELDS
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.messaging.channel import Channel, channel, installed
@@ -25,8 +26,7 @@ CONSENT_RECHECK = timedelta(seconds=20)
 EVENTS_GRACE = timedelta(seconds=30)
 EVENTS_RECHECK = timedelta(seconds=1)
 
-_CONSENTS = ("email_opt_in", "sms_opt_in", "push_opt_in", "whatsapp_opt_in")
-_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_CONSENTS))
+_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *CONSENT_FIELDS.values()))
 
 # First a few rows are locked, by the index of what is due; only then is looked up what is said about them, row by row
 # (the OFFSETs keep the planner from reading all customers for it). An id that was merged away is followed to the

@@ -12,9 +12,7 @@ from app.messaging import outbox
 from app.messaging.gate import EVENTS_WAITING
 from app.messaging.results import STUCK_AFTER, reconcile
 
-__all__ = ["SENDING_PATIENCE", "on_events", "reconcile"]
-
-SENDING_PATIENCE = STUCK_AFTER
+__all__ = ["STUCK_AFTER", "on_events", "reconcile"]
 
 
 class AppliedEvents(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.events import log
+from app.events.validation import OWN_SOURCE
 from app.infra.clock import now as clock_now
 from app.infra.db import transaction
 from app.messaging.tokens import TrackedLink
@@ -86,7 +87,7 @@ def record(*, kind: Kind, link: TrackedLink, visit: Visit, now: datetime | None 
         event = {
             "id": _event_id(kind, link, machine, moment),
             "type": kind.value,
-            "source": "fairway",
+            "source": OWN_SOURCE,
             "timestamp": moment.isoformat(),
             "identity": {"customer_id": str(message.customer_id)},
             "payload": payload,

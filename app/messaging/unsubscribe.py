@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.customers.facts import WEAK, moment
 from app.events import log
+from app.events.validation import OWN_SOURCE
 from app.infra.clock import now as clock_now
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -140,7 +141,7 @@ def _change(
     event = {
         "id": f"consent:{new_id()}",
         "type": "contactPreference.updated" if opted_in else "message.unsubscribed",
-        "source": "fairway",
+        "source": OWN_SOURCE,
         "timestamp": now.isoformat(),
         "identity": {"customer_id": str(reader.id)},
         "payload": {"email_opt_in": opted_in, "how": how.value, "message_id": str(link.message_id)},

@@ -113,5 +113,5 @@ def _due(now: object) -> list[tuple[Work, UUID]]:
 
 def _stuck(now: object) -> list[UUID]:
     with dispatching() as session:
-        rows = session.execute(_STUCK, {"now": now, "patience": messaging.SENDING_PATIENCE})
+        rows = session.execute(_STUCK, {"now": now, "patience": messaging.STUCK_AFTER})
         return [row.id for row in rows]

@@ -22,7 +22,9 @@ from app.infra.db import transaction
 
 log = logging.getLogger(__name__)
 
-BATCH = 1000
+# A customer's row is read and written once a batch, however many events it has in it: in 4,000 at a time an event
+# took a fifth less than in 1,000. Events may be large, so no more than this are held in memory at once.
+BATCH = 2000
 PAUSE_SECONDS = 0.05
 # Any constant: the first of the two keys of the advisory locks by which one worker at a time has a tenant's events.
 LOCK_SPACE = 0x4641_4952

@@ -28,6 +28,8 @@ TURN_SECONDS = 5.0
 # Events that are posted one by one are gathered for so long: a batch of one costs as much as one of fifty, and takes
 # the processors away from those who post.
 GATHER_SECONDS = 0.1
+# A first batch of this size means that there is enough for a second worker, who else would come with the next tick.
+ENOUGH_FOR_TWO = 25
 
 
 def process_events(tenant_id: str) -> None:
@@ -77,9 +79,13 @@ def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int]) -> None:
     """Call `step` until it has nothing to do, or the turn is over and the next one is asked for."""
     queue.awake(work, tenant_id)
     ends = time.monotonic() + TURN_SECONDS
+    alone = True
     try:
         while done := step(tenant_id):
             analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
+            if done >= ENOUGH_FOR_TWO and alone and work is not Work.PROCESS_EVENTS:
+                queue.enqueue(work, tenant_id)
+                alone = False
             if time.monotonic() > ends:
                 queue.enqueue(work, tenant_id)
                 return

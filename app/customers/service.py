@@ -21,6 +21,7 @@ from app.events.readers import EARLIEST_BIRTH, a_handicap
 from app.infra.clock import now as present
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
+from app.infra.ids import as_id
 
 MAX_TAGS = 50
 _CHANNELS = {field: channel for channel, field in CONSENT_FIELDS.items()}
@@ -152,7 +153,7 @@ def _checked(changes: Mapping[str, Any], known: Places) -> dict[str, Any]:
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     countries = dict(known.clubs.values())
-    club = _as_uuid(changes.get("club_id"))
+    club = as_id(changes.get("club_id"))
     country = countries.get(club, known.country) if club else known.country
     readers: dict[str, Callable[[Any], Any]] = {
         **dict.fromkeys(("title", "first_name", "last_name", "membership_tier", "membership_status"), _text),
@@ -242,7 +243,7 @@ def _stage(value: Any) -> str:
 
 
 def _club(value: Any, countries: Mapping[UUID, str]) -> UUID:
-    found = _as_uuid(value)
+    found = as_id(value)
     if found not in countries or found is None:
         raise ValueError("Choose one of your clubs.")
     return found
@@ -255,10 +256,3 @@ def _tags(value: Any) -> list[str]:
         if problem := tag_problem(one):
             raise ValueError(problem)
     return list(dict.fromkeys(one.strip() for one in value))
-
-
-def _as_uuid(value: Any) -> UUID | None:
-    try:
-        return value if isinstance(value, UUID) or value is None else UUID(str(value))
-    except ValueError:
-        return None

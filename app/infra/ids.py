@@ -13,6 +13,16 @@ def new_id() -> UUID:
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
 
 
+def as_id(value: object) -> UUID | None:
+    """Return the id that a value is, or that its text says; None where it is none."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
 def first_id_at(moment: datetime) -> UUID:
     """Return the smallest version 7 UUID of `moment`: rows made since then have ids at or above it."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)

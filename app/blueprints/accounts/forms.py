@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-import wtforms
 from wtforms import (
     EmailField,
     Field,
@@ -18,22 +17,14 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from app.accounts import places
 from app.accounts.passwords import MIN_LENGTH
 from app.accounts.permissions import PERMISSIONS, ROLES
-from app.infra.errors import UserError
+from app.web import forms
 
 _NEW_PASSWORD = {"autocomplete": "new-password", "minlength": MIN_LENGTH, "maxlength": 200}
 _PASSWORD_HELP = f"At least {MIN_LENGTH} characters. A few words in a row are easy to remember and hard to guess."
 
 
-class Form(wtforms.Form):
-    """A form whose fields can be told what a service found wrong."""
-
-    def refuse(self, error: UserError) -> None:
-        """Put the error's messages beside their fields; an error that concerns none of them is raised again."""
-        if not error.errors or not any(name in self for name in error.errors):
-            raise error
-        for name, message in error.errors.items():
-            if name in self:
-                self[name].errors = [message]
+class Form(forms.Form):
+    """A form that says what was typed into a field."""
 
     def text(self, name: str) -> str:
         """Return what was typed into a field; nothing is an empty text."""

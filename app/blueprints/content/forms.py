@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from wtforms import Form, HiddenField, StringField, TextAreaField
+from wtforms import HiddenField, StringField, TextAreaField
 
 from app.content.letters import LetterSource
-from app.infra.errors import Invalid
+from app.web.forms import Form
 
 _CODE = {"spellcheck": "false", "autocomplete": "off"}
 
@@ -31,8 +31,3 @@ class TemplateForm(Form):
         """Return what is to be saved."""
         source = self.source()
         return {"name": self.name.data or "", "subject": source.subject, "html": source.html, "text": source.text}
-
-    def refuse(self, problem: Invalid) -> None:
-        """Put the service's messages beside their fields."""
-        for name, message in problem.errors.items():
-            self[name if name in self else "name"].errors = [message]

@@ -12,7 +12,7 @@ from app.content.letters import LetterSource
 from app.content.merge_tags import MERGE_TAGS
 from app.content.models import Template
 from app.infra.errors import Invalid
-from app.infra.ids import new_id
+from app.infra.ids import as_id, new_id
 from app.messaging import outbox
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -148,12 +148,7 @@ def _preview(form: TemplateForm) -> dict[str, Any]:
 
 
 def _rendered(source: LetterSource, customer_id: str | None) -> Any:
-    chosen = None
-    if customer_id and can("customers.view"):
-        try:
-            chosen = UUID(customer_id)
-        except ValueError:
-            chosen = None
+    chosen = as_id(customer_id) if can("customers.view") else None
     return service.preview(
         tenant_id=current().tenant_id, tenant_name=organisation().name, source=source, customer_id=chosen
     )

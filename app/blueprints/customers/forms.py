@@ -13,7 +13,7 @@ from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.capture.desk import Entry
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Customer
-from app.infra.errors import UserError
+from app.web import forms
 
 TIERS = ("Platinum", "Gold", "Silver", "Weekday", "Social", "Junior", "Country")
 _OFF = {"autocomplete": "off"}
@@ -21,16 +21,8 @@ _TEXTS = ("title", "first_name", "last_name", "email", "phone", "membership_tier
 _YES, _NO = "yes", "no"
 
 
-class Form(wtforms.Form):
-    """A form whose fields can be told what a service found wrong."""
-
-    def refuse(self, error: UserError) -> None:
-        """Put the error's messages beside their fields; an error that concerns none of them is raised again."""
-        if not error.errors or not any(name in self for name in error.errors):
-            raise error
-        for name, message in error.errors.items():
-            if name in self:
-                self[name].errors = [message]
+class Form(forms.Form):
+    """A form that says what was typed into a field."""
 
     def text(self, name: str) -> str | None:
         """Return what was typed into a field, tidied; nothing is None."""

@@ -10,6 +10,7 @@ from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.customers.forms import NoteForm
 from app.customers import notes as service
 from app.infra.errors import Invalid
+from app.infra.ids import as_id
 from app.web.guards import requires
 from app.web.htmx import is_htmx, toast
 
@@ -24,7 +25,7 @@ def notes(customer_id: UUID) -> Response | Answer:
     mine = {str(note.id): note for note in person.notes if note.author_id == person.reader.user_id}
     editing = mine.get(request.args.get("edit", ""))
     form = NoteForm(obj=editing) if editing else NoteForm()
-    return _shown(person, form, editing=editing.id if editing else None, deleted=_uuid(request.args.get("deleted")))
+    return _shown(person, form, editing=editing.id if editing else None, deleted=as_id(request.args.get("deleted")))
 
 
 @blueprint.post("/<uuid:customer_id>/notes")
@@ -131,10 +132,3 @@ def _shown(person: Person, form: NoteForm, *, status: int = 200, **context: Any)
         may_delete_any=reader.sees_private,
         **context,
     )
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

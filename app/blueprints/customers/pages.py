@@ -14,6 +14,7 @@ from app.capture import desk
 from app.customers import queries, service
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.errors import Invalid
+from app.infra.ids import as_id
 from app.journeys import queries as journeys
 from app.messaging import outbox
 from app.messaging import queries as messages
@@ -34,7 +35,7 @@ def index() -> Response:
     found = queries.customers(
         tenant_id=tenant_id,
         q=filters["q"],
-        club_id=_uuid(filters["club"]),
+        club_id=as_id(filters["club"]),
         tier=filters["tier"],
         tag=filters["tag"],
         cursor=request.args.get("cursor"),
@@ -213,10 +214,3 @@ def _new_page(form: forms.NewCustomerForm, status: int = 200) -> Response:
 def _options(known: list[str], chosen: str | None) -> list[tuple[str, str]]:
     """Return the choices of a filter; the chosen one is among them even when nobody has it any more."""
     return [(one, one) for one in ([*known, chosen] if chosen and chosen not in known else known)]
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

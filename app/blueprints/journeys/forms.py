@@ -3,15 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-import wtforms
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from app.accounts import places
 from app.infra.errors import UserError
+from app.infra.ids import as_id
 from app.journeys.step_type import MANUAL, Known
+from app.web.forms import Form
 
 
-class JourneyForm(wtforms.Form):
+class JourneyForm(Form):
     """Name, club, who may come again, how many, and the zone clock times mean."""
 
     name = StringField("Name", render_kw={"required": True, "maxlength": 200, "autocomplete": "off"})
@@ -46,19 +47,11 @@ class JourneyForm(wtforms.Form):
         return {
             "name": self["name"].data or "",
             "description": self["description"].data,
-            "club_id": _uuid(self["club_id"].data),
+            "club_id": _club_id(self["club_id"].data),
             "allow_reentry": bool(self["allow_reentry"].data),
             "max_enrollments": int(limit) if limit else None,
             "timezone": self["timezone"].data,
         }
-
-    def refuse(self, error: UserError) -> None:
-        """Put the error's messages beside their fields; an error that concerns none of them is raised again."""
-        if not error.errors or not any(name in self for name in error.errors):
-            raise error
-        for name, message in error.errors.items():
-            if name in self:
-                self[name].errors = [message]
 
 
 class NewJourneyForm(JourneyForm):
@@ -78,10 +71,8 @@ class NewJourneyForm(JourneyForm):
         ]
 
 
-def _uuid(text: str | None) -> UUID | None:
-    if not text:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UserError("Choose one of your clubs.", "club_id") from None
+def _club_id(chosen: str | None) -> UUID | None:
+    club_id = as_id(chosen)
+    if chosen and club_id is None:
+        raise UserError("Choose one of your clubs.", "club_id")
+    return club_id

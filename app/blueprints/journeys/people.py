@@ -12,6 +12,7 @@ from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
 from app.customers import queries as customers
+from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
 from app.journeys.engine import enrol, exits
 from app.journeys.layout import LABELS
@@ -75,10 +76,9 @@ def adding(journey_id: UUID) -> Response:
 @requires("journeys.run")
 def enrol_person(journey_id: UUID) -> Answer:
     """Let a customer into the journey by hand."""
-    try:
-        customer_id = UUID(request.form.get("customer_id", ""))
-    except ValueError:
-        raise enrol.NoSuchPerson from None
+    customer_id = as_id(request.form.get("customer_id"))
+    if customer_id is None:
+        raise enrol.NoSuchPerson
     try:
         made = enrol.enrol_one(tenant_id=current().tenant_id, journey_id=journey_id, customer_id=customer_id)
     except (enrol.NotAdmitted, WrongStatus) as refused:

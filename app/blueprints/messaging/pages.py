@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
+from app.infra.ids import as_id
 from app.messaging import queries
 from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
 from app.web.guards import current, requires
@@ -24,8 +25,8 @@ def index() -> Response:
     filters: dict[str, Any] = {
         "status": status if status in set(Status) else None,
         "reason": reason if reason in set(Reason) else None,
-        "journey_id": _uuid(request.args.get("journey")),
-        "customer_id": _uuid(request.args.get("customer")),
+        "journey_id": as_id(request.args.get("journey")),
+        "customer_id": as_id(request.args.get("customer")),
     }
     found = queries.page(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
     return page(
@@ -46,10 +47,3 @@ def show(message_id: UUID) -> Response:
     """Show one message: where it stands, why, and what the other side said."""
     message = queries.get(tenant_id=current().tenant_id, message_id=message_id)
     return page("messaging/show.html", message=message, **WORDS)
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

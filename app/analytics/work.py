@@ -73,6 +73,12 @@ _DONE = text("""
            sum(done) AS last_hour
     FROM work_count WHERE tenant_id = :tenant_id AND minute > :now - interval '1 hour' GROUP BY work
 """)
+_ADD = text("""
+    INSERT INTO work_count (tenant_id, work, minute, done)
+    VALUES (:tenant_id, :work, date_trunc('minute', CAST(:now AS timestamptz)), :done)
+    ON CONFLICT (tenant_id, work, minute) DO UPDATE SET done = work_count.done + excluded.done
+""")
+_FORGET = text("DELETE FROM work_count WHERE tenant_id = :tenant_id AND minute < :before")
 _FAILURES = text("""
     SELECT
         (SELECT count(*) FROM inbound_event
@@ -87,25 +93,12 @@ _FAILURES = text("""
 
 
 def record(*, tenant_id: UUID, work: Work, done: int, now: datetime) -> None:
-    """Add `done` pieces of work to the present minute."""
+    """Add `done` pieces of work to the present minute; in an hour's first minute, forget what nobody looks at."""
+    values = {"tenant_id": tenant_id, "work": work.value, "now": now, "done": done, "before": now - KEPT}
     with transaction(tenant_id) as session:
-        session.execute(
-            text("""
-                INSERT INTO work_count (tenant_id, work, minute, done)
-                VALUES (:tenant_id, :work, date_trunc('minute', CAST(:now AS timestamptz)), :done)
-                ON CONFLICT (tenant_id, work, minute) DO UPDATE SET done = work_count.done + excluded.done
-            """),
-            {"tenant_id": tenant_id, "work": work.value, "now": now, "done": done},
-        )
-
-
-def forget(*, tenant_id: UUID, now: datetime) -> None:
-    """Delete the minutes nobody looks at any more."""
-    with transaction(tenant_id) as session:
-        session.execute(
-            text("DELETE FROM work_count WHERE tenant_id = :tenant_id AND minute < :before"),
-            {"tenant_id": tenant_id, "before": now - KEPT},
-        )
+        session.execute(_ADD, values)
+        if now.minute == 0:
+            session.execute(_FORGET, values)
 
 
 def backlogs(*, tenant_id: UUID, now: datetime) -> list[Backlog]:

@@ -177,8 +177,19 @@ def test_backlogs_count_what_is_due_and_what_was_done(tenant: Any) -> None:
     found = {one.work: one for one in work.backlogs(tenant_id=tenant.id, now=clock.now())}
     sending = found[Work.SEND_MESSAGES]
     assert (sending.due, sending.parked, sending.done_last_hour) == (3, 2, 42)
-    work.forget(tenant_id=tenant.id, now=now + work.KEPT + timedelta(hours=1))
-    assert work.backlogs(tenant_id=tenant.id, now=now)[2].done_last_hour == 0
+
+
+def test_old_counts_are_forgotten(tenant: Any) -> None:
+    long_ago = clock.now().replace(minute=30) - work.KEPT
+    work.record(tenant_id=tenant.id, work=Work.SEND_MESSAGES, done=40, now=long_ago)
+    work.record(
+        tenant_id=tenant.id,
+        work=Work.SEND_MESSAGES,
+        done=2,
+        now=(long_ago + work.KEPT + timedelta(hours=1)).replace(minute=0),
+    )
+    with transaction(tenant.id) as session:
+        assert session.execute(text("SELECT done FROM work_count")).scalars().all() == [2]
 
 
 def test_an_unknown_job_is_gone(client: PageClient, sign_in: Callable[..., UUID]) -> None:

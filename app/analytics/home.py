@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from app.customers.models import Activity, Customer
+from app.customers.queries import DISPLAY_NAME
 from app.infra.db import transaction
 from app.infra.ids import first_id_at
 
@@ -67,12 +69,6 @@ _TODAY = text("""
            count(*) FILTER (WHERE status = 'queued') AS queued
     FROM message WHERE tenant_id = :tenant_id AND id >= :since
 """)
-_LATEST = text("""
-    SELECT a.customer_id, a.type, a.category, a.title, a.occurred_at,
-           coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), c.email, c.phone, 'Unnamed') AS customer_name
-    FROM activity a JOIN customer c ON c.tenant_id = a.tenant_id AND c.id = a.customer_id
-    WHERE a.tenant_id = :tenant_id ORDER BY a.id DESC LIMIT :limit
-""")
 
 
 def running_journeys(*, tenant_id: UUID) -> list[RunningJourney]:
@@ -92,6 +88,14 @@ def today(*, tenant_id: UUID, zone: ZoneInfo, now: datetime) -> Today:
 
 def latest(*, tenant_id: UUID, limit: int = 20) -> list[Happening]:
     """Return the activities recorded last."""
+    a = Activity
+    newest = (
+        select(a.customer_id, DISPLAY_NAME.label("customer_name"), a.type, a.category, a.title, a.occurred_at)
+        .join(Customer, (Customer.tenant_id == a.tenant_id) & (Customer.id == a.customer_id))
+        .where(a.tenant_id == tenant_id)
+        .order_by(a.id.desc())
+        .limit(limit)
+    )
     with transaction(tenant_id) as session:
-        rows = session.execute(_LATEST, {"tenant_id": tenant_id, "limit": limit})
+        rows = session.execute(newest)
         return [Happening(**row._mapping) for row in rows]

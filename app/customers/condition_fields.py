@@ -2,10 +2,11 @@
 
 from app.conditions import Choice, Field, FieldType, profile
 from app.customers.models import Customer
+from app.events.readers import LIFECYCLE_STAGES
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
 
-STAGES = tuple(Choice(name, name.capitalize()) for name in ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER"))
+STAGES = tuple(Choice(name, name.capitalize()) for name in LIFECYCLE_STAGES)
 
 profile.add(
     Field("first_name", "First name", "Profile", _TEXT, Customer.first_name),

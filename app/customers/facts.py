@@ -8,7 +8,7 @@ one, and to an older weak one. So the order in which events arrive does not matt
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app.customers.records import Record
+from app.customers.records import FIRST_STAGE, Record
 
 WEAK = "~"
 CONSENT_FIELDS = {
@@ -78,7 +78,7 @@ def withdraw(record: Record, fact: Fact) -> None:
     if record.facts_at.get(fact.field) == fact.mark and record.values[fact.field] == fact.value:
         del record.facts_at[fact.field]
         record.changed = True
-        record.set(fact.field, "SUBSCRIBER" if fact.field == "lifecycle_stage" else None)
+        record.set(fact.field, FIRST_STAGE if fact.field == "lifecycle_stage" else None)
         if fact.field in _CONSENTS:
             record.set(f"{fact.field}_at", None)
 

@@ -13,11 +13,11 @@ from zoneinfo import available_timezones
 import orjson
 from sqlalchemy import text
 
+from app.events.readers import LIFECYCLE_STAGES
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 
-LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
 SETTABLE: dict[str, str] = {
     "title": "Title",
     "first_name": "First name",

@@ -43,12 +43,13 @@ class MergeLine:
 
 # The search vector is for searching: nobody reads it.
 _UNREAD = defer(Customer.search)
-_NAME = func.coalesce(
+DISPLAY_NAME = func.coalesce(
     func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), ""),
     Customer.email,
     Customer.phone,
     "Unnamed",
 )
+"""What lists call a customer, in SQL."""
 # A loose scan of the index on tiers: as many probes as there are tiers, however many customers have them.
 _TIERS = text("""
     WITH RECURSIVE tier AS (
@@ -115,7 +116,7 @@ def names(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]
     """Return what to call each of the customers that exist."""
     with transaction(tenant_id) as session:
         rows = session.execute(
-            select(Customer.id, _NAME).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
+            select(Customer.id, DISPLAY_NAME).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
         )
         return {row[0]: row[1] for row in rows}
 
@@ -182,7 +183,9 @@ def consent_history(*, tenant_id: UUID, customer_id: UUID, limit: int = 100) -> 
 def merges(*, tenant_id: UUID, customer_id: UUID) -> list[MergeLine]:
     """Return the profiles that went into this one, the newest first."""
     query = (
-        select(CustomerMerge.loser_id, _NAME, CustomerMerge.reason, CustomerMerge.merged_by, CustomerMerge.merged_at)
+        select(
+            CustomerMerge.loser_id, DISPLAY_NAME, CustomerMerge.reason, CustomerMerge.merged_by, CustomerMerge.merged_at
+        )
         .join(
             Customer,
             (Customer.tenant_id == CustomerMerge.tenant_id) & (Customer.id == CustomerMerge.loser_id),

@@ -14,6 +14,7 @@ import phonenumbers
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from app.events.readers import LIFECYCLE_STAGES
 from app.infra.arrays import array
 
 COLUMNS: dict[str, str] = {
@@ -44,7 +45,7 @@ COLUMNS: dict[str, str] = {
     "search_extra": "text",
 }
 """What a record may change, with its type in Postgres. Tags have acts of their own, which need no record."""
-FIRST_STAGE = "SUBSCRIBER"
+FIRST_STAGE = LIFECYCLE_STAGES[0]
 # What most events change, and nothing else. An update that leaves the names and addresses out does not work out
 # again what is searched by: it takes half the time.
 OFTEN = ("last_activity_at", "last_activity_type", "club_id", "handicap_index")

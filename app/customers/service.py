@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.customers import facts, records
 from app.customers.facts import CONSENT_FIELDS
-from app.customers.mass_update import LIFECYCLE_STAGES, MAX_TEXT, tag_problem
+from app.customers.mass_update import MAX_TEXT, tag_problem
 from app.customers.models import Customer
 from app.customers.queries import NoSuchCustomer, customer
 from app.customers.records import Record
 from app.events.addresses import email_key
 from app.events.places import Places, places
-from app.events.readers import EARLIEST_BIRTH, a_handicap
+from app.events.readers import EARLIEST_BIRTH, LIFECYCLE_STAGES, a_handicap
 from app.infra.clock import now as present
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid

@@ -12,7 +12,7 @@ Reader = Callable[[Any], Any]
 _SPACE = re.compile(r"\s+")
 MAX_TEXT = 200
 EARLIEST_BIRTH = date(1900, 1, 2)
-_STAGES = frozenset({"SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER"})
+LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
 
 
 def a_text(value: Any) -> str | None:
@@ -48,7 +48,7 @@ def a_flag(value: Any) -> bool | None:
 def a_stage(value: Any) -> str | None:
     """Return a lifecycle stage."""
     found = value.strip().upper() if isinstance(value, str) else None
-    return found if found in _STAGES else None
+    return found if found in LIFECYCLE_STAGES else None
 
 
 def money(payload: Mapping[str, Any]) -> str:

@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
 from app.content.models import Template as TemplateRow
 from app.customers.models import Customer
+from app.customers.queries import DISPLAY_NAME
 from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
-from app.journeys.graph import Graph, Problem
+from app.journeys.graph import Graph
 from app.journeys.models import (
     Journey,
     JourneyDraftEdit,
@@ -25,7 +26,7 @@ from app.journeys.models import (
     JourneyStepCount,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, check_graph, read_graph
+from app.journeys.step_type import Known, Template, read_graph
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
 ENROLLMENT_STATUSES = ("ACTIVE", "COMPLETED", "EXITED", "FAILED")
@@ -47,7 +48,7 @@ class NoSuchEnrollment(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class StepCounts:
-    """The running totals of one step; `active` is how many stand there now, `exits` how many left by which exit."""
+    """The running totals of one step; `active` stand there now, `yes` and `no` left by that exit."""
 
     entered: int = 0
     active: int = 0
@@ -179,11 +180,6 @@ def known(*, tenant_id: UUID) -> Known:
 def draft(journey: Journey) -> Graph:
     """Return the graph being edited."""
     return read_graph(journey.draft)
-
-
-def draft_problems(*, tenant_id: UUID, journey: Journey) -> list[Problem]:
-    """Return what stands in the way of publishing the draft; empty when nothing does."""
-    return check_graph(draft(journey), known(tenant_id=tenant_id))
 
 
 def draft_history(*, tenant_id: UUID, journey: Journey) -> DraftHistory:
@@ -353,13 +349,12 @@ def _graphs(session: Session, tenant_id: UUID, journey_id: UUID, numbers: set[in
 def lines(tenant_id: UUID) -> Select[Any]:
     """Return the statement behind lists of people in journeys; `line_of` reads its rows."""
     e = JourneyEnrollment
-    name = func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), "")
     columns: list[Any] = [
         e.id,
         e.journey_id,
         Journey.name.label("journey_name"),
         e.customer_id,
-        func.coalesce(name, Customer.email, Customer.phone, "Unknown").label("customer_name"),
+        DISPLAY_NAME.label("customer_name"),
         e.status,
         e.current_step_key,
         e.waiting_until,

@@ -15,7 +15,6 @@ from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Customer
 from app.web import forms
 
-TIERS = ("Platinum", "Gold", "Silver", "Weekday", "Social", "Junior", "Country")
 _OFF = {"autocomplete": "off"}
 _TEXTS = ("title", "first_name", "last_name", "email", "phone", "membership_tier", "membership_status")
 _YES, _NO = "yes", "no"

@@ -13,6 +13,7 @@ from app.blueprints.events.presenters import hint_words
 from app.capture import desk
 from app.customers import queries, service
 from app.customers.facts import CONSENT_FIELDS
+from app.events.types.membership import TIERS
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
@@ -201,7 +202,7 @@ def _edit_page(person: Person, form: forms.ProfileForm, status: int = 200) -> Re
         name=person.name,
         form=form,
         consent_fields=tuple(CONSENT_FIELDS.values()),
-        tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or forms.TIERS,
+        tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or [one.value for one in TIERS],
         status=status,
     )
 

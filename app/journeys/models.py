@@ -116,6 +116,7 @@ class JourneyEnrollment(TenantRow, Base):
             postgresql_where=text("status = 'ACTIVE'"),
         ),
         Index("ix_journey_enrollment_customer", "tenant_id", "customer_id"),
+        Index("ix_journey_enrollment_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),
     )
 
     journey_id: Mapped[UUID]
@@ -131,7 +132,6 @@ class JourneyEnrollment(TenantRow, Base):
     exited_at: Mapped[datetime | None]
     exit_reason: Mapped[str | None]
     error: Mapped[str | None]
-    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
     trigger_event_id: Mapped[UUID | None]
     trigger_data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
 

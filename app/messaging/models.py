@@ -21,6 +21,7 @@ class Message(TenantRow, Base):
         UniqueConstraint("tenant_id", "dedupe_key", name="uq_message_dedupe"),
         Index("ix_message_due", "tenant_id", "due_at", postgresql_where=text("status IN ('queued', 'held')")),
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),
+        Index("ix_message_failed", "tenant_id", "id", postgresql_where=text("status IN ('failed', 'unknown')")),
         Index("ix_message_customer", "tenant_id", "customer_id", text("id DESC")),
         Index("ix_message_journey", "tenant_id", "journey_id", text("id DESC")),
     )

@@ -127,6 +127,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('queued', 'held')"),
     )
     op.create_index(
+        "ix_message_failed",
+        "message",
+        ["tenant_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('failed', 'unknown')"),
+    )
+    op.create_index(
         "ix_message_journey",
         "message",
         ["tenant_id", "journey_id", sa.literal_column("id DESC")],
@@ -148,6 +155,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_message_sending", table_name="message", postgresql_where=sa.text("status = 'sending'"))
     op.drop_index("ix_message_journey", table_name="message")
+    op.drop_index(
+        "ix_message_failed", table_name="message", postgresql_where=sa.text("status IN ('failed', 'unknown')")
+    )
     op.drop_index("ix_message_due", table_name="message", postgresql_where=sa.text("status IN ('queued', 'held')"))
     op.drop_index("ix_message_customer", table_name="message")
     op.drop_table("message")

@@ -95,7 +95,6 @@ def upgrade() -> None:
         sa.Column("exited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("exit_reason", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("trigger_event_id", sa.Uuid(), nullable=True),
         sa.Column(
             "trigger_data",
@@ -127,6 +126,13 @@ def upgrade() -> None:
         ["tenant_id", "due_at"],
         unique=False,
         postgresql_where=sa.text("status = 'ACTIVE' AND due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_journey_enrollment_failed",
+        "journey_enrollment",
+        ["tenant_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'FAILED'"),
     )
     op.create_index(
         "ix_journey_enrollment_status",
@@ -214,6 +220,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("status = 'ACTIVE'"),
     )
     op.drop_index("ix_journey_enrollment_status", table_name="journey_enrollment")
+    op.drop_index(
+        "ix_journey_enrollment_failed",
+        table_name="journey_enrollment",
+        postgresql_where=sa.text("status = 'FAILED'"),
+    )
     op.drop_index(
         "ix_journey_enrollment_due",
         table_name="journey_enrollment",

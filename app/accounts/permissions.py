@@ -72,11 +72,6 @@ def permissions_of(role: str) -> frozenset[str]:
     return frozenset(name for name, permission in PERMISSIONS.items() if role in permission.roles)
 
 
-def roles_with(permission: str) -> tuple[str, ...]:
-    """Return the roles that have `permission`, in the order of ROLES; an unknown permission raises KeyError."""
-    return tuple(role for role in ROLES if role in PERMISSIONS[permission].roles)
-
-
 def grantable_scopes(held: frozenset[str]) -> tuple[str, ...]:
     """Return the permissions that someone who holds `held` may give to an API key, in the table's order."""
     return tuple(name for name, permission in PERMISSIONS.items() if permission.grantable and name in held)

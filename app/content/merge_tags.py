@@ -48,8 +48,6 @@ MERGE_TAGS = (
     MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links"),
 )
 
-ROOTS = frozenset({"customer", "club", "tenant", "event", "unsubscribe_url", "letter"})
-
 
 def letter_values(
     *,

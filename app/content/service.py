@@ -1,7 +1,7 @@
 """Acts on templates: write, change, preview."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -35,10 +35,10 @@ MADE_UP = {
     "last_name": "Example",
     "email": "alex@example.com",
     "phone": "+27821234567",
-    "date_of_birth": datetime(1980, 5, 17, tzinfo=UTC).date(),
+    "date_of_birth": date(1980, 5, 17),
     "membership_tier": "Gold",
     "membership_status": "ACTIVE",
-    "joined_on": datetime(2019, 3, 1, tzinfo=UTC).date(),
+    "joined_on": date(2019, 3, 1),
     "handicap_index": "14.2",
     "lifecycle_stage": "MEMBER",
     "tags": ["early-bird"],

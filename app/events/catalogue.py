@@ -39,15 +39,11 @@ class PayloadField:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a type says about a field of the customer: the first of `names` in the payload that `read` can read.
-
-    A strong change holds until a newer one; a weak one (`weak`) only fills what no strong one has spoken of.
-    """
+    """What a type says about a field of the customer: the first of `names` in the payload that `read` can read."""
 
     field: str
     names: tuple[str, ...]
     read: Reader
-    weak: bool = False
 
     def value(self, payload: Mapping[str, Any]) -> Any | None:
         """Return what the payload says, or None."""

@@ -315,8 +315,8 @@ class Postgres(Server):
             "--auth-host=reject",
             "--encoding=UTF8",
             "--no-sync",
+            "--no-instructions",
         ]
-        arguments.append("--no-instructions")
         if self.version == "16":
             locales = [["--locale=C", "--lc-ctype=C.UTF-8"], ["--locale=C"]]
         else:

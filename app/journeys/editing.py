@@ -97,14 +97,6 @@ def _bypass(graph: Graph, key: str, following: str | None) -> Graph:
     )
 
 
-def can_move(graph: Graph, key: str, after: str, exit: str) -> bool:
-    """Return whether `move` would change anything and is allowed."""
-    try:
-        return move(graph, key, after, exit) != graph
-    except CannotEdit:
-        return False
-
-
 def move(graph: Graph, key: str, after: str, exit: str = NEXT) -> Graph:
     """Return the graph with a step put on another step's exit; what followed it moves up into its old place.
 

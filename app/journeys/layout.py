@@ -212,8 +212,8 @@ def _corners(top: tuple[float, float], column: float, bottom: tuple[float, float
         (column, top[1] + 0.5),
         (column, bottom[1] - 0.5),
         (bottom[0], bottom[1] - 0.5),
+        bottom,
     ]
-    points.append(bottom)
     corners: list[tuple[float, float]] = []
     for point in points:
         if not corners or corners[-1] != point:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.infra.db import db
 from app.mailbox import letters
-from app.mailbox.service import Incoming, UnknownTenant, store_many
+from app.mailbox.service import Incoming, UnknownTenant, store
 
 TENANT_HEADER = "X-Fairway-Tenant"
 SIZE_LIMIT = 10 * 1024 * 1024
@@ -84,7 +84,7 @@ class Mailbox:
 def _store(tenant_id: UUID, mails: list[Incoming]) -> list[str]:
     """Return the answer to each mail. One that cannot be kept does not take the others of its batch along."""
     try:
-        store_many(tenant_id=tenant_id, mails=mails)
+        store(tenant_id=tenant_id, mails=mails)
     except UnknownTenant:
         return [NO_TENANT] * len(mails)
     except SQLAlchemyError as error:

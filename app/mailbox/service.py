@@ -27,12 +27,7 @@ class Incoming:
     source: bytes
 
 
-def store(*, tenant_id: UUID, mail_from: str, rcpt_to: Sequence[str], source: bytes) -> UUID:
-    """Keep one mail and return its id; raise UnknownTenant."""
-    return store_many(tenant_id=tenant_id, mails=[Incoming(mail_from, rcpt_to, source)])[0]
-
-
-def store_many(*, tenant_id: UUID, mails: Sequence[Incoming]) -> list[UUID]:
+def store(*, tenant_id: UUID, mails: Sequence[Incoming]) -> list[UUID]:
     """Keep all `mails` in one transaction and return their ids in the same order; raise UnknownTenant."""
     ids = [new_id() for _ in mails]
     rows = [_row(tenant_id, mail) | {"id": mail_id} for mail_id, mail in zip(ids, mails, strict=True)]

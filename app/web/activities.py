@@ -14,7 +14,7 @@ CATEGORY_TONES: dict[str, str] = {
     Category.PREFERENCE: "warning",
 }
 # Activities Fairway writes itself, which no event type stands behind.
-OWN_ICONS = {"message.sent": "send", "profile.updated": "pencil", "customer.created": "user-plus"}
+OWN_ICONS = {"message.sent": "send", "consent.recorded": "adjustments"}
 
 
 class Look(NamedTuple):

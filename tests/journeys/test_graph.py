@@ -176,8 +176,6 @@ def test_move_one_step() -> None:
         "t": {"next": "b"}, "a": {"next": "c"}, "b": {"next": "a"}, "c": {}
     }  # fmt: skip
     assert editing.move(line(), "a", "t") == line()
-    assert not editing.can_move(line(), "a", "t", "next")
-    assert editing.can_move(line(), "a", "b", "next")
 
 
 def test_move_a_condition_with_its_branches() -> None:

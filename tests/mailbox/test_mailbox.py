@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 
 from app.accounts.models import Tenant
+from app.infra import clock
 from app.infra.paging import BadCursor
 from app.mailbox import queries, service
 
@@ -23,15 +26,15 @@ def mail(tenant_id: object, subject: str = "Welcome", to: str = "ann@example.com
 
 
 def put(tenant: Tenant, subject: str = "Welcome", to: str = "ann@example.com") -> object:
-    return service.store(
-        tenant_id=tenant.id, mail_from="bounce@example.com", rcpt_to=[to], source=mail(tenant.id, subject, to)
-    )
+    kept = service.Incoming("bounce@example.com", [to], mail(tenant.id, subject, to))
+    return service.store(tenant_id=tenant.id, mails=[kept])[0]
 
 
 def test_mails_are_listed_newest_first_searched_and_paged(tenant: Tenant, other_tenant: Tenant) -> None:
     for number in range(5):
-        put(tenant, f"Letter {number}", f"member{number}@example.com")
-        time.sleep(0.002)  # ids sort by the millisecond
+        # Ids sort by the millisecond.
+        with time_machine.travel(clock.now() + timedelta(seconds=number), tick=False):
+            put(tenant, f"Letter {number}", f"member{number}@example.com")
     put(other_tenant, "Not ours")
 
     first = queries.list_mails(tenant_id=tenant.id, limit=3)
@@ -62,7 +65,7 @@ def test_one_mail_is_read_by_its_tenant_alone(tenant: Tenant, other_tenant: Tena
 
 def test_an_unknown_tenant_is_refused(tenant: Tenant) -> None:
     with pytest.raises(service.UnknownTenant):
-        service.store(tenant_id=uuid4(), mail_from="", rcpt_to=["ann@example.com"], source=b"Subject: x\r\n\r\n")
+        service.store(tenant_id=uuid4(), mails=[service.Incoming("", ["ann@example.com"], b"Subject: x\r\n\r\n")])
 
 
 @pytest.fixture

@@ -34,9 +34,8 @@ def put(tenant: Any) -> Put:
             f"Message-ID: {message_id}\r\nFrom: Cape Links <news@club.example>\r\nTo: {to}\r\nSubject: {subject}\r\n"
             f"MIME-Version: 1.0\r\nContent-Type: {kind}; charset=utf-8\r\n\r\n{html or 'Only words'}\r\n"
         )
-        return service.store(
-            tenant_id=(of or tenant).id, mail_from="bounces@club.example", rcpt_to=[to], source=source.encode()
-        )
+        kept = service.Incoming("bounces@club.example", [to], source.encode())
+        return service.store(tenant_id=(of or tenant).id, mails=[kept])[0]
 
     return put_mail
 

@@ -25,11 +25,10 @@ from app.web.shell import localtime
 
 # What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
 WHICH = {"here": "Here now", "done": "Went through", "failed": "Failed"}
-TONES = {"COMPLETED": "success", "FAILED": "danger", "SKIPPED": "neutral", "IN_PROGRESS": "info", "WAITING": "info"}
+TONES = {"COMPLETED": "success", "FAILED": "danger", "SKIPPED": "neutral", "IN_PROGRESS": "info"}
 EXIT_REASONS = {
     "manual": "taken out by hand",
     "archived": "the journey was archived",
-    "unsubscribed": "unsubscribed",
     "merged": "the profile was merged into another",
     "step_removed": "the step they stood at was removed",
     "error": "a step failed",

@@ -15,7 +15,7 @@ from app.journeys.layout import LABELS, Drop, Layout, lay_out
 from app.journeys.step_type import Known, StepType, palette, step_types, words_of
 
 HALF, PITCH, PAD = 148, 188, 72
-CARD_WIDTH, CARD_HEIGHT, END_HEIGHT = 256, 92, 60
+CARD_WIDTH, CARD_HEIGHT = 256, 92
 TURN_OUT, TURN_IN, RADIUS, TIP = 16, 18, 10, 6
 
 

@@ -4,7 +4,7 @@ Deleting keeps the row, so that it can be taken back.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
@@ -17,6 +17,8 @@ from app.infra.errors import Forbidden, Invalid, NotFound
 from app.infra.ids import new_id
 
 MAX_LENGTH = 5000
+# The same words by the same author this soon again are a second click, not a second note.
+SECOND_CLICK = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,20 @@ def add(
     private: bool = False,
     now: datetime | None = None,
 ) -> UUID:
-    """Write a note and return its id; raise Invalid for an empty or endless one, NotFound without the customer."""
+    """Write a note and return its id; raise Invalid for an empty or endless one, NotFound without the customer.
+
+    What a second click sends again is not written again: the id is that of the note already there.
+    """
     text, moment = _checked(body), now or present()
     note_id = new_id()
     with transaction(tenant_id) as session:
-        customer = session.get(Customer, (tenant_id, customer_id))
+        # Locked, so that of two clicks at once the second one sees what the first one wrote.
+        customer = session.get(Customer, (tenant_id, customer_id), with_for_update={"key_share": True})
         if customer is None or customer.status != ACTIVE:
             raise NotFound("There is no such customer (any more).")
+        written = _just_written(session, customer, author, text, moment)
+        if written is not None:
+            return written
         session.add(
             Note(
                 tenant_id=tenant_id,
@@ -86,6 +95,21 @@ def add(
             )
         )
     return note_id
+
+
+def _just_written(session: Session, customer: Customer, author: Reader, body: str, now: datetime) -> UUID | None:
+    return session.scalar(
+        select(Note.id)
+        .where(
+            Note.tenant_id == customer.tenant_id,
+            Note.customer_id == customer.id,
+            Note.author_id == author.user_id,
+            Note.body == body,
+            Note.deleted_at.is_(None),
+            Note.created_at.between(now - SECOND_CLICK, now),
+        )
+        .limit(1)
+    )
 
 
 def change(

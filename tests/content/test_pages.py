@@ -1,7 +1,10 @@
 """The pages and the API of templates."""
 
+import re
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy import text as sql
 
 from app.content import queries, service
 from app.customers.models import Customer
@@ -75,15 +78,30 @@ def test_a_customer_of_another_tenant_is_not_shown(
 
 
 def test_a_test_mail_goes_to_whoever_asks_for_it(client: PageClient, sign_in: Any, tenant: Any) -> None:
-    from sqlalchemy import text
-
     user_id = sign_in("marketer")
     where = client.post("/templates/new", LETTER | {"act": "test"}, status=302).headers["Location"]
     assert "A test is on its way to marketer-" in client.get(where).text
     with transaction(tenant.id) as session:
-        row = session.execute(text("SELECT * FROM message")).one()
+        row = session.execute(sql("SELECT * FROM message")).one()
     assert (row.user_id, row.purpose, row.customer_id) == (user_id, "transactional", None)
     assert row.context["subject_prefix"] == "[Test]"
+
+
+def test_a_second_click_sends_no_second_test(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    where = client.post("/templates/new", LETTER, status=302).headers["Location"]
+    for clicks in (3, 1):
+        once = re.findall(r'name="once" value="([^"]+)"', client.get(where).text)[0]
+        for _ in range(clicks):
+            client.post(where, LETTER | {"act": "test", "once": once}, status=302)
+    with transaction(tenant.id) as session:
+        assert session.scalar(sql("SELECT count(*) FROM message")) == 2
+
+
+def test_parts_of_the_editor_are_no_pages(client: PageClient, sign_in: Any) -> None:
+    sign_in("marketer")
+    client.get("/templates/customers", status=302)
+    client.post("/templates/preview", LETTER, status=302)
 
 
 def test_the_frame_of_a_letter_can_do_nothing_but_show(client: PageClient, sign_in: Any, tenant: Any) -> None:

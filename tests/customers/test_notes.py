@@ -46,6 +46,14 @@ def test_writes_in_place_and_without_javascript(client: PageClient, sign_in: Any
     assert "Staff Person" in page
 
 
+def test_a_second_click_writes_no_second_note(client: PageClient, sign_in: Any, tenant: Any, here: str) -> None:
+    sign_in("staff")
+    for body in ("Called back", "Called back", "Called twice", "Called back"):
+        client.post(here, {"body": body}, status=302)
+    with transaction(tenant.id) as session:
+        assert session.scalars(text("SELECT body FROM note ORDER BY id")).all() == ["Called back", "Called twice"]
+
+
 def test_keeps_what_was_typed_when_it_cannot_be_kept(client: PageClient, sign_in: Any, here: str) -> None:
     sign_in("staff")
     assert "Write something first" in client.post(here, {"body": "  \n "}, htmx=True, status=422).text

@@ -245,6 +245,18 @@ def test_a_negation_goes_through_the_form_unchanged(marketer: Any, journey: Jour
     assert steps(journey)["condition_1"]["config"]["rules"] == [negation]
 
 
+def test_forms_nested_beyond_sense_are_refused(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "CONDITION", "trigger")
+    where = f"/journeys/{journey.id}/steps/condition_1"
+    joins = {"rules" + ".0" * depth + ".join": "AND" for depth in range(1, 400)}
+    refused = marketer.post(where, joins | {"combinator": "AND", "act": "save"}, status=422)
+    assert "nested too deep" in refused.text
+    for kept in ('{"not":' * 300 + "1" + "}" * 300, '{"not": 1e300}', "{"):
+        save(marketer, journey, "condition_1", {"combinator": "AND", "rules.0.json": kept})
+        [rule] = steps(journey)["condition_1"]["config"]["rules"]
+        assert rule["field"] == ""
+
+
 def test_changes_of_the_customer_are_rows(marketer: Any, journey: Journey) -> None:
     text = put(marketer, journey, "UPDATE", "trigger").text
     assert 'name="updates.0.field"' in text

@@ -15,7 +15,7 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id, new_id
 from app.messaging import outbox
 from app.web.guards import can, current, requires
-from app.web.htmx import page
+from app.web.htmx import is_htmx, page
 from app.web.security import nonce
 from app.web.shell import organisation
 
@@ -110,16 +110,20 @@ def save(template_id: UUID) -> Response | Answer:
 
 @blueprint.post("/preview")
 @requires("templates.edit")
-def preview() -> Response:
-    """Answer with the preview of what stands in the editor now."""
+def preview() -> Response | Answer:
+    """Answer with the preview of what stands in the editor now, which is a part of its page and no page itself."""
+    if not is_htmx():
+        return redirect(url_for("content.index"))
     form = TemplateForm(request.form)
     return page("content/edit.html", block="preview", **_preview(form))
 
 
 @blueprint.get("/customers")
 @requires("templates.edit")
-def customers() -> Response:
-    """Answer with the customers to preview with whose name begins with what was typed."""
+def customers() -> Response | Answer:
+    """Answer with the customers to preview with whose name begins with what was typed: a part of the editor too."""
+    if not is_htmx():
+        return redirect(url_for("content.index"))
     return page("content/edit.html", block="customers", **_customers(request.args.get("customer_q"), None))
 
 
@@ -130,6 +134,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200) ->
         form=form,
         saved=template,
         merge_tags=MERGE_TAGS,
+        once=new_id(),
         **_preview(form),
         **_customers(None, form.customer_id.data or None),
     )
@@ -170,7 +175,8 @@ def _saved(template: Template, form: TemplateForm) -> Answer:
             to_address=actor.email,
             user_id=actor.user_id,
             template_id=template.id,
-            dedupe_key=f"test:{template.id}:{new_id()}",
+            # The page that was sent names it, so that a second click on it sends no second mail.
+            dedupe_key=f"test:{template.id}:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
             context={"preview_customer_id": form.customer_id.data or None, "subject_prefix": "[Test]"},
         )
         flash(f"Saved. A test is on its way to {actor.email}.", "success")

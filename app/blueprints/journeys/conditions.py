@@ -14,10 +14,13 @@ from werkzeug.datastructures import MultiDict
 
 from app.conditions import Arity, Catalogue, Field, FieldType, operators_for
 from app.infra.errors import Invalid
+from app.journeys.graph import storable
 
 Form = MultiDict[str, str]
 BLANK: dict[str, Any] = {"field": "", "operator": "eq", "value": ""}
 MAX_ROWS = 200
+# How many parts the path of a row may have: nothing that was drawn here comes near.
+MAX_PARTS = 30
 # Chosen in the list of fields to name one that is not in it; only events have such.
 OTHER = "…"
 # How the value of a rule is asked for, by the field's type; whatever is not here is text.
@@ -150,7 +153,9 @@ def _texts(value: Any) -> list[str]:
 
 
 def read_rows(form: Form, path: str, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return the rules found in a posted form under `path`, as JSON; nothing is checked but their number."""
+    """Return the rules found in a posted form under `path`, as JSON; nothing is checked but their number and depth."""
+    if path.count(".") > MAX_PARTS:
+        raise Invalid({path.partition(".")[0]: "These conditions are nested too deep."})
     return [_read_row(form, f"{path}.{index}", catalogue) for index in _indexes(form, path)]
 
 
@@ -168,7 +173,7 @@ def _read_row(form: Form, path: str, catalogue: Catalogue) -> dict[str, Any]:
             data = orjson.loads(kept)
         except orjson.JSONDecodeError:
             data = BLANK
-        return data if isinstance(data, dict) else dict(BLANK)
+        return data if isinstance(data, dict) and storable(data) else dict(BLANK)
     if (joined := form.get(f"{path}.join")) is not None:
         return {"combinator": joined, "rules": read_rows(form, path, catalogue)}
     return _read_rule(form, path, catalogue)

@@ -105,12 +105,11 @@ def workers() -> list[WorkerState]:
     """Return the workers that are alive."""
     found = []
     for worker in Worker.all(connection=redis(), serializer=JSONSerializer):
-        seen = worker.last_heartbeat
+        seen = _aware(worker.last_heartbeat)
         job_id = worker.get_current_job_id()
-        job = Job.fetch(job_id, connection=redis(), serializer=JSONSerializer) if job_id else None
-        found.append(
-            WorkerState(worker.name[:8], worker.pid or 0, worker.get_state(), job.origin if job else None, _aware(seen))
-        )
+        job = _fetch(job_id) if job_id else None
+        work = job.origin if job else None
+        found.append(WorkerState(worker.name[:8], worker.pid or 0, worker.get_state(), work, seen))
     return sorted(found, key=lambda one: one.name)
 
 

@@ -1,11 +1,10 @@
-"""Acts on journeys: make, edit the draft, publish, pause, resume, archive.
+"""Acts on journeys: make one, change its settings, edit its draft. What makes it run is in `app.journeys.lifecycle`.
 
 Edits of a draft take the `draft_revision` they were made on and return the journey with the next one; if somebody
 else has changed the draft since, they raise DraftChanged and change nothing. None for it means "whatever it is now".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +15,13 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid
-from app.infra.queue import Work, wake
+from app.infra.errors import Conflict
 from app.journeys import editing
-from app.journeys.engine.exits import exit_archived
-from app.journeys.graph import NEXT, TRIGGER, Graph, Problem, Step
-from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
-from app.journeys.queries import NoSuchJourney, known, version_graph
+from app.journeys.graph import NEXT, TRIGGER, Graph, Step
+from app.journeys.models import Journey, JourneyDraftEdit
+from app.journeys.queries import NoSuchJourney
 from app.journeys.settings import apply_settings, zone_of
-from app.journeys.step_type import MANUAL, check_graph, exits_of, new_step, read_graph, step_types
-
-AT_ONCE = 2000
+from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
 
 
 class DraftChanged(Conflict):
@@ -45,20 +40,6 @@ class NameTaken(Conflict):
 
 class WrongStatus(Conflict):
     """The act does not fit the journey's status."""
-
-
-class NotReady(Invalid):
-    """The draft has problems; `problems` lists them, `errors` keys them by step."""
-
-    title = "The journey is not ready"
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        by_field: dict[str, str] = {}
-        for one in problems:
-            at = f"steps.{one.step_key}" if one.step_key else "steps"
-            by_field.setdefault(f"{at}.{one.field}" if one.field else at, one.message)
-        super().__init__(by_field, "Solve the problems marked on the steps, then activate the journey.")
-        self.problems = list(problems)
 
 
 def create(
@@ -93,7 +74,7 @@ def create(
             tenant_id=tenant_id, created_by=actor, draft=read_graph(start.to_json()).to_json(), draft_revision=1
         )
         apply_settings(session, journey, given)
-        _copy_trigger(journey, start)
+        copy_trigger(journey, start)
         session.add(journey)
         _flush_named(session, journey)
         session.add(
@@ -110,7 +91,7 @@ def create(
 def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:
     """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active."""
     with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
+        journey = locked(session, tenant_id, journey_id)
         apply_settings(session, journey, changes)
         _flush_named(session, journey)
         audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": sorted(changes)})
@@ -263,120 +244,8 @@ def redo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int |
     return _travel(tenant_id, journey_id, actor, draft_revision, 1)
 
 
-def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
-    """Publish the draft and let the journey run; return it. Of an ACTIVE journey only the draft is published.
-
-    Raises NotReady with the draft's problems, or WrongStatus if it is archived.
-    """
-    with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
-        if journey.status == "ARCHIVED":
-            raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
-        _publish(session, journey, actor)
-        if journey.status != "ACTIVE":
-            _run(session, journey, actor, now or clock.now())
-        session.flush()
-        return journey
-
-
-def publish(*, tenant_id: UUID, journey_id: UUID, actor: str) -> Journey:
-    """Make the draft the version people follow from their next step on; return the journey.
-
-    The status stays: of a DRAFT journey nothing is published before it is activated (WrongStatus).
-    """
-    with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
-        if journey.status not in ("ACTIVE", "PAUSED"):
-            raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
-        _publish(session, journey, actor)
-        session.flush()
-        return journey
-
-
-def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
-    """Stop an ACTIVE journey: nobody enters, nobody goes on, waits run on. Return it; PAUSED already is no error."""
-    with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
-        if journey.status not in ("ACTIVE", "PAUSED"):
-            raise WrongStatus(f"Only an active journey can be paused; this one is {journey.status.lower()}.")
-        if journey.status == "ACTIVE":
-            journey.status, journey.paused_at = "PAUSED", now or clock.now()
-            audit.record(session, actor, "journey.pause", "journey", journey_id)
-            session.flush()
-        return journey
-
-
-def resume(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
-    """Let a PAUSED journey go on with the version it had, and return it; waits that ended meanwhile end now."""
-    with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
-        if journey.status not in ("ACTIVE", "PAUSED"):
-            raise WrongStatus(f"Only a paused journey can be resumed; this one is {journey.status.lower()}.")
-        if journey.status == "PAUSED":
-            _run(session, journey, actor, now or clock.now())
-        session.flush()
-        return journey
-
-
-def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
-    """Switch a journey off for good and return it; whoever is in it leaves with the reason "archived"."""
-    moment = now or clock.now()
-    with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
-        if journey.status != "ARCHIVED":
-            journey.status, journey.archived_at = "ARCHIVED", moment
-            audit.record(session, actor, "journey.archive", "journey", journey_id)
-            session.flush()
-            wake(Work.ADVANCE_JOURNEYS, tenant_id)
-    # Apart, because whoever moves counters locks people before journeys. The engine takes out those who are left.
-    with transaction(tenant_id) as session:
-        exit_archived(session, tenant_id, [journey_id], moment, AT_ONCE)
-        session.refresh(journey)
-        return journey
-
-
-# The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
-BACK_ON_THE_CLOCK = text("""
-    UPDATE journey_enrollment SET due_at = coalesce(waiting_until, :now)
-    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
-""")
-
-
-def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
-    resumed = journey.status == "PAUSED"
-    journey.status, journey.paused_at = "ACTIVE", None
-    journey.activated_at = journey.activated_at or now
-    session.flush()
-    if resumed:
-        session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
-    wake(Work.ADVANCE_JOURNEYS, journey.tenant_id)
-    audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
-
-
-def _publish(session: Session, journey: Journey, actor: str) -> None:
-    """Write the draft as a new version, unless it is the live one already."""
-    graph = read_graph(journey.draft)
-    problems = check_graph(graph, known(tenant_id=journey.tenant_id))
-    if problems:
-        raise NotReady(problems)
-    number = journey.published_version or 0
-    if number and version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number) == graph:
-        return
-    journey.published_version = number + 1
-    session.add(
-        JourneyVersion(
-            tenant_id=journey.tenant_id,
-            journey_id=journey.id,
-            number=number + 1,
-            graph=graph.to_json(),
-            created_by=actor,
-        )
-    )
-    _copy_trigger(journey, graph)
-    audit.record(session, actor, "journey.publish", "journey", journey.id, {"version": number + 1})
-
-
-def _locked(session: Session, tenant_id: UUID, journey_id: UUID) -> Journey:
+def locked(session: Session, tenant_id: UUID, journey_id: UUID) -> Journey:
+    """Return a journey, nobody else's to change until the transaction ends, or raise NoSuchJourney."""
     journey = session.scalar(
         select(Journey)
         .where(Journey.tenant_id == tenant_id, Journey.id == journey_id)
@@ -398,7 +267,7 @@ def _edit(
 ) -> Journey:
     """Apply `change` to the draft, keep the new state in its history, and return the journey."""
     with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
+        journey = locked(session, tenant_id, journey_id)
         _expect(journey, draft_revision)
         graph = read_graph(journey.draft)
         told = label if isinstance(label, str) else label(graph)
@@ -430,7 +299,7 @@ def _edit(
 
 def _travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None, step: int) -> Journey:
     with transaction(tenant_id) as session:
-        journey = _locked(session, tenant_id, journey_id)
+        journey = locked(session, tenant_id, journey_id)
         _expect(journey, draft_revision)
         target = session.scalar(
             select(JourneyDraftEdit.graph).where(
@@ -459,10 +328,11 @@ def _show(journey: Journey, graph: Graph) -> None:
     journey.draft_revision += 1
     journey.updated_at = clock.now()
     if journey.published_version is None:
-        _copy_trigger(journey, graph)
+        copy_trigger(journey, graph)
 
 
-def _copy_trigger(journey: Journey, graph: Graph) -> None:
+def copy_trigger(journey: Journey, graph: Graph) -> None:
+    """Put the settings of a graph's TRIGGER onto the journey's row, by which events find it."""
     config = dict(graph.trigger.config) if graph.trigger else {}
     journey.trigger_type = str(config.pop("event_type", None) or MANUAL)
     journey.trigger_config = config

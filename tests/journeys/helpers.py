@@ -12,7 +12,7 @@ from app.content.models import Template
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol
 from app.journeys.engine.advance import advance_batch
 from app.journeys.models import Journey
@@ -71,7 +71,7 @@ def journey(
     made = service.create(tenant_id=tenant_id, actor="system", name=name, **settings)
     service.put_steps(tenant_id=tenant_id, journey_id=made.id, actor="system", steps=steps)
     if active:
-        service.activate(tenant_id=tenant_id, journey_id=made.id, actor="system", now=NOW)
+        lifecycle.activate(tenant_id=tenant_id, journey_id=made.id, actor="system", now=NOW)
     return queries.journey(tenant_id=tenant_id, journey_id=made.id)
 
 

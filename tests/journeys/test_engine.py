@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.accounts.models import Tenant
 from app.infra.db import transaction
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance, exits
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
@@ -209,14 +209,14 @@ def test_paused_people_stay_and_their_waits_run_on(tenant: Tenant) -> None:
     run(tenant.id)
     admit(tenant.id, made.id, [late], now=NOW + timedelta(hours=20))
     run(tenant.id, NOW + timedelta(hours=20))
-    service.pause(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system")
     with pytest.raises(service.WrongStatus):
         admit(tenant.id, made.id, people(tenant.id))
     run(tenant.id, NOW + DAY)
     assert statuses(tenant.id)[early] == ("ACTIVE", None)
     assert advance_batch(tenant_id=tenant.id, now=NOW + DAY) == 0, "off the clock, they cost nothing"
     assert rows(tenant.id, "SELECT 1 FROM journey_enrollment WHERE due_at <= :now", now=NOW + DAY) == []
-    service.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW + DAY)
+    lifecycle.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW + DAY)
     run(tenant.id, NOW + DAY)
     assert (statuses(tenant.id)[early][0], statuses(tenant.id)[late][0]) == ("COMPLETED", "ACTIVE")
     run(tenant.id, NOW + timedelta(hours=44))
@@ -225,12 +225,12 @@ def test_paused_people_stay_and_their_waits_run_on(tenant: Tenant) -> None:
 
 
 def test_archiving_takes_everybody_out(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "AT_ONCE", 2)
+    monkeypatch.setattr(lifecycle, "AT_ONCE", 2)
     made = journey(tenant.id, [wait("w", None, "1 day")])
     who = people(tenant.id, 5)
     admit(tenant.id, made.id, who)
     run(tenant.id)
-    assert service.archive(tenant_id=tenant.id, journey_id=made.id, actor="system").total_exited == 2
+    assert lifecycle.archive(tenant_id=tenant.id, journey_id=made.id, actor="system").total_exited == 2
     run(tenant.id)
     assert set(statuses(tenant.id).values()) == {("EXITED", "archived")}
     assert {path[-1] for path in paths(tenant.id).values()} == {("w", "SKIPPED")}
@@ -247,7 +247,7 @@ def test_people_follow_the_published_version(tenant: Tenant) -> None:
     service.put_steps(tenant_id=tenant.id, journey_id=made.id, actor="system", steps=steps)
     assert queries.draft_differs(tenant_id=tenant.id, journey=queries.journey(tenant_id=tenant.id, journey_id=made.id))
     assert run(tenant.id, NOW + DAY / 2) == 0
-    service.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    lifecycle.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
     run(tenant.id, NOW + DAY)
     assert tags(tenant.id, who) == ["second", "third"], "the wait keeps its time, the rest is new"
     path = queries.enrollment_path(tenant_id=tenant.id, enrollment_id=enrollment)
@@ -270,7 +270,7 @@ def test_a_removed_step_lets_its_people_out(tenant: Tenant) -> None:
     admit(tenant.id, made.id, [who])
     run(tenant.id)
     service.put_steps(tenant_id=tenant.id, journey_id=made.id, actor="system", steps=[tag("u", None, "x")])
-    service.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    lifecycle.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
     run(tenant.id, NOW + DAY)
     assert statuses(tenant.id)[who] == ("EXITED", "step_removed")
     assert tags(tenant.id, who) == []

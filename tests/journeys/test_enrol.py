@@ -9,7 +9,7 @@ from app.accounts.models import Club, Tenant
 from app.capture.batch import Batch
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol
 from tests.journeys.helpers import (
     JOINED,
@@ -69,7 +69,7 @@ def test_conditions_are_asked_of_the_payload(tenant: Tenant) -> None:
 def test_only_active_journeys_let_people_in(tenant: Tenant, act: str) -> None:
     made = journey(tenant.id, STEPS, trigger_type=JOINED, active=act != "draft")
     if act != "draft":
-        getattr(service, act)(tenant_id=tenant.id, journey_id=made.id, actor="system")
+        getattr(lifecycle, act)(tenant_id=tenant.id, journey_id=made.id, actor="system")
     [who] = people(tenant.id)
     happen(tenant.id, event(who))
     assert inside(tenant.id) == []
@@ -161,7 +161,7 @@ def test_a_changed_trigger_counts_from_its_publication(tenant: Tenant) -> None:
     one, other = people(tenant.id, 2)
     happen(tenant.id, event(one), event(other, type="teetime.booked"))
     assert inside(tenant.id) == [one]
-    service.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    lifecycle.publish(tenant_id=tenant.id, journey_id=made.id, actor="system")
     happen(tenant.id, event(other, type="teetime.booked"))
     assert inside(tenant.id) == [one, other]
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.customers.models import Customer
 from app.infra.db import transaction
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol
 from app.journeys.models import Journey
 
@@ -21,7 +21,7 @@ def journey(tenant: Any) -> Journey:
 def running(tenant: Any) -> Journey:
     made = service.create(tenant_id=tenant.id, actor="system", name="By hand")
     service.insert_step(tenant_id=tenant.id, journey_id=made.id, actor="system", type="WAIT", after="trigger")
-    return service.activate(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    return lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system")
 
 
 def person(tenant_id: UUID, name: str = "Thandi Mokoena") -> UUID:

@@ -7,7 +7,7 @@ import pytest
 
 from app.content.models import Template
 from app.infra.db import transaction
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.models import Journey
 
 
@@ -289,10 +289,10 @@ def test_live_numbers_are_asked_for_only_while_the_journey_is_active(marketer: A
     there = f"/journeys/{journey.id}"
     assert 'id="pulse"' not in marketer.get(there).text
     put(marketer, journey, "WAIT", "trigger")
-    service.activate(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
+    lifecycle.activate(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
     assert "every 5s" in marketer.get(there).text
     assert "every 5s" in marketer.get(f"{there}/counts", htmx=True).text
-    service.pause(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
+    lifecycle.pause(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
     assert "every 5s" not in marketer.get(f"{there}/counts", htmx=True).text
 
 

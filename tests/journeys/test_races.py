@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.accounts.models import Tenant
 from app.infra.db import db, transaction
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance
 from app.journeys.engine.advance import advance_batch
 from tests.journeys.helpers import (
@@ -135,7 +135,7 @@ def test_archiving_while_people_walk(app: Flask, tenant: Tenant) -> None:
     found = together(
         app,
         lambda: work(tenant.id, limit=5),
-        lambda: service.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW).status,
+        lambda: lifecycle.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW).status,
     )
     assert found[1] == "ARCHIVED", found
     run(tenant.id)
@@ -149,8 +149,8 @@ def test_pausing_and_resuming_while_people_walk(app: Flask, tenant: Tenant) -> N
 
     def flicker() -> str:
         for _ in range(5):
-            service.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
-            service.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+            lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+            lifecycle.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
         return "done"
 
     found = together(app, lambda: work(tenant.id, limit=3), lambda: work(tenant.id, limit=3), flicker)
@@ -168,7 +168,7 @@ def test_publishing_while_events_come_loses_nobody(app: Flask, tenant: Tenant) -
         for turn in range(5):
             on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
             service.put_steps(**on, steps=[wait("w", None, f"{turn + 2} days")])
-            service.publish(**on)
+            lifecycle.publish(**on)
         return "done"
 
     def post() -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.accounts.models import Tenant
 from app.infra.db import transaction
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance, enrol, exits
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import BadGraph
@@ -107,10 +107,10 @@ def test_what_is_modelled_is_honoured(tenant: Tenant) -> None:
     assert statuses(tenant.id) == {one: ("EXITED", "manual"), two: ("EXITED", "unsubscribed")}
     assert queries.journey(tenant_id=tenant.id, journey_id=made.id).total_exited == 2
     admit(tenant.id, made.id, [three])
-    service.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
     run(tenant.id, NOW + HOUR)
     assert statuses(tenant.id)[three] == ("ACTIVE", None), "PAUSED"
-    service.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    lifecycle.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
     assert statuses(tenant.id)[three] == ("EXITED", "archived"), "ARCHIVED"
     check_counters(tenant.id, made.id)
 
@@ -166,8 +166,8 @@ def test_a_send_goes_through_the_gate(tenant: Tenant) -> None:
 )
 def test_an_update_reaches_permitted_fields_only(tenant: Tenant, update: dict[str, Any]) -> None:
     made = journey(tenant.id, [step("u", "UPDATE", None, {"updates": [update]})], active=False)
-    with pytest.raises(service.NotReady) as refused:
-        service.activate(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    with pytest.raises(lifecycle.NotReady) as refused:
+        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system")
     assert all(at.startswith("steps.u.updates[0].") for at in refused.value.errors)
 
 

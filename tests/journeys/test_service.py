@@ -7,7 +7,7 @@ import pytest
 from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.graph import BadGraph, CannotEdit
 from app.journeys.models import Journey
 from tests.journeys.helpers import JOINED, journey, rows, send, step, tag, template, wait
@@ -146,33 +146,33 @@ def test_activation_needs_a_sound_draft(tenant: Tenant) -> None:
     made = create(tenant)
     on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
     service.put_steps(**on, steps=[wait("w", "s", "soon"), send("s", "gone", new_id())])
-    with pytest.raises(service.NotReady) as refused:
-        service.activate(**on)
+    with pytest.raises(lifecycle.NotReady) as refused:
+        lifecycle.activate(**on)
     assert set(refused.value.errors) == {"steps.w.duration", "steps.s.template_id", "steps.s.next"}
     assert queries.journey(tenant_id=tenant.id, journey_id=made.id).status == "DRAFT"
     service.put_steps(**on, steps=[wait("w", "s", "1 hour"), send("s", None, template(tenant.id))])
-    done = service.activate(**on)
+    done = lifecycle.activate(**on)
     assert (done.status, done.published_version) == ("ACTIVE", 1)
 
 
 def test_the_life_of_a_journey(tenant: Tenant) -> None:
     made = journey(tenant.id, [tag("u", None, "x")])
     on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
-    assert service.activate(**on).published_version == 1, "nothing new to publish"
-    paused = service.pause(**on)
+    assert lifecycle.activate(**on).published_version == 1, "nothing new to publish"
+    paused = lifecycle.pause(**on)
     assert (paused.status, paused.paused_at is None) == ("PAUSED", False)
-    assert service.pause(**on).status == "PAUSED"
-    resumed = service.resume(**on)
+    assert lifecycle.pause(**on).status == "PAUSED"
+    resumed = lifecycle.resume(**on)
     assert (resumed.status, resumed.paused_at) == ("ACTIVE", None)
     service.put_steps(**on, steps=[tag("u", None, "y")])
-    assert service.activate(**on).published_version == 2
-    assert service.archive(**on).status == "ARCHIVED"
-    for act in (service.activate, service.pause, service.resume, service.publish):
+    assert lifecycle.activate(**on).published_version == 2
+    assert lifecycle.archive(**on).status == "ARCHIVED"
+    for act in (lifecycle.activate, lifecycle.pause, lifecycle.resume, lifecycle.publish):
         with pytest.raises(service.WrongStatus):
             act(**on)
     with pytest.raises(service.WrongStatus):
         service.put_steps(**on, steps=[])
-    assert service.archive(**on).status == "ARCHIVED"
+    assert lifecycle.archive(**on).status == "ARCHIVED"
     actions = [row.action for row in rows(tenant.id, "SELECT action FROM audit_entry ORDER BY id")]
     assert [one for one in actions if one not in ("journey.create", "journey.edit")] == [
         "journey.publish", "journey.activate", "journey.pause", "journey.resume", "journey.publish", "journey.archive"
@@ -181,7 +181,7 @@ def test_the_life_of_a_journey(tenant: Tenant) -> None:
 
 def test_a_draft_journey_is_not_published_or_paused(tenant: Tenant) -> None:
     made = create(tenant)
-    for act in (service.publish, service.pause, service.resume):
+    for act in (lifecycle.publish, lifecycle.pause, lifecycle.resume):
         with pytest.raises(service.WrongStatus):
             act(tenant_id=tenant.id, journey_id=made.id, actor="system")
 
@@ -189,7 +189,7 @@ def test_a_draft_journey_is_not_published_or_paused(tenant: Tenant) -> None:
 def test_lists(tenant: Tenant, other_tenant: Tenant) -> None:
     made = [create(tenant, name=f"Journey {one}") for one in range(5)]
     create(other_tenant)
-    service.archive(tenant_id=tenant.id, journey_id=made[0].id, actor="system")
+    lifecycle.archive(tenant_id=tenant.id, journey_id=made[0].id, actor="system")
     page = queries.journeys(tenant_id=tenant.id, limit=3)
     rest = queries.journeys(tenant_id=tenant.id, limit=3, cursor=page.next_cursor)
     assert [one.id for one in (*page.items, *rest.items)] == [one.id for one in reversed(made[1:])]

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from app.journeys import queries, service
+from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol, exits
 from app.journeys.graph import MAX_STEPS, NEXT
 from app.journeys.models import Journey
@@ -323,35 +323,35 @@ def add_journey_step(journey_id: UUID, body: AddStepBody) -> JourneyOut:
 def activate_journey(journey_id: UUID) -> JourneyOut:
     """Publish the draft and let the journey run; 422 with the problems by step if it is not ready."""
     actor = current()
-    return _shown(service.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return _shown(lifecycle.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/publish", permission="journeys.run", returns=JourneyOut)
 def publish_journey(journey_id: UUID) -> JourneyOut:
     """Make the draft of an active or paused journey the version people follow from their next step on."""
     actor = current()
-    return _shown(service.publish(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return _shown(lifecycle.publish(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/pause", permission="journeys.run", returns=JourneyOut)
 def pause_journey(journey_id: UUID) -> JourneyOut:
     """Stop a journey: nobody enters and nobody goes on until it is resumed."""
     actor = current()
-    return _shown(service.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return _shown(lifecycle.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/resume", permission="journeys.run", returns=JourneyOut)
 def resume_journey(journey_id: UUID) -> JourneyOut:
     """Let a paused journey go on."""
     actor = current()
-    return _shown(service.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return _shown(lifecycle.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/archive", permission="journeys.run", returns=JourneyOut)
 def archive_journey(journey_id: UUID) -> JourneyOut:
     """Switch a journey off for good; whoever is in it leaves."""
     actor = current()
-    return _shown(service.archive(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return _shown(lifecycle.archive(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation(

@@ -11,7 +11,7 @@ from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import JourneyForm, NewJourneyForm
 from app.infra.errors import UserError
-from app.journeys import queries, service, whereabouts
+from app.journeys import lifecycle, queries, service, whereabouts
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
 from app.web.guards import current, requires
@@ -121,42 +121,44 @@ def publishing(journey_id: UUID) -> Response:
 @requires("journeys.run")
 def activate(journey_id: UUID) -> Answer:
     """Publish the draft and let people in."""
-    return _acted(journey_id, service.activate, "The journey is active: people enter from now on.")
+    return _acted(journey_id, lifecycle.activate, "The journey is active: people enter from now on.")
 
 
 @blueprint.post("/<uuid:journey_id>/publish")
 @requires("journeys.run")
 def publish(journey_id: UUID) -> Answer:
     """Let people follow the draft from their next step on."""
-    return _acted(journey_id, service.publish, "The changes are live: everybody follows them from their next step on.")
+    return _acted(
+        journey_id, lifecycle.publish, "The changes are live: people follow them from their next step on."
+    )
 
 
 @blueprint.post("/<uuid:journey_id>/pause")
 @requires("journeys.run")
 def pause(journey_id: UUID) -> Answer:
     """Let nobody in and nobody on."""
-    return _acted(journey_id, service.pause, "The journey is paused: nobody enters, and nobody goes on.")
+    return _acted(journey_id, lifecycle.pause, "The journey is paused: nobody enters, and nobody goes on.")
 
 
 @blueprint.post("/<uuid:journey_id>/resume")
 @requires("journeys.run")
 def resume(journey_id: UUID) -> Answer:
     """Go on where everybody stands."""
-    return _acted(journey_id, service.resume, "The journey goes on: waits that ended meanwhile end now.")
+    return _acted(journey_id, lifecycle.resume, "The journey goes on: waits that ended meanwhile end now.")
 
 
 @blueprint.post("/<uuid:journey_id>/archive")
 @requires("journeys.run")
 def archive(journey_id: UUID) -> Answer:
     """Switch the journey off for good."""
-    return _acted(journey_id, service.archive, "The journey is archived.")
+    return _acted(journey_id, lifecycle.archive, "The journey is archived.")
 
 
 def _acted(journey_id: UUID, act: Callable[..., Journey], done: str) -> Answer:
     actor = current()
     try:
         act(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref)
-    except (service.NotReady, service.WrongStatus) as refused:
+    except (lifecycle.NotReady, service.WrongStatus) as refused:
         flash(refused.message, "warning")
     else:
         flash(done, "success")

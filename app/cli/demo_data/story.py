@@ -23,6 +23,7 @@ from app.cli.demo_data.people import Person
 from app.cli.demo_data.places import ORGANISATION, TENANT_ID, USERS
 from app.content import service as content
 from app.events import log
+from app.journeys import lifecycle
 from app.journeys import service as journeys
 from app.journeys.engine import writes
 from app.journeys.engine.advance import advance_batch
@@ -88,7 +89,7 @@ def _build(templates: dict[str, UUID], at: datetime) -> UUID:
         trigger_config={"conditions": CONDITIONS},
     )
     journeys.put_steps(tenant_id=TENANT_ID, journey_id=journey.id, actor=actor, steps=_steps(templates))
-    journeys.activate(tenant_id=TENANT_ID, journey_id=journey.id, actor=actor, now=at)
+    lifecycle.activate(tenant_id=TENANT_ID, journey_id=journey.id, actor=actor, now=at)
     return journey.id
 
 

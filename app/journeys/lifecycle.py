@@ -1,0 +1,149 @@
+"""Making a journey run: activate, publish, pause, resume, archive."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.accounts import audit
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.infra.queue import Work, wake
+from app.journeys.engine.exits import exit_archived
+from app.journeys.graph import Problem
+from app.journeys.models import Journey, JourneyVersion
+from app.journeys.queries import known, version_graph
+from app.journeys.service import WrongStatus, copy_trigger, locked
+from app.journeys.step_type import check_graph, read_graph
+
+AT_ONCE = 2000
+
+
+class NotReady(Invalid):
+    """The draft has problems; `problems` lists them, `errors` keys them by step."""
+
+    title = "The journey is not ready"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        by_field: dict[str, str] = {}
+        for one in problems:
+            at = f"steps.{one.step_key}" if one.step_key else "steps"
+            by_field.setdefault(f"{at}.{one.field}" if one.field else at, one.message)
+        super().__init__(by_field, "Solve the problems marked on the steps, then activate the journey.")
+        self.problems = list(problems)
+
+
+def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Publish the draft and let the journey run; return it. Of an ACTIVE journey only the draft is published.
+
+    Raises NotReady with the draft's problems, or WrongStatus if it is archived.
+    """
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        if journey.status == "ARCHIVED":
+            raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
+        _publish(session, journey, actor)
+        if journey.status != "ACTIVE":
+            _run(session, journey, actor, now or clock.now())
+        session.flush()
+        return journey
+
+
+def publish(*, tenant_id: UUID, journey_id: UUID, actor: str) -> Journey:
+    """Make the draft the version people follow from their next step on; return the journey.
+
+    The status stays: of a DRAFT journey nothing is published before it is activated (WrongStatus).
+    """
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
+        _publish(session, journey, actor)
+        session.flush()
+        return journey
+
+
+def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Stop an ACTIVE journey: nobody enters, nobody goes on, waits run on. Return it; PAUSED already is no error."""
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus(f"Only an active journey can be paused; this one is {journey.status.lower()}.")
+        if journey.status == "ACTIVE":
+            journey.status, journey.paused_at = "PAUSED", now or clock.now()
+            audit.record(session, actor, "journey.pause", "journey", journey_id)
+            session.flush()
+        return journey
+
+
+def resume(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Let a PAUSED journey go on with the version it had, and return it; waits that ended meanwhile end now."""
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        if journey.status not in ("ACTIVE", "PAUSED"):
+            raise WrongStatus(f"Only a paused journey can be resumed; this one is {journey.status.lower()}.")
+        if journey.status == "PAUSED":
+            _run(session, journey, actor, now or clock.now())
+        session.flush()
+        return journey
+
+
+def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+    """Switch a journey off for good and return it; whoever is in it leaves with the reason "archived"."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        if journey.status != "ARCHIVED":
+            journey.status, journey.archived_at = "ARCHIVED", moment
+            audit.record(session, actor, "journey.archive", "journey", journey_id)
+            session.flush()
+            wake(Work.ADVANCE_JOURNEYS, tenant_id)
+    # Apart, because whoever moves counters locks people before journeys. The engine takes out those who are left.
+    with transaction(tenant_id) as session:
+        exit_archived(session, tenant_id, [journey_id], moment, AT_ONCE)
+        session.refresh(journey)
+        return journey
+
+
+# The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
+BACK_ON_THE_CLOCK = text("""
+    UPDATE journey_enrollment SET due_at = coalesce(waiting_until, :now)
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
+""")
+
+
+def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
+    resumed = journey.status == "PAUSED"
+    journey.status, journey.paused_at = "ACTIVE", None
+    journey.activated_at = journey.activated_at or now
+    session.flush()
+    if resumed:
+        session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
+    wake(Work.ADVANCE_JOURNEYS, journey.tenant_id)
+    audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
+
+
+def _publish(session: Session, journey: Journey, actor: str) -> None:
+    """Write the draft as a new version, unless it is the live one already."""
+    graph = read_graph(journey.draft)
+    problems = check_graph(graph, known(tenant_id=journey.tenant_id))
+    if problems:
+        raise NotReady(problems)
+    number = journey.published_version or 0
+    if number and version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number) == graph:
+        return
+    journey.published_version = number + 1
+    session.add(
+        JourneyVersion(
+            tenant_id=journey.tenant_id,
+            journey_id=journey.id,
+            number=number + 1,
+            graph=graph.to_json(),
+            created_by=actor,
+        )
+    )
+    copy_trigger(journey, graph)
+    audit.record(session, actor, "journey.publish", "journey", journey.id, {"version": number + 1})

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
+from app.conditions import operators_for, profile
 from app.customers import queries as customers
 from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
@@ -192,13 +193,22 @@ def outcome(status: str, result: dict[str, Any]) -> str | None:
         return f"Failed: {result['error']}"
     if "result" in result:
         rules = result.get("evaluated_rules") or []
-        why = "; ".join(f"{one.get('field')} {'matched' if one.get('matched') else 'did not match'}" for one in rules)
-        return f"Went {LABELS['yes' if result['result'] else 'no']}" + (f": {why}" if why else "")
+        why = "; ".join(f"{_asked(one)}: {'yes' if one.get('matched') else 'no'}" for one in rules)
+        return f"Went {LABELS['yes' if result['result'] else 'no']}" + (f" ({why})" if why else "")
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
     if result.get("sent"):
-        return "Handed to the outbox"
+        return "Handed over to be sent"
     if result.get("updated"):
         return f"Changed: {', '.join(str(one).replace('_', ' ') for one in result['updated'])}"
     return None
+
+
+def _asked(rule: dict[str, Any]) -> str:
+    """Return what a rule asked, without its value: "Last e-mail opened is known"."""
+    field = profile.find(str(rule.get("field")))
+    if field is None:
+        return str(rule.get("field"))
+    verbs = {one.name: one.label for one in operators_for(field.type)}
+    return f"{field.label} {verbs.get(str(rule.get('operator')), '')}".strip()

@@ -1,0 +1,19 @@
+"""A person's path through a journey, in a marketer's words."""
+
+import pytest
+
+from app.blueprints.journeys.people import outcome
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"field": "last_email_open_at", "operator": "isNotNull", "matched": False}, "Last e-mail opened is known: no"),
+        ({"field": "membership_tier", "operator": "in", "matched": True}, "Membership tier is any of: yes"),
+        ({"field": "no_longer_known", "operator": "eq", "matched": False}, "no_longer_known: no"),
+    ],
+)
+def test_a_condition_tells_what_it_asked(rule: dict[str, object], words: str) -> None:
+    assert outcome("COMPLETED", {"result": rule["matched"], "evaluated_rules": [rule]}) == (
+        f"Went {'Yes' if rule['matched'] else 'No'} ({words})"
+    )

@@ -43,6 +43,9 @@ _PAST = text(f"""
     WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:customers AS uuid[])) AND status = 'processed'
     ORDER BY id
 """)  # noqa: S608
+_NAMED = text(f"""
+    SELECT {_COLUMNS} FROM inbound_event WHERE tenant_id = :tenant_id AND source = :source AND event_id = :event_id
+""")  # noqa: S608
 # What a customer's events say of identity, each thing once: of hundreds of visits a handful of rows. Only payloads
 # of types that tell names are looked into.
 _TOLD = text("""
@@ -62,6 +65,12 @@ _TOLD = text("""
 def claim(session: Session, tenant_id: UUID, limit: int) -> Sequence[Row[Any]]:
     """Return and lock up to `limit` rows that wait to be applied, the oldest first."""
     return session.execute(_CLAIM, {"tenant_id": tenant_id, "limit": limit}).all()
+
+
+def named(session: Session, tenant_id: UUID, source: str, event_id: str, places: Places) -> Claimed:
+    """Return the event that its sender calls `event_id`; it must be there."""
+    row = session.execute(_NAMED, {"tenant_id": tenant_id, "source": source, "event_id": event_id}).one()
+    return understand(row, places)
 
 
 def past(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: Places) -> list[Claimed]:

@@ -9,29 +9,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.capture import identity, record
 from app.capture.batch import AppliedEvent, Batch, Handler
-from app.capture.claimed import Claimed, understand
+from app.capture.claimed import Claimed, named
 from app.capture.evidence import Evidence, of_event
 from app.capture.service import lock_tenant
 from app.events import log
 from app.events.addresses import email_key
 from app.events.places import Places, places
 from app.events.validation import OWN_SOURCE
-from app.infra.clock import now as present
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 
 TYPE = "customer.added"
-_ROW = text("""
-    SELECT id, source, event_id, type, occurred_at, cast(identity AS text), cast(payload AS text), customer_id
-    FROM inbound_event WHERE tenant_id = :tenant_id AND source = :source AND event_id = :event_id
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +64,7 @@ def enter(
     Raises Invalid, with messages by the fields of Entry, where it names nobody or nothing to know them by. `handlers`
     are told of the event, as they are of those that come in by the door.
     """
-    moment = now or present()
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         known = places(session, tenant_id)
         hints = _hints(entry, known)
@@ -86,8 +81,9 @@ def enter(
         applied = AppliedEvent(
             event.id, TYPE, event.source, event.occurred_at, event.payload, made.customer_id, made.is_new
         )
+        batch = Batch(tenant_id, moment, [applied], consented, merged)
         for handler in handlers:
-            handler(Batch(tenant_id, moment, [applied], consented, merged))
+            handler(batch)
         audit.record(session, actor, "customer.added", "customer", made.customer_id)
         return Entered(made.customer_id, True)
 
@@ -147,5 +143,4 @@ def _append(
     (result,) = log.append(tenant_id=tenant_id, events=[event], own=True, now=now)
     if result.status is not log.Status.ACCEPTED:
         raise Invalid({"email": f"This can't be kept: {result.reason}."})
-    row = session.execute(_ROW, {"tenant_id": tenant_id, "source": OWN_SOURCE, "event_id": event_id}).one()
-    return understand(row, known)
+    return named(session, tenant_id, OWN_SOURCE, event_id, known)

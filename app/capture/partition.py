@@ -32,7 +32,6 @@ class Cluster:
     ids: dict[str, set[str]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     births: set[date] = field(default_factory=set)
-    anchors: set[UUID] = field(default_factory=set)
 
     def add(self, one: Evidence) -> None:
         """Take a piece in."""
@@ -43,8 +42,6 @@ class Cluster:
             self.names.add(one.first_name)
         if one.date_of_birth:
             self.births.add(one.date_of_birth)
-        if one.is_anchor and one.customer_id:
-            self.anchors.add(one.customer_id)
 
     def absorb(self, other: "Cluster") -> None:
         """Take all of another cluster in."""
@@ -53,7 +50,6 @@ class Cluster:
             self.ids.setdefault(kind, set()).update(values)
         self.names |= other.names
         self.births |= other.births
-        self.anchors |= other.anchors
 
 
 def contradict(one: Cluster, other: Cluster, *, same_id: bool) -> bool:

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from app.capture import identity, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, claim, understand
-from app.events.places import places
-from app.infra.clock import now as present
+from app.events.places import Places, places
+from app.infra import clock
 from app.infra.db import transaction
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def process_batch(
     the tenant's events, this returns 0 at once: that one goes on until none is left. Where a batch fails, its events
     are applied one by one, so that a bad one becomes `failed` with the reason and holds up no other.
     """
-    now = now or present()
+    now = now or clock.now()
     try:
         return _apply_next(tenant_id, now, handlers, limit)
     except OperationalError:
@@ -86,7 +86,7 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
         rows = claim(session, tenant_id, limit)
         if rows:
             known = places(session, tenant_id)
-            _apply(session, tenant_id, [understand(row, known) for row in rows], now, handlers)
+            _apply(session, tenant_id, [understand(row, known) for row in rows], known, now, handlers)
         return len(rows)
 
 
@@ -99,7 +99,7 @@ def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
         for row in claim(session, tenant_id, limit):
             try:
                 with session.begin_nested():
-                    _apply(session, tenant_id, [understand(row, known)], now, handlers)
+                    _apply(session, tenant_id, [understand(row, known)], known, now, handlers)
             except OperationalError:
                 raise
             except Exception as error:
@@ -110,10 +110,14 @@ def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
 
 
 def _apply(
-    session: Session, tenant_id: UUID, events: list[Claimed], now: datetime, handlers: Sequence[Handler]
+    session: Session,
+    tenant_id: UUID,
+    events: list[Claimed],
+    known: Places,
+    now: datetime,
+    handlers: Sequence[Handler],
 ) -> None:
     session.execute(_ANY_TENANT)
-    known = places(session, tenant_id)
     found = identity.resolve(session, tenant_id, [one.evidence for one in events], known)
     lost = [one.id for one in events if one.id not in found.matches]
     if lost:

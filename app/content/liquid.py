@@ -25,7 +25,7 @@ from liquid.expression import Expression
 from liquid.token import Token
 
 from app.content import quick
-from app.infra.clock import now as clock_now
+from app.infra import clock
 
 MAX_SOURCE = 500_000
 MAX_OUTPUT = 1_000_000
@@ -62,7 +62,7 @@ def date_filter(value: object, format_: object = "%-d %B %Y") -> str:
     moment = value
     if isinstance(value, str):
         if value in ("now", "today"):
-            moment = clock_now()
+            moment = clock.now()
         else:
             try:
                 moment = datetime.fromisoformat(value[:40])

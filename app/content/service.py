@@ -19,7 +19,7 @@ from app.content.letters import (
 )
 from app.content.merge_tags import letter_values
 from app.content.models import Template
-from app.infra.clock import now as clock_now
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
@@ -84,7 +84,7 @@ def update(*, tenant_id: UUID, template_id: UUID, changes: Mapping[str, Any]) ->
         for key, value in fields.items():
             setattr(template, key, value)
         template.version += 1
-        template.updated_at = clock_now()
+        template.updated_at = clock.now()
         try:
             with session.begin_nested():
                 session.flush()

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.customers import facts, records
+from app.infra import clock
 from app.infra.arrays import array
-from app.infra.clock import now as present
 from app.infra.db import transaction
 from app.infra.errors import Conflict, NotFound
 
@@ -145,7 +145,7 @@ def merge(
             raise NotFound("There is no such customer.")
         if any(row.merged_into_id for row in found):
             raise CannotMerge("One of the two was merged into another customer before. Reload the page.")
-        join(session, tenant_id, [Merge(winner_id, loser_id, reason)], by=by, now=now or present())
+        join(session, tenant_id, [Merge(winner_id, loser_id, reason)], by=by, now=now or clock.now())
 
 
 def join(session: Session, tenant_id: UUID, merges: Sequence[Merge], *, by: str, now: datetime) -> dict[UUID, UUID]:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from app.customers.models import ACTIVE, Customer, Note
-from app.infra.clock import now as present
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Forbidden, Invalid, NotFound
 from app.infra.ids import new_id
@@ -70,7 +70,7 @@ def add(
 
     What a second click sends again is not written again: the id is that of the note already there.
     """
-    text, moment = _checked(body), now or present()
+    text, moment = _checked(body), now or clock.now()
     note_id = new_id()
     with transaction(tenant_id) as session:
         # Locked, so that of two clicks at once the second one sees what the first one wrote.
@@ -130,7 +130,7 @@ def change(
         if note.author_id != author.user_id:
             raise NotYours("Only its author can change a note. Add one of your own.")
         if note.body != text:
-            note.updated_at = now or present()
+            note.updated_at = now or clock.now()
         note.body, note.pinned, note.private = text, pinned, private
 
 
@@ -143,7 +143,7 @@ def pin(*, tenant_id: UUID, customer_id: UUID, note_id: UUID, reader: Reader, pi
 def delete(*, tenant_id: UUID, customer_id: UUID, note_id: UUID, reader: Reader, now: datetime | None = None) -> None:
     """Delete a note of one's own, or any for those who see all; raise NoSuchNote or NotYours."""
     with transaction(tenant_id) as session:
-        _own(session, tenant_id, customer_id, note_id, reader).deleted_at = now or present()
+        _own(session, tenant_id, customer_id, note_id, reader).deleted_at = now or clock.now()
 
 
 def restore(*, tenant_id: UUID, customer_id: UUID, note_id: UUID, reader: Reader) -> None:

@@ -18,7 +18,7 @@ from app.customers.records import Record
 from app.events.addresses import email_key
 from app.events.places import Places, places
 from app.events.readers import EARLIEST_BIRTH, LIFECYCLE_STAGES, a_handicap
-from app.infra.clock import now as present
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
@@ -66,7 +66,7 @@ def update(
     (the whole list) and consents (`email_opt_in` …: true or false, recorded as said to `actor` now). Raises Invalid
     with a message by field, NoSuchCustomer or Merged.
     """
-    moment = now or present()
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         person = _locked(session, tenant_id, customer_id)
         values = _checked({"club_id": person.values["club_id"], **changes}, places(session, tenant_id))
@@ -224,7 +224,7 @@ def _date(value: Any) -> date:
 
 def _birth_date(value: Any) -> date:
     found = _date(value)
-    if not EARLIEST_BIRTH <= found <= present().date():
+    if not EARLIEST_BIRTH <= found <= clock.now().date():
         raise ValueError("A birth date lies between 1900 and today.")
     return found
 

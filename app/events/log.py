@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.events.places import Places, places
 from app.events.validation import Incoming, Refused, parse, validate
-from app.infra.clock import now as present
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
 
@@ -71,7 +71,7 @@ def append(
     """
     if len(events) > MAX_BATCH:
         raise ValueError(f"{len(events)} events at once, {MAX_BATCH} at most")
-    now = now or present()
+    now = now or clock.now()
     with transaction(tenant_id) as session:
         phones = _phones(session, tenant_id)
         judged = [_judge(event, source_default, now, phones, own) for event in events]

@@ -12,8 +12,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from app.infra import clock
 from app.infra.arrays import array
-from app.infra.clock import now as clock_now
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
@@ -78,7 +78,7 @@ def put(
     """
     if not customer_ids:
         return {}
-    moment = now or clock_now()
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         rows = session.execute(
             PUT_MANY,
@@ -140,7 +140,7 @@ def put_one(
                 "builtin": builtin,
                 "context": orjson.dumps(context or {}, default=str).decode(),
                 "dedupe_key": dedupe_key,
-                "now": now or clock_now(),
+                "now": now or clock.now(),
             },
         ).first()
         if made is None:
@@ -165,7 +165,7 @@ def _make_due(tenant_id: UUID, reason: Reason, customer_ids: list[UUID] | None, 
     with transaction(tenant_id) as session:
         found = session.execute(
             MAKE_DUE,
-            {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "now": now or clock_now()},
+            {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "now": now or clock.now()},
         )
         if found.rowcount:  # type: ignore[attr-defined]
             wake(Work.SEND_MESSAGES, tenant_id)

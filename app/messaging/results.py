@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from app.infra.clock import now as clock_now
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
 from app.messaging.states import Purpose, Reason, Status
@@ -107,7 +107,7 @@ def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]
 
     A repeat carries the same Message-ID, so a mail program shows one letter. Return how many became what.
     """
-    moment = now or clock_now()
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         rows = session.execute(
             REPAIR,

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.events import log
 from app.events.validation import OWN_SOURCE
-from app.infra.clock import now as clock_now
+from app.infra import clock
 from app.infra.db import transaction
 from app.messaging.tokens import TrackedLink
 
@@ -64,7 +64,7 @@ def record(*, kind: Kind, link: TrackedLink, visit: Visit, now: datetime | None 
     One event a day, reader and link; visits of machines are events of their own, with `is_machine`, and leave the
     message's first open and click alone. A message that no longer exists is passed over.
     """
-    moment = now or clock_now()
+    moment = now or clock.now()
     with transaction(link.tenant_id) as session:
         values: dict[str, Any] = {"tenant_id": link.tenant_id, "id": link.message_id}
         message = session.execute(FIND, values).first()

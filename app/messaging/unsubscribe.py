@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.customers.facts import WEAK, moment
 from app.events import log
 from app.events.validation import OWN_SOURCE
-from app.infra.clock import now as clock_now
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
@@ -93,7 +93,7 @@ def unsubscribe(
         reader = _reader(session, link, lock=True)
         if reader.email_opt_in is False:
             return False
-        _change(session, link, reader, False, how, ip, user_agent, now or clock_now())
+        _change(session, link, reader, False, how, ip, user_agent, now or clock.now())
         return True
 
 
@@ -108,7 +108,7 @@ def undo(
         reader = _reader(session, link, lock=True)
         if reader.email_opt_in is not False or reader.last_how not in (How.ONE_CLICK, How.PAGE):
             return False
-        _change(session, link, reader, True, How.PAGE_UNDO, ip, user_agent, now or clock_now())
+        _change(session, link, reader, True, How.PAGE_UNDO, ip, user_agent, now or clock.now())
         return True
 
 

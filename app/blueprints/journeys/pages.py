@@ -128,9 +128,7 @@ def activate(journey_id: UUID) -> Answer:
 @requires("journeys.run")
 def publish(journey_id: UUID) -> Answer:
     """Let people follow the draft from their next step on."""
-    return _acted(
-        journey_id, lifecycle.publish, "The changes are live: people follow them from their next step on."
-    )
+    return _acted(journey_id, lifecycle.publish, "The changes are live: people follow them from their next step on.")
 
 
 @blueprint.post("/<uuid:journey_id>/pause")

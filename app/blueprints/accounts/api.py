@@ -5,29 +5,18 @@ from typing import Annotated
 from uuid import UUID
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.accounts import api_keys, queries, service, sessions, sign_in, tokens
 from app.blueprints.accounts.limits import forget_tries, limits_registration, limits_sign_in
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
+from app.web.schemas import Body, PageQuery, Shown
 
 api = ApiBlueprint("accounts_api", __name__)
 
 Words = Annotated[str, Field(max_length=500)]
-
-
-class Body(BaseModel):
-    """A body; unknown fields are refused, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Shown(BaseModel):
-    """An answer, read off a room's dataclass."""
-
-    model_config = ConfigDict(from_attributes=True)
 
 
 class RegisterBody(Body):
@@ -85,13 +74,6 @@ class Me(UserOut):
 
     tenant_id: UUID
     permissions: list[str]
-
-
-class PageQuery(Body):
-    """Which page of a list."""
-
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[str, Field(max_length=500)] | None = None
 
 
 class KeyBody(Body):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.content import queries, service
 from app.content.liquid import MAX_SOURCE
@@ -12,16 +12,15 @@ from app.content.models import Template
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
+from app.web.schemas import Body, Shown
 
 blueprint = ApiBlueprint("content_api", __name__)
 
 Source = Annotated[str, Field(max_length=MAX_SOURCE)]
 
 
-class TemplateIn(BaseModel):
+class TemplateIn(Body):
     """A template to be written: a subject, and an HTML part, a text part or both, with Liquid merge tags."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     channel: str = "EMAIL"
@@ -30,10 +29,8 @@ class TemplateIn(BaseModel):
     text: Source | None = None
 
 
-class TemplateChange(BaseModel):
+class TemplateChange(Body):
     """What is to be changed; fields left out stay as they are."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     subject: str | None = None
@@ -41,10 +38,8 @@ class TemplateChange(BaseModel):
     text: Source | None = None
 
 
-class TemplateOut(BaseModel):
+class TemplateOut(Shown):
     """A template. `version` rises with every change."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     name: str

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
 from app.accounts import queries as accounts
 from app.capture import lookup
@@ -17,6 +17,7 @@ from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.messaging import outbox
 from app.web.api import ApiBlueprint
 from app.web.guards import current
+from app.web.schemas import Body, Shown
 
 api = ApiBlueprint("customers_api", __name__)
 
@@ -37,10 +38,8 @@ class CustomersQuery(BaseModel):
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
-class CustomerOut(BaseModel):
+class CustomerOut(Shown):
     """A customer's profile; a consent is null where nobody ever asked."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     title: str | None
@@ -87,10 +86,8 @@ class CustomerDetail(CustomerOut):
     external_ids: list[HintOut]
 
 
-class ActivityOut(BaseModel):
+class ActivityOut(Shown):
     """One thing that happened."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     type: str
@@ -137,10 +134,8 @@ class ResolveOut(BaseModel):
     reason: str
 
 
-class CustomerPatch(BaseModel):
+class CustomerPatch(Body):
     """What to change; what is left out stays, null empties. A consent given here is recorded as said to staff."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: Words | None = None
     first_name: Words | None = None

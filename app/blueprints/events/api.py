@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from flask import Response
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, Field, RootModel
 from werkzeug.exceptions import BadRequest
 
 from app.events import log, queries
@@ -16,6 +16,7 @@ from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.web.api import ApiBlueprint
 from app.web.errors import problem
 from app.web.guards import current
+from app.web.schemas import Shown
 
 api = ApiBlueprint("events_api", __name__)
 
@@ -74,10 +75,8 @@ class EventsQuery(BaseModel):
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
-class EventOut(BaseModel):
+class EventOut(Shown):
     """An event of the log: `id` is its row here, `event_id` what its sender calls it."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     source: str

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol, exits
 from app.journeys.graph import MAX_STEPS, NEXT
@@ -14,6 +14,7 @@ from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL, step_types
 from app.web.api import ApiBlueprint
 from app.web.guards import current
+from app.web.schemas import Body, PageQuery, Shown
 
 api = ApiBlueprint("journeys_api", __name__)
 
@@ -22,22 +23,10 @@ Status = Literal["DRAFT", "ACTIVE", "PAUSED", "ARCHIVED"]
 EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 
 
-class Body(BaseModel):
-    """A body; unknown fields are refused, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Shown(BaseModel):
-    """An answer, read off a room's dataclass or row."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
 class TriggerConfig(Body):
     """Conditions on the payload of the event that lets people in; all must hold."""
 
-    conditions: list[dict[str, Any]] = []
+    conditions: list[dict[str, Any]] = Field(default=[])
 
 
 class JourneyBody(Body):
@@ -126,13 +115,6 @@ class JourneyOut(Shown):
     created_at: datetime
     updated_at: datetime
     steps: list[StepModel]
-
-
-class PageQuery(Body):
-    """Which page of a list."""
-
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[str, Field(max_length=500)] | None = None
 
 
 class JourneysQuery(PageQuery):

@@ -177,10 +177,7 @@ def rename(*, tenant_id: UUID, user_id: UUID, name: str) -> None:
     if errors:
         raise Invalid(errors)
     with transaction(tenant_id) as session:
-        session.execute(
-            text("UPDATE users SET name = :name WHERE tenant_id = :tenant_id AND id = :user_id"),
-            {"name": name, "tenant_id": tenant_id, "user_id": user_id},
-        )
+        _write_name(session, tenant_id, user_id, name)
 
 
 def change_role(*, tenant_id: UUID, actor: Actor, user_id: UUID, role: str, ip: str | None = None) -> UserInfo:
@@ -264,10 +261,14 @@ def _add_user(
 
 
 def _locked(session: Session, tenant_id: UUID, user_id: UUID) -> UserInfo:
+    _lock_tenant(session, tenant_id)
+    return user(tenant_id=tenant_id, user_id=user_id)
+
+
+def _lock_tenant(session: Session, tenant_id: UUID) -> None:
     session.execute(
         text("SELECT 1 FROM tenant WHERE id = :tenant_id FOR NO KEY UPDATE"), {"tenant_id": tenant_id}
     ).one()
-    return user(tenant_id=tenant_id, user_id=user_id)
 
 
 def _may_touch(actor: Actor, found: UserInfo) -> None:
@@ -303,19 +304,21 @@ def _set_password(
     tenant_id = links.read(purpose, token).tenant_id
     with transaction(tenant_id) as session:
         # Read again under the lock: of two uses of one link at once, the second finds it used.
-        session.execute(
-            text("SELECT 1 FROM tenant WHERE id = :tenant_id FOR NO KEY UPDATE"), {"tenant_id": tenant_id}
-        ).one()
+        _lock_tenant(session, tenant_id)
         linked = links.read(purpose, token)
         _write_password(session, tenant_id, linked.user_id, password_hash)
         _set_status(session, tenant_id, linked.user_id, "active")
         if name is not None:
-            session.execute(
-                text("UPDATE users SET name = :name WHERE tenant_id = :tenant_id AND id = :user_id"),
-                {"name": name, "tenant_id": tenant_id, "user_id": linked.user_id},
-            )
+            _write_name(session, tenant_id, linked.user_id, name)
         sessions.end_all(session, tenant_id=tenant_id, user_id=linked.user_id, now=clock.now())
         audit.record(session, f"user:{linked.user_id}", action, "user", linked.user_id, ip=ip)
+
+
+def _write_name(session: Session, tenant_id: UUID, user_id: UUID, name: str) -> None:
+    session.execute(
+        text("UPDATE users SET name = :name WHERE tenant_id = :tenant_id AND id = :user_id"),
+        {"name": name, "tenant_id": tenant_id, "user_id": user_id},
+    )
 
 
 def _write_password(session: Session, tenant_id: UUID, user_id: UUID, password_hash: str) -> None:

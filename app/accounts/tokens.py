@@ -4,7 +4,6 @@ An access token is checked against its session's row at every request, so that e
 token that was used already tells that somebody has a copy: the session ends for both.
 """
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlalchemy import text
 
 from app.accounts import audit, sessions
 from app.accounts.actor import Actor
+from app.accounts.credentials import digest
 from app.accounts.permissions import permissions_of
 from app.infra import clock
 from app.infra.config import load
@@ -96,7 +96,7 @@ def open_api(
             user_id=user_id,
             session_id=session_id,
             kind="api",
-            refresh_hash=_digest(refresh_token),
+            refresh_hash=digest(refresh_token),
             ip=ip,
             user_agent=user_agent,
             now=now,
@@ -116,14 +116,14 @@ def refresh(token: str, *, ip: str | None = None, now: datetime | None = None) -
     where = {"tenant_id": tenant_id, "id": session_id, "now": now}
     with transaction(tenant_id) as session:
         row = session.execute(_REFRESHABLE, where).one_or_none()
-        reused = row is not None and not hmac.compare_digest(row.refresh_hash or "", _digest(token))
+        reused = row is not None and not hmac.compare_digest(row.refresh_hash or "", digest(token))
         if row is not None and reused:
             session.execute(
                 text("UPDATE user_session SET revoked_at = :now WHERE tenant_id = :tenant_id AND id = :id"), where
             )
             audit.record(session, f"user:{row.user_id}", "refresh_token_reused", "session", session_id, ip=ip)
         elif row is not None:
-            session.execute(_ROTATE, where | {"refresh_hash": _digest(fresh), "expires_at": now + sessions.LIFETIME})
+            session.execute(_ROTATE, where | {"refresh_hash": digest(fresh), "expires_at": now + sessions.LIFETIME})
     if row is None or reused:
         raise RefreshRefused
     return _pair(tenant_id, row.user_id, session_id, row.session_version, fresh, now)
@@ -208,7 +208,3 @@ def _key() -> OctKey:
 def _new_refresh(tenant_id: UUID, session_id: UUID) -> str:
     """Return a refresh token: signed, so that any that is ours but not the present one is known to be a used one."""
     return sign(_REFRESH, {"t": tenant_id.hex, "s": session_id.hex, "n": new_id().hex})
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -130,7 +130,8 @@ _SET_TENANT = text("SELECT set_config('fairway.tenant_id', :id, true)")
 def transaction(tenant_id: UUID | None) -> Iterator[Session]:
     """Open the transaction of one tenant (None: of nobody, which sees no tenant's rows), or join the open one.
 
-    Only the outermost call commits; then the `after_commit` hooks run. An exception rolls everything back.
+    Only the outermost call commits; then the `after_commit` hooks run. An exception rolls everything back; objects
+    that were read before it keep what they hold, as they do after a commit.
     """
     session = db.session()
     if _TENANT in session.info:
@@ -145,6 +146,8 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
         yield session
         session.commit()
     except BaseException:
+        # A rollback would empty them, and reading them again later happens in nobody's transaction and finds nothing.
+        session.expunge_all()
         session.rollback()
         session.info.pop(_HOOKS)
         raise

@@ -2,9 +2,10 @@
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.infra.db import WrongTenant, after_commit, serving_url, transaction
+from app.accounts.models import Club
+from app.infra.db import WrongTenant, after_commit, db, serving_url, transaction
 from tests.conftest import make_tenant
 
 
@@ -63,3 +64,20 @@ def test_a_pooled_connection_whose_server_ended_is_replaced(real_db: str) -> Non
     with transaction(tenant.id) as session:
         assert session.scalar(text("SELECT pg_backend_pid()")) != before
         assert session.scalar(text("SELECT count(*) FROM customer")) == 0
+
+
+@pytest.mark.committed
+def test_what_was_read_before_a_rollback_can_still_be_shown(real_db: str) -> None:
+    made = make_tenant()
+    with transaction(made.id) as session:
+        club = session.scalars(select(Club)).one()
+
+    def half() -> None:
+        with transaction(made.id) as session:
+            session.add(Club(tenant_id=made.id, name="Half", country="ZA"))
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert club.name == "Cape Links Golf Club"
+    assert not db.session().in_transaction()

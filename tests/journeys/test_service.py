@@ -59,10 +59,10 @@ def test_names_are_unique_in_a_tenant(tenant: Tenant, other_tenant: Tenant) -> N
 
 def test_a_taken_name_leaves_the_old_one(tenant: Tenant) -> None:
     create(tenant)
-    second = create(tenant, name="Second")
+    second = create(tenant, name="Second").id
     with pytest.raises(service.NameTaken):
-        service.update_settings(tenant_id=tenant.id, journey_id=second.id, actor="system", changes={"name": "Welcome"})
-    assert queries.journey(tenant_id=tenant.id, journey_id=second.id).name == "Second"
+        service.update_settings(tenant_id=tenant.id, journey_id=second, actor="system", changes={"name": "Welcome"})
+    assert queries.journey(tenant_id=tenant.id, journey_id=second).name == "Second"
 
 
 def test_put_steps_keeps_the_trigger_and_the_columns_in_step(tenant: Tenant) -> None:

@@ -286,7 +286,7 @@ class TestProfile:
         sign_in("viewer")
         page = client.get(f"/customers/{nomsa}/journeys").text
         assert f"/journeys/{journey_id}/people/{walk_id}" in page
-        assert "Step removed" in page
+        assert "The step they stood at was removed" in page
         assert "wait-1" in page
         assert "<img src=x" not in page
 

@@ -10,6 +10,7 @@ from app.accounts import queries as accounts
 from app.blueprints.customers import forms, presenters
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
+from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import desk
 from app.customers import queries, service
 from app.customers.facts import CONSENT_FIELDS
@@ -107,8 +108,9 @@ def walks(customer_id: UUID) -> Response:
         "journeys",
         block="walks",
         page=found,
-        walk_tones=presenters.ENROLLMENT_TONES,
-        exit_words=presenters.exit_words,
+        walk_tones=WALK_TONES,
+        walk_labels=WALK_LABELS,
+        reasons=EXIT_REASONS,
     )
 
 

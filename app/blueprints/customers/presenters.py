@@ -45,7 +45,6 @@ ID_LABELS = {
     "messaging_contact_id": "Messaging contact",
     "auth_user_id": "Sign-in",
 }
-ENROLLMENT_TONES = {"ACTIVE": "info", "COMPLETED": "success", "EXITED": "neutral", "FAILED": "danger"}
 MAX_SHOWN = 300
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
@@ -202,12 +201,6 @@ def a_day(text: str | None) -> date | None:
 def told(found: Page[Activity]) -> Page[StoryItem]:
     """Return a page of activities as the timeline draws them."""
     return Page([story(one) for one in found.items], found.next_cursor)
-
-
-def exit_words(reason: str | None) -> str:
-    """Return why somebody left a journey, in words."""
-    words = spoken(reason or "")
-    return words[:1].upper() + words[1:]
 
 
 def how_words(how: str) -> str:

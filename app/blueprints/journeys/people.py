@@ -27,13 +27,6 @@ from app.web.shell import localtime
 # What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
 WHICH = {"here": "Here now", "done": "Went through", "failed": "Failed"}
 TONES = {"COMPLETED": "success", "FAILED": "danger", "SKIPPED": "neutral", "IN_PROGRESS": "info"}
-EXIT_REASONS = {
-    "manual": "taken out by hand",
-    "archived": "the journey was archived",
-    "merged": "the profile was merged into another",
-    "step_removed": "the step they stood at was removed",
-    "error": "a step failed",
-}
 
 
 @blueprint.get("/<uuid:journey_id>/people")
@@ -58,7 +51,7 @@ def people(journey_id: UUID) -> Response:
         status_options=list(presenters.WALK_LABELS.items()),
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
-        reasons=EXIT_REASONS,
+        reasons=presenters.EXIT_REASONS,
     )
 
 
@@ -154,7 +147,7 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
         steps=[_told(one) for one in walk.steps],
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
-        reasons=EXIT_REASONS,
+        reasons=presenters.EXIT_REASONS,
     )
 
 

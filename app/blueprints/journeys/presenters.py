@@ -268,3 +268,10 @@ WALK_LABELS: Mapping[str, str] = {
     "EXITED": "Left early",
     "FAILED": "Failed",
 }
+EXIT_REASONS: Mapping[str, str] = {
+    "manual": "taken out by hand",
+    "archived": "the journey was archived",
+    "merged": "the profile was merged into another",
+    "step_removed": "the step they stood at was removed",
+    "error": "a step failed",
+}

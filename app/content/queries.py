@@ -21,14 +21,6 @@ SAMPLE = text(f"""
     WHERE customer.tenant_id = :tenant_id AND customer.id = :customer_id
 """)  # noqa: S608 - the field names are ours
 
-# The words of a search are prefixes: "ann bot" finds Anna Botha.
-SAMPLES = text("""
-    SELECT id, first_name, last_name, email FROM customer
-    WHERE tenant_id = :tenant_id AND status = 'ACTIVE'
-      AND (CAST(:words AS text) IS NULL OR search @@ to_tsquery('simple', CAST(:words AS text)))
-    ORDER BY sort_name, id LIMIT :limit
-""")
-
 
 class TemplateNotFound(NotFound):
     """There is no such template in this tenant."""
@@ -90,12 +82,3 @@ def sample_customer(*, tenant_id: UUID, customer_id: UUID) -> Mapping[str, Any] 
     with transaction(tenant_id) as session:
         found = session.execute(SAMPLE, {"tenant_id": tenant_id, "customer_id": customer_id}).mappings().first()
     return None if found is None else dict(found)
-
-
-def sample_customers(*, tenant_id: UUID, q: str | None = None, limit: int = 8) -> list[Mapping[str, Any]]:
-    """Return a few customers (id, first_name, last_name, email) whose name or address begins with the words of `q`."""
-    words = ["".join(filter(str.isalnum, word)) for word in (q or "").split()]
-    asked = " & ".join(f"{word}:*" for word in words if word) or None
-    with transaction(tenant_id) as session:
-        rows = session.execute(SAMPLES, {"tenant_id": tenant_id, "words": asked, "limit": limit})
-        return [dict(row) for row in rows.mappings()]

@@ -11,6 +11,7 @@ from app.content import queries, service
 from app.content.letters import LetterSource
 from app.content.merge_tags import MERGE_TAGS
 from app.content.models import Template
+from app.customers.queries import customers as customers_like
 from app.infra.errors import Invalid
 from app.infra.ids import as_id, new_id
 from app.messaging import outbox
@@ -29,6 +30,8 @@ STARTER_HTML = """<html>
 </body>
 </html>
 """
+OFFERED = 8
+"""How many customers are offered at once to preview with."""
 # A letter may show pictures from anywhere, and do nothing else.
 LETTER_POLICY = (
     "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -160,7 +163,7 @@ def _rendered(source: LetterSource, customer_id: str | None) -> Any:
 
 
 def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:
-    found = queries.sample_customers(tenant_id=current().tenant_id, q=q) if can("customers.view") else []
+    found = customers_like(tenant_id=current().tenant_id, q=q, limit=OFFERED).items if can("customers.view") else []
     return {"customers": found, "chosen": chosen, "customer_q": q}
 
 

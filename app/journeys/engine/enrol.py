@@ -38,7 +38,7 @@ MAX_BY_HAND = 10_000
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 LISTENING = text("""
-    SELECT id, club_id, published_version, trigger_type, trigger_config, timezone FROM journey
+    SELECT id, club_id, trigger_type, trigger_config, timezone FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND trigger_type = ANY(:types)
     ORDER BY id
 """)
@@ -236,7 +236,7 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
         Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload)
         for event in concerned
         for journey in by_type[event.type]
-        if clubs.fit(journey.club_id, event) and _matches(batch.tenant_id, journey, event)
+        if clubs.fit(journey.club_id, event) and _matches(journey, event)
     ]
 
 
@@ -260,10 +260,8 @@ class _Clubs:
         return str(said or self.of.get(event.customer_id)) == str(club_id)
 
 
-def _matches(tenant_id: UUID, journey: Row[Any], event: AppliedEvent) -> bool:
-    tree = _tree(
-        tenant_id, journey.id, journey.published_version, event.type, orjson.dumps(journey.trigger_config).decode()
-    )
+def _matches(journey: Row[Any], event: AppliedEvent) -> bool:
+    tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
     if tree is None or not tree.items:
         return tree is not None
     return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone))
@@ -286,7 +284,7 @@ def facts(type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1000)
-def _tree(tenant_id: UUID, journey_id: UUID, version: int, event_type: str, config: str) -> Tree | None:  # noqa: ARG001
+def _tree(event_type: str, config: str) -> Tree | None:
     """Return the trigger's conditions, or None if they can't be asked any more: then nobody is let in."""
     try:
         return payload_tree(event_type, orjson.loads(config).get("conditions") or [])

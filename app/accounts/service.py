@@ -160,7 +160,7 @@ def change_password(
     if not passwords.verify(stored.password_hash, current):
         errors["current"] = "This is not your present password."
     elif new == current:
-        errors["password"] = "This is your present password. Choose another."  # noqa: S105
+        errors["password"] = "This is your present password. Choose another."  # noqa: S105 - words about a password
     if errors:
         raise Invalid(errors)
     password_hash = passwords.hashed(new)

@@ -76,7 +76,9 @@ def _changes(kind: EventType) -> tuple[str, ...]:
     said = {one.field: label_of(one.field) for one in kind.changes}
     constants = dict(kind.constants)
     words = [label for name, label in said.items() if name not in constants]
-    words += [f"{label_of(name)}: {str(value).capitalize()}, unless it says otherwise" for name, value in constants.items()]
+    words += [
+        f"{label_of(name)}: {str(value).capitalize()}, unless it says otherwise" for name, value in constants.items()
+    ]
     words += [_consent_words(one.channel, one.value) for one in kind.consents]
     if kind.speaks_for_contact:
         words.append("Preferred e-mail and phone")

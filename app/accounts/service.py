@@ -158,7 +158,7 @@ def change_password(
     errors: dict[str, str] = {}
     _check_password(new, "password", errors, stored.email)
     if not passwords.verify(stored.password_hash, current):
-        errors["current"] = "This is not your present password."
+        errors["current"] = "This is not your current password."
     elif new == current:
         errors["password"] = "This is your present password. Choose another."  # noqa: S105 - words about a password
     if errors:

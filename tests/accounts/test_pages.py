@@ -130,7 +130,7 @@ def test_my_account_shows_my_sign_ins(owner_client: PageClient, owner: Person) -
     owner_client.post("/account/name", {"name": "Thandi Botha"}, status=302)
     assert "Thandi Botha" in owner_client.get("/account").text
     page = owner_client.post("/account/password", {"current": "wrong", "password": NEW_PASSWORD}, status=422).text
-    assert "not your present password" in field_error(page, "current")
+    assert "not your current password" in field_error(page, "current")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ Every statement takes the whole batch.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -42,14 +43,24 @@ _LOST_POINTS = text("""
     USING unnest(cast(:customers AS uuid[]), cast(:kinds AS text[]), cast(:keys AS text[])) AS r(customer_id, kind, key)
     WHERE p.tenant_id = :tenant_id AND p.customer_id = r.customer_id AND p.kind = r.kind AND p.key = r.key
 """)
-# An activity has the id of its event: the timeline leads to the event behind it, and a moved event finds its activity.
-_ACTIVITIES = text("""
+# Takes an event off the waiting list and makes its activity from the same row. An activity has the id of its event: the
+# timeline leads to the event behind it, and a moved event finds its activity.
+_APPLIED = text("""
+    WITH done AS (
+        UPDATE inbound_event e SET status = 'processed', processed_at = :now, reason = r.reason,
+            customer_id = r.customer_id, matched_by = string_to_array(r.matched_by, ','), confidence = r.confidence,
+            attempts = e.attempts + 1
+        FROM unnest(cast(:ids AS uuid[]), cast(:customers AS uuid[]), cast(:matched AS text[]),
+            cast(:confidences AS int[]), cast(:reasons AS text[]), cast(:categories AS text[]),
+            cast(:titles AS text[]), cast(:clubs AS uuid[]))
+            AS r(id, customer_id, matched_by, confidence, reason, category, title, club_id)
+        WHERE e.tenant_id = :tenant_id AND e.id = r.id
+        RETURNING e.id, e.customer_id, e.type, e.occurred_at, e.source, e.payload, r.category, r.title, r.club_id
+    )
     INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type,
         object_id, club_id, payload)
-    SELECT :tenant_id, r.id, r.customer_id, r.type, r.category, r.title, r.occurred_at, r.source, 'event',
-        r.id, r.club_id, r.payload
-    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, customer_id uuid, type text, category text,
-        title text, occurred_at timestamptz, source text, club_id uuid, payload jsonb)
+    SELECT :tenant_id, id, customer_id, type, category, title, occurred_at, source, 'event', id, club_id, payload
+    FROM done
     ON CONFLICT (tenant_id, id) DO NOTHING
 """)
 _CONSENTS = text("""
@@ -57,13 +68,6 @@ _CONSENTS = text("""
     SELECT :tenant_id, r.customer_id, r.channel, r.opted_in, r.changed_at, r.source, 'event', r.address, r.evidence
     FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(customer_id uuid, channel text, opted_in boolean,
         changed_at timestamptz, source text, address text, evidence jsonb)
-""")
-_PROCESSED = text("""
-    UPDATE inbound_event e SET status = 'processed', processed_at = :now, reason = r.reason,
-        customer_id = r.customer_id, matched_by = r.matched_by, confidence = r.confidence, attempts = e.attempts + 1
-    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, customer_id uuid, matched_by text[], confidence int,
-        reason text)
-    WHERE e.tenant_id = :tenant_id AND e.id = r.id
 """)
 # What hangs on one event goes with it to its true owner; a walk the event began too, unless they have it already.
 _MOVED = "WITH r AS (SELECT * FROM unnest(cast(:events AS uuid[]), cast(:owners AS uuid[])) AS m(event_id, owner))"
@@ -110,10 +114,9 @@ def write(
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     _write_hints(session, tenant_id, found)
-    _write_activities(session, tenant_id, fresh)
+    _apply(session, tenant_id, fresh, found.matches, now)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
-    _mark_processed(session, tenant_id, found.matches, now)
     return consented, merged
 
 
@@ -151,7 +154,7 @@ def _change_people(
     changed = set()
     for event, owner in fresh:
         record = people[owner]
-        for fact in facts_of(event):
+        for fact in facts_of(event, record.facts_at):
             if facts.apply(record, fact) and fact.field in _CONSENT_COLUMNS and owner not in before:
                 changed.add(owner)
         last = record.values["last_activity_at"]
@@ -172,8 +175,11 @@ def _consents(record: Record) -> list[Any]:
     return [record.values[column] for column in _CONSENT_COLUMNS]
 
 
-def facts_of(event: Claimed) -> Iterator[Fact]:
-    """Yield what an event says about the fields of its customer."""
+def facts_of(event: Claimed, facts_at: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Fact]:
+    """Yield what an event says about the fields of its customer.
+
+    With the customer's `facts_at`, the addresses and clubs that can't hold against it are left out.
+    """
     kind, at = event.type, facts.moment(event.occurred_at)
     for name, value in event.said.items():
         if name != "club":
@@ -182,10 +188,16 @@ def facts_of(event: Claimed) -> Iterator[Fact]:
         if name not in event.said:
             yield Fact(name, value, at)
     for point, key in event.evidence.points:
-        yield Fact(point, key, at, weak=not kind.speaks_for_contact)
+        if kind.speaks_for_contact:
+            yield Fact(point, key, at)
+        elif not facts.outdoes(facts_at.get(point), at):
+            yield Fact(point, key, at, weak=True)
     club_id = event.evidence.club_id
     if club_id:
-        yield Fact("club_id", club_id, at, weak="club" not in event.said)
+        if "club" in event.said:
+            yield Fact("club_id", club_id, at)
+        elif not facts.outdoes(facts_at.get("club_id"), at):
+            yield Fact("club_id", club_id, at, weak=True)
     for channel, opted_in in consents_of(event):
         yield Fact(CONSENT_FIELDS[channel], opted_in, at)
     if kind.marks:
@@ -261,22 +273,26 @@ def _move(session: Session, tenant_id: UUID, found: Resolution, people: dict[UUI
     records.save(session, tenant_id, people.values(), now)
 
 
-def _write_activities(session: Session, tenant_id: UUID, fresh: list[Owned]) -> None:
-    rows = [
+def _apply(
+    session: Session, tenant_id: UUID, fresh: list[Owned], matches: dict[UUID, Match], now: datetime
+) -> None:
+    found = [matches[event.id] for event, _ in fresh]
+    session.execute(
+        _APPLIED,
         {
-            "id": event.id,
-            "customer_id": owner,
-            "type": event.type.name,
-            "category": event.type.category.value,
-            "title": catalogue.title(event.type, event.payload),
-            "occurred_at": event.occurred_at,
-            "source": event.source,
-            "club_id": event.evidence.club_id,
-            "payload": event.payload,
-        }
-        for event, owner in fresh
-    ]
-    session.execute(_ACTIVITIES, {"tenant_id": tenant_id, "rows": _dumped(rows)})
+            "tenant_id": tenant_id,
+            "now": now,
+            "ids": array(event.id for event, _ in fresh),
+            "customers": array(owner for _, owner in fresh),
+            # The kinds of ids hold no commas.
+            "matched": array(",".join(match.matched_by) for match in found),
+            "confidences": array(match.confidence for match in found),
+            "reasons": array(match.reason for match in found),
+            "categories": array(event.type.category for event, _ in fresh),
+            "titles": array(catalogue.title(event.type, event.payload) for event, _ in fresh),
+            "clubs": array(event.evidence.club_id for event, _ in fresh),
+        },
+    )
 
 
 def _write_consents(session: Session, tenant_id: UUID, fresh: list[Owned]) -> None:
@@ -299,20 +315,6 @@ def _write_consents(session: Session, tenant_id: UUID, fresh: list[Owned]) -> No
     ]
     if rows:
         session.execute(_CONSENTS, {"tenant_id": tenant_id, "rows": _dumped(rows)})
-
-
-def _mark_processed(session: Session, tenant_id: UUID, matches: dict[UUID, Match], now: datetime) -> None:
-    rows = [
-        {
-            "id": id_,
-            "customer_id": match.customer_id,
-            "matched_by": list(match.matched_by),
-            "confidence": match.confidence,
-            "reason": match.reason,
-        }
-        for id_, match in matches.items()
-    ]
-    session.execute(_PROCESSED, {"tenant_id": tenant_id, "rows": _dumped(rows), "now": now})
 
 
 def _dumped(rows: Iterable[dict[str, Any]]) -> str:

@@ -55,6 +55,11 @@ def holds(fact: Fact, mark: Any, value: Any) -> bool:
     return value != fact.value and _tie(fact.field, fact.value) > _tie(fact.field, value)
 
 
+def outdoes(mark: Any, at: str) -> bool:
+    """Return whether a value said at `mark` holds against any weak word of the moment `at`."""
+    return isinstance(mark, str) and (not mark.startswith(WEAK) or mark[1:] < at)
+
+
 def _tie(field: str, value: Any) -> tuple[bool, str]:
     """Two words of the same moment: the stricter consent holds, else the one that sorts last."""
     return field in _CONSENTS and value is False, str(value)
@@ -65,8 +70,7 @@ def apply(record: Record, fact: Fact) -> bool:
     before = record.values[fact.field]
     if not holds(fact, record.facts_at.get(fact.field), before):
         return False
-    record.facts_at[fact.field] = fact.mark
-    record.changed = True
+    record.mark(fact.field, fact.mark)
     record.set(fact.field, fact.value)
     if fact.field in _CONSENTS:
         record.set(f"{fact.field}_at", datetime.fromisoformat(fact.at))
@@ -76,8 +80,7 @@ def apply(record: Record, fact: Fact) -> bool:
 def withdraw(record: Record, fact: Fact) -> None:
     """Take back what a fact gave the record, if it is what holds: it was said of somebody else."""
     if record.facts_at.get(fact.field) == fact.mark and record.values[fact.field] == fact.value:
-        del record.facts_at[fact.field]
-        record.changed = True
+        record.mark(fact.field, None)
         record.set(fact.field, FIRST_STAGE if fact.field == "lifecycle_stage" else None)
         if fact.field in _CONSENTS:
             record.set(f"{fact.field}_at", None)
@@ -116,5 +119,4 @@ def _stricter(winner: Record, loser: Record, field: str) -> None:
         winner.set(field, holds)
         winner.set(f"{field}_at", loser.values[f"{field}_at"])
     if marks:
-        winner.facts_at[field] = max(marks)
-        winner.changed = True
+        winner.mark(field, max(marks))

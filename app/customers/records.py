@@ -49,13 +49,16 @@ FIRST_STAGE = LIFECYCLE_STAGES[0]
 # What most events change, and nothing else. An update that leaves the names and addresses out does not work out
 # again what is searched by: it takes half the time.
 OFTEN = ("last_activity_at", "last_activity_type", "club_id", "handicap_index")
+SEEN = frozenset(("last_activity_at", "last_activity_type"))
+"""All that most events change."""
+_OFTEN = frozenset((*OFTEN, "facts_at"))
 
 
 @dataclass(slots=True)
 class Record:
     """One customer: `values` by column, `facts_at` by field (see app.customers.facts). `is_new`: not written yet.
 
-    `changed` is told of any of it, `touched` are the columns among it.
+    `changed` is told of any of it, `touched` are the columns among it, "facts_at" too.
     """
 
     id: UUID
@@ -72,6 +75,15 @@ class Record:
             self.values[column] = value
             self.touched.add(column)
             self.changed = True
+
+    def mark(self, field: str, said: str | None) -> None:
+        """Note when a field's value was said (see app.customers.facts); None: it is nobody's word any more."""
+        if said is None:
+            del self.facts_at[field]
+        else:
+            self.facts_at[field] = said
+        self.touched.add("facts_at")
+        self.changed = True
 
     def find_by(self, words: Iterable[str]) -> None:
         """Let the customer be found by these words too."""
@@ -96,7 +108,7 @@ def blank(id_: UUID) -> Record:
 
 
 _LOCK = text(
-    f"SELECT id, cast(facts_at AS text), {', '.join(COLUMNS)} FROM customer"  # noqa: S608
+    f"SELECT id, cast(facts_at AS text), {', '.join(COLUMNS)} FROM customer"  # noqa: S608 - the columns are ours
     " WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
 )
 
@@ -109,41 +121,47 @@ def _rows(columns: Iterable[str]) -> str:
 def _update(columns: Iterable[str]) -> TextClause:
     sets = ", ".join(f"{name} = r.{name}" for name in columns)
     return text(
-        f"UPDATE customer c SET facts_at = r.facts_at, updated_at = :now, {sets} FROM {_rows(columns)}"  # noqa: S608
+        f"UPDATE customer c SET facts_at = r.facts_at, updated_at = :now, {sets} FROM {_rows(columns)}"  # noqa: S608 - the columns are ours
         " WHERE c.tenant_id = :tenant_id AND c.id = r.id"
     )
 
 
 _INSERT = text(
-    f"INSERT INTO customer (tenant_id, id, facts_at, created_at, updated_at, {', '.join(COLUMNS)})"  # noqa: S608
+    f"INSERT INTO customer (tenant_id, id, facts_at, created_at, updated_at, {', '.join(COLUMNS)})"  # noqa: S608 - the columns are ours
     f" SELECT :tenant_id, r.id, r.facts_at, :now, :now, {', '.join(f'r.{name}' for name in COLUMNS)}"
     f" FROM {_rows(COLUMNS)}"
 )
 _UPDATE = _update(COLUMNS)
 _UPDATE_OFTEN = _update(OFTEN)
+_UPDATE_SEEN = text("""
+    UPDATE customer c SET last_activity_at = r.at, last_activity_type = r.type, updated_at = :now
+    FROM unnest(cast(:ids AS uuid[]), cast(:times AS timestamptz[]), cast(:types AS text[])) AS r(id, at, type)
+    WHERE c.tenant_id = :tenant_id AND c.id = r.id
+""")
 
 
 def lock(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, Record]:
     """Return the customers by id, locked until the transaction ends. All who lock many take them in order of id."""
     if not ids:
         return {}
-    rows = session.execute(_LOCK, {"tenant_id": tenant_id, "ids": array(ids)}).mappings().all()
     records = {}
-    for row in rows:
-        values = {name: row[name] for name in COLUMNS}
+    for id_, facts_at, *row in session.execute(_LOCK, {"tenant_id": tenant_id, "ids": array(ids)}).all():
+        values = dict(zip(COLUMNS, row, strict=True))
         words = set((values["search_extra"] or "").split())
-        records[row["id"]] = Record(row["id"], values, orjson.loads(row["facts_at"]), words=words)
+        records[id_] = Record(id_, values, orjson.loads(facts_at), words=words)
     return records
 
 
 def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: datetime) -> None:
-    """Write the changed records: new customers with one statement, the others with two."""
+    """Write the changed records: new customers with one statement, the others with up to three."""
     changed = [one for one in records if one.changed]
     known = [one for one in changed if not one.is_new]
+    seen = [one for one in known if one.touched <= SEEN]
+    more = [one for one in known if not one.touched <= SEEN]
     for statement, columns, rows in (
         (_INSERT, COLUMNS, [one for one in changed if one.is_new]),
-        (_UPDATE, COLUMNS, [one for one in known if not one.touched.issubset(OFTEN)]),
-        (_UPDATE_OFTEN, OFTEN, [one for one in known if one.touched.issubset(OFTEN)]),
+        (_UPDATE, COLUMNS, [one for one in more if not one.touched <= _OFTEN]),
+        (_UPDATE_OFTEN, OFTEN, [one for one in more if one.touched <= _OFTEN]),
     ):
         if rows:
             dumped = [
@@ -151,6 +169,13 @@ def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: date
             ]
             document = orjson.dumps(dumped, default=_plain).decode()
             session.execute(statement, {"tenant_id": tenant_id, "rows": document, "now": now})
+    if seen:
+        values = {
+            "ids": array(one.id for one in seen),
+            "times": array(one.values["last_activity_at"] for one in seen),
+            "types": array(one.values["last_activity_type"] for one in seen),
+        }
+        session.execute(_UPDATE_SEEN, {"tenant_id": tenant_id, "now": now, **values})
     for one in changed:
         one.is_new = one.changed = False
         one.touched.clear()

@@ -112,8 +112,7 @@ def _say(person: Record, field: str, value: Any, now: datetime) -> None:
     mark, said = person.facts_at.get(field), facts.moment(now)
     if isinstance(mark, str) and not mark.startswith(facts.WEAK):
         said = max(said, mark)
-    person.facts_at[field] = said
-    person.changed = True
+    person.mark(field, said)
     person.set(field, value)
     if field in _CHANNELS:
         person.set(f"{field}_at", now)

@@ -8,28 +8,21 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+
 
 def array(values: Iterable[UUID | str | int | datetime | None]) -> str:
     """Return the values as the text of a Postgres array; None becomes NULL."""
-    quoted: dict[str, str] = {}
-    parts: list[str] = []
-    for value in values:
-        if value is None:
-            parts.append("NULL")
-        elif isinstance(value, UUID):
-            parts.append(f"{value.int:032x}")
-        elif isinstance(value, str):
-            part = quoted.get(value)
-            if part is None:
-                part = quoted[value] = _quote(value)
-            parts.append(part)
-        elif isinstance(value, datetime):
-            parts.append(f'"{value.isoformat()}"')
-        else:
-            parts.append(str(value))
-    return "{" + ",".join(parts) + "}"
+    listed = list(values)
+    raw = orjson.dumps(listed)
+    if b"\\" in raw:
+        return "{" + ",".join(_escaped(value) for value in listed) + "}"
+    # A list in JSON is an array to Postgres but for its brackets, and for what JSON escapes in texts.
+    return f"{{{raw[1:-1].decode()}}}"
 
 
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _escaped(value: UUID | str | int | datetime | None) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return orjson.dumps(value).decode()

@@ -48,9 +48,9 @@ _INSERT = text(
         id uuid, source text, event_id text, type text, occurred_at timestamptz, identity jsonb, payload jsonb)
     ORDER BY r.source, r.event_id, r.id
     ON CONFLICT (tenant_id, source, event_id) DO NOTHING
-    RETURNING source, event_id
     """
 )
+_WRITTEN = text("SELECT source, event_id FROM inbound_event WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
 
 def append(
@@ -127,6 +127,7 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     """Insert the events; return (source, event id) of those that were new."""
     if not events:
         return set()
+    ids = _ids(len(events))
     rows = [
         {
             "id": id_,
@@ -137,10 +138,13 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
             "identity": event.identity,
             "payload": event.payload,
         }
-        for id_, event in zip(_ids(len(events)), events, strict=True)
+        for id_, event in zip(ids, events, strict=True)
     ]
-    written = session.execute(_INSERT, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
-    return {(row.source, row.event_id) for row in written}
+    done = session.execute(_INSERT, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
+    if done.rowcount == len(events):  # type: ignore[attr-defined]
+        return {(event.source, event.event_id) for event in events}
+    # Some were there before; only then is it worth asking which.
+    return {(row.source, row.event_id) for row in session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": ids})}
 
 
 def _ids(count: int) -> list[UUID]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?", re.ASCII
 )
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
+# Values that need no closer look: nothing nested, and no number that may be none.
 _PLAIN_TYPES = frozenset((str, int, bool, type(None)))
 # The seeds' own spelling, which some senders keep.
 _SPELLINGS = {
@@ -99,12 +101,12 @@ def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], boo
     type_ = event.get("type")
     if not isinstance(type_, str) or not type_:
         raise Refused("type is missing")
-    if not _TYPE.fullmatch(type_):
+    if not _is_name(type_):
         raise Refused("type must be up to 100 letters, digits, dots, dashes or underscores")
     source = event.get("source")
     if source is None:
         source = type_.partition(".")[0]
-    elif not isinstance(source, str) or not _TYPE.fullmatch(source):
+    elif not isinstance(source, str) or not _is_name(source):
         raise Refused("source must be up to 100 letters, digits, dots, dashes or underscores")
     if source == OWN_SOURCE and not own:
         raise Refused('the source "fairway" is kept for Fairway itself')
@@ -116,6 +118,12 @@ def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], boo
         identity=_identity(event.get("identity"), payload.get("club"), valid_phone, own),
         payload=payload,
     )
+
+
+@lru_cache(1000)
+def _is_name(text: str) -> bool:
+    """Return whether a text may name a type or a source; a club's systems use a handful."""
+    return _TYPE.fullmatch(text) is not None
 
 
 def _event_id(value: Any) -> str:
@@ -170,7 +178,6 @@ def _identity(hints: Any, club: Any, valid_phone: Callable[[str, Any], bool], ow
             text = _as_id(value)
             if text:
                 kept[name] = text[:MAX_ADDRESS]
-                usable = usable or (name == "email" and email_key(text) is not None)
         elif name in EXACT_KINDS:
             text = _as_id(value)
             if len(text) > MAX_ID:
@@ -186,6 +193,9 @@ def _identity(hints: Any, club: Any, valid_phone: Callable[[str, Any], bool], ow
         elif name == "customer_id" and own:
             kept[name] = str(UUID(str(value)))
             usable = True
+    # Whether an address or a number is one is dear to tell, so it is asked last.
+    if not usable and "email" in kept:
+        usable = email_key(kept["email"]) is not None
     if not usable and "phone_number" in kept:
         usable = valid_phone(kept["phone_number"], club)
     if not usable:
@@ -219,13 +229,8 @@ def _check_content(event: dict[Any, Any]) -> None:
     if b"\\u0000" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         _walk(event, 0)
     payload = event.get("payload")
-    if not isinstance(payload, dict) or not all(map(_plain, payload.values())):
+    if not isinstance(payload, dict) or not _PLAIN_TYPES.issuperset(map(type, payload.values())):
         _walk(payload, 1)
-
-
-def _plain(value: Any) -> bool:
-    """Return whether a value needs no closer look: nothing nested, and no number that may be none."""
-    return type(value) in _PLAIN_TYPES
 
 
 def _unfit(message: str) -> str:

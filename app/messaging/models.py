@@ -24,6 +24,14 @@ class Message(TenantRow, Base):
         Index("ix_message_failed", "tenant_id", "id", postgresql_where=text("status IN ('failed', 'unknown')")),
         Index("ix_message_customer", "tenant_id", "customer_id", text("id DESC")),
         Index("ix_message_journey", "tenant_id", "journey_id", text("id DESC")),
+        Index(
+            "ix_message_step",
+            "tenant_id",
+            "journey_id",
+            "step_key",
+            "status",
+            postgresql_where=text("journey_id IS NOT NULL"),
+        ),
     )
 
     channel: Mapped[str]

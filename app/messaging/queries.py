@@ -26,6 +26,12 @@ _JOINS = """
     LEFT JOIN customer ON customer.tenant_id = message.tenant_id AND customer.id = message.customer_id
 """
 
+# Answered from ix_message_step alone, without reading a message.
+_FATES = text("""
+    SELECT step_key, status, count(*) AS number FROM message
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id GROUP BY step_key, status
+""")
+
 _FILTERS = {
     "customer_id": "message.customer_id = :customer_id",
     "journey_id": "message.journey_id = :journey_id",
@@ -76,6 +82,15 @@ def page(
         found = session.execute(query, {**values, "tenant_id": tenant_id, "limit": limit + 1})
         rows = [dict(row) for row in found.mappings()]
     return cut(rows, limit, lambda row: (row["id"],), lambda row: row)
+
+
+def step_fates(*, tenant_id: UUID, journey_id: UUID) -> dict[str, dict[str, int]]:
+    """Return, by step of the journey, how many of its messages are in each status."""
+    fates: dict[str, dict[str, int]] = {}
+    with transaction(tenant_id) as session:
+        for row in session.execute(_FATES, {"tenant_id": tenant_id, "journey_id": journey_id}):
+            fates.setdefault(row.step_key, {})[row.status] = row.number
+    return fates
 
 
 def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:

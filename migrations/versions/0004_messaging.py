@@ -134,6 +134,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('failed', 'unknown')"),
     )
     op.create_index(
+        "ix_message_step",
+        "message",
+        ["tenant_id", "journey_id", "step_key", "status"],
+        unique=False,
+        postgresql_where=sa.text("journey_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_message_journey",
         "message",
         ["tenant_id", "journey_id", sa.literal_column("id DESC")],
@@ -154,6 +161,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_message_sending", table_name="message", postgresql_where=sa.text("status = 'sending'"))
+    op.drop_index("ix_message_step", table_name="message", postgresql_where=sa.text("journey_id IS NOT NULL"))
     op.drop_index("ix_message_journey", table_name="message")
     op.drop_index(
         "ix_message_failed", table_name="message", postgresql_where=sa.text("status IN ('failed', 'unknown')")

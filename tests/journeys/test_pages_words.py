@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.blueprints.journeys import presenters
 from app.blueprints.journeys.people import outcome
 
 
@@ -17,3 +18,8 @@ def test_a_condition_tells_what_it_asked(rule: dict[str, object], words: str) ->
     assert outcome("COMPLETED", {"result": rule["matched"], "evaluated_rules": [rule]}) == (
         f"Went {'Yes' if rule['matched'] else 'No'} ({words})"
     )
+
+
+def test_a_step_says_what_became_of_its_messages() -> None:
+    found = presenters.letters({"mail": {"held": 2, "sent": 3, "sending": 1}})
+    assert [(one.count, one.word) for one in found["mail"]] == [(3, "sent"), (2, "held")]

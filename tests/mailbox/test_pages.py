@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.accounts.models import User
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.mailbox import service
 from app.messaging.models import Message
-from tests.page_client import PageClient
+from tests.page_client import PageClient, make_user
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 HTML = (
@@ -151,3 +152,19 @@ def test_another_tenants_mail_is_not_there(client: PageClient, sign_in: Any, oth
     for path in (f"/mailbox/{mail}", f"/mailbox/{mail}/html", f"/mailbox/{mail}/mail.eml"):
         client.get(path, status=404)
     assert "Secret" not in client.get("/mailbox").text
+
+
+def test_a_colleagues_account_mail_is_for_those_who_manage_users(
+    client: PageClient, sign_in: Any, tenant: Any, put: Put
+) -> None:
+    owner = make_user(tenant.id, "owner")
+    with transaction(tenant.id) as session:
+        address = session.get_one(User, (tenant.id, owner)).email
+    reset = put(subject="Choose a new password", to=address)
+    sign_in("marketer")
+    assert "Choose a new password" not in client.get("/mailbox").text
+    for path in (f"/mailbox/{reset}", f"/mailbox/{reset}/html", f"/mailbox/{reset}/mail.eml"):
+        client.get(path, status=404)
+    sign_in("admin")
+    assert "Choose a new password" in client.get("/mailbox").text
+    client.get(f"/mailbox/{reset}")

@@ -21,6 +21,7 @@ from app.journeys.graph import Graph, Problem, Step
 from app.journeys.layout import LABELS
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, words_of
+from app.messaging import queries as messages
 from app.web.guards import can, current
 from app.web.htmx import page
 
@@ -59,6 +60,7 @@ class Board:
             "problem_labels": [self._label(one) for one in self.problems],
             "titles": {step.key: presenters.name_of(step) for step in self.graph},
             "counts": counts,
+            "letters": presenters.letters(messages.step_fates(tenant_id=self.tenant_id, journey_id=journey.id)),
             "active": sum(count.active for count in counts.values()),
             "history": queries.draft_history(tenant_id=self.tenant_id, journey=journey),
             "differs": differs,
@@ -77,7 +79,15 @@ class Board:
     def _acts(self, differs: bool) -> list[dict[str, Any]]:
         """Return the acts the journey's status allows, the likeliest last and primary."""
         url = partial(url_for, journey_id=self.journey.id)
-        pause = {"label": "Pause", "url": url("journeys.pause"), "icon": "player-pause", "kind": "secondary"}
+        pause = {
+            "label": "Pause",
+            "url": url("journeys.pause"),
+            "icon": "player-pause",
+            "kind": "secondary",
+            "confirm": f"Pause “{self.journey.name}”?",
+            "confirm_text": "People in it stay where they are until you resume. "
+            "Whoever would have entered meanwhile is not let in later.",
+        }
         resume = {"label": "Resume", "url": url("journeys.resume"), "icon": "player-play", "kind": "primary"}
         activate = {"label": "Activate", "url": url("journeys.activate"), "icon": "player-play", "kind": "primary"}
         publish = {

@@ -13,10 +13,30 @@ from app.journeys.editing import can_insert, moves_with
 from app.journeys.graph import TRIGGER, Graph, Problem, Step
 from app.journeys.layout import LABELS, Drop, Layout, lay_out
 from app.journeys.step_type import Known, StepType, palette, step_types, words_of
+from app.messaging.states import STATUS_WORDS, Status
 
+# What became of a step's messages, in the order the card says it; sending and queued ones are out in a moment.
+FATES = (Status.SENT, Status.QUEUED, Status.HELD, Status.SKIPPED, Status.FAILED, Status.UNKNOWN)
 HALF, PITCH, PAD = 148, 188, 72
 CARD_WIDTH, CARD_HEIGHT = 256, 92
 TURN_OUT, TURN_IN, RADIUS, TIP = 16, 18, 10, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How many messages of a step are in one status, and the status in a word."""
+
+    status: str
+    word: str
+    count: int
+
+
+def letters(fates: Mapping[str, Mapping[str, int]]) -> dict[str, list[Fate]]:
+    """Return what became of the messages of each step that wrote any: the outbox's numbers, not the people's."""
+    return {
+        key: [Fate(one, STATUS_WORDS[one].lower(), counts[one]) for one in FATES if counts.get(one)]
+        for key, counts in fates.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

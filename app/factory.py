@@ -41,6 +41,8 @@ def create_app(config: Config | None = None) -> Flask:
         # Only as many hops as we were told of: what lies beyond is the client's own word about its address.
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    # Merging slashes answers with a redirect to whatever host the request named.
+    app.url_map.merge_slashes = False
     _configure(app, config)
     db.init_app(app)
     Migrate(app, db, directory="migrations")

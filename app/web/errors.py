@@ -7,6 +7,7 @@ from uuid import uuid4
 import orjson
 from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from app.infra.errors import UserError
@@ -21,6 +22,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(UserError, lambda error: answer(error.status, error.title, error.message, error.errors))
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database_gone)
     app.register_error_handler(Exception, _unforeseen)
 
 
@@ -64,6 +66,14 @@ def _http(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name.lower() in ("allow", "retry-after"):
             response.headers[name] = value
+    return response
+
+
+def _database_gone(error: OperationalError) -> Response:
+    log.error("The database does not serve %s %s: %s", request.method, request.path, error.orig)
+    text = "The database does not answer just now; nothing of this request was saved. Try again in a few seconds."
+    response = answer(503, "Not available", text)
+    response.headers["Retry-After"] = "5"
     return response
 
 

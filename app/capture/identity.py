@@ -100,7 +100,7 @@ def _settle_known(
     other than it would be with all of it.
     """
     holders: dict[Pair, Profile] = {}
-    apart = set()
+    apart: set[UUID] = set()
     for person in known.values():
         for pair in person.points:
             other = holders.setdefault(pair, person)

@@ -273,9 +273,7 @@ def _move(session: Session, tenant_id: UUID, found: Resolution, people: dict[UUI
     records.save(session, tenant_id, people.values(), now)
 
 
-def _apply(
-    session: Session, tenant_id: UUID, fresh: list[Owned], matches: dict[UUID, Match], now: datetime
-) -> None:
+def _apply(session: Session, tenant_id: UUID, fresh: list[Owned], matches: dict[UUID, Match], now: datetime) -> None:
     found = [matches[event.id] for event, _ in fresh]
     session.execute(
         _APPLIED,

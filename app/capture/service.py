@@ -126,7 +126,8 @@ def _apply(
     if not events:
         return
     consented, merged = record.write(session, tenant_id, events, found, now)
-    applied = [_applied(one, found.matches[one.id].customer_id, found.matches[one.id].is_new) for one in events]
+    matched = [(one, found.matches[one.id]) for one in events]
+    applied = [_applied(one, match.customer_id, match.is_new) for one, match in matched]
     # Events that went to another customer are news for that one. A handler that knows them already passes them over.
     applied += [_applied(one, found.moves[one.id], False) for one in found.divided if one.id in found.moves]
     batch = Batch(tenant_id, now, applied, consented, merged)

@@ -64,11 +64,38 @@ def phone_key(text: str, country: str) -> str | None:
 
 @lru_cache(_CACHED)
 def _checked_phone(dialled: str, country: str) -> str | None:
-    found = _valid(dialled, country)
+    found = _valid_mobile(dialled, country) or _valid(dialled, country)
     if found is None and len(dialled) >= INTERNATIONAL and dialled[0] not in "+0":
         # Exports often lose the plus sign: 27824081289.
         found = _valid(f"+{dialled}", country)
     return found
+
+
+def _valid_mobile(dialled: str, country: str) -> str | None:
+    """Return what `_valid` does, if that is a mobile number of a country where a 0 stands for the country code.
+
+    Nearly every number is one, and one pattern tells it; the library tries dozens.
+    """
+    region, pattern = _mobile(dialled[:3] if dialled.startswith("+") else country)
+    if pattern is None:
+        return None
+    start = region if dialled.startswith("+") else "0"
+    number = dialled.removeprefix(start)
+    return f"{region}{number}" if number != dialled and pattern.fullmatch(number) else None
+
+
+@lru_cache(500)
+def _mobile(code: str) -> tuple[str, re.Pattern[str] | None]:
+    """Return the country code, as "+27", and the mobile numbers of a country or country code; None: ask the library."""
+    region = phonenumbers.region_code_for_country_code(int(code)) if code[1:].isdecimal() else code
+    known = phonenumbers.PhoneMetadata.metadata_for_region(region) if region else None
+    if known is None or known.country_code is None or not known.mobile or not known.mobile.national_number_pattern:
+        return "", None
+    main = phonenumbers.region_code_for_country_code(known.country_code) == region
+    simple = known.national_prefix == known.national_prefix_for_parsing == "0" and 10 <= known.country_code <= 99
+    if not (main and simple):
+        return "", None
+    return f"+{known.country_code}", re.compile(f"(?=[1-9])(?:{known.mobile.national_number_pattern})", re.ASCII)
 
 
 def _valid(text: str, country: str) -> str | None:

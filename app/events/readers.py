@@ -9,7 +9,6 @@ from typing import Any
 from app.conditions.values import boolean, day, number
 
 Reader = Callable[[Any], Any]
-_SPACE = re.compile(r"\s+")
 MAX_TEXT = 200
 EARLIEST_BIRTH = date(1900, 1, 2)
 LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
@@ -19,7 +18,7 @@ def a_text(value: Any) -> str | None:
     """Return a short text with its white space tidied."""
     if not isinstance(value, str):
         return None
-    tidy = _SPACE.sub(" ", value).strip()
+    tidy = " ".join(value.split())
     return tidy if 0 < len(tidy) <= MAX_TEXT else None
 
 

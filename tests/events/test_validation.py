@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import phonenumbers
 import pytest
 
+from app.events import addresses
 from app.events.addresses import email_key, phone_key
 from app.events.validation import Refused, parse, validate
 
@@ -174,3 +176,15 @@ def test_addresses_have_one_spelling(text: str, key: str | None) -> None:
 )
 def test_numbers_have_one_spelling(text: str, country: str, key: str | None) -> None:
     assert phone_key(text, country) == key
+
+
+@pytest.mark.parametrize("country", ["ZA", "GB", "DE", "FR", "NA", "US"])
+def test_mobile_numbers_are_read_as_the_library_reads_them(country: str) -> None:
+    for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE):
+        number = phonenumbers.example_number_for_type(country, kind)
+        national = str(number.national_number)
+        for digits in (national, national[:-1], f"{national}1", f"0{national}", f"{national[:2]}9{national[3:]}"):
+            for written in (f"+{number.country_code}{digits}", f"0{digits}", digits):
+                region = "" if written.startswith("+") else country
+                quick = addresses._valid_mobile(written, region)
+                assert quick in (None, addresses._valid(written, region)), written

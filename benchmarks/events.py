@@ -72,7 +72,8 @@ def _wait_until_applied(connection: psycopg.Connection[Any]) -> float:
         row = connection.execute("SELECT EXISTS (SELECT FROM inbound_event WHERE status = 'received')").fetchone()
         if row == (False,):
             return time.monotonic()
-        time.sleep(0.01)
+        # Asking costs the database a third of a millisecond.
+        time.sleep(0.02)
 
 
 def singles(stack: Stack, count: int, rounds: int) -> Figure:

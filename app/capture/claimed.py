@@ -1,6 +1,6 @@
 """Events as the batch works on them: read from the log, understood by the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -38,6 +38,11 @@ _CLAIM = text(f"""
     SELECT {_COLUMNS} FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received'
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - the columns are ours
+_CLAIM_AGAIN = text("""
+    SELECT id FROM inbound_event
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND status = 'received'
+    ORDER BY id FOR UPDATE SKIP LOCKED
+""")
 _PAST = text(f"""
     SELECT {_COLUMNS} FROM inbound_event
     WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:customers AS uuid[])) AND status = 'processed'
@@ -65,6 +70,11 @@ _TOLD = text("""
 def claim(session: Session, tenant_id: UUID, limit: int) -> Sequence[Row[Any]]:
     """Return and lock up to `limit` rows that wait to be applied, the oldest first."""
     return session.execute(_CLAIM, {"tenant_id": tenant_id, "limit": limit}).all()
+
+
+def claim_again(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> Sequence[UUID]:
+    """Return and lock those of the rows that still wait to be applied, the oldest first."""
+    return session.scalars(_CLAIM_AGAIN, {"tenant_id": tenant_id, "ids": array(ids)}).all()
 
 
 def named(session: Session, tenant_id: UUID, source: str, event_id: str, places: Places) -> Claimed:

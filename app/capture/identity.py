@@ -5,7 +5,7 @@ that is the quick road and nearly all of the traffic. Where something does (a fa
 history of that component is divided anew by `partition`, a function of the evidence alone: the people found are the
 same whatever order events come in. An event that proves to have been another's is moved to them.
 
-The caller holds the tenant's capture lock, so nobody else resolves the same tenant at the same time. Nothing here
+The caller holds the tenant's capture lock: for itself to `resolve`, shared with others to `resolve_known`. Nothing here
 writes; `app.capture.record` does.
 """
 
@@ -71,6 +71,14 @@ class Resolution:
     divided: list[Claimed] = field(default_factory=list)
 
 
+def resolve_known(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> Resolution:
+    """Return whose the evidence is that says nothing new; what may change who anybody is has no match."""
+    found = Resolution()
+    evidence = profiles.follow_merges(session, tenant_id, evidence)
+    _settle_known(found, profiles.load(session, tenant_id, evidence), evidence)
+    return found
+
+
 def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], places: Places) -> Resolution:
     """Return whose each piece of evidence is, a customer made up where nobody fits."""
     found = Resolution()
@@ -112,7 +120,7 @@ def _settle_known(
     settled: list[tuple[Evidence, Profile]] = []
     rest: list[Evidence] = []
     for piece in evidence:
-        holder = _only_holder(piece, holders)
+        holder = known.get(piece.customer_id) if piece.own and piece.customer_id else _only_holder(piece, holders)
         if holder is None:
             rest.append(piece)
             apart.update(one.id for pair in (*piece.ids, *piece.points) if (one := holders.get(pair)))

@@ -109,12 +109,16 @@ def write(
         for one in found.divided
         if (owner := one.evidence.customer_id)
     ]
+    # Activities come first where everybody is there: other batches need not wait for the customers meanwhile.
+    if not found.created:
+        _apply(session, tenant_id, fresh, found.matches, now)
     people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     _write_hints(session, tenant_id, found)
-    _apply(session, tenant_id, fresh, found.matches, now)
+    if found.created:
+        _apply(session, tenant_id, fresh, found.matches, now)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     return consented, merged

@@ -1,10 +1,10 @@
-"""Applying events: who they are of, what they change, what follows; one transaction a batch.
+"""Applying events: who they are of, what they change, what follows; a batch at a time.
 
-One worker at a time applies a tenant's events: it holds the tenant's capture lock for the length of the transaction.
+What says nothing new of anybody is applied by several workers at once, sharing the tenant's capture lock. What may
+make, join or divide people is applied by one at a time: it has the lock for itself.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.capture import identity, record
 from app.capture.batch import AppliedEvent, Batch, Handler
-from app.capture.claimed import Claimed, claim, understand
+from app.capture.claimed import Claimed, claim, claim_again, understand
+from app.capture.identity import Resolution
 from app.events.places import Places, places
 from app.infra import clock
 from app.infra.db import transaction
@@ -25,15 +26,14 @@ log = logging.getLogger(__name__)
 # A customer's row is read and written once a batch, however many events it has in it: in 4,000 at a time an event
 # took a fifth less than in 1,000. Events may be large, so no more than this are held in memory at once.
 BATCH = 2000
-PAUSE_SECONDS = 0.05
 # Any constant: the first of the two keys of the advisory locks by which one worker at a time has a tenant's events.
 LOCK_SPACE = 0x4641_4952
 
 # A tenant that is newer than the statistics looks empty to the planner, who then reads all of it for every row of a
 # batch. Plans made without looking at the tenant go by the average one; the handlers' too.
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
-_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:tenant))")
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
+_SHARE_LOCK = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:tenant))")
 _FAILED = text("""
     UPDATE inbound_event SET status = 'failed', reason = :reason, processed_at = :now, attempts = attempts + 1
     WHERE tenant_id = :tenant_id AND id = ANY(:ids)
@@ -44,11 +44,11 @@ GONE = "the customer it names is not there (any more)"
 def process_batch(
     *, tenant_id: UUID, now: datetime | None = None, handlers: Sequence[Handler] = (), limit: int = BATCH
 ) -> int:
-    """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits here).
+    """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits).
 
-    One transaction: identity, activities, fields, consent, then each handler with the Batch. If another worker is at
-    the tenant's events, this returns 0 at once: that one goes on until none is left. Where a batch fails, its events
-    are applied one by one, so that a bad one becomes `failed` with the reason and holds up no other.
+    Two transactions at most, first what says nothing new and then the rest, each whole: identity, activities, fields,
+    consent, then each handler with the Batch. Events that another worker has claimed are left to it. Where a batch
+    fails, its events are applied one by one, so that a bad one becomes `failed` with the reason and holds up no other.
     """
     now = now or clock.now()
     try:
@@ -62,51 +62,53 @@ def process_batch(
 
 
 def lock_tenant(session: Session, tenant_id: UUID) -> None:
-    """Wait for the tenant's capture lock: whoever makes or merges customers by their hints must hold it."""
+    """Wait until nobody applies events of the tenant: whoever makes or merges customers by their hints must."""
     session.execute(_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)})
 
 
-def _try_lock(session: Session, tenant_id: UUID) -> bool:
-    """Take the capture lock if it is free.
-
-    Whoever holds it after the pause is in the middle of a batch and will look again for events when it is done; one
-    that was just finding nothing more is gone by then, and can't leave behind what arrived meanwhile.
-    """
-    values = {"space": LOCK_SPACE, "tenant": str(tenant_id)}
-    if session.scalar(_TRY_LOCK, values):
-        return True
-    time.sleep(PAUSE_SECONDS)
-    return bool(session.scalar(_TRY_LOCK, values))
+def _share_tenant(session: Session, tenant_id: UUID) -> None:
+    """Wait until nobody makes or merges customers, and let nobody begin to until this transaction ends."""
+    session.execute(_SHARE_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)})
 
 
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
     with transaction(tenant_id) as session:
-        if not _try_lock(session, tenant_id):
-            return 0
-        rows = claim(session, tenant_id, limit)
-        if rows:
-            known = places(session, tenant_id)
-            _apply(session, tenant_id, [understand(row, known) for row in rows], known, now, handlers)
-        return len(rows)
+        known, events = _claim(session, tenant_id, limit)
+        if events:
+            _share_tenant(session, tenant_id)
+            session.execute(_ANY_TENANT)
+            found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
+            _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
+    rest = {one.id: one for one in events if one.id not in found.matches} if events else {}
+    if rest:
+        # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
+        with transaction(tenant_id) as session:
+            mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
+            lock_tenant(session, tenant_id)
+            _apply(session, tenant_id, mine, known, now, handlers)
+    return len(events)
+
+
+def _claim(session: Session, tenant_id: UUID, limit: int) -> tuple[Places, list[Claimed]]:
+    """Claim events and read them."""
+    known = places(session, tenant_id)
+    return known, [understand(row, known) for row in claim(session, tenant_id, limit)]
 
 
 def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
-    settled = 0
     with transaction(tenant_id) as session:
-        if not _try_lock(session, tenant_id):
-            return 0
-        known = places(session, tenant_id)
-        for row in claim(session, tenant_id, limit):
+        known, events = _claim(session, tenant_id, limit)
+        lock_tenant(session, tenant_id)
+        for event in events:
             try:
                 with session.begin_nested():
-                    _apply(session, tenant_id, [understand(row, known)], known, now, handlers)
+                    _apply(session, tenant_id, [event], known, now, handlers)
             except OperationalError:
                 raise
             except Exception as error:
-                log.exception("Event %s of %s failed", row.id, tenant_id)
-                _fail(session, tenant_id, [row.id], f"{type(error).__name__}: {error}"[:500], now)
-            settled += 1
-    return settled
+                log.exception("Event %s of %s failed", event.id, tenant_id)
+                _fail(session, tenant_id, [event.id], f"{type(error).__name__}: {error}"[:500], now)
+        return len(events)
 
 
 def _apply(
@@ -122,7 +124,18 @@ def _apply(
     lost = [one.id for one in events if one.id not in found.matches]
     if lost:
         _fail(session, tenant_id, lost, GONE, now)
-        events = [one for one in events if one.id in found.matches]
+    _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
+
+
+def _finish(
+    session: Session,
+    tenant_id: UUID,
+    events: list[Claimed],
+    found: Resolution,
+    now: datetime,
+    handlers: Sequence[Handler],
+) -> None:
+    """Write what was found out about the events, and tell the handlers."""
     if not events:
         return
     consented, merged = record.write(session, tenant_id, events, found, now)

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.events.addresses import phone_key
 from app.events.places import Places, places
 from app.events.validation import Incoming, Refused, parse, validate
 from app.infra import clock
@@ -95,6 +96,8 @@ def _phones(session: Session, tenant_id: UUID) -> Callable[[str, Any], bool]:
     known: list[Places] = []
 
     def valid(number: str, club: Any) -> bool:
+        if number.startswith("+"):
+            return phone_key(number, "") is not None
         if not known:
             known.append(places(session, tenant_id))
         return known[0].phone_key(number, club) is not None

@@ -40,6 +40,8 @@ def process_events(tenant_id: str) -> None:
         Work.PROCESS_EVENTS,
         UUID(tenant_id),
         lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS),
+        # What comes in after a batch was claimed has asked for a turn of its own, which gathers before it begins.
+        enough=capture.BATCH,
     )
 
 
@@ -75,15 +77,17 @@ class WorkFailed(RuntimeError):
     """A turn failed. Ops see this line, and ops must not see customers' data: the rest is in the worker's log."""
 
 
-def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int]) -> None:
-    """Call `step` until it has nothing to do, or the turn is over and the next one is asked for."""
+def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int], enough: int = 1) -> None:
+    """Call `step` until it did less than `enough`, or the turn is over and the next one is asked for."""
     queue.awake(work, tenant_id)
     ends = time.monotonic() + TURN_SECONDS
     alone = True
     try:
         while done := step(tenant_id):
             analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
-            if done >= ENOUGH_FOR_TWO and alone and work is not Work.PROCESS_EVENTS:
+            if done < enough:
+                return
+            if done >= ENOUGH_FOR_TWO and alone:
                 queue.enqueue(work, tenant_id)
                 alone = False
             if time.monotonic() > ends:

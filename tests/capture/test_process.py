@@ -1,9 +1,11 @@
 """Applying events: what they change, in any order; who is told; what a bad one costs."""
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 
@@ -164,3 +166,32 @@ def test_four_at_once_make_one_person_and_each_event_once(app: Flask, real_db: s
         )
     ]
     assert counts == [1, 40, 40]
+
+
+@pytest.mark.committed
+def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(app: Flask, real_db: str) -> None:
+    from tests.conftest import make_tenant
+
+    tenant = make_tenant()
+    post(tenant, event(1, email="ann@example.com"))
+    log.append(
+        tenant_id=tenant.id, events=[event(2, email="ann@example.com"), event(3, email="bob@example.com")], now=NOW
+    )
+
+    def work() -> None:
+        with app.app_context():
+            service.process_batch(tenant_id=tenant.id, now=NOW)
+
+    applied = "SELECT event_id FROM inbound_event WHERE status = 'processed' ORDER BY event_id"
+    with psycopg.connect(real_db) as other:
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        worker = threading.Thread(target=work)
+        worker.start()
+        deadline = time.monotonic() + 30
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted)"
+        while other.execute(waiting, [service.LOCK_SPACE]).fetchone() != (True,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2"]
+    worker.join()
+    assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2", "e3"]

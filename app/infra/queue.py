@@ -13,11 +13,12 @@ from uuid import UUID
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
+from rq import Queue, Worker, get_current_job
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from app.infra import clock
 from app.infra.config import load
 from app.infra.db import after_commit
 from app.infra.errors import NotFound
@@ -71,6 +72,13 @@ def enqueue(work: Work, tenant_id: UUID) -> None:
 def awake(work: Work, tenant_id: UUID) -> None:
     """Take down the mark of a waiting wake-up: called first by the job, so that work arriving now wakes again."""
     redis().delete(_mark(work, tenant_id))
+
+
+def waited() -> float:
+    """Return for how many seconds the job that this process works on has been waiting; 0 outside of one."""
+    job = get_current_job()
+    queued = _aware(job.enqueued_at) if job else None
+    return max(0.0, (clock.now() - queued).total_seconds()) if queued else 0.0
 
 
 @dataclass(frozen=True, slots=True)

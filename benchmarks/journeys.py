@@ -100,7 +100,8 @@ def _clear(stack: Stack, connection: psycopg.Connection[Any]) -> None:
 _ENROL = """
     INSERT INTO journey_enrollment (tenant_id, journey_id, customer_id, entry, current_step_key, current_step_number,
         due_at, enrolled_at, trigger_data)
-    SELECT tenant_id, %(journey)s, id, '', 'trigger', 1, now() + interval '1 hour', now(), '{}' FROM customer WHERE id = ANY(%(people)s)
+    SELECT tenant_id, %(journey)s, id, '', 'trigger', 1, now() + interval '1 hour', now(), '{}' FROM customer
+    WHERE id = ANY(%(people)s)
     RETURNING id, customer_id
 """
 _MINE = "journey_id = %(journey)s AND customer_id = ANY(%(people)s)"

@@ -53,6 +53,7 @@ PERMISSIONS: dict[str, Permission] = {
     "messages.view": _row("See messages sent to customers", _READERS),
     "messages.send_test": _row("Send a test message", _BUILDERS),
     "mailbox.view": _row("Read the local mailbox", _BUILDERS),
+    "mailbox.empty": _row("Empty the local mailbox", _MANAGERS, grantable=False),
     "events.view": _row("See the sync log of events that came in", ("owner", "admin", "marketer", "ops")),
     "events.view_content": _row("See the personal data inside events", _BUILDERS),
     "events.retry": _row("Try failed events again", _OPERATORS),

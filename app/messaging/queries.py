@@ -40,6 +40,15 @@ _FILTERS = {
 }
 
 
+# What the step is called now; a step that was taken out of the journey has its last name.
+_STEP_NAME = """
+    (SELECT step ->> 'name' FROM journey_version AS version, jsonb_array_elements(version.graph -> 'steps') AS step
+     WHERE version.tenant_id = message.tenant_id AND version.journey_id = message.journey_id
+        AND step ->> 'key' = message.step_key
+     ORDER BY version.number DESC LIMIT 1) AS step_name
+"""
+
+
 class MessageNotFound(NotFound):
     """There is no such message in this tenant."""
 
@@ -48,9 +57,9 @@ class MessageNotFound(NotFound):
 
 
 def get(*, tenant_id: UUID, message_id: UUID) -> Mapping[str, Any]:
-    """Return one message with the names of its template, journey and customer, or raise MessageNotFound."""
+    """Return one message with the names of its template, journey, step and customer, or raise MessageNotFound."""
     query = text(
-        f"SELECT {_COLUMNS}, message.dedupe_key {_JOINS}"
+        f"SELECT {_COLUMNS}, {_STEP_NAME}, message.dedupe_key {_JOINS}"
         " WHERE message.tenant_id = :tenant_id AND message.id = :message_id"
     )
     with transaction(tenant_id) as session:

@@ -168,3 +168,15 @@ def test_a_colleagues_account_mail_is_for_those_who_manage_users(
     sign_in("admin")
     assert "Choose a new password" in client.get("/mailbox").text
     client.get(f"/mailbox/{reset}")
+
+
+def test_emptying_the_mailbox_is_for_managers(put: Put, client: PageClient, sign_in: Callable[[str], UUID]) -> None:
+    put(subject="Old news")
+    sign_in("marketer")
+    assert "Empty mailbox" not in client.get("/mailbox").text
+    client.post("/mailbox/empty", status=403)
+    sign_in("admin")
+    assert "Old news" in client.get("/mailbox").text
+    client.post("/mailbox/empty", status=302)
+    assert "1 mail is removed." in client.get("/mailbox").text
+    assert "No mails yet" in client.get("/mailbox").text

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
 
-from app.mailbox import queries
+from app.mailbox import queries, service
 from app.messaging import queries as messages
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.guards import can, current, requires
@@ -31,6 +32,15 @@ def index() -> Response:
     q, cursor = request.args.get("q", "").strip(), request.args.get("cursor")
     found = queries.list_mails(tenant_id=current().tenant_id, reader=_reader(), q=q or None, cursor=cursor)
     return page("mailbox/index.html", block="results", page=found, q=q, is_first=not cursor)
+
+
+@blueprint.post("/empty")
+@requires("mailbox.empty")
+def empty() -> Answer:
+    """Remove every mail."""
+    count = service.clear(tenant_id=current().tenant_id)
+    flash("1 mail is removed." if count == 1 else f"{count:,} mails are removed.", "success")
+    return redirect(url_for("mailbox.index"))
 
 
 @blueprint.get("/<uuid:mail_id>")

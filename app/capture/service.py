@@ -74,12 +74,13 @@ def _share_tenant(session: Session, tenant_id: UUID) -> None:
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
     with transaction(tenant_id) as session:
         known, events = _claim(session, tenant_id, limit)
-        if events:
-            _share_tenant(session, tenant_id)
-            session.execute(_ANY_TENANT)
-            found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
-            _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
-    rest = {one.id: one for one in events if one.id not in found.matches} if events else {}
+        if not events:
+            return 0
+        _share_tenant(session, tenant_id)
+        session.execute(_ANY_TENANT)
+        found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
+        _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
+    rest = {one.id: one for one in events if one.id not in found.matches}
     if rest:
         # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
         with transaction(tenant_id) as session:

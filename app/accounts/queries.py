@@ -109,6 +109,16 @@ def users(*, tenant_id: UUID, limit: int = 50, cursor: str | None = None) -> Pag
     return cut(rows, limit, lambda row: (row.id,), lambda row: UserInfo(*row))
 
 
+def active_users(*, tenant_id: UUID, limit: int = 1000) -> list[UserInfo]:
+    """Return the users who can sign in, by name."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text(f"{_USER} AND status = 'active' ORDER BY lower(name), id LIMIT :limit"),
+            {"tenant_id": tenant_id, "limit": limit},
+        ).all()
+    return [UserInfo(*row) for row in rows]
+
+
 def user(*, tenant_id: UUID, user_id: UUID) -> UserInfo:
     """Return one user, or raise UserNotFound."""
     with transaction(tenant_id) as session:

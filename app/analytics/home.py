@@ -87,12 +87,12 @@ def today(*, tenant_id: UUID, zone: ZoneInfo, now: datetime) -> Today:
 
 
 def latest(*, tenant_id: UUID, limit: int = 20) -> list[Happening]:
-    """Return the activities recorded last."""
+    """Return the activities recorded last; private notes are not among them."""
     a = Activity
     newest = (
         select(a.customer_id, DISPLAY_NAME.label("customer_name"), a.type, a.category, a.title, a.occurred_at)
         .join(Customer, (Customer.tenant_id == a.tenant_id) & (Customer.id == a.customer_id))
-        .where(a.tenant_id == tenant_id)
+        .where(a.tenant_id == tenant_id, a.private_to.is_(None))
         .order_by(a.id.desc())
         .limit(limit)
     )

@@ -180,6 +180,8 @@ class Activity(TenantRow, Base):
     object_type: Mapped[str | None]
     object_id: Mapped[UUID | None]
     club_id: Mapped[UUID | None]
+    # Of a private note: its author. Nobody sees it but them, and those who may read private notes.
+    private_to: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
 
 
@@ -192,9 +194,54 @@ class Note(TenantRow, Base):
     customer_id: Mapped[UUID]
     author_id: Mapped[UUID]
     author_name: Mapped[str]
+    type: Mapped[str] = mapped_column(server_default="general", default="general")
     body: Mapped[str]
     pinned: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     private: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+
+
+class NoteChange(TenantRow, Base):
+    """One change of a note: who did it and when, and in `before` the fields as they were."""
+
+    __tablename__ = "note_change"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "note_id"], ["note.tenant_id", "note.id"], ondelete="CASCADE"),
+        Index("ix_note_change_note", "tenant_id", "note_id"),
+    )
+
+    note_id: Mapped[UUID]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[UUID]
+    changed_by_name: Mapped[str]
+    act: Mapped[str]
+    # What was written in private stays so, even if the note is for everybody afterwards.
+    private: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    before: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class NoteMention(TenantRow, Base):
+    """A colleague named in a note with @. `told_at`: when they got a notice; none while they may not read the note."""
+
+    __tablename__ = "note_mention"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "note_id"], ["note.tenant_id", "note.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "note_id", "user_id", name="uq_note_mention_user"),
+        Index(
+            "ix_note_mention_told",
+            "tenant_id",
+            "user_id",
+            text("told_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("told_at IS NOT NULL"),
+        ),
+    )
+
+    note_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    handle: Mapped[str]
+    told_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]

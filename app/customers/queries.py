@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, select, text, tuple_
+from sqlalchemy import ARRAY, Select, Text, cast, func, or_, select, text, tuple_
 from sqlalchemy.orm import defer
 
 from app.customers import search
@@ -141,6 +141,8 @@ def timeline(
     *,
     tenant_id: UUID,
     customer_id: UUID,
+    reader_id: UUID | None = None,
+    sees_private: bool = False,
     category: str | None = None,
     type_: str | None = None,
     since: datetime | None = None,
@@ -148,8 +150,13 @@ def timeline(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Activity]:
-    """Return what happened to a customer, the newest first: from `since` on, and before `until`."""
+    """Return what happened to a customer, the newest first: from `since` on, and before `until`.
+
+    Private notes are there for their author (`reader_id`), and for those who see them all.
+    """
     wanted = select(Activity).where(Activity.tenant_id == tenant_id, Activity.customer_id == customer_id)
+    if not sees_private:
+        wanted = wanted.where(or_(Activity.private_to.is_(None), Activity.private_to == reader_id))
     if category is not None:
         wanted = wanted.where(Activity.category == category)
     if type_ is not None:

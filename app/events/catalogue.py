@@ -24,6 +24,7 @@ class Category(StrEnum):
     ENQUIRY = "ENQUIRY"
     PREFERENCE = "PREFERENCE"
     SUPPORT = "SUPPORT"
+    NOTE = "NOTE"
     OTHER = "OTHER"
 
 

@@ -20,8 +20,8 @@ class Outdated(Exception):
 class MakeValues(Protocol):
     """Makes what a letter's template reads under `letter`."""
 
-    def __call__(self, *, tenant_id: UUID, user_id: UUID | None) -> Mapping[str, Any]:
-        """Return the values, or raise Outdated."""
+    def __call__(self, *, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values for a user, with the context that lies in the outbox (ids only), or raise Outdated."""
 
 
 @dataclass(frozen=True, slots=True)

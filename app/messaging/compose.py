@@ -64,7 +64,8 @@ def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:
     if row["builtin"] is None:
         return dict(row["context"])
     try:
-        made = builtin.builtin(row["builtin"]).values(tenant_id=tenant_id, user_id=row["user_id"])
+        letter = builtin.builtin(row["builtin"])
+        made = letter.values(tenant_id=tenant_id, user_id=row["user_id"], context=row["context"])
     except (NotRegistered, builtin.Outdated) as error:
         raise NothingToSend(str(error)) from None
     return {"letter": made}

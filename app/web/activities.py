@@ -14,7 +14,16 @@ CATEGORY_TONES: dict[str, str] = {
     Category.PREFERENCE: "warning",
 }
 # Activities Fairway writes itself, which no event type stands behind.
-OWN_ICONS = {"message.sent": "send", "consent.recorded": "adjustments"}
+OWN_ICONS = {
+    "message.sent": "send",
+    "consent.recorded": "adjustments",
+    "note.general": "note",
+    "note.call": "phone",
+    "note.meeting": "users",
+    "note.complaint": "alert-triangle",
+    "note.preference": "heart",
+    "note.follow_up": "flag",
+}
 
 
 class Look(NamedTuple):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,6 +12,8 @@ from babel.dates import format_datetime, format_timedelta
 from flask import Flask, current_app, g, request, url_for
 
 from app.accounts import queries as accounts
+from app.accounts.actor import Actor
+from app.customers import mentions
 from app.infra import clock
 
 
@@ -80,8 +82,17 @@ def _shared() -> dict[str, Any]:
             "profile_url": url_for("accounts.me"),
             "sign_out_url": url_for("accounts.sign_out"),
             "home_url": url_for("home.index"),
+            "notices_url": url_for("notices.index"),
+            # Called by whole pages only: a block for htmx has no bell.
+            "unread_notices": partial(_unread_notices, actor) if actor.may(mentions.READS_NOTES) else None,
         },
     }
+
+
+def _unread_notices(actor: Actor) -> int:
+    assert actor.user_id is not None
+    sees_private = actor.may(mentions.READS_PRIVATE)
+    return mentions.unread(tenant_id=actor.tenant_id, user_id=actor.user_id, sees_private=sees_private)
 
 
 def _navigation(permissions: frozenset[str]) -> list[dict[str, Any]]:

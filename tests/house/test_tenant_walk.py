@@ -90,6 +90,7 @@ PLAIN = {
 ROWS = {
     "customer_id": "customer",
     "note_id": "note",
+    "mention_id": "note_mention",
     "journey_id": "journey",
     "enrollment_id": "journey_enrollment",
     "template_id": "template",

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
 from app.accounts import queries as accounts
+from app.blueprints.customers import writing
 from app.capture import lookup
 from app.customers import queries, service
 from app.customers.models import Customer
@@ -231,8 +232,15 @@ def get_timeline(customer_id: UUID, query: TimelineQuery) -> Page[ActivityOut]:
     """List what happened to a customer, the newest first."""
     tenant_id = current().tenant_id
     kept = service.current(tenant_id=tenant_id, customer_id=customer_id).id
-    filters = query.model_dump(exclude={"type"})
-    page = queries.timeline(tenant_id=tenant_id, customer_id=kept, type_=query.type, **filters)
+    filters, reader = query.model_dump(exclude={"type"}), writing.reader()
+    page = queries.timeline(
+        tenant_id=tenant_id,
+        customer_id=kept,
+        reader_id=reader.user_id,
+        sees_private=reader.sees_private,
+        type_=query.type,
+        **filters,
+    )
     return Page([ActivityOut.model_validate(one) for one in page.items], page.next_cursor)
 
 

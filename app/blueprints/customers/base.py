@@ -10,7 +10,7 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import presenters
+from app.blueprints.customers import presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.customers import notes, queries
 from app.customers.models import Note
@@ -49,9 +49,7 @@ class Person:
     @cached_property
     def reader(self) -> notes.Reader:
         """Return the signed-in user as a reader of notes."""
-        actor = current()
-        assert actor.user_id is not None
-        return notes.Reader(actor.user_id, actor.name, actor.may("notes.view_private"))
+        return writing.reader()
 
     @cached_property
     def notes(self) -> list[Note]:

@@ -13,6 +13,8 @@ from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.capture.desk import Entry
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Customer
+from app.customers.notes import TYPES as NOTE_TYPES
+from app.customers.notes import Draft
 from app.web import forms
 
 _OFF = {"autocomplete": "off"}
@@ -122,6 +124,18 @@ class NewCustomerForm(Form):
 class NoteForm(Form):
     """A note on a customer."""
 
-    body = TextAreaField("Note", render_kw={"rows": 3, "maxlength": 5000})
+    body = TextAreaField("Note", render_kw={"rows": 3, "maxlength": 5000, "data-mentions": "#colleagues"})
+    type = SelectField(
+        "Type", choices=[SelectChoice(*one) for one in NOTE_TYPES.items()], default="general", validate_choice=False
+    )
     pinned = BooleanField("Pin to the top")
     private = BooleanField("Private", description="Seen by you and the owner only.")
+
+    def draft(self) -> Draft:
+        """Return what was typed."""
+        return Draft(
+            self.body.data or "",
+            type=self.text("type") or "general",
+            pinned=self.pinned.data,
+            private=self.private.data,
+        )

@@ -6,12 +6,14 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from app.blueprints.customers import presenters, writing
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.customers.forms import NoteForm
+from app.customers import mentions
 from app.customers import notes as service
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.web.guards import requires
+from app.web.guards import can, requires
 from app.web.htmx import is_htmx, toast
 
 
@@ -36,18 +38,11 @@ def add_note(customer_id: UUID) -> Response | Answer:
     if person.moved:
         return person.moved
     try:
-        service.add(
-            tenant_id=person.tenant_id,
-            customer_id=customer_id,
-            author=person.reader,
-            body=form.body.data or "",
-            pinned=form.pinned.data,
-            private=form.private.data,
-        )
+        written = writing.add(tenant_id=person.tenant_id, customer_id=customer_id, draft=form.draft())
     except Invalid as error:
         form.refuse(error)
         return _shown(person, form, status=422)
-    return _done(customer_id, "The note is saved.")
+    return _done(customer_id, f"The note is saved. {writing.told_words(written.mentioned)}".rstrip())
 
 
 @blueprint.post("/<uuid:customer_id>/notes/<uuid:note_id>")
@@ -58,19 +53,13 @@ def change_note(customer_id: UUID, note_id: UUID) -> Response | Answer:
     if person.moved:
         return person.moved
     try:
-        service.change(
-            tenant_id=person.tenant_id,
-            customer_id=customer_id,
-            note_id=note_id,
-            author=person.reader,
-            body=form.body.data or "",
-            pinned=form.pinned.data,
-            private=form.private.data,
+        written = writing.change(
+            tenant_id=person.tenant_id, customer_id=customer_id, note_id=note_id, draft=form.draft()
         )
     except Invalid as error:
         form.refuse(error)
         return _shown(person, form, editing=note_id, status=422)
-    return _done(customer_id, "The note is saved.")
+    return _done(customer_id, f"The note is saved. {writing.told_words(written.mentioned)}".rstrip())
 
 
 @blueprint.post("/<uuid:customer_id>/notes/<uuid:note_id>/pin")
@@ -120,13 +109,20 @@ def _done(customer_id: UUID, words: str) -> Response | Answer:
 
 
 def _shown(person: Person, form: NoteForm, *, status: int = 200, **context: Any) -> Response:
-    reader = person.reader
+    reader, tenant_id = person.reader, person.tenant_id
+    ids = [note.id for note in person.notes]
+    people = mentions.colleagues(tenant_id=tenant_id) if can("notes.write") else []
     return person.page(
         "notes",
         block="notes",
         status=status,
         form=form,
-        notes=person.notes,
+        notes=presenters.shown_notes(
+            person.notes,
+            service.mentioned(tenant_id=tenant_id, note_ids=ids),
+            service.history(tenant_id=tenant_id, note_ids=ids, reader=reader),
+        ),
+        colleagues=[(mentions.handle(one, people), one.name, one.email) for one in people],
         me=reader.user_id,
         partial=is_htmx(),
         may_delete_any=reader.sees_private,

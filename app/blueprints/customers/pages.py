@@ -69,6 +69,8 @@ def show(customer_id: UUID) -> Response:
     found = queries.timeline(
         tenant_id=person.tenant_id,
         customer_id=customer_id,
+        reader_id=person.reader.user_id,
+        sees_private=person.reader.sees_private,
         category=category,
         since=begin,
         until=end,

@@ -13,7 +13,8 @@ from flask import url_for
 
 from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.customers.facts import CONSENT_FIELDS
-from app.customers.models import Activity, Customer
+from app.customers.models import Activity, Customer, Note, NoteChange, NoteMention
+from app.customers.notes import TYPES as NOTE_TYPES
 from app.events import catalogue
 from app.events.catalogue import Category
 from app.events.readers import spoken
@@ -37,6 +38,7 @@ CATEGORY_LABELS: dict[str, str] = {
     Category.ENQUIRY: "Enquiries",
     Category.PREFERENCE: "Preferences",
     Category.SUPPORT: "Support",
+    Category.NOTE: "Notes",
     Category.OTHER: "Other",
 }
 ID_LABELS = {
@@ -59,6 +61,27 @@ class ConsentBadge:
     tone: str
     icon: str
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteStep:
+    """One change of a note in words, and the text as it was before where the text changed."""
+
+    by: str
+    at: datetime
+    words: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownNote:
+    """A note as its list draws it: `parts` are its text, each with whether it names a colleague."""
+
+    note: Note
+    type: str
+    icon: str
+    parts: tuple[tuple[str, bool], ...]
+    steps: tuple[NoteStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +137,58 @@ def story(activity: Activity) -> StoryItem:
         tone=tone,
         title=activity.title,
         at=activity.occurred_at,
-        source=activity.source,
+        source=activity.payload.get("written_by", "") if activity.object_type == "note" else activity.source,
         category=CATEGORY_LABELS.get(activity.category, activity.category.capitalize()),
-        url=_object_url(activity.object_type, activity.object_id),
+        url=_object_url(activity),
         event_url=_event_url(activity.object_type, activity.object_id),
         facts=_facts(activity.payload, {one.name: one.label for one in kind.fields}),
     )
 
 
-def _object_url(object_type: str | None, object_id: UUID | None) -> str | None:
+def shown_notes(
+    found: list[Note], mentioned: Mapping[UUID, list[NoteMention]], changes: Mapping[UUID, list[NoteChange]]
+) -> list[ShownNote]:
+    """Return notes as their list draws them."""
+    return [
+        ShownNote(
+            note=one,
+            type=NOTE_TYPES.get(one.type, "Note"),
+            icon=look(f"note.{one.type}", Category.NOTE).icon,
+            parts=_parts(one.body, [mention.handle for mention in mentioned.get(one.id, ())]),
+            steps=tuple(_note_step(change) for change in changes.get(one.id, ())),
+        )
+        for one in found
+    ]
+
+
+def _parts(body: str, handles: list[str]) -> tuple[tuple[str, bool], ...]:
+    if not handles:
+        return ((body, False),)
+    named = "|".join(re.escape(one) for one in sorted(handles, key=len, reverse=True))
+    pieces = re.split(rf"({named})(?!\w)", body)
+    return tuple((piece, at % 2 == 1) for at, piece in enumerate(pieces) if piece)
+
+
+def _note_step(change: NoteChange) -> NoteStep:
+    before = change.before
+    words = [change.act] if change.act != "edited" else []
+    if "body" in before:
+        words.append("changed the text")
+    if "type" in before:
+        words.append(f"changed the type from {NOTE_TYPES.get(before['type'], before['type']).lower()}")
+    if "private" in before:
+        words.append("opened it to colleagues" if before["private"] else "made it private")
+    if "pinned" in before:
+        words.append("unpinned it" if before["pinned"] else "pinned it")
+    return NoteStep(change.changed_by_name, change.changed_at, ", ".join(words), before.get("body"))
+
+
+def _object_url(activity: Activity) -> str | None:
+    object_type, object_id = activity.object_type, activity.object_id
     if object_id is None:
         return None
+    if object_type == "note":
+        return url_for("customers.notes", customer_id=activity.customer_id, _anchor=f"note-{object_id}")
     if object_type == "message" and can("messages.view"):
         return url_for("messaging.show", message_id=object_id)
     if object_type == "journey" and can("journeys.view"):

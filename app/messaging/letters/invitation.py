@@ -25,7 +25,7 @@ The link is good for seven days and can be used once. If you did not expect it, 
 )
 
 
-def values(*, tenant_id: UUID, user_id: UUID | None) -> Mapping[str, Any]:
+def values(*, tenant_id: UUID, user_id: UUID | None, **_: Any) -> Mapping[str, Any]:
     """Return the name and link of an invited user; one who has answered or is gone makes the letter outdated."""
     if user_id is None:
         raise Outdated("The invitation names no user.")

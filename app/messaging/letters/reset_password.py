@@ -26,7 +26,7 @@ as it is.
 )
 
 
-def values(*, tenant_id: UUID, user_id: UUID | None) -> Mapping[str, Any]:
+def values(*, tenant_id: UUID, user_id: UUID | None, **_: Any) -> Mapping[str, Any]:
     """Return the name and link of the user; one who is gone or disabled makes the letter outdated."""
     if user_id is None:
         raise Outdated("The mail names no user.")

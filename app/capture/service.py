@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # A customer's row is read and written once a batch, however many events it has in it: in 4,000 at a time an event
 # took a fifth less than in 1,000. Events may be large, so no more than this are held in memory at once.
 BATCH = 2000
+# While more is waiting, up to so many events that can't be applied beside others are left for the next batch rather
+# than waited for: a worker who waits for the lock does nothing.
+LEFT_FOR_LATER = 800
 # Any constant: the first of the two keys of the advisory locks by which one worker at a time has a tenant's events.
 LOCK_SPACE = 0x4641_4952
 
@@ -33,6 +36,7 @@ LOCK_SPACE = 0x4641_4952
 # batch. Plans made without looking at the tenant go by the average one; the handlers' too.
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:tenant))")
 _SHARE_LOCK = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:tenant))")
 _FAILED = text("""
     UPDATE inbound_event SET status = 'failed', reason = :reason, processed_at = :now, attempts = attempts + 1
@@ -44,7 +48,7 @@ GONE = "the customer it names is not there (any more)"
 def process_batch(
     *, tenant_id: UUID, now: datetime | None = None, handlers: Sequence[Handler] = (), limit: int = BATCH
 ) -> int:
-    """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits).
+    """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits here).
 
     Two transactions at most, first what says nothing new and then the rest, each whole: identity, activities, fields,
     consent, then each handler with the Batch. Events that another worker has claimed are left to it. Where a batch
@@ -81,13 +85,35 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
         found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
         _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
     rest = {one.id: one for one in events if one.id not in found.matches}
+    applied = len(events) - len(rest)
+    # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
     if rest:
-        # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
-        with transaction(tenant_id) as session:
-            mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
+        patient = len(events) < limit or len(rest) > LEFT_FOR_LATER
+        applied += _apply_rest(tenant_id, rest, known, now, handlers, patient=patient)
+    return applied
+
+
+def _apply_rest(
+    tenant_id: UUID,
+    rest: dict[UUID, Claimed],
+    known: Places,
+    now: datetime,
+    handlers: Sequence[Handler],
+    *,
+    patient: bool,
+) -> int:
+    """Apply what may make, join or divide people; unless `patient`, leave it for later if the lock is in use.
+
+    Return how many events were applied; those that another worker has claimed meanwhile are left to it.
+    """
+    with transaction(tenant_id) as session:
+        if patient:
             lock_tenant(session, tenant_id)
-            _apply(session, tenant_id, mine, known, now, handlers)
-    return len(events)
+        elif not session.scalar(_TRY_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)}):
+            return 0
+        mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
+        _apply(session, tenant_id, mine, known, now, handlers)
+        return len(mine)
 
 
 def _claim(session: Session, tenant_id: UUID, limit: int) -> tuple[Places, list[Claimed]]:

@@ -195,3 +195,20 @@ def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(
         assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2"]
     worker.join()
     assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2", "e3"]
+
+
+@pytest.mark.committed
+def test_a_full_batch_leaves_what_is_new_for_later_rather_than_wait(app: Flask, real_db: str) -> None:
+    from tests.conftest import make_tenant
+
+    tenant = make_tenant()
+    post(tenant, event(1, email="ann@example.com"))
+    known = [event(number, email="ann@example.com") for number in (2, 3)]
+    log.append(tenant_id=tenant.id, events=[event(4, email="bob@example.com"), *known], now=NOW)
+    waiting = "SELECT event_id FROM inbound_event WHERE status = 'received'"
+    with psycopg.connect(real_db) as other:
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 2
+        assert [row.event_id for row in query(tenant, waiting)] == ["e4"]
+    assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 1
+    assert query(tenant, waiting) == []

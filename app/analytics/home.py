@@ -1,7 +1,7 @@
 """What the signed-in person needs first: what runs, what went out today, what wants attention, what just happened."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,8 +9,10 @@ from sqlalchemy import select, text
 
 from app.customers.models import Activity, Customer
 from app.customers.queries import DISPLAY_NAME
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import first_id_at
+from app.messaging.queries import SETTLED_WITHIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,6 @@ class Happening:
     occurred_at: datetime
 
 
-# A message is settled at most this long after it was made, but for rare holds: the range of ids this spans is what
-# keeps the count off the rest of the outbox.
-SETTLED_WITHIN = timedelta(days=3)
-
 _RUNNING = text("""
     SELECT j.id, j.name, j.trigger_type, j.total_completed AS completed, j.total_failed AS failed,
            coalesce((SELECT sum(c.active) FROM journey_step_count c
@@ -80,7 +78,7 @@ def running_journeys(*, tenant_id: UUID) -> list[RunningJourney]:
 
 def today(*, tenant_id: UUID, zone: ZoneInfo, now: datetime) -> Today:
     """Return the day's messages by what became of them; the day begins at midnight in `zone`."""
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = clock.midnight(now, zone)
     values = {"tenant_id": tenant_id, "midnight": midnight, "since": first_id_at(midnight - SETTLED_WITHIN)}
     with transaction(tenant_id) as session:
         return Today(**session.execute(_TODAY, values).one()._mapping)

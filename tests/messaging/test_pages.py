@@ -1,7 +1,11 @@
 """The pages and the API of messages."""
 
+from datetime import timedelta
 from typing import Any
 
+from time_machine import travel
+
+from app.messaging import queries
 from tests.messaging.conftest import Mailer, MakeCustomer
 from tests.messaging.sink import Sink
 from tests.page_client import ApiClient, PageClient
@@ -21,6 +25,20 @@ def test_the_list_shows_each_message_with_its_why(
     assert "Zoe" not in only
     assert "No message is like that" in client.get("/messages?status=held").text
     assert "Zoe" in client.get("/messages?status=nonsense&journey=nonsense").text
+
+
+def test_a_day_has_the_messages_that_were_settled_in_it(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink, tenant: Any, client: PageClient, sign_in: Any
+) -> None:
+    mailer.put(customer(first_name="Zoe"))
+    mailer.send()
+    [message] = queries.page(tenant_id=tenant.id).items
+    for since, found in ((message["sent_at"], [message]), (message["sent_at"] + timedelta(seconds=1), [])):
+        assert queries.page(tenant_id=tenant.id, since=since).items == found
+    sign_in("marketer")
+    with travel(message["sent_at"] + timedelta(days=2), tick=False):
+        assert "No message is like that" in client.get("/messages?status=sent&today=1").text
+        assert "Zoe" in client.get("/messages?status=sent&today=").text
 
 
 def test_a_message_page_says_where_it_stands_and_why(

@@ -2,14 +2,17 @@
 
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 
+from app.infra import clock
 from app.infra.ids import as_id
 from app.messaging import queries
 from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.shell import organisation
 
 blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
 
@@ -22,11 +25,13 @@ def index() -> Response:
     """List messages; what is not a filter of ours filters nothing."""
     tenant_id = current().tenant_id
     status, reason = request.args.get("status"), request.args.get("reason")
+    today = request.args.get("today") == "1"
     filters: dict[str, Any] = {
         "status": status if status in set(Status) else None,
         "reason": reason if reason in set(Reason) else None,
         "journey_id": as_id(request.args.get("journey")),
         "customer_id": as_id(request.args.get("customer")),
+        "since": clock.midnight(clock.now(), ZoneInfo(organisation().timezone)) if today else None,
     }
     found = queries.page(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
     return page(

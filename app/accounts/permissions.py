@@ -43,6 +43,7 @@ PERMISSIONS: dict[str, Permission] = {
     "account.self": _row("Manage one's own account and sign-ins", _EVERYONE, grantable=False),
     "customers.view": _row("See customers and their timelines", _READERS),
     "customers.edit": _row("Change customers' details, tags and consent", _DESK),
+    "tags.manage": _row("Rename, colour, merge and delete tags", _BUILDERS),
     "notes.write": _row("Write notes on customers", _DESK),
     "notes.view_private": _row("Read private notes written by others", ("owner",), grantable=False),
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 import orjson
 from sqlalchemy import text
 
+from app.customers import tag_rows
 from app.events.readers import LIFECYCLE_STAGES
 from app.infra import clock
 from app.infra.arrays import array
@@ -104,5 +105,6 @@ def change_all(
         f" WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND ({' OR '.join(unlike)})"
     )
     with transaction(tenant_id) as session:
+        tag_rows.meet(session, tenant_id, adding)
         changed = session.execute(text(statement), values)
         return int(changed.rowcount)  # type: ignore[attr-defined]

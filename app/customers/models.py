@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Computed, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, Computed, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, Uuid, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -160,6 +160,28 @@ class ConsentChange(TenantRow, Base):
     how: Mapped[str]
     address: Mapped[str | None]
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class Tag(TenantRow, Base):
+    """A tag's look and count; who has it is said by `customer.tags` alone.
+
+    `customers` is how many had it at `counted_at`. A deleted tag stays with those it was `taken_from`, so that deleting
+    can be undone.
+    """
+
+    __tablename__ = "tag"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("uq_tag_name", "tenant_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+    )
+
+    name: Mapped[str]
+    colour: Mapped[str] = mapped_column(server_default="grey", default="grey")
+    customers: Mapped[int] = mapped_column(server_default="0", default=0)
+    counted_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    taken_from: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Activity(TenantRow, Base):

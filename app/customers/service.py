@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.customers import facts, records
+from app.customers import facts, records, tag_rows
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.mass_update import MAX_TEXT, tag_problem
 from app.customers.models import Customer
@@ -80,6 +80,7 @@ def update(
         records.save(session, tenant_id, [person], moment)
         if tags is not None and tags != session.scalar(_HAS_TAGS, {"tenant_id": tenant_id, "id": customer_id}):
             session.execute(_TAGS, {"tenant_id": tenant_id, "id": customer_id, "tags": tags, "now": moment})
+            tag_rows.meet(session, tenant_id, tags)
             changed.add("tags")
         _prove_consents(session, tenant_id, person, changed, actor, moment)
         if changed:

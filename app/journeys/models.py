@@ -57,7 +57,7 @@ def of_journey() -> ForeignKeyConstraint:
 
 
 class JourneyVersion(TenantRow, Base):
-    """A published graph; never changed once written."""
+    """A published graph; never changed once written, but for the name of a tag (see app.journeys.tagging)."""
 
     __tablename__ = "journey_version"
     __table_args__ = (

@@ -53,6 +53,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
         (
             Item("Users", "accounts.users", "user-check", "users.view"),
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
+            Item("Tags", "tags.index", "tags", "tags.manage"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
             Item("Events", "events.index", "plug", "events.view"),
         ),

@@ -74,6 +74,9 @@ FIXED: dict[str, Any] = {
     "club.currency": "ZAR",
     "customer.status": "ACTIVE",
     "customer.merged_into_id": None,
+    "tag.colour": "grey",
+    "tag.deleted_at": None,
+    "tag.taken_from": None,
     "work_count.work": "process_events",
     "mailbox_mail.source": f"Subject: {MARK}\r\n\r\n{MARK}".encode(),
 }
@@ -101,6 +104,7 @@ ROWS = {
     "session_id": "user_session",
     "key_id": "api_key",
     "club_id": "club",
+    "tag_id": "tag",
 }
 
 

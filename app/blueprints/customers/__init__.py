@@ -1,6 +1,14 @@
-"""Customers: the list, each customer's page, and the API."""
+"""Customers: the list, each customer's page, their tags, and the API."""
 
-from app.blueprints.customers import api, notes, notes_api, notices, pages  # noqa: F401 (they add their views)
+from app.blueprints.customers import (  # noqa: F401 (they add their views)
+    api,
+    notes,
+    notes_api,
+    notices,
+    pages,
+    tags,
+    tags_api,
+)
 from app.blueprints.customers.base import blueprint
 
-BLUEPRINTS = (blueprint, notices.blueprint, api.api)
+BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, tags_api.api)

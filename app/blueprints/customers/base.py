@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from babel.dates import format_date
-from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
-from app.customers import notes, queries
+from app.customers import notes, queries, tags
 from app.customers.models import Note
 from app.web.guards import can, current
 from app.web.htmx import page
@@ -27,6 +27,14 @@ POINT_LABELS = {"email": "E-mail", "phone": "Phone"}
 def day(value: date | None) -> str:
     """Return a day as the tenant's region writes it, "21 Nov 2026"; nothing for None."""
     return format_date(value, "d MMM y", locale=organisation().locale) if value else ""
+
+
+@blueprint.app_template_global("tag_colour")
+def tag_colour(name: str) -> str:
+    """Return the colour of a tag (the tenant's colours are read once a request)."""
+    if "tag_colours" not in g:
+        g.tag_colours = tags.colours(tenant_id=current().tenant_id)
+    return str(g.tag_colours.get(name, tags.COLOURS[0]))
 
 
 class Person:

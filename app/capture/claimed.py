@@ -48,6 +48,14 @@ _PAST = text(f"""
     WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:customers AS uuid[])) AND status = 'processed'
     ORDER BY id
 """)  # noqa: S608 - the columns are ours
+_SINCE = text(f"""
+    SELECT {_COLUMNS} FROM inbound_event e
+    WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND status = 'processed' AND processed_at >= :since
+        AND NOT EXISTS (
+            SELECT FROM customer_merge_part p WHERE p.tenant_id = :tenant_id AND p.merge_id = :merge_id
+                AND p.part = 'inbound_event' AND e.id = ANY(p.moved))
+    ORDER BY id
+""")  # noqa: S608 - the columns are ours
 _NAMED = text(f"""
     SELECT {_COLUMNS} FROM inbound_event WHERE tenant_id = :tenant_id AND source = :source AND event_id = :event_id
 """)  # noqa: S608 - the columns are ours
@@ -87,6 +95,14 @@ def past(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: P
     """Return every event applied to the customers so far."""
     rows = session.execute(_PAST, {"tenant_id": tenant_id, "customers": array(customers)})
     return [understand(row, places) for row in rows.all()]
+
+
+def since(
+    session: Session, tenant_id: UUID, customer_id: UUID, merge_id: UUID, moment: datetime, places: Places
+) -> list[Claimed]:
+    """Return the events applied to a customer from a moment on, without those that a merge brought."""
+    values = {"tenant_id": tenant_id, "customer_id": customer_id, "merge_id": merge_id, "since": moment}
+    return [understand(row, places) for row in session.execute(_SINCE, values).all()]
 
 
 def told(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: Places) -> list[Evidence]:

@@ -23,6 +23,7 @@ from app.capture.claimed import Claimed
 from app.capture.evidence import Evidence
 from app.capture.partition import Cluster, partition
 from app.capture.profiles import Pair, Profile
+from app.customers import suggestions
 from app.events.places import Places
 from app.infra.ids import new_id
 
@@ -86,8 +87,10 @@ def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], pla
     known = profiles.load(session, tenant_id, evidence)
     people_left, evidence_left = _settle_known(found, known, evidence)
     contested: list[tuple[list[Profile], list[Evidence]]] = []
+    # Only those who might become one person with another need to be asked for.
+    apart = suggestions.apart(session, tenant_id, [one.id for one in people_left]) if len(people_left) > 1 else set()
     for people, pieces in _components(people_left, evidence_left):
-        if _consistent(people, pieces):
+        if _consistent(people, pieces) and not _told_apart(people, apart):
             _settle(found, people, pieces)
         elif all(piece.own for piece in pieces):
             for piece in pieces:
@@ -95,7 +98,7 @@ def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], pla
         else:
             contested.append((people, pieces))
     if contested:
-        _divide(session, tenant_id, found, contested, places)
+        _divide(session, tenant_id, found, contested, places, apart)
     return found
 
 
@@ -204,6 +207,12 @@ def _consistent(people: Sequence[Profile], pieces: Sequence[Evidence]) -> bool:
     return True
 
 
+def _told_apart(people: Sequence[Profile], apart: set[frozenset[UUID]]) -> bool:
+    """Return whether somebody said of two of these that they are two people."""
+    ids = {person.id for person in people}
+    return any(pair <= ids for pair in apart)
+
+
 def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) -> None:
     """One person: the oldest named profile, else the oldest, else a new one; other profiles go into it."""
     ids = {pair for person in people for pair in person.ids}
@@ -264,6 +273,7 @@ def _divide(
     found: Resolution,
     contested: list[tuple[list[Profile], list[Evidence]]],
     places: Places,
+    apart: set[frozenset[UUID]],
 ) -> None:
     """Divide people who share hints and contradict each other, from all that was ever said of them."""
     everybody = [person.id for people, _ in contested for person in people]
@@ -276,7 +286,7 @@ def _divide(
     for people, pieces in contested:
         history = [piece for one in people for piece in _history(one, told[one.id], whole=one.id in whole)]
         moved = len(found.moves)
-        owners = _draw(found, people, history, [piece for piece in pieces if not piece.own])
+        owners = _draw(found, people, history, [piece for piece in pieces if not piece.own], apart)
         for piece in pieces:
             if piece.own:
                 _stay(found, piece, owners.get(piece.customer_id, piece.customer_id) if piece.customer_id else None)
@@ -308,10 +318,14 @@ def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:
 
 
 def _draw(
-    found: Resolution, people: list[Profile], history: list[Evidence], pieces: list[Evidence]
+    found: Resolution,
+    people: list[Profile],
+    history: list[Evidence],
+    pieces: list[Evidence],
+    apart: set[frozenset[UUID]],
 ) -> dict[UUID, UUID]:
     """Divide one component and write down what changes; return the owner each profile went into."""
-    clusters = partition([*history, *pieces])
+    clusters = partition([*history, *pieces], apart)
     by_id = {person.id: person for person in people}
     claims = _claims(by_id, clusters)
     owners: list[UUID] = []
@@ -322,7 +336,8 @@ def _draw(
         if not claimants:
             found.created.append(owner)
         reason = "all that is known of them fits one person and no other"
-        found.joins.extend(Join(owner, loser, reason) for loser in claimants[1:])
+        joining = [loser for loser in claimants[1:] if frozenset((owner, loser)) not in apart]
+        found.joins.extend(Join(owner, loser, reason) for loser in joining)
     _place_events(found, by_id, clusters, owners, claims, pieces)
     _place_hints(found, by_id, clusters, owners, claims)
     return {one: owners[at] for at, claimants in claims.items() for one in claimants}

@@ -4,11 +4,11 @@ Pieces are nodes. Those that share an exact id are drawn together first, then th
 a phone number, then an address, then a number; at each step the best supported pair first, ties by key. A pair that
 contradicts itself (another given name, another birth date; without a common exact id also another id of a kind both
 have) stays apart. So a family on one mailbox is several people, and what only the mailbox is known of goes to the
-one for whom most speaks.
+one for whom most speaks. What belongs to two profiles that somebody said are two people stays apart too.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
@@ -32,6 +32,7 @@ class Cluster:
     ids: dict[str, set[str]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     births: set[date] = field(default_factory=set)
+    owners: set[UUID] = field(default_factory=set)
 
     def add(self, one: Evidence) -> None:
         """Take a piece in."""
@@ -50,6 +51,7 @@ class Cluster:
             self.ids.setdefault(kind, set()).update(values)
         self.names |= other.names
         self.births |= other.births
+        self.owners |= other.owners
 
 
 def contradict(one: Cluster, other: Cluster, *, same_id: bool) -> bool:
@@ -65,9 +67,9 @@ def contradict(one: Cluster, other: Cluster, *, same_id: bool) -> bool:
     return other_id and not (one.names & other.names and one.births & other.births)
 
 
-def partition(evidence: Iterable[Evidence]) -> list[Cluster]:
-    """Return the people in the evidence, in a stable order."""
-    forest = _Forest(sorted(evidence, key=lambda one: one.key))
+def partition(evidence: Iterable[Evidence], apart: Collection[frozenset[UUID]] = ()) -> list[Cluster]:
+    """Return the people in the evidence, in a stable order; customers of a pair of `apart` are two."""
+    forest = _Forest(sorted(evidence, key=lambda one: one.key), apart)
     for same_id, pairs in (
         (True, forest.pairs_by_id()),
         (False, forest.pairs_by_points(2)),
@@ -82,17 +84,22 @@ def partition(evidence: Iterable[Evidence]) -> list[Cluster]:
 class _Forest:
     """Union-find over nodes: one for each exact id, one for each set of hints without any."""
 
-    def __init__(self, evidence: Sequence[Evidence]) -> None:
+    def __init__(self, evidence: Sequence[Evidence], apart: Collection[frozenset[UUID]]) -> None:
+        self.apart = apart
+        known = {one for pair in apart for one in pair}
         self.nodes: dict[Any, Cluster] = {}
         self.parent: dict[Any, Any] = {}
         self.ties: dict[tuple[Any, Any], int] = defaultdict(int)
         self.points: dict[Any, dict[tuple[str, str], int]] = {}
         self.clubs: dict[Any, set[UUID]] = {}
         for one in evidence:
-            node: Any = one.ids[0] if one.ids else (one.points, one.first_name, one.date_of_birth, one.club_id)
+            owner = one.customer_id if one.customer_id in known else None
+            node: Any = one.ids[0] if one.ids else (one.points, one.first_name, one.date_of_birth, one.club_id, owner)
             for name in one.ids or (node,):
                 self._see(name, one)
             self.nodes[node].add(one)
+            if owner:
+                self.nodes[node].owners.add(owner)
             for name in one.ids[1:]:
                 self.nodes[name].ids.setdefault(name[0], set()).add(name[1])
                 if one.first_name:
@@ -126,8 +133,13 @@ class _Forest:
         one, other = sorted((self.root(one), self.root(other)), key=self.order.__getitem__)
         if one == other or contradict(self.nodes[one], self.nodes[other], same_id=same_id):
             return
+        if self.apart and self._told_apart(self.nodes[one].owners, self.nodes[other].owners):
+            return
         self.nodes[one].absorb(self.nodes.pop(other))
         self.parent[other] = one
+
+    def _told_apart(self, some: set[UUID], others: set[UUID]) -> bool:
+        return any(frozenset((one, other)) in self.apart for one in some for other in others)
 
     def pairs_by_id(self) -> list[tuple[Any, Any]]:
         """Return the pairs of ids that some piece names together, those named together most often first."""

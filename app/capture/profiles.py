@@ -126,7 +126,8 @@ _BY_HAND = text("""
         WHERE c.tenant_id = :tenant_id AND c.merged_into_id = p.id OFFSET 0
     ) AS gone
     WHERE EXISTS (
-        SELECT FROM customer_merge m WHERE m.tenant_id = :tenant_id AND m.loser_id = gone.id AND m.merged_by <> :system)
+        SELECT FROM customer_merge m WHERE m.tenant_id = :tenant_id AND m.loser_id = gone.id AND m.undone_at IS NULL
+            AND m.merged_by <> :system)
 """)
 
 

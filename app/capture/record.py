@@ -116,7 +116,7 @@ def write(
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
-    _write_hints(session, tenant_id, found)
+    write_hints(session, tenant_id, found)
     if found.created:
         _apply(session, tenant_id, fresh, found.matches, now)
     _move(session, tenant_id, found, people, now)
@@ -232,7 +232,8 @@ def _let_be_found(people: dict[UUID, Record], found: Resolution, merged: dict[UU
             record.find_by(name_words(record.values["first_name"], record.values["last_name"]))
 
 
-def _write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
+def write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
+    """Give customers the ids and contact points a resolution gives them, and take away what they lost."""
     if found.ids:
         ids = sorted(found.ids.items())
         session.execute(
@@ -260,21 +261,34 @@ def _write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:
 def _move(session: Session, tenant_id: UUID, found: Resolution, people: dict[UUID, Record], now: datetime) -> None:
     if not found.moves:
         return
+    whose = {one.evidence.customer_id for one in found.divided} | set(found.moves.values())
+    hand_over(session, tenant_id, found.moves, {one: people[one] for one in people.keys() & whose}, before=people)
+    records.save(session, tenant_id, people.values(), now)
+
+
+def hand_over(
+    session: Session,
+    tenant_id: UUID,
+    moves: Mapping[UUID, UUID],
+    people: Mapping[UUID, Record],
+    *,
+    before: Iterable[UUID] | None = None,
+) -> None:
+    """Give events, by row, to their owners with all that hangs on them; `before` are those who may have them now.
+
+    The records of `people` (to be saved by the caller) learn what happened last to each.
+    """
     values = {
         "tenant_id": tenant_id,
-        "events": array(found.moves),
-        "owners": array(found.moves.values()),
-        "before": array(people),
+        "events": array(moves),
+        "owners": array(moves.values()),
+        "before": array(people if before is None else before),
     }
     for statement in _MOVES:
         session.execute(statement, values)
-    rows = session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": array(people)})
-    last = {row.customer_id: row for row in rows}
-    for owner in {one.evidence.customer_id for one in found.divided} | set(found.moves.values()):
-        if owner in last and owner in people:
-            people[owner].set("last_activity_at", last[owner].occurred_at)
-            people[owner].set("last_activity_type", last[owner].type)
-    records.save(session, tenant_id, people.values(), now)
+    for row in session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": array(people)}):
+        people[row.customer_id].set("last_activity_at", row.occurred_at)
+        people[row.customer_id].set("last_activity_type", row.type)
 
 
 def _apply(session: Session, tenant_id: UUID, fresh: list[Owned], matches: dict[UUID, Match], now: datetime) -> None:

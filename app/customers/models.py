@@ -5,11 +5,22 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Computed, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, Uuid, func, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Computed,
+    ForeignKeyConstraint,
+    Index,
+    Numeric,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.infra.db import Base, TenantRow
+from app.infra.db import Base, Key, TenantRow
 
 ACTIVE, MERGED = "ACTIVE", "MERGED"
 
@@ -128,13 +139,18 @@ class ExternalId(TenantRow, Base):
 
 
 class CustomerMerge(TenantRow, Base):
-    """The journal of merges: which profile went into which, why, and what was moved."""
+    """The journal of merges: which profile went into which, why, and what both were before and after.
+
+    `detail` holds the rows of `loser`, `winner_before` and `winner_after`, and the ids and contact points each had
+    (`winner_hints`, `loser_hints`); what moved is in CustomerMergePart.
+    """
 
     __tablename__ = "customer_merge"
     __table_args__ = (
         of_customer("winner_id"),
         of_customer("loser_id"),
         Index("ix_customer_merge_loser", "tenant_id", "loser_id"),
+        Index("ix_customer_merge_winner", "tenant_id", "winner_id"),
     )
 
     winner_id: Mapped[UUID]
@@ -143,6 +159,51 @@ class CustomerMerge(TenantRow, Base):
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     merged_by: Mapped[str]
     merged_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    undone_by: Mapped[str | None]
+    undone_at: Mapped[datetime | None]
+
+
+class CustomerMergePart(Base):
+    """What one merge did in one table: `moved` are the rows that changed hands, `images` those changed otherwise."""
+
+    __tablename__ = "customer_merge_part"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "merge_id"], ["customer_merge.tenant_id", "customer_merge.id"], ondelete="CASCADE"
+        ),
+    )
+
+    tenant_id: Mapped[Key]
+    merge_id: Mapped[Key]
+    part: Mapped[str] = mapped_column(primary_key=True)
+    moved: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"), default=list)
+    images: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
+
+
+class MergeSuggestion(TenantRow, Base):
+    """Two profiles that may be one person, `one_id` the smaller id: what speaks for and against it, what was decided.
+
+    A pair that is `dismissed` are two people: nothing but a person's hand makes one of them (see app.capture).
+    """
+
+    __tablename__ = "merge_suggestion"
+    __table_args__ = (
+        of_customer("one_id"),
+        of_customer("other_id"),
+        CheckConstraint("one_id <= other_id", name="ordered"),
+        UniqueConstraint("tenant_id", "one_id", "other_id", name="uq_merge_suggestion_pair"),
+        Index("ix_merge_suggestion_other", "tenant_id", "other_id"),
+        Index("ix_merge_suggestion_queue", "tenant_id", "status", text("score DESC"), "id"),
+    )
+
+    one_id: Mapped[UUID]
+    other_id: Mapped[UUID]
+    score: Mapped[int]
+    reasons: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    status: Mapped[str] = mapped_column(server_default="open", default="open")
+    found_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
 
 
 class ConsentChange(TenantRow, Base):

@@ -107,10 +107,12 @@ def blank(id_: UUID) -> Record:
     return Record(id_, values, {}, is_new=True, changed=True)
 
 
-_LOCK = text(
+_SELECT = (
     f"SELECT id, cast(facts_at AS text), {', '.join(COLUMNS)} FROM customer"  # noqa: S608 - the columns are ours
-    " WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+    " WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id"
 )
+_LOOK = text(_SELECT)
+_LOCK = text(f"{_SELECT} FOR NO KEY UPDATE")
 
 
 def _rows(columns: Iterable[str]) -> str:
@@ -142,10 +144,19 @@ _UPDATE_SEEN = text("""
 
 def lock(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, Record]:
     """Return the customers by id, locked until the transaction ends. All who lock many take them in order of id."""
+    return _read(session, tenant_id, ids, _LOCK)
+
+
+def look(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, Record]:
+    """Return the customers by id, to look at and not to save: others may change them meanwhile."""
+    return _read(session, tenant_id, ids, _LOOK)
+
+
+def _read(session: Session, tenant_id: UUID, ids: Collection[UUID], query: TextClause) -> dict[UUID, Record]:
     if not ids:
         return {}
     records = {}
-    for id_, facts_at, *row in session.execute(_LOCK, {"tenant_id": tenant_id, "ids": array(ids)}).all():
+    for id_, facts_at, *row in session.execute(query, {"tenant_id": tenant_id, "ids": array(ids)}).all():
         values = dict(zip(COLUMNS, row, strict=True))
         words = set((values["search_extra"] or "").split())
         records[id_] = Record(id_, values, orjson.loads(facts_at), words=words)

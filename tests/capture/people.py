@@ -12,6 +12,7 @@ from app.events import log
 from app.infra.db import transaction
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+STAFF = "user:00000000-0000-7000-8000-000000000001"
 START = datetime(2026, 10, 1, tzinfo=UTC)
 
 

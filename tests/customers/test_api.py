@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.customers import merge
-from tests.capture.people import event, member, owner, post, query
+from app.capture import merging
+from tests.capture.people import STAFF, event, member, owner, post, query
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_one_customer_and_the_timeline(api: Any, ann: Any) -> None:
 
 def test_the_id_of_a_merged_profile_leads_on(api: Any, tenant: Any, ann: Any) -> None:
     gone = owner(tenant, 3)
-    merge.merge(tenant_id=tenant.id, winner_id=ann, loser_id=gone, reason="r", by="user:1")
+    merging.merge_customers(tenant_id=tenant.id, winner_id=ann, loser_id=gone, reason="r", actor=STAFF)
     assert api.get(f"/customers/{gone}").get_json()["id"] == str(ann)
     assert len(api.get(f"/customers/{gone}/timeline").get_json()["items"]) == 3
     assert api.patch(f"/customers/{gone}", {"title": "Dr"}).get_json()["id"] == str(ann)

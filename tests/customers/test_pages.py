@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.models import Club
-from app.customers import merge, records
+from app.capture import merging
+from app.customers import records
 from app.customers.models import Activity, ContactPoint, Customer, ExternalId
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -294,7 +295,9 @@ class TestProfile:
         self, client: PageClient, sign_in: Any, tenant: Any, nomsa: UUID, make: Make
     ) -> None:
         old = make(first_name="N.", last_name="Dlamini")
-        merge.merge(tenant_id=tenant.id, winner_id=nomsa, loser_id=old, reason="same member number", by="system")
+        merging.merge_customers(
+            tenant_id=tenant.id, winner_id=nomsa, loser_id=old, reason="same member number", actor="system"
+        )
         sign_in("staff")
         for path in ("", "/notes", "/messages", "/details", "/edit"):
             response = client.get(f"/customers/{old}{path}", status=302)

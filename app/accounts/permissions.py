@@ -44,6 +44,7 @@ PERMISSIONS: dict[str, Permission] = {
     "customers.view": _row("See customers and their timelines", _READERS),
     "customers.edit": _row("Change customers' details, tags and consent", _DESK),
     "tags.manage": _row("Rename, colour, merge and delete tags", _BUILDERS),
+    "customers.merge": _row("Merge customers, undo merges, decide on suggested duplicates", _DESK),
     "notes.write": _row("Write notes on customers", _DESK),
     "notes.view_private": _row("Read private notes written by others", ("owner",), grantable=False),
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),

@@ -1,4 +1,4 @@
-"""Reading customers: lists, one profile with all that identifies it, its timeline, its consent and its merges."""
+"""Reading customers: lists, one profile with all that identifies it, its timeline and its consent."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, Select, Text, cast, func, or_, select, text, tuple
 from sqlalchemy.orm import defer
 
 from app.customers import search
-from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, CustomerMerge, ExternalId
+from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, ExternalId
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
@@ -28,17 +28,6 @@ class Hints:
 
     points: list[ContactPoint]
     ids: list[ExternalId]
-
-
-@dataclass(frozen=True, slots=True)
-class MergeLine:
-    """One profile that went into this one: what it was called, when, why and through whom."""
-
-    loser_id: UUID
-    name: str
-    reason: str
-    merged_by: str
-    merged_at: datetime
 
 
 # The search vector is for searching: nobody reads it.
@@ -185,24 +174,6 @@ def consent_history(*, tenant_id: UUID, customer_id: UUID, limit: int = 100) -> 
                 .limit(limit)
             )
         )
-
-
-def merges(*, tenant_id: UUID, customer_id: UUID) -> list[MergeLine]:
-    """Return the profiles that went into this one, the newest first."""
-    query = (
-        select(
-            CustomerMerge.loser_id, DISPLAY_NAME, CustomerMerge.reason, CustomerMerge.merged_by, CustomerMerge.merged_at
-        )
-        .join(
-            Customer,
-            (Customer.tenant_id == CustomerMerge.tenant_id) & (Customer.id == CustomerMerge.loser_id),
-        )
-        .where(CustomerMerge.tenant_id == tenant_id, Customer.merged_into_id == customer_id)
-        .order_by(CustomerMerge.merged_at.desc(), CustomerMerge.id.desc())
-        .limit(100)
-    )
-    with transaction(tenant_id) as session:
-        return [MergeLine(*row) for row in session.execute(query)]
 
 
 def tiers(*, tenant_id: UUID) -> list[str]:

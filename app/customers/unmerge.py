@@ -172,8 +172,9 @@ def split(
     current = rows[merge.winner_id]
     before, after = merge.detail["winner_before"], merge.detail["winner_after"]
     winner = restored(current, before, after, withdrawn)
-    # A column that is newer than the merge is in no image.
-    loser = rows[merge.loser_id] | merge.detail["loser"]
+    # A merged profile is left as it was, but for what is done to everybody at once (a tag that was renamed).
+    image = merge.detail["loser"]
+    loser = rows[merge.loser_id] | {name: image[name] for name in ("status", "merged_into_id", "updated_at")}
     for field in CONSENT_FIELDS.values():
         if current[field] is False and after[field] is not False:
             loser |= {field: False, f"{field}_at": current[f"{field}_at"]}

@@ -77,6 +77,8 @@ FIXED: dict[str, Any] = {
     "tag.colour": "grey",
     "tag.deleted_at": None,
     "tag.taken_from": None,
+    "customer_merge_part.moved": [],
+    "merge_suggestion.status": "open",
     "work_count.work": "process_events",
     "mailbox_mail.source": f"Subject: {MARK}\r\n\r\n{MARK}".encode(),
 }
@@ -92,6 +94,8 @@ PLAIN = {
 # Which table a path variable names a row of.
 ROWS = {
     "customer_id": "customer",
+    "other_id": "customer",
+    "merge_id": "customer_merge",
     "note_id": "note",
     "mention_id": "note_mention",
     "journey_id": "journey",

@@ -2,6 +2,8 @@
 
 from app.blueprints.customers import (  # noqa: F401 (they add their views)
     api,
+    merges,
+    merges_api,
     notes,
     notes_api,
     notices,
@@ -11,4 +13,4 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
 )
 from app.blueprints.customers.base import blueprint
 
-BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, tags_api.api)
+BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, merges_api.api, tags_api.api)

@@ -1,6 +1,6 @@
 """What every page about one customer shares."""
 
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -12,14 +12,18 @@ from werkzeug.wrappers import Response as Answer
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
-from app.customers import notes, queries, tags
+from app.customers import merge_queries, notes, queries, tags
+from app.customers.merge_queries import MergeEntry
 from app.customers.models import Note
+from app.infra import clock
 from app.web.guards import can, current
 from app.web.htmx import page
 from app.web.shell import localtime, organisation
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 blueprint.add_app_template_filter(presenters.phone_words, "phone")
+UNDO_OFFERED = timedelta(hours=24)
+"""How long a merge made by hand stands with its Undo at the top of the profile; later it is under Details."""
 POINT_LABELS = {"email": "E-mail", "phone": "Phone"}
 
 
@@ -88,8 +92,16 @@ class Person:
             stage_labels=presenters.STAGE_LABELS,
             stage_tones=presenters.STAGE_TONES,
             channel_labels=CHANNEL_LABELS,
+            merged_lately=self._merged_lately(),
             **context,
         )
+
+    def _merged_lately(self) -> MergeEntry | None:
+        """Return the merge that somebody may want to take back at once."""
+        if not can("customers.merge"):
+            return None
+        since = clock.now() - UNDO_OFFERED
+        return merge_queries.last_by_hand(tenant_id=self.tenant_id, customer_id=self.customer.id, since=since)
 
     def _tabs(self, section: str) -> list[dict[str, Any]]:
         tabs = [

@@ -7,12 +7,12 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import forms, presenters
+from app.blueprints.customers import forms, merge_words, presenters
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import desk
-from app.customers import queries, service
+from app.customers import merge_queries, queries, service
 from app.customers.facts import CONSENT_FIELDS
 from app.events.types.membership import TIERS
 from app.infra.errors import Invalid
@@ -94,8 +94,14 @@ def details(customer_id: UUID) -> Response:
     if person.moved:
         return person.moved
     history = queries.consent_history(tenant_id=person.tenant_id, customer_id=customer_id)
-    merges = queries.merges(tenant_id=person.tenant_id, customer_id=customer_id)
-    return person.page("details", history=history, merges=merges, how_words=presenters.how_words)
+    merges = merge_queries.merges(tenant_id=person.tenant_id, customer_id=customer_id)
+    return person.page(
+        "details",
+        history=history,
+        merges=merges,
+        merged_by=merge_words.by_words(person.tenant_id, merges),
+        how_words=presenters.how_words,
+    )
 
 
 @blueprint.get("/<uuid:customer_id>/journeys")

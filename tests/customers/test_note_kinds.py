@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.customers import merge
+from app.capture import merging
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.ids import new_id
+from tests.capture.people import STAFF
 from tests.page_client import ApiClient, PageClient
 
 
@@ -131,7 +132,7 @@ def test_pages_of_notes_hold_each_note_once(api_of: Any, nomsa: UUID) -> None:
 def test_notes_go_with_a_merge(api_of: Any, nomsa: UUID, tenant: Any) -> None:
     api, loser = api_of("staff"), customer(tenant, "Nomsa")
     note = api.post(f"/customers/{loser}/notes", {"content": "From before"}).json
-    merge.merge(tenant_id=tenant.id, winner_id=nomsa, loser_id=loser, reason="the same person", by="user:x")
+    merging.merge_customers(tenant_id=tenant.id, winner_id=nomsa, loser_id=loser, reason="the same person", actor=STAFF)
     assert [one["content"] for one in api.get(f"/customers/{loser}/notes").json["items"]] == ["From before"]
     assert titles(api, nomsa) == ["Note: From before"]
     assert api.patch(f"/customers/{loser}/notes/{note['id']}", json={"content": "Still mine"}).status_code == 200

@@ -17,6 +17,7 @@ CACHED_LETTERS = 500
 
 _LINE_BREAKS = re.compile(r"[\r\n\x00-\x1f\x7f\u2028\u2029]+")
 _NAMES_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b")
+_NAMES_PREFERENCES = re.compile(r"\bpreferences_url\b")
 _TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MAKES_MARKUP = re.compile(r"[<&]|newline_to_br|escape|\braw\b|\bcomment\b|\bliquid\b|\bcapture\b")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -44,7 +45,7 @@ class LetterSource:
 class Letter:
     """A compiled letter. `text` is None where the words must be read off each rendered HTML.
 
-    The `…_links_out` flags tell whether the author placed the unsubscribe link in that part.
+    The flags tell whether the author placed the unsubscribe link, or that to the preferences, in that part.
     """
 
     subject: MeteredTemplate
@@ -52,6 +53,8 @@ class Letter:
     text: MeteredTemplate | None
     html_links_out: bool
     text_links_out: bool
+    html_links_choice: bool
+    text_links_choice: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ def compile_letter(source: LetterSource) -> Letter:
         text=compiled_text,
         html_links_out=bool(html and _NAMES_UNSUBSCRIBE.search(html)),
         text_links_out=bool(text and _NAMES_UNSUBSCRIBE.search(text)),
+        html_links_choice=bool(html and _NAMES_PREFERENCES.search(html)),
+        text_links_choice=bool(text and _NAMES_PREFERENCES.search(text)),
     )
 
 
@@ -112,22 +117,26 @@ def problems_of(source: LetterSource) -> dict[str, str]:
 def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
     """Return the letter for one reader, or raise LetterProblem.
 
-    A letter whose values hold an `unsubscribe_url` (that is: marketing) gets a footer with it in each part whose
-    author placed none. A text part is made from the HTML when there is none.
+    A letter whose values hold an `unsubscribe_url` (that is: marketing) or a `preferences_url` (that is: to a
+    customer) gets a footer with those of them that its author placed nowhere, in each part. A text part is made from
+    the HTML when there is none.
     """
     subject = one_line(_render("subject", letter.subject, values))[:MAX_SUBJECT]
     html = None if letter.html is None else _render("html", letter.html, values)
-    url = values.get("unsubscribe_url")
+    out, choice = values.get("unsubscribe_url"), values.get("preferences_url")
     if letter.text is not None:
         text = _render("text", letter.text, values).strip()
         if "\n\n\n" in text:
             text = _BLANK_LINES.sub("\n\n", text)
-        if url and not letter.text_links_out:
-            text = f"{text}\n\n-- \n{_reason(values)} Unsubscribe: {url}\n"
+        links = _missing(out, choice, letter.text_links_out, letter.text_links_choice)
+        if links:
+            listed = "\n".join(f"{label}: {url}" for label, url in links)
+            text = f"{text}\n\n-- \n{_reason(values, out)}{listed}\n"
     else:
         text = ""
-    if html is not None and url and not letter.html_links_out:
-        html = before_body_end(html, _footer(values, str(url)))
+    links = _missing(out, choice, letter.html_links_out, letter.html_links_choice)
+    if html is not None and links:
+        html = before_body_end(html, _footer(_reason(values, out), links))
     if letter.text is None and html is not None:
         text = text_of(html)
     return RenderedLetter(subject, html, text)
@@ -192,12 +201,21 @@ def _render(part: str, template: MeteredTemplate, values: Mapping[str, Any]) -> 
         raise LetterProblem(part, problem) from None
 
 
-def _reason(values: Mapping[str, Any]) -> str:
-    return f"You receive this because you agreed to hear from {values['club']['name']}."
+def _missing(out: str | None, choice: str | None, links_out: bool, links_choice: bool) -> list[tuple[str, str]]:
+    """Return (label, address) of the links a footer must bring."""
+    links = [("Unsubscribe", out)] if out and not links_out else []
+    if choice and not links_choice:
+        links.append(("Choose what you receive", choice))
+    return links
 
 
-def _footer(values: Mapping[str, Any], url: str) -> str:
+def _reason(values: Mapping[str, Any], out: str | None) -> str:
+    return f"You receive this because you agreed to hear from {values['club']['name']}.\n" if out else ""
+
+
+def _footer(reason: str, links: list[tuple[str, str]]) -> str:
+    anchors = " · ".join(f'<a href="{escape(url)}" style="color:#667085">{label}</a>' for label, url in links)
     return (
         '<p style="margin:32px 0 0;padding:12px 0;font:12px/1.5 sans-serif;color:#667085;text-align:center">'
-        f'{escape(_reason(values))} <a href="{escape(url)}" style="color:#667085">Unsubscribe</a></p>'
+        f"{escape(reason)}{anchors}</p>"
     )

@@ -46,6 +46,7 @@ MERGE_TAGS = (
     MergeTag("Operator name", "{{ tenant.name }}", "Club"),
     MergeTag("Value from the triggering event", "{{ event.tier }}", "Event"),
     MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links"),
+    MergeTag("Link to the reader's preferences", "{{ preferences_url }}", "Links"),
 )
 
 
@@ -56,6 +57,7 @@ def letter_values(
     tenant_name: str,
     context: Mapping[str, Any],
     unsubscribe_url: str | None,
+    preferences_url: str | None = None,
 ) -> dict[str, Any]:
     """Return all that a template can reach when it is rendered for one reader.
 
@@ -71,6 +73,8 @@ def letter_values(
     }
     if unsubscribe_url is not None:
         values["unsubscribe_url"] = unsubscribe_url
+    if preferences_url is not None:
+        values["preferences_url"] = preferences_url
     return values
 
 

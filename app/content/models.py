@@ -1,6 +1,7 @@
 """Templates: what is said, before it is known to whom."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,11 +15,13 @@ class Template(TenantRow, Base):
     __tablename__ = "template"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
         UniqueConstraint("tenant_id", "name", name="uq_template_name"),
     )
 
     name: Mapped[str]
     channel: Mapped[str]
+    topic_id: Mapped[UUID | None]
     subject: Mapped[str]
     html: Mapped[str | None]
     text: Mapped[str | None]

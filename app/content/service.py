@@ -19,6 +19,7 @@ from app.content.letters import (
 )
 from app.content.merge_tags import letter_values
 from app.content.models import Template
+from app.customers.topics import topics
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
@@ -27,6 +28,7 @@ from app.infra.ids import new_id
 CHANNELS = ("EMAIL",)
 MAX_NAME = 200
 PREVIEW_UNSUBSCRIBE = "https://example.com/unsubscribe"
+PREVIEW_PREFERENCES = "https://example.com/preferences"
 
 # Shown where no customer is chosen, so that a new installation has something to look at.
 MADE_UP = {
@@ -53,11 +55,16 @@ def create(
     html: str | None = None,
     text: str | None = None,
     channel: str = "EMAIL",
+    topic_id: UUID | None = None,
 ) -> Template:
-    """Write a template and return it, or raise Invalid with a message for each field that is wrong."""
+    """Write a template and return it, or raise Invalid with a message for each field that is wrong.
+
+    `topic_id` is the topic whose consent messages made of it ask for, unless they name another.
+    """
     fields = _checked(name, channel, LetterSource(subject, html, text))
-    template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, version=1, **fields)
+    template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, topic_id=topic_id, version=1, **fields)
     with transaction(tenant_id) as session:
+        _check_topic(tenant_id, topic_id)
         try:
             with session.begin_nested():
                 session.add(template)
@@ -69,7 +76,7 @@ def create(
 
 
 def update(*, tenant_id: UUID, template_id: UUID, changes: Mapping[str, Any]) -> Template:
-    """Change a template's name, subject, html or text and return it with its next version.
+    """Change a template's name, subject, html, text or topic_id and return it with its next version.
 
     Messages that are queued are rendered from the new text. Raise TemplateNotFound or Invalid.
     """
@@ -81,6 +88,9 @@ def update(*, tenant_id: UUID, template_id: UUID, changes: Mapping[str, Any]) ->
         fields = _checked(
             wanted["name"], template.channel, LetterSource(wanted["subject"], wanted["html"], wanted["text"])
         )
+        if changes.get("topic_id", template.topic_id) != template.topic_id:
+            _check_topic(tenant_id, changes["topic_id"])
+            template.topic_id = changes["topic_id"]
         for key, value in fields.items():
             setattr(template, key, value)
         template.version += 1
@@ -107,6 +117,7 @@ def preview(
         tenant_name=tenant_name,
         context={},
         unsubscribe_url=PREVIEW_UNSUBSCRIBE,
+        preferences_url=PREVIEW_PREFERENCES,
     )
     problems = problems_of(source)
     if problems:
@@ -142,6 +153,11 @@ def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
     if errors:
         raise Invalid(errors)
     return {"name": name, "subject": subject, "html": html, "text": text}
+
+
+def _check_topic(tenant_id: UUID, topic_id: UUID | None) -> None:
+    if topic_id is not None and topic_id not in {one.id for one in topics(tenant_id=tenant_id)}:
+        raise Invalid({"topic_id": "This topic does not exist or was archived. Choose another one."})
 
 
 def _name_taken() -> Invalid:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.customers import facts, records
+from app.customers import consent_merge, facts, records
 from app.customers.models import Customer
 from app.customers.records import Record
 from app.infra.arrays import array
@@ -235,6 +235,7 @@ def _join_once(
         "now": now,
     }
     session.execute(_WRITE_JOURNAL, values)
+    consent_merge.settle(session, values, last_word=by == SYSTEM)
     for pair in merges:
         unite(people[pair.winner], people[pair.loser], pair.chosen, last_word=by == SYSTEM, now=now)
     records.save(session, tenant_id, [people[pair.winner] for pair in merges], now)

@@ -206,19 +206,80 @@ class MergeSuggestion(TenantRow, Base):
     decided_at: Mapped[datetime | None]
 
 
-class ConsentChange(TenantRow, Base):
-    """Proof of one change of consent on one channel: who said what, when, how and where."""
+class Topic(TenantRow, Base):
+    """A subject people may want or not want to hear about. `key` names it to other systems and never changes.
 
-    __tablename__ = "consent_change"
-    __table_args__ = (of_customer(), Index("ix_consent_change_customer", "tenant_id", "customer_id"))
+    `opt_in_only`: a yes to the channel is no yes to this topic. `double_opt_in`: a yes that somebody else records is
+    pending until it was confirmed from the mailbox. Every tenant is born with three (see the migration).
+    """
+
+    __tablename__ = "topic"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "key", name="uq_topic_key"),
+        Index("uq_topic_name", "tenant_id", text("lower(name)"), unique=True),
+    )
+
+    key: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default="", default="")
+    opt_in_only: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    double_opt_in: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Consent(TenantRow, Base):
+    """What a customer last said about a topic on a channel (see app.customers.consents for how it is read).
+
+    Without a topic it is the global stop (channel ALL) or a yes to a channel that is still to be confirmed; the
+    answer to a channel as a whole stands on the customer.
+    """
+
+    __tablename__ = "consent"
+    __table_args__ = (
+        of_customer(),
+        ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"], ondelete="CASCADE"),
+        UniqueConstraint(
+            "tenant_id",
+            "customer_id",
+            "channel",
+            "topic_id",
+            name="uq_consent_subject",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
 
     customer_id: Mapped[UUID]
     channel: Mapped[str]
+    topic_id: Mapped[UUID | None]
+    state: Mapped[str]
+    said_at: Mapped[datetime]
+    address: Mapped[str | None]
+
+
+class ConsentChange(TenantRow, Base):
+    """Proof of one change of consent: who said what about which channel and topic, when, how, by which words."""
+
+    __tablename__ = "consent_change"
+    __table_args__ = (
+        of_customer(),
+        ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"], ondelete="CASCADE"),
+        Index("ix_consent_change_customer", "tenant_id", "customer_id"),
+    )
+
+    customer_id: Mapped[UUID]
+    channel: Mapped[str]
+    topic_id: Mapped[UUID | None]
     opted_in: Mapped[bool]
+    # Empty where only yes or no was ever meant: `opted_in` says it.
+    state: Mapped[str | None]
     changed_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
     source: Mapped[str]
     how: Mapped[str]
+    actor: Mapped[str | None]
+    wording: Mapped[str | None]
     address: Mapped[str | None]
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import defer
 
 from app.customers import search
 from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, ExternalId
+from app.events.validation import OWN_SOURCE
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
@@ -163,17 +164,25 @@ def timeline(
     return cut(rows, limit, lambda row: (row.occurred_at, row.id), lambda row: row)
 
 
-def consent_history(*, tenant_id: UUID, customer_id: UUID, limit: int = 100) -> list[ConsentChange]:
-    """Return what the customer said about being written to, the newest first."""
+def consent_history(
+    *, tenant_id: UUID, customer_id: UUID, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[ConsentChange]:
+    """Return what the customer said about being written to, the newest first.
+
+    The second proof that an event of our own leaves of what was proven when it was said is left out.
+    """
+    wanted = select(ConsentChange).where(
+        ConsentChange.tenant_id == tenant_id,
+        ConsentChange.customer_id == customer_id,
+        ~((ConsentChange.source == OWN_SOURCE) & (ConsentChange.how == "event")),
+    )
+    if cursor:
+        at, last = decode_cursor(cursor, 2)
+        wanted = wanted.where(tuple_(ConsentChange.changed_at, ConsentChange.id) < tuple_(moment_of(at), id_of(last)))
+    ordered = wanted.order_by(ConsentChange.changed_at.desc(), ConsentChange.id.desc()).limit(limit + 1)
     with transaction(tenant_id) as session:
-        return list(
-            session.scalars(
-                select(ConsentChange)
-                .where(ConsentChange.tenant_id == tenant_id, ConsentChange.customer_id == customer_id)
-                .order_by(ConsentChange.changed_at.desc(), ConsentChange.id.desc())
-                .limit(limit)
-            )
-        )
+        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
+    return cut(rows, limit, lambda row: (row.changed_at, row.id), lambda row: row)
 
 
 def tiers(*, tenant_id: UUID) -> list[str]:

@@ -40,8 +40,9 @@ _NO_POINT = text("""
     WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND kind = :kind AND key = :key
 """)
 _CONSENT = text("""
-    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, address, evidence)
-    VALUES (:tenant_id, :customer_id, :channel, :opted_in, :now, 'fairway', 'staff', :address,
+    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, actor, address,
+                                evidence)
+    VALUES (:tenant_id, :customer_id, :channel, :opted_in, :now, 'fairway', 'staff', CAST(:actor AS text), :address,
             jsonb_build_object('actor', CAST(:actor AS text)))
 """)
 _ACTIVITY = text("""

@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.customers import consent_merge
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.merge import COMPUTED, HAD_ALREADY, MOVED
 from app.customers.models import Customer
@@ -182,6 +183,7 @@ def split(
                 loser["facts_at"] = {**loser["facts_at"], field: current["facts_at"][field]}
     dumped = orjson.dumps([winner, loser]).decode()
     session.execute(_WRITE, {"tenant_id": tenant_id, "rows": dumped})
+    consent_merge.unsettle(session, values)
     for statement in _STATEMENTS:
         session.execute(statement, {**values, "now": now, "by": by})
 

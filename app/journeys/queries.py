@@ -13,6 +13,7 @@ from app.accounts.models import Club
 from app.content.models import Template as TemplateRow
 from app.customers.models import Customer
 from app.customers.queries import DISPLAY_NAME
+from app.customers.topics import topics
 from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
@@ -174,6 +175,7 @@ def known(*, tenant_id: UUID) -> Known:
             templates={row.id: Template(row.name, row.channel) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
+            topics={one.id: one.name for one in topics(tenant_id=tenant_id)},
         )
 
 

@@ -21,7 +21,10 @@ class MakeValues(Protocol):
     """Makes what a letter's template reads under `letter`."""
 
     def __call__(self, *, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the values for a user, with the context that lies in the outbox (ids only), or raise Outdated."""
+        """Return the values for a user or customer, or raise Outdated.
+
+        `context` is what lies in the outbox (ids only); its `customer_id` is the customer the letter goes to, if any.
+        """
 
 
 @dataclass(frozen=True, slots=True)

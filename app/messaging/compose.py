@@ -10,7 +10,7 @@ from app.content.merge_tags import letter_values
 from app.infra.registry import NotRegistered
 from app.messaging import builtin
 from app.messaging.channel import Outgoing
-from app.messaging.links import unsubscribe_url
+from app.messaging.links import preferences_url, unsubscribe_url
 from app.messaging.states import Purpose
 
 _cache = LetterCache()
@@ -25,6 +25,7 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
     marketing = row["purpose"] == Purpose.MARKETING
     reader = row if row["reader_id"] is not None else None
     link = unsubscribe_url(tenant_id, row["reader_id"], row["id"]) if marketing and reader else None
+    choose = preferences_url(tenant_id, row["reader_id"], row["id"]) if reader else None
     context = row["context"]
     club_name = row["club_name"]
     if test := context.get("preview_customer_id"):
@@ -36,6 +37,7 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
         tenant_name=tenant_name,
         context=_context(tenant_id, row),
         unsubscribe_url=link,
+        preferences_url=choose,
     )
     letter = render_letter(_letter(tenant_id, row), values)
     if prefix := context.get("subject_prefix"):
@@ -65,7 +67,8 @@ def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:
         return dict(row["context"])
     try:
         letter = builtin.builtin(row["builtin"])
-        made = letter.values(tenant_id=tenant_id, user_id=row["user_id"], context=row["context"])
+        context = {**row["context"], "customer_id": row["reader_id"] and str(row["reader_id"])}
+        made = letter.values(tenant_id=tenant_id, user_id=row["user_id"], context=context)
     except (NotRegistered, builtin.Outdated) as error:
         raise NothingToSend(str(error)) from None
     return {"letter": made}

@@ -11,12 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.content.merge_tags import CUSTOMER_FIELDS
+from app.customers import consents
+from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.messaging.channel import Channel, channel, installed
 from app.messaging.states import Purpose, Reason, Status
-from app.messaging.suppression import SuppressedBecause, suppressed
+from app.messaging.suppression import DEAD, suppressed
 
 # Club systems report a membership and a consent separately, in any order: a yes may be minutes behind.
 CONSENT_GRACE = timedelta(minutes=5)
@@ -26,7 +28,8 @@ CONSENT_RECHECK = timedelta(seconds=20)
 EVENTS_GRACE = timedelta(seconds=30)
 EVENTS_RECHECK = timedelta(seconds=1)
 
-_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *CONSENT_FIELDS.values()))
+_ANSWERS = [name for field in CONSENT_FIELDS.values() for name in (field, f"{field}_at")]
+_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_ANSWERS))
 
 # First a few rows are locked, by the index of what is due; only then is looked up what is said about them, row by row
 # (the OFFSETs keep the planner from reading all customers for it). An id that was merged away is followed to the
@@ -34,7 +37,7 @@ _FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *CONSENT
 DUE = text(f"""
     WITH due AS MATERIALIZED (
         SELECT id, channel, purpose, created_at, due_at, attempts, customer_id, user_id, to_address, template_id,
-               builtin, context
+               topic_id, builtin, context
         FROM message
         WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now
         ORDER BY due_at
@@ -42,7 +45,8 @@ DUE = text(f"""
         FOR UPDATE SKIP LOCKED
     )
     SELECT due.id, due.channel, due.purpose, due.created_at, due.attempts, due.customer_id, due.user_id,
-           due.to_address, due.template_id, due.builtin, due.context, reader.*,
+           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, reader.*, said.*,
+           (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
            (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id) AS template_version
     FROM due
     LEFT JOIN LATERAL (
@@ -55,6 +59,14 @@ DUE = text(f"""
         FROM customer
         WHERE customer.tenant_id = :tenant_id AND customer.id = named.id OFFSET 0
     ) AS reader ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(bool_or(channel = 'ALL' AND state = 'unsubscribed'), false) AS stopped,
+               max(state) FILTER (WHERE channel <> 'ALL') AS said_state,
+               max(said_at) FILTER (WHERE channel <> 'ALL') AS said_at
+        FROM consent
+        WHERE tenant_id = :tenant_id AND customer_id = named.id
+          AND (channel = 'ALL' OR (channel = due.channel AND topic_id IS NOT DISTINCT FROM due.topic_id))
+    ) AS said ON true
     ORDER BY due.due_at
 """)  # noqa: S608 - the field names are ours
 
@@ -138,7 +150,7 @@ def judge(
     if address is None:
         return Verdict(Status.SKIPPED, Reason.INVALID_ADDRESS)
     suppression = suppressions.get(via.address_key(raw))
-    if suppression and (marketing or suppression == SuppressedBecause.HARD_BOUNCE):
+    if suppression and (marketing or suppression in DEAD):
         return Verdict(Status.SKIPPED, Reason.SUPPRESSED, address)
     if marketing:
         return _judge_consent(row, via, address, events_waiting, now)
@@ -146,18 +158,44 @@ def judge(
 
 
 def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_waiting: bool, now: datetime) -> Verdict:
-    consent = row[via.consent_field]
-    if consent is False:
-        return Verdict(Status.SKIPPED, Reason.OPTED_OUT, address)
-    if consent is None:
+    comes_to, reason = _consent(row, via)
+    if comes_to is State.UNSUBSCRIBED:
+        return Verdict(Status.SKIPPED, reason, address)
+    if comes_to is not State.SUBSCRIBED:
         until = row["created_at"] + CONSENT_GRACE
         if row["customer_id"] is None or now >= until:
-            return Verdict(Status.SKIPPED, Reason.NO_OPT_IN, address)
+            return Verdict(Status.SKIPPED, reason, address)
         return Verdict(Status.HELD, Reason.AWAITING_CONSENT, address, min(now + CONSENT_RECHECK, until))
     until = row["created_at"] + EVENTS_GRACE
     if events_waiting and now < until:
         return Verdict(Status.HELD, Reason.EVENTS_PENDING, address, min(now + EVENTS_RECHECK, until))
     return Verdict(Status.SENDING, None, address)
+
+
+def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None]:
+    """Return what all that the reader said comes to for this message, and the reason where it is no yes."""
+    said = State(row["said_state"]) if row["said_state"] else State.NEVER
+    by_topic = row["topic_id"] is not None
+    channel_at = row[f"{via.consent_field}_at"]
+    asked_at = row["said_at"] if not by_topic and said is State.PENDING else None
+    own = consents.channel_state(row[via.consent_field], channel_at, asked_at)
+    comes_to = consents.decide(
+        stopped=row["stopped"],
+        channel=own,
+        channel_at=channel_at,
+        topic=said if by_topic else None,
+        topic_at=row["said_at"],
+        opt_in_only=bool(row["opt_in_only"]),
+    )
+    if row["stopped"]:
+        return comes_to, Reason.STOPPED
+    if comes_to is State.UNSUBSCRIBED:
+        return comes_to, Reason.TOPIC_OPTED_OUT if by_topic and said is comes_to else Reason.OPTED_OUT
+    if comes_to is State.PENDING:
+        return comes_to, Reason.UNCONFIRMED
+    if comes_to is State.NEVER:
+        return comes_to, Reason.NO_TOPIC_OPT_IN if own is State.SUBSCRIBED else Reason.NO_OPT_IN
+    return comes_to, None
 
 
 def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Verdict]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.content.letters import before_body_end
 from app.infra.config import load
-from app.messaging.tokens import click_token, open_token, unsubscribe_token
+from app.messaging.tokens import click_token, confirm_token, open_token, preferences_token, unsubscribe_token
 
 MAX_URL = 2_000
 
@@ -24,13 +24,23 @@ def unsubscribe_url(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str
     return f"{load().public_url}/u/{unsubscribe_token(tenant_id, customer_id, message_id)}"
 
 
+def preferences_url(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str:
+    """Return the address of the page on which this reader chooses what to receive."""
+    return f"{load().public_url}/p/{preferences_token(tenant_id, customer_id, message_id)}"
+
+
+def confirm_url(tenant_id: UUID, customer_id: UUID, address: str) -> str:
+    """Return the address of the page on which the reader at `address` confirms what they agreed to."""
+    return f"{load().public_url}/p/confirm/{confirm_token(tenant_id, customer_id, address)}"
+
+
 def tracked(html: str, tenant_id: UUID, message_id: UUID) -> str:
     """Return `html` with its http(s) links going by way of our click address, and the open pixel at its end.
 
-    Left alone: our own unsubscribe links, other schemes, and addresses too long or odd to be signed.
+    Left alone: our own links to unsubscribe and choose, other schemes, and addresses too long or odd to be signed.
     """
     public_url = load().public_url
-    own = (f"{public_url}/u/", f"{public_url}/t/")
+    own = (f"{public_url}/u/", f"{public_url}/p/", f"{public_url}/t/")
 
     def by_way_of_us(found: re.Match[str]) -> str:
         quoted = found[2]

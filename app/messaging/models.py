@@ -18,6 +18,7 @@ class Message(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"]),
+        ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
         UniqueConstraint("tenant_id", "dedupe_key", name="uq_message_dedupe"),
         Index("ix_message_due", "tenant_id", "due_at", postgresql_where=text("status IN ('queued', 'held')")),
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),
@@ -40,6 +41,7 @@ class Message(TenantRow, Base):
     user_id: Mapped[UUID | None]
     to_address: Mapped[str | None]
     template_id: Mapped[UUID | None]
+    topic_id: Mapped[UUID | None]
     builtin: Mapped[str | None]
     context: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     journey_id: Mapped[UUID | None]
@@ -61,16 +63,24 @@ class Message(TenantRow, Base):
 
 
 class Suppression(TenantRow, Base):
-    """An address that must not be written to on one channel, apart from what anybody consented to."""
+    """An address that must not be written to on one channel, apart from what anybody consented to.
+
+    One that was lifted stays, with the reason, and stops nothing.
+    """
 
     __tablename__ = "suppression"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         UniqueConstraint("tenant_id", "channel", "address_key", name="uq_suppression_address"),
+        Index("ix_suppression_search", "tenant_id", "address_key", postgresql_ops={"address_key": "text_pattern_ops"}),
     )
 
     channel: Mapped[str]
     address_key: Mapped[str]
     reason: Mapped[str]
     detail: Mapped[str | None]
+    added_by: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None]
+    lift_reason: Mapped[str | None]

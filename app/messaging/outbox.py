@@ -21,11 +21,14 @@ from app.messaging.channel import EMAIL, channel
 from app.messaging.states import Purpose, Reason
 
 PUT_MANY = text("""
-    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, context, journey_id,
-                         enrollment_id, step_key, dedupe_key, due_at, created_at)
+    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
+                         journey_id, enrollment_id, step_key, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, entry.customer_id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
-           :template_id, coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
+           :template_id,
+           coalesce(CAST(:topic_id AS uuid),
+                    (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id)),
+           coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
            entry.enrollment_id, :step_key, entry.dedupe_key, :due_at, :now
     FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
                 CAST(:enrollment_ids AS uuid[])) AS entry(customer_id, dedupe_key, context, enrollment_id)
@@ -66,15 +69,17 @@ def put(
     journey_id: UUID | None = None,
     step_key: str | None = None,
     channel_name: str = EMAIL,
+    topic_id: UUID | None = None,
     purpose: Purpose = Purpose.MARKETING,
     due_at: datetime | None = None,
     now: datetime | None = None,
 ) -> dict[str, UUID]:
     """Put one message for each customer into the outbox and return the message ids by dedupe key.
 
-    The sequences run side by side. A key that was put in before is left as it is, and its old message's id returned.
-    A customer who does not exist gets none, and its key is missing from the answer. The senders are woken after
-    commit.
+    `topic_id` says which topic's consent is asked for; without it the template's topic is, if it has one, else the
+    channel's answer decides. The sequences run side by side. A key that was put in before is left as it is, and its
+    old message's id returned. A customer who does not exist gets none, and its key is missing from the answer. The
+    senders are woken after commit.
     """
     if not customer_ids:
         return {}
@@ -88,6 +93,7 @@ def put(
                 "field": channel(channel_name).customer_field,
                 "purpose": purpose,
                 "template_id": template_id,
+                "topic_id": topic_id,
                 "journey_id": journey_id,
                 "step_key": step_key,
                 "customer_ids": array(customer_ids),
@@ -115,14 +121,16 @@ def put_one(
     builtin: str | None = None,
     template_id: UUID | None = None,
     user_id: UUID | None = None,
+    customer_id: UUID | None = None,
     context: Mapping[str, Any] | None = None,
     channel_name: str = EMAIL,
     now: datetime | None = None,
 ) -> UUID:
-    """Put one transactional message to an address (a user's, not a customer's) into the outbox and return its id.
+    """Put one transactional message to one address into the outbox and return its id.
 
-    `builtin` names a letter of app.messaging.letters, rendered for `user_id` when it is sent, so that no secret lies
-    here; `context` holds values for a template. A key that was put in before returns the old message's id.
+    It is a user's or, with `customer_id`, a customer's: then it goes to where they are reached when it is sent.
+    `builtin` names a letter of app.messaging.letters, made when it is sent, so that no secret lies here; `context`
+    holds values for a template, or ids for a letter. A key that was put in before returns the old message's id.
     """
     message_id = new_id()
     with transaction(tenant_id) as session:
@@ -133,7 +141,7 @@ def put_one(
                 "id": message_id,
                 "channel": channel_name,
                 "purpose": Purpose.TRANSACTIONAL,
-                "customer_id": None,
+                "customer_id": customer_id,
                 "user_id": user_id,
                 "to_address": to_address,
                 "template_id": template_id,

@@ -30,7 +30,11 @@ class Reason(StrEnum):
     INVALID_ADDRESS = "invalid_address"
     SUPPRESSED = "suppressed"
     OPTED_OUT = "opted_out"
+    TOPIC_OPTED_OUT = "topic_opted_out"
+    STOPPED = "stopped"
     NO_OPT_IN = "no_opt_in"
+    NO_TOPIC_OPT_IN = "no_topic_opt_in"
+    UNCONFIRMED = "unconfirmed"
     AWAITING_CONSENT = "awaiting_consent"
     EVENTS_PENDING = "events_pending"
     TEMPORARY_FAILURE = "temporary_failure"
@@ -65,9 +69,13 @@ REASON_WORDS = {
     Reason.NO_CHANNEL: "No such channel is installed any more.",
     Reason.NO_ADDRESS: "The customer has no address on this channel.",
     Reason.INVALID_ADDRESS: "The address on file is not one mail can go to; correct it on the customer's page.",
-    Reason.SUPPRESSED: "The address is on the suppression list: mail to it bounced, or it asked for none.",
+    Reason.SUPPRESSED: "The address is on the suppression list, where its reason stands.",
     Reason.OPTED_OUT: "The customer said no to e-mail.",
+    Reason.TOPIC_OPTED_OUT: "The customer said no to this topic.",
+    Reason.STOPPED: "The customer asked for no news at all, on any channel.",
     Reason.NO_OPT_IN: "The customer never said yes to e-mail.",
+    Reason.NO_TOPIC_OPT_IN: "The customer never said yes to this topic, which goes only to those who did.",
+    Reason.UNCONFIRMED: "The customer has not confirmed the yes by the link in the mail we sent.",
     Reason.AWAITING_CONSENT: "The customer's consent is not known yet; it may still be on its way.",
     Reason.EVENTS_PENDING: "Events that came in first are being read, since an opt-out may be among them.",
     Reason.TEMPORARY_FAILURE: "It could not be handed over yet; it is tried again by itself.",

@@ -1,34 +1,73 @@
 """Addresses that are not written to, whatever anybody consented to."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from app.accounts import audit
+from app.infra import clock
 from app.infra.db import transaction
-from app.messaging.channel import EMAIL, channel
+from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
+from app.messaging.channel import EMAIL, channel, installed
+from app.messaging.models import Suppression
+
+MAX_DETAIL = 500
 
 
 class SuppressedBecause(StrEnum):
-    """Why an address is suppressed. Only a dead one stops transactional mail too."""
+    """Why an address is suppressed. Only one that mail can't reach stops transactional mail too."""
 
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
     MANUAL = "manual"
+    INVALID = "invalid"
 
 
+DEAD = frozenset((SuppressedBecause.HARD_BOUNCE, SuppressedBecause.INVALID))
+
+# One that was lifted is suppressed anew; one that still holds keeps its first reason.
 ADD = text("""
-    INSERT INTO suppression (tenant_id, channel, address_key, reason, detail)
-    SELECT :tenant_id, :channel, entry.address_key, :reason, entry.detail
+    INSERT INTO suppression AS held (tenant_id, channel, address_key, reason, detail, added_by)
+    SELECT :tenant_id, :channel, entry.address_key, :reason, entry.detail, :by
     FROM unnest(CAST(:keys AS text[]), CAST(:details AS text[])) AS entry(address_key, detail)
-    ON CONFLICT (tenant_id, channel, address_key) DO NOTHING
+    ON CONFLICT (tenant_id, channel, address_key) DO UPDATE
+    SET id = uuid7(), reason = excluded.reason, detail = excluded.detail, added_by = excluded.added_by,
+        created_at = now(), lifted_at = NULL, lifted_by = NULL, lift_reason = NULL
+    WHERE held.lifted_at IS NOT NULL
+    RETURNING id
 """)
 
 FIND = text("""
     SELECT address_key, reason FROM suppression
     WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = ANY(CAST(:keys AS text[]))
+      AND lifted_at IS NULL
 """)
+
+
+class NoSuchSuppression(NotFound):
+    """There is no such entry on the list."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such entry on the suppression list.")
+
+
+class AlreadySuppressed(Conflict):
+    """The address is on the list already."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This address is on the list already ({reason.replace('_', ' ')}).", "address")
+
+
+class AlreadyLifted(Conflict):
+    """The entry was lifted before."""
+
+    def __init__(self) -> None:
+        super().__init__("This entry was lifted before. Reload the page.")
 
 
 def suppress(
@@ -55,6 +94,7 @@ def suppress(
                 "tenant_id": tenant_id,
                 "channel": channel_name,
                 "reason": because,
+                "by": None,
                 # In one order in every process, so that two of them never wait for each other.
                 "keys": sorted(entries),
                 "details": [entries[key] for key in sorted(entries)],
@@ -72,14 +112,93 @@ def suppressed(*, tenant_id: UUID, keys: Iterable[str], channel_name: str = EMAI
         return {row.address_key: row.reason for row in rows}
 
 
-def lift(*, tenant_id: UUID, address: str, channel_name: str = EMAIL) -> bool:
-    """Take an address off the list; return whether it was on it."""
+def page(
+    *,
+    tenant_id: UUID,
+    q: str | None = None,
+    reason: SuppressedBecause | None = None,
+    channel_name: str | None = None,
+    lifted: bool = False,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Suppression]:
+    """Return entries of the list, the newest first; `q` is how the address begins, `lifted` those that hold no more."""
+    wanted = select(Suppression).where(Suppression.tenant_id == tenant_id)
+    wanted = wanted.where(Suppression.lifted_at.is_not(None) if lifted else Suppression.lifted_at.is_(None))
+    if q and q.strip():
+        wanted = wanted.where(Suppression.address_key.startswith(channel(EMAIL).address_key(q), autoescape=True))
+    if reason is not None:
+        wanted = wanted.where(Suppression.reason == reason)
+    if channel_name is not None:
+        wanted = wanted.where(Suppression.channel == channel_name)
+    if cursor:
+        wanted = wanted.where(Suppression.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
-        gone = session.execute(
-            text(
-                "DELETE FROM suppression WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = :key"
-                " RETURNING id"
-            ),
-            {"tenant_id": tenant_id, "channel": channel_name, "key": channel(channel_name).address_key(address)},
-        )
-        return gone.first() is not None
+        ordered = wanted.order_by(Suppression.id.desc()).limit(limit + 1)
+        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
+    return cut(rows, limit, lambda row: (row.id,), lambda row: row)
+
+
+def entry(*, tenant_id: UUID, suppression_id: UUID) -> Suppression:
+    """Return one entry, lifted ones too, or raise NoSuchSuppression."""
+    with transaction(tenant_id) as session:
+        found = session.get(Suppression, (tenant_id, suppression_id), populate_existing=True)
+        if found is None:
+            raise NoSuchSuppression
+        return found
+
+
+def add(
+    *,
+    tenant_id: UUID,
+    address: str,
+    because: SuppressedBecause,
+    actor: str,
+    detail: str | None = None,
+    channel_name: str = EMAIL,
+) -> Suppression:
+    """Put one address on the list by hand and return its entry. Raises Invalid or AlreadySuppressed."""
+    errors: dict[str, str] = {}
+    if channel_name not in installed():
+        errors["channel"] = "There is no such channel."
+    key = channel(EMAIL if errors else channel_name).address_key(address or "")
+    if not key or len(key) > 254 or "@" not in key or not key.isprintable() or " " in key:
+        errors["address"] = "This is not an e-mail address. Check the spelling."
+    said = _tidy(detail, "detail", errors)
+    if errors:
+        raise Invalid(errors)
+    values: dict[str, Any] = {"tenant_id": tenant_id, "channel": channel_name, "reason": because, "by": actor}
+    with transaction(tenant_id) as session:
+        made = session.execute(ADD, {**values, "keys": [key], "details": [said]}).first()
+        if made is None:
+            raise AlreadySuppressed(suppressed(tenant_id=tenant_id, keys=[key], channel_name=channel_name).get(key, ""))
+        # Entries of the audit outlive the people they speak of: they name no address.
+        audit.record(session, actor, "suppression.added", "suppression", made.id, {"reason": str(because)})
+        return entry(tenant_id=tenant_id, suppression_id=made.id)
+
+
+def lift(*, tenant_id: UUID, suppression_id: UUID, reason: str, actor: str, now: datetime | None = None) -> Suppression:
+    """Let mail go to an address again, and keep why. Raises Invalid, NoSuchSuppression or AlreadyLifted."""
+    errors: dict[str, str] = {}
+    said = _tidy(reason, "reason", errors)
+    if not said and not errors:
+        errors["reason"] = "Say why mail may go there again."
+    with transaction(tenant_id) as session:
+        found = session.get(Suppression, (tenant_id, suppression_id), with_for_update=True, populate_existing=True)
+        if found is None:
+            raise NoSuchSuppression
+        if errors:
+            raise Invalid(errors)
+        if found.lifted_at is not None:
+            raise AlreadyLifted
+        found.lifted_at, found.lifted_by, found.lift_reason = now or clock.now(), actor, said
+        session.flush()
+        audit.record(session, actor, "suppression.lifted", "suppression", suppression_id, {"reason": said})
+        return found
+
+
+def _tidy(value: str | None, name: str, errors: dict[str, str]) -> str | None:
+    tidy = " ".join((value or "").split())
+    if len(tidy) > MAX_DETAIL:
+        errors[name] = f"Use at most {MAX_DETAIL} characters."
+    return tidy or None

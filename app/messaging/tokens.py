@@ -29,6 +29,24 @@ class UnsubscribeLink:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferencesLink:
+    """Whose preferences a link opens, and which message it stood in."""
+
+    tenant_id: UUID
+    customer_id: UUID
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmLink:
+    """Whose yes a link confirms, and the address it was sent to."""
+
+    tenant_id: UUID
+    customer_id: UUID
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedLink:
     """The message a pixel or link stood in; `url` is where a link leads, and empty for a pixel."""
 
@@ -48,6 +66,32 @@ def read_unsubscribe(token: str) -> UnsubscribeLink:
     if len(data) != 48:
         raise BadToken
     return UnsubscribeLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), UUID(bytes=data[32:]))
+
+
+def preferences_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str:
+    """Return the token of a message's link to its reader's preferences."""
+    return _seal("preferences", tenant_id.bytes + customer_id.bytes + message_id.bytes)
+
+
+def read_preferences(token: str) -> PreferencesLink:
+    """Return whose preferences `token` opens, or raise BadToken."""
+    data = _open("preferences", token)
+    if len(data) != 48:
+        raise BadToken
+    return PreferencesLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), UUID(bytes=data[32:]))
+
+
+def confirm_token(tenant_id: UUID, customer_id: UUID, address: str) -> str:
+    """Return the token by which the reader at `address` confirms what they agreed to."""
+    return _seal("confirm", tenant_id.bytes + customer_id.bytes + address.encode("utf-8", "replace"))
+
+
+def read_confirm(token: str) -> ConfirmLink:
+    """Return whose yes `token` confirms, from which address, or raise BadToken."""
+    data = _open("confirm", token)
+    if len(data) <= 32:
+        raise BadToken
+    return ConfirmLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), data[32:].decode("utf-8", "replace"))
 
 
 def open_token(tenant_id: UUID, message_id: UUID) -> str:

@@ -43,14 +43,21 @@ class Standing:
 # it is applied; the first one, with its door, is the one to go by.
 READER = text("""
     SELECT customer.id, customer.email, customer.email_opt_in, tenant.name AS organisation,
+           EXISTS (SELECT FROM consent WHERE consent.tenant_id = customer.tenant_id
+                     AND consent.customer_id = customer.id AND consent.channel = 'EMAIL'
+                     AND consent.topic_id IS NOT NULL AND consent.state <> 'unsubscribed'
+                     AND consent.said_at > customer.email_opt_in_at) AS made_exceptions,
            customer.facts_at ->> 'email_opt_in' AS mark,
-           (SELECT change.how FROM consent_change AS change
-            WHERE change.tenant_id = customer.tenant_id AND change.customer_id = customer.id
-              AND change.channel = 'EMAIL' AND NOT (change.source = 'fairway' AND change.how = 'event')
-            ORDER BY change.changed_at DESC, change.id DESC LIMIT 1) AS last_how
+           last.how AS last_how, last.evidence ->> 'was' AS last_was
     FROM customer AS named
     JOIN customer ON customer.tenant_id = named.tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
     JOIN tenant ON tenant.id = customer.tenant_id
+    LEFT JOIN LATERAL (
+        SELECT change.how, change.evidence FROM consent_change AS change
+        WHERE change.tenant_id = customer.tenant_id AND change.customer_id = customer.id
+          AND change.channel = 'EMAIL' AND NOT (change.source = 'fairway' AND change.how = 'event')
+        ORDER BY change.changed_at DESC, change.id DESC LIMIT 1
+    ) AS last ON true
     WHERE named.tenant_id = :tenant_id AND named.id = :customer_id
 """)
 LOCK = text("SELECT FROM customer WHERE tenant_id = :tenant_id AND id = :customer_id FOR NO KEY UPDATE")
@@ -63,8 +70,10 @@ CHANGE = text("""
     WHERE tenant_id = :tenant_id AND id = :customer_id
 """)
 PROVE = text("""
-    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, address, evidence)
-    VALUES (:tenant_id, :customer_id, 'EMAIL', :opted_in, :now, 'customer', :how, :address, CAST(:evidence AS jsonb))
+    INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, state, changed_at, source, how, address,
+                                evidence)
+    VALUES (:tenant_id, :customer_id, 'EMAIL', :opted_in, CASE WHEN :opted_in THEN 'subscribed' ELSE 'unsubscribed' END,
+            :now, 'customer', :how, :address, CAST(:evidence AS jsonb))
 """)
 
 
@@ -75,8 +84,8 @@ def standing(*, link: UnsubscribeLink) -> Standing:
         return Standing(
             organisation=reader.organisation,
             address=reader.email,
-            opted_in=reader.email_opt_in,
-            may_undo=reader.email_opt_in is False and reader.last_how in (How.ONE_CLICK, How.PAGE),
+            opted_in=False if _is_out(reader) else reader.email_opt_in or None,
+            may_undo=_may_undo(reader),
         )
 
 
@@ -91,7 +100,7 @@ def unsubscribe(
     """Take the link's reader off e-mail; return whether that changed anything. A repeat changes nothing."""
     with transaction(link.tenant_id) as session:
         reader = _reader(session, link, lock=True)
-        if reader.email_opt_in is False:
+        if _is_out(reader):
             return False
         _change(session, link, reader, False, how, ip, user_agent, now or clock.now())
         return True
@@ -106,10 +115,20 @@ def undo(
     """
     with transaction(link.tenant_id) as session:
         reader = _reader(session, link, lock=True)
-        if reader.email_opt_in is not False or reader.last_how not in (How.ONE_CLICK, How.PAGE):
+        if not _may_undo(reader):
             return False
         _change(session, link, reader, True, How.PAGE_UNDO, ip, user_agent, now or clock.now())
         return True
+
+
+def _is_out(reader: Any) -> bool:
+    """Return whether e-mail is off altogether: a yes to a topic that was said after the no is an exception to it."""
+    return reader.email_opt_in is False and not reader.made_exceptions
+
+
+def _may_undo(reader: Any) -> bool:
+    """Whoever had said no to all but some topics gets no yes to everything by taking back the last word."""
+    return _is_out(reader) and reader.last_how in (How.ONE_CLICK, How.PAGE) and reader.last_was != "false"
 
 
 def _reader(session: Session, link: UnsubscribeLink, *, lock: bool = False) -> Any:
@@ -134,7 +153,12 @@ def _change(
     now: datetime,
 ) -> None:
     """Change the consent, prove it, and let timeline and triggers know by an event of our own."""
-    evidence = {"message_id": str(link.message_id), "ip": ip, "user_agent": (user_agent or "")[:300]}
+    evidence = {
+        "message_id": str(link.message_id),
+        "ip": ip,
+        "user_agent": (user_agent or "")[:300],
+        "was": reader.email_opt_in,
+    }
     values = {"tenant_id": link.tenant_id, "customer_id": reader.id, "opted_in": opted_in, "now": now}
     session.execute(CHANGE, {**values, "mark": _mark(reader.mark, now)})
     session.execute(PROVE, {**values, "how": how, "address": reader.email, "evidence": orjson.dumps(evidence).decode()})

@@ -47,7 +47,7 @@ def test_marketing_gets_a_way_out_in_both_parts_unless_its_author_placed_one() -
     assert letter.html is not None
     assert letter.html.count(WAY_OUT) == 1
     assert letter.html.endswith("</body>")
-    assert letter.text.endswith(f"agreed to hear from Table Bay. Unsubscribe: {WAY_OUT}\n")
+    assert letter.text.endswith(f"agreed to hear from Table Bay.\nUnsubscribe: {WAY_OUT}\n")
     own = rendered(
         LetterSource("s", '<a href="{{ unsubscribe_url }}">No more</a>', "Stop: {{ unsubscribe_url }}"), marketing=True
     )
@@ -103,7 +103,12 @@ def test_values_of_the_event_the_club_and_the_operator_can_be_named() -> None:
 
 def test_every_merge_tag_can_be_read_and_names_something_that_exists() -> None:
     reachable = letter_values(
-        customer=None, club_name=None, tenant_name="Two Oceans", context={}, unsubscribe_url="https://example.com/u"
+        customer=None,
+        club_name=None,
+        tenant_name="Two Oceans",
+        context={},
+        unsubscribe_url="https://example.com/u",
+        preferences_url="https://example.com/p",
     )
     for entry in MERGE_TAGS:
         template = compile_source(entry.tag, html=True)

@@ -13,7 +13,7 @@ from app.infra.errors import NotFound
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
 
 # Tables whose rows of a customer move by a statement of their own.
-BY_RULE = {*HAD_ALREADY, "journey_enrollment"}
+BY_RULE = {*HAD_ALREADY, "consent", "journey_enrollment"}
 # What is about profiles and not about a person: rows that name a merged one stand for whom it went into.
 STAYS = {"customer_merge", "merge_suggestion"}
 

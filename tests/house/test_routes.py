@@ -30,6 +30,10 @@ PUBLIC = {
     "unsubscribe.show": "followed from mails; the token is signed",
     "unsubscribe.act": "RFC 8058: works without cookies; the token is signed",
     "unsubscribe.undo": "the token is signed",
+    "preferences.show": "followed from mails; the token is signed",
+    "preferences.act": "readers have no account; the token is signed",
+    "preferences.confirmation": "followed from mails; the token is signed",
+    "preferences.confirm": "readers have no account; the token is signed",
 }
 
 

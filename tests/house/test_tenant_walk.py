@@ -68,6 +68,14 @@ FIXED: dict[str, Any] = {
     "message.purpose": "marketing",
     "template.channel": "EMAIL",
     "inbound_event.status": "failed",
+    "consent.channel": "EMAIL",
+    "consent.state": "subscribed",
+    "consent_change.channel": "EMAIL",
+    "consent_change.state": "subscribed",
+    "suppression.channel": "EMAIL",
+    "suppression.reason": "manual",
+    "suppression.lifted_at": None,
+    "topic.archived_at": None,
     "club.timezone": "Africa/Johannesburg",
     "club.locale": "en_ZA",
     "club.country": "ZA",
@@ -109,6 +117,8 @@ ROWS = {
     "key_id": "api_key",
     "club_id": "club",
     "tag_id": "tag",
+    "topic_id": "topic",
+    "suppression_id": "suppression",
 }
 
 
@@ -204,6 +214,12 @@ def body(ids: dict[str, UUID]) -> dict[str, Any]:
         "template": str(ids["template"]),
         "club": str(ids["club"]),
         "customer": str(ids["customer"]),
+        "topic": str(ids["topic"]),
+        "state": "subscribed",
+        "how": "in_person",
+        "wording": "x",
+        "reason": "manual",
+        "address": "x@example.com",
     }
 
 

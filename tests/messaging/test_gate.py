@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.content import service as content
+from app.customers import consents, topics
 from app.events import log
 from app.infra.db import transaction
 from app.messaging import gate, outbox, service
-from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
-from app.messaging.suppression import SuppressedBecause, lift, suppress
+from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Purpose, Reason, Status, reason_in_words
+from app.messaging.suppression import SuppressedBecause, lift, page, suppress
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
 
@@ -142,6 +144,7 @@ def test_a_consent_that_changed_is_heard_of_by_events(mailer: Mailer, customer: 
         (SuppressedBecause.HARD_BOUNCE, "skipped"),
         (SuppressedBecause.COMPLAINT, "sent"),
         (SuppressedBecause.MANUAL, "sent"),
+        (SuppressedBecause.INVALID, "skipped"),
     ],
 )
 def test_a_suppressed_address_gets_no_marketing_and_a_dead_one_nothing(
@@ -155,8 +158,11 @@ def test_a_suppressed_address_gets_no_marketing_and_a_dead_one_nothing(
     mailer.send()
     assert mailer.fate(message) == ("skipped", "suppressed")
     assert mailer.row(mail).status == transactional
-    assert lift(tenant_id=tenant.id, address="ANN@example.com") is True
-    assert lift(tenant_id=tenant.id, address="ANN@example.com") is False
+    [entry] = page(tenant_id=tenant.id, q="ANN@").items
+    lift(tenant_id=tenant.id, suppression_id=entry.id, reason="she asked us to", actor="system")
+    [again] = mailer.put(customer(email="ann@EXAMPLE.com"), key="again")
+    mailer.send()
+    assert mailer.fate(again) == ("sent", None)
 
 
 def test_a_message_goes_to_where_its_reader_is_reached_now(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:
@@ -201,3 +207,79 @@ def test_every_state_and_reason_has_its_words() -> None:
     assert set(REASON_WORDS) == set(Reason)
     assert reason_in_words(None) == ""
     assert reason_in_words("something else") == "something else"
+
+
+def say(mailer: Mailer, customer_id: UUID, channel: str, state: str, topic: str | None = None) -> None:
+    topic_id = topics.named(tenant_id=mailer.tenant_id, name=topic).id if topic else None
+    word = consents.Word(channel, consents.State(state), topic_id)
+    proof = consents.Proof("staff", "phone")
+    consents.record(tenant_id=mailer.tenant_id, customer_id=customer_id, words=[word], proof=proof, now=NOON)
+    with transaction(mailer.tenant_id) as session:
+        session.execute(text("UPDATE inbound_event SET status = 'processed'"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "fate"),
+    [
+        ({}, [], ("sent", None)),
+        ({}, [("EMAIL", "unsubscribed", "news")], ("skipped", "topic_opted_out")),
+        ({}, [("EMAIL", "unsubscribed", "tee-times")], ("sent", None)),
+        ({}, [("SMS", "unsubscribed", "news")], ("sent", None)),
+        ({}, [("EMAIL", "subscribed", "news"), ("ALL", "unsubscribed")], ("skipped", "stopped")),
+        ({}, [("ALL", "unsubscribed"), ("ALL", "subscribed")], ("sent", None)),
+        ({}, [("EMAIL", "subscribed", "news"), ("EMAIL", "unsubscribed")], ("skipped", "opted_out")),
+        ({"email_opt_in": None}, [("EMAIL", "subscribed", "news")], ("sent", None)),
+        ({"email_opt_in": None}, [("EMAIL", "subscribed", "tee-times")], ("skipped", "no_opt_in")),
+        ({"email_opt_in": None}, [("EMAIL", "pending", "news")], ("skipped", "unconfirmed")),
+        ({"email_opt_in": None}, [("EMAIL", "pending")], ("skipped", "no_opt_in")),
+        ({"email_opt_in": False, "email_opt_in_at": NOON - timedelta(days=1)}, [], ("skipped", "opted_out")),
+        (
+            {"email_opt_in": False, "email_opt_in_at": NOON - timedelta(days=1)},
+            [("EMAIL", "subscribed", "news")],
+            ("sent", None),
+        ),
+    ],
+)
+def test_a_message_that_names_a_topic_asks_for_it(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink, fields: dict[str, Any], said: list[Any], fate: Any
+) -> None:
+    ann = customer(**fields)
+    for one in said:
+        say(mailer, ann, *one)
+    news = topics.named(tenant_id=mailer.tenant_id, name="news")
+    [message] = mailer.put(ann, topic_id=news.id)
+    mailer.send()
+    mailer.send(gate.CONSENT_GRACE)
+    assert mailer.fate(message) == fate
+
+
+def test_a_topic_for_those_who_asked_for_it_takes_no_yes_from_the_channel(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    made = topics.create(tenant_id=mailer.tenant_id, name="Offers of others", actor="system", opt_in_only=True)
+    [message] = mailer.put(customer(), topic_id=made.id)
+    mailer.send(gate.CONSENT_GRACE)
+    assert mailer.fate(message) == ("skipped", "no_topic_opt_in")
+
+
+def test_the_templates_topic_is_asked_where_the_message_names_none(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    ann = customer()
+    say(mailer, ann, "EMAIL", "unsubscribed", "news")
+    news = topics.named(tenant_id=mailer.tenant_id, name="news")
+    content.update(tenant_id=mailer.tenant_id, template_id=mailer.template_id, changes={"topic_id": news.id})
+    [message] = mailer.put(ann)
+    other = topics.named(tenant_id=mailer.tenant_id, name="tee-times")
+    [second] = mailer.put(ann, key="other", topic_id=other.id)
+    mailer.send()
+    assert [mailer.fate(one) for one in (message, second)] == [("skipped", "topic_opted_out"), ("sent", None)]
+
+
+def test_a_transactional_letter_asks_for_no_topic(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:
+    ann = customer()
+    say(mailer, ann, "ALL", "unsubscribed")
+    news = topics.named(tenant_id=mailer.tenant_id, name="news")
+    [message] = mailer.put(ann, topic_id=news.id, purpose=Purpose.TRANSACTIONAL)
+    mailer.send()
+    assert mailer.fate(message) == ("sent", None)

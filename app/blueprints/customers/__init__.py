@@ -2,6 +2,7 @@
 
 from app.blueprints.customers import (  # noqa: F401 (they add their views)
     api,
+    consents_api,
     merges,
     merges_api,
     notes,
@@ -13,4 +14,4 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
 )
 from app.blueprints.customers.base import blueprint
 
-BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, merges_api.api, tags_api.api)
+BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, consents_api.api, merges_api.api, tags_api.api)

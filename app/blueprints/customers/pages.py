@@ -93,7 +93,7 @@ def details(customer_id: UUID) -> Response:
     person = Person(customer_id)
     if person.moved:
         return person.moved
-    history = queries.consent_history(tenant_id=person.tenant_id, customer_id=customer_id)
+    history = queries.consent_history(tenant_id=person.tenant_id, customer_id=customer_id).items
     merges = merge_queries.merges(tenant_id=person.tenant_id, customer_id=customer_id)
     return person.page(
         "details",

@@ -150,6 +150,10 @@ def _prepare_template(ask: Ask) -> Mapping[str, Any]:
     return {"options": sorted(found, key=lambda one: one[1].casefold())}
 
 
+def _prepare_topic(ask: Ask) -> Mapping[str, Any]:
+    return {"options": [(str(key), name) for key, name in ask.sources.known.topics.items()]}
+
+
 def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
     found = sorted(ask.sources.known.event_types.items(), key=lambda one: one[1].casefold())
     return {
@@ -238,6 +242,7 @@ WIDGETS: dict[str, Widget] = {
     "number": Widget(_nothing, _read_number),
     "duration": Widget(_prepare_duration, _read_duration),
     "template": Widget(_prepare_template, _read_text),
+    "topic": Widget(_prepare_topic, _read_text),
     "event_type": Widget(_prepare_event_type, _read_text),
     "combinator": TEXT,
     "conditions": Widget(_prepare_conditions, _read_conditions),

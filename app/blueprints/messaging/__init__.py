@@ -1,5 +1,12 @@
 """Messages: what went out and what did not, and the addresses that letters lead back to."""
 
-from app.blueprints.messaging import api, pages, tracking, unsubscribe
+from app.blueprints.messaging import api, pages, preferences, suppressions_api, tracking, unsubscribe
 
-BLUEPRINTS = (pages.blueprint, api.blueprint, tracking.blueprint, unsubscribe.blueprint)
+BLUEPRINTS = (
+    pages.blueprint,
+    api.blueprint,
+    suppressions_api.api,
+    tracking.blueprint,
+    unsubscribe.blueprint,
+    preferences.blueprint,
+)

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.messaging.tokens import read_unsubscribe
+from app.messaging.tokens import preferences_token, read_unsubscribe
 from app.messaging.unsubscribe import How, standing, unsubscribe
 from app.messaging.unsubscribe import undo as take_back
 from app.web.guards import public
@@ -19,7 +19,13 @@ csrf.exempt(blueprint)
 @public
 def show(token: str) -> Response:
     """Show how the reader stands, with a button."""
-    return page("messaging/unsubscribe.html", token=token, standing=standing(link=read_unsubscribe(token)))
+    link = read_unsubscribe(token)
+    return page(
+        "messaging/unsubscribe.html",
+        token=token,
+        standing=standing(link=link),
+        preferences_token=preferences_token(link.tenant_id, link.customer_id, link.message_id),
+    )
 
 
 @blueprint.post("/<token>")

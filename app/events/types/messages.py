@@ -25,7 +25,18 @@ def _preferences(payload: Mapping[str, Any]) -> str:
         flag = consent.read(payload)
         if flag is not None:
             said.append(f"{_WORDS[consent.channel]} {'on' if flag else 'off'}")
+    more = payload.get("said")
+    said += [_topic(one) for one in more if isinstance(one, Mapping)] if isinstance(more, list) else []
     return f"Contact preferences: {', '.join(said)}" if said else "Contact preferences updated"
+
+
+def _topic(said: Mapping[str, Any]) -> str:
+    """Return what was said about one topic on one channel, or of the global stop, as our own events have it."""
+    if said.get("channel") == "ALL":
+        return "no news at all" if said.get("state") == "unsubscribed" else "news again"
+    state = {"subscribed": "on", "unsubscribed": "off"}.get(str(said.get("state")), "to be confirmed")
+    by = _WORDS.get(str(said.get("channel")), "")
+    return f"{a_text(said.get('topic')) or 'news'} by {by} {state}"[:200]
 
 
 def _subject(words: str, payload: Mapping[str, Any]) -> str:

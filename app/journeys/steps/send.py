@@ -17,6 +17,13 @@ class SendConfig(StepConfig):
 
     channel: Literal["EMAIL"] = Field(default="EMAIL", title="Channel")
     template_id: UUID = Field(title="Template", description="What is sent.", json_schema_extra={"widget": "template"})
+    topic_id: UUID | None = Field(
+        default=None,
+        title="Topic",
+        description="Marketing goes to people who want this topic. Without one, the template's topic decides, or the "
+        "answer to the channel as a whole.",
+        json_schema_extra={"widget": "topic"},
+    )
     purpose: Purpose = Field(
         default=Purpose.MARKETING,
         title="Purpose",
@@ -46,6 +53,8 @@ class Send(StepType[SendConfig]):
             yield "template_id", "This template does not exist (any more). Choose another one."
         elif template.channel != config.channel:
             yield "template_id", "This template is for another channel. Choose another one."
+        if config.topic_id is not None and config.topic_id not in known.topics:
+            yield "topic_id", "This topic does not exist or was archived. Choose another one."
 
     def words(self, config: SendConfig, known: Known) -> str:
         """Return the template's name."""
@@ -69,6 +78,7 @@ class Send(StepType[SendConfig]):
             enrollment_ids=[walker.enrollment_id for walker in batch.walkers],
             journey_id=batch.journey.id,
             step_key=batch.step_key,
+            topic_id=batch.config.topic_id,
             channel_name=batch.config.channel,
             purpose=batch.config.purpose,
             now=batch.now,

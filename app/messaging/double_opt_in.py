@@ -1,0 +1,169 @@
+"""Double opt-in: a yes that somebody else recorded is pending until it was confirmed from the mailbox.
+
+This is the door by which staff and machines record consent; what readers say by their own links needs no second word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.accounts.queries import tenant_info
+from app.customers import consents
+from app.customers.consents import Line, Proof, Standing, State, Word, standing
+from app.customers.queries import NoSuchCustomer, customer
+from app.customers.topics import topics
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Conflict
+from app.infra.ids import new_id
+from app.infra.tokens import BadToken
+from app.messaging import outbox
+from app.messaging.channel import EMAIL, channel
+from app.messaging.suppression import suppressed
+from app.messaging.tokens import ConfirmLink
+
+
+class CannotAsk(Conflict):
+    """No confirmation can be asked for: there is nowhere to send the mail, or nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the reader of a confirmation link is asked: `topics` by name, empty when nothing is left to confirm."""
+
+    organisation: str
+    address: str
+    topics: tuple[str, ...]
+
+
+def awaited(known: Standing, channel_name: str) -> list[Line]:
+    """Return what a customer has still to confirm on a channel; nothing while the global stop holds."""
+    lines = [one for one in known.lines if one.channel == channel_name and one.comes_to is State.PENDING]
+    # Topics that only wait for the channel's own answer go with it.
+    return [one for one in lines if one.state is State.PENDING]
+
+
+def record(
+    *,
+    tenant_id: UUID,
+    customer_id: UUID,
+    words: Sequence[Word],
+    proof: Proof,
+    at: datetime | None = None,
+    now: datetime | None = None,
+) -> frozenset[Word]:
+    """Record what a customer said to others, and send the mail that asks for confirmation where one is needed.
+
+    A yes by e-mail to a topic with double opt-in becomes `pending`, unless it holds already. Returns the words that
+    changed something. Raises what `consents.record` does, and CannotAsk.
+    """
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        strict = {one.id for one in topics(tenant_id=tenant_id, archived=True) if one.double_opt_in}
+        before = standing(tenant_id=tenant_id, customer_id=customer_id)
+        held = {(one.channel, one.topic.id) for one in before.lines if one.topic and one.state is State.SUBSCRIBED}
+        meant = [
+            replace(word, state=State.PENDING)
+            if word.channel == EMAIL
+            and word.state is State.SUBSCRIBED
+            and word.topic_id in strict
+            and (EMAIL, word.topic_id) not in held
+            else word
+            for word in words
+        ]
+        changed = consents.record(
+            tenant_id=tenant_id, customer_id=customer_id, words=meant, proof=proof, at=at, now=moment
+        )
+        if any(word.state is State.PENDING for word in meant):
+            known = standing(tenant_id=tenant_id, customer_id=customer_id)
+            if known.stopped_at is not None:
+                raise CannotAsk("This customer asked for no news at all. Lift that first, if they told you to.")
+            if awaited(known, EMAIL):
+                _ask(tenant_id, customer_id, moment)
+        outbox.recheck(tenant_id=tenant_id, customer_ids=[customer_id], now=moment)
+        session.flush()
+    return changed
+
+
+def _ask(tenant_id: UUID, customer_id: UUID, now: datetime) -> None:
+    address = customer(tenant_id=tenant_id, customer_id=customer_id).email
+    cleaned = channel(EMAIL).clean_address(address) if address else None
+    if address is None or cleaned is None:
+        raise CannotAsk("There is no e-mail address to send the confirmation to. Add one first.")
+    key = channel(EMAIL).address_key(address)
+    if reason := suppressed(tenant_id=tenant_id, keys=[key]).get(key):
+        raise CannotAsk(f"The address is on the suppression list ({reason.replace('_', ' ')}), so no mail goes there.")
+    outbox.put_one(
+        tenant_id=tenant_id,
+        to_address=address,
+        dedupe_key=f"confirm:{new_id()}",
+        builtin="confirm_consent",
+        customer_id=customer_id,
+        now=now,
+    )
+
+
+def waiting(*, link: ConfirmLink) -> Waiting:
+    """Return what the reader of a link may confirm, or raise BadToken when there is no such reader (any more)."""
+    customer_id = _reader(link)
+    lines = _confirmable(link, customer_id)
+    return Waiting(
+        organisation=tenant_info(tenant_id=link.tenant_id).name,
+        address=link.address,
+        topics=tuple(line.topic.name if line.topic else "News by e-mail" for line in lines),
+    )
+
+
+def confirm(
+    *, link: ConfirmLink, ip: str | None = None, user_agent: str | None = None, now: datetime | None = None
+) -> bool:
+    """Make what waits for the reader's word a yes; return whether there was anything. A repeat changes nothing.
+
+    What was withdrawn meanwhile stays withdrawn, and a link that went to another address than today's does nothing.
+    """
+    moment = now or clock.now()
+    with transaction(link.tenant_id) as session:
+        customer_id = _reader(link)
+        session.execute(_LOCK, {"tenant_id": link.tenant_id, "id": customer_id})
+        words = [
+            Word(EMAIL, State.SUBSCRIBED, line.topic.id if line.topic else None)
+            for line in _confirmable(link, customer_id)
+        ]
+        if not words:
+            return False
+        evidence = {"ip": ip, "user_agent": (user_agent or "")[:300]}
+        proof = Proof("customer", "double_opt_in", address=link.address, evidence=evidence)
+        consents.record(tenant_id=link.tenant_id, customer_id=customer_id, words=words, proof=proof, now=moment)
+        outbox.recheck(tenant_id=link.tenant_id, customer_ids=[customer_id], now=moment)
+    return True
+
+
+_LOCK = text("SELECT FROM customer WHERE tenant_id = :tenant_id AND id = :id FOR NO KEY UPDATE")
+_READER = text("SELECT coalesce(merged_into_id, id) AS id FROM customer WHERE tenant_id = :tenant_id AND id = :id")
+
+
+def reader_of(tenant_id: UUID, customer_id: UUID) -> UUID:
+    """Return whom a link of this customer leads to now, or raise BadToken when they are gone."""
+    with transaction(tenant_id) as session:
+        found = session.execute(_READER, {"tenant_id": tenant_id, "id": customer_id}).first()
+    if found is None:
+        raise BadToken
+    return UUID(str(found.id))
+
+
+def _reader(link: ConfirmLink) -> UUID:
+    return reader_of(link.tenant_id, link.customer_id)
+
+
+def _confirmable(link: ConfirmLink, customer_id: UUID) -> list[Line]:
+    """Return what a link may confirm: a mailbox speaks for the address it is, not for one that came later."""
+    try:
+        address = customer(tenant_id=link.tenant_id, customer_id=customer_id).email
+        known = standing(tenant_id=link.tenant_id, customer_id=customer_id)
+    except NoSuchCustomer:
+        raise BadToken from None
+    same = address is not None and channel(EMAIL).address_key(address) == channel(EMAIL).address_key(link.address)
+    return awaited(known, EMAIL) if same else []

@@ -1,0 +1,73 @@
+"""The suppression list: apart from consent, with reasons both ways."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.infra.errors import Invalid
+from app.messaging import suppression
+from app.messaging.suppression import SuppressedBecause, page, suppress, suppressed
+
+
+def add(tenant: Any, address: str = "Ann@Example.com", **more: Any) -> Any:
+    return suppression.add(
+        tenant_id=tenant.id, address=address, because=SuppressedBecause.MANUAL, actor="system", **more
+    )
+
+
+def test_an_entry_is_added_lifted_with_a_reason_and_added_again(tenant: Any) -> None:
+    first = add(tenant, detail="She asked at the desk.")
+    assert (first.address_key, first.reason, first.detail) == ("ann@example.com", "manual", "She asked at the desk.")
+    with pytest.raises(suppression.AlreadySuppressed):
+        add(tenant, "ANN@example.com")
+    with pytest.raises(Invalid):
+        suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="  ", actor="system")
+    lifted = suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="It was a slip.", actor="system")
+    assert (lifted.lift_reason, lifted.lifted_at is not None) == ("It was a slip.", True)
+    assert suppressed(tenant_id=tenant.id, keys=["ann@example.com"]) == {}
+    with pytest.raises(suppression.AlreadyLifted):
+        suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="x", actor="system")
+    assert page(tenant_id=tenant.id).items == []
+    assert [one.lift_reason for one in page(tenant_id=tenant.id, lifted=True).items] == ["It was a slip."]
+    suppress(tenant_id=tenant.id, addresses=["ann@example.com"], because=SuppressedBecause.COMPLAINT)
+    [again] = page(tenant_id=tenant.id).items
+    assert (again.reason, again.detail, again.lifted_at) == ("complaint", None, None)
+
+
+def test_the_list_is_searched_filtered_and_paged(tenant: Any, other_tenant: Any) -> None:
+    for name in ("ann", "anna", "ben", "a_n"):
+        add(tenant, f"{name}@example.com")
+    suppress(tenant_id=tenant.id, addresses=["ann@bounce.example"], because=SuppressedBecause.HARD_BOUNCE)
+    assert {one.address_key for one in page(tenant_id=tenant.id, q="ANN").items} == {
+        "ann@example.com",
+        "anna@example.com",
+        "ann@bounce.example",
+    }
+    assert [one.address_key for one in page(tenant_id=tenant.id, q="a_").items] == ["a_n@example.com"]
+    [bounced] = page(tenant_id=tenant.id, reason=SuppressedBecause.HARD_BOUNCE).items
+    assert bounced.address_key == "ann@bounce.example"
+    first = page(tenant_id=tenant.id, limit=3)
+    second = page(tenant_id=tenant.id, limit=3, cursor=first.next_cursor)
+    assert len({one.id for one in first.items + second.items}) == 5
+    assert page(tenant_id=other_tenant.id).items == []
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a b@example.com", f"{'x' * 260}@example.com"])
+def test_what_is_no_address_is_refused(tenant: Any, address: str) -> None:
+    with pytest.raises(Invalid):
+        add(tenant, address)
+
+
+def test_over_the_api(api: Any, tenant: Any) -> None:
+    made = api.post("/suppressions", json={"address": "Ann@Example.com", "reason": "complaint"})
+    assert (made.status_code, made.get_json()["address"]) == (201, "ann@example.com")
+    assert api.post("/suppressions", json={"address": "ann@example.com"}).status_code == 409
+    assert api.post("/suppressions", json={"address": "ann@example.com", "reason": "mood"}).status_code == 422
+    [listed] = api.get("/suppressions?q=ann&reason=complaint").get_json()["items"]
+    path = f"/suppressions/{listed['id']}/lift"
+    assert api.post(path, json={"reason": ""}).status_code == 422
+    assert api.post(path, json={"reason": "A slip."}).get_json()["lift_reason"] == "A slip."
+    assert api.post(path, json={"reason": "A slip."}).status_code == 409
+    assert api.post(f"/suppressions/{uuid4()}/lift", json={"reason": "x"}).status_code == 404
+    assert api.get("/suppressions").get_json()["items"] == []

@@ -41,6 +41,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Journeys", "journeys.index", "route", "journeys.view"),
             Item("Templates", "content.index", "template", "templates.view"),
             Item("Messages", "messaging.index", "send", "messages.view"),
+            Item("Suppressions", "suppressions.index", "mail-off", "messages.view"),
             Item("Mailbox", "mailbox.index", "inbox", "mailbox.view"),
         ),
     ),
@@ -53,6 +54,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
         (
             Item("Users", "accounts.users", "user-check", "users.view"),
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
+            Item("Topics", "topics.index", "adjustments", "settings.manage"),
             Item("Tags", "tags.index", "tags", "tags.manage"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
             Item("Events", "events.index", "plug", "events.view"),

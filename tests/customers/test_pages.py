@@ -319,35 +319,21 @@ class TestEditing:
             "lifecycle_stage": "MEMBER",
             "membership_tier": "Gold",
             "tags": "vip",
-            "email_opt_in": "yes",
         } | ({} if "Nomsa" in page else {"never": ""})
 
-    def test_saves_profile_tags_and_consent(self, client: PageClient, sign_in: Any, tenant: Any, nomsa: UUID) -> None:
-        user = sign_in("staff")
+    def test_saves_profile_and_tags(self, client: PageClient, sign_in: Any, tenant: Any, nomsa: UUID) -> None:
+        sign_in("staff")
         data = self.form(client, nomsa) | {
             "last_name": "Dlamini-Nkosi",
             "phone": "082 111 2233",
             "handicap_index": "12.4",
             "date_of_birth": "1980-02-29",
             "tags": "vip, left-handed , vip",
-            "email_opt_in": "no",
-            "sms_opt_in": "yes",
         }
         client.post(f"/customers/{nomsa}/edit", data, status=302)
         row = row_of(tenant.id, nomsa)
         assert (row.last_name, row.phone, str(row.handicap_index)) == ("Dlamini-Nkosi", "+27821112233", "12.4")
         assert row.tags == ["vip", "left-handed"]
-        assert (row.email_opt_in, row.sms_opt_in, row.push_opt_in) == (False, True, None)
-        with transaction(tenant.id) as session:
-            proofs = session.execute(
-                text("SELECT channel, opted_in, how, evidence ->> 'actor' AS actor FROM consent_change ORDER BY 1")
-            ).all()
-        assert [tuple(one) for one in proofs] == [
-            ("EMAIL", False, "staff", f"user:{user}"),
-            ("SMS", True, "staff", f"user:{user}"),
-        ]
-        page = client.get(f"/customers/{nomsa}").text
-        assert "E-mail consent recorded by staff: no" in page
         assert "Dlamini-Nkosi" in client.get("/customers?q=0821112233", htmx=True).text
 
     def test_keeps_what_was_typed_and_says_what_is_wrong(

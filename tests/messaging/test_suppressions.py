@@ -8,6 +8,7 @@ import pytest
 from app.infra.errors import Invalid
 from app.messaging import suppression
 from app.messaging.suppression import SuppressedBecause, page, suppress, suppressed
+from tests.page_client import PageClient
 
 
 def add(tenant: Any, address: str = "Ann@Example.com", **more: Any) -> Any:
@@ -71,3 +72,22 @@ def test_over_the_api(api: Any, tenant: Any) -> None:
     assert api.post(path, json={"reason": "A slip."}).status_code == 409
     assert api.post(f"/suppressions/{uuid4()}/lift", json={"reason": "x"}).status_code == 404
     assert api.get("/suppressions").get_json()["items"] == []
+
+
+def test_the_page_finds_adds_and_lifts(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    assert "No address is suppressed" in client.get("/suppressions").text
+    assert "not an e-mail address" in client.post("/suppressions/new", {"address": "x"}, status=422).text
+    client.post("/suppressions/new", {"address": "ann@example.com", "detail": "<b>asked</b>"}, status=302)
+    assert "on the list already" in client.post("/suppressions/new", {"address": "ANN@example.com"}, status=409).text
+    found = client.get("/suppressions?q=an&reason=manual", htmx=True).text
+    assert "ann@example.com" in found
+    assert "&lt;b&gt;asked" in found
+    [entry] = page(tenant_id=tenant.id).items
+    path = f"/suppressions/{entry.id}/lift"
+    assert "Say why" in client.post(path, {"reason": ""}, status=422).text
+    client.post(path, {"reason": "A slip."}, status=302)
+    assert "A slip." in client.get("/suppressions?show=lifted").text
+    sign_in("viewer")
+    assert "Add an address" not in client.get("/suppressions").text
+    client.get("/suppressions/new", status=403)

@@ -2,6 +2,7 @@
 
 from app.blueprints.customers import (  # noqa: F401 (they add their views)
     api,
+    consents,
     consents_api,
     merges,
     merges_api,
@@ -11,7 +12,17 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     pages,
     tags,
     tags_api,
+    topics,
 )
 from app.blueprints.customers.base import blueprint
 
-BLUEPRINTS = (blueprint, notices.blueprint, tags.blueprint, api.api, consents_api.api, merges_api.api, tags_api.api)
+BLUEPRINTS = (
+    blueprint,
+    notices.blueprint,
+    tags.blueprint,
+    topics.blueprint,
+    api.api,
+    consents_api.api,
+    merges_api.api,
+    tags_api.api,
+)

@@ -18,7 +18,7 @@ from app.customers.models import Note
 from app.infra import clock
 from app.web.guards import can, current
 from app.web.htmx import page
-from app.web.shell import localtime, organisation
+from app.web.shell import organisation
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 blueprint.add_app_template_filter(presenters.phone_words, "phone")
@@ -84,7 +84,6 @@ class Person:
             section=section,
             tabs=self._tabs(section),
             consents=consents,
-            consent_rows=[(one.label, _consent_words(one)) for one in consents],
             points=hints.points,
             ids=hints.ids,
             point_labels=POINT_LABELS,
@@ -121,7 +120,3 @@ class Person:
             for name, label, endpoint, permission in tabs
             if can(permission)
         ]
-
-
-def _consent_words(badge: presenters.ConsentBadge) -> str:
-    return f"{badge.answer.capitalize()}, since {localtime(badge.since)}" if badge.since else badge.answer.capitalize()

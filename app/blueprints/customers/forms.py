@@ -9,9 +9,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts.queries import ClubInfo
 from app.blueprints.customers.presenters import STAGE_LABELS
-from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.capture.desk import Entry
-from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Customer
 from app.customers.notes import TYPES as NOTE_TYPES
 from app.customers.notes import Draft
@@ -19,7 +17,6 @@ from app.web import forms
 
 _OFF = {"autocomplete": "off"}
 _TEXTS = ("title", "first_name", "last_name", "email", "phone", "membership_tier", "membership_status")
-_YES, _NO = "yes", "no"
 
 
 class Form(forms.Form):
@@ -29,14 +26,6 @@ class Form(forms.Form):
         """Return what was typed into a field, tidied; nothing is None."""
         field: Field = self[name]
         return str(field.data or "").strip() or None
-
-
-def _consent(channel: str) -> SelectField:
-    return SelectField(
-        CHANNEL_LABELS[channel],
-        choices=[SelectChoice("", "Not asked"), SelectChoice(_YES, "Yes"), SelectChoice(_NO, "No")],
-        validate_choice=False,
-    )
 
 
 class ProfileForm(Form):
@@ -59,10 +48,6 @@ class ProfileForm(Form):
         "Stage", choices=[SelectChoice(value, label) for value, label in STAGE_LABELS.items()], validate_choice=False
     )
     tags = StringField("Tags", description="Separate them by commas.", render_kw=_OFF)
-    email_opt_in = _consent("EMAIL")
-    sms_opt_in = _consent("SMS")
-    push_opt_in = _consent("PUSH")
-    whatsapp_opt_in = _consent("WHATSAPP")
 
     def offer_clubs(self, clubs: Iterable[ClubInfo]) -> None:
         """Offer these clubs."""
@@ -78,8 +63,6 @@ class ProfileForm(Form):
         self.handicap_index.data = "" if customer.handicap_index is None else str(customer.handicap_index)
         self.lifecycle_stage.data = customer.lifecycle_stage
         self.tags.data = ", ".join(customer.tags)
-        for name in CONSENT_FIELDS.values():
-            self[name].data = {True: _YES, False: _NO, None: ""}[getattr(customer, name)]
 
     def profile(self) -> dict[str, Any]:
         """Return the profile fields as typed; an emptied field is None."""
@@ -91,11 +74,6 @@ class ProfileForm(Form):
     def tag_list(self) -> list[str]:
         """Return the tags in the order typed, each once."""
         return list(dict.fromkeys(tag for one in (self.tags.data or "").split(",") if (tag := one.strip())))
-
-    def consents(self) -> dict[str, bool]:
-        """Return the consents that were given or refused; what was not asked is left alone."""
-        chosen = {name: self[name].data for name in CONSENT_FIELDS.values()}
-        return {name: value == _YES for name, value in chosen.items() if value in (_YES, _NO)}
 
 
 class NewCustomerForm(Form):

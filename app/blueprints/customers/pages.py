@@ -7,18 +7,16 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import forms, merge_words, presenters
+from app.blueprints.customers import consents, forms, merge_words, presenters
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import desk
 from app.customers import merge_queries, queries, service
-from app.customers.facts import CONSENT_FIELDS
 from app.events.types.membership import TIERS
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
-from app.messaging import outbox
 from app.messaging import queries as messages
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, reason_in_words
 from app.road import HANDLERS
@@ -97,10 +95,9 @@ def details(customer_id: UUID) -> Response:
     merges = merge_queries.merges(tenant_id=person.tenant_id, customer_id=customer_id)
     return person.page(
         "details",
-        history=history,
         merges=merges,
         merged_by=merge_words.by_words(person.tenant_id, merges),
-        how_words=presenters.how_words,
+        **consents.card(person, history),
     )
 
 
@@ -155,12 +152,12 @@ def edit(customer_id: UUID) -> Response:
 @blueprint.post("/<uuid:customer_id>/edit")
 @requires("customers.edit")
 def save(customer_id: UUID) -> Response:
-    """Change a customer's profile, tags and consent; what staff record here counts as said now."""
+    """Change a customer's profile and tags; what staff record here counts as said now."""
     person = Person(customer_id)
     if person.moved:
         return person.moved
     form = forms.ProfileForm(request.form)
-    changes = form.profile() | {"tags": form.tag_list()} | form.consents()
+    changes = form.profile() | {"tags": form.tag_list()}
     try:
         changed = service.update(
             tenant_id=person.tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
@@ -168,8 +165,6 @@ def save(customer_id: UUID) -> Response:
     except Invalid as error:
         form.refuse(error)
         return _edit_page(person, form, status=422)
-    if service.changed_consents(changed):
-        outbox.recheck(tenant_id=person.tenant_id, customer_ids=[customer_id])
     flash("The profile is saved." if changed else "Nothing was changed.", "success" if changed else "info")
     return redirect(url_for("customers.show", customer_id=customer_id))
 
@@ -211,7 +206,6 @@ def _edit_page(person: Person, form: forms.ProfileForm, status: int = 200) -> Re
         customer=person.customer,
         name=person.name,
         form=form,
-        consent_fields=tuple(CONSENT_FIELDS.values()),
         tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or [one.value for one in TIERS],
         status=status,
     )

@@ -267,11 +267,6 @@ def told(found: Page[Activity]) -> Page[StoryItem]:
     return Page([story(one) for one in found.items], found.next_cursor)
 
 
-def how_words(how: str) -> str:
-    """Return how a change of consent came about, in words."""
-    return {"event": "told by an event", "staff": "recorded by staff"}.get(how, spoken(how))
-
-
 def phone_words(value: str | None) -> str:
     """Return a number in E.164 as people read it, +27 82 475 1967; anything else as it is."""
     if not value or not value.startswith("+"):

@@ -1,10 +1,11 @@
 """Messages: what went out and what did not, and the addresses that letters lead back to."""
 
-from app.blueprints.messaging import api, pages, preferences, suppressions_api, tracking, unsubscribe
+from app.blueprints.messaging import api, pages, preferences, suppressions, suppressions_api, tracking, unsubscribe
 
 BLUEPRINTS = (
     pages.blueprint,
     api.blueprint,
+    suppressions.blueprint,
     suppressions_api.api,
     tracking.blueprint,
     unsubscribe.blueprint,

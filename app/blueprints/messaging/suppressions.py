@@ -1,0 +1,126 @@
+"""The page of suppressed addresses: find, add, lift with a reason."""
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, request, url_for
+from werkzeug.wrappers import Response
+from wtforms import EmailField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
+
+from app.infra.errors import UserError
+from app.messaging import suppression
+from app.messaging.suppression import SuppressedBecause
+from app.web import forms
+from app.web.guards import current, requires
+from app.web.htmx import page
+
+blueprint = Blueprint("suppressions", __name__, url_prefix="/suppressions")
+
+REASONS = {
+    SuppressedBecause.HARD_BOUNCE: "Bounced for good",
+    SuppressedBecause.COMPLAINT: "Complained",
+    SuppressedBecause.MANUAL: "By hand",
+    SuppressedBecause.INVALID: "Not a real address",
+}
+TONES = {SuppressedBecause.HARD_BOUNCE: "danger", SuppressedBecause.COMPLAINT: "warning"}
+
+
+class AddForm(forms.Form):
+    """An address to suppress, and why."""
+
+    address = EmailField("E-mail address", render_kw={"autocomplete": "off"})
+    reason = SelectField(
+        "Reason",
+        choices=[SelectChoice(one, label) for one, label in REASONS.items()],
+        default=SuppressedBecause.MANUAL,
+        validate_choice=False,
+    )
+    detail = StringField("Note", render_kw={"maxlength": suppression.MAX_DETAIL, "autocomplete": "off"})
+
+
+class LiftForm(forms.Form):
+    """Why mail may go to an address again."""
+
+    reason = StringField(
+        "Why may mail go there again?", render_kw={"maxlength": suppression.MAX_DETAIL, "autocomplete": "off"}
+    )
+
+
+@blueprint.get("")
+@requires("messages.view")
+def index() -> Response:
+    """List suppressed addresses, the newest first."""
+    q, reason, show = request.args.get("q"), request.args.get("reason"), request.args.get("show")
+    chosen = SuppressedBecause(reason) if reason in set(SuppressedBecause) else None
+    found = suppression.page(
+        tenant_id=current().tenant_id,
+        q=q,
+        reason=chosen,
+        lifted=show == "lifted",
+        cursor=request.args.get("cursor"),
+    )
+    return page(
+        "messaging/suppressions.html",
+        block="results",
+        page=found,
+        filters={"q": q or None, "reason": chosen, "show": "lifted" if show == "lifted" else None},
+        reasons=REASONS,
+        reason_options=list(REASONS.items()),
+        tones=TONES,
+    )
+
+
+@blueprint.get("/new")
+@requires("suppressions.manage")
+def new() -> Response:
+    """Show the form that adds an address."""
+    return page("messaging/suppression_new.html", form=AddForm())
+
+
+@blueprint.post("/new")
+@requires("suppressions.manage")
+def add() -> Response:
+    """Suppress an address."""
+    actor, form = current(), AddForm(request.form)
+    chosen = form.reason.data if form.reason.data in set(SuppressedBecause) else SuppressedBecause.MANUAL
+    try:
+        made = suppression.add(
+            tenant_id=actor.tenant_id,
+            address=form.address.data or "",
+            because=SuppressedBecause(chosen),
+            detail=form.detail.data,
+            actor=actor.ref,
+        )
+    except UserError as error:
+        form.refuse(error)
+        return page("messaging/suppression_new.html", form=form, status=error.status)
+    flash(f"{made.address_key} is suppressed.", "success")
+    return redirect(url_for("suppressions.index"))
+
+
+@blueprint.get("/<uuid:suppression_id>/lift")
+@requires("suppressions.manage")
+def ask(suppression_id: UUID) -> Response:
+    """Show an entry, and ask why it should be lifted."""
+    return _lift_page(suppression_id, LiftForm())
+
+
+@blueprint.post("/<uuid:suppression_id>/lift")
+@requires("suppressions.manage")
+def lift(suppression_id: UUID) -> Response:
+    """Let mail go to an address again."""
+    actor, form = current(), LiftForm(request.form)
+    try:
+        lifted = suppression.lift(
+            tenant_id=actor.tenant_id, suppression_id=suppression_id, reason=form.reason.data or "", actor=actor.ref
+        )
+    except UserError as error:
+        form.refuse(error)
+        return _lift_page(suppression_id, form, status=422)
+    flash(f"Mail may go to {lifted.address_key} again.", "success")
+    return redirect(url_for("suppressions.index"))
+
+
+def _lift_page(suppression_id: UUID, form: LiftForm, status: int = 200) -> Response:
+    entry = suppression.entry(tenant_id=current().tenant_id, suppression_id=suppression_id)
+    return page("messaging/suppression_lift.html", entry=entry, form=form, reasons=REASONS, status=status)

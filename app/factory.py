@@ -18,6 +18,7 @@ from app.web import errors, guards, limits, security, shell
 MODELS = (
     "app.infra.heartbeat",
     "app.accounts.models",
+    "app.capture.imports.models",
     "app.events.models",
     "app.customers.models",
     "app.content.models",

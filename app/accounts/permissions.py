@@ -45,6 +45,8 @@ PERMISSIONS: dict[str, Permission] = {
     "customers.edit": _row("Change customers' details, tags and consent", _DESK),
     "tags.manage": _row("Rename, colour, merge and delete tags", _BUILDERS),
     "customers.merge": _row("Merge customers, undo merges, decide on suggested duplicates", _DESK),
+    "imports.view": _row("See imports and their reports", _BUILDERS),
+    "imports.run": _row("Import customers from files, and undo it", _BUILDERS),
     "notes.write": _row("Write notes on customers", _DESK),
     "notes.view_private": _row("Read private notes written by others", ("owner",), grantable=False),
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),

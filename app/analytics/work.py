@@ -67,6 +67,13 @@ _BACKLOG = {
            FROM (SELECT due_at FROM message WHERE tenant_id = :tenant_id AND status IN ('queued', 'held')
                  ORDER BY due_at LIMIT :counted) due""",
     ),
+    Work.IMPORT_ROWS: (
+        "Imports",
+        "rows",
+        """SELECT count(*) AS due, 0 AS parked, min(created_at) AS oldest
+           FROM (SELECT created_at FROM import_run WHERE tenant_id = :tenant_id AND status IN ('PENDING', 'RUNNING')
+                 LIMIT :counted) due""",
+    ),
 }
 _DONE = text("""
     SELECT work, sum(done) FILTER (WHERE minute >= :now - interval '2 minutes') / 2 AS last_minute,

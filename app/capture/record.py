@@ -93,6 +93,7 @@ _MOVES = tuple(
 _LAST_ACTIVITY = text("""
     SELECT DISTINCT ON (customer_id) customer_id, occurred_at, type FROM activity
     WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
+        AND type <> ALL(cast(:second_hand AS text[]))
     ORDER BY customer_id, occurred_at DESC, id DESC
 """)
 
@@ -162,6 +163,8 @@ def _change_people(
             if facts.apply(record, fact) and fact.field in _CONSENT_COLUMNS and owner not in before:
                 changed.add(owner)
         last = record.values["last_activity_at"]
+        if event.type.second_hand:
+            continue
         if last is None or (event.occurred_at, event.type.name) > (last, record.values["last_activity_type"] or ""):
             record.set("last_activity_at", event.occurred_at)
             record.set("last_activity_type", event.type.name)
@@ -185,25 +188,26 @@ def facts_of(event: Claimed, facts_at: Mapping[str, Any] = MappingProxyType({}))
     With the customer's `facts_at`, the addresses and clubs that can't hold against it are left out.
     """
     kind, at = event.type, facts.moment(event.occurred_at)
+    fills = kind.second_hand and event.payload.get("fill") is True
     for name, value in event.said.items():
         if name != "club":
-            yield Fact(name, value, at)
+            yield Fact(name, value, at, weak=fills)
     for name, value in kind.constants:
         if name not in event.said:
             yield Fact(name, value, at)
     for point, key in event.evidence.points:
         if kind.speaks_for_contact:
-            yield Fact(point, key, at)
+            yield Fact(point, key, at, weak=fills)
         elif not facts.outdoes(facts_at.get(point), at):
             yield Fact(point, key, at, weak=True)
     club_id = event.evidence.club_id
     if club_id:
         if "club" in event.said:
-            yield Fact("club_id", club_id, at)
+            yield Fact("club_id", club_id, at, weak=fills)
         elif not facts.outdoes(facts_at.get("club_id"), at):
             yield Fact("club_id", club_id, at, weak=True)
     for channel, opted_in in consents_of(event):
-        yield Fact(CONSENT_FIELDS[channel], opted_in, at)
+        yield Fact(CONSENT_FIELDS[channel], opted_in, at, weak=kind.second_hand and opted_in)
     if kind.marks:
         for column in kind.marks(event.payload):
             yield Fact(column, event.occurred_at, at)
@@ -286,7 +290,8 @@ def hand_over(
     }
     for statement in _MOVES:
         session.execute(statement, values)
-    for row in session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": array(people)}):
+    told = array(kind.name for kind in catalogue.known() if kind.second_hand)
+    for row in session.execute(_LAST_ACTIVITY, {"tenant_id": tenant_id, "ids": array(people), "second_hand": told}):
         people[row.customer_id].set("last_activity_at", row.occurred_at)
         people[row.customer_id].set("last_activity_type", row.type)
 

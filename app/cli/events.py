@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO
-from uuid import UUID
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import text
 
-from app.accounts import queries as accounts
+from app.cli import tenants
 from app.events import log
-from app.infra.db import dispatching
 
 BATCH = 500
 SHOWN = 10
@@ -27,7 +24,7 @@ events = AppGroup("events", help="The events that came in.")
 @click.option("--source", help="The source of events that name none.")
 def load(file: Path, tenant: str | None, source: str | None) -> None:
     """Take in FILE, one JSON event a line. A line that is refused is named with the reason; loading twice is safe."""
-    tenant_id = _tenant_id(tenant)
+    tenant_id = tenants.tenant_id(tenant)
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with file.open("rb") as lines, click.progressbar(length=file.stat().st_size, label="Loading") as bar:
@@ -46,19 +43,6 @@ def _batches(lines: IO[bytes]) -> Iterator[tuple[list[bytes], int]]:
     """Yield the lines that hold something, some hundreds at a time, with how many bytes of the file they took."""
     while raw := list(islice(lines, BATCH)):
         yield [line for line in raw if line.strip()], sum(map(len, raw))
-
-
-def _tenant_id(wanted: str | None) -> UUID:
-    with dispatching() as session:
-        ids: list[UUID] = list(session.scalars(text("SELECT id FROM tenant ORDER BY id")))
-    names = {one: accounts.tenant_info(tenant_id=one).name for one in ids}
-    found = [one for one, name in names.items() if wanted is None or wanted in (str(one), name)]
-    if len(found) == 1:
-        return found[0]
-    if not ids:
-        raise click.ClickException("There is no organisation yet. Start Fairway once, or register one.")
-    shown = ", ".join(list(names.values())[:SHOWN])
-    raise click.ClickException(f"Say which organisation with --tenant: {shown}")
 
 
 COMMANDS = (events,)

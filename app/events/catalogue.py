@@ -77,6 +77,8 @@ class EventType:
     """One type of event. `title` writes the timeline's line; `marks` are columns that take the event's own time.
 
     `speaks_for_contact` tells that the sender keeps the customer's address and number: they become the preferred ones.
+    `second_hand` tells that somebody says it of the customer (a file that is imported): it is nothing the customer did,
+    a yes to messages holds only where nothing was said before, and with `fill` in the payload so does all of it.
     """
 
     name: str
@@ -90,6 +92,7 @@ class EventType:
     consents: tuple[Consent, ...] = ()
     marks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     speaks_for_contact: bool = False
+    second_hand: bool = False
 
 
 types: Registry[EventType] = Registry("event type")

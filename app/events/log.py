@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from app.events.addresses import phone_key
 from app.events.places import Places, places
 from app.events.validation import Incoming, Refused, parse, validate
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
 
@@ -130,7 +131,7 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     """Insert the events; return (source, event id) of those that were new."""
     if not events:
         return set()
-    ids = _ids(len(events))
+    ids = new_ids(len(events))
     rows = [
         {
             "id": id_,
@@ -150,7 +151,27 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     return {(row.source, row.event_id) for row in session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": ids})}
 
 
-def _ids(count: int) -> list[UUID]:
+_KNOWN = text("""
+    SELECT h.event_id FROM unnest(cast(:event_ids AS text[])) AS h(event_id)
+    CROSS JOIN LATERAL (
+        SELECT FROM inbound_event e
+        WHERE e.tenant_id = :tenant_id AND e.source = :source AND e.event_id = h.event_id LIMIT 1
+    ) AS there
+""")
+
+
+def known_ids(session: Session, tenant_id: UUID, source: str, event_ids: Iterable[str]) -> set[str]:
+    """Return those of the sender's event ids that the log has."""
+    values = {"tenant_id": tenant_id, "source": source, "event_ids": array(event_ids)}
+    return set(session.scalars(_KNOWN, values))
+
+
+def keep(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Write events that are new and were judged already; each with `id` and what an event is made of."""
+    session.execute(_INSERT, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
+
+
+def new_ids(count: int) -> list[UUID]:
     """Return `count` UUIDs (version 7) that sort in the order they are returned, as their batch was sent."""
     base = int(time.time() * 1000) << 80 | 0x7 << 76 | 0x2 << 62
     noise = os.urandom(8 * count)

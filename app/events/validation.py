@@ -26,6 +26,8 @@ FUTURE = timedelta(days=1)
 EXACT_KINDS = ("auth_user_id", "scl_member_id", "teetime_player_id", "messaging_contact_id")
 """Hints that name one person in one system; any other system's go under `external_ids`."""
 OWN_SOURCE = "fairway"
+IMPORT_SOURCE = "import"
+"""Events that are rows of a file somebody imports come from here."""
 
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _MOMENT = re.compile(
@@ -108,8 +110,8 @@ def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], boo
         source = type_.partition(".")[0]
     elif not isinstance(source, str) or not _is_name(source):
         raise Refused("source must be up to 100 letters, digits, dots, dashes or underscores")
-    if source == OWN_SOURCE and not own:
-        raise Refused('the source "fairway" is kept for Fairway itself')
+    if source in (OWN_SOURCE, IMPORT_SOURCE) and not own:
+        raise Refused(f'the source "{source}" is kept for Fairway itself')
     return Incoming(
         source=source,
         event_id=_event_id(event.get("id")),

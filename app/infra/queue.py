@@ -37,6 +37,7 @@ class Work(StrEnum):
     PROCESS_EVENTS = "process_events"
     ADVANCE_JOURNEYS = "advance_journeys"
     SEND_MESSAGES = "send_messages"
+    IMPORT_ROWS = "import_rows"
     TICK = "tick"
 
 

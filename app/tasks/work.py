@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from app.analytics import work as analytics
 from app.capture import service as capture
+from app.capture.imports import work as imports
 from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat
@@ -64,6 +65,16 @@ def send_messages(tenant_id: str) -> None:
     )
 
 
+def import_rows(tenant_id: str) -> None:
+    """Take in, or undo, the tenant's imports: a batch of rows in a transaction."""
+    _turn(
+        Work.IMPORT_ROWS,
+        UUID(tenant_id),
+        lambda tenant: imports.run_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS),
+        spread=False,
+    )
+
+
 def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
@@ -78,11 +89,14 @@ class WorkFailed(RuntimeError):
     """A turn failed. Ops see this line, and ops must not see customers' data: the rest is in the worker's log."""
 
 
-def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int], enough: int = 1) -> None:
-    """Call `step` until it did less than `enough`, or the turn is over and the next one is asked for."""
+def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int], enough: int = 1, *, spread: bool = True) -> None:
+    """Call `step` until it did less than `enough`, or the turn is over and the next one is asked for.
+
+    `spread`: several workers may do this work for one tenant at once.
+    """
     queue.awake(work, tenant_id)
     ends = time.monotonic() + TURN_SECONDS
-    alone = True
+    alone = spread
     try:
         while done := step(tenant_id):
             analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
@@ -107,6 +121,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'advance_journeys', id FROM tenant t WHERE EXISTS
         (SELECT FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.status = 'ACTIVE' AND e.due_at <= :now)
+    UNION ALL
+    SELECT 'import_rows', id FROM tenant t WHERE EXISTS
+        (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now)

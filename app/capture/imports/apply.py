@@ -1,0 +1,343 @@
+"""A batch of rows becomes events, which capture understands as it does all others.
+
+A row is evidence like an event: it names hints, a person and what is true of them. So it is one, of the source
+"import": identity is resolved from it together with all that was ever said, in whatever order things come in; it stands
+on the timeline; and its id is made of what it says, so that the same row is never taken twice.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.capture import identity, record
+from app.capture.batch import AppliedEvent, Batch, Handler
+from app.capture.claimed import Claimed, understand
+from app.capture.identity import Resolution
+from app.capture.imports import fields
+from app.capture.imports.fields import Reading, Setting, Unfit
+from app.capture.imports.preset import VISITS
+from app.capture.imports.reading import Raw
+from app.customers import facts, records
+from app.customers.facts import CONSENT_FIELDS
+from app.customers.records import COLUMNS, Record
+from app.events import log
+from app.events.validation import IMPORT_SOURCE
+from app.infra.arrays import array
+
+CREATE, UPDATE, FILL, SKIP = "create", "update", "fill", "skip"
+ON_MATCH = {
+    UPDATE: "Update them: what the file says takes the place of what is there",
+    FILL: "Fill blanks only: what is there stays",
+    SKIP: "Skip them: only people who are new are added",
+    CREATE: "Refuse them: every row is expected to be somebody new",
+}
+EXAMPLES = 50
+MAX_ROW = 48 * 1024
+# Marks and derived columns are no news to anybody.
+_SHOWN = [name for name in COLUMNS if name not in ("search_extra", "last_activity_at", "last_activity_type")]
+_HELD = text("""
+    SELECT h.value FROM unnest(cast(:values AS text[])) AS h(value)
+    CROSS JOIN LATERAL (
+        SELECT FROM external_id e
+        WHERE e.tenant_id = :tenant_id AND e.kind = 'scl_member_id' AND e.value = h.value LIMIT 1
+    ) AS there
+""")
+_SHARED = text("""
+    SELECT DISTINCT m.customer_id FROM unnest(cast(:owners AS uuid[])) AS n(id)
+    CROSS JOIN LATERAL (
+        SELECT x.customer_id, x.kind, x.key FROM contact_point x
+        WHERE x.tenant_id = :tenant_id AND x.customer_id = n.id OFFSET 0
+    ) AS m
+    CROSS JOIN LATERAL (
+        SELECT FROM contact_point o
+        WHERE o.tenant_id = :tenant_id AND o.kind = m.kind AND o.key = m.key AND o.customer_id <> n.id LIMIT 1
+    ) AS other
+""")
+
+
+@dataclass(slots=True)
+class Row:
+    """A row that can be taken: its number, its cells, what it says, and the id of the event it becomes."""
+
+    record: int
+    cells: list[str]
+    reading: Reading
+    event_id: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch of rows: counts, and examples for the report."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[int, str, list[str]]] = field(default_factory=list)
+    new: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    suggested: list[dict[str, Any]] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
+    consent: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, record: int, reason: str, cells: list[str]) -> None:
+        """Count a row that is not taken."""
+        self.counts["refused"] += 1
+        self.refused.append((record, reason, cells))
+
+    def add(self, more: "Outcome") -> None:
+        """Count another batch in."""
+        self.counts += more.counts
+        self.noted += more.noted
+        self.consent += more.consent
+        for name in ("refused", "new", "changed", "suggested"):
+            getattr(self, name).extend(getattr(more, name))
+
+
+def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> list[str | None]:
+    """Return for each column of the file our name of it; case and white space in the header do not matter."""
+    wanted = {_plain(name): ours for name, ours in mapping.items()}
+    return [wanted.get(_plain(name)) for name in header]
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def read_rows(raws: Iterable[Raw], columns: list[str | None], setting: Setting, salt: str, out: Outcome) -> list[Row]:
+    """Return the rows that can be taken; those that can't are refused in `out`. `salt` is what else makes a row."""
+    found = []
+    for raw in raws:
+        out.counts["rows"] += 1
+        try:
+            reading = _read(raw, columns, setting)
+        except Unfit as error:
+            out.refuse(raw.record, str(error), raw.cells)
+            continue
+        out.noted.update(reading.notes)
+        found.append(Row(raw.record, raw.cells, reading, _event_id(reading, salt)))
+    return found
+
+
+def _read(raw: Raw, columns: list[str | None], setting: Setting) -> Reading:
+    if raw.problem:
+        raise Unfit(raw.problem)
+    if not any(cell.strip() for cell in raw.cells):
+        raise Unfit("The row is empty")
+    if len(raw.cells) < len(columns):
+        raise Unfit(f"It has {len(raw.cells)} cells, the header {len(columns)}: the row is cut short or is a total")
+    if any(cell.strip() for cell in raw.cells[len(columns) :]):
+        raise Unfit(f"It has {len(raw.cells)} cells, the header {len(columns)}")
+    if sum(map(len, raw.cells)) > MAX_ROW:
+        raise Unfit(f"It is longer than {MAX_ROW // 1024} kB")
+    named = {name: cell for name, cell in zip(columns, raw.cells, strict=False) if name}
+    return fields.read(named, setting)
+
+
+def _event_id(reading: Reading, salt: str) -> str:
+    """Return the id of a row's event: rows that say the same have the same. A visit goes by its own number."""
+    visit = reading.payload.get("visit_id")
+    if visit:
+        return f"visit:{reading.identity['scl_member_id']}:{visit}"
+    said = orjson.dumps([salt, reading.type, reading.identity, reading.payload], option=orjson.OPT_SORT_KEYS)
+    return f"row:{hashlib.sha256(said).hexdigest()[:40]}"
+
+
+def apply(
+    session: Session,
+    tenant_id: UUID,
+    rows: list[Row],
+    setting: Setting,
+    *,
+    on_match: str,
+    file_name: str,
+    handlers: Sequence[Handler],
+    start_journeys: bool,
+    out: Outcome,
+) -> None:
+    """Take the rows in; what became of them is added to `out`. The caller holds the tenant's capture lock."""
+    rows = _fresh(session, tenant_id, rows, out)
+    if setting.preset.kind == VISITS:
+        rows = _of_known(session, tenant_id, rows, out)
+    claimed = [_claimed(id_, row, setting) for id_, row in zip(log.new_ids(len(rows)), rows, strict=True)]
+    if on_match in (CREATE, SKIP) and setting.preset.kind != VISITS:
+        rows, claimed = _only_new(session, tenant_id, rows, claimed, setting, on_match, out)
+    if not rows:
+        return
+    found = identity.resolve(session, tenant_id, [one.evidence for one in claimed], setting.places)
+    made = set(found.created)
+    if on_match == FILL:
+        for one in claimed:
+            if found.matches[one.id].customer_id not in made:
+                one.payload["fill"] = True
+    owners = {match.customer_id for match in found.matches.values()}
+    people = records.lock(session, tenant_id, owners - made) | {one: records.blank(one) for one in made}
+    people = {one: deepcopy(person) for one, person in people.items()}
+    _keep(session, tenant_id, rows, claimed, file_name, setting.now)
+    consented, merged = record.write(session, tenant_id, claimed, found, setting.now)
+    applied = [_applied(one, found) for one in claimed] if start_journeys else []
+    batch = Batch(tenant_id, setting.now, applied, consented, merged)
+    for handler in handlers:
+        handler(batch)
+    _count(rows, claimed, found, people, out, visits=setting.preset.kind == VISITS)
+    _suggest(session, tenant_id, rows, claimed, found, out)
+
+
+def _fresh(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
+    known = log.known_ids(session, tenant_id, IMPORT_SOURCE, {row.event_id for row in rows})
+    fresh = []
+    for row in rows:
+        if row.event_id in known:
+            out.counts["unchanged"] += 1
+        else:
+            known.add(row.event_id)
+            fresh.append(row)
+    return fresh
+
+
+def _of_known(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
+    """Return the visits of members who are there; a visit alone makes nobody."""
+    numbers = {row.reading.identity["scl_member_id"] for row in rows}
+    held = set(session.scalars(_HELD, {"tenant_id": tenant_id, "values": array(numbers)}))
+    for row in rows:
+        number = row.reading.identity["scl_member_id"]
+        if number not in held:
+            out.refuse(row.record, f"Nobody has the member number {number}", row.cells)
+    return [row for row in rows if row.reading.identity["scl_member_id"] in held]
+
+
+def _claimed(id_: UUID, row: Row, setting: Setting) -> Claimed:
+    reading = row.reading
+    columns = (id_, IMPORT_SOURCE, row.event_id, reading.type, reading.occurred_at, orjson.dumps(reading.identity))
+    return understand((*columns, orjson.dumps(reading.payload), None), setting.places)
+
+
+def _only_new(
+    session: Session,
+    tenant_id: UUID,
+    rows: list[Row],
+    claimed: list[Claimed],
+    setting: Setting,
+    on_match: str,
+    out: Outcome,
+) -> tuple[list[Row], list[Claimed]]:
+    """Return the rows of people who are new; the others are passed over, or refused if nobody may be known."""
+    found = identity.resolve(session, tenant_id, [one.evidence for one in claimed], setting.places)
+    kept = []
+    for row, one in zip(rows, claimed, strict=True):
+        match = found.matches[one.id]
+        if match.is_new:
+            kept.append((row, one))
+        elif on_match == SKIP:
+            out.counts["unchanged"] += 1
+        else:
+            known_by = ", ".join(match.matched_by) or "name"
+            out.refuse(row.record, f"They are here already (known by {known_by})", row.cells)
+    return [row for row, _ in kept], [one for _, one in kept]
+
+
+def _keep(
+    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], file_name: str, now: datetime
+) -> None:
+    """Write the events; the payload names the file and the row it came from."""
+    for row, one in zip(rows, claimed, strict=True):
+        one.payload |= {"file_name": file_name, "record": row.record}
+    log.keep(
+        session,
+        tenant_id,
+        [
+            {
+                "id": one.id,
+                "source": IMPORT_SOURCE,
+                "event_id": row.event_id,
+                "type": one.type.name,
+                "occurred_at": one.occurred_at,
+                "identity": row.reading.identity,
+                "payload": one.payload,
+            }
+            for row, one in zip(rows, claimed, strict=True)
+        ],
+        now,
+    )
+
+
+def _applied(one: Claimed, found: Resolution) -> AppliedEvent:
+    match = found.matches[one.id]
+    return AppliedEvent(
+        one.id, one.type.name, one.source, one.occurred_at, one.payload, match.customer_id, match.is_new
+    )
+
+
+def _count(
+    rows: list[Row],
+    claimed: list[Claimed],
+    found: Resolution,
+    people: dict[UUID, Record],
+    out: Outcome,
+    *,
+    visits: bool,
+) -> None:
+    """Tell new rows from those that change somebody and those that change nothing, one after the other."""
+    points, ids = set(found.points), set(found.ids)
+    for row, one in zip(rows, claimed, strict=True):
+        match = found.matches[one.id]
+        person = people[match.customer_id]
+        changes = _changes(person, one, out)
+        hints = {(match.customer_id, pair) for pair in one.evidence.points} & points
+        exact = set(one.evidence.ids) & ids
+        points -= hints
+        ids -= exact
+        changes += [{"field": pair[0], "old": None, "new": pair[1]} for _, pair in sorted(hints)]
+        changes += [{"field": kind, "old": None, "new": value} for kind, value in sorted(exact)]
+        name = " ".join(filter(None, (person.values["first_name"], person.values["last_name"]))) or "(no name)"
+        entry = {"record": row.record, "customer_id": str(match.customer_id), "name": name}
+        if match.is_new or visits:
+            out.counts["created"] += 1
+            out.new.append(entry)
+        elif changes:
+            out.counts["updated"] += 1
+            out.changed.append({**entry, "changes": changes, "matched_by": list(match.matched_by)})
+        else:
+            out.counts["unchanged"] += 1
+    del out.new[EXAMPLES:], out.changed[EXAMPLES:]
+
+
+def _changes(person: Record, one: Claimed, out: Outcome) -> list[dict[str, Any]]:
+    """Give the record what the row says; return what is different then."""
+    before = dict(person.values)
+    for fact in record.facts_of(one, person.facts_at):
+        if facts.apply(person, fact) and fact.field in _CONSENT_COLUMNS:
+            out.consent[f"{fact.field}: {'yes' if fact.value else 'no'}"] += 1
+    return [
+        {"field": name, "old": _text(before[name]), "new": _text(person.values[name])}
+        for name in _SHOWN
+        if before[name] != person.values[name]
+    ]
+
+
+_CONSENT_COLUMNS = frozenset(CONSENT_FIELDS.values())
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _suggest(
+    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], found: Resolution, out: Outcome
+) -> None:
+    """Count the new people who share an address or number with somebody: one person, or a family."""
+    if not found.created:
+        return
+    shared = set(session.scalars(_SHARED, {"tenant_id": tenant_id, "owners": array(found.created)}))
+    for row, one in zip(rows, claimed, strict=True):
+        match = found.matches[one.id]
+        if match.is_new and match.customer_id in shared:
+            out.counts["suggested"] += 1
+            out.suggested.append({"record": row.record, "customer_id": str(match.customer_id)})
+    del out.suggested[EXAMPLES:]

@@ -1,0 +1,60 @@
+"""Presets: which system a file comes from, what its columns are called, how it writes dates and money.
+
+One preset is one file in app/capture/imports/presets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from app.infra.registry import Registry
+
+MEMBERS, VISITS = "members", "visits"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How one system's files are read. `columns` maps the header's names to ours (see app.capture.imports.fields).
+
+    `kind` tells what a row is: somebody (MEMBERS) or something that happened to them (VISITS). `days` are formats of
+    strptime, tried in order. `country` (ISO 3166) reads local phone numbers where the row's club does not, `currency`
+    is that of amounts that name none.
+    """
+
+    name: str
+    label: str
+    kind: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    days: tuple[str, ...] = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%y")
+    country: str | None = None
+    currency: str | None = None
+    about: str = ""
+
+
+presets: Registry[Preset] = Registry("import preset")
+
+
+def register(preset: Preset) -> Preset:
+    """File a preset under its name."""
+    return presets.register(preset.name)(preset)
+
+
+@cache
+def _discover() -> None:
+    presets.discover("app.capture.imports.presets")
+
+
+def get(name: str) -> Preset:
+    """Return the preset of that name, or raise NotRegistered."""
+    _discover()
+    return presets.get(name)
+
+
+def known() -> list[Preset]:
+    """Return all presets by name."""
+    _discover()
+    return [preset for _, preset in presets]
+
+
+OWN = Preset("own", "Own mapping", MEMBERS)
+"""What stands in for a preset where the columns are mapped by hand."""

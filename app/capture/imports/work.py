@@ -1,0 +1,204 @@
+"""What a worker does with an import: one batch of rows in one transaction, with the place it came to.
+
+A worker that dies leaves the batch undone and its place where it was, so nothing is counted or written twice.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.accounts import queries as accounts
+from app.capture.batch import Handler
+from app.capture.imports import preset, reading, undo
+from app.capture.imports.apply import EXAMPLES, Outcome, Row, apply, columns_of, read_rows
+from app.capture.imports.fields import Setting
+from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportRefusal, ImportRun
+from app.capture.imports.reading import Raw
+from app.capture.service import lock_tenant
+from app.events.places import places
+from app.infra.db import transaction
+
+log = logging.getLogger(__name__)
+
+BATCH = 2000
+# A dry run is taken back batch by batch, so that nobody waits for it: what one batch made, the next does not see.
+# Files of so many rows are looked at whole.
+DRY_BATCH = 10_000
+
+_CLAIM = text("""
+    SELECT id FROM import_run WHERE tenant_id = :tenant_id AND status IN ('PENDING', 'RUNNING')
+    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+_CHUNK = text("SELECT data FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id AND number = :number")
+_FORGET_FILE = text("DELETE FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id")
+_ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
+_JOURNAL = text("SELECT set_config('fairway.import_run', :run, true)")
+
+
+def run_batch(*, tenant_id: UUID, now: datetime, handlers: Sequence[Handler] = ()) -> int:
+    """Take the next batch of the tenant's oldest import; return how many rows it came to (0: nothing waits)."""
+    try:
+        return _next(tenant_id, now, handlers)
+    except OperationalError:
+        # The database's own trouble is no row's fault: the tick tries again.
+        raise
+    except Exception:
+        log.exception("A batch of an import of %s failed; taking its rows one by one", tenant_id)
+    return _next(tenant_id, now, handlers, one_by_one=True)
+
+
+def _next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], *, one_by_one: bool = False) -> int:
+    with transaction(tenant_id) as session:
+        run_id = session.scalar(_CLAIM, {"tenant_id": tenant_id})
+        if run_id is None:
+            return 0
+        run = session.get(ImportRun, (tenant_id, run_id), populate_existing=True)
+        assert run is not None
+        run.status = RUNNING
+        if run.task == "undo":
+            return undo.step(session, run, now)
+        return _import(session, run, now, handlers, one_by_one=one_by_one)
+
+
+def _import(session: Session, run: ImportRun, now: datetime, handlers: Sequence[Handler], *, one_by_one: bool) -> int:
+    raws = list(islice(_raws(session, run), DRY_BATCH if run.dry_run else BATCH))
+    if not raws:
+        return _finish(session, run, now)
+    setting, columns = _setting(session, run)
+    out = Outcome()
+    rows = read_rows(raws, columns, setting, f"{run.preset}:{run.on_match}", out)
+    lock_tenant(session, run.tenant_id)
+    session.execute(_ANY_TENANT)
+    if run.dry_run:
+        _try(session, run, rows, setting, out)
+    else:
+        session.execute(_JOURNAL, {"run": str(run.id)})
+        for some in [[row] for row in rows] if one_by_one else [rows]:
+            _apply(session, run, some, setting, handlers, out, guarded=one_by_one)
+        session.execute(_JOURNAL, {"run": ""})
+    _add(session, run, raws[-1], out)
+    return len(raws)
+
+
+def _try(session: Session, run: ImportRun, rows: list[Row], setting: Setting, out: Outcome) -> None:
+    """Take the rows in and take it all back: what would happen is what does."""
+    tried = session.begin_nested()
+    try:
+        _apply(session, run, rows, setting, (), out, guarded=False)
+    finally:
+        tried.rollback()
+
+
+def _apply(
+    session: Session,
+    run: ImportRun,
+    rows: list[Row],
+    setting: Setting,
+    handlers: Sequence[Handler],
+    out: Outcome,
+    *,
+    guarded: bool,
+) -> None:
+    if not guarded:
+        _take(session, run, rows, setting, handlers, out)
+        return
+    found = Outcome()
+    try:
+        with session.begin_nested():
+            _take(session, run, rows, setting, handlers, found)
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("Row %s of import %s failed", rows[0].record, run.id)
+        for row in rows:
+            out.refuse(row.record, f"It could not be applied ({type(error).__name__})", row.cells)
+    else:
+        out.add(found)
+
+
+def _take(
+    session: Session,
+    run: ImportRun,
+    rows: list[Row],
+    setting: Setting,
+    handlers: Sequence[Handler],
+    out: Outcome,
+) -> None:
+    apply(
+        session,
+        run.tenant_id,
+        rows,
+        setting,
+        on_match=run.on_match,
+        file_name=run.file_name,
+        handlers=handlers,
+        start_journeys=run.start_journeys,
+        out=out,
+    )
+
+
+def _raws(session: Session, run: ImportRun) -> Iterator[Raw]:
+    pieces = _pieces(session, run)
+    return reading.rows(pieces, delimiter=run.delimiter, position=run.position, record=run.record)
+
+
+def _pieces(session: Session, run: ImportRun) -> Iterator[bytes]:
+    """Yield the file from the run's place on; all chunks but the last are CHUNK bytes long."""
+    number, skipped = divmod(run.position, reading.CHUNK)
+    while True:
+        values = {"tenant_id": run.tenant_id, "run_id": run.id, "number": number}
+        piece = session.scalar(_CHUNK, values)
+        if piece is None:
+            return
+        yield bytes(piece)[skipped:]
+        number, skipped = number + 1, 0
+
+
+def _setting(session: Session, run: ImportRun) -> tuple[Setting, list[str | None]]:
+    kind = preset.get(run.preset) if run.preset else preset.OWN
+    zone = ZoneInfo(accounts.tenant_info(tenant_id=run.tenant_id).timezone)
+    known = places(session, run.tenant_id)
+    columns = columns_of(run.header, run.mapping)
+    return Setting(kind, known, zone, run.created_at, run.write_consent), columns
+
+
+def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
+    """Write down what became of the batch, and the place after it."""
+    run.position, run.record = last.end, last.record
+    for name in ("rows", "created", "updated", "unchanged", "refused", "suggested"):
+        setattr(run, name, getattr(run, name) + out.counts[name])
+    report: dict[str, Any] = dict(run.report)
+    for name in ("new", "changed", "suggested"):
+        report[name] = [*report.get(name, []), *getattr(out, name)][:EXAMPLES]
+    for name, counted in (("noted", out.noted), ("consent", out.consent)):
+        before = report.get(name, {})
+        report[name] = {key: before.get(key, 0) + counted[key] for key in sorted({*before, *counted})}
+    run.report = report
+    if out.refused:
+        session.execute(
+            insert(ImportRefusal),
+            [
+                {"tenant_id": run.tenant_id, "run_id": run.id, "record": record, "reason": reason, "cells": cells}
+                for record, reason, cells in out.refused
+            ],
+        )
+    session.flush()
+
+
+def _finish(session: Session, run: ImportRun, now: datetime) -> int:
+    sound = run.rows == run.created + run.updated + run.unchanged + run.refused
+    run.status = COMPLETED if sound else FAILED
+    run.error = None if sound else "The counts do not add up. Tell us: this must not happen."
+    run.finished_at = now
+    if not run.dry_run:
+        session.execute(_FORGET_FILE, {"tenant_id": run.tenant_id, "run_id": run.id})
+    session.flush()
+    return 1

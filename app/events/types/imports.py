@@ -1,0 +1,78 @@
+"""What files tell that somebody imports: members of a system that was, and their visits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.conditions.fields import FieldType
+from app.events.catalogue import CLUB, Category, Change, Consent, EventType, PayloadField, register
+from app.events.readers import a_birth_date, a_date, a_handicap, a_stage, a_text, money
+
+
+def _round(payload: Mapping[str, Any]) -> str:
+    holes = payload.get("holes")
+    return f"Round of {holes} holes" if isinstance(holes, int) else "Round"
+
+
+def _visit(name: str, label: str, icon: str, words: str) -> EventType:
+    return EventType(
+        name,
+        label,
+        Category.PAYMENT,
+        icon,
+        title=lambda payload: f"{words} {money(payload)}".strip(),
+        fields=(
+            PayloadField("amount", "Amount", FieldType.NUMBER),
+            PayloadField("currency", "Currency", FieldType.TEXT),
+        ),
+    )
+
+
+register(
+    EventType(
+        "import.member",
+        "Member imported",
+        Category.MEMBERSHIP,
+        "file-import",
+        title=lambda payload: f"Imported from {a_text(payload.get('file_name')) or 'a file'}",
+        fields=(
+            CLUB,
+            PayloadField("membership_tier", "Membership tier", FieldType.TEXT),
+            PayloadField("membership_status", "Membership status", FieldType.TEXT),
+        ),
+        changes=(
+            Change("title", ("title",), a_text),
+            Change("first_name", ("first_name",), a_text),
+            Change("last_name", ("last_name",), a_text),
+            Change("date_of_birth", ("date_of_birth",), a_birth_date),
+            Change("membership_tier", ("membership_tier",), a_text),
+            Change("membership_status", ("membership_status",), a_text),
+            Change("joined_on", ("joined_on",), a_date),
+            Change("handicap_index", ("handicap_index",), a_handicap),
+            Change("lifecycle_stage", ("lifecycle_stage",), a_stage),
+            Change("club", ("club",), a_text),
+        ),
+        consents=(
+            Consent("EMAIL", ("email_opt_in",)),
+            Consent("SMS", ("sms_opt_in",)),
+            Consent("PUSH", ("push_opt_in",)),
+            Consent("WHATSAPP", ("whatsapp_opt_in",)),
+        ),
+        speaks_for_contact=True,
+        second_hand=True,
+    ),
+    EventType(
+        "visit.round",
+        "Round (imported)",
+        Category.GOLF,
+        "golf",
+        title=_round,
+        fields=(
+            PayloadField("holes", "Holes", FieldType.NUMBER),
+            PayloadField("amount", "Amount", FieldType.NUMBER),
+            PayloadField("currency", "Currency", FieldType.TEXT),
+        ),
+    ),
+    _visit("visit.bar", "Bar visit (imported)", "glass-full", "Bar"),
+    _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop"),
+    _visit("visit.function", "Function (imported)", "confetti", "Function"),
+)

@@ -1,0 +1,323 @@
+"""Imports: rows of files become people, each bad row is refused with its reason, and undo leaves all as before."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.capture.imports import queries, service, work
+from app.capture.imports.models import ImportRun
+from app.capture.imports.service import Options
+from tests.capture.people import NOW, event, member, post, query
+
+HEADER = (
+    "MemberID,Club,Title,FirstName,Surname,Email,Cell,HomeTel,DateOfBirth,JoinDate,MembershipCategory,"
+    "HandicapIndex,EmailOptIn,SmsOptIn,AccountBalance,LifetimeSpend,LastVisit,Status,Notes"
+)
+# What an import writes about itself.
+ITS_OWN = {"import_run", "import_chunk", "import_refusal", "import_change", "audit_entry"}
+
+
+def line(number: str, first: str, email: str = "", phone: str = "", **more: str) -> str:
+    """Return a row of the ZA export."""
+    cells = {"MemberID": number, "FirstName": first, "Surname": "Botha", "Email": email, "Cell": phone, **more}
+    return ",".join(f'"{cells.get(name, "")}"' for name in HEADER.split(","))
+
+
+def take(
+    tenant: Any, *lines: str, preset: str = "mca-v1-za-members", header: str = HEADER, now: Any = NOW, **options: Any
+) -> ImportRun:
+    """Import the lines."""
+    data = "\n".join((header, *lines, "")).encode()
+    run_id = service.start(
+        tenant_id=tenant.id,
+        file=io.BytesIO(data),
+        file_name="members.csv",
+        options=Options(preset=preset, **options),
+        actor="system:test",
+        now=now,
+    )
+    return finish(tenant, run_id)
+
+
+def finish(tenant: Any, run_id: UUID, handlers: Sequence[Any] = ()) -> ImportRun:
+    while work.run_batch(tenant_id=tenant.id, now=NOW, handlers=handlers):
+        pass
+    return queries.run(tenant_id=tenant.id, run_id=run_id)
+
+
+def counts(run: ImportRun) -> tuple[int, ...]:
+    assert run.rows == run.created + run.updated + run.unchanged + run.refused
+    return run.created, run.updated, run.unchanged, run.refused
+
+
+def refused(tenant: Any, run: ImportRun) -> dict[int, str]:
+    found = [one for some in queries.refused(tenant_id=tenant.id, run_id=run.id) for one in some]
+    return {one.record: one.reason for one in found}
+
+
+def snapshot(tenant: Any) -> dict[str, str]:
+    """Return a hash of each table's rows."""
+    tables = [
+        row.name
+        for row in query(
+            tenant,
+            "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+            " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attname = 'tenant_id'",
+        )
+    ]
+    found = {}
+    for table in set(tables) - ITS_OWN:
+        rows = query(tenant, f"SELECT to_jsonb(t)::text AS row FROM {table} t ORDER BY 1")
+        found[table] = hashlib.sha256("\n".join(row.row for row in rows).encode()).hexdigest()
+    assert "customer" in found
+    return found
+
+
+def test_people_are_made_and_the_second_time_nothing_changes(tenant: Any) -> None:
+    lines = [line("ZA1", "Anna", "anna@example.com", "0824751967"), line("ZA2", "Ben", "ben@example.com")]
+    assert counts(take(tenant, *lines)) == (2, 0, 0, 0)
+    before = snapshot(tenant)
+    assert counts(take(tenant, *lines)) == (0, 0, 2, 0)
+    assert snapshot(tenant) == before
+
+
+def test_an_import_is_nothing_the_customer_did(tenant: Any) -> None:
+    take(tenant, line("ZA1", "Anna", "anna@example.com", MembershipCategory="Gold", Status="Resigned"))
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert (row.membership_tier, row.lifecycle_stage, row.last_activity_at) == ("Gold", "FORMER", None)
+
+
+def test_bad_rows_are_refused_with_their_reason_and_no_other(tenant: Any) -> None:
+    run = take(
+        tenant,
+        line("ZA1", "Anna", "anna@example.com", DateOfBirth="0000/00/00", JoinDate="2031/01/01", HandicapIndex="20,6"),
+        "ZA2,Club,Ms,Short",
+        "TOTAL,3",
+        ",".join([""] * 19),
+        line("", "Nobody", "n/a", "see notes"),
+        line("ZA3", "Zoë", "john(at)example.com", "0"),
+    )
+    assert counts(run) == (2, 0, 0, 4)
+    reasons = refused(tenant, run)
+    assert list(reasons) == [3, 4, 5, 6]
+    assert "4 cells" in reasons[3]
+    assert reasons[5] == "The row is empty"
+    assert "Nothing to know them by" in reasons[6]
+    assert run.report["noted"]["E-mail address not valid"] == 1
+    (anna,) = query(tenant, "SELECT * FROM customer WHERE first_name = 'Anna'")
+    assert str(anna.handicap_index) == "20.6"
+    assert anna.date_of_birth is None
+    assert anna.joined_on is None
+
+
+def test_consent_is_written_only_when_ticked_and_a_yes_never_undoes_a_no(tenant: Any) -> None:
+    yes = line("ZA1", "Anna", "anna@example.com", EmailOptIn="Y", SmsOptIn="N")
+    take(tenant, yes)
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert (row.email_opt_in, row.sms_opt_in) == (None, None)
+    no = event(1, "contactPreference.updated", {"email_opt_in": False}, scl_member_id="ZA1")
+    post(tenant, no)
+    run = take(tenant, yes, write_consent=True)
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert (row.email_opt_in, row.sms_opt_in) == (False, False)
+    assert run.report["consent"] == {"sms_opt_in: no": 1}
+
+
+@pytest.mark.parametrize(
+    ("on_match", "expected", "tier", "phone"),
+    [
+        ("update", (1, 1, 0, 0), "Gold", "+27824751967"),
+        ("fill", (1, 1, 0, 0), "Silver", "+27824751967"),
+        ("skip", (1, 0, 1, 0), "Silver", None),
+        ("create", (1, 0, 0, 1), "Silver", None),
+    ],
+)
+def test_what_becomes_of_people_who_are_here(
+    tenant: Any, on_match: str, expected: tuple[int, ...], tier: str, phone: str | None
+) -> None:
+    post(tenant, member(1, "Anna", "ZA1", membership_tier="Silver", email="anna@example.com"))
+    lines = [
+        line("ZA1", "Anna", "anna@example.com", "0824751967", MembershipCategory="Gold"),
+        line("ZA2", "Ben", "ben@example.com"),
+    ]
+    run = take(tenant, *lines, on_match=on_match)
+    assert counts(run) == expected
+    (row,) = query(tenant, "SELECT * FROM customer WHERE first_name = 'Anna'")
+    assert (row.membership_tier, row.phone) == (tier, phone)
+    if on_match == "create":
+        assert "here already" in refused(tenant, run)[2]
+
+
+@pytest.mark.parametrize("on_match", ["update", "fill", "skip", "create"])
+def test_a_dry_run_says_what_happens_and_changes_nothing(tenant: Any, on_match: str) -> None:
+    post(tenant, member(1, "Anna", "ZA1", membership_tier="Silver", email="anna@example.com"))
+    lines = [
+        line("ZA1", "Anna", "anna@example.com", "0824751967", MembershipCategory="Gold"),
+        line("ZA2", "Ben", "anna@example.com"),
+        "TOTAL,1",
+    ]
+    before = snapshot(tenant)
+    dry = take(tenant, *lines, on_match=on_match, dry_run=True)
+    assert snapshot(tenant) == before
+    service.run_after_dry_run(tenant_id=tenant.id, run_id=dry.id, actor="system:test", now=NOW)
+    told = counts(dry)
+    wet = finish(tenant, dry.id)
+    assert counts(wet) == told
+    assert not wet.dry_run
+    if on_match == "update":
+        (changed,) = dry.report["changed"]
+        assert {"field": "membership_tier", "old": "Silver", "new": "Gold"} in changed["changes"]
+        assert dry.suggested == 1
+
+
+def test_undo_leaves_all_as_before(tenant: Any) -> None:
+    post(
+        tenant,
+        member(1, "Anna", "ZA1", membership_tier="Silver", email="family@example.com", phone_number="0824751967"),
+        event(2, email="family@example.com"),
+        event(3, phone_number="0824751968"),
+        event(4, email="carl@example.com"),
+    )
+    before = snapshot(tenant)
+    run = take(
+        tenant,
+        line("ZA1", "Anna", "anna@example.com", "0824751969", MembershipCategory="Gold", EmailOptIn="Y"),
+        line("ZA2", "Ben", "family@example.com", "0824751968"),
+        # Two profiles prove to be one person.
+        line("ZA3", "Carl", "carl@example.com", "0824751967"),
+        line("ZA4", "Dora", "dora@example.com"),
+        write_consent=True,
+    )
+    assert snapshot(tenant) != before
+    service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
+    assert finish(tenant, run.id).status == "UNDONE"
+    assert snapshot(tenant) == before
+
+
+def test_undo_keeps_what_happened_since(tenant: Any) -> None:
+    run = take(tenant, line("ZA1", "Anna", "anna@example.com"), line("ZA2", "Ben", "ben@example.com"))
+    post(tenant, event(1, email="anna@example.com"))
+    service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
+    finish(tenant, run.id)
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert row.first_name == "Anna"
+    assert query(tenant, "SELECT * FROM inbound_event WHERE status = 'processed'")
+    assert len(query(tenant, "SELECT * FROM external_id")) == 1
+
+
+def test_undo_keeps_what_somebody_changed_since(tenant: Any) -> None:
+    post(tenant, member(1, "Anna", "ZA1", membership_tier="Silver", email="anna@example.com"))
+    run = take(tenant, line("ZA1", "Anna", "anna@example.com", MembershipCategory="Gold", Title="Dr"))
+    from app.customers import service as customers
+
+    (row,) = query(tenant, "SELECT id FROM customer")
+    customers.update(tenant_id=tenant.id, customer_id=row.id, changes={"membership_tier": "Platinum"}, actor="system:x")
+    service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
+    finish(tenant, run.id)
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert (row.membership_tier, row.title) == ("Platinum", None)
+
+
+def test_visits_become_activities_of_those_who_are_here(tenant: Any) -> None:
+    take(tenant, line("ZA1", "Anna", "anna@example.com"))
+    visits = [
+        "V1,ZA1,2026/05/15,17:08,Round,121.24,18",
+        "V2,ZA1,2026/05/16,00:37,Bar,185.97,",
+        "V3,ZA9,2026/05/16,10:00,Bar,185.97,",
+        "V4,ZA1,2026/13/16,10:00,Bar,185.97,",
+        "V1,ZA1,2026/05/15,17:08,Round,121.24,18",
+    ]
+    run = take(tenant, *visits, preset="mca-v1-za-visits", header="VisitID,MemberID,Date,Time,Type,Amount,Holes")
+    assert counts(run) == (2, 0, 1, 2)
+    assert "ZA9" in refused(tenant, run)[4]
+    found = query(tenant, "SELECT title, occurred_at FROM activity WHERE type LIKE 'visit.%' ORDER BY occurred_at")
+    assert [row.title for row in found] == ["Round of 18 holes", "Bar ZAR 185.97"]
+    assert found[0].occurred_at.isoformat() == "2026-05-15T15:08:00+00:00"
+    (row,) = query(tenant, "SELECT * FROM customer")
+    assert row.last_activity_type == "visit.bar"
+
+
+def test_journeys_hear_of_rows_only_when_ticked(tenant: Any) -> None:
+    heard = []
+    for number, ticked in (("ZA1", False), ("ZA2", True)):
+        run_id = service.start(
+            tenant_id=tenant.id,
+            file=io.BytesIO(f"{HEADER}\n{line(number, 'Anna')}\n".encode()),
+            file_name="m.csv",
+            options=Options(preset="mca-v1-za-members", start_journeys=ticked),
+            actor="system:test",
+            now=NOW,
+        )
+        finish(tenant, run_id, [lambda batch: heard.append([one.type for one in batch.events])])
+    assert heard == [[], ["import.member"]]
+
+
+def test_a_file_of_another_encoding_and_delimiter(tenant: Any) -> None:
+    text = 'first_name;last_name;email\r\nZoë;du Plessis;zoe@example.com\r\n"Two\r\nlines";X;two@example.com\r\n'
+    for encoding, found in (("cp1252", "cp1252"), ("utf-16", "utf-16"), ("utf-8-sig", "utf-8")):
+        run_id = service.start(
+            tenant_id=tenant.id,
+            file=io.BytesIO(text.encode(encoding)),
+            file_name="x.csv",
+            options=Options(preset="fairway-csv", on_match="skip"),
+            actor="system:test",
+            now=NOW,
+        )
+        run = finish(tenant, run_id)
+        assert (run.encoding, run.delimiter) == (found, ";")
+        assert run.rows == 2
+    assert {row.first_name for row in query(tenant, "SELECT first_name FROM customer")} == {"Zoë", "Two lines"}
+
+
+def test_batches_go_on_where_the_last_one_ended(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "BATCH", 7)
+    lines = [line(f"ZA{at}", "Anna", f"a{at}@example.com", Notes="two\nlines, ünïcode") for at in range(40)]
+    run = take(tenant, *lines, "TOTAL,40")
+    assert counts(run) == (40, 0, 0, 1)
+    assert run.record == 42
+    assert list(refused(tenant, run)) == [42]
+
+
+@pytest.mark.parametrize("data", [b"", b"just one column\n1\n", b"\x00\x01\x02\x03", b"a,b\n1,2\n"])
+def test_what_is_no_table_is_refused_beside_the_file(tenant: Any, data: bytes) -> None:
+    with pytest.raises(service.Invalid) as caught:
+        service.start(
+            tenant_id=tenant.id,
+            file=io.BytesIO(data),
+            file_name="x.csv",
+            options=Options(preset="fairway-csv"),
+            actor="system:test",
+        )
+    assert "file" in caught.value.errors
+
+
+def test_a_quotation_mark_that_is_never_closed_costs_its_row_alone(tenant: Any) -> None:
+    long = "x" * 70_000
+    run = take(tenant, line("ZA1", "Anna"), f'ZA2,"{long}', line("ZA3", "Carl"))
+    assert run.refused >= 1
+    assert "never closed" in refused(tenant, run)[3]
+    assert run.created >= 1
+
+
+def test_every_table_that_hangs_on_a_customer_is_journaled(tenant: Any) -> None:
+    rows = query(
+        tenant,
+        "SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE contype = 'f'"
+        " AND confrelid = 'customer'::regclass",
+    )
+    journaled = {
+        row.name
+        for row in query(
+            tenant, "SELECT tgrelid::regclass::text AS name FROM pg_trigger WHERE tgname = 'import_journal'"
+        )
+    }
+    assert {row.name for row in rows} <= journaled
+
+
+def test_the_file_is_not_kept_longer_than_it_is_needed(tenant: Any) -> None:
+    take(tenant, line("ZA1", "Anna"))
+    assert not query(tenant, "SELECT FROM import_chunk")

@@ -1,6 +1,7 @@
 """`flask imports`: take in a file of customers or visits, as the pages and the API do."""
 
 from pathlib import Path
+from uuid import UUID
 
 import click
 from flask.cli import AppGroup
@@ -80,7 +81,7 @@ def _tell(run: ImportRun) -> None:
 @imports.command("undo")
 @click.argument("run_id", type=click.UUID)
 @click.option("--tenant", help="The organisation's id or name; needed where there are several.")
-def undo(run_id: click.UUID, tenant: str | None) -> None:
+def undo(run_id: UUID, tenant: str | None) -> None:
     """Put back all that the import RUN_ID changed."""
     tenant_id = tenants.tenant_id(tenant)
     try:

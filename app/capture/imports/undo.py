@@ -110,7 +110,8 @@ def _set_back(table: str) -> str:
     return f"""{_SOME.format(which=_CHANGED)}, back AS (
         UPDATE {table} t SET {sets}
         FROM (
-            SELECT taken.row_id, taken.after, to_jsonb(x) AS now, jsonb_populate_record(NULL::{table}, taken.before) AS old
+            SELECT taken.row_id, taken.after, to_jsonb(x) AS now,
+                jsonb_populate_record(NULL::{table}, taken.before) AS old
             FROM taken JOIN {table} x ON x.tenant_id = :tenant_id AND x.id = taken.row_id OFFSET 0
         ) AS r
         WHERE t.tenant_id = :tenant_id AND t.id = r.row_id

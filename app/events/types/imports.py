@@ -7,6 +7,8 @@ from app.conditions.fields import FieldType
 from app.events.catalogue import CLUB, Category, Change, Consent, EventType, PayloadField, register
 from app.events.readers import a_birth_date, a_date, a_handicap, a_stage, a_text, money
 
+AMOUNT = (PayloadField("amount", "Amount", FieldType.NUMBER), PayloadField("currency", "Currency", FieldType.TEXT))
+
 
 def _round(payload: Mapping[str, Any]) -> str:
     holes = payload.get("holes")
@@ -68,8 +70,7 @@ register(
         title=_round,
         fields=(
             PayloadField("holes", "Holes", FieldType.NUMBER),
-            PayloadField("amount", "Amount", FieldType.NUMBER),
-            PayloadField("currency", "Currency", FieldType.TEXT),
+            *AMOUNT,
         ),
     ),
     _visit("visit.bar", "Bar visit (imported)", "glass-full", "Bar"),

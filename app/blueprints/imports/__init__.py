@@ -1,0 +1,5 @@
+"""Imports: files of customers and visits, over the API and on pages."""
+
+from app.blueprints.imports import api
+
+BLUEPRINTS = (api.api,)

@@ -1,0 +1,142 @@
+"""Imports over the API: hand a file in, follow it, fetch what was refused, undo it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from flask import Response, request
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.datastructures import FileStorage
+
+from app.blueprints.imports.refused import refused_csv
+from app.capture.imports import queries, service
+from app.capture.imports.models import ImportRun
+from app.capture.imports.service import Options
+from app.infra.errors import Invalid
+from app.infra.paging import Page
+from app.web.api import ApiBlueprint
+from app.web.guards import current
+from app.web.schemas import Body, PageQuery
+
+api = ApiBlueprint("imports_api", __name__)
+
+
+class ImportForm(Body):
+    """The form fields beside `file`: a preset, or a mapping (a JSON object: column of the file → field)."""
+
+    preset: str | None = Field(default=None, max_length=100)
+    mapping: dict[str, str] = Field(default_factory=dict)
+    on_match: Literal["create", "update", "fill", "skip"] = "update"
+    write_consent: bool = False
+    start_journeys: bool = False
+    dry_run: bool = False
+
+
+class ImportStarted(BaseModel):
+    """The import's id: ask for it to follow the import."""
+
+    id: UUID
+
+
+class ImportOut(BaseModel):
+    """How far an import is. rows = created + updated + unchanged + refused; `suggested` are among the created."""
+
+    id: UUID
+    status: Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "UNDONE"]
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    suggested: int
+    refused: int
+    progress: float = Field(description="From 0 to 1.")
+    file_name: str
+    preset: str | None
+    on_match: str
+    write_consent: bool
+    start_journeys: bool
+    dry_run: bool
+    error: str | None
+    report: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@api.operation("POST", "/imports", permission="imports.run", returns=ImportStarted, status=202)
+def start_import() -> ImportStarted:
+    """Take in a file (multipart: `file`, and the fields of ImportForm); a worker imports it."""
+    request.max_content_length = service.MAX_BYTES
+    file = uploaded()
+    form = _form(request.form.to_dict())
+    actor = current()
+    run_id = service.start(
+        tenant_id=actor.tenant_id,
+        file=file.stream,
+        file_name=file.filename or "file.csv",
+        options=Options(**form.model_dump()),
+        actor=actor.ref,
+    )
+    return ImportStarted(id=run_id)
+
+
+def uploaded() -> FileStorage:
+    """Return the file of the request, or raise Invalid."""
+    file = request.files.get("file")
+    if file is None or not file.filename:
+        raise Invalid({"file": "Choose a file."})
+    return file
+
+
+def _form(values: Mapping[str, str]) -> ImportForm:
+    given: dict[str, Any] = {name: value for name, value in values.items() if value != ""}
+    try:
+        if "mapping" in given:
+            given["mapping"] = orjson.loads(given["mapping"])
+        return ImportForm.model_validate(given)
+    except orjson.JSONDecodeError:
+        raise Invalid({"mapping": "Give a JSON object: column of the file to field."}) from None
+    except ValidationError as error:
+        found = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors(include_url=False)}
+        raise Invalid(found) from None
+
+
+@api.operation("GET", "/imports", permission="imports.view", query=PageQuery, returns=ImportOut, paged=True)
+def list_imports(query: PageQuery) -> Page[ImportOut]:
+    """List imports, the newest first."""
+    page = queries.runs(tenant_id=current().tenant_id, cursor=query.cursor, limit=query.limit)
+    return Page([_out(one) for one in page.items], page.next_cursor)
+
+
+@api.operation("GET", "/imports/<uuid:import_id>", permission="imports.view", returns=ImportOut)
+def get_import(import_id: UUID) -> ImportOut:
+    """Return how far an import is, and its report."""
+    return _out(queries.run(tenant_id=current().tenant_id, run_id=import_id))
+
+
+@api.operation("GET", "/imports/<uuid:import_id>/refused.csv", permission="imports.view")
+def get_refused(import_id: UUID) -> Response:
+    """Return the rows that were refused, each with its number in the file and the reason, as CSV."""
+    return refused_csv(queries.run(tenant_id=current().tenant_id, run_id=import_id))
+
+
+@api.operation("POST", "/imports/<uuid:import_id>/run", permission="imports.run", returns=ImportStarted, status=202)
+def run_import(import_id: UUID) -> ImportStarted:
+    """Import for real what a finished dry run looked at."""
+    actor = current()
+    service.run_after_dry_run(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
+    return ImportStarted(id=import_id)
+
+
+@api.operation("POST", "/imports/<uuid:import_id>/undo", permission="imports.run", returns=ImportStarted, status=202)
+def undo_import(import_id: UUID) -> ImportStarted:
+    """Put back all that an import changed; a worker does it."""
+    actor = current()
+    service.undo(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
+    return ImportStarted(id=import_id)
+
+
+def _out(run: ImportRun) -> ImportOut:
+    values = {name: getattr(run, name) for name in ImportOut.model_fields if name != "progress"}
+    return ImportOut(**values, progress=queries.progress(run))

@@ -1,0 +1,33 @@
+"""The file of refused rows, as pages and API give it out."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from flask import Response, stream_with_context
+
+from app.capture.imports import queries
+from app.capture.imports.models import ImportRun
+from app.capture.imports.reading import neutral
+
+
+def refused_csv(run: ImportRun) -> Response:
+    """Return the rows a run refused as a CSV file that a spreadsheet can open: no cell of it is a formula."""
+    stem = "".join(sign for sign in run.file_name.rpartition(".")[0] if sign.isalnum() or sign in "-_") or "import"
+    return Response(
+        stream_with_context(_lines(run)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{stem}-refused.csv"'},
+    )
+
+
+def _lines(run: ImportRun) -> Iterator[str]:
+    yield "\ufeff" + _csv([["row", "reason", *run.header]])
+    for some in queries.refused(tenant_id=run.tenant_id, run_id=run.id):
+        yield _csv([str(one.record), one.reason, *one.cells] for one in some)
+
+
+def _csv(rows: Iterable[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([neutral(cell) for cell in row] for row in rows)
+    return out.getvalue()

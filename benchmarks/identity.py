@@ -127,9 +127,8 @@ def _table(file: Path) -> list[dict[str, str]]:
 def _print(what: str, found: dict[Any, Any], truth: dict[Any, str]) -> None:
     precision, recall, wrong, missing = agreement(found, truth)
     known = len(found.keys() & truth.keys())
-    print(
-        f"{what}: precision {precision:.4f}, recall {recall:.4f} ({known} pieces; {wrong} wrong, {missing} missing pairs)"
-    )
+    figures = f"precision {precision:.4f}, recall {recall:.4f}"
+    print(f"{what}: {figures} ({known} pieces; {wrong} wrong, {missing} missing pairs)")
 
 
 def main() -> int:

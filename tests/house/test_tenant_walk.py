@@ -87,6 +87,10 @@ FIXED: dict[str, Any] = {
     "tag.taken_from": None,
     "customer_merge_part.moved": [],
     "merge_suggestion.status": "open",
+    "import_run.status": "COMPLETED",
+    "import_run.on_match": "update",
+    "import_run.delimiter": ",",
+    "import_run.report": {},
     "work_count.work": "process_events",
     "mailbox_mail.source": f"Subject: {MARK}\r\n\r\n{MARK}".encode(),
 }
@@ -119,6 +123,7 @@ ROWS = {
     "tag_id": "tag",
     "topic_id": "topic",
     "suppression_id": "suppression",
+    "import_id": "import_run",
 }
 
 

@@ -34,7 +34,7 @@ register(
         "import.member",
         "Member imported",
         Category.MEMBERSHIP,
-        "file-import",
+        "upload",
         title=lambda payload: f"Imported from {a_text(payload.get('file_name')) or 'a file'}",
         fields=(
             CLUB,
@@ -73,7 +73,7 @@ register(
             *AMOUNT,
         ),
     ),
-    _visit("visit.bar", "Bar visit (imported)", "glass-full", "Bar"),
+    _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar"),
     _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop"),
-    _visit("visit.function", "Function (imported)", "confetti", "Function"),
+    _visit("visit.function", "Function (imported)", "calendar-event", "Function"),
 )

@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.tenancy import dispatchable, protect
 
-revision = "0012"
-down_revision = "0011"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +18,7 @@ JOURNALED = (
     "external_id",
     "customer_merge",
     "merge_suggestion",
+    "consent",
     "consent_change",
     "activity",
     "note",

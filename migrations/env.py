@@ -30,6 +30,8 @@ def run_online() -> None:
     engine = create_engine(driver_url(load().database_url), poolclass=pool.NullPool)
     with engine.connect() as guard, engine.connect() as connection:
         guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        # The lock is the session's. An open transaction here would be waited for by an index that is made concurrently.
+        guard.commit()
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.commit()
         context.configure(

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.capture import identity, record
+from app.capture import identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, named
 from app.capture.evidence import Evidence, of_event
@@ -84,6 +84,7 @@ def enter(
         batch = Batch(tenant_id, moment, [applied], consented, merged)
         for handler in handlers:
             handler(batch)
+        likeness.look(session, tenant_id, [made.customer_id], moment)
         audit.record(session, actor, "customer.added", "customer", made.customer_id)
         return Entered(made.customer_id, True)
 

@@ -107,6 +107,15 @@ def name_key(name: str | None) -> str | None:
     return _NICKNAMES.get(words[0], words[0]) if words else None
 
 
+@lru_cache(20_000)
+def spellings(name: str) -> frozenset[str]:
+    """Return the lower-case spellings under which the bearer of a given name may be on file: nicknames too."""
+    key = name_key(name)
+    if key is None:
+        return frozenset()
+    return frozenset({name.lower(), key, *(short for short, long in _NICKNAMES.items() if long == key)})
+
+
 def names_agree(one: str, other: str) -> bool:
     """Return whether two keys may be one person's name; an initial agrees with what it begins."""
     if one == other:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.capture import identity, record
+from app.capture import identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, claim, claim_again, understand
 from app.capture.identity import Resolution
@@ -152,6 +152,18 @@ def _apply(
     if lost:
         _fail(session, tenant_id, lost, GONE, now)
     _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
+    likeness.look(session, tenant_id, _news(found, events), now)
+
+
+def _news(found: Resolution, events: Sequence[Claimed]) -> set[UUID]:
+    """Return of whom something was learnt that may make them look like somebody else."""
+    losers = {one.loser for one in found.joins}
+    named = {
+        found.matches[one.id].customer_id
+        for one in events
+        if one.id in found.matches and (one.evidence.first_name or one.evidence.date_of_birth)
+    }
+    return ({*found.created, *found.ids.values(), *(owner for owner, _ in found.points)} | named) - losers
 
 
 def _finish(

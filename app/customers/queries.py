@@ -102,6 +102,13 @@ def customer(*, tenant_id: UUID, customer_id: UUID) -> Customer:
         return found
 
 
+def by_ids(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, Customer]:
+    """Return by id those of the customers that exist."""
+    with transaction(tenant_id) as session:
+        wanted = select(Customer).options(_UNREAD).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
+        return {one.id: one for one in session.scalars(wanted.execution_options(populate_existing=True))}
+
+
 def names(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]:
     """Return what to call each of the customers that exist."""
     with transaction(tenant_id) as session:

@@ -1,13 +1,21 @@
 """Pairs of profiles that may be one person, and what people decided about them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+import orjson
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from app.accounts import audit
+from app.infra import clock
 from app.infra.arrays import array
+from app.infra.db import transaction
+from app.infra.errors import NotFound
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of
 
 OPEN, DISMISSED, MERGED = "open", "dismissed", "merged"
 
@@ -39,6 +47,130 @@ _APART = text("""
         ) AS x
     )
 """)
+
+_SUGGEST = text("""
+    INSERT INTO merge_suggestion (tenant_id, one_id, other_id, score, reasons, found_at)
+    SELECT :tenant_id, r.one, r.other, r.score, r.reasons, :now
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(one uuid, other uuid, score int, reasons jsonb)
+    ORDER BY r.one, r.other
+    ON CONFLICT (tenant_id, one_id, other_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons
+        WHERE merge_suggestion.status = 'open'
+""")
+_GONE = text("""
+    DELETE FROM merge_suggestion s
+    USING unnest(cast(:ones AS uuid[]), cast(:others AS uuid[])) AS p(one, other)
+    WHERE s.tenant_id = :tenant_id AND s.one_id = p.one AND s.other_id = p.other AND s.status = 'open'
+""")
+_LIST = text("""
+    SELECT s.id, s.one_id, s.other_id, s.score, s.reasons, s.found_at FROM merge_suggestion s
+    JOIN customer a ON a.tenant_id = s.tenant_id AND a.id = s.one_id AND a.status = 'ACTIVE'
+    JOIN customer b ON b.tenant_id = s.tenant_id AND b.id = s.other_id AND b.status = 'ACTIVE'
+    WHERE s.tenant_id = :tenant_id AND s.status = 'open'
+        AND (cast(:customer_id AS uuid) IS NULL OR cast(:customer_id AS uuid) IN (s.one_id, s.other_id))
+        AND (cast(:score AS int) IS NULL OR s.score < cast(:score AS int)
+            OR (s.score = cast(:score AS int) AND s.id > cast(:last AS uuid)))
+    ORDER BY s.score DESC, s.id LIMIT :limit
+""")
+_PAIRS = text("""
+    SELECT id, one_id, other_id, status FROM merge_suggestion
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR UPDATE
+""")
+_STATUS = text("""
+    UPDATE merge_suggestion SET status = :status, decided_by = :by, decided_at = :now
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND status = :was RETURNING id
+""")
+
+
+class NoSuchSuggestion(NotFound):
+    """There is no suggestion with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such suggestion.")
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A pair that may be one person, the older profile first; `score` 0 to 100, and what speaks for and against."""
+
+    id: UUID
+    one_id: UUID
+    other_id: UUID
+    score: int
+    speaks_for: list[str]
+    against: list[str]
+    found_at: datetime
+
+
+def suggested(
+    *, tenant_id: UUID, customer_id: UUID | None = None, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[Suggestion]:
+    """Return the pairs that wait for a decision, the likeliest first; of one customer, if given."""
+    score, last = decode_cursor(cursor, 2) if cursor else (None, None)
+    if cursor and not (isinstance(score, int) and 0 <= score <= 100):
+        raise BadCursor
+    values = {
+        "tenant_id": tenant_id,
+        "customer_id": customer_id,
+        "score": score,
+        "last": id_of(last) if cursor else None,
+        "limit": limit + 1,
+    }
+    with transaction(tenant_id) as session:
+        rows = session.execute(_LIST, values).all()
+    return cut(rows, limit, lambda row: (row.score, row.id), _shown)
+
+
+def pairs(*, tenant_id: UUID, ids: Collection[UUID]) -> list[tuple[UUID, UUID, UUID]]:
+    """Return (suggestion, older profile, newer profile) of those of the suggestions that are open."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(_PAIRS, {"tenant_id": tenant_id, "ids": array(ids)}).all()
+        return [(row.id, row.one_id, row.other_id) for row in rows if row.status == OPEN]
+
+
+def dismiss(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime | None = None) -> int:
+    """Say of pairs that they are two people, for good; return of how many. Raises NoSuchSuggestion if none exists."""
+    return _turn(tenant_id, ids, OPEN, DISMISSED, actor, now)
+
+
+def reopen(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime | None = None) -> int:
+    """Take dismissals back; return of how many pairs. Raises NoSuchSuggestion if none exists."""
+    return _turn(tenant_id, ids, DISMISSED, OPEN, actor, now)
+
+
+def _turn(tenant_id: UUID, ids: Collection[UUID], was: str, status: str, actor: str, now: datetime | None) -> int:
+    values = {"tenant_id": tenant_id, "ids": array(ids), "was": was, "status": status}
+    with transaction(tenant_id) as session:
+        known = session.execute(_PAIRS, values).all()
+        if not known:
+            raise NoSuchSuggestion
+        done = session.scalars(_STATUS, {**values, "by": actor, "now": now or clock.now()}).all()
+        for one in done:
+            audit.record(session, actor, f"merge_suggestion.{status}", "merge_suggestion", one)
+        return len(done)
+
+
+def suggest(
+    session: Session,
+    tenant_id: UUID,
+    found: Sequence[dict[str, Any]],
+    gone: Sequence[tuple[UUID, UUID]],
+    now: datetime,
+) -> None:
+    """Write down pairs that may be one person (`one`, `other`, `score`, `reasons`), and forget others.
+
+    What was decided on stays as it is.
+    """
+    if found:
+        rows = orjson.dumps(found).decode()
+        session.execute(_SUGGEST, {"tenant_id": tenant_id, "rows": rows, "now": now})
+    if gone:
+        values = {"ones": array(one for one, _ in gone), "others": array(other for _, other in gone)}
+        session.execute(_GONE, {"tenant_id": tenant_id, **values})
+
+
+def _shown(row: Row[Any]) -> Suggestion:
+    speaks_for, against = row.reasons.get("for", []), row.reasons.get("against", [])
+    return Suggestion(row.id, row.one_id, row.other_id, row.score, speaks_for, against, row.found_at)
 
 
 def decide(

@@ -108,6 +108,7 @@ ROWS = {
     "customer_id": "customer",
     "other_id": "customer",
     "merge_id": "customer_merge",
+    "suggestion_id": "merge_suggestion",
     "note_id": "note",
     "mention_id": "note_mention",
     "journey_id": "journey",

@@ -4,6 +4,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     api,
     consents,
     consents_api,
+    duplicates,
     merges,
     merges_api,
     notes,

@@ -1,0 +1,132 @@
+"""Suggested duplicates: who looks alike is suggested, a household is not, and what people decide holds."""
+
+from typing import Any
+
+import pytest
+
+from app.capture import likeness, merging
+from app.capture.names import spellings
+from app.customers import suggestions
+from tests.capture.people import NOW, STAFF, event, member, owner, post, query
+from tests.page_client import ApiClient, PageClient
+
+CLUB = "Cape Links Golf Club"
+
+
+def suggested(tenant: Any) -> list[suggestions.Suggestion]:
+    return suggestions.suggested(tenant_id=tenant.id).items
+
+
+@pytest.mark.parametrize(
+    "one, other, reason",
+    [
+        (
+            member(1, "Ann", "M1", email="a@example.com", date_of_birth="1970-01-01", club=CLUB),
+            member(2, "Ann", "M2", email="a@example.com", date_of_birth="1971-01-01", club=CLUB),
+            "the same e-mail address",
+        ),
+        (
+            member(1, "Ann", "M1", date_of_birth="1970-01-01"),
+            member(2, "Ann", "M2", date_of_birth="1970-01-01"),
+            "the same date of birth",
+        ),
+        (
+            member(1, "William", "M1", club=CLUB, email="w@example.com"),
+            member(2, "Bill", "M2", club=CLUB, email="b@example.com"),
+            "first names that stand for one",
+        ),
+        (
+            member(1, "Zoë", "M1", email="z@example.com", club=CLUB),
+            member(2, "Zoe", "M2", email="z@example.com", club=CLUB),
+            "the same e-mail address",
+        ),
+    ],
+)
+def test_who_looks_alike_is_suggested(tenant: Any, one: Any, other: Any, reason: str) -> None:
+    post(tenant, one)
+    assert suggested(tenant) == []
+    post(tenant, other)
+    assert owner(tenant, 1) != owner(tenant, 2)
+    (pair,) = suggested(tenant)
+    assert {pair.one_id, pair.other_id} == {owner(tenant, 1), owner(tenant, 2)}
+    assert reason in pair.speaks_for
+    assert pair.score >= likeness.ENOUGH
+
+
+def test_a_household_is_not_suggested(tenant: Any) -> None:
+    post(
+        tenant,
+        member(1, "Ann", "M1", email="botha@example.com", phone_number="0821111111", club=CLUB),
+        member(2, "Bob", "M2", email="botha@example.com", phone_number="0821111111", club=CLUB),
+        member(3, "Carl", "M3", email="botha@example.com", date_of_birth="2001-01-01", club=CLUB),
+    )
+    assert len({owner(tenant, number) for number in (1, 2, 3)}) == 3
+    assert suggested(tenant) == []
+
+
+def look_alikes(tenant: Any) -> suggestions.Suggestion:
+    """Make two Anns at one address whose birth dates differ, and return the suggestion."""
+    post(
+        tenant,
+        member(1, "Ann", "M1", email="a@example.com", date_of_birth="1970-01-01", club=CLUB),
+        member(2, "Ann", "M2", email="a@example.com", date_of_birth="1971-01-01", club=CLUB),
+    )
+    (pair,) = suggested(tenant)
+    return pair
+
+
+def test_a_dismissed_pair_does_not_come_back_nor_is_joined(tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    assert suggestions.dismiss(tenant_id=tenant.id, ids=[pair.id], actor=STAFF) == 1
+    post(tenant, member(3, "Ann", "M1", email="a@example.com", date_of_birth="1971-01-01"))
+    post(tenant, event(4, scl_member_id="M1", external_ids={"card": "7"}), event(5, external_ids={"card": "7"}))
+    assert suggested(tenant) == []
+    active = query(tenant, "SELECT id FROM customer WHERE status = 'ACTIVE'")
+    assert len(active) == 2
+    assert suggestions.reopen(tenant_id=tenant.id, ids=[pair.id], actor=STAFF) == 1
+    assert len(suggested(tenant)) == 1
+
+
+def test_a_merged_pair_is_suggested_no_more(tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    done = merging.merge_customers(
+        tenant_id=tenant.id, winner_id=pair.one_id, loser_id=pair.other_id, actor=STAFF, now=NOW
+    )
+    assert suggested(tenant) == []
+    merging.undo(tenant_id=tenant.id, merge_id=done, actor=STAFF, now=NOW)
+    assert suggested(tenant) == []
+
+
+def test_the_queue_is_decided_on_in_bulk(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    sign_in("staff")
+    page = client.get("/customers/duplicates").text
+    assert "another date of birth" in page
+    assert f"/customers/{pair.one_id}/merge/{pair.other_id}" in page
+    client.post("/customers/duplicates", {"act": "dismiss"}, status=302)
+    back = client.post("/customers/duplicates", {"act": "dismiss", "pair": str(pair.id)}, status=302)
+    page = client.get(back.location).text
+    assert "No suggestions" in page
+    assert "They are two people." in page
+    client.post("/customers/duplicates/reopen", {"pair": str(pair.id)}, status=302)
+    client.post("/customers/duplicates", {"act": "merge", "pair": str(pair.id)}, status=302)
+    (row,) = query(tenant, "SELECT winner_id, loser_id FROM customer_merge")
+    assert tuple(row) == (pair.one_id, pair.other_id)
+    assert "1 pair is merged" in client.get("/customers/duplicates").text
+
+
+def test_suggestions_over_the_api(api: ApiClient, tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    post(tenant, member(3, "Ann", "M3", email="a@example.com", date_of_birth="1972-01-01", club=CLUB))
+    first = api.get("/merge-suggestions?limit=1").get_json()
+    rest = api.get(f"/merge-suggestions?cursor={first['next_cursor']}").get_json()
+    assert len(first["items"] + rest["items"]) == 3
+    assert len(api.get(f"/merge-suggestions?customer_id={owner(tenant, 3)}").get_json()["items"]) == 2
+    assert api.post(f"/merge-suggestions/{pair.id}/dismiss").status_code == 204
+    assert api.post(f"/merge-suggestions/{tenant.id}/dismiss").status_code == 404
+    assert len(api.get("/merge-suggestions").get_json()["items"]) == 2
+
+
+def test_spellings_of_a_name() -> None:
+    assert {"bill", "will", "william"} <= spellings("Bill")
+    assert spellings("Zoë") == {"zoë", "zoe"}

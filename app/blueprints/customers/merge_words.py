@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters
+from app.blueprints.customers.base import day
 from app.customers.merge import CHOICES, SYSTEM
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Customer
@@ -77,6 +79,8 @@ def _shown(name: str, value: Any, clubs: dict[UUID | None, str]) -> str:
         return clubs.get(value, "")
     if name == "phone":
         return presenters.phone_words(value)
+    if isinstance(value, date):
+        return day(value)
     if name == "lifecycle_stage":
         return presenters.STAGE_LABELS.get(value, str(value))
     return str(value)

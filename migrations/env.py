@@ -29,6 +29,8 @@ def run_online() -> None:
     """Run each migration in a transaction of its own."""
     engine = create_engine(driver_url(load().database_url), poolclass=pool.NullPool)
     with engine.connect() as guard, engine.connect() as connection:
+        # Without a transaction: an open one would have an index that is built concurrently wait for it, for ever.
+        guard.execution_options(isolation_level="AUTOCOMMIT")
         guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         # The lock is the session's. An open transaction here would be waited for by an index that is made concurrently.
         guard.commit()

@@ -2,6 +2,7 @@
 
 from app.conditions import Choice, Field, FieldType, profile
 from app.customers.models import Customer
+from app.customers.timeline import count_30d
 from app.events.readers import LIFECYCLE_STAGES
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
@@ -28,6 +29,7 @@ profile.add(
     Field("push_opt_in", "Agreed to push messages", "Consent", _YES_NO, Customer.push_opt_in),
     Field("whatsapp_opt_in", "Agreed to WhatsApp", "Consent", _YES_NO, Customer.whatsapp_opt_in),
     Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at),
+    Field("activity_count_30d", "Activities in 30 days", "Activity", FieldType.NUMBER, count_30d),
     Field("last_activity_type", "Kind of last activity", "Activity", _TEXT, Customer.last_activity_type),
     Field("last_email_sent_at", "Last e-mail sent", "Activity", _MOMENT, Customer.last_email_sent_at),
     Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at),

@@ -1,15 +1,15 @@
-"""Reading customers: lists, one profile with all that identifies it, its timeline and its consent."""
+"""Reading customers: lists, one profile with all that identifies it, and its consent."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, or_, select, text, tuple_
+from sqlalchemy import ARRAY, Select, Text, cast, func, select, text, tuple_
 from sqlalchemy.orm import defer
 
 from app.customers import search
-from app.customers.models import ACTIVE, Activity, ConsentChange, ContactPoint, Customer, ExternalId
+from app.customers.models import ACTIVE, ConsentChange, ContactPoint, Customer, ExternalId
 from app.events.validation import OWN_SOURCE
 from app.infra.db import transaction
 from app.infra.errors import NotFound
@@ -132,43 +132,6 @@ def hints(*, tenant_id: UUID, customer_id: UUID) -> Hints:
             .order_by(ExternalId.kind, ExternalId.created_at, ExternalId.id)
         )
         return Hints(list(points), list(ids))
-
-
-def timeline(
-    *,
-    tenant_id: UUID,
-    customer_id: UUID,
-    reader_id: UUID | None = None,
-    sees_private: bool = False,
-    category: str | None = None,
-    type_: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-) -> Page[Activity]:
-    """Return what happened to a customer, the newest first: from `since` on, and before `until`.
-
-    Private notes are there for their author (`reader_id`), and for those who see them all.
-    """
-    wanted = select(Activity).where(Activity.tenant_id == tenant_id, Activity.customer_id == customer_id)
-    if not sees_private:
-        wanted = wanted.where(or_(Activity.private_to.is_(None), Activity.private_to == reader_id))
-    if category is not None:
-        wanted = wanted.where(Activity.category == category)
-    if type_ is not None:
-        wanted = wanted.where(Activity.type == type_)
-    if since is not None:
-        wanted = wanted.where(Activity.occurred_at >= since)
-    if until is not None:
-        wanted = wanted.where(Activity.occurred_at < until)
-    if cursor:
-        at, last = decode_cursor(cursor, 2)
-        wanted = wanted.where(tuple_(Activity.occurred_at, Activity.id) < tuple_(moment_of(at), id_of(last)))
-    ordered = wanted.order_by(Activity.occurred_at.desc(), Activity.id.desc()).limit(limit + 1)
-    with transaction(tenant_id) as session:
-        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
-    return cut(rows, limit, lambda row: (row.occurred_at, row.id), lambda row: row)
 
 
 def consent_history(

@@ -1,5 +1,6 @@
 """Customers over the API: find, read, resolve, change, and what happened to them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -10,8 +11,9 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 from app.accounts import queries as accounts
 from app.blueprints.customers import writing
 from app.capture import lookup
-from app.customers import queries, service
+from app.customers import queries, service, timeline
 from app.customers.models import Customer
+from app.customers.timeline import Filters
 from app.events.addresses import email_key, phone_key
 from app.infra.errors import Invalid, NotFound
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
@@ -66,6 +68,7 @@ class CustomerOut(Shown):
     whatsapp_opt_in_at: datetime | None
     last_activity_at: datetime | None
     last_activity_type: str | None
+    activity_count_30d: int = Field(default=0, description="What they did in the last thirty days.")
     last_email_sent_at: datetime | None
     last_email_open_at: datetime | None
     last_email_click_at: datetime | None
@@ -103,10 +106,12 @@ class ActivityOut(Shown):
 
 
 class TimelineQuery(BaseModel):
-    """Which activities: of a category or type, from `since` on and before `until`."""
+    """Which activities: from `since` on and before `until`; `q` are words of titles and payloads."""
 
     category: Words | None = None
     type: Words | None = None
+    club: Words | None = Field(default=None, description="A club's id or name.")
+    q: Words | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     cursor: str | None = None
@@ -177,7 +182,7 @@ def list_customers(query: CustomersQuery) -> Page[CustomerOut]:
     if query.club is not None:
         wanted["club_id"] = _club_id(tenant_id, query.club)
     page = queries.customers(tenant_id=tenant_id, cursor=query.cursor, limit=query.limit, **wanted)
-    return Page([CustomerOut.model_validate(one) for one in page.items], page.next_cursor)
+    return Page(_out(tenant_id, page.items), page.next_cursor)
 
 
 @api.operation("GET", "/customers/resolve", permission="customers.view", query=ResolveQuery, returns=ResolveOut)
@@ -192,7 +197,7 @@ def resolve_customer(query: ResolveQuery) -> ResolveOut:
         raise NobodyFound
     customer = queries.customer(tenant_id=tenant_id, customer_id=found.customer_id)
     return ResolveOut(
-        customer=CustomerOut.model_validate(customer),
+        customer=_out(tenant_id, [customer])[0],
         matched_by=list(found.matched_by),
         confidence=found.confidence,
         reason=found.reason,
@@ -232,22 +237,32 @@ def get_timeline(customer_id: UUID, query: TimelineQuery) -> Page[ActivityOut]:
     """List what happened to a customer, the newest first."""
     tenant_id = current().tenant_id
     kept = service.current(tenant_id=tenant_id, customer_id=customer_id).id
-    filters, reader = query.model_dump(exclude={"type"}), writing.reader()
-    page = queries.timeline(
-        tenant_id=tenant_id,
-        customer_id=kept,
+    reader = writing.reader()
+    filters = Filters(
         reader_id=reader.user_id,
         sees_private=reader.sees_private,
-        type_=query.type,
-        **filters,
+        category=query.category,
+        type=query.type,
+        club_id=_club_id(tenant_id, query.club) if query.club is not None else None,
+        since=query.since,
+        until=query.until,
+        q=query.q,
+    )
+    page = timeline.timeline(
+        tenant_id=tenant_id, customer_id=kept, filters=filters, cursor=query.cursor, limit=query.limit
     )
     return Page([ActivityOut.model_validate(one) for one in page.items], page.next_cursor)
+
+
+def _out(tenant_id: UUID, found: Sequence[Customer]) -> list[CustomerOut]:
+    counts = timeline.counts_30d(tenant_id=tenant_id, customer_ids=[one.id for one in found])
+    return [CustomerOut.model_validate(one).model_copy(update={"activity_count_30d": counts[one.id]}) for one in found]
 
 
 def _detail(tenant_id: UUID, customer: Customer) -> CustomerDetail:
     hints = queries.hints(tenant_id=tenant_id, customer_id=customer.id)
     return CustomerDetail(
-        **CustomerOut.model_validate(customer).model_dump(),
+        **_out(tenant_id, [customer])[0].model_dump(),
         contact_points=[HintOut(kind=one.kind, value=one.value) for one in hints.points],
         external_ids=[HintOut(kind=one.kind, value=one.value) for one in hints.ids],
     )

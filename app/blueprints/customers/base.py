@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
-from app.customers import merge_queries, notes, queries, tags
+from app.customers import merge_queries, notes, queries, tags, timeline
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Note
 from app.infra import clock
@@ -80,6 +80,7 @@ class Person:
             status=status,
             customer=customer,
             name=self.name,
+            activity_count=timeline.counts_30d(tenant_id=self.tenant_id, customer_ids=[customer.id])[customer.id],
             club_name=clubs.get(customer.club_id),
             section=section,
             tabs=self._tabs(section),

@@ -12,7 +12,9 @@ from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import desk
-from app.customers import merge_queries, queries, service
+from app.customers import merge_queries, queries, service, timeline
+from app.customers.notes import Reader
+from app.customers.timeline import Filters
 from app.events.types.membership import TIERS
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
@@ -60,27 +62,46 @@ def show(customer_id: UUID) -> Response:
     person = Person(customer_id)
     if person.moved:
         return person.moved
-    args, zone = request.args, ZoneInfo(organisation().timezone)
-    category = args.get("category") if args.get("category") in presenters.CATEGORY_LABELS else None
-    since, until = presenters.a_day(args.get("since")), presenters.a_day(args.get("until"))
-    begin, end = presenters.day_range(since, until, zone)
-    found = queries.timeline(
+    clubs = accounts.clubs(tenant_id=person.tenant_id)
+    filters = _filters(person.reader, {str(one.id) for one in clubs})
+    found = timeline.timeline(
+        tenant_id=person.tenant_id, customer_id=customer_id, filters=filters, cursor=request.args.get("cursor")
+    )
+    kinds = timeline.kinds(
         tenant_id=person.tenant_id,
         customer_id=customer_id,
-        reader_id=person.reader.user_id,
-        sees_private=person.reader.sees_private,
-        category=category,
-        since=begin,
-        until=end,
-        cursor=args.get("cursor"),
+        reader_id=filters.reader_id,
+        sees_private=filters.sees_private,
     )
+    shown = {name: getattr(filters, name) for name in ("q", "category", "type")}
     return person.page(
         "timeline",
         block="story",
         page=presenters.told(found),
-        filters={"category": category, "since": since, "until": until},
+        filters=shown
+        | {name: presenters.a_day(request.args.get(name)) for name in ("since", "until")}
+        | {"club": str(filters.club_id or "")},
         categories=[(str(one), label) for one, label in presenters.CATEGORY_LABELS.items()],
+        types=presenters.type_options(kinds, filters.type),
+        clubs=[(str(one.id), one.name) for one in clubs],
         pinned=[note for note in person.notes if note.pinned],
+    )
+
+
+def _filters(reader: Reader, clubs: set[str]) -> Filters:
+    """Return the timeline's filters as the address has them; what names nothing filters nothing."""
+    args = request.args
+    since, until = presenters.a_day(args.get("since")), presenters.a_day(args.get("until"))
+    begin, end = presenters.day_range(since, until, ZoneInfo(organisation().timezone))
+    return Filters(
+        reader_id=reader.user_id,
+        sees_private=reader.sees_private,
+        category=args.get("category") if args.get("category") in presenters.CATEGORY_LABELS else None,
+        type=args.get("type", "").replace("\x00", "") or None,
+        club_id=as_id(args.get("club")) if args.get("club") in clubs else None,
+        since=begin,
+        until=end,
+        q=args.get("q", "").strip() or None,
     )
 
 

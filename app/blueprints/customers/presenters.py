@@ -47,6 +47,7 @@ ID_LABELS = {
     "messaging_contact_id": "Messaging contact",
     "auth_user_id": "Sign-in",
 }
+OWN_LABELS = {"message.sent": "Message sent", "consent.recorded": "Consent recorded"}
 MAX_SHOWN = 300
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
@@ -265,6 +266,18 @@ def a_day(text: str | None) -> date | None:
 def told(found: Page[Activity]) -> Page[StoryItem]:
     """Return a page of activities as the timeline draws them."""
     return Page([story(one) for one in found.items], found.next_cursor)
+
+
+def type_options(kinds: list[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:
+    """Return the choices of the filter by type; the chosen one is among them even where nothing is of that type."""
+    names = dict.fromkeys([name for _, name in kinds] + ([chosen] if chosen else []))
+    return sorted(((name, _type_label(name)) for name in names), key=lambda one: one[1].lower())
+
+
+def _type_label(name: str) -> str:
+    if name.startswith("note."):
+        return NOTE_TYPES.get(name.removeprefix("note."), "Note")
+    return OWN_LABELS.get(name) or catalogue.get(name).label
 
 
 def phone_words(value: str | None) -> str:

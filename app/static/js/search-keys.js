@@ -1,4 +1,4 @@
-// "/" goes to the page's search field, or to the page that has one ([data-search-home]).
+// "/" goes to the search of everybody ([data-search-home]) where a page names one, else to the page's own search field.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.target.closest("input, textarea, select, [contenteditable], dialog")) return;
@@ -6,7 +6,7 @@ document.addEventListener("keydown", (event) => {
   const home = document.querySelector("[data-search-home]");
   if (!field && !home) return;
   event.preventDefault();
-  if (!field) {
+  if (home) {
     location.assign(`${home.href}#search`);
     return;
   }

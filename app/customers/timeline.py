@@ -1,0 +1,175 @@
+"""What happened to one customer, page by page, and how much of it lately.
+
+The rows of a page are found in the index ix_activity_story alone, which holds all that the filters ask of; then they
+are read. Only the search for words reads the person's rows themselves.
+
+`activity_count_30d` is counted in the same index when it is asked for. A stored number would have to fall by itself as
+days pass: rows for each person and day, a second write for each event, and a job that is late. Counted, it costs a few
+microseconds a person, is never wrong, and merges, moves and undone imports need not know of it.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, and_, cast, exists, func, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.orm import aliased
+
+from app.customers.models import Activity, Customer
+from app.events.catalogue import Category
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
+
+LATELY = timedelta(days=30)
+OURS = ("message.sent", "consent.recorded")
+"""What Fairway does itself: on the timeline, but nothing the customer did. Notes are not either."""
+# Whose kinds of activity are offered as a filter: enough to have met each kind, and never a slow page.
+_KINDS_AMONG = 5000
+_MAX_WORDS = 8
+_WORD = re.compile(r'[^\s"\\\x00]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which activities: every one given must match. From `since` on and before `until`; `q` are parts of words.
+
+    Private notes are there for their author (`reader_id`), and for those who see them all.
+    """
+
+    reader_id: UUID | None = None
+    sees_private: bool = False
+    category: str | None = None
+    type: str | None = None
+    club_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+
+
+EVERYTHING = Filters()
+
+
+def timeline(
+    *,
+    tenant_id: UUID,
+    customer_id: UUID,
+    filters: Filters = EVERYTHING,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Activity]:
+    """Return what happened to a customer, the newest first."""
+    a = aliased(Activity)
+    wanted = select(a.tenant_id, a.id, a.occurred_at).where(
+        a.tenant_id == tenant_id, a.customer_id == customer_id, *_tests(a, filters)
+    )
+    if cursor:
+        at, last = decode_cursor(cursor, 2)
+        wanted = wanted.where(tuple_(a.occurred_at, a.id) < tuple_(moment_of(at), id_of(last)))
+    # In two steps: whole rows would have to be read before a filter could look at them.
+    found = wanted.order_by(a.occurred_at.desc(), a.id.desc()).limit(limit + 1).subquery()
+    rows = (
+        select(Activity)
+        .join(found, (Activity.tenant_id == found.c.tenant_id) & (Activity.id == found.c.id))
+        .order_by(found.c.occurred_at.desc(), found.c.id.desc())
+        .execution_options(populate_existing=True)
+    )
+    with transaction(tenant_id) as session:
+        return cut(session.scalars(rows).all(), limit, lambda row: (row.occurred_at, row.id), lambda row: row)
+
+
+def kinds(*, tenant_id: UUID, customer_id: UUID, reader_id: UUID | None, sees_private: bool) -> list[tuple[str, str]]:
+    """Return the kinds (category, type) among a customer's latest activities, by name."""
+    a = aliased(Activity)
+    latest = (
+        select(a.category, a.type)
+        .where(
+            a.tenant_id == tenant_id,
+            a.customer_id == customer_id,
+            *_tests(a, Filters(reader_id=reader_id, sees_private=sees_private)),
+        )
+        .order_by(a.occurred_at.desc(), a.id.desc())
+        .limit(_KINDS_AMONG)
+        .subquery()
+    )
+    with transaction(tenant_id) as session:
+        rows = session.execute(select(latest.c.category, latest.c.type).distinct().order_by(*latest.c))
+        return [(row.category, row.type) for row in rows]
+
+
+def counts_30d(*, tenant_id: UUID, customer_ids: Collection[UUID], now: datetime | None = None) -> dict[UUID, int]:
+    """Return how much each of the customers did in the last thirty days; 0 for who did nothing."""
+    a = Activity
+    query = (
+        select(a.customer_id, func.count())
+        .where(
+            a.tenant_id == tenant_id,
+            a.customer_id.in_(customer_ids),
+            a.occurred_at >= (now or clock.now()) - LATELY,
+            _theirs(a),
+        )
+        .group_by(a.customer_id)
+    )
+    found = dict.fromkeys(customer_ids, 0)
+    if found:
+        with transaction(tenant_id) as session:
+            found.update({row[0]: row[1] for row in session.execute(query)})
+    return found
+
+
+def count_30d() -> ScalarSelect[int]:
+    """Return how much the customer of the surrounding query did in the last thirty days, in SQL."""
+    a = aliased(Activity)
+    return (
+        select(func.count())
+        .select_from(a)
+        .where(
+            a.tenant_id == Customer.tenant_id,
+            a.customer_id == Customer.id,
+            a.occurred_at >= func.now() - LATELY,
+            _theirs(a),
+        )
+        .correlate(Customer)
+        .scalar_subquery()
+    )
+
+
+def _theirs(a: type[Activity]) -> ColumnElement[bool]:
+    return and_(a.category != Category.NOTE, a.type.not_in(OURS))
+
+
+def _tests(a: type[Activity], filters: Filters) -> list[ColumnElement[bool]]:
+    tests: list[ColumnElement[bool]] = []
+    if not filters.sees_private:
+        tests.append(or_(a.private_to.is_(None), a.private_to == filters.reader_id))
+    for column, value in ((a.category, filters.category), (a.type, filters.type), (a.club_id, filters.club_id)):
+        if value is not None:
+            tests.append(column == value)
+    if filters.since is not None:
+        tests.append(a.occurred_at >= filters.since)
+    if filters.until is not None:
+        tests.append(a.occurred_at < filters.until)
+    words = _WORD.findall(filters.q or "")[:_MAX_WORDS]
+    return tests + [_says(a, word) for word in words]
+
+
+def _says(a: type[Activity], word: str) -> ColumnElement[bool]:
+    """Return the test that an activity's title or a value of its payload holds a word."""
+    escaped = re.sub(r"([%_\\])", r"\\\1", word)
+    like = f"%{escaped}%"
+    value: Any = func.jsonb_path_query(a.payload, cast("strict $.**", JSONPATH)).column_valued("value")
+    in_values = exists(
+        select(literal(1))
+        .select_from(value)
+        .where(
+            func.jsonb_typeof(value).in_(("string", "number")),
+            value.op("#>>")(cast(literal([], ARRAY(Text)), ARRAY(Text))).ilike(like),
+        )
+        .correlate(a)
+    )
+    # The text of the whole payload, names of its keys too, tells quickly which rows can't hold the word.
+    return or_(a.title.ilike(like), and_(cast(a.payload, Text).ilike(like), in_values))

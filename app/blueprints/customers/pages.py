@@ -97,7 +97,7 @@ def _filters(reader: Reader, clubs: set[str]) -> Filters:
         reader_id=reader.user_id,
         sees_private=reader.sees_private,
         category=args.get("category") if args.get("category") in presenters.CATEGORY_LABELS else None,
-        type=args.get("type", "").replace("\x00", "") or None,
+        type=args.get("type") or None,
         club_id=as_id(args.get("club")) if args.get("club") in clubs else None,
         since=begin,
         until=end,

@@ -12,13 +12,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Text, and_, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, and_, cast, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.customers.models import Activity, Customer
 from app.events.catalogue import Category
@@ -67,8 +65,7 @@ def timeline(
     """Return what happened to a customer, the newest first."""
     a = aliased(Activity)
     words = _WORD.findall(filters.q or "")[:_MAX_WORDS]
-    read = (a.title, a.payload) if words else ()
-    wanted = select(a.tenant_id, a.id, a.occurred_at, *read).where(
+    wanted = select(a.tenant_id, a.id, a.occurred_at).where(
         a.tenant_id == tenant_id, a.customer_id == customer_id, *_tests(a, filters)
     )
     if cursor:
@@ -76,10 +73,7 @@ def timeline(
         wanted = wanted.where(tuple_(a.occurred_at, a.id) < tuple_(moment_of(at), id_of(last)))
     wanted = wanted.order_by(a.occurred_at.desc(), a.id.desc())
     if words:
-        # Walked in order until the page is full. Without the OFFSET the planner, who can't know how many rows hold a
-        # word, reads and asks them all.
-        story = wanted.offset(0).subquery("story")
-        wanted = select(story.c.tenant_id, story.c.id, story.c.occurred_at).where(*(_says(story.c, w) for w in words))
+        wanted = _holding(wanted, words)
     # In two steps: whole rows would have to be read before a filter could look at them.
     found = wanted.limit(limit + 1).subquery("found")
     rows = (
@@ -166,7 +160,23 @@ def _tests(a: type[Activity], filters: Filters) -> list[ColumnElement[bool]]:
     return tests
 
 
-def _says(a: ReadOnlyColumnCollection[str, Any], word: str) -> ColumnElement[bool]:
+def _holding(wanted: Select[UUID, UUID, datetime], words: list[str]) -> Select[UUID, UUID, datetime]:
+    """Return those of the rows that hold all words, walked in order and read one by one until the page is full.
+
+    The planner can't know how many rows hold a word. Without the OFFSETs, which it doesn't look behind, it reads and
+    asks all of the person's rows, or all rows there are.
+    """
+    story, a = wanted.offset(0).subquery("story"), aliased(Activity)
+    held = (
+        select(a.id)
+        .where(a.tenant_id == story.c.tenant_id, a.id == story.c.id, *(_says(a, word) for word in words))
+        .offset(0)
+        .lateral("held")
+    )
+    return select(story.c.tenant_id, story.c.id, story.c.occurred_at).join_from(story, held, true())
+
+
+def _says(a: type[Activity], word: str) -> ColumnElement[bool]:
     """Return the test that an activity's title or a value of its payload holds a word."""
     escaped = re.sub(r"([%_\\])", r"\\\1", word)
     like = f"%{escaped}%"

@@ -11,6 +11,7 @@ import pytest
 from app.capture.imports import queries, service, work
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
+from app.infra.errors import Invalid
 from tests.capture.people import NOW, event, member, post, query
 
 HEADER = (
@@ -284,7 +285,7 @@ def test_batches_go_on_where_the_last_one_ended(tenant: Any, monkeypatch: pytest
 
 @pytest.mark.parametrize("data", [b"", b"just one column\n1\n", b"\x00\x01\x02\x03", b"a,b\n1,2\n"])
 def test_what_is_no_table_is_refused_beside_the_file(tenant: Any, data: bytes) -> None:
-    with pytest.raises(service.Invalid) as caught:
+    with pytest.raises(Invalid) as caught:
         service.start(
             tenant_id=tenant.id,
             file=io.BytesIO(data),

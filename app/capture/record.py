@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.claimed import Claimed
 from app.capture.identity import Match, Resolution
-from app.customers import facts, merge, records
+from app.customers import custom_fields, facts, merge, records
 from app.customers.facts import CONSENT_FIELDS, Fact
 from app.customers.records import Record, hint_words, name_words
 from app.events import catalogue
@@ -104,6 +104,7 @@ def write(
     """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged."""
     pairs = [merge.Merge(one.winner, one.loser, one.reason) for one in found.joins]
     merged = merge.join(session, tenant_id, pairs, by=merge.SYSTEM, now=now)
+    _hear_custom(session, tenant_id, (*events, *found.divided))
     fresh = [(one, found.matches[one.id].customer_id) for one in events]
     past = [
         (one, found.moves.get(one.id) or merged.get(owner, owner))
@@ -123,6 +124,15 @@ def write(
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     return consented, merged
+
+
+def _hear_custom(session: Session, tenant_id: UUID, events: Iterable[Claimed]) -> None:
+    """Let events say what their payload's `custom` holds of the tenant's own fields."""
+    telling = [one for one in events if isinstance(one.payload.get("custom"), dict)]
+    if telling:
+        known = custom_fields.load(session, tenant_id)
+        for event in telling:
+            event.said.update(custom_fields.heard(event.payload["custom"], known))
 
 
 def _people(

@@ -44,6 +44,7 @@ MADE_UP = {
     "handicap_index": "14.2",
     "lifecycle_stage": "MEMBER",
     "tags": ["early-bird"],
+    "custom": {},
 }
 
 

@@ -12,12 +12,16 @@ from zoneinfo import available_timezones
 
 import orjson
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
-from app.customers import tag_rows
+from app.customers import custom_fields, tag_rows
+from app.customers.facts import CUSTOM
+from app.customers.field_kind import CustomFieldInfo
 from app.events.readers import LIFECYCLE_STAGES
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.errors import Invalid
 
 SETTABLE: dict[str, str] = {
     "title": "Title",
@@ -54,6 +58,15 @@ def field_problem(field: str, value: object) -> str | None:
     return None
 
 
+def custom_problem(about: CustomFieldInfo, value: object) -> str | None:
+    """Return what is wrong with a value for a custom field (None and "" clear it), or None."""
+    try:
+        custom_fields.read({about.key: value}, [about])
+    except Invalid as error:
+        return error.errors[about.name]
+    return None
+
+
 def change_all(
     *,
     tenant_id: UUID,
@@ -66,9 +79,11 @@ def change_all(
     """Set fields, add and remove tags of the customers alike; return how many it changed.
 
     Customers who have it all already are left alone. Fields that aren't in SETTABLE, and values and tags that
-    `field_problem` and `tag_problem` find fault with, raise ValueError.
+    `field_problem` and `tag_problem` find fault with, raise ValueError. Custom fields are set by `custom.key`, as far
+    as they are there and in use: a field that was archived since is passed over.
     """
     fields = {name: value if value != "" else None for name, value in (set_fields or {}).items()}
+    own = {name: fields.pop(name) for name in list(fields) if name.startswith(CUSTOM)}
     for name, value in fields.items():
         if name not in SETTABLE or field_problem(name, value):
             raise ValueError(f"customers' {name} can't be set to this value")
@@ -86,10 +101,16 @@ def change_all(
         sets.append(f"{name} = CAST(:{name} AS text)")
         unlike.append(f"{name} IS DISTINCT FROM CAST(:{name} AS text)")
         values[name] = value
-    if fields:
+    with transaction(tenant_id) as session:
+        kept = _own(session, tenant_id, own)
+    if kept:
+        sets.append("custom = jsonb_strip_nulls(custom || CAST(:own AS jsonb))")
+        unlike.append("jsonb_strip_nulls(custom || CAST(:own AS jsonb)) <> custom")
+        values["own"] = orjson.dumps(kept).decode()
+    if fields or kept:
         # Late events with an older word don't undo this one.
         sets.append("facts_at = facts_at || CAST(:spoken AS jsonb)")
-        values["spoken"] = orjson.dumps(dict.fromkeys(fields, moment)).decode()
+        values["spoken"] = orjson.dumps(dict.fromkeys((*fields, *(f"{CUSTOM}{key}" for key in kept)), moment)).decode()
     if adding or removing:
         sets.append(
             "tags = array(SELECT tag FROM unnest(tags) AS tag WHERE tag <> ALL(CAST(:removing AS text[])))"
@@ -108,3 +129,16 @@ def change_all(
         tag_rows.meet(session, tenant_id, adding)
         changed = session.execute(text(statement), values)
         return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def _own(session: Session, tenant_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of custom fields as they are kept, by key; what can't be read raises ValueError."""
+    if not given:
+        return {}
+    known = {one.name: one for one in custom_fields.load(session, tenant_id) if one.archived_at is None}
+    kept = {}
+    for name, value in given.items():
+        if name in known:
+            about = known[name]
+            kept[about.key] = None if value is None else custom_fields.kind_of(about).read(value, about)
+    return kept

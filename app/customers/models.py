@@ -98,6 +98,7 @@ class Customer(TenantRow, Base):
     last_email_sent_at: Mapped[datetime | None]
     last_email_open_at: Mapped[datetime | None]
     last_email_click_at: Mapped[datetime | None]
+    custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"), default=dict)
     facts_at: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     search: Mapped[Any] = mapped_column(
         TSVECTOR,
@@ -291,6 +292,26 @@ class ConsentChange(TenantRow, Base):
     wording: Mapped[str | None]
     address: Mapped[str | None]
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+
+
+class CustomField(TenantRow, Base):
+    """A field of a tenant's own. Values are in `customer.custom`, by its key; `kind` names how they are read."""
+
+    __tablename__ = "custom_field"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "key", name="uq_custom_field_key"),
+    )
+
+    key: Mapped[str]
+    label: Mapped[str]
+    kind: Mapped[str]
+    heading: Mapped[str]
+    choices: Mapped[list[str]] = mapped_column(server_default=text("'{}'"), default=list)
+    currency: Mapped[str | None]
+    position: Mapped[int]
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Tag(TenantRow, Base):

@@ -43,6 +43,7 @@ COLUMNS: dict[str, str] = {
     "last_email_open_at": "timestamptz",
     "last_email_click_at": "timestamptz",
     "search_extra": "text",
+    "custom": "jsonb",
 }
 """What a record may change, with its type in Postgres. Tags have acts of their own, which need no record."""
 FIRST_STAGE = LIFECYCLE_STAGES[0]
@@ -76,6 +77,15 @@ class Record:
             self.touched.add(column)
             self.changed = True
 
+    def custom(self, key: str) -> Any:
+        """Return the value of a custom field, None where there is none."""
+        return self.values["custom"].get(key)
+
+    def set_custom(self, key: str, value: Any) -> None:
+        """Give a custom field another value; None takes it away."""
+        rest = {name: one for name, one in self.values["custom"].items() if name != key}
+        self.set("custom", rest if value is None else rest | {key: value})
+
     def mark(self, field: str, said: str | None) -> None:
         """Note when a field's value was said (see app.customers.facts); None: it is nobody's word any more."""
         if said is None:
@@ -104,6 +114,7 @@ def blank(id_: UUID) -> Record:
     """Return the record of a customer who is to be made."""
     values = dict.fromkeys(COLUMNS)
     values["lifecycle_stage"] = FIRST_STAGE
+    values["custom"] = {}
     return Record(id_, values, {}, is_new=True, changed=True)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.customers import facts, records, tag_rows
+from app.customers import custom_fields, facts, records, tag_rows
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.mass_update import MAX_TEXT, tag_problem
 from app.customers.models import Customer
@@ -64,18 +64,21 @@ def update(
     """Change fields of a customer and return the names of those that are other than before.
 
     `changes` holds profile fields (texts as people type them or typed values; None or "" empties a field), `tags`
-    (the whole list) and consents (`email_opt_in` …: true or false, recorded as said to `actor` now). Raises Invalid
-    with a message by field, NoSuchCustomer or Merged.
+    (the whole list), `custom` (values of custom fields by key) and consents (`email_opt_in` …: true or false, recorded
+    as said to `actor` now). Raises Invalid with a message by field, NoSuchCustomer or Merged.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         person = _locked(session, tenant_id, customer_id)
-        values = _checked({"club_id": person.values["club_id"], **changes}, places(session, tenant_id))
+        given = dict(changes)
+        custom = _custom(session, tenant_id, given.pop("custom", None))
+        values = _checked({"club_id": person.values["club_id"], **given}, places(session, tenant_id))
         tags = values.pop("tags", None)
         before = dict(person.values)
         changed = {name for name, value in values.items() if person.values[name] != value}
         for name in changed:
             _say(person, name, values[name], moment)
+        changed |= _say_custom(person, custom, moment)
         _write_points(session, tenant_id, person, before, changed)
         person.find_by(records.name_words(person.values["first_name"], person.values["last_name"]))
         records.save(session, tenant_id, [person], moment)
@@ -118,6 +121,27 @@ def _say(person: Record, field: str, value: Any, now: datetime) -> None:
     person.set(field, value)
     if field in _CHANNELS:
         person.set(f"{field}_at", now)
+
+
+def _custom(session: Session, tenant_id: UUID, given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Invalid({"custom": "Give an object of values by the keys of your custom fields."})
+    return custom_fields.read(given, custom_fields.load(session, tenant_id))
+
+
+def _say_custom(person: Record, values: Mapping[str, Any], now: datetime) -> set[str]:
+    """Give custom fields their values and return the names of those that are other than before."""
+    changed = {key for key, value in values.items() if person.custom(key) != value}
+    for key in changed:
+        name = f"{facts.CUSTOM}{key}"
+        mark, said = person.facts_at.get(name), facts.moment(now)
+        if isinstance(mark, str) and not mark.startswith(facts.WEAK):
+            said = max(said, mark)
+        person.mark(name, said)
+        person.set_custom(key, values[key])
+    return {f"{facts.CUSTOM}{key}" for key in changed}
 
 
 def _write_points(

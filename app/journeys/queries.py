@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
 from app.content.models import Template as TemplateRow
+from app.customers import custom_fields
 from app.customers.models import Customer
 from app.customers.queries import DISPLAY_NAME
 from app.customers.topics import topics
@@ -171,11 +172,14 @@ def known(*, tenant_id: UUID) -> Known:
     with transaction(tenant_id) as session:
         templates = session.execute(select(TemplateRow.id, TemplateRow.name, TemplateRow.channel))
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
+        own = custom_fields.load(session, tenant_id)
         return Known(
             templates={row.id: Template(row.name, row.channel) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
             topics={one.id: one.name for one in topics(tenant_id=tenant_id)},
+            profile=custom_fields.catalogue_of(own),
+            custom={one.name: one for one in own if one.archived_at is None},
         )
 
 

@@ -24,6 +24,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.orm import Session
 
+from app.conditions import Catalogue, profile
+from app.customers.field_kind import CustomFieldInfo
 from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
 from app.journeys.editing import new_key
@@ -60,6 +62,10 @@ class Known:
     event_types: Mapping[str, str] = field(default_factory=dict)
     clubs: Mapping[UUID, str] = field(default_factory=dict)
     topics: Mapping[UUID, str] = field(default_factory=dict)
+    profile: Catalogue = profile
+    """What conditions may ask of this tenant's customers."""
+    custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)
+    """The tenant's own fields that are in use, by what conditions call them."""
 
 
 @dataclass(frozen=True, slots=True)

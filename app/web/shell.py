@@ -55,6 +55,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Users", "accounts.users", "user-check", "users.view"),
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
             Item("Topics", "topics.index", "adjustments", "settings.manage"),
+            Item("Custom fields", "custom_fields.index", "list-details", "settings.manage"),
             Item("Tags", "tags.index", "tags", "tags.manage"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
             Item("Events", "events.index", "plug", "events.view"),

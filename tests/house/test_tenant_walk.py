@@ -83,6 +83,7 @@ FIXED: dict[str, Any] = {
     "customer.status": "ACTIVE",
     "customer.merged_into_id": None,
     "tag.colour": "grey",
+    "custom_field.kind": "TEXT",
     "tag.deleted_at": None,
     "tag.taken_from": None,
     "customer_merge_part.moved": [],
@@ -125,6 +126,7 @@ ROWS = {
     "topic_id": "topic",
     "suppression_id": "suppression",
     "import_id": "import_run",
+    "field_id": "custom_field",
 }
 
 

@@ -58,6 +58,7 @@ class CustomerOut(Shown):
     handicap_index: float | None
     lifecycle_stage: str
     tags: list[str]
+    custom: dict[str, Any]
     email_opt_in: bool | None
     sms_opt_in: bool | None
     push_opt_in: bool | None
@@ -156,6 +157,7 @@ class CustomerPatch(Body):
     handicap_index: Decimal | None = Field(default=None, allow_inf_nan=False)
     lifecycle_stage: Words | None = None
     tags: list[Words] | None = None
+    custom: dict[Words, Any] | None = Field(default=None, description="Values by key of custom fields; null empties.")
     email_opt_in: StrictBool | None = None
     sms_opt_in: StrictBool | None = None
     push_opt_in: StrictBool | None = None

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import presenters, writing
+from app.blueprints.customers import own_fields, presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
 from app.customers import merge_queries, notes, queries, tags, timeline
 from app.customers.merge_queries import MergeEntry
@@ -85,6 +85,7 @@ class Person:
             section=section,
             tabs=self._tabs(section),
             consents=consents,
+            own=own_fields.shown(self.tenant_id, customer),
             points=hints.points,
             ids=hints.ids,
             point_labels=POINT_LABELS,

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import consents, forms, merge_words, presenters
+from app.blueprints.customers import own_fields as own
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
@@ -167,7 +168,7 @@ def edit(customer_id: UUID) -> Response:
         return person.moved
     form = forms.ProfileForm()
     form.fill(person.customer)
-    return _edit_page(person, form)
+    return _edit_page(person, form, own.controls(person.tenant_id, person.customer.custom))
 
 
 @blueprint.post("/<uuid:customer_id>/edit")
@@ -178,14 +179,20 @@ def save(customer_id: UUID) -> Response:
     if person.moved:
         return person.moved
     form = forms.ProfileForm(request.form)
-    changes = form.profile() | {"tags": form.tag_list()}
+    kept = person.customer.custom
+    typed = own.changes(person.tenant_id, request.form, kept)
+    changes = form.profile() | {"tags": form.tag_list(), "custom": typed}
     try:
         changed = service.update(
             tenant_id=person.tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
         )
     except Invalid as error:
-        form.refuse(error)
-        return _edit_page(person, form, status=422)
+        shown = own.controls(person.tenant_id, kept, typed, error.errors)
+        if any(name in form for name in error.errors):
+            form.refuse(error)
+        elif not any(one.errors for rows in shown.values() for one in rows):
+            raise
+        return _edit_page(person, form, shown, status=422)
     flash("The profile is saved." if changed else "Nothing was changed.", "success" if changed else "info")
     return redirect(url_for("customers.show", customer_id=customer_id))
 
@@ -220,13 +227,14 @@ def add() -> Response:
     return redirect(url_for("customers.show", customer_id=entered.customer_id))
 
 
-def _edit_page(person: Person, form: forms.ProfileForm, status: int = 200) -> Response:
+def _edit_page(person: Person, form: forms.ProfileForm, shown: own.Shown, status: int = 200) -> Response:
     form.offer_clubs(accounts.clubs(tenant_id=person.tenant_id))
     return page(
         "customers/edit.html",
         customer=person.customer,
         name=person.name,
         form=form,
+        own=shown,
         tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or [one.value for one in TIERS],
         status=status,
     )

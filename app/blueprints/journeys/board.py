@@ -12,8 +12,9 @@ from app.blueprints.journeys import presenters, step_form
 from app.blueprints.journeys.conditions import Names
 from app.blueprints.journeys.widgets import Sources, Updatable
 from app.conditions import Catalogue, Field, FieldType, profile
-from app.customers import mass_update
+from app.customers import custom_fields, mass_update
 from app.customers import queries as customers
+from app.customers.field_kind import CustomFieldInfo
 from app.events import catalogue as events
 from app.infra.errors import NotFound
 from app.journeys import queries
@@ -176,7 +177,7 @@ def sources(tenant_id: UUID, known: Known) -> Sources:
     tiers = [(tier, tier) for tier in customers.tiers(tenant_id=tenant_id)]
     clubs = [(str(key), name) for key, name in known.clubs.items()]
     names = {"club_id": clubs, "membership_tier": tiers}
-    return Sources(known=known, profile=profile, payload=payload, updatable=updatable(names), names=names)
+    return Sources(known=known, profile=known.profile, payload=payload, updatable=updatable(names, known), names=names)
 
 
 def payload(event_type: str) -> Catalogue:
@@ -192,10 +193,18 @@ def payload(event_type: str) -> Catalogue:
     )
 
 
-def updatable(names: Names) -> list[Updatable]:
+def updatable(names: Names, known: Known) -> list[Updatable]:
     """Return the fields a step may change: tags come and go, the others are set."""
     tags = Updatable("tags", "Tags", [("add", "add"), ("remove", "remove")], FieldType.TEXT)
-    return [tags, *(_settable(name, label, names) for name, label in mass_update.SETTABLE.items())]
+    common = (_settable(name, label, names) for name, label in mass_update.SETTABLE.items())
+    return [tags, *common, *map(_own, known.custom.values())]
+
+
+def _own(about: CustomFieldInfo) -> Updatable:
+    """Return a custom field as a step may change it: its kind reads what is typed."""
+    control = custom_fields.kind_of(about).control(None, about)
+    options = [(value, label) for value, label in control.options if value]
+    return Updatable(about.name, about.label, [("set", "set to")], FieldType.TEXT, options)
 
 
 def _settable(name: str, label: str, names: Names) -> Updatable:

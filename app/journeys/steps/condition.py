@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
 
-from app.conditions import InvalidConditions, Tree, compile_rules, compile_sql, explain, parse, profile
-from app.customers import condition_fields  # noqa: F401 - it fills the catalogue
+from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, compile_sql, explain, parse
+from app.customers import custom_fields
 from app.customers.models import Customer
 from app.infra.arrays import array
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
@@ -26,9 +26,9 @@ class ConditionConfig(StepConfig):
     )
     combinator: Literal["AND", "OR"] = Field(default="AND", title="Join by", json_schema_extra={"widget": "combinator"})
 
-    def tree(self) -> Tree:
-        """Return the rules as a tree, or raise InvalidConditions."""
-        return parse({"combinator": self.combinator, "rules": self.rules}, profile)
+    def tree(self, catalogue: Catalogue) -> Tree:
+        """Return the rules as a tree over the tenant's catalogue, or raise InvalidConditions."""
+        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue)
 
 
 class Condition(StepType[ConditionConfig]):
@@ -47,10 +47,10 @@ class Condition(StepType[ConditionConfig]):
         """Return no rules yet."""
         return {"rules": [], "combinator": "AND"}
 
-    def check(self, config: ConditionConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+    def check(self, config: ConditionConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield what is wrong with the rules."""
         try:
-            config.tree()
+            config.tree(known.profile)
         except InvalidConditions as wrong:
             for path, message in wrong.errors.items():
                 yield path or "rules", message
@@ -59,13 +59,13 @@ class Condition(StepType[ConditionConfig]):
         """Return the rules as a sentence."""
         try:
             clubs = {str(id): name for id, name in known.clubs.items()}
-            return explain(config.tree(), names={"club_id": clubs})
+            return explain(config.tree(known.profile), names={"club_id": clubs})
         except InvalidConditions:
             return "Not set up yet"
 
     def run(self, batch: StepBatch[ConditionConfig]) -> None:
         """Send each person yes or no, and keep which rules were met."""
-        tree = batch.config.tree()
+        tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
         zone = ZoneInfo(batch.journey.timezone)
         rules = compile_rules(tree, zone=zone)
         ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))

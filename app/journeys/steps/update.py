@@ -46,23 +46,23 @@ class UpdateStep(StepType[UpdateConfig]):
         """Return one tag to fill in."""
         return {"updates": [{"field": TAGS, "operation": "add", "value": ""}]}
 
-    def check(self, config: UpdateConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+    def check(self, config: UpdateConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield what is wrong with each change."""
         if not config.updates:
             yield "updates", "Add at least one change."
         seen: set[tuple[str, str]] = set()
         for index, update in enumerate(config.updates):
             at = f"updates[{index}]"
-            wrong = _wrong(update)
+            wrong = _wrong(update, known)
             if wrong:
                 yield f"{at}.{wrong[0]}", wrong[1]
             elif update.operation == "set" and (update.field, "set") in seen:
                 yield f"{at}.field", "This field is set twice; keep one of them."
             seen.add((update.field, update.operation))
 
-    def words(self, config: UpdateConfig, known: Known) -> str:  # noqa: ARG002
+    def words(self, config: UpdateConfig, known: Known) -> str:
         """Return the changes in a few words."""
-        return "; ".join(_words(update) for update in config.updates) or "Not set up yet"
+        return "; ".join(_words(update, known) for update in config.updates) or "Not set up yet"
 
     def run(self, batch: StepBatch[UpdateConfig]) -> None:
         """Change the customers."""
@@ -82,7 +82,7 @@ def _tags(updates: Sequence[Update], operation: str) -> list[str]:
     return [str(one.value).strip() for one in updates if one.field == TAGS and one.operation == operation]
 
 
-def _wrong(update: Update) -> tuple[str, str] | None:
+def _wrong(update: Update, known: Known) -> tuple[str, str] | None:
     if update.field == TAGS:
         if update.operation == "set":
             return "operation", "Tags are added or removed."
@@ -90,15 +90,21 @@ def _wrong(update: Update) -> tuple[str, str] | None:
         return ("value", problem) if problem else None
     if update.operation != "set":
         return "operation", "Only tags can be added to or removed from; set this field."
+    if update.field in known.custom:
+        problem = mass_update.custom_problem(known.custom[update.field], update.value)
+        return ("value", problem) if problem else None
     if update.field not in mass_update.SETTABLE:
         return "field", "This field can't be changed by a journey."
     problem = mass_update.field_problem(update.field, update.value)
     return ("value", problem) if problem else None
 
 
-def _words(update: Update) -> str:
+def _words(update: Update, known: Known) -> str:
     if update.field == TAGS:
         return f"Add tag “{update.value}”" if update.operation == "add" else f"Remove tag “{update.value}”"
+    if update.field in known.custom:
+        label = known.custom[update.field].label
+        return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
     label = mass_update.SETTABLE.get(update.field, update.field).lower()
     return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
 

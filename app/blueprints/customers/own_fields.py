@@ -1,0 +1,75 @@
+"""A tenant's custom fields on the customer's page and form: grouped by heading, in the club's locale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from app.accounts import queries as accounts
+from app.customers import custom_fields
+from app.customers.field_kind import Control, CustomFieldInfo
+from app.customers.models import Customer
+from app.web.shell import organisation
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One custom field of a form, with what is wrong with what was typed."""
+
+    name: str
+    label: str
+    control: Control
+    errors: list[str]
+
+
+Shown = dict[str, list[Asked]]
+
+
+def shown(tenant_id: UUID, customer: Customer) -> dict[str, list[tuple[str, str]]]:
+    """Return what is known of a customer's custom fields, as (label, value) under their headings."""
+    if not customer.custom:
+        return {}
+    clubs = {one.id: one.locale for one in accounts.clubs(tenant_id=tenant_id)}
+    locale = clubs.get(customer.club_id) if customer.club_id else None
+    found: dict[str, list[tuple[str, str]]] = {}
+    for about in custom_fields.fields(tenant_id=tenant_id):
+        value = customer.custom.get(about.key)
+        if value is not None:
+            words = custom_fields.kind_of(about).show(value, about, locale or organisation().locale)
+            found.setdefault(about.heading, []).append((about.label, words))
+    return found
+
+
+def controls(
+    tenant_id: UUID,
+    kept: Mapping[str, Any],
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Shown:
+    """Return the fields of a form with what stands in them: what is kept, else what was typed, with its `errors`."""
+    found: Shown = {}
+    for about in custom_fields.fields(tenant_id=tenant_id):
+        control = _control(about, kept.get(about.key))
+        if typed and about.key in typed:
+            control = replace(control, text=typed[about.key])
+        wrong = (errors or {}).get(about.name)
+        found.setdefault(about.heading, []).append(Asked(about.name, about.label, control, [wrong] if wrong else []))
+    return found
+
+
+def changes(tenant_id: UUID, form: Mapping[str, str], kept: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was typed into custom fields, by key, where it is other than what stood there.
+
+    So a choice that was taken off the list and is still chosen is left alone.
+    """
+    known = custom_fields.fields(tenant_id=tenant_id)
+    typed = {one.key: form[one.name] for one in known if one.name in form}
+    return {
+        one.key: typed[one.key]
+        for one in known
+        if one.key in typed and typed[one.key].strip() != _control(one, kept.get(one.key)).text
+    }
+
+
+def _control(about: CustomFieldInfo, value: Any) -> Control:
+    return custom_fields.kind_of(about).control(value, about)

@@ -1,0 +1,1 @@
+"""The kinds of custom fields, a file each."""

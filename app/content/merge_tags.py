@@ -43,7 +43,6 @@ MERGE_TAGS = (
     MergeTag("Member since", '{{ customer.joined_on | date: "%B %Y" }}', "Membership"),
     MergeTag("Handicap index", "{{ customer.handicap_index }}", "Membership"),
     MergeTag("Lifecycle stage", "{{ customer.lifecycle_stage }}", "Membership"),
-    MergeTag("Your own field (by its key)", "{{ customer.custom.key }}", "Customer"),
     MergeTag("Club name", "{{ club.name }}", "Club"),
     MergeTag("Operator name", "{{ tenant.name }}", "Club"),
     MergeTag("Value from the triggering event", "{{ event.tier }}", "Event"),

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from app.capture import merging
 from app.conditions import compile_sql, evaluate, operators_for, parse
-from app.customers import custom_fields, mass_update, merge, service
+from app.customers import custom_fields, mass_update, service
 from app.customers.field_kind import CustomFieldInfo, field_kinds
 from app.customers.models import Customer
 from app.infra.db import transaction
@@ -208,7 +209,7 @@ class TestSaying:
         winner, loser = make(tenant), make(tenant)
         say(tenant, winner, locker=1)
         say(tenant, loser, locker=2, hand="left")
-        merge.merge(tenant_id=tenant.id, winner_id=winner, loser_id=loser, reason="same", by=ACTOR)
+        merging.merge_customers(tenant_id=tenant.id, winner_id=winner, loser_id=loser, actor=ACTOR)
         assert kept(tenant, winner) == {"locker": 2, "hand": "left"}
 
 

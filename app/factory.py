@@ -60,6 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
 def _configure(app: Flask, config: Config) -> None:
     app.config.update(
         SECRET_KEY=config.secret_key,
+        SECRET_KEY_FALLBACKS=list(config.old_secret_keys),
         SQLALCHEMY_DATABASE_URI=serving_url(config.database_url),
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": 10,

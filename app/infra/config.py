@@ -16,12 +16,16 @@ class ConfigError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every setting Fairway reads. URLs are complete; `encryption_keys` has the newest key first."""
+    """Every setting Fairway reads. URLs are complete; `encryption_keys` has the newest key first.
+
+    `secret_key` signs; what one of `old_secret_keys` signed, cookies and links, is still believed.
+    """
 
     env: Environment
     database_url: str
     redis_url: str
     secret_key: str
+    old_secret_keys: tuple[str, ...]
     encryption_keys: tuple[str, ...]
     public_url: str
     smtp_url: str
@@ -50,8 +54,10 @@ def read(environ: dict[str, str]) -> Config:
             f"Fairway cannot start: set {', '.join(missing)} in the environment "
             "(docs/settings.md says what each is for), or use `make run` for a local start."
         )
-    if len(environ["SECRET_KEY"]) < 32:
-        raise ConfigError("SECRET_KEY is too short: use at least 32 random characters.")
+    old_keys = tuple(key for key in environ.get("SECRET_KEY_FALLBACKS", "").split(",") if key)
+    for name, keys in (("SECRET_KEY", (environ["SECRET_KEY"],)), ("SECRET_KEY_FALLBACKS", old_keys)):
+        if any(len(key) < 32 for key in keys):
+            raise ConfigError(f"{name} is too short: use at least 32 random characters.")
     public_url = environ["PUBLIC_URL"].rstrip("/")
     if urlsplit(public_url).scheme not in ("http", "https"):
         raise ConfigError("PUBLIC_URL must start with https:// (or http:// on your own machine).")
@@ -63,6 +69,7 @@ def read(environ: dict[str, str]) -> Config:
         database_url=environ["DATABASE_URL"],
         redis_url=environ["REDIS_URL"],
         secret_key=environ["SECRET_KEY"],
+        old_secret_keys=old_keys,
         encryption_keys=tuple(environ["ENCRYPTION_KEYS"].split(",")),
         public_url=public_url,
         smtp_url=environ["SMTP_URL"],

@@ -94,6 +94,7 @@ class Connection:
         self._server = server
         self._pending = b""
         self._extensions: set[str] = set()
+        self._login_words: set[str] = set()
         self._socket: socket.socket
         self.letters = 0
         self.used_at = time.monotonic()
@@ -270,7 +271,7 @@ class Connection:
         code, text = self._ask(f"EHLO {self._server.hello}")
         if code >= 400:
             self._expect(self._ask(f"HELO {self._server.hello}"))
-            self._extensions = set()
+            self._extensions = self._login_words = set()
             return
         self._extensions = {line.split(" ")[0].split("=")[0].upper() for line in text.split("\n")[1:]}
         self._login_words = {
@@ -293,6 +294,8 @@ class Connection:
         self._hello()
 
     def _sign_in(self, user: str, password: str) -> None:
+        if "AUTH" not in self._extensions:
+            raise Gone(f"{self._server.host} lets nobody sign in, and SMTP_URL has a user name")
         if "PLAIN" in self._login_words or "LOGIN" not in self._login_words:
             word = base64.b64encode(f"\0{user}\0{password}".encode()).decode("ascii")
             self._expect(self._ask(f"AUTH PLAIN {word}"))

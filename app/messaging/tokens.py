@@ -149,7 +149,9 @@ def _open(purpose: str, token: str) -> bytes:
         # Another spelling of the same bytes is no token we gave out.
         raise BadToken
     data, signature = sealed[:-SIGNATURE_BYTES], sealed[-SIGNATURE_BYTES:]
-    expected = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
-    if not hmac.compare_digest(signature, expected):
-        raise BadToken
-    return data
+    config = load()
+    for secret in (config.secret_key, *config.old_secret_keys):
+        expected = hmac.digest(_key(purpose, secret), data, "sha256")[:SIGNATURE_BYTES]
+        if hmac.compare_digest(signature, expected):
+            return data
+    raise BadToken

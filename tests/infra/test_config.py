@@ -22,6 +22,12 @@ def test_production_is_the_default() -> None:
     assert found.encryption_keys == ("new", "old")
 
 
+def test_former_secret_keys_are_read_in_their_order() -> None:
+    assert read(GOOD).old_secret_keys == ()
+    former = "b" * 32, "a" * 32
+    assert read(GOOD | {"SECRET_KEY_FALLBACKS": ",".join(former)}).old_secret_keys == former
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
@@ -38,6 +44,7 @@ def test_all_missing_settings_are_named_at_once() -> None:
     ("name", "value"),
     [
         ("SECRET_KEY", "short"),
+        ("SECRET_KEY_FALLBACKS", "f" * 40 + ",short"),
         ("PUBLIC_URL", "crm.example.com"),
         ("FAIRWAY_ENV", "staging"),
         ("TRUSTED_PROXIES", "-1"),

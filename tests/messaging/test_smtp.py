@@ -177,6 +177,13 @@ def test_credentials_are_never_sent_in_the_clear_to_another_machine() -> None:
         assert "does not offer STARTTLS" in outcome.response
 
 
+def test_a_server_that_lets_nobody_sign_in_is_named() -> None:
+    with running(Sink()) as sink:
+        [outcome] = Pool(Server.from_url(f"smtp://u:p@127.0.0.1:{sink.port}", "me.example")).deliver(crowd(1))
+        assert outcome.result is Result.RETRY
+        assert "lets nobody sign in" in outcome.response
+
+
 def check_nothing_twice(sink: Sink, outcomes: list[Outcome]) -> None:
     assert len(sink.letters) == results(outcomes)["sent"]
     assert max(Counter(letter.recipient for letter in sink.letters).values()) == 1

@@ -1,5 +1,6 @@
 """Opens and clicks: signed, never an open redirect, machines told from people, and no consent changed."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,11 +10,20 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.capture import service as capture
+from app.infra.config import load
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
 from app.messaging.links import tracked
-from app.messaging.tokens import TrackedLink, click_token, open_token, read_click, read_open, unsubscribe_token
+from app.messaging.tokens import (
+    TrackedLink,
+    click_token,
+    open_token,
+    read_click,
+    read_open,
+    read_unsubscribe,
+    unsubscribe_token,
+)
 from app.messaging.tracking import Kind, Visit, record
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
@@ -145,6 +155,20 @@ def test_tokens_read_back_what_was_signed(tenant: Any) -> None:
     assert read_open(open_token(tenant.id, message)) == TrackedLink(tenant.id, message, "")
     with pytest.raises(BadToken):
         read_open(click_token(tenant.id, message, url))
+
+
+def test_a_link_in_an_old_mail_outlives_its_secret_key(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    click, leave = click_token(tenant.id, new_id(), TARGET), unsubscribe_token(tenant.id, new_id(), new_id())
+    config = load()
+    renewed = replace(config, secret_key="n" * 40, old_secret_keys=(config.secret_key,))
+    monkeypatch.setattr("app.messaging.tokens.load", lambda: renewed)
+    assert read_click(click).url == TARGET
+    assert read_unsubscribe(leave)
+    assert read_click(click_token(tenant.id, new_id(), TARGET)).url == TARGET
+    monkeypatch.setattr("app.messaging.tokens.load", lambda: replace(renewed, old_secret_keys=()))
+    for read in (lambda: read_click(click), lambda: read_unsubscribe(leave)):
+        with pytest.raises(BadToken):
+            read()
 
 
 LINKS = [

@@ -9,22 +9,28 @@ from random import Random
 from benchmarks.people import CLUBS
 
 SEED = 20261125
-HEADER = (
-    "MemberID,Club,Title,FirstName,Surname,Email,Cell,HomeTel,DateOfBirth,JoinDate,MembershipCategory,HandicapIndex,"
-    "EmailOptIn,SmsOptIn,AccountBalance,LifetimeSpend,LastVisit,Status,Notes"
-).split(",")
-_FIRST = (
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+HEADER = _words(
+    "MemberID Club Title FirstName Surname Email Cell HomeTel DateOfBirth JoinDate MembershipCategory HandicapIndex"
+    " EmailOptIn SmsOptIn AccountBalance LifetimeSpend LastVisit Status Notes"
+)
+_FIRST = _words(
     "Johan Thabo Anna Maria David Michael Sipho Nomsa Lerato Pieter Susan Fiona James Priya Ayanda Sarah Themba Karen"
     " Andrew Zanele Mohammed Elize Chloë Seán Zoë René Iain Gareth Bongani Naledi Willem Charl Ravi Fatima Grace Lwazi"
     " Kagiso Hannes Marlene Imraan Deborah Colin Palesa Mandla Simone Estelle Neil Rajesh Hester Tumi Yusuf Katie Steve"
-).split()
-_LAST = (
+)
+_LAST = _words(
     "Smith Naidoo Dlamini Botha Nkosi Pillay Jones Khumalo Venter Williams Govender Mokoena Müller Brown Zulu Jacobs"
     " Coetzee Ndlovu Taylor Fourie O'Brien Mahlangu Nel Evans Sithole Roux Moyo Wilson Abrahams Kruger Thompson Mthembu"
-).split()
-_HEADS = "Al Ber Cor Dan El Fer Gor Hal Ing Jor Kar Lan Mor Nor Ols Pen Quin Ras Sten Tor Ul Ver Wes Yor Zan".split()
-_MIDDLES = "a e i o u an en in on el al er is us am".split()
-_TAILS = "ber dal feld gate ham kamp land man ner rup sen ton ville wick zani thwa nisi mbe".split()
+)
+_HEADS = _words("Al Ber Cor Dan El Fer Gor Hal Ing Jor Kar Lan Mor Nor Ols Pen Quin Ras Sten Tor Ul Ver Wes Yor Zan")
+_MIDDLES = _words("a e i o u an en in on el al er is us am")
+_TAILS = _words("ber dal feld gate ham kamp land man ner rup sen ton ville wick zani thwa nisi mbe")
 _TIERS = ("Gold", "Platinum", "Silver", "Weekday", "Student", "Corporate")
 _STATUSES = ("Active", "Active", "Active", "Active", "Active", "Active", "Suspended", "Resigned", "Lapsed")
 _TITLES = ("", "", "Mr", "Mrs", "Ms", "Dr", "Prof")

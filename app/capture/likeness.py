@@ -33,6 +33,8 @@ SAME_CLUB, OTHER_NUMBER = 5, -5
 # commonest name of a club says nothing.
 CROWD = 20
 
+# Two birth dates that are not one outweigh a name and a club, so of namesakes only those come into question whose birth
+# date is not known, or who are asked for without one. Whoever is suggested already is weighed again.
 _CANDIDATES = text("""
     WITH me AS (
         SELECT c.id, c.date_of_birth, c.club_id, lower(c.last_name) AS last_name
@@ -57,8 +59,24 @@ _CANDIDATES = text("""
     JOIN unnest(cast(:named AS uuid[]), cast(:firsts AS text[])) AS call(id, first_name) ON call.id = me.id
     CROSS JOIN LATERAL (
         SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id AND lower(x.last_name) = me.last_name
+            AND lower(x.first_name) = call.first_name AND x.date_of_birth IS NULL AND x.club_id = me.club_id
+            AND x.id <> me.id AND x.status = 'ACTIVE' LIMIT :crowd
+    ) AS near
+    UNION
+    SELECT me.id, near.id FROM me
+    JOIN unnest(cast(:named AS uuid[]), cast(:firsts AS text[])) AS call(id, first_name) ON call.id = me.id
+    CROSS JOIN LATERAL (
+        SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id AND lower(x.last_name) = me.last_name
             AND lower(x.first_name) = call.first_name AND x.club_id = me.club_id AND x.id <> me.id
             AND x.status = 'ACTIVE' LIMIT :crowd
+    ) AS near WHERE me.date_of_birth IS NULL
+    UNION
+    SELECT me.id, near.id FROM me CROSS JOIN LATERAL (
+        SELECT s.other_id AS id FROM merge_suggestion s
+        WHERE s.tenant_id = :tenant_id AND s.one_id = me.id AND s.status = 'open'
+        UNION ALL
+        SELECT s.one_id FROM merge_suggestion s
+        WHERE s.tenant_id = :tenant_id AND s.other_id = me.id AND s.status = 'open'
     ) AS near
 """)
 _NAMES = text("""
@@ -101,13 +119,13 @@ class Verdict:
     against: tuple[str, ...]
 
 
-def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime) -> int:
-    """Suggest those pairs with one of these customers that may be one person; return how many are suggested.
+def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime) -> list[tuple[UUID, UUID]]:
+    """Suggest those pairs with one of these customers that may be one person; return those not suggested before.
 
     Pairs somebody decided on stay decided. What no longer looks alike is suggested no more.
     """
     if not ids:
-        return 0
+        return []
     asked = {"tenant_id": tenant_id, "ids": array(ids)}
     called = [
         (row.id, spelling) for row in session.execute(_NAMES, asked) for spelling in sorted(spellings(row.first_name))
@@ -116,7 +134,7 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
     rows = session.execute(_CANDIDATES, {**asked, **names, "crowd": CROWD})
     pairs = {(min(row.one, row.other), max(row.one, row.other)) for row in rows}
     if not pairs:
-        return 0
+        return []
     people = _people(session, tenant_id, {one for pair in pairs for one in pair})
     apart = suggestions.apart(session, tenant_id, people)
     found, gone = [], []
@@ -129,8 +147,7 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
             found.append({"one": one, "other": other, "score": verdict.score, "reasons": reasons})
         else:
             gone.append((one, other))
-    suggestions.suggest(session, tenant_id, found, gone, now)
-    return len(found)
+    return suggestions.suggest(session, tenant_id, found, gone, now)
 
 
 def weigh(one: Person, other: Person) -> Verdict:

@@ -62,7 +62,7 @@ def _tell(run: ImportRun) -> None:
     click.echo(f"{run.id}: {run.status.lower()}{' (dry run: nothing was changed)' if run.dry_run else ''}")
     click.echo(
         f"{run.rows:,} rows = {run.created:,} created + {run.updated:,} updated + {run.unchanged:,} unchanged"
-        f" + {run.refused:,} refused; {run.suggested:,} of the new share an address or number with somebody"
+        f" + {run.refused:,} refused; {run.suggested:,} suggested duplicates"
     )
     for title, counts in (("Cells left out", run.report.get("noted")), ("Consent", run.report.get("consent"))):
         for what, count in (counts or {}).items():

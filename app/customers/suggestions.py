@@ -55,6 +55,8 @@ _SUGGEST = text("""
     ORDER BY r.one, r.other
     ON CONFLICT (tenant_id, one_id, other_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons
         WHERE merge_suggestion.status = 'open'
+            AND (merge_suggestion.score, merge_suggestion.reasons) IS DISTINCT FROM (excluded.score, excluded.reasons)
+    RETURNING one_id, other_id, xmax = 0 AS fresh
 """)
 _GONE = text("""
     DELETE FROM merge_suggestion s
@@ -155,17 +157,20 @@ def suggest(
     found: Sequence[dict[str, Any]],
     gone: Sequence[tuple[UUID, UUID]],
     now: datetime,
-) -> None:
+) -> list[tuple[UUID, UUID]]:
     """Write down pairs that may be one person (`one`, `other`, `score`, `reasons`), and forget others.
 
-    What was decided on stays as it is.
+    What was decided on stays as it is. Return the pairs that were not written down before.
     """
+    fresh = []
     if found:
         rows = orjson.dumps(found).decode()
-        session.execute(_SUGGEST, {"tenant_id": tenant_id, "rows": rows, "now": now})
+        written = session.execute(_SUGGEST, {"tenant_id": tenant_id, "rows": rows, "now": now}).all()
+        fresh = [(row.one_id, row.other_id) for row in written if row.fresh]
     if gone:
         values = {"ones": array(one for one, _ in gone), "others": array(other for _, other in gone)}
         session.execute(_GONE, {"tenant_id": tenant_id, **values})
+    return fresh
 
 
 def _shown(row: Row[Any]) -> Suggestion:

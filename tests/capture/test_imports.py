@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ import pytest
 from app.capture.imports import queries, service, work
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
+from app.customers import suggestions
 from app.infra.errors import Invalid
-from tests.capture.people import NOW, event, member, post, query
+from tests.capture.people import NOW, STAFF, event, member, post, query
 
 HEADER = (
     "MemberID,Club,Title,FirstName,Surname,Email,Cell,HomeTel,DateOfBirth,JoinDate,MembershipCategory,"
@@ -48,6 +50,14 @@ def finish(tenant: Any, run_id: UUID, handlers: Sequence[Any] = ()) -> ImportRun
     while work.run_batch(tenant_id=tenant.id, now=NOW, handlers=handlers):
         pass
     return queries.run(tenant_id=tenant.id, run_id=run_id)
+
+
+def undone(tenant: Any, run: ImportRun) -> ImportRun:
+    """Undo the import."""
+    service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
+    run = finish(tenant, run.id)
+    assert (run.status, run.undo_left) == ("UNDONE", 0)
+    return run
 
 
 def counts(run: ImportRun) -> tuple[int, ...]:
@@ -158,7 +168,7 @@ def test_a_dry_run_says_what_happens_and_changes_nothing(tenant: Any, on_match: 
     post(tenant, member(1, "Anna", "ZA1", membership_tier="Silver", email="anna@example.com"))
     lines = [
         line("ZA1", "Anna", "anna@example.com", "0824751967", MembershipCategory="Gold"),
-        line("ZA2", "Ben", "anna@example.com"),
+        line("ZA2", "Anna-Marie", "anna@example.com"),
         "TOTAL,1",
     ]
     before = snapshot(tenant)
@@ -221,6 +231,55 @@ def test_undo_keeps_what_somebody_changed_since(tenant: Any) -> None:
     finish(tenant, run.id)
     (row,) = query(tenant, "SELECT * FROM customer")
     assert (row.membership_tier, row.title) == ("Platinum", None)
+
+
+def alike() -> list[str]:
+    """Return rows of two who look like one person, of a household, and of somebody else."""
+    return [
+        line("ZA1", "Anna", "anna@example.com", DateOfBirth="1970/01/01"),
+        line("ZA2", "Anna", "a.botha@example.com", DateOfBirth="1970/01/01"),
+        line("ZA3", "Ben", "carl@example.com"),
+        line("ZA4", "Carl", "carl@example.com"),
+    ]
+
+
+def test_who_looks_alike_is_suggested_once(tenant: Any) -> None:
+    run = take(tenant, *alike())
+    (pair,) = suggestions.suggested(tenant_id=tenant.id).items
+    assert run.suggested == 1
+    (told,) = run.report["suggested"]
+    assert {told["customer_id"], told["other_id"]} == {str(pair.one_id), str(pair.other_id)}
+    before = snapshot(tenant)
+    assert take(tenant, *alike()).suggested == 0
+    # Under another mapping the rows are looked at again.
+    assert take(tenant, *alike(), on_match="fill").suggested == 0
+    assert snapshot(tenant)["merge_suggestion"] == before["merge_suggestion"]
+
+
+def test_suggestions_across_batches_are_found_and_those_that_are_settled_do_not_count(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "BATCH", 1)
+    joined = line("ZA2", "Anna", "anna@example.com", DateOfBirth="1970/01/01")
+    other = line("ZA1", "Anna", "x@example.com", DateOfBirth="1971/01/01")
+    assert take(tenant, *alike()).suggested == 1
+    assert take(tenant, other).suggested == 0
+    assert take(tenant, joined).suggested == 0
+
+
+def test_undo_takes_back_what_the_import_suggested_and_keeps_what_people_decided(tenant: Any) -> None:
+    post(tenant, member(1, "Anna", "ZA1", email="a@example.com"), member(2, "Anna", "ZA2", email="b@example.com"))
+    rows = [line("ZA1", "Anna", DateOfBirth="1970/01/01"), line("ZA2", "Anna", DateOfBirth="1970/01/01")]
+    before = snapshot(tenant)
+    run = take(tenant, *rows)
+    assert run.suggested == 1
+    undone(tenant, run)
+    assert snapshot(tenant) == before
+    run = take(tenant, *rows, now=NOW + timedelta(minutes=1))
+    (pair,) = suggestions.suggested(tenant_id=tenant.id).items
+    suggestions.dismiss(tenant_id=tenant.id, ids=[pair.id], actor=STAFF)
+    undone(tenant, run)
+    assert [row.status for row in query(tenant, "SELECT status FROM merge_suggestion")] == ["dismissed"]
 
 
 def test_visits_become_activities_of_those_who_are_here(tenant: Any) -> None:

@@ -41,7 +41,7 @@ class ImportStarted(BaseModel):
 
 
 class ImportOut(BaseModel):
-    """How far an import is. rows = created + updated + unchanged + refused; `suggested` are among the created."""
+    """How far an import is. rows = created + updated + unchanged + refused; `suggested`: pairs that may be one."""
 
     id: UUID
     status: Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "UNDONE"]

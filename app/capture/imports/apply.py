@@ -7,7 +7,7 @@ on the timeline; and its id is made of what it says, so that the same row is nev
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.capture import identity, record
+from app.capture import identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, understand
 from app.capture.identity import Resolution
@@ -50,17 +50,6 @@ _HELD = text("""
         SELECT FROM external_id e
         WHERE e.tenant_id = :tenant_id AND e.kind = 'scl_member_id' AND e.value = h.value LIMIT 1
     ) AS there
-""")
-_SHARED = text("""
-    SELECT DISTINCT m.customer_id FROM unnest(cast(:owners AS uuid[])) AS n(id)
-    CROSS JOIN LATERAL (
-        SELECT x.customer_id, x.kind, x.key FROM contact_point x
-        WHERE x.tenant_id = :tenant_id AND x.customer_id = n.id OFFSET 0
-    ) AS m
-    CROSS JOIN LATERAL (
-        SELECT FROM contact_point o
-        WHERE o.tenant_id = :tenant_id AND o.kind = m.kind AND o.key = m.key AND o.customer_id <> n.id LIMIT 1
-    ) AS other
 """)
 
 
@@ -185,8 +174,31 @@ def apply(
     batch = Batch(tenant_id, setting.now, applied, consented, merged)
     for handler in handlers:
         handler(batch)
-    _count(rows, claimed, found, people, out, visits=setting.preset.kind == VISITS)
-    _suggest(session, tenant_id, rows, claimed, found, out)
+    changed = _count(rows, claimed, found, people, out, visits=setting.preset.kind == VISITS)
+    if setting.preset.kind != VISITS:
+        _suggest(session, tenant_id, rows, claimed, found, changed, setting.now, out)
+
+
+def _suggest(
+    session: Session,
+    tenant_id: UUID,
+    rows: list[Row],
+    claimed: list[Claimed],
+    found: Resolution,
+    changed: Collection[UUID],
+    now: datetime,
+    out: Outcome,
+) -> None:
+    """Suggest whoever is new or changed and looks like somebody else; count the pairs that nobody knew of."""
+    whom = {*found.created, *changed, *(one.winner for one in found.joins)} - {one.loser for one in found.joins}
+    pairs = likeness.look(session, tenant_id, whom, now)
+    out.counts["suggested"] += len(pairs)
+    if pairs:
+        stands = {found.matches[one.id].customer_id: row.record for row, one in zip(rows, claimed, strict=True)}
+        for pair in pairs[:EXAMPLES]:
+            mine, other = pair if pair[0] in stands else reversed(pair)
+            out.suggested.append({"record": stands.get(mine), "customer_id": str(mine), "other_id": str(other)})
+        del out.suggested[EXAMPLES:]
 
 
 def _fresh(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
@@ -282,8 +294,12 @@ def _count(
     out: Outcome,
     *,
     visits: bool,
-) -> None:
-    """Tell new rows from those that change somebody and those that change nothing, one after the other."""
+) -> set[UUID]:
+    """Tell new rows from those that change somebody and those that change nothing, one after the other.
+
+    Return whom they change.
+    """
+    altered = set()
     points, ids = set(found.points), set(found.ids)
     for row, one in zip(rows, claimed, strict=True):
         match = found.matches[one.id]
@@ -301,11 +317,13 @@ def _count(
             out.counts["created"] += 1
             out.new.append(entry)
         elif changes:
+            altered.add(match.customer_id)
             out.counts["updated"] += 1
             out.changed.append({**entry, "changes": changes, "matched_by": list(match.matched_by)})
         else:
             out.counts["unchanged"] += 1
     del out.new[EXAMPLES:], out.changed[EXAMPLES:]
+    return altered
 
 
 def _changes(person: Record, one: Claimed, out: Outcome) -> list[dict[str, Any]]:
@@ -326,18 +344,3 @@ _CONSENT_COLUMNS = frozenset(CONSENT_FIELDS.values())
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _suggest(
-    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], found: Resolution, out: Outcome
-) -> None:
-    """Count the new people who share an address or number with somebody: one person, or a family."""
-    if not found.created:
-        return
-    shared = set(session.scalars(_SHARED, {"tenant_id": tenant_id, "owners": array(found.created)}))
-    for row, one in zip(rows, claimed, strict=True):
-        match = found.matches[one.id]
-        if match.is_new and match.customer_id in shared:
-            out.counts["suggested"] += 1
-            out.suggested.append({"record": row.record, "customer_id": str(match.customer_id)})
-    del out.suggested[EXAMPLES:]

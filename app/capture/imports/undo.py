@@ -17,6 +17,8 @@ from app.infra.db import Base
 BATCH = 5000
 # Rows that hang on a customer and tell who they are rather than what happened: they go and stay with them.
 HINTS = ("contact_point", "external_id")
+# What people decided stays.
+UNDECIDED = {"merge_suggestion": "t.status = 'open'"}
 # Whoever has one of these after the import's own are gone has had more happen to them.
 HAPPENED = ("inbound_event", "activity", "message", "note", "journey_enrollment", "consent_change")
 _TABLES = text("""
@@ -78,7 +80,8 @@ def _columns(table: str) -> list[str]:
 
 def _remove(table: str) -> str:
     return f"""{_SOME.format(which=_MADE)}, gone AS (
-        DELETE FROM {table} t USING taken WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id
+        DELETE FROM {table} t USING taken
+        WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND {UNDECIDED.get(table, "true")}
     ){_DONE}"""  # noqa: S608
 
 

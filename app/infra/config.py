@@ -3,10 +3,13 @@
 import os
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
 Environment = Literal["development", "production", "test"]
+# What the counters of an import hold.
+MOST_UPLOAD_MB = 2000
 REQUIRED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_URL", "SMTP_URL")
 
 
@@ -31,6 +34,8 @@ class Config:
     smtp_url: str
     mail_from: str
     trusted_proxies: int
+    upload_dir: str
+    max_upload_bytes: int
 
     @property
     def is_production(self) -> bool:
@@ -64,6 +69,9 @@ def read(environ: dict[str, str]) -> Config:
     proxies = environ.get("TRUSTED_PROXIES", "0")
     if not proxies.isdigit() or int(proxies) > 9:
         raise ConfigError("TRUSTED_PROXIES must be how many proxies stand before Fairway: 0 to 9.")
+    upload_mb = environ.get("MAX_UPLOAD_MB", "500")
+    if not upload_mb.isdigit() or not 1 <= int(upload_mb) <= MOST_UPLOAD_MB:
+        raise ConfigError(f"MAX_UPLOAD_MB must be how many megabytes a file may have: 1 to {MOST_UPLOAD_MB}.")
     return Config(
         env=cast("Environment", env),
         database_url=environ["DATABASE_URL"],
@@ -75,6 +83,8 @@ def read(environ: dict[str, str]) -> Config:
         smtp_url=environ["SMTP_URL"],
         mail_from=environ.get("MAIL_FROM", f"no-reply@{urlsplit(public_url).hostname}"),
         trusted_proxies=int(proxies),
+        upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
+        max_upload_bytes=int(upload_mb) * 1024 * 1024,
     )
 
 

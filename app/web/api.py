@@ -59,12 +59,14 @@ class ApiBlueprint(Blueprint):
         returns: type[BaseModel] | None = None,
         paged: bool = False,
         raw: bool = False,
+        files: bool = False,
         status: int = 200,
     ) -> Callable[[Function], Function]:
         """Return a decorator that serves a function at `path`.
 
         It is called with `body` (or the bytes of it if `raw`), `query` and the path's values as keywords. `permission`
-        None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`.
+        None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`. `files`:
+        it takes uploads (see app.web.uploads).
         """
 
         def decorate(function: Function) -> Function:
@@ -81,6 +83,7 @@ class ApiBlueprint(Blueprint):
             view.__name__ = function.__name__
             view.__doc__ = function.__doc__
             view.__dict__["guard"] = Guard(permission, api=True)
+            view.__dict__["takes_files"] = files
             self.add_url_rule(path, function.__name__, view, methods=[method])
             summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
             name = f"{self.name}.{function.__name__}"

@@ -88,11 +88,12 @@ def install(app: Flask) -> None:
     manager = LoginManager(app)
     manager.session_protection = None  # sessions live at the server; a changed address must not end them
     manager.user_loader(sessions.load)
-    app.before_request(_check)
+    app.before_request(check)
     app.jinja_env.globals["can"] = can
 
 
-def _check() -> Response | None:
+def check() -> Response | None:
+    """Find out who is asking; return what sends strangers to the sign-in page, or raise where they may not do this."""
     if request.endpoint is None:
         return None
     guard = guard_of(current_app, request.endpoint)

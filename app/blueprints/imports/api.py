@@ -8,10 +8,9 @@ from uuid import UUID
 import orjson
 from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.datastructures import FileStorage
 
 from app.blueprints.imports.refused import refused_csv
-from app.capture.imports import queries, service
+from app.capture.imports import queries, service, targets
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
 from app.infra.errors import Invalid
@@ -19,15 +18,23 @@ from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
 from app.web.schemas import Body, PageQuery
+from app.web.uploads import uploaded
 
 api = ApiBlueprint("imports_api", __name__)
 
 
 class ImportForm(Body):
-    """The form fields beside `file`: a preset, or a mapping (a JSON object: column of the file → field)."""
+    """The form fields beside `file`: a preset, or a mapping (a JSON object: column of the file → target), or both.
+
+    `GET /imports/targets` lists the targets. With both, the mapping says what the columns are, the preset how the file
+    writes things, unless `date_order`, `country` (of local phone numbers) or `currency` say otherwise.
+    """
 
     preset: str | None = Field(default=None, max_length=100)
     mapping: dict[str, str] = Field(default_factory=dict)
+    date_order: Literal["dmy", "mdy", "ymd"] | None = None
+    country: str | None = Field(default=None, max_length=2)
+    currency: str | None = Field(default=None, max_length=3)
     on_match: Literal["create", "update", "fill", "skip"] = "update"
     write_consent: bool = False
     start_journeys: bool = False
@@ -54,6 +61,7 @@ class ImportOut(BaseModel):
     progress: float = Field(description="From 0 to 1.")
     file_name: str
     preset: str | None
+    mapping: dict[str, str]
     on_match: str
     write_consent: bool
     start_journeys: bool
@@ -64,10 +72,9 @@ class ImportOut(BaseModel):
     finished_at: datetime | None
 
 
-@api.operation("POST", "/imports", permission="imports.run", returns=ImportStarted, status=202)
+@api.operation("POST", "/imports", permission="imports.run", returns=ImportStarted, files=True, status=202)
 def start_import() -> ImportStarted:
     """Take in a file (multipart: `file`, and the fields of ImportForm); a worker imports it."""
-    request.max_content_length = service.MAX_BYTES
     file = uploaded()
     form = _form(request.form.to_dict())
     actor = current()
@@ -75,18 +82,18 @@ def start_import() -> ImportStarted:
         tenant_id=actor.tenant_id,
         file=file.stream,
         file_name=file.filename or "file.csv",
-        options=Options(**form.model_dump()),
+        options=Options(
+            preset=form.preset,
+            mapping=form.mapping,
+            formats={"date_order": form.date_order, "country": form.country, "currency": form.currency},
+            on_match=form.on_match,
+            write_consent=form.write_consent,
+            start_journeys=form.start_journeys,
+            dry_run=form.dry_run,
+        ),
         actor=actor.ref,
     )
     return ImportStarted(id=run_id)
-
-
-def uploaded() -> FileStorage:
-    """Return the file of the request, or raise Invalid."""
-    file = request.files.get("file")
-    if file is None or not file.filename:
-        raise Invalid({"file": "Choose a file."})
-    return file
 
 
 def _form(values: Mapping[str, str]) -> ImportForm:
@@ -100,6 +107,65 @@ def _form(values: Mapping[str, str]) -> ImportForm:
     except ValidationError as error:
         found = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors(include_url=False)}
         raise Invalid(found) from None
+
+
+class TargetQuery(BaseModel):
+    """Which files: of people or of visits."""
+
+    kind: Literal["members", "visits"] = "members"
+
+
+class TargetOut(BaseModel):
+    """What a column of a file can become: `name` is what a mapping says."""
+
+    name: str
+    label: str
+    group: str
+    consent: bool = Field(description="Written only with `write_consent`.")
+
+
+class TargetsOut(BaseModel):
+    """All targets; beside them `ignore`, and `external_id:NAME`, an id in a system you name."""
+
+    items: list[TargetOut]
+
+
+@api.operation("GET", "/imports/targets", permission="imports.view", query=TargetQuery, returns=TargetsOut)
+def list_targets(query: TargetQuery) -> TargetsOut:
+    """List what the columns of a file can become."""
+    found = targets.targets(tenant_id=current().tenant_id, kind=query.kind)
+    return TargetsOut(
+        items=[TargetOut(name=one.name, label=one.label, group=one.group, consent=one.is_consent) for one in found]
+    )
+
+
+class LineQuery(PageQuery):
+    """Which lines of the report."""
+
+    kind: Literal["created", "updated", "unchanged", "suggested", "consent"] = "updated"
+
+
+class LineOut(BaseModel):
+    """A row of the file and what became of it, or would: `changes` are {field, old, new}."""
+
+    record: int = Field(description="The row's number in the file; the header is 1.")
+    customer_id: UUID | None = None
+    name: str = ""
+    changes: list[dict[str, Any]] = []
+    matched_by: list[str] = []
+    looks_like: list[dict[str, Any]] = Field(default=[], description="Of suggested duplicates: {customer_id, name, …}.")
+
+
+@api.operation(
+    "GET", "/imports/<uuid:import_id>/lines", permission="imports.view", query=LineQuery, returns=LineOut, paged=True
+)
+def list_lines(import_id: UUID, query: LineQuery) -> Page[LineOut]:
+    """List what became of rows, or would after a dry run: the first 10,000 of each kind."""
+    run = queries.run(tenant_id=current().tenant_id, run_id=import_id)
+    page = queries.lines(
+        tenant_id=run.tenant_id, run_id=run.id, kind=query.kind, cursor=query.cursor, limit=query.limit
+    )
+    return Page([LineOut.model_validate(one) for one in page.items], page.next_cursor)
 
 
 @api.operation("GET", "/imports", permission="imports.view", query=PageQuery, returns=ImportOut, paged=True)

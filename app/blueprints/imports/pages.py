@@ -16,6 +16,7 @@ from app.infra.errors import Invalid, UserError
 from app.web import forms
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.uploads import takes_files
 
 blueprint = Blueprint("imports", __name__, url_prefix="/customers/imports")
 STATUS_TONES = {
@@ -63,6 +64,7 @@ def new() -> Response:
 
 @blueprint.post("/new")
 @requires("imports.run")
+@takes_files
 def upload() -> Response | Answer:
     """Take the file in as a dry run: nothing is changed before somebody has seen what would happen."""
     actor, form = current(), ImportForm(request.form)

@@ -22,12 +22,12 @@ from app.capture import identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, understand
 from app.capture.identity import Resolution
-from app.capture.imports import fields
-from app.capture.imports.fields import Reading, Setting, Unfit
+from app.capture.imports import extras, fields
+from app.capture.imports.fields import SEVERAL, Reading, Setting, Unfit
 from app.capture.imports.preset import VISITS
 from app.capture.imports.reading import Raw
 from app.customers import facts, records
-from app.customers.facts import CONSENT_FIELDS
+from app.customers.facts import CONSENT_FIELDS, CUSTOM
 from app.customers.records import COLUMNS, Record
 from app.events import log
 from app.events.validation import IMPORT_SOURCE
@@ -40,16 +40,33 @@ ON_MATCH = {
     SKIP: "Skip them: only people who are new are added",
     CREATE: "Refuse them: every row is expected to be somebody new",
 }
-EXAMPLES = 50
+LINES = {
+    "created": "New",
+    "updated": "Changed",
+    "unchanged": "Unchanged",
+    "suggested": "Suggested duplicates",
+    "consent": "Consent",
+}
+"""The kinds of lines a report is made of, beside what is refused. A row may stand in several."""
+MAX_LINES = 10_000
+"""So many lines of each kind are kept: counts are of all, and nobody reads further."""
 MAX_ROW = 48 * 1024
 # Marks and derived columns are no news to anybody.
-_SHOWN = [name for name in COLUMNS if name not in ("search_extra", "last_activity_at", "last_activity_type")]
+_SHOWN = [name for name in COLUMNS if name not in ("search_extra", "last_activity_at", "last_activity_type", "custom")]
 _HELD = text("""
     SELECT h.value FROM unnest(cast(:values AS text[])) AS h(value)
     CROSS JOIN LATERAL (
         SELECT FROM external_id e
         WHERE e.tenant_id = :tenant_id AND e.kind = 'scl_member_id' AND e.value = h.value LIMIT 1
     ) AS there
+""")
+_PAIRS = text("""
+    SELECT s.one_id, s.other_id, s.score, s.reasons, a.first_name AS one_first, a.last_name AS one_last,
+        b.first_name AS other_first, b.last_name AS other_last
+    FROM unnest(cast(:ones AS uuid[]), cast(:others AS uuid[])) AS p(one_id, other_id)
+    JOIN merge_suggestion s ON s.tenant_id = :tenant_id AND s.one_id = p.one_id AND s.other_id = p.other_id
+    JOIN customer a ON a.tenant_id = :tenant_id AND a.id = s.one_id
+    JOIN customer b ON b.tenant_id = :tenant_id AND b.id = s.other_id
 """)
 
 
@@ -69,9 +86,8 @@ class Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[int, str, list[str]]] = field(default_factory=list)
-    new: list[dict[str, Any]] = field(default_factory=list)
-    changed: list[dict[str, Any]] = field(default_factory=list)
-    suggested: list[dict[str, Any]] = field(default_factory=list)
+    lines: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {kind: [] for kind in LINES})
+    room: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(LINES, MAX_LINES))
     noted: Counter[str] = field(default_factory=Counter)
     consent: Counter[str] = field(default_factory=Counter)
 
@@ -80,32 +96,41 @@ class Outcome:
         self.counts["refused"] += 1
         self.refused.append((record, reason, cells))
 
+    def tell(self, kind: str, line: dict[str, Any]) -> None:
+        """Keep a line of the report, as long as there is room for more of its kind."""
+        if len(self.lines[kind]) < self.room[kind]:
+            self.lines[kind].append(line)
+
     def add(self, more: "Outcome") -> None:
         """Count another batch in."""
         self.counts += more.counts
         self.noted += more.noted
         self.consent += more.consent
-        for name in ("refused", "new", "changed", "suggested"):
-            getattr(self, name).extend(getattr(more, name))
+        self.refused += more.refused
+        for kind, lines in more.lines.items():
+            for line in lines:
+                self.tell(kind, line)
 
 
 def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> list[str | None]:
     """Return for each column of the file our name of it; case and white space in the header do not matter."""
-    wanted = {_plain(name): ours for name, ours in mapping.items()}
-    return [wanted.get(_plain(name)) for name in header]
+    wanted = {plain(name): ours for name, ours in mapping.items()}
+    return [wanted.get(plain(name)) for name in header]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return the name of a column without what does not matter in it: case, white space, a byte order mark."""
     return " ".join(name.replace("\ufeff", "").split()).casefold()
 
 
 def read_rows(raws: Iterable[Raw], columns: list[str | None], setting: Setting, salt: str, out: Outcome) -> list[Row]:
     """Return the rows that can be taken; those that can't are refused in `out`. `salt` is what else makes a row."""
     found = []
+    several = [at for at, name in enumerate(columns) if name in SEVERAL and name in columns[:at]]
     for raw in raws:
         out.counts["rows"] += 1
         try:
-            reading = _read(raw, columns, setting)
+            reading = _read(raw, columns, setting, several)
         except Unfit as error:
             out.refuse(raw.record, str(error), raw.cells)
             continue
@@ -114,7 +139,7 @@ def read_rows(raws: Iterable[Raw], columns: list[str | None], setting: Setting, 
     return found
 
 
-def _read(raw: Raw, columns: list[str | None], setting: Setting) -> Reading:
+def _read(raw: Raw, columns: list[str | None], setting: Setting, several: list[int]) -> Reading:
     if raw.problem:
         raise Unfit(raw.problem)
     if not any(cell.strip() for cell in raw.cells):
@@ -125,7 +150,11 @@ def _read(raw: Raw, columns: list[str | None], setting: Setting) -> Reading:
         raise Unfit(f"It has {len(raw.cells)} cells, the header {len(columns)}")
     if sum(map(len, raw.cells)) > MAX_ROW:
         raise Unfit(f"It is longer than {MAX_ROW // 1024} kB")
-    named = {name: cell for name, cell in zip(columns, raw.cells, strict=False) if name}
+    pairs = zip(reversed(columns), reversed(raw.cells[: len(columns)]), strict=True)
+    named = {name: cell for name, cell in pairs if name}
+    for at in several:
+        name = columns[at] or ""
+        named[name] = SEVERAL[name].join(filter(None, (named[name], raw.cells[at])))
     return fields.read(named, setting)
 
 
@@ -146,6 +175,7 @@ def apply(
     *,
     on_match: str,
     file_name: str,
+    by: str,
     handlers: Sequence[Handler],
     start_journeys: bool,
     out: Outcome,
@@ -170,11 +200,12 @@ def apply(
     people = {one: deepcopy(person) for one, person in people.items()}
     _keep(session, tenant_id, rows, claimed, file_name, setting.now)
     consented, merged = record.write(session, tenant_id, claimed, found, setting.now)
+    more = extras.write(session, tenant_id, claimed, found, file_name=file_name, by=by, now=setting.now)
     applied = [_applied(one, found) for one in claimed] if start_journeys else []
-    batch = Batch(tenant_id, setting.now, applied, consented, merged)
+    batch = Batch(tenant_id, setting.now, applied, consented | more.consented, merged)
     for handler in handlers:
         handler(batch)
-    changed = _count(rows, claimed, found, people, out, visits=setting.preset.kind == VISITS)
+    changed = _count(rows, claimed, found, people, more, out, visits=setting.preset.kind == VISITS)
     if setting.preset.kind != VISITS:
         _suggest(session, tenant_id, rows, claimed, found, changed, setting.now, out)
 
@@ -193,12 +224,23 @@ def _suggest(
     whom = {*found.created, *changed, *(one.winner for one in found.joins)} - {one.loser for one in found.joins}
     pairs = likeness.look(session, tenant_id, whom, now)
     out.counts["suggested"] += len(pairs)
-    if pairs:
-        stands = {found.matches[one.id].customer_id: row.record for row, one in zip(rows, claimed, strict=True)}
-        for pair in pairs[:EXAMPLES]:
-            mine, other = pair if pair[0] in stands else reversed(pair)
-            out.suggested.append({"record": stands.get(mine), "customer_id": str(mine), "other_id": str(other)})
-        del out.suggested[EXAMPLES:]
+    shown = pairs[: out.room["suggested"]]
+    if not shown:
+        return
+    stands = {found.matches[one.id].customer_id: row.record for row, one in zip(rows, claimed, strict=True)}
+    values = {"tenant_id": tenant_id, "ones": array(one for one, _ in shown), "others": array(two for _, two in shown)}
+    lines: dict[int, dict[str, Any]] = {}
+    for pair in session.execute(_PAIRS, values):
+        one = (pair.one_id, _full_name(pair.one_first, pair.one_last))
+        other = (pair.other_id, _full_name(pair.other_first, pair.other_last))
+        mine, theirs = (one, other) if one[0] in stands else (other, one)
+        record = stands.get(mine[0])
+        if record is not None:
+            line = {"record": record, "customer_id": str(mine[0]), "name": mine[1], "looks_like": []}
+            like = {"customer_id": str(theirs[0]), "name": theirs[1], "score": pair.score, "reasons": pair.reasons}
+            lines.setdefault(record, line)["looks_like"].append(like)
+    for line in lines.values():
+        out.tell("suggested", line)
 
 
 def _fresh(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
@@ -207,10 +249,21 @@ def _fresh(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> 
     for row in rows:
         if row.event_id in known:
             out.counts["unchanged"] += 1
+            out.tell("unchanged", {"record": row.record, "name": _said_name(row)})
         else:
             known.add(row.event_id)
             fresh.append(row)
     return fresh
+
+
+def _full_name(first: str | None, last: str | None) -> str:
+    return " ".join(filter(None, (first, last))) or "(no name)"
+
+
+def _said_name(row: Row) -> str:
+    said, known_by = row.reading.payload, row.reading.identity
+    words = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
+    return words or str(known_by.get("email") or known_by.get("scl_member_id") or "")
 
 
 def _of_known(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
@@ -248,6 +301,8 @@ def _only_new(
             kept.append((row, one))
         elif on_match == SKIP:
             out.counts["unchanged"] += 1
+            line = {"record": row.record, "customer_id": str(match.customer_id), "name": _said_name(row)}
+            out.tell("unchanged", line)
         else:
             known_by = ", ".join(match.matched_by) or "name"
             out.refuse(row.record, f"They are here already (known by {known_by})", row.cells)
@@ -291,6 +346,7 @@ def _count(
     claimed: list[Claimed],
     found: Resolution,
     people: dict[UUID, Record],
+    more: extras.Extras,
     out: Outcome,
     *,
     visits: bool,
@@ -304,43 +360,61 @@ def _count(
     for row, one in zip(rows, claimed, strict=True):
         match = found.matches[one.id]
         person = people[match.customer_id]
-        changes = _changes(person, one, out)
+        changes, consents = _changes(person, one)
         hints = {(match.customer_id, pair) for pair in one.evidence.points} & points
         exact = set(one.evidence.ids) & ids
         points -= hints
         ids -= exact
         changes += [{"field": pair[0], "old": None, "new": pair[1]} for _, pair in sorted(hints)]
         changes += [{"field": kind, "old": None, "new": value} for kind, value in sorted(exact)]
-        name = " ".join(filter(None, (person.values["first_name"], person.values["last_name"]))) or "(no name)"
-        entry = {"record": row.record, "customer_id": str(match.customer_id), "name": name}
+        changes += more.changes.get(one.id, [])
+        consents += more.consents.get(one.id, [])
+        out.consent.update(f"{change['field']}: {change['new']}" for change in consents)
+        name = _full_name(person.values["first_name"], person.values["last_name"])
+        line = {"record": row.record, "customer_id": str(match.customer_id), "name": name}
+        if consents:
+            out.counts["consent"] += 1
+            out.tell("consent", {**line, "changes": consents})
         if match.is_new or visits:
-            out.counts["created"] += 1
-            out.new.append(entry)
-        elif changes:
-            altered.add(match.customer_id)
-            out.counts["updated"] += 1
-            out.changed.append({**entry, "changes": changes, "matched_by": list(match.matched_by)})
+            kind = "created"
         else:
-            out.counts["unchanged"] += 1
-    del out.new[EXAMPLES:], out.changed[EXAMPLES:]
+            kind = "updated" if changes or consents else "unchanged"
+            line |= {"changes": changes + consents, "matched_by": list(match.matched_by)}
+            if kind == "updated":
+                altered.add(match.customer_id)
+        out.counts[kind] += 1
+        out.tell(kind, line)
     return altered
 
 
-def _changes(person: Record, one: Claimed, out: Outcome) -> list[dict[str, Any]]:
-    """Give the record what the row says; return what is different then."""
+def _changes(person: Record, one: Claimed) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Give the record what the row says; return what is different then, and what of consent is."""
     before = dict(person.values)
     for fact in record.facts_of(one, person.facts_at):
-        if facts.apply(person, fact) and fact.field in _CONSENT_COLUMNS:
-            out.consent[f"{fact.field}: {'yes' if fact.value else 'no'}"] += 1
-    return [
-        {"field": name, "old": _text(before[name]), "new": _text(person.values[name])}
-        for name in _SHOWN
-        if before[name] != person.values[name]
-    ]
+        facts.apply(person, fact)
+    changes: list[dict[str, Any]] = []
+    consents: list[dict[str, Any]] = []
+    for name in _SHOWN:
+        old, new = before[name], person.values[name]
+        if old != new:
+            into = consents if name in _CONSENT_COLUMNS else changes
+            into.append({"field": name, "old": _text(old), "new": _text(new)})
+    was, custom = before["custom"], person.values["custom"]
+    if was != custom:
+        changes += [
+            {"field": f"{CUSTOM}{key}", "old": _text(was.get(key)), "new": _text(custom.get(key))}
+            for key in sorted({*was, *custom})
+            if was.get(key) != custom.get(key)
+        ]
+    return changes, consents
 
 
 _CONSENT_COLUMNS = frozenset(CONSENT_FIELDS.values())
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return None if value is None else str(value)

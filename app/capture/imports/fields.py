@@ -5,11 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.capture.imports.preset import VISITS, Preset
 from app.capture.imports.reading import original
+from app.conditions import FieldType
+from app.customers.custom_fields import kind_of
+from app.customers.facts import CUSTOM
+from app.customers.field_kind import CustomFieldInfo
+from app.customers.mass_update import tag_problem
 from app.events.addresses import email_key, phone_key
 from app.events.places import Places
 from app.events.readers import EARLIEST_BIRTH, MAX_TEXT, a_handicap, a_text
@@ -38,8 +44,19 @@ OF_MEMBERS: dict[str, str] = {
     "account_balance": "Account balance (kept)",
     "lifetime_spend": "Lifetime spend (kept)",
     "last_visit_on": "Last visit (kept)",
-    "note": "Note (kept)",
+    "auth_user_id": "Sign-in id",
+    "teetime_player_id": "Tee time player id",
+    "messaging_contact_id": "Messaging contact id",
+    "tag": "Tags",
+    "note": "Note",
 }
+EXTERNAL_ID = "external_id:"
+"""Before the name of another system: its id of somebody."""
+CONSENT = "consent:"
+"""Before `topic:CHANNEL`: what somebody said of a topic on a channel."""
+SEVERAL = {"tag": ",", "note": "\n"}
+"""What more than one column of a file may be, and what stands between their cells then."""
+MAX_TAGS = 20
 OF_VISITS: dict[str, str] = {
     "visit_id": "Visit number",
     "member_number": "Member number",
@@ -56,6 +73,8 @@ _NO = frozenset({"0", "n", "no", "false", "f", "nee", "off"})
 _MONEY = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 # Formulas, not numbers of members.
 _NUMBER = re.compile(r"[^\W_][\w./ -]*")
+# What exports write where somebody has none: an id of everybody would make one person of all.
+_NO_ID = frozenset({"", "na", "n/a", "none", "null", "nil", "unknown", "tbc", "nan", "undefined"})
 VISIT_TYPES = {"round": "round", "bar": "bar", "proshop": "shop", "pro shop": "shop", "shop": "shop"}
 
 
@@ -72,6 +91,7 @@ class Setting:
     zone: ZoneInfo
     now: datetime
     write_consent: bool
+    custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,7 +100,7 @@ class Reading:
 
     type: str
     occurred_at: datetime
-    identity: dict[str, str] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -101,13 +121,13 @@ def _read_member(texts: Mapping[str, str], setting: Setting) -> Reading:
     found = Reading("import.member", setting.now)
     # The club first: its country reads the phone number.
     for name in sorted(texts, key=lambda one: one != "club"):
-        _READERS.get(name, _keep)(found, name, texts[name], setting)
+        _reader(name)(found, name, texts[name], setting)
     number = texts.get("member_number")
     if number:
         found.identity["scl_member_id"] = _member_number(number)
     if not found.identity:
         noted = f" ({'; '.join(found.notes)})" if found.notes else ""
-        raise Unfit(f"Nothing to know them by: no member number, e-mail address or phone number that is one{noted}")
+        raise Unfit(f"Nothing to know them by: no id, e-mail address or phone number that is one{noted}")
     if not {"first_name", "last_name", "email", "phone_number"} & {*found.payload, *found.identity}:
         raise Unfit("It names nobody: no name, no e-mail address, no phone number")
     status = str(found.payload.get("membership_status", "")).casefold()
@@ -200,6 +220,62 @@ def _flag(found: Reading, name: str, text: str, setting: Setting) -> None:
         found.payload[name] = word in _YES
 
 
+def _topic(found: Reading, name: str, text: str, setting: Setting) -> None:
+    word, subject = text.casefold(), name.removeprefix(CONSENT)
+    if word not in _YES and word not in _NO:
+        found.notes.append(f"Consent to {subject.partition(':')[0]} neither yes nor no")
+    elif setting.write_consent:
+        found.payload.setdefault("topics", {})[subject] = word in _YES
+
+
+def _id(found: Reading, name: str, text: str, _setting: Setting) -> None:
+    kind = name.removeprefix(EXTERNAL_ID)
+    if len(text) > MAX_NUMBER or not text.isprintable() or text.strip("0-./#").casefold() in _NO_ID:
+        found.notes.append(f"{kind} is no id")
+    elif kind != name:
+        found.identity.setdefault("external_ids", {})[kind] = text
+    else:
+        found.identity[kind] = text
+
+
+def _tags(found: Reading, _name: str, text: str, _setting: Setting) -> None:
+    names = dict.fromkeys(" ".join(one.split()) for one in re.split(r"[,;|\n]", text))
+    fit = [one for one in names if one and tag_problem(one) is None]
+    if len(fit) < len([one for one in names if one]):
+        found.notes.append("A tag is too long or holds what a tag can't")
+    if len(fit) > MAX_TAGS:
+        found.notes.append(f"More than {MAX_TAGS} tags")
+    if fit:
+        found.payload["tags"] = fit[:MAX_TAGS]
+
+
+def _custom(found: Reading, name: str, text: str, setting: Setting) -> None:
+    about = setting.custom.get(name)
+    if about is None:
+        found.notes.append(f"There is no field {name.removeprefix(CUSTOM)} any more")
+        return
+    kind = kind_of(about)
+    value: object = text
+    if kind.condition_type is FieldType.DATE:
+        day = a_day(text, setting.preset.days)
+        value = day.isoformat() if day else text
+    elif kind.condition_type is FieldType.BOOLEAN:
+        word = text.casefold()
+        value = True if word in _YES else False if word in _NO else text
+    elif kind.condition_type is FieldType.LIST:
+        value = re.sub(r"[;|\n]", ",", text)
+    elif kind.has_currency:
+        amount = an_amount(text)
+        value = text if amount is None else str(amount)
+    try:
+        kept = kind.read(value, about)
+    except ValueError as error:
+        found.notes.append(f"{about.label}: {error}")
+        return
+    if kept is not None:
+        found.payload.setdefault("custom", {})[about.key] = kept
+
+
 def an_amount(text: str) -> Decimal | None:
     """Return an amount of money, whatever its currency's sign and grouping: "R 1 730.47", "£1,000.91", "1.234,50"."""
     plain = re.sub(r"[^\d,.-]", "", text)
@@ -240,8 +316,22 @@ _READERS: dict[str, Reader] = {
     "handicap_index": _handicap,
     "account_balance": _money,
     "lifetime_spend": _money,
+    "auth_user_id": _id,
+    "teetime_player_id": _id,
+    "messaging_contact_id": _id,
+    "tag": _tags,
     **dict.fromkeys(CONSENTS, _flag),
 }
+_PREFIXES: dict[str, Reader] = {EXTERNAL_ID: _id, CONSENT: _topic, CUSTOM: _custom}
+
+
+@cache
+def _reader(name: str) -> Reader:
+    """Return what reads the cells of a column, by our name for it; what has no reader of its own is kept."""
+    for prefix, reader in _PREFIXES.items():
+        if name.startswith(prefix):
+            return reader
+    return _READERS.get(name, _keep)
 
 
 def _read_visit(texts: Mapping[str, str], setting: Setting) -> Reading:

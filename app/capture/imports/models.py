@@ -9,13 +9,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
 
+DRAFT = "DRAFT"
+"""Uploaded on the pages, and nobody has said yet what its columns are."""
 PENDING, RUNNING, COMPLETED, FAILED, UNDONE = "PENDING", "RUNNING", "COMPLETED", "FAILED", "UNDONE"
 
 
 class ImportRun(TenantRow, Base):
     """One file on its way in. `position` is the byte the next row begins at, `record` the number of the last one read.
 
-    `task` is what a worker has to do with it while it is PENDING or RUNNING: "import" or "undo".
+    `task` is what a worker has to do with it while it is PENDING or RUNNING: "import" or "undo". `formats` is how the
+    file writes things where its preset doesn't say so (see app.capture.imports.formats).
     """
 
     __tablename__ = "import_run"
@@ -31,6 +34,7 @@ class ImportRun(TenantRow, Base):
     header: Mapped[list[str]]
     preset: Mapped[str | None]
     mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    formats: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     on_match: Mapped[str]
     write_consent: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     start_journeys: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
@@ -80,6 +84,43 @@ class ImportRefusal(Base):
     record: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reason: Mapped[str]
     cells: Mapped[list[str]]
+
+
+class ImportLine(Base):
+    """A line of a run's report: what became (or would become) of a row.
+
+    `kind` is one of app.capture.imports.apply.LINES; `detail` holds the customer's id and name, and what changes.
+    """
+
+    __tablename__ = "import_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["import_run.tenant_id", "import_run.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    record: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    detail: Mapped[dict[str, Any]]
+
+
+class ImportMapping(TenantRow, Base):
+    """A mapping somebody saved under a name: which column of such files is what, and how they write things."""
+
+    __tablename__ = "import_mapping"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("uq_import_mapping_name", "tenant_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+    )
+
+    name: Mapped[str]
+    preset: Mapped[str | None]
+    columns: Mapped[dict[str, Any]]
+    formats: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    deleted_at: Mapped[datetime | None]
 
 
 class ImportChange(Base):

@@ -18,7 +18,8 @@ class Preset:
 
     `kind` tells what a row is: somebody (MEMBERS) or something that happened to them (VISITS). `days` are formats of
     strptime, tried in order. `country` (ISO 3166) reads local phone numbers where the row's club does not, `currency`
-    is that of amounts that name none.
+    is that of amounts that name none. `by_target`: its columns may also be called by the names of targets (see
+    app.capture.imports.targets).
     """
 
     name: str
@@ -29,6 +30,7 @@ class Preset:
     country: str | None = None
     currency: str | None = None
     about: str = ""
+    by_target: bool = False
 
 
 presets: Registry[Preset] = Registry("import preset")

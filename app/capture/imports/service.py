@@ -1,9 +1,9 @@
 """Imports as people ask for them: take a file, run it for real after a dry run, undo it. Workers do the rest."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO
 from uuid import UUID
 
@@ -11,18 +11,22 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.capture.imports import fields, preset, reading
+from app.capture.imports import formats, preset, reading, targets
 from app.capture.imports.apply import ON_MATCH, UPDATE, columns_of
-from app.capture.imports.models import ImportChunk, ImportRun
+from app.capture.imports.fields import SEVERAL
+from app.capture.imports.models import COMPLETED, DRAFT, FAILED, PENDING, ImportChunk, ImportRun
+from app.capture.imports.preset import Preset
 from app.infra import clock
+from app.infra.config import load
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.infra.registry import NotRegistered
 
-MAX_BYTES = 500 * 1024 * 1024
 NO_PRESET = "Choose a preset, or say which column is what."
+KEPT = timedelta(days=7)
+"""How long the file of a draft or a dry run is kept."""
 
 
 class NoSuchImport(NotFound):
@@ -38,10 +42,15 @@ class NotNow(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is imported. `preset` names one, or `mapping` gives our name for columns by their header."""
+    """How a file is imported.
+
+    `preset` names one; `mapping` gives targets (app.capture.imports.targets) for columns by their header, in place of
+    the preset's. `formats`: see app.capture.imports.formats.
+    """
 
     preset: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str | None] = field(default_factory=dict)
     on_match: str = UPDATE
     write_consent: bool = False
     start_journeys: bool = False
@@ -59,16 +68,119 @@ def start(
 ) -> UUID:
     """Keep the file and leave it to a worker; return the import's id.
 
-    `file` must be seekable. Raises Invalid, by `file`, `preset`, `mapping` or `on_match`, where it can't be read.
+    `file` must be seekable. Raises Invalid, by `file`, `preset`, `mapping` (and `mapping.<column>`), `on_match` or a
+    format, where it can't be read.
     """
-    mapping = _mapping(options)
-    encoding = reading.find_encoding(file)
+    _check(options)
+    run, pieces = _opened(tenant_id, file, file_name, actor, now or clock.now())
+    _set(run, options)
+    run.status = PENDING
+    with transaction(tenant_id) as session:
+        _keep(session, run, pieces)
+        audit.record(session, actor, "import.started", "import_run", run.id)
+        wake(Work.IMPORT_ROWS, tenant_id)
+    return run.id
+
+
+def draft(
+    *,
+    tenant_id: UUID,
+    file: IO[bytes],
+    file_name: str,
+    actor: str,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    now: datetime | None = None,
+) -> UUID:
+    """Keep the file until somebody has said what its columns are; return the import's id.
+
+    `encoding` and `delimiter` are found where they aren't given. Raises Invalid by `file`.
+    """
+    run, pieces = _opened(tenant_id, file, file_name, actor, now or clock.now(), encoding, delimiter)
+    run.status, run.on_match, run.dry_run = DRAFT, UPDATE, True
+    with transaction(tenant_id) as session:
+        _keep(session, run, pieces)
+        audit.record(session, actor, "import.uploaded", "import_run", run.id)
+    return run.id
+
+
+def look(*, tenant_id: UUID, run_id: UUID, options: Options, actor: str, now: datetime | None = None) -> None:
+    """Begin the dry run of a draft, or another one of what was looked at before.
+
+    Raises NoSuchImport, NotNow where it was imported already, or Invalid as `start` does.
+    """
+    _check(options)
+    with transaction(tenant_id) as session:
+        run = _locked(session, tenant_id, run_id)
+        if not is_open(run):
+            raise NotNow("This import has begun already. Upload the file again to import it in another way.")
+        _set(run, options)
+        _begin(session, run, now or clock.now(), dry_run=True)
+        audit.record(session, actor, "import.tried", "import_run", run_id)
+        wake(Work.IMPORT_ROWS, tenant_id)
+
+
+def is_open(run: ImportRun) -> bool:
+    """Return whether nothing was imported yet, so that the mapping can still be another."""
+    return run.status == DRAFT or (run.dry_run and run.status in (COMPLETED, FAILED))
+
+
+def discard(*, tenant_id: UUID, run_id: UUID, actor: str) -> None:
+    """Forget a draft or a finished dry run with its file; raise NoSuchImport or NotNow."""
+    with transaction(tenant_id) as session:
+        run = _locked(session, tenant_id, run_id)
+        if not is_open(run):
+            raise NotNow("This import has begun already; it can be undone instead.")
+        session.delete(run)
+        session.flush()
+        audit.record(session, actor, "import.discarded", "import_run", run_id)
+
+
+def _check(options: Options) -> None:
+    if options.on_match not in ON_MATCH:
+        raise Invalid({"on_match": f"Choose one of: {', '.join(ON_MATCH)}."})
+
+
+def mapping_of(*, tenant_id: UUID, header: Sequence[str], options: Options) -> dict[str, str]:
+    """Return which column becomes what (see app.capture.imports.targets), or raise Invalid."""
+    kind = kind_of(options.preset)
+    if options.mapping:
+        return targets.checked(options.mapping, tenant_id=tenant_id, kind=kind.kind)
+    if not options.preset:
+        raise Invalid({"preset": NO_PRESET})
+    mapping = dict(kind.columns)
+    if kind.by_target:
+        known = {one.name for one in targets.targets(tenant_id=tenant_id, kind=kind.kind)}
+        mapping |= {name: name for name in header if name in known or targets.is_id(name)}
+    return mapping
+
+
+def kind_of(name: str | None) -> Preset:
+    """Return the preset of that name, the stand-in for none, or raise Invalid."""
+    if not name:
+        return preset.OWN
+    try:
+        return preset.get(name)
+    except NotRegistered:
+        names = ", ".join(one.name for one in preset.known())
+        raise Invalid({"preset": f"There is no preset {name[:60]!r}. Choose one of: {names}."}) from None
+
+
+def _opened(
+    tenant_id: UUID,
+    file: IO[bytes],
+    file_name: str,
+    actor: str,
+    now: datetime,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> tuple[ImportRun, Iterator[bytes]]:
+    """Return the run of a file, as far as the file itself tells, and the pieces of its text."""
+    encoding = encoding or reading.find_encoding(file)
     pieces = reading.as_utf8(file, encoding)
     first = next(pieces, b"")
-    delimiter = reading.find_delimiter(first[: reading.SAMPLE].decode(errors="ignore"))
+    delimiter = delimiter or reading.find_delimiter(first[: reading.SAMPLE].decode(errors="ignore"))
     header = reading.read_header([first], delimiter)
-    columns = columns_of(header.cells, mapping)
-    _check_columns(header.cells, columns, mapping)
     run = ImportRun(
         tenant_id=tenant_id,
         id=new_id(),
@@ -77,78 +189,69 @@ def start(
         encoding=encoding.removesuffix("-sig"),
         delimiter=delimiter,
         header=header.cells,
-        preset=options.preset,
-        mapping=dict(mapping),
-        on_match=options.on_match,
-        write_consent=options.write_consent,
-        start_journeys=options.start_journeys,
-        dry_run=options.dry_run,
         position=header.end,
         created_by=actor,
-        created_at=now or clock.now(),
+        created_at=now,
     )
-    with transaction(tenant_id) as session:
-        session.add(run)
-        session.flush()
-        run.size = _store(session, run, itertools.chain([first], pieces))
-        session.flush()
-        audit.record(session, actor, "import.started", "import_run", run.id)
-        wake(Work.IMPORT_ROWS, tenant_id)
-    return run.id
+    return run, itertools.chain([first], pieces)
 
 
-def _mapping(options: Options) -> Mapping[str, str]:
-    if options.on_match not in ON_MATCH:
-        raise Invalid({"on_match": f"Choose one of: {', '.join(ON_MATCH)}."})
-    if options.mapping:
-        unknown = sorted(set(options.mapping.values()) - set(fields.OF_MEMBERS))
-        if unknown:
-            raise Invalid({"mapping": f"There is no field {unknown[0]!r}."})
-        taken = list(options.mapping.values())
-        twice = sorted({name for name in taken if taken.count(name) > 1})
-        if twice:
-            raise Invalid({"mapping": f"Two columns are mapped to {fields.OF_MEMBERS[twice[0]]}."})
-        return options.mapping
-    if not options.preset:
-        raise Invalid({"preset": NO_PRESET})
-    try:
-        return preset.get(options.preset).columns
-    except NotRegistered:
-        names = ", ".join(one.name for one in preset.known())
-        raise Invalid({"preset": f"There is no preset {options.preset[:60]!r}. Choose one of: {names}."}) from None
+def _set(run: ImportRun, options: Options) -> None:
+    """Give the run what was chosen, or raise Invalid."""
+    mapping = mapping_of(tenant_id=run.tenant_id, header=run.header, options=options)
+    _check_columns(run.header, columns_of(run.header, mapping), mapping)
+    run.formats = formats.checked(options.formats)
+    run.preset, run.mapping, run.on_match = options.preset or None, mapping, options.on_match
+    run.write_consent, run.start_journeys = options.write_consent, options.start_journeys
+    run.dry_run = options.dry_run
 
 
 def _check_columns(header: list[str], columns: list[str | None], mapping: Mapping[str, str]) -> None:
-    found = {one for one in columns if one}
-    if not found & {"member_number", "email", "phone"}:
+    found = [one for one in columns if one]
+    if not targets.identifies(set(found)):
         expected = ", ".join(list(mapping)[:6])
         raise Invalid(
             {
-                "file": f"Its columns ({', '.join(header)[:200]}) are not those of this preset ({expected} …):"
-                " no member number, e-mail address or phone number is among them."
+                "file": f"Its columns ({', '.join(header)[:200]}) are not those expected ({expected} …):"
+                " no member number, e-mail address, phone number or other id is among them."
             }
         )
-    if len(found) < sum(1 for one in columns if one):
+    if any(found.count(one) > 1 for one in found if one not in SEVERAL):
         raise Invalid({"file": "Two of its columns have the same name."})
 
 
+def _keep(session: Session, run: ImportRun, pieces: Iterator[bytes]) -> None:
+    session.execute(_FORGET_DRAFTS, {"tenant_id": run.tenant_id, "until": run.created_at - KEPT})
+    session.execute(_FORGET_FILES, {"tenant_id": run.tenant_id, "until": run.created_at - KEPT})
+    session.add(run)
+    session.flush()
+    run.size = _store(session, run, pieces)
+    session.flush()
+
+
 def _store(session: Session, run: ImportRun, pieces: Iterator[bytes]) -> int:
-    size = 0
+    size, most = 0, load().max_upload_bytes
     for number, piece in enumerate(pieces):
         size += len(piece)
-        if size > MAX_BYTES:
-            raise Invalid({"file": f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Divide it."})
+        if size > most:
+            raise Invalid({"file": f"The file is larger than {most // 1024 // 1024} MB. Divide it."})
         values = {"tenant_id": run.tenant_id, "run_id": run.id, "number": number, "data": piece}
         session.execute(insert(ImportChunk).values(**values))
     return size
 
 
-_RESET = text("""
-    UPDATE import_run SET dry_run = false, status = 'PENDING', position = :position, record = 1, rows = 0, created = 0,
-        updated = 0, unchanged = 0, refused = 0, suggested = 0, report = '{}', finished_at = NULL, created_at = :now
-    WHERE tenant_id = :tenant_id AND id = :id AND dry_run AND status = 'COMPLETED'
+_FORGET_DRAFTS = text("""
+    DELETE FROM import_run WHERE tenant_id = :tenant_id AND status = 'DRAFT' AND created_at < :until
 """)
-_FORGET_REFUSED = text("DELETE FROM import_refusal WHERE tenant_id = :tenant_id AND run_id = :id")
+_FORGET_FILES = text("""
+    DELETE FROM import_chunk c USING import_run r
+    WHERE r.tenant_id = :tenant_id AND r.dry_run AND r.finished_at < :until
+        AND c.tenant_id = r.tenant_id AND c.run_id = r.id
+""")
+_FORGET = [
+    text(f"DELETE FROM {table} WHERE tenant_id = :tenant_id AND run_id = :id")  # noqa: S608 - the tables are ours
+    for table in ("import_refusal", "import_line")
+]
 _UNDO = text("""
     UPDATE import_run SET task = 'undo', status = 'PENDING', finished_at = NULL, undo_left = journal.length,
         report = report || jsonb_build_object('undo_total', journal.length)
@@ -160,28 +263,37 @@ _UNDO = text("""
 def run_after_dry_run(*, tenant_id: UUID, run_id: UUID, actor: str, now: datetime | None = None) -> None:
     """Import for real what a dry run looked at. Raises NoSuchImport, or NotNow where no dry run is finished."""
     with transaction(tenant_id) as session:
-        run = _get(session, tenant_id, run_id)
-        start_at = reading.read_header(_first_chunk(session, run), run.delimiter).end
-        values = {"tenant_id": tenant_id, "id": run_id, "position": start_at, "now": now or clock.now()}
-        if not session.execute(_RESET, values).rowcount:  # type: ignore[attr-defined]
+        run = _locked(session, tenant_id, run_id)
+        if not run.dry_run or run.status != COMPLETED:
             raise NotNow("This is not a finished dry run. Reload the page.")
-        session.execute(_FORGET_REFUSED, values)
+        _begin(session, run, now or clock.now(), dry_run=False)
         audit.record(session, actor, "import.started", "import_run", run_id)
         wake(Work.IMPORT_ROWS, tenant_id)
+
+
+def _begin(session: Session, run: ImportRun, now: datetime, *, dry_run: bool) -> None:
+    """Let the run begin at the first row, as if nothing had been looked at."""
+    run.position, run.record = reading.read_header(_first_chunk(session, run), run.delimiter).end, 1
+    run.rows = run.created = run.updated = run.unchanged = run.refused = run.suggested = 0
+    run.report, run.error, run.finished_at, run.created_at = {}, None, None, now
+    run.dry_run, run.status = dry_run, PENDING
+    session.flush()
+    for statement in _FORGET:
+        session.execute(statement, {"tenant_id": run.tenant_id, "id": run.id})
 
 
 def undo(*, tenant_id: UUID, run_id: UUID, actor: str) -> None:
     """Put back all that an import changed. Raises NoSuchImport, or NotNow where it is not finished or undone."""
     with transaction(tenant_id) as session:
-        _get(session, tenant_id, run_id)
+        _locked(session, tenant_id, run_id)
         if not session.execute(_UNDO, {"tenant_id": tenant_id, "id": run_id}).rowcount:  # type: ignore[attr-defined]
             raise NotNow("Only an import that has finished can be undone, once; a dry run changed nothing.")
         audit.record(session, actor, "import.undone", "import_run", run_id)
         wake(Work.IMPORT_ROWS, tenant_id)
 
 
-def _get(session: Session, tenant_id: UUID, run_id: UUID) -> ImportRun:
-    run = session.get(ImportRun, (tenant_id, run_id), populate_existing=True)
+def _locked(session: Session, tenant_id: UUID, run_id: UUID) -> ImportRun:
+    run = session.get(ImportRun, (tenant_id, run_id), with_for_update=True, populate_existing=True)
     if run is None:
         raise NoSuchImport
     return run

@@ -17,12 +17,13 @@ from sqlalchemy.orm import Session
 
 from app.accounts import queries as accounts
 from app.capture.batch import Handler
-from app.capture.imports import preset, reading, undo
-from app.capture.imports.apply import EXAMPLES, Outcome, Row, apply, columns_of, read_rows
+from app.capture.imports import formats, preset, reading, undo
+from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of, read_rows
 from app.capture.imports.fields import Setting
-from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportRefusal, ImportRun
+from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportLine, ImportRefusal, ImportRun
 from app.capture.imports.reading import Raw
 from app.capture.service import lock_tenant
+from app.customers import custom_fields
 from app.events.places import places
 from app.infra.db import transaction
 
@@ -32,6 +33,8 @@ BATCH = 2000
 # A dry run is taken back batch by batch, so that nobody waits for it: what one batch made, the next does not see.
 # Files of so many rows are looked at whole.
 DRY_BATCH = 10_000
+# Examples of each kind in a run's own report; all that is kept stands in import_line.
+EXAMPLES = 50
 
 _CLAIM = text("""
     SELECT id FROM import_run WHERE tenant_id = :tenant_id AND status IN ('PENDING', 'RUNNING')
@@ -73,7 +76,7 @@ def _import(session: Session, run: ImportRun, now: datetime, handlers: Sequence[
     if not raws:
         return _finish(session, run, now)
     setting, columns = _setting(session, run)
-    out = Outcome()
+    out = Outcome(room=_room(run))
     rows = read_rows(raws, columns, setting, f"{run.preset}:{run.on_match}", out)
     lock_tenant(session, run.tenant_id)
     session.execute(_ANY_TENANT)
@@ -110,7 +113,7 @@ def _apply(
     if not guarded:
         _take(session, run, rows, setting, handlers, out)
         return
-    found = Outcome()
+    found = Outcome(room=out.room)
     try:
         with session.begin_nested():
             _take(session, run, rows, setting, handlers, found)
@@ -139,6 +142,7 @@ def _take(
         setting,
         on_match=run.on_match,
         file_name=run.file_name,
+        by=run.created_by,
         handlers=handlers,
         start_journeys=run.start_journeys,
         out=out,
@@ -163,11 +167,19 @@ def _pieces(session: Session, run: ImportRun) -> Iterator[bytes]:
 
 
 def _setting(session: Session, run: ImportRun) -> tuple[Setting, list[str | None]]:
-    kind = preset.get(run.preset) if run.preset else preset.OWN
+    kind = formats.applied(preset.get(run.preset) if run.preset else preset.OWN, run.formats)
     zone = ZoneInfo(accounts.tenant_info(tenant_id=run.tenant_id).timezone)
     known = places(session, run.tenant_id)
     columns = columns_of(run.header, run.mapping)
-    return Setting(kind, known, zone, run.created_at, run.write_consent), columns
+    own = {one.name: one for one in custom_fields.load(session, run.tenant_id) if one.archived_at is None}
+    return Setting(kind, known, zone, run.created_at, run.write_consent, own), columns
+
+
+def _room(run: ImportRun) -> dict[str, int]:
+    """Return how many lines of each kind may still be kept."""
+    consented = run.report.get("people", {}).get("consent", 0)
+    counts = {kind: getattr(run, kind) for kind in ("created", "updated", "unchanged", "suggested")}
+    return {kind: max(0, MAX_LINES - count) for kind, count in {**counts, "consent": consented}.items()}
 
 
 def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
@@ -176,12 +188,20 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
     for name in ("rows", "created", "updated", "unchanged", "refused", "suggested"):
         setattr(run, name, getattr(run, name) + out.counts[name])
     report: dict[str, Any] = dict(run.report)
-    for name in ("new", "changed", "suggested"):
-        report[name] = [*report.get(name, []), *getattr(out, name)][:EXAMPLES]
-    for name, counted in (("noted", out.noted), ("consent", out.consent)):
+    for name, kind in (("new", "created"), ("changed", "updated"), ("suggested", "suggested")):
+        report[name] = [*report.get(name, []), *out.lines[kind]][:EXAMPLES]
+    people = {"consent": out.counts["consent"]}
+    for name, counted in (("noted", out.noted), ("consent", out.consent), ("people", people)):
         before = report.get(name, {})
-        report[name] = {key: before.get(key, 0) + counted[key] for key in sorted({*before, *counted})}
+        report[name] = {key: before.get(key, 0) + counted.get(key, 0) for key in sorted({*before, *counted})}
     run.report = report
+    lines = [
+        {"tenant_id": run.tenant_id, "run_id": run.id, "kind": kind, "record": line["record"], "detail": line}
+        for kind, some in out.lines.items()
+        for line in some
+    ]
+    if lines:
+        session.execute(insert(ImportLine), lines)
     if out.refused:
         session.execute(
             insert(ImportRefusal),

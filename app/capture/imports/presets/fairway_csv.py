@@ -10,5 +10,6 @@ register(
         kind=MEMBERS,
         about="Columns named as in the API: first_name, last_name, email, phone, member_number and so on.",
         columns={name: name for name in OF_MEMBERS},
+        by_target=True,
     )
 )

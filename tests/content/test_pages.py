@@ -65,6 +65,24 @@ def test_the_preview_is_the_letter_a_real_customer_would_get(client: PageClient,
     assert "Line 1" in broken
 
 
+def test_the_customer_chosen_for_the_preview_stays_chosen(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    zoe = new_id()
+    with transaction(tenant.id) as session:
+        session.add(Customer(tenant_id=tenant.id, id=zoe, first_name="Zoe", last_name="Zulu"))
+        for number in range(20):
+            session.add(Customer(tenant_id=tenant.id, id=new_id(), first_name="Ann", last_name=f"A{number}"))
+    for q in ("", "ann", "x%26%7C!"):
+        chosen = client.get(f"/templates/customers?customer_q={q}&customer_id={zoe}", htmx=True).text
+        assert re.search(rf'value="{zoe}" checked', chosen), q
+    saved = client.post("/templates/new", LETTER | {"customer_id": str(zoe)}, status=302)
+    editor = client.get(saved.headers["Location"]).text
+    assert re.search(rf'value="{zoe}" checked', editor)
+    assert "Hi Zoe" in editor
+    gone = client.get(f"/templates/customers?customer_id={new_id()}", htmx=True)
+    assert gone.text.count("radio") == 9
+
+
 def test_a_customer_of_another_tenant_is_not_shown(
     client: PageClient, sign_in: Any, tenant: Any, other_tenant: Any
 ) -> None:
@@ -74,7 +92,7 @@ def test_a_customer_of_another_tenant_is_not_shown(
         session.add(Customer(tenant_id=other_tenant.id, id=ann, first_name="Foreign"))
     form = LETTER | {"customer_id": str(ann)}
     assert "Foreign" not in client.post("/templates/preview", form, htmx=True, status=200).text
-    assert "Foreign" not in client.get("/templates/customers", htmx=True).text
+    assert "Foreign" not in client.get(f"/templates/customers?customer_id={ann}", htmx=True).text
 
 
 def test_a_test_mail_goes_to_whoever_asks_for_it(client: PageClient, sign_in: Any, tenant: Any) -> None:

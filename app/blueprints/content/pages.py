@@ -1,5 +1,6 @@
 """The pages of templates: list, editor with live preview, and the letter as a customer sees it."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from app.content import queries, service
 from app.content.letters import LetterSource
 from app.content.merge_tags import MERGE_TAGS
 from app.content.models import Template
+from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
-from app.infra.errors import Invalid
+from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.messaging import outbox
 from app.web.guards import can, current, requires
@@ -94,7 +96,9 @@ def letter(template_id: UUID) -> Response:
 def edit(template_id: UUID) -> Response:
     """Show a template in the editor."""
     template = queries.get(tenant_id=current().tenant_id, template_id=template_id)
-    return _editor(TemplateForm(obj=template), template)
+    form = TemplateForm(obj=template)
+    form.customer_id.data = request.args.get("customer_id")
+    return _editor(form, template)
 
 
 @blueprint.post("/<uuid:template_id>/edit")
@@ -127,7 +131,8 @@ def customers() -> Response | Answer:
     """Answer with the customers to preview with whose name begins with what was typed: a part of the editor too."""
     if not is_htmx():
         return redirect(url_for("content.index"))
-    return page("content/edit.html", block="customers", **_customers(request.args.get("customer_q"), None))
+    found = _customers(request.args.get("customer_q"), request.args.get("customer_id"))
+    return page("content/edit.html", block="customers", **found)
 
 
 def _editor(form: TemplateForm, template: Template | None, status: int = 200) -> Response:
@@ -163,8 +168,16 @@ def _rendered(source: LetterSource, customer_id: str | None) -> Any:
 
 
 def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:
-    found = customers_like(tenant_id=current().tenant_id, q=q, limit=OFFERED).items if can("customers.view") else []
-    return {"customers": found, "chosen": chosen, "customer_q": q}
+    """Return the customers on offer: those found, and the chosen one before them whatever was searched for."""
+    if not can("customers.view"):
+        return {"customers": [], "chosen": None, "customer_q": q, "nobody": True}
+    tenant_id, chosen_id = current().tenant_id, as_id(chosen)
+    found = list(customers_like(tenant_id=tenant_id, q=q, limit=OFFERED).items)
+    nobody = not found
+    if chosen_id and all(one.id != chosen_id for one in found):
+        with suppress(NotFound):
+            found.insert(0, customer(tenant_id=tenant_id, customer_id=chosen_id))
+    return {"customers": found, "chosen": chosen, "customer_q": q, "nobody": nobody}
 
 
 def _saved(template: Template, form: TemplateForm) -> Answer:
@@ -185,4 +198,4 @@ def _saved(template: Template, form: TemplateForm) -> Answer:
         flash(f"Saved. A test is on its way to {actor.email}.", "success")
     else:
         flash("Saved.", "success")
-    return redirect(url_for("content.edit", template_id=template.id))
+    return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))

@@ -27,7 +27,8 @@ from app.capture.identity import Resolution
 from app.capture.names import name_key, names_agree
 from app.capture.profiles import Pair
 from app.capture.service import lock_tenant
-from app.customers import facts, merge, records, suggestions, unmerge
+from app.customers import custom_fields, facts, merge, records, suggestions, unmerge
+from app.customers.facts import CONSENT_FIELDS
 from app.customers.merge import CHOICES, CannotMerge, Merge
 from app.customers.records import Record
 from app.customers.unmerge import Standing
@@ -71,11 +72,11 @@ def merge_customers(
 ) -> UUID:
     """Merge `loser_id` into `winner_id` and return the id of the merge.
 
-    `fields` says by name of a profile field (merge.CHOICES) whose value holds, "winner" or "loser"; the others go by
-    the later word, consents by the stricter. Raises NotFound, Invalid, or CannotMerge for a profile that was merged
-    before or for one with itself.
+    `fields` says by name of a profile field (merge.CHOICES, or `custom.key`) whose value holds, "winner" or "loser";
+    the others go by the later word, consents by the stricter. Raises NotFound, Invalid, or CannotMerge for a profile
+    that was merged before or for one with itself.
     """
-    chosen = _chosen(fields or {})
+    chosen = _chosen(tenant_id, fields or {})
     if winner_id == loser_id:
         raise CannotMerge("A customer can't be merged with itself.")
     moment = now or clock.now()
@@ -147,10 +148,13 @@ def outcome(*, tenant_id: UUID, winner_id: UUID, loser_id: UUID) -> dict[str, An
     return people[winner_id].values
 
 
-def _chosen(fields: Mapping[str, str]) -> dict[str, bool]:
+def _chosen(tenant_id: UUID, fields: Mapping[str, str]) -> dict[str, bool]:
     errors = {}
+    known = set(CHOICES)
+    if fields.keys() - known:
+        known |= {one.name for one in custom_fields.fields(tenant_id=tenant_id, archived=True)}
     for name, side in fields.items():
-        if name not in CHOICES:
+        if name not in known:
             errors[name] = "This is no field that can be chosen when merging."
         elif side not in (WINNER, LOSER):
             errors[name] = f"Say {WINNER} or {LOSER}."
@@ -228,6 +232,7 @@ def _split(
     actor: str,
     now: datetime,
 ) -> None:
+    record.hear_custom(session, tenant_id, (*theirs, *stays), archived=True)
     withdrawn = {(fact.field, fact.mark) for one in theirs for fact in record.facts_of(one)}
     unmerge.split(session, tenant_id, found, by=actor, now=now, withdrawn=withdrawn)
     if theirs:
@@ -248,9 +253,16 @@ def _give_back(
 ) -> None:
     """Give the loser the events that are its own, and what they said and named."""
     winner, loser = people[found.winner_id], people[found.loser_id]
+    lost = set()
     for one in theirs:
         for fact in record.facts_of(one):
             facts.apply(loser, fact)
+            lost.add(fact.field)
+    # What an event of the loser's had taken the place of was the kept profile's own word.
+    for one in stays:
+        for fact in record.facts_of(one):
+            if fact.field in lost and fact.field not in CONSENT_FIELDS.values():
+                facts.apply(winner, fact)
     record.hand_over(session, tenant_id, {one.id: loser.id for one in theirs}, people)
     kept = {(kind, value) for kind, value in found.detail["winner_hints"]} | _named(stays)
     named = _named(theirs)

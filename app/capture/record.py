@@ -104,7 +104,8 @@ def write(
     """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged."""
     pairs = [merge.Merge(one.winner, one.loser, one.reason) for one in found.joins]
     merged = merge.join(session, tenant_id, pairs, by=merge.SYSTEM, now=now)
-    _hear_custom(session, tenant_id, (*events, *found.divided))
+    hear_custom(session, tenant_id, events)
+    hear_custom(session, tenant_id, found.divided, archived=True)
     fresh = [(one, found.matches[one.id].customer_id) for one in events]
     past = [
         (one, found.moves.get(one.id) or merged.get(owner, owner))
@@ -126,13 +127,16 @@ def write(
     return consented, merged
 
 
-def _hear_custom(session: Session, tenant_id: UUID, events: Iterable[Claimed]) -> None:
-    """Let events say what their payload's `custom` holds of the tenant's own fields."""
+def hear_custom(session: Session, tenant_id: UUID, events: Iterable[Claimed], *, archived: bool = False) -> None:
+    """Let events say what their payload's `custom` holds of the tenant's own fields.
+
+    With `archived` of archived ones too: what an event said before, it may have to take to another customer.
+    """
     telling = [one for one in events if isinstance(one.payload.get("custom"), dict)]
     if telling:
         known = custom_fields.load(session, tenant_id)
         for event in telling:
-            event.said.update(custom_fields.heard(event.payload["custom"], known))
+            event.said.update(custom_fields.heard(event.payload["custom"], known, archived=archived))
 
 
 def _people(

@@ -6,6 +6,7 @@ and conditions stay.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,9 +20,9 @@ from app.accounts import audit
 from app.accounts import queries as accounts
 from app.conditions import Catalogue, Choice, Field, profile
 from app.customers import condition_fields  # noqa: F401 - it fills the catalogue
-from app.customers.facts import CUSTOM
 from app.customers.field_kind import CustomFieldInfo, FieldKind, field_kinds
 from app.customers.models import Customer
+from app.customers.records import CUSTOM
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
@@ -129,12 +130,12 @@ def read(values: Mapping[str, Any], known: Sequence[CustomFieldInfo]) -> dict[st
     return found
 
 
-def heard(values: Mapping[str, Any], known: Sequence[CustomFieldInfo]) -> dict[str, Any]:
+def heard(values: Mapping[str, Any], known: Sequence[CustomFieldInfo], *, archived: bool = False) -> dict[str, Any]:
     """Return what an event says of custom fields, by `custom.key`: what can't be read says nothing."""
     found = {}
     for about in known:
         value = values.get(about.key)
-        if value is None or about.archived_at is not None:
+        if value is None or (about.archived_at is not None and not archived):
             continue
         try:
             kept = kind_of(about).read(value, about)
@@ -156,8 +157,8 @@ def add(
     currency: str | None = None,
     actor: str,
 ) -> CustomFieldInfo:
-    """Add a field at the end. Raises Invalid with messages by input."""
-    key = key.strip()
+    """Add a field at the end; an empty key is made from the label. Raises Invalid with messages by input."""
+    key = key.strip() or _key_of(label)
     currency = currency or accounts.tenant_info(tenant_id=tenant_id).currency
     values = _checked(label, kind, heading, choices, currency)
     if not _KEY.fullmatch(key):
@@ -220,6 +221,11 @@ def move(*, tenant_id: UUID, field_id: UUID, up: bool) -> None:
         if 0 <= other < len(ids):
             ids[at], ids[other] = ids[other], ids[at]
         session.execute(_ORDER, {"tenant_id": tenant_id, "ids": ids})
+
+
+def _key_of(label: str) -> str:
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
+    return "_".join(re.findall(r"[a-z0-9]+", plain)).lstrip("0123456789_")[:40].rstrip("_")
 
 
 def _one(session: Session, tenant_id: UUID, field_id: UUID) -> CustomFieldInfo:

@@ -8,11 +8,9 @@ one, and to an older weak one. So the order in which events arrive does not matt
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app.customers.records import FIRST_STAGE, Record
+from app.customers.records import CUSTOM, FIRST_STAGE, Record
 
 WEAK = "~"
-CUSTOM = "custom."
-"""What the name of a custom field begins with."""
 CONSENT_FIELDS = {
     "EMAIL": "email_opt_in",
     "SMS": "sms_opt_in",
@@ -69,38 +67,21 @@ def _tie(field: str, value: Any) -> tuple[bool, str]:
 
 def apply(record: Record, fact: Fact) -> bool:
     """Give the record the fact if it holds; return whether the field's value is another one now."""
-    if fact.field.startswith(CUSTOM):
-        return _apply_custom(record, fact)
-    before = record.values[fact.field]
+    before = record.get(fact.field)
     if not holds(fact, record.facts_at.get(fact.field), before):
         return False
     record.mark(fact.field, fact.mark)
-    record.set(fact.field, fact.value)
+    record.give(fact.field, fact.value)
     if fact.field in _CONSENTS:
         record.set(f"{fact.field}_at", datetime.fromisoformat(fact.at))
     return bool(before != fact.value)
 
 
-def _apply_custom(record: Record, fact: Fact) -> bool:
-    key = fact.field.removeprefix(CUSTOM)
-    before = record.custom(key)
-    if not holds(fact, record.facts_at.get(fact.field), before):
-        return False
-    record.mark(fact.field, fact.mark)
-    record.set_custom(key, fact.value)
-    return bool(before != fact.value)
-
-
 def withdraw(record: Record, fact: Fact) -> None:
     """Take back what a fact gave the record, if it is what holds: it was said of somebody else."""
-    if fact.field.startswith(CUSTOM):
-        key = fact.field.removeprefix(CUSTOM)
-        if record.facts_at.get(fact.field) == fact.mark and record.custom(key) == fact.value:
-            record.mark(fact.field, None)
-            record.set_custom(key, None)
-    elif record.facts_at.get(fact.field) == fact.mark and record.values[fact.field] == fact.value:
+    if record.facts_at.get(fact.field) == fact.mark and record.get(fact.field) == fact.value:
         record.mark(fact.field, None)
-        record.set(fact.field, FIRST_STAGE if fact.field == "lifecycle_stage" else None)
+        record.give(fact.field, FIRST_STAGE if fact.field == "lifecycle_stage" else None)
         if fact.field in _CONSENTS:
             record.set(f"{fact.field}_at", None)
 
@@ -112,32 +93,27 @@ def merge_into(winner: Record, loser: Record, *, last_word: bool = False) -> Non
     one holds, as it would had the two never been apart: for profiles that what came in later shows to be one person.
     """
     for field, value in loser.values.items():
-        mark = loser.facts_at.get(field)
-        if field in _CONSENTS and not (last_word and isinstance(mark, str)):
+        if field == "custom":
+            for key, one in value.items():
+                _take(winner, loser, f"{CUSTOM}{key}", one)
+        elif field in _CONSENTS and not (last_word and isinstance(loser.facts_at.get(field), str)):
             _stricter(winner, loser, field)
         elif field == "last_activity_at":
             if value and (winner.values[field] is None or value > winner.values[field]):
                 winner.set(field, value)
                 winner.set("last_activity_type", loser.values["last_activity_type"])
-        elif field == "custom":
-            _merge_custom(winner, loser)
-        elif value is None or field in _FOLLOW:
-            continue
-        elif isinstance(mark, str):
-            apply(winner, Fact(field, value, mark.removeprefix(WEAK), mark.startswith(WEAK)))
-        elif winner.values[field] is None:
-            winner.set(field, value)
+        elif value is not None and field not in _FOLLOW:
+            _take(winner, loser, field, value)
     winner.find_by(loser.words)
 
 
-def _merge_custom(winner: Record, loser: Record) -> None:
-    for key, value in loser.values["custom"].items():
-        name = f"{CUSTOM}{key}"
-        mark = loser.facts_at.get(name)
-        if isinstance(mark, str):
-            apply(winner, Fact(name, value, mark.removeprefix(WEAK), mark.startswith(WEAK)))
-        elif winner.custom(key) is None:
-            winner.set_custom(key, value)
+def _take(winner: Record, loser: Record, field: str, value: Any) -> None:
+    """Give the winner the loser's value if it was said later, or fills a blank."""
+    mark = loser.facts_at.get(field)
+    if isinstance(mark, str):
+        apply(winner, Fact(field, value, mark.removeprefix(WEAK), mark.startswith(WEAK)))
+    elif winner.get(field) is None:
+        winner.give(field, value)
 
 
 def _stricter(winner: Record, loser: Record, field: str) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
-from app.customers.facts import CUSTOM
+from app.customers.records import CUSTOM
 from app.infra.registry import Registry
 
 
@@ -49,6 +49,14 @@ class Control:
     attrs: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a file writes things: `locale` that of its numbers, `days` the formats (strptime) its days may have."""
+
+    locale: str
+    days: tuple[str, ...]
+
+
 class FieldKind(ABC):
     """One kind of custom field."""
 
@@ -61,6 +69,14 @@ class FieldKind(ABC):
     @abstractmethod
     def read(self, value: Any, about: CustomFieldInfo) -> Any:
         """Return the JSON that is kept of a value (typed text or JSON), None for an empty one; raise ValueError."""
+
+    def merge_tag(self, about: CustomFieldInfo) -> str:
+        """Return what puts the value into a template."""
+        return f"{{{{ customer.custom.{about.key} }}}}"
+
+    def parse(self, text: str, about: CustomFieldInfo, manner: Manner) -> Any:  # noqa: ARG002 - kinds may look at it
+        """Return as `read` does what a file says, written in the manner of its region."""
+        return self.read(text, about)
 
     @abstractmethod
     def show(self, value: Any, about: CustomFieldInfo, locale: str) -> str:

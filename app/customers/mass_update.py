@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.customers import custom_fields, tag_rows
-from app.customers.facts import CUSTOM
 from app.customers.field_kind import CustomFieldInfo
+from app.customers.records import CUSTOM
 from app.events.readers import LIFECYCLE_STAGES
 from app.infra import clock
 from app.infra.arrays import array

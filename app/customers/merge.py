@@ -55,7 +55,8 @@ CHOICES = (
     "handicap_index",
     "lifecycle_stage",
 )
-"""Fields of which somebody who merges may say whose value holds. Consents are none: the stricter holds."""
+"""Fields of which somebody who merges may say whose value holds, besides custom ones (`custom.key`). Consents are none:
+the stricter holds."""
 
 _PAIR = (
     "pair AS (SELECT * FROM unnest(cast(:merges AS uuid[]), cast(:winners AS uuid[]), cast(:losers AS uuid[]))"
@@ -245,14 +246,14 @@ def _join_once(
 
 def unite(winner: Record, loser: Record, chosen: Mapping[str, bool], *, last_word: bool, now: datetime) -> None:
     """Give the winner what it should hold of both, in memory; what was decided on holds as said now."""
-    before = dict(winner.values)
+    mine = {name: winner.get(name) for name in chosen}
     facts.merge_into(winner, loser, last_word=last_word)
     for name, theirs in chosen.items():
-        value = loser.values[name] if theirs else before[name]
-        if winner.values[name] != value:
+        value = loser.get(name) if theirs else mine[name]
+        if winner.get(name) != value:
             mark, said = winner.facts_at.get(name), facts.moment(now)
             # By clocks that run ahead too.
             if isinstance(mark, str) and not mark.startswith(facts.WEAK):
                 said = max(said, mark)
             winner.mark(name, said)
-            winner.set(name, value)
+            winner.give(name, value)

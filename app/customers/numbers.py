@@ -4,6 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from babel.numbers import get_group_symbol
 from sqlalchemy import Numeric, Text, case, cast, func
 from sqlalchemy.sql.elements import SQLColumnExpression
 
@@ -14,11 +15,11 @@ _BLANKS = re.compile(r"[\s\u00a0\u202f'’]")
 _GROUPED = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+")
 
 
-def read_number(value: Any, places: int = MAX_PLACES) -> int | float | None:
+def read_number(value: Any, places: int = MAX_PLACES, locale: str | None = None) -> int | float | None:
     """Return a number, None for an empty text; raise ValueError.
 
-    "1 234,50" and "1,234.50" are read alike. One comma or point alone before three digits could be either, and is
-    refused where it is a comma.
+    "1 234,50" and "1,234.50" are read alike. One comma or point alone before three digits could be either: as the
+    `locale` has it; without one a comma there is refused.
     """
     wrong = ValueError("Write a number, such as 1234.50.")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
@@ -27,7 +28,7 @@ def read_number(value: Any, places: int = MAX_PLACES) -> int | float | None:
     if not text:
         return None
     if isinstance(value, str):
-        text = _plain(text)
+        text = _plain(text, locale)
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -43,7 +44,7 @@ def read_number(value: Any, places: int = MAX_PLACES) -> int | float | None:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, locale: str | None) -> str:
     """Return typed digits with a point before the fraction and nothing between thousands."""
     if "," in text and "." in text:
         last = max(text.rfind(","), text.rfind("."))
@@ -53,6 +54,9 @@ def _plain(text: str) -> str:
             if not _GROUPED.fullmatch(text):
                 raise ValueError("Write a number, such as 1234.50.")
             return text.replace(sign, "")
+    if locale and _GROUPED.fullmatch(text):
+        # The mark between thousands goes; another is before the fraction, as programs write that know no region.
+        return text.replace(get_group_symbol(locale), "").replace(",", ".")
     if _GROUPED.fullmatch(text) and "," in text:
         raise ValueError(f"Is the comma for thousands or for the fraction? Write {text.replace(',', '')} or a point.")
     return text.replace(",", ".")

@@ -46,6 +46,8 @@ COLUMNS: dict[str, str] = {
     "custom": "jsonb",
 }
 """What a record may change, with its type in Postgres. Tags have acts of their own, which need no record."""
+CUSTOM = "custom."
+"""What the name of a custom field begins with, where fields are named."""
 FIRST_STAGE = LIFECYCLE_STAGES[0]
 # What most events change, and nothing else. An update that leaves the names and addresses out does not work out
 # again what is searched by: it takes half the time.
@@ -77,12 +79,18 @@ class Record:
             self.touched.add(column)
             self.changed = True
 
-    def custom(self, key: str) -> Any:
-        """Return the value of a custom field, None where there is none."""
-        return self.values["custom"].get(key)
+    def get(self, field: str) -> Any:
+        """Return the value of a field: a column, or a custom field as `custom.key`. None: there is none."""
+        if field.startswith(CUSTOM):
+            return self.values["custom"].get(field.removeprefix(CUSTOM))
+        return self.values[field]
 
-    def set_custom(self, key: str, value: Any) -> None:
-        """Give a custom field another value; None takes it away."""
+    def give(self, field: str, value: Any) -> None:
+        """Give a field, as `get` names it, another value; None takes a custom field's value away."""
+        if not field.startswith(CUSTOM):
+            self.set(field, value)
+            return
+        key = field.removeprefix(CUSTOM)
         rest = {name: one for name, one in self.values["custom"].items() if name != key}
         self.set("custom", rest if value is None else rest | {key: value})
 

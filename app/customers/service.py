@@ -14,7 +14,7 @@ from app.customers.facts import CONSENT_FIELDS
 from app.customers.mass_update import MAX_TEXT, tag_problem
 from app.customers.models import Customer
 from app.customers.queries import NoSuchCustomer, customer
-from app.customers.records import Record
+from app.customers.records import CUSTOM, Record
 from app.events.addresses import email_key
 from app.events.places import Places, places
 from app.events.readers import EARLIEST_BIRTH, LIFECYCLE_STAGES, a_handicap
@@ -118,7 +118,7 @@ def _say(person: Record, field: str, value: Any, now: datetime) -> None:
     if isinstance(mark, str) and not mark.startswith(facts.WEAK):
         said = max(said, mark)
     person.mark(field, said)
-    person.set(field, value)
+    person.give(field, value)
     if field in _CHANNELS:
         person.set(f"{field}_at", now)
 
@@ -133,15 +133,13 @@ def _custom(session: Session, tenant_id: UUID, given: Any) -> dict[str, Any]:
 
 def _say_custom(person: Record, values: Mapping[str, Any], now: datetime) -> set[str]:
     """Give custom fields their values and return the names of those that are other than before."""
-    changed = {key for key, value in values.items() if person.custom(key) != value}
-    for key in changed:
-        name = f"{facts.CUSTOM}{key}"
-        mark, said = person.facts_at.get(name), facts.moment(now)
-        if isinstance(mark, str) and not mark.startswith(facts.WEAK):
-            said = max(said, mark)
-        person.mark(name, said)
-        person.set_custom(key, values[key])
-    return {f"{facts.CUSTOM}{key}" for key in changed}
+    changed = set()
+    for key, value in values.items():
+        name = f"{CUSTOM}{key}"
+        if person.get(name) != value:
+            _say(person, name, value, now)
+            changed.add(name)
+    return changed
 
 
 def _write_points(

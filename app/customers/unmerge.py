@@ -20,6 +20,7 @@ from app.customers import consent_merge
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.merge import COMPUTED, HAD_ALREADY, MOVED
 from app.customers.models import Customer
+from app.customers.records import CUSTOM
 from app.infra.arrays import array
 from app.infra.errors import Conflict, NotFound
 
@@ -212,12 +213,28 @@ def restored(
         elif isinstance(value, list) and isinstance(after[name], list):
             gained = set(after[name]) - set(before[name])
             found[name] = before[name] if value == after[name] else [one for one in value if one not in gained]
+        elif name == "custom":
+            found[name] = _custom(current, before, after, theirs)
         elif isinstance(value, dict) and isinstance(after[name], dict):
             found[name] = _keys(value, before[name] or {}, after[name])
         elif (name, marks.get(name)) in theirs or (value == after[name] and marks.get(name) == marks_after.get(name)):
             found[name] = before[name]
     found["facts_at"] = _marks(current, before, after, theirs)
     return found
+
+
+def _custom(
+    current: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], theirs: set[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return the custom fields, each put back as a column would be."""
+    found = dict(current["custom"])
+    for key in {*found, *before["custom"], *after["custom"]}:
+        field = f"{CUSTOM}{key}"
+        mark, left = current["facts_at"].get(field), after["facts_at"].get(field)
+        untouched = found.get(key) == after["custom"].get(key) and mark == left
+        if untouched or (field, mark) in theirs:
+            found[key] = before["custom"].get(key)
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _keys(current: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

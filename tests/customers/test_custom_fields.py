@@ -14,6 +14,8 @@ from sqlalchemy import select, text
 
 from app.capture import merging
 from app.conditions import compile_sql, evaluate, operators_for, parse
+from app.content import service as content
+from app.content.letters import LetterSource
 from app.customers import custom_fields, mass_update, service
 from app.customers.field_kind import CustomFieldInfo, field_kinds
 from app.customers.models import Customer
@@ -124,7 +126,7 @@ class TestDefinitions:
         ("wrong", "field"),
         [
             ({"key": "Locker no"}, "key"),
-            ({"key": ""}, "key"),
+            ({"key": "", "label": "北"}, "key"),
             ({"label": " "}, "label"),
             ({"kind": "COLOUR"}, "kind"),
             ({"kind": "CHOICE"}, "choices"),
@@ -135,6 +137,13 @@ class TestDefinitions:
     def test_what_is_wrong_is_said_beside_its_input(self, api: Any, wrong: dict[str, Any], field: str) -> None:
         answer = api.post("/custom-fields", {"key": "locker", "label": "Locker", "kind": "TEXT"} | wrong)
         assert (answer.status_code, list(answer.get_json()["errors"])) == (422, [field])
+
+    @pytest.mark.parametrize(
+        ("label", "key"), [("Locker no.", "locker_no"), ("2nd Café", "nd_cafe"), ("x" * 50, "x" * 40)]
+    )
+    def test_a_key_is_made_from_the_label(self, tenant: Any, label: str, key: str) -> None:
+        made = custom_fields.add(tenant_id=tenant.id, key="", label=label, kind="TEXT", actor=ACTOR)
+        assert made.key == key
 
     def test_a_key_is_taken_once_a_tenant(self, tenant: Any, other_tenant: Any) -> None:
         define(tenant, "locker", "TEXT")
@@ -276,6 +285,26 @@ def test_conditions_survive_values_of_another_kind(tenant: Any) -> None:
         for kind in ("NUMBER", "MONEY", "DATE", "YES_NO", "LIST"):
             tree = parse({"field": f"custom.{kind.lower()}", "operator": "isNull"}, catalogue)
             assert session.scalar(select(compile_sql(tree))) is True, kind
+
+
+def test_templates_write_values_out(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("owner")
+    values = {"text": "A&B", "number": 1.5, "money": 12, "date": "2026-02-08", "yes_no": True, "choice": "Left"}
+    who = make(tenant, first_name="Ann", custom={**values, "list": ["Left", "Right"]})
+    other = make(tenant, first_name="Ben")
+    known = [define(tenant, kind.lower(), kind, choices=["Left", "Right"]) for kind in KINDS]
+    body = "; ".join(field_kinds().get(one.kind).merge_tag(one) for one in known)
+    source = LetterSource(subject="Hello", html=None, text=body)
+    shown = [
+        content.preview(tenant_id=tenant.id, tenant_name="Club", source=source, customer_id=one)[0]
+        for one in (who, other)
+    ]
+    assert [(one.text or "").splitlines()[0] for one in shown if one] == [
+        "A&B; 1.5; 12; 8 February 2026; yes; Left; Left, Right",
+        "; ; ; ; no; ;",
+    ]
+    editor = client.get("/templates/new").text
+    assert "{{ customer.custom.number }}" in editor
 
 
 class TestPages:

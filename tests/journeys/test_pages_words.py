@@ -4,6 +4,9 @@ import pytest
 
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.people import outcome
+from app.customers import custom_fields
+from app.customers.field_kind import CustomFieldInfo
+from app.infra.ids import new_id
 
 
 @pytest.mark.parametrize(
@@ -17,6 +20,17 @@ from app.blueprints.journeys.people import outcome
 def test_a_condition_tells_what_it_asked(rule: dict[str, object], words: str) -> None:
     assert outcome("COMPLETED", {"result": rule["matched"], "evaluated_rules": [rule]}) == (
         f"Went {'Yes' if rule['matched'] else 'No'} ({words})"
+    )
+
+
+def test_a_tenants_own_fields_are_called_by_their_labels() -> None:
+    locker = CustomFieldInfo(new_id(), "locker", "Locker no.", "NUMBER", "More")
+    known, rule = custom_fields.catalogue_of([locker]), {"field": "custom.locker", "operator": "isNotNull"}
+    assert outcome("COMPLETED", {"result": True, "evaluated_rules": [{**rule, "matched": True}]}, known) == (
+        "Went Yes (Locker no. is known: yes)"
+    )
+    assert outcome("COMPLETED", {"updated": ["custom.locker", "membership_tier"]}, known) == (
+        "Changed: Locker no., membership tier"
     )
 
 

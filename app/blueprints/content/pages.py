@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.content.forms import TemplateForm
 from app.content import queries, service
 from app.content.letters import LetterSource
-from app.content.merge_tags import MERGE_TAGS
+from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
+from app.customers import custom_fields
 from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
 from app.infra.errors import Invalid, NotFound
@@ -141,7 +142,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200) ->
         status=status,
         form=form,
         saved=template,
-        merge_tags=MERGE_TAGS,
+        merge_tags=(*MERGE_TAGS, *_own_tags()),
         once=new_id(),
         **_preview(form),
         **_customers(None, form.customer_id.data or None),
@@ -153,6 +154,11 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200) ->
         "frame-ancestors 'self'"
     )
     return response
+
+
+def _own_tags() -> list[MergeTag]:
+    known = custom_fields.fields(tenant_id=current().tenant_id)
+    return [MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known]
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class CustomFieldForm(forms.Form):
     label = StringField("Label", render_kw={"maxlength": 60, "autocomplete": "off"})
     key = StringField(
         "Key",
-        description="What events, the API and templates call it. It can’t be changed later.",
+        description="What events, files, the API and templates call it; made from the label if you leave it empty. "
+        "It can’t be changed later.",
         render_kw={"maxlength": 40, "autocomplete": "off", "placeholder": "favourite_course"},
     )
     kind = SelectField("Kind", validate_choice=False)
@@ -34,10 +35,10 @@ class CustomFieldForm(forms.Form):
         description="Fields with the same heading stand together on the profile.",
         render_kw={"maxlength": 60, "autocomplete": "off"},
     )
-    choices = TextAreaField(
-        "Choices", description="For choices and lists: one on each line.", render_kw={"rows": 4, "autocomplete": "off"}
+    choices = TextAreaField("Choices", render_kw={"rows": 4, "autocomplete": "off"})
+    currency = StringField(
+        "Currency", description="All amounts are in it.", render_kw={"maxlength": 3, "autocomplete": "off"}
     )
-    currency = StringField("Currency", description="For money.", render_kw={"maxlength": 3, "autocomplete": "off"})
 
     def values(self) -> dict[str, Any]:
         """Return what was typed."""
@@ -67,7 +68,7 @@ def index() -> Response:
 @requires("settings.manage")
 def new() -> Response:
     """Show the form of a new field."""
-    return _form_page(CustomFieldForm(heading=custom_fields.HEADING, currency=organisation().currency))
+    return _form_page(CustomFieldForm(kind="TEXT", heading=custom_fields.HEADING, currency=organisation().currency))
 
 
 @blueprint.post("/new")
@@ -143,4 +144,11 @@ def _found(field_id: UUID) -> CustomFieldInfo:
 
 def _form_page(form: CustomFieldForm, found: CustomFieldInfo | None = None, status: int = 200) -> Response:
     form.kind.choices = [SelectChoice(name, kind.label) for name, kind in field_kinds()]
-    return page("customers/custom_field.html", form=form, field=found, status=status)
+    return page(
+        "customers/custom_field.html",
+        form=form,
+        field=found,
+        with_choices=[name for name, kind in field_kinds() if kind.takes_choices],
+        with_currency=[name for name, kind in field_kinds() if kind.has_currency],
+        status=status,
+    )

@@ -19,7 +19,7 @@ Words = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 class CustomFieldIn(Body):
     """A field to be added. `kind` is one of TEXT, NUMBER, MONEY, DATE, YES_NO, CHOICE and LIST."""
 
-    key: Words
+    key: Words = Field(default="", description="Made from the label if left out.")
     label: Words
     kind: Words
     heading: Words = ""

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.accounts import queries as accounts
 from app.blueprints.customers import presenters
 from app.blueprints.customers.base import day
+from app.customers.field_kind import CustomFieldInfo
 from app.customers.merge import CHOICES, SYSTEM
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Customer
@@ -59,17 +60,32 @@ class Compared:
 
 
 def compare(
-    winner: Customer, loser: Customer, outcome: dict[str, Any], clubs: dict[UUID | None, str]
+    winner: Customer,
+    loser: Customer,
+    outcome: dict[str, Any],
+    clubs: dict[UUID | None, str],
+    own: Iterable[tuple[CustomFieldInfo, str, str]] = (),
 ) -> list[Compared]:
-    """Return the fields that at least one of the two has; `outcome` is what would hold by itself."""
+    """Return the fields that at least one of the two has; `outcome` is what would hold by itself.
+
+    `own` are custom fields with both values in words.
+    """
     rows = []
     for name in CHOICES:
         mine, theirs = getattr(winner, name), getattr(loser, name)
         if mine is None and theirs is None:
             continue
-        choice = None if mine == theirs else "winner" if outcome[name] == mine else "loser"
-        rows.append(Compared(name, FIELD_LABELS[name], _shown(name, mine, clubs), _shown(name, theirs, clubs), choice))
+        shown = (_shown(name, mine, clubs), _shown(name, theirs, clubs))
+        rows.append(Compared(name, FIELD_LABELS[name], *shown, _choice(mine, theirs, outcome[name])))
+    for about, *words in own:
+        mine, theirs = winner.custom.get(about.key), loser.custom.get(about.key)
+        choice = _choice(mine, theirs, outcome["custom"].get(about.key))
+        rows.append(Compared(about.name, about.label, words[0], words[1], choice))
     return rows
+
+
+def _choice(mine: Any, theirs: Any, holds: Any) -> str | None:
+    return None if mine == theirs else "winner" if holds == mine else "loser"
 
 
 def _shown(name: str, value: Any, clubs: dict[UUID | None, str]) -> str:

@@ -6,10 +6,10 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import merge_words, presenters
+from app.blueprints.customers import merge_words, own_fields, presenters
 from app.blueprints.customers.base import Person, blueprint
 from app.capture import merging
-from app.customers import merge_queries, queries
+from app.customers import custom_fields, merge_queries, queries
 from app.customers.merge import CHOICES, CannotMerge
 from app.customers.unmerge import CannotUndo
 from app.infra.paging import Page
@@ -68,7 +68,8 @@ def merge_compare(customer_id: UUID, other_id: UUID) -> Response:
 def merge_both(customer_id: UUID, other_id: UUID) -> Response:
     """Merge the other profile into this one."""
     actor = current()
-    fields = {name: side for name in CHOICES if (side := request.form.get(f"{FIELD}{name}"))}
+    own = [one.name for one in custom_fields.fields(tenant_id=actor.tenant_id)]
+    fields = {name: side for name in (*CHOICES, *own) if (side := request.form.get(f"{FIELD}{name}"))}
     try:
         merging.merge_customers(
             tenant_id=actor.tenant_id,
@@ -130,7 +131,8 @@ def _compare_page(person: Person, other: Person) -> Response:
     ids = (person.customer.id, other.customer.id)
     outcome = merging.outcome(tenant_id=person.tenant_id, winner_id=ids[0], loser_id=ids[1])
     counts = merge_queries.counts(tenant_id=person.tenant_id, customer_ids=ids)
-    rows = merge_words.compare(person.customer, other.customer, outcome, clubs)
+    own = own_fields.compared(person.tenant_id, person.customer, other.customer)
+    rows = merge_words.compare(person.customer, other.customer, outcome, clubs, own)
     hints = [queries.hints(tenant_id=person.tenant_id, customer_id=one) for one in ids]
     return page(
         "customers/merge_compare.html",

@@ -22,7 +22,8 @@ class MergeBody(Body):
 
     loser_id: UUID
     fields: dict[str, Literal["winner", "loser"]] = Field(
-        default_factory=dict, description='By profile field "winner" or "loser"; the others go by the later word.'
+        default_factory=dict,
+        description='By profile field (custom ones: `custom.key`) "winner" or "loser"; others go by the later word.',
     )
 
 

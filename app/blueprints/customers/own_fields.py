@@ -29,15 +29,34 @@ def shown(tenant_id: UUID, customer: Customer) -> dict[str, list[tuple[str, str]
     """Return what is known of a customer's custom fields, as (label, value) under their headings."""
     if not customer.custom:
         return {}
-    clubs = {one.id: one.locale for one in accounts.clubs(tenant_id=tenant_id)}
-    locale = clubs.get(customer.club_id) if customer.club_id else None
+    locale = _locale(tenant_id, customer)
     found: dict[str, list[tuple[str, str]]] = {}
     for about in custom_fields.fields(tenant_id=tenant_id):
         value = customer.custom.get(about.key)
         if value is not None:
-            words = custom_fields.kind_of(about).show(value, about, locale or organisation().locale)
+            words = custom_fields.kind_of(about).show(value, about, locale)
             found.setdefault(about.heading, []).append((about.label, words))
     return found
+
+
+def compared(tenant_id: UUID, winner: Customer, loser: Customer) -> list[tuple[CustomFieldInfo, str, str]]:
+    """Return the custom fields that at least one of two customers has, with both values in words ("": none)."""
+    if not winner.custom and not loser.custom:
+        return []
+    locale = _locale(tenant_id, winner)
+    found = []
+    for about in custom_fields.fields(tenant_id=tenant_id):
+        values = [one.custom.get(about.key) for one in (winner, loser)]
+        if values != [None, None]:
+            kind = custom_fields.kind_of(about)
+            mine, theirs = ("" if one is None else kind.show(one, about, locale) for one in values)
+            found.append((about, mine, theirs))
+    return found
+
+
+def _locale(tenant_id: UUID, customer: Customer) -> str:
+    clubs = accounts.clubs(tenant_id=tenant_id) if customer.club_id else []
+    return next((one.locale for one in clubs if one.id == customer.club_id), organisation().locale)
 
 
 def controls(

@@ -12,6 +12,7 @@ from app.capture.imports import preset, queries, service
 from app.capture.imports.apply import ON_MATCH, UPDATE
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
+from app.customers import custom_fields
 from app.infra.errors import Invalid, UserError
 from app.web import forms
 from app.web.guards import current, requires
@@ -110,6 +111,7 @@ def show(import_id: UUID) -> Response:
         tones=STATUS_TONES,
         on_match=ON_MATCH,
         source=_source(found),
+        labels={one.name: one.label for one in custom_fields.fields(tenant_id=current().tenant_id, archived=True)},
     )
 
 

@@ -11,8 +11,10 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
-from app.conditions import operators_for, profile
+from app.conditions import Catalogue, operators_for, profile
+from app.customers import custom_fields
 from app.customers import queries as customers
+from app.customers.records import CUSTOM
 from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
 from app.journeys.engine import enrol, exits
@@ -139,12 +141,13 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     walk = _walk(tenant_id, journey_id, enrollment_id)
+    known = custom_fields.catalogue(tenant_id=tenant_id)
     return page(
         "journeys/path.html",
         journey=journey,
         walk=walk,
         line=walk.line,
-        steps=[_told(one) for one in walk.steps],
+        steps=[_told(one, known) for one in walk.steps],
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
         reasons=presenters.EXIT_REASONS,
@@ -164,7 +167,7 @@ class Told:
     message_id: str | None
 
 
-def _told(step: StepTaken) -> Told:
+def _told(step: StepTaken, known: Catalogue) -> Told:
     kind = step_types().get(step.type) if step.type and step.type in step_types() else None
     label = step.name or (kind.label if kind else step.step_key)
     result = dict(step.result or {})
@@ -174,19 +177,19 @@ def _told(step: StepTaken) -> Told:
         title=label,
         at=step.entered_at,
         tone=TONES.get(step.status, "neutral"),
-        text=outcome(step.status, result),
+        text=outcome(step.status, result, known),
         meta=f"{localtime(step.entered_at)}{left} · version {step.version}",
         message_id=str(result["message_id"]) if result.get("message_id") else None,
     )
 
 
-def outcome(status: str, result: dict[str, Any]) -> str | None:
-    """Return a step's result in words; None where there is nothing to say."""
+def outcome(status: str, result: dict[str, Any], known: Catalogue = profile) -> str | None:
+    """Return a step's result in words, fields called as in `known`; None where there is nothing to say."""
     if result.get("error"):
         return f"Failed: {result['error']}"
     if "result" in result:
         rules = result.get("evaluated_rules") or []
-        why = "; ".join(f"{_asked(one)}: {'yes' if one.get('matched') else 'no'}" for one in rules)
+        why = "; ".join(f"{_asked(one, known)}: {'yes' if one.get('matched') else 'no'}" for one in rules)
         return f"Went {LABELS['yes' if result['result'] else 'no']}" + (f" ({why})" if why else "")
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
@@ -194,13 +197,18 @@ def outcome(status: str, result: dict[str, Any]) -> str | None:
     if result.get("sent"):
         return "Handed over to be sent"
     if result.get("updated"):
-        return f"Changed: {', '.join(str(one).replace('_', ' ') for one in result['updated'])}"
+        return f"Changed: {', '.join(_called(str(one), known) for one in result['updated'])}"
     return None
 
 
-def _asked(rule: dict[str, Any]) -> str:
+def _called(name: str, known: Catalogue) -> str:
+    field = known.find(name) if name.startswith(CUSTOM) else None
+    return field.label if field else name.replace("_", " ")
+
+
+def _asked(rule: dict[str, Any], known: Catalogue) -> str:
     """Return what a rule asked, without its value: "Last e-mail opened is known"."""
-    field = profile.find(str(rule.get("field")))
+    field = known.find(str(rule.get("field")))
     if field is None:
         return str(rule.get("field"))
     verbs = {one.name: one.label for one in operators_for(field.type)}

@@ -27,8 +27,8 @@ from app.capture.imports.fields import SEVERAL, Reading, Setting, Unfit
 from app.capture.imports.preset import VISITS
 from app.capture.imports.reading import Raw
 from app.customers import facts, records
-from app.customers.facts import CONSENT_FIELDS, CUSTOM
-from app.customers.records import COLUMNS, Record
+from app.customers.facts import CONSENT_FIELDS
+from app.customers.records import COLUMNS, CUSTOM, Record
 from app.events import log
 from app.events.validation import IMPORT_SOURCE
 from app.infra.arrays import array

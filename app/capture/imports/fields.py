@@ -7,15 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.capture.imports.preset import VISITS, Preset
 from app.capture.imports.reading import original
-from app.conditions import FieldType
 from app.customers.custom_fields import kind_of
-from app.customers.facts import CUSTOM
-from app.customers.field_kind import CustomFieldInfo
+from app.customers.field_kind import CustomFieldInfo, Manner
 from app.customers.mass_update import tag_problem
+from app.customers.records import CUSTOM
 from app.events.addresses import email_key, phone_key
 from app.events.places import Places
 from app.events.readers import EARLIEST_BIRTH, MAX_TEXT, a_handicap, a_text
@@ -84,7 +84,11 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that reading a row takes besides the row."""
+    """All that reading a row takes besides the row.
+
+    `custom` are the tenant's own fields by name (`custom.key`); `locale` and, by club, `locales` say how numbers of
+    theirs are written.
+    """
 
     preset: Preset
     places: Places
@@ -92,6 +96,13 @@ class Setting:
     now: datetime
     write_consent: bool
     custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)
+    locale: str = "en"
+    locales: Mapping[UUID, str] = field(default_factory=dict)
+
+    def locale_of(self, club: Any) -> str:
+        """Return the locale of the club of that name, else the tenant's."""
+        found = self.places.club_id(club)
+        return self.locales.get(found, self.locale) if found else self.locale
 
 
 @dataclass(slots=True)
@@ -254,21 +265,9 @@ def _custom(found: Reading, name: str, text: str, setting: Setting) -> None:
     if about is None:
         found.notes.append(f"There is no field {name.removeprefix(CUSTOM)} any more")
         return
-    kind = kind_of(about)
-    value: object = text
-    if kind.condition_type is FieldType.DATE:
-        day = a_day(text, setting.preset.days)
-        value = day.isoformat() if day else text
-    elif kind.condition_type is FieldType.BOOLEAN:
-        word = text.casefold()
-        value = True if word in _YES else False if word in _NO else text
-    elif kind.condition_type is FieldType.LIST:
-        value = re.sub(r"[;|\n]", ",", text)
-    elif kind.has_currency:
-        amount = an_amount(text)
-        value = text if amount is None else str(amount)
+    manner = Manner(setting.locale_of(found.payload.get("club")), setting.preset.days)
     try:
-        kept = kind.read(value, about)
+        kept = kind_of(about).parse(text, about, manner)
     except ValueError as error:
         found.notes.append(f"{about.label}: {error}")
         return

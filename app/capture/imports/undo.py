@@ -21,6 +21,16 @@ HINTS = ("contact_point", "external_id")
 UNDECIDED = {"merge_suggestion": "t.status = 'open'"}
 # Whoever has one of these after the import's own are gone has had more happen to them.
 HAPPENED = ("inbound_event", "activity", "message", "note", "journey_enrollment", "consent_change")
+# Columns that hold many things, each changed by itself: of those changed since, the other keys are put back.
+DOCUMENTS = frozenset((("customer", "custom"), ("customer", "facts_at")))
+_KEY_BY_KEY = """(
+    SELECT coalesce(jsonb_object_agg(one.key, one.value), '{{}}') FROM (
+        SELECT e.key, e.value FROM jsonb_each(r.now -> '{column}') AS e
+        WHERE e.value IS DISTINCT FROM r.after -> '{column}' -> e.key
+        UNION ALL
+        SELECT e.key, e.value FROM jsonb_each(r.before -> '{column}') AS e
+        WHERE r.now -> '{column}' -> e.key IS NOT DISTINCT FROM r.after -> '{column}' -> e.key
+    ) AS one)"""
 _TABLES = text("""
     SELECT DISTINCT table_name FROM import_change WHERE tenant_id = :tenant_id AND run_id = :run_id
 """)
@@ -106,14 +116,14 @@ def _bring_back(table: str) -> str:
 def _set_back(table: str) -> str:
     sets = ", ".join(
         f"{one} = CASE WHEN r.now -> '{one}' IS NOT DISTINCT FROM r.after -> '{one}' THEN (r.old).{one}"
-        f" ELSE t.{one} END"
+        f" ELSE {_KEY_BY_KEY.format(column=one) if (table, one) in DOCUMENTS else f't.{one}'} END"
         for one in _columns(table)
         if one not in ("tenant_id", "id")
     )
     return f"""{_SOME.format(which=_CHANGED)}, back AS (
         UPDATE {table} t SET {sets}
         FROM (
-            SELECT taken.row_id, taken.after, to_jsonb(x) AS now,
+            SELECT taken.row_id, taken.before, taken.after, to_jsonb(x) AS now,
                 jsonb_populate_record(NULL::{table}, taken.before) AS old
             FROM taken JOIN {table} x ON x.tenant_id = :tenant_id AND x.id = taken.row_id OFFSET 0
         ) AS r

@@ -168,11 +168,14 @@ def _pieces(session: Session, run: ImportRun) -> Iterator[bytes]:
 
 def _setting(session: Session, run: ImportRun) -> tuple[Setting, list[str | None]]:
     kind = formats.applied(preset.get(run.preset) if run.preset else preset.OWN, run.formats)
-    zone = ZoneInfo(accounts.tenant_info(tenant_id=run.tenant_id).timezone)
+    tenant = accounts.tenant_info(tenant_id=run.tenant_id)
     known = places(session, run.tenant_id)
     columns = columns_of(run.header, run.mapping)
     own = {one.name: one for one in custom_fields.load(session, run.tenant_id) if one.archived_at is None}
-    return Setting(kind, known, zone, run.created_at, run.write_consent, own), columns
+    locales = {one.id: one.locale for one in accounts.clubs(tenant_id=run.tenant_id)}
+    zone = ZoneInfo(tenant.timezone)
+    setting = Setting(kind, known, zone, run.created_at, run.write_consent, own, tenant.locale, locales)
+    return setting, columns
 
 
 def _room(run: ImportRun) -> dict[str, int]:

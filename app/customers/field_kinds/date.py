@@ -1,7 +1,7 @@
 """DATE: a day of the calendar."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from babel.dates import format_date
@@ -9,9 +9,10 @@ from sqlalchemy import Date, Text, case, cast
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
-from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, registry
+from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, Manner, registry
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MIDNIGHT = re.compile(r"[ T]00:00(:00)?(\.0+)?$")
 
 
 class DateKind(FieldKind):
@@ -31,6 +32,21 @@ class DateKind(FieldKind):
         except ValueError:
             raise ValueError("Write the date as 2026-11-21.") from None
         return str(text)
+
+    def merge_tag(self, about: CustomFieldInfo) -> str:
+        """Return what writes the value out."""
+        return f'{{{{ customer.custom.{about.key} | date: "%-d %B %Y" }}}}'
+
+    def parse(self, text: str, about: CustomFieldInfo, manner: Manner) -> str | None:
+        """Return the day, in the first of the file's formats that reads it; a spreadsheet's midnight is no matter."""
+        plain = _MIDNIGHT.sub("", text.strip())
+        for one in manner.days:
+            try:
+                plain = datetime.strptime(plain, one).replace(tzinfo=UTC).date().isoformat()
+                break
+            except ValueError:
+                continue
+        return self.read(plain, about)
 
     def show(self, value: Any, about: CustomFieldInfo, locale: str) -> str:  # noqa: ARG002
         """Return the day as the region writes it."""

@@ -1,12 +1,13 @@
 """LIST: several values."""
 
+import re
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, func
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
-from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, registry
+from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, Manner, registry
 
 MAX_VALUES = 50
 MAX_LENGTH = 100
@@ -39,7 +40,15 @@ class ListKind(FieldKind):
         for one in about.choices:
             if one.casefold() == text.casefold():
                 return one
-        raise ValueError(f"“{text}” is none of: {', '.join(about.choices)}.")
+        raise ValueError(f"Choose among: {', '.join(about.choices)}.")
+
+    def merge_tag(self, about: CustomFieldInfo) -> str:
+        """Return what writes the value out."""
+        return f'{{{{ customer.custom.{about.key} | join: ", " }}}}'
+
+    def parse(self, text: str, about: CustomFieldInfo, manner: Manner) -> list[str] | None:  # noqa: ARG002
+        """Return the values, which a file may separate by semicolons or bars too."""
+        return self.read(re.sub("[;|]", ",", text), about)
 
     def show(self, value: Any, about: CustomFieldInfo, locale: str) -> str:  # noqa: ARG002
         """Return the values, separated by commas."""

@@ -6,7 +6,7 @@ from babel.numbers import format_decimal
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
-from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, registry
+from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, Manner, registry
 from app.customers.numbers import number_column, read_number
 
 
@@ -19,6 +19,10 @@ class NumberKind(FieldKind):
     def read(self, value: Any, about: CustomFieldInfo) -> int | float | None:  # noqa: ARG002
         """Return the number."""
         return read_number(value)
+
+    def parse(self, text: str, about: CustomFieldInfo, manner: Manner) -> int | float | None:  # noqa: ARG002
+        """Return the number, its comma and point as the region has them."""
+        return read_number(text, locale=manner.locale)
 
     def show(self, value: Any, about: CustomFieldInfo, locale: str) -> str:  # noqa: ARG002
         """Return the number as the region writes it."""

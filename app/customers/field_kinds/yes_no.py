@@ -6,9 +6,13 @@ from sqlalchemy import Boolean, Text, case, cast, func
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
-from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, registry
+from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, Manner, registry
 
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_LETTERS = {
+    **dict.fromkeys(("y", "t", "j", "ja", "x", "on"), True),
+    **dict.fromkeys(("n", "f", "nee", "off"), False),
+}
 
 
 class YesNoKind(FieldKind):
@@ -27,6 +31,14 @@ class YesNoKind(FieldKind):
         if text not in _WORDS:
             raise ValueError("Say yes or no.")
         return _WORDS[text]
+
+    def merge_tag(self, about: CustomFieldInfo) -> str:
+        """Return what says the one thing or the other."""
+        return f"{{% if customer.custom.{about.key} %}}yes{{% else %}}no{{% endif %}}"
+
+    def parse(self, text: str, about: CustomFieldInfo, manner: Manner) -> bool | None:  # noqa: ARG002
+        """Return the answer, in the letters exports write it with too."""
+        return self.read(_LETTERS.get(text.strip().casefold(), text), about)
 
     def show(self, value: Any, about: CustomFieldInfo, locale: str) -> str:  # noqa: ARG002
         """Return the answer as a word."""

@@ -4,9 +4,10 @@ What is entered is an event like any other, so the timeline shows it and identit
 applied at once, because somebody stands at the desk.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -17,10 +18,11 @@ from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, named
 from app.capture.evidence import Evidence, of_event
 from app.capture.service import lock_tenant
+from app.customers import service as customers
 from app.events import log
 from app.events.addresses import email_key
 from app.events.places import Places, places
-from app.events.validation import OWN_SOURCE
+from app.events.validation import EXACT_KINDS, OWN_SOURCE
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
@@ -31,7 +33,11 @@ TYPE = "customer.added"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was typed about somebody. `club` is a club's name, which reads a phone number without country code."""
+    """What was typed about somebody.
+
+    `club` is a club's name, which reads a phone number without country code. `ids` are ids in other systems by kind;
+    `profile` what else a new customer's profile shall hold, as `customers.service.update` takes it.
+    """
 
     first_name: str | None = None
     last_name: str | None = None
@@ -39,6 +45,8 @@ class Entry:
     phone: str | None = None
     member_number: str | None = None
     club: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,9 @@ def enter(
 ) -> Entered:
     """Find the customer whom `entry` describes, or add them; a known customer is left as they are.
 
-    Raises Invalid, with messages by the fields of Entry, where it names nobody or nothing to know them by. `handlers`
-    are told of the event, as they are of those that come in by the door.
+    Raises Invalid, with messages by the fields of Entry or of the profile, where it names nobody, or nothing to know
+    them by, or holds what can't be kept; then nobody is added. `handlers` are told of the event, as they are of those
+    that come in by the door.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
@@ -86,10 +95,14 @@ def enter(
             handler(batch)
         likeness.look(session, tenant_id, [made.customer_id], moment)
         audit.record(session, actor, "customer.added", "customer", made.customer_id)
+        if entry.profile:
+            customers.update(
+                tenant_id=tenant_id, customer_id=made.customer_id, changes=entry.profile, actor=actor, now=moment
+            )
         return Entered(made.customer_id, True)
 
 
-def _hints(entry: Entry, known: Places) -> dict[str, str]:
+def _hints(entry: Entry, known: Places) -> dict[str, Any]:
     """Return the entry's hints as an event's identity has them, or raise Invalid."""
     errors: dict[str, str] = {}
     if not entry.first_name and not entry.last_name:
@@ -98,11 +111,13 @@ def _hints(entry: Entry, known: Places) -> dict[str, str]:
         errors["email"] = "This is not an e-mail address. Check the spelling."
     if entry.phone and known.phone_key(entry.phone, entry.club) is None:
         errors["phone"] = "This is not a phone number. Write it as it is dialled, or with its country code."
-    if not (entry.email or entry.phone or entry.member_number):
+    if not (entry.email or entry.phone or entry.member_number or entry.ids):
         errors["email"] = "Give an e-mail address, a phone number or a member number to know them by."
     if errors:
         raise Invalid(errors)
-    hints = {"email": entry.email, "phone_number": entry.phone, "scl_member_id": entry.member_number}
+    hints: dict[str, Any] = {"email": entry.email, "phone_number": entry.phone, "scl_member_id": entry.member_number}
+    hints |= {kind: value for kind, value in entry.ids.items() if kind in EXACT_KINDS}
+    hints["external_ids"] = {kind: value for kind, value in entry.ids.items() if kind not in EXACT_KINDS}
     return {name: value for name, value in hints.items() if value}
 
 
@@ -111,7 +126,7 @@ def _payload(entry: Entry) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def _evidence(probe_id: UUID, entry: Entry, hints: dict[str, str], known: Places) -> Evidence:
+def _evidence(probe_id: UUID, entry: Entry, hints: dict[str, Any], known: Places) -> Evidence:
     return of_event(
         key="",
         events=(probe_id,),
@@ -127,7 +142,7 @@ def _append(
     session: Session,
     tenant_id: UUID,
     entry: Entry,
-    hints: dict[str, str],
+    hints: dict[str, Any],
     actor_name: str,
     known: Places,
     now: datetime,

@@ -138,3 +138,54 @@ def test_another_tenants_customers_are_not_there(api: Any, other_tenant: Any, pa
     bob = owner(other_tenant, 1)
     assert api.get(f"/customers/{bob}{path}").status_code == 404
     assert api.patch(f"/customers/{bob}", {"title": "Dr"}).status_code == 404
+
+
+NEW = {"first_name": "Thandi", "last_name": "Mokoena", "email": "thandi@example.com"}
+
+
+def test_somebody_is_added_once(api: Any, ann: Any) -> None:
+    body = NEW | {
+        "membership_tier": "Gold",
+        "tags": ["guest"],
+        "email_opt_in": True,
+        "scl_member_id": "ZA77",
+        "external_ids": {"shop": "S1"},
+    }
+    answer = api.post("/customers", json=body)
+    made = answer.get_json()
+    assert (answer.status_code, made["is_new"], made["matched_by"]) == (201, True, [])
+    assert (made["membership_tier"], made["tags"], made["email_opt_in"]) == ("Gold", ["guest"], True)
+    assert {(one["kind"], one["value"]) for one in made["external_ids"]} == {("scl_member_id", "ZA77"), ("shop", "S1")}
+    for hints in ({"email": "Thandi@Example.com"}, {"email": None, "external_ids": {"shop": "S1"}}):
+        again = api.post("/customers", json=NEW | {"membership_tier": "Silver"} | hints)
+        assert again.status_code == 200
+        known = again.get_json()
+        assert (known["id"], known["is_new"], known["membership_tier"]) == (made["id"], False, "Gold")
+        assert known["matched_by"]
+
+
+def test_another_of_the_household_is_added(api: Any, ann: Any) -> None:
+    made = api.post("/customers", json={"first_name": "Ben", "last_name": "Botha", "email": "ann@example.com"})
+    assert made.status_code == 201
+    assert made.get_json()["id"] != str(ann)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"email": None}, "email"),
+        ({"email": "no address"}, "email"),
+        ({"phone": "12"}, "phone"),
+        ({"first_name": " ", "last_name": None}, "last_name"),
+        ({"handicap_index": 99}, "handicap_index"),
+        ({"club_id": str(uuid4())}, "club_id"),
+        ({"custom": {"nothing": 1}}, "nothing"),
+        ({"external_ids": {"shop": "x" * 300}}, "email"),
+        ({"nickname": "T"}, "nickname"),
+    ],
+)
+def test_what_can_t_be_kept_adds_nobody(api: Any, change: Any, field: str) -> None:
+    answer = api.post("/customers", json=NEW | change)
+    assert answer.status_code == 422, answer.get_json()
+    assert any(field in name for name in answer.get_json()["errors"]), answer.get_json()
+    assert api.get("/customers").get_json()["items"] == []

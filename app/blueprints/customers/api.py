@@ -6,19 +6,23 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
+from flask import Response
 from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import writing
-from app.capture import lookup
+from app.capture import desk, lookup
+from app.capture.desk import Entry
 from app.customers import queries, service, timeline
 from app.customers.models import Customer
 from app.customers.timeline import Filters
 from app.events.addresses import email_key, phone_key
+from app.events.validation import EXACT_KINDS
 from app.infra.errors import Invalid, NotFound
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.messaging import outbox
-from app.web.api import ApiBlueprint
+from app.road import HANDLERS
+from app.web.api import ApiBlueprint, respond
 from app.web.guards import current
 from app.web.schemas import Body, Shown
 
@@ -164,6 +168,23 @@ class CustomerPatch(Body):
     whatsapp_opt_in: StrictBool | None = None
 
 
+class CustomerNew(CustomerPatch):
+    """Somebody to be known: a first or last name, and an address, a number or an id to know them by."""
+
+    auth_user_id: Words | None = None
+    scl_member_id: Words | None = None
+    teetime_player_id: Words | None = None
+    messaging_contact_id: Words | None = None
+    external_ids: dict[Words, Words] = Field(default={}, description="Ids by the names of other systems.")
+
+
+class CustomerMade(CustomerDetail):
+    """The customer; `is_new` is false for one who was known already, by `matched_by`, and left as they are."""
+
+    is_new: bool
+    matched_by: list[str]
+
+
 class NobodyFound(NotFound):
     """The hints lead to no customer."""
 
@@ -213,6 +234,26 @@ def get_customer(customer_id: UUID) -> CustomerDetail:
     return _detail(tenant_id, service.current(tenant_id=tenant_id, customer_id=customer_id))
 
 
+@api.operation("POST", "/customers", permission="customers.edit", body=CustomerNew, returns=CustomerMade, status=201)
+def post_customer(body: CustomerNew) -> Response:
+    """Add a customer; one who is known already is answered with 200 and left as they are."""
+    actor = current()
+    entered = desk.enter(
+        tenant_id=actor.tenant_id,
+        entry=_entry(actor.tenant_id, body),
+        actor=actor.ref,
+        actor_name=actor.name,
+        handlers=HANDLERS,
+    )
+    if entered.is_new:
+        outbox.recheck(tenant_id=actor.tenant_id, customer_ids=[entered.customer_id])
+    found = queries.customer(tenant_id=actor.tenant_id, customer_id=entered.customer_id)
+    made = CustomerMade(
+        **_detail(actor.tenant_id, found).model_dump(), is_new=entered.is_new, matched_by=list(entered.matched_by)
+    )
+    return respond(made, 201 if entered.is_new else 200)
+
+
 @api.operation(
     "PATCH", "/customers/<uuid:customer_id>", permission="customers.edit", body=CustomerPatch, returns=CustomerDetail
 )
@@ -254,6 +295,17 @@ def get_timeline(customer_id: UUID, query: TimelineQuery) -> Page[ActivityOut]:
         tenant_id=tenant_id, customer_id=kept, filters=filters, cursor=query.cursor, limit=query.limit
     )
     return Page([ActivityOut.model_validate(one) for one in page.items], page.next_cursor)
+
+
+_ENTERED = ("first_name", "last_name", "email", "phone")
+
+
+def _entry(tenant_id: UUID, body: CustomerNew) -> Entry:
+    given = body.model_dump(exclude_unset=True)
+    ids = {kind: given.pop(kind) for kind in EXACT_KINDS if kind in given} | given.pop("external_ids", {})
+    club = next((one.name for one in accounts.clubs(tenant_id=tenant_id) if one.id == body.club_id), None)
+    said = {name: (given.pop(name) or "").strip() or None for name in _ENTERED if name in given}
+    return Entry(**said, club=club, ids={kind: value for kind, value in ids.items() if value}, profile=given)
 
 
 def _out(tenant_id: UUID, found: Sequence[Customer]) -> list[CustomerOut]:

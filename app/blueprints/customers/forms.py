@@ -95,8 +95,14 @@ class NewCustomerForm(Form):
     def entry(self, clubs: Iterable[ClubInfo]) -> Entry:
         """Return what was typed."""
         names = {str(one.id): one.name for one in clubs}
-        texts = ("first_name", "last_name", "email", "phone", "member_number")
-        return Entry(**{name: self.text(name) for name in texts}, club=names.get(self.text("club_id") or ""))
+        return Entry(
+            first_name=self.text("first_name"),
+            last_name=self.text("last_name"),
+            email=self.text("email"),
+            phone=self.text("phone"),
+            member_number=self.text("member_number"),
+            club=names.get(self.text("club_id") or ""),
+        )
 
 
 class NoteForm(Form):

@@ -49,13 +49,13 @@ class Customer(TenantRow, Base):
         Index("ix_customer_merged", "tenant_id", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         # Who looks like somebody: the same last name and birth date, or the same name.
         Index(
-            "ix_customer_birth",
+            "ix_customer_born",
             "tenant_id",
             "date_of_birth",
-            text("lower(last_name)"),
-            postgresql_where=text("date_of_birth IS NOT NULL"),
+            "sort_name",
+            postgresql_ops={"sort_name": "text_pattern_ops"},
         ),
-        Index("ix_customer_names", "tenant_id", text("lower(last_name)"), text("lower(first_name)")),
+        Index("ix_customer_called", "tenant_id", "sort_name", postgresql_ops={"sort_name": "text_pattern_ops"}),
         # Room on each page for the frequent updates of last_activity_at and the like, which touch no index: they
         # stay heap-only and leave the two GIN indexes alone.
         {"postgresql_with": {"fillfactor": 80}},

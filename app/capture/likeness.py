@@ -36,7 +36,8 @@ CROWD = 20
 # Names are looked up by ranges of sort_name: row-level security lets no index of lower(…) be used, since lower() might
 # tell of rows that are not the tenant's. What begins with a text and a space lies between it and the text with the sign
 # after the space. Two birth dates that are not one outweigh a name and a club, so of namesakes only those come into
-# question whose birth date is not known, or all if ours is not. Whoever is suggested already is weighed again.
+# question whose birth date is not known, or all if ours is not. Whoever is suggested already is weighed again: asked
+# for the open pairs only, the planner reads the whole queue for each person as long as the table has no statistics.
 CANDIDATES = text("""
     WITH me AS MATERIALIZED (
         SELECT c.id, c.date_of_birth, c.club_id, '1' || lower(c.last_name) AS last_name
@@ -78,12 +79,14 @@ CANDIDATES = text("""
     ) AS near WHERE called.date_of_birth IS NULL
     UNION
     SELECT me.id, near.id FROM me CROSS JOIN LATERAL (
-        SELECT s.other_id AS id FROM merge_suggestion s
-        WHERE s.tenant_id = :tenant_id AND s.one_id = me.id AND s.status = 'open'
-        UNION ALL
-        SELECT s.one_id FROM merge_suggestion s
-        WHERE s.tenant_id = :tenant_id AND s.other_id = me.id AND s.status = 'open'
-    ) AS near
+        SELECT s.other_id AS id, s.status FROM merge_suggestion s
+        WHERE s.tenant_id = :tenant_id AND s.one_id = me.id OFFSET 0
+    ) AS near WHERE near.status = 'open'
+    UNION
+    SELECT me.id, near.id FROM me CROSS JOIN LATERAL (
+        SELECT s.one_id AS id, s.status FROM merge_suggestion s
+        WHERE s.tenant_id = :tenant_id AND s.other_id = me.id OFFSET 0
+    ) AS near WHERE near.status = 'open'
 """)
 _NAMES = text("""
     SELECT id, first_name FROM customer

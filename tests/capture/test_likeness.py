@@ -1,16 +1,22 @@
 """Suggested duplicates: who looks alike is suggested, a household is not, and what people decide holds."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event import listen
 
+from app.accounts.models import Club
 from app.capture import likeness, merging
 from app.capture.names import spellings
 from app.customers import suggestions
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.ids import new_id
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
+from tests.conftest import make_tenant
 from tests.page_client import ApiClient, PageClient
 
 CLUB = "Cape Links Golf Club"
@@ -146,3 +152,56 @@ def test_who_looks_alike_is_looked_up_by_indexes_under_row_level_security(tenant
     conditions = [line for line in plan if "Index Cond" in line and "sort_name" in line]
     assert len(conditions) == 3, "\n".join(plan)
     assert not [line for line in plan if "Seq Scan on customer " in line], "\n".join(plan)
+
+
+@pytest.mark.committed
+def test_looking_reads_those_who_look_alike_and_nobody_else(real_db: str) -> None:
+    tenant_id = make_tenant("Large Links").id
+    club = new_id()
+    with transaction(tenant_id) as session:
+        session.add(
+            Club(
+                tenant_id=tenant_id,
+                id=club,
+                name="Large",
+                timezone="Africa/Johannesburg",
+                country="ZA",
+                locale="en_ZA",
+                currency="ZAR",
+            )
+        )
+        session.flush()
+        session.execute(_CROWD, {"tenant": tenant_id, "club": club, "many": 3000})
+        ids = list(session.scalars(text("SELECT id FROM customer ORDER BY id LIMIT 100")))
+    with psycopg.connect(real_db, autocommit=True) as owner:
+        owner.execute("VACUUM ANALYZE customer")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "WITH me AS" in statement and "merge_suggestion" in statement and "EXPLAIN" not in statement:
+            asked.append((statement, values))
+
+    with transaction(tenant_id) as session:
+        connection = session.connection()
+        listen(connection, "before_cursor_execute", note)
+        assert len(likeness.look(session, tenant_id, ids, NOW)) > 500
+        statement, values = asked[0]
+        [[plan]] = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)
+    scans = [one for one in nodes(plan[0]["Plan"]) if one.get("Relation Name") in ("customer", "merge_suggestion")]
+    assert len(scans) == 6
+    # A loop is one person looked for; besides those who look like them nobody is read.
+    assert all(one["Actual Rows"] + one.get("Rows Removed by Filter", 0) <= 20 for one in scans), scans
+
+
+_CROWD = text("""
+    INSERT INTO customer (tenant_id, id, first_name, last_name, date_of_birth, club_id)
+    SELECT cast(:tenant AS uuid), uuid7(), 'First' || n % 40, 'Last' || n % 50,
+        CASE WHEN n % 3 > 0 THEN date '1950-01-01' + n % 700 END, cast(:club AS uuid)
+    FROM generate_series(1, :many) AS n
+""")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)

@@ -120,8 +120,7 @@ def told(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: P
                 identity=orjson.loads(row.identity),
                 payload=payload,
                 places=places,
-                first_name=said.get("first_name"),
-                date_of_birth=said.get("date_of_birth"),
+                said=said,
             )
         )
     return found
@@ -129,8 +128,8 @@ def told(session: Session, tenant_id: UUID, customers: Sequence[UUID], places: P
 
 @cache
 def _telling() -> list[str]:
-    """Return the types that may tell a customer's name or birth date."""
-    fields = {"first_name", "date_of_birth"}
+    """Return the types that may tell a customer's names or birth date."""
+    fields = {"first_name", "last_name", "date_of_birth"}
     return [kind.name for kind in catalogue.known() if fields & {change.field for change in kind.changes}]
 
 
@@ -156,7 +155,6 @@ def understand(row: Sequence[Any], places: Places) -> Claimed:
         identity=orjson.loads(identity),
         payload=payload,
         places=places,
-        first_name=said.get("first_name"),
-        date_of_birth=said.get("date_of_birth"),
+        said=said,
     )
     return Claimed(id_, source, kind, occurred_at, payload, said, evidence)

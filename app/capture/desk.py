@@ -134,7 +134,7 @@ def _evidence(probe_id: UUID, entry: Entry, hints: dict[str, Any], known: Places
         identity=hints,
         payload=_payload(entry),
         places=known,
-        first_name=entry.first_name,
+        said=_payload(entry),
     )
 
 

@@ -10,7 +10,7 @@ writes; `app.capture.record` does.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -20,28 +20,13 @@ from sqlalchemy.orm import Session
 
 from app.capture import claimed, profiles
 from app.capture.claimed import Claimed
-from app.capture.evidence import Evidence
+from app.capture.evidence import Evidence, Namesake
 from app.capture.partition import Cluster, partition
 from app.capture.profiles import Pair, Profile
+from app.capture.reasons import Company, Match, explain, why_one
 from app.customers import suggestions
 from app.events.places import Places
 from app.infra.ids import new_id
-
-CONFIDENCE = {"email": 95, "phone": 85}
-"""How sure one kind of contact point makes us, by the seeds' figures; exact ids 100."""
-AMBIGUOUS = 60
-"""How sure we are where several people are reached at the address that was all we had."""
-
-
-@dataclass(slots=True)
-class Match:
-    """Whose one event is: by which hints, how sure (0 to 100), and what else is to be said of it."""
-
-    customer_id: UUID
-    is_new: bool
-    matched_by: tuple[str, ...]
-    confidence: int
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +69,13 @@ def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], pla
     """Return whose each piece of evidence is, a customer made up where nobody fits."""
     found = Resolution()
     evidence = profiles.follow_merges(session, tenant_id, evidence)
-    known = profiles.load(session, tenant_id, evidence)
+    known = profiles.load(session, tenant_id, evidence, also=profiles.namesakes(session, tenant_id, evidence))
     people_left, evidence_left = _settle_known(found, known, evidence)
     contested: list[tuple[list[Profile], list[Evidence]]] = []
     # Only those who might become one person with another need to be asked for.
     apart = suggestions.apart(session, tenant_id, [one.id for one in people_left]) if len(people_left) > 1 else set()
-    for people, pieces in _components(people_left, evidence_left):
-        if _consistent(people, pieces) and not _told_apart(people, apart):
+    for people, pieces, by_name in _components(people_left, evidence_left):
+        if not by_name and _consistent(people, pieces) and not _told_apart(people, apart):
             _settle(found, people, pieces)
         elif all(piece.own for piece in pieces):
             for piece in pieces:
@@ -131,11 +116,14 @@ def _settle_known(
                 apart.add(piece.customer_id)
         else:
             settled.append((piece, holder))
+    namesakes = {piece.namesake for piece in rest if piece.namesake}
+    if namesakes:
+        apart.update(person.id for person in known.values() if person.namesake in namesakes)
     for piece, holder in settled:
         if holder.id in apart:
             rest.append(piece)
         else:
-            found.matches[piece.events[0]] = _match(piece, holder.id, False, holder.ids, holder.points)
+            found.matches[piece.events[0]] = explain(piece, holder.id, False, Company(holder.ids, holder.points))
     return [person for id_, person in known.items() if id_ in apart], rest
 
 
@@ -151,6 +139,7 @@ def _only_holder(piece: Evidence, holders: dict[Pair, Profile]) -> Profile | Non
         holder is None
         or piece.customer_id not in (None, holder.id)
         or piece.first_name not in (None, holder.first_name)
+        or piece.last_name not in (None, holder.last_name)
         or piece.date_of_birth not in (None, holder.date_of_birth)
     ):
         return None
@@ -159,8 +148,11 @@ def _only_holder(piece: Evidence, holders: dict[Pair, Profile]) -> Profile | Non
 
 def _components(
     everybody: list[Profile], evidence: Sequence[Evidence]
-) -> Iterator[tuple[list[Profile], list[Evidence]]]:
-    """Yield the customers and the events that hang together by any hint; each has at least one event."""
+) -> Iterator[tuple[list[Profile], list[Evidence], bool]]:
+    """Yield the customers and the events that hang together by any hint; each has at least one event.
+
+    The third tells whether they do only because some have the same full name and birth date.
+    """
     parent = list(range(len(everybody) + len(evidence)))
     first: dict[Any, int] = {}
 
@@ -180,6 +172,7 @@ def _components(
             tie(at, hint)
         if piece.customer_id:
             tie(at, piece.customer_id)
+    by_name = _tie_namesakes([*everybody, *evidence], parent, root)
     people: dict[int, list[Profile]] = defaultdict(list)
     for at, person in enumerate(everybody):
         people[root(at)].append(person)
@@ -187,13 +180,25 @@ def _components(
     for at, piece in enumerate(evidence, start=len(everybody)):
         pieces[root(at)].append(piece)
     for node, found in pieces.items():
-        yield people[node], found
+        yield people[node], found, node in by_name
+
+
+def _tie_namesakes(everything: Sequence[Profile | Evidence], parent: list[int], root: Callable[[int], int]) -> set[int]:
+    """Tie together those of one full name and birth date; return the roots of who would not have been otherwise."""
+    first: dict[Namesake, int] = {}
+    tied = []
+    for at, one in enumerate(everything):
+        if one.namesake and root(other := first.setdefault(one.namesake, at)) != root(at):
+            parent[root(at)] = root(other)
+            tied.append(at)
+    return {root(at) for at in tied}
 
 
 def _consistent(people: Sequence[Profile], pieces: Sequence[Evidence]) -> bool:
     """Return whether nothing in it could be anybody else's: the quick road for nearly everybody."""
     ids: dict[str, str] = {}
     name: str | None = None
+    last: str | None = None
     birth: date | None = None
     everybody: list[Profile | Evidence] = [*people, *pieces]
     for one in everybody:
@@ -201,6 +206,8 @@ def _consistent(people: Sequence[Profile], pieces: Sequence[Evidence]) -> bool:
             if ids.setdefault(kind, value) != value:
                 return False
         if one.first_name and (name := name or one.first_name) != one.first_name:
+            return False
+        if one.last_name and (last := last or one.last_name) != one.last_name:
             return False
         if one.date_of_birth and (birth := birth or one.date_of_birth) != one.date_of_birth:
             return False
@@ -218,9 +225,9 @@ def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) ->
     ids = {pair for person in people for pair in person.ids}
     points = {pair for person in people for pair in person.points}
     if people:
-        winner = min(people, key=_seniority).id
-        reason = "they share a hint and nothing contradicts"
-        found.joins.extend(Join(winner, person.id, reason) for person in people if person.id != winner)
+        first = min(people, key=_seniority)
+        winner = first.id
+        found.joins.extend(Join(winner, one.id, why_one(first, one)) for one in people if one is not first)
     elif all(piece.own for piece in pieces):
         # They name a customer who is not there: no match.
         return
@@ -228,8 +235,9 @@ def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) ->
         winner = new_id()
         found.created.append(winner)
     fresh = not people
+    known = Company(ids, points, beside=_named(pieces))
     for piece in pieces:
-        found.matches[piece.events[0]] = _match(piece, winner, fresh, ids, points)
+        found.matches[piece.events[0]] = explain(piece, winner, fresh, known)
         fresh = False
         found.ids.update((pair, winner) for pair in piece.ids if pair not in ids)
         found.points.update((winner, pair) for pair in piece.points if pair not in points)
@@ -237,29 +245,13 @@ def _settle(found: Resolution, people: list[Profile], pieces: list[Evidence]) ->
         points.update(piece.points)
 
 
+def _named(pieces: Iterable[Evidence]) -> Counter[Pair]:
+    """Return how many of the pieces name each hint."""
+    return Counter(pair for piece in pieces for pair in {*piece.ids, *piece.points})
+
+
 def _seniority(person: Profile) -> tuple[bool, int]:
     return not person.named, person.id.int
-
-
-def _match(
-    piece: Evidence,
-    owner: UUID,
-    is_new: bool,
-    ids: Collection[Pair],
-    points: Collection[Pair],
-    shared: Collection[Pair] = (),
-) -> Match:
-    """Return the match of an event; `ids` and `points` were known before it, `shared` are points of several people."""
-    exact = [pair[0] for pair in piece.ids if pair in ids]
-    reached = [pair[0] for pair in piece.points if pair in points]
-    reasons = list(piece.notes)
-    confidence = 100
-    if reached and not exact:
-        confidence = max(CONFIDENCE[kind] for kind in reached)
-        if not any(pair in points and pair not in shared for pair in piece.points):
-            confidence = AMBIGUOUS
-            reasons.append("several customers are reached there; it went to the one for whom most speaks")
-    return Match(owner, is_new, (*exact, *reached), confidence, "; ".join(reasons) or None)
 
 
 def _stay(found: Resolution, piece: Evidence, owner: UUID | None) -> None:
@@ -310,8 +302,9 @@ def _unexplained(person: Profile, explained: list[Evidence]) -> list[Evidence]:
     ids = person.ids - {pair for one in explained for pair in one.ids}
     points = person.points - {pair for one in explained for pair in one.points}
     name_told = person.first_name is None or any(one.first_name == person.first_name for one in explained)
+    last_told = person.last_name is None or any(one.last_name == person.last_name for one in explained)
     birth_told = person.date_of_birth is None or any(one.date_of_birth == person.date_of_birth for one in explained)
-    if explained and not ids and not points and name_told and birth_told:
+    if explained and not ids and not points and name_told and last_told and birth_told:
         return []
     # With all it holds, also what events told since: that is what ties it to them.
     return [person.anchor(person.ids, person.points)]
@@ -335,9 +328,8 @@ def _draw(
         owners.append(owner)
         if not claimants:
             found.created.append(owner)
-        reason = "all that is known of them fits one person and no other"
         joining = [loser for loser in claimants[1:] if frozenset((owner, loser)) not in apart]
-        found.joins.extend(Join(owner, loser, reason) for loser in joining)
+        found.joins.extend(Join(owner, loser, why_one(by_id[owner], by_id[loser])) for loser in joining)
     _place_events(found, by_id, clusters, owners, claims, pieces)
     _place_hints(found, by_id, clusters, owners, claims)
     return {one: owners[at] for at, claimants in claims.items() for one in claimants}
@@ -373,11 +365,12 @@ def _place_events(
     shared = {pair for pair, count in reached.items() if count > 1}
     for at, cluster in enumerate(clusters):
         fresh = not claims[at]
+        known = Company(ids, points, shared, _named(cluster.evidence), cluster.ids)
         for piece in cluster.evidence:
             if piece.is_anchor:
                 continue
             if piece.events[0] in arriving:
-                found.matches[piece.events[0]] = _match(piece, owners[at], fresh, ids, points, shared)
+                found.matches[piece.events[0]] = explain(piece, owners[at], fresh, known)
                 fresh = False
             elif piece.customer_id not in claims[at]:
                 found.moves.update((event, owners[at]) for event in piece.events)

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from app.capture import profiles
 from app.capture.evidence import Evidence, of_event
-from app.capture.identity import AMBIGUOUS, CONFIDENCE
 from app.capture.profiles import Profile
+from app.capture.reasons import AMBIGUOUS, CONFIDENCE
 from app.events.places import places
 from app.infra.db import transaction
 
@@ -39,6 +39,7 @@ def find(*, tenant_id: UUID, identity: dict[str, Any], club: str | None = None) 
             identity=identity,
             payload={"club": club} if club else {},
             places=places(session, tenant_id),
+            said={},
         )
         known = profiles.load(session, tenant_id, [hints]).values()
         for kind, value in hints.ids:

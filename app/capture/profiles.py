@@ -1,6 +1,6 @@
 """Customers as identity sees them: their ids, contact points, given name and birth date."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
@@ -9,24 +9,37 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.capture.evidence import Evidence
+from app.capture.evidence import Evidence, Namesake, namesake
 from app.capture.names import name_key
 from app.customers.merge import SYSTEM
 from app.infra.arrays import array
 
 Pair = tuple[str, str]
+# So many who share a birth date and a last name are looked at.
+CROWD = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A customer: `ids` are (kind, value), `points` are ("email" or "phone", key); `named` by first or last name."""
+    """A customer: `ids` are (kind, value), `points` are ("email" or "phone", key); names as in Evidence."""
 
     id: UUID
     first_name: str | None
+    last_name: str | None
     date_of_birth: date | None
-    named: bool
+    club_id: UUID | None
     ids: frozenset[Pair]
     points: frozenset[Pair]
+
+    @property
+    def named(self) -> bool:
+        """Return whether a first or last name is known."""
+        return bool(self.first_name or self.last_name)
+
+    @property
+    def namesake(self) -> Namesake | None:
+        """Return what it has in common with people who may be this one though they share no hint, if any."""
+        return namesake(self.first_name, self.last_name, self.date_of_birth)
 
     def anchor(self, ids: Iterable[Pair], points: Iterable[Pair]) -> Evidence:
         """Return the profile itself as evidence that the ids and points are one person's."""
@@ -37,7 +50,9 @@ class Profile:
             ids=tuple(sorted(ids)),
             points=tuple(sorted(points)),
             first_name=self.first_name,
+            last_name=self.last_name,
             date_of_birth=self.date_of_birth,
+            club_id=self.club_id,
         )
 
 
@@ -73,7 +88,7 @@ _PROFILES = text("""
                 AND x.customer_id <> near.customer_id OFFSET 0
         ) AS other
     )
-    SELECT c.id, c.first_name, c.date_of_birth, c.first_name IS NOT NULL OR c.last_name IS NOT NULL AS named,
+    SELECT c.id, c.first_name, c.last_name, c.date_of_birth, c.club_id,
         (SELECT cast(json_agg(json_build_array(e.kind, e.value)) AS text) FROM external_id e
          WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id) AS ids,
         (SELECT cast(json_agg(json_build_array(p.kind, p.key)) AS text) FROM contact_point p
@@ -90,8 +105,10 @@ _MERGED = text("""
 """)
 
 
-def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dict[UUID, Profile]:
-    """Return by id every customer the evidence may concern, and those who share an address with one of them."""
+def load(
+    session: Session, tenant_id: UUID, evidence: Sequence[Evidence], also: Collection[UUID] = ()
+) -> dict[UUID, Profile]:
+    """Return by id every customer the evidence may concern, those of `also`, and who shares an address with these."""
     ids = {pair for one in evidence for pair in one.ids}
     points = {pair for one in evidence for pair in one.points}
     rows = session.execute(
@@ -102,20 +119,52 @@ def load(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> dic
             "values": array(value for _, value in ids),
             "point_kinds": array(kind for kind, _ in points),
             "keys": array(key for _, key in points),
-            "customers": array(one.customer_id for one in evidence if one.customer_id),
+            "customers": array({*also, *(one.customer_id for one in evidence if one.customer_id)}),
         },
     ).all()
     return {
         row.id: Profile(
             row.id,
             name_key(row.first_name),
+            row.last_name.lower() if row.last_name else None,
             row.date_of_birth,
-            row.named,
+            row.club_id,
             _pairs(row.ids),
             _pairs(row.points),
         )
         for row in rows
     }
+
+
+# By ranges of sort_name (it begins with "1", the last name and a space): row-level security lets no index of lower(…)
+# be used, nor one by what is put together in the statement.
+NAMESAKES = text("""
+    SELECT near.id, near.first_name, near.last_name, near.date_of_birth
+    FROM unnest(cast(:first AS text[]), cast(:last AS text[]), cast(:births AS date[])) AS told(first, last, birth)
+    CROSS JOIN LATERAL (
+        SELECT x.id, x.first_name, x.last_name, x.date_of_birth FROM customer x
+        WHERE x.tenant_id = :tenant_id AND x.date_of_birth = told.birth
+            AND x.sort_name ~>=~ told.first AND x.sort_name ~<~ told.last
+            AND x.status = 'ACTIVE' LIMIT :crowd
+    ) AS near
+""")
+
+
+def namesakes(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> set[UUID]:
+    """Return the customers who have the full name and the birth date that a piece of the evidence tells."""
+    told = {one.namesake for one in evidence if one.namesake}
+    if not told:
+        return set()
+    born = {(last_name, date_of_birth) for _, last_name, date_of_birth in told}
+    values = {
+        "tenant_id": tenant_id,
+        "first": array(f"1{last_name} " for last_name, _ in born),
+        "last": array(f"1{last_name}!" for last_name, _ in born),
+        "births": array(date_of_birth.isoformat() for _, date_of_birth in born),
+        "crowd": CROWD,
+    }
+    rows = session.execute(NAMESAKES, values)
+    return {row.id for row in rows if (name_key(row.first_name), row.last_name.lower(), row.date_of_birth) in told}
 
 
 _BY_HAND = text("""

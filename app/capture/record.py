@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.claimed import Claimed
-from app.capture.identity import Match, Resolution
+from app.capture.identity import Resolution
+from app.capture.reasons import Match
 from app.customers import custom_fields, facts, merge, records
 from app.customers.facts import CONSENT_FIELDS, Fact
 from app.customers.records import Record, hint_words, name_words

@@ -11,6 +11,8 @@ MAX_EMAIL = 254
 MAX_PHONE = 40
 INTERNATIONAL = 11
 """How many digits a number with its country code has at least; shorter ones are local."""
+SUBSCRIBER = 7
+"""How many digits a person's number has at least, without the country code, where the country is not a small one."""
 _CACHED = 50_000
 
 # What nearly every address looks like; the others go the long way through email-validator.
@@ -81,7 +83,8 @@ def _valid_mobile(dialled: str, country: str) -> str | None:
         return None
     start = region if dialled.startswith("+") else "0"
     number = dialled.removeprefix(start)
-    return f"{region}{number}" if number != dialled and pattern.fullmatch(number) else None
+    whole = number != dialled and len(number) >= SUBSCRIBER and pattern.fullmatch(number)
+    return f"{region}{number}" if whole else None
 
 
 @lru_cache(500)
@@ -103,6 +106,16 @@ def _valid(text: str, country: str) -> str | None:
         number = phonenumbers.parse(text, country or None)
     except phonenumbers.NumberParseException:
         return None
-    if number.extension or not phonenumbers.is_valid_number(number):
+    if number.extension or not phonenumbers.is_valid_number(number) or _too_short(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _too_short(number: phonenumbers.PhoneNumber) -> bool:
+    """Return whether it is a service's number, or was cut short: 082 555 is valid in South Africa, and nobody's."""
+    digits = len(phonenumbers.national_significant_number(number))
+    if digits >= SUBSCRIBER:
+        return False
+    region = phonenumbers.region_code_for_number(number)
+    usual = phonenumbers.example_number(region) if region else None
+    return usual is None or digits < len(phonenumbers.national_significant_number(usual))

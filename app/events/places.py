@@ -23,9 +23,17 @@ class Places:
         return found[0] if found else None
 
     def phone_key(self, number: str, club: Any) -> str | None:
-        """Return the number in E.164, read in the country of the club of that name, else the tenant's; or None."""
+        """Return the number in E.164, or None if it is none in any of the tenant's countries.
+
+        The country of the club of that name reads it first, then the tenant's own, then those of the other clubs: a
+        member of a British club who lives in Cape Town gives the number of there as it is dialled there.
+        """
         found = self.clubs.get(club.strip().casefold()) if isinstance(club, str) else None
-        return phone_key(number, found[1] if found else self.country)
+        first = phone_key(number, found[1] if found else self.country)
+        if first:
+            return first
+        others = dict.fromkeys((self.country, *(country for _, country in self.clubs.values())))
+        return next((key for country in others if (key := phone_key(number, country))), None)
 
 
 def places(session: Session, tenant_id: UUID) -> Places:

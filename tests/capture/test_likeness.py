@@ -45,8 +45,13 @@ def suggested(tenant: Any) -> list[suggestions.Suggestion]:
             "first names that stand for one",
         ),
         (
+            member(1, "Zoë", "M1", email="z@example.com", phone_number="0821111111", club=CLUB),
+            member(2, "Zoe", "M2", email="zoe@example.com", phone_number="0821111111", club=CLUB),
+            "the same phone number",
+        ),
+        (
             member(1, "Zoë", "M1", email="z@example.com", club=CLUB),
-            member(2, "Zoe", "M2", email="z@example.com", club=CLUB),
+            member(2, "Zoe", "M2", email="z@example.com", last_name="Smith", club=CLUB),
             "the same e-mail address",
         ),
     ],

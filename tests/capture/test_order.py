@@ -20,6 +20,8 @@ def stream(seed: int) -> list[dict[str, Any]]:
         mailbox, phone = f"family{family}@example.com", f"08276889{family:02}"
         for person in range(draw.choice((1, 1, 2, 3))):
             name, born = draw.choice(NAMES), f"19{draw.randrange(40, 99)}-05-0{draw.randrange(1, 9)}"
+            last_name = draw.choice((f"Botha{family}", "Smith"))
+            second_number = draw.random() < 0.4
             hints = {
                 "email": draw.choice((mailbox, f"person{family}{person}@example.com")),
                 "phone_number": phone,
@@ -32,10 +34,11 @@ def stream(seed: int) -> list[dict[str, Any]]:
                 kind = draw.randrange(6)
                 if kind == 0 and "scl_member_id" in told:
                     told.pop("scl_member_id")
-                    tier = draw.choice(("Gold", "Silver"))
-                    events.append(
-                        member(number, name, hints["scl_member_id"], date_of_birth=born, membership_tier=tier, **told)
-                    )
+                    said = {"last_name": last_name, "membership_tier": draw.choice(("Gold", "Silver"))}
+                    if draw.random() < 0.7:
+                        said |= {"date_of_birth": born, "club": "Cape Links Golf Club"}
+                    entry = draw.choice(("", "D")) if second_number else ""
+                    events.append(member(number, name, hints["scl_member_id"] + entry, **said, **told))
                 elif kind == 1:
                     events.append(event(number, "teetime.handicap.updated", {"handicap_index": number / 10}, **told))
                 elif kind == 2:

@@ -2,10 +2,34 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 
 from app.infra.config import Config
+
+_HIDDEN = "•••"
+_ADDRESS = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
+_NUMBER = re.compile(r"(?<![\w-])\+\d[\d ()-]{6,}\d")
+# What Postgres says of a unique or foreign key: Key (tenant_id, value)=(…, …) already exists.
+_KEY = re.compile(r"(Key \([^)]*\))=\(.*\)")
+
+
+def masked(line: str) -> str:
+    """Return a line of the log without e-mail addresses, phone numbers and values of keys: a log names no customer."""
+    if "@" in line:
+        line = _ADDRESS.sub(_HIDDEN, line)
+    if "+" in line:
+        line = _NUMBER.sub(_HIDDEN, line)
+    return _KEY.sub(rf"\1=({_HIDDEN})", line) if "Key (" in line else line
+
+
+class Lines(logging.Formatter):
+    """Formats a record as plain text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record, masked."""
+        return masked(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -17,10 +41,10 @@ class JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masked(record.getMessage()),
         }
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = masked(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -31,7 +55,7 @@ def configure(config: Config) -> None:
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.fairway = True  # type: ignore[attr-defined]
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    plain = Lines("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if config.is_production else plain)
     root.addHandler(handler)
     root.setLevel(logging.INFO)

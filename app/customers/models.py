@@ -216,6 +216,20 @@ class MergeSuggestion(TenantRow, Base):
     decided_at: Mapped[datetime | None]
 
 
+class ErasedHint(Base):
+    """A keyed hash of an id or address of somebody who was erased, and when (see app.customers.erased)."""
+
+    __tablename__ = "erased_hint"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("ix_erased_hint_at", "tenant_id", "erased_at"),
+    )
+
+    tenant_id: Mapped[Key]
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime]
+
+
 class Topic(TenantRow, Base):
     """A subject people may want or not want to hear about. `key` names it to other systems and never changes.
 

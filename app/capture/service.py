@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.capture import identity, likeness, record
+from app.capture import forgotten, identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, claim, claim_again, understand
 from app.capture.identity import Resolution
@@ -82,13 +82,14 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
             return 0
         _share_tenant(session, tenant_id)
         session.execute(_ANY_TENANT)
+        claimed, events = len(events), forgotten.drop(session, tenant_id, events, now)
         found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
         _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
     rest = {one.id: one for one in events if one.id not in found.matches}
-    applied = len(events) - len(rest)
+    applied = claimed - len(rest)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
     if rest:
-        patient = len(events) < limit or len(rest) > LEFT_FOR_LATER
+        patient = claimed < limit or len(rest) > LEFT_FOR_LATER
         applied += _apply_rest(tenant_id, rest, known, now, handlers, patient=patient)
     return applied
 
@@ -112,7 +113,7 @@ def _apply_rest(
         elif not session.scalar(_TRY_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)}):
             return 0
         mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
-        _apply(session, tenant_id, mine, known, now, handlers)
+        _apply(session, tenant_id, forgotten.drop(session, tenant_id, mine, now), known, now, handlers)
         return len(mine)
 
 
@@ -126,7 +127,7 @@ def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
     with transaction(tenant_id) as session:
         known, events = _claim(session, tenant_id, limit)
         lock_tenant(session, tenant_id)
-        for event in events:
+        for event in forgotten.drop(session, tenant_id, events, now):
             try:
                 with session.begin_nested():
                     _apply(session, tenant_id, [event], known, now, handlers)

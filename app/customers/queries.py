@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, Text, cast, func, select, text, tuple_
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session, defer
 
-from app.customers import search
+from app.customers import erased, search
 from app.customers.models import ACTIVE, ConsentChange, ContactPoint, Customer, ExternalId
 from app.events.validation import OWN_SOURCE
 from app.infra.db import transaction
@@ -20,6 +21,14 @@ class NoSuchCustomer(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such customer.")
+
+
+class Erased(NoSuchCustomer):
+    """There was a customer with this id, who was erased."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__()
+        self.message = f"This person was erased on {at:%-d %B %Y}. Nothing is kept of them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,13 @@ def customer(*, tenant_id: UUID, customer_id: UUID) -> Customer:
     with transaction(tenant_id) as session:
         found = session.get(Customer, (tenant_id, customer_id), options=[_UNREAD], populate_existing=True)
         if found is None:
-            raise NoSuchCustomer
+            raise _missing(session, tenant_id, customer_id)
         return found
+
+
+def _missing(session: Session, tenant_id: UUID, customer_id: UUID) -> NoSuchCustomer:
+    hits = erased.find(session, tenant_id, {customer_id: [("customer_id", str(customer_id))]})
+    return Erased(max(hits[customer_id].values())) if hits else NoSuchCustomer()
 
 
 def by_ids(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, Customer]:

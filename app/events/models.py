@@ -9,11 +9,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
 
-RECEIVED, PROCESSED, FAILED = "received", "processed", "failed"
+RECEIVED, PROCESSED, FAILED, ERASED = "received", "processed", "failed", "erased"
 
 
 class InboundEvent(TenantRow, Base):
     """An accepted event: `received` until it is applied to a customer, then `processed`, or `failed` with a reason.
+
+    `erased`: it told of somebody's time before they were erased, and nothing of that is kept.
 
     No foreign key to the tenant: checking it locked the tenant's one row in every posting transaction, a quarter of
     what an event costs at the door. Row-level security lets nobody write an event of another tenant.

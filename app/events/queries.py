@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from app.events.models import FAILED, PROCESSED, RECEIVED, InboundEvent
+from app.events.models import ERASED, FAILED, PROCESSED, RECEIVED, InboundEvent
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 
-STATUSES = (RECEIVED, PROCESSED, FAILED)
+STATUSES = (RECEIVED, PROCESSED, FAILED, ERASED)
 
 
 class NoSuchEvent(NotFound):

@@ -65,7 +65,8 @@ class Message(TenantRow, Base):
 class Suppression(TenantRow, Base):
     """An address that must not be written to on one channel, apart from what anybody consented to.
 
-    One that was lifted stays, with the reason, and stops nothing.
+    One that was lifted stays, with the reason, and stops nothing. Of somebody who was erased `address_key` is a keyed
+    hash (app.infra.crypto).
     """
 
     __tablename__ = "suppression"

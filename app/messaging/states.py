@@ -43,6 +43,7 @@ class Reason(StrEnum):
     RENDER_ERROR = "render_error"
     NO_ANSWER = "no_answer"
     INTERRUPTED = "interrupted"
+    ERASED = "erased"
 
 
 STATUS_WORDS = {
@@ -84,6 +85,7 @@ REASON_WORDS = {
     Reason.RENDER_ERROR: "The template could not be filled in for this customer.",
     Reason.NO_ANSWER: "The connection broke after the message was handed over, so it may have arrived.",
     Reason.INTERRUPTED: "Sending was interrupted, so it may have arrived; marketing is never sent a second time.",
+    Reason.ERASED: "The person it was meant for was erased.",
 }
 
 

@@ -1,6 +1,6 @@
 """Addresses that are not written to, whatever anybody consented to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,8 @@ from sqlalchemy import select, text
 
 from app.accounts import audit
 from app.infra import clock
+from app.infra.arrays import array
+from app.infra.crypto import keyed_hash, keyed_hashes
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
@@ -26,8 +28,11 @@ class SuppressedBecause(StrEnum):
     COMPLAINT = "complaint"
     MANUAL = "manual"
     INVALID = "invalid"
+    ERASED = "erased"
 
 
+BY_HAND = tuple(one for one in SuppressedBecause if one is not SuppressedBecause.ERASED)
+"""The reasons somebody may give; the last one is of addresses of people who were erased."""
 DEAD = frozenset((SuppressedBecause.HARD_BOUNCE, SuppressedBecause.INVALID))
 
 # One that was lifted is suppressed anew; one that still holds keeps its first reason.
@@ -46,6 +51,20 @@ FIND = text("""
     SELECT address_key, reason FROM suppression
     WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = ANY(CAST(:keys AS text[]))
       AND lifted_at IS NULL
+""")
+
+
+# The reason stays; what was written beside it may tell who it was.
+_HIDE = text("""
+    UPDATE suppression s SET address_key = h.hash, detail = NULL, lift_reason = NULL
+    FROM unnest(cast(:keys AS text[]), cast(:hashes AS text[])) AS h(address_key, hash)
+    WHERE s.tenant_id = :tenant_id AND s.channel = :channel AND s.address_key = h.address_key AND NOT EXISTS (
+        SELECT FROM suppression o
+        WHERE o.tenant_id = :tenant_id AND o.channel = :channel AND o.address_key = h.hash)
+""")
+_FORGET = text("""
+    DELETE FROM suppression
+    WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = ANY(cast(:keys AS text[]))
 """)
 
 
@@ -107,9 +126,32 @@ def suppressed(*, tenant_id: UUID, keys: Iterable[str], channel_name: str = EMAI
     wanted = sorted(set(keys))
     if not wanted:
         return {}
+    spoken = {key: key for key in wanted} | {one: key for key in wanted for one in hashes_of(tenant_id, key)}
     with transaction(tenant_id) as session:
-        rows = session.execute(FIND, {"tenant_id": tenant_id, "channel": channel_name, "keys": wanted})
-        return {row.address_key: row.reason for row in rows}
+        rows = session.execute(FIND, {"tenant_id": tenant_id, "channel": channel_name, "keys": sorted(spoken)}).all()
+    # A dead address stops more than any other entry of it.
+    found = {spoken[row.address_key]: row.reason for row in rows}
+    return found | {spoken[row.address_key]: row.reason for row in rows if row.reason in DEAD}
+
+
+def hashes_of(tenant_id: UUID, address_key: str) -> list[str]:
+    """Return what stands on the list for an address whose owner was erased, by each of the keys we have."""
+    return keyed_hashes("suppression", tenant_id, address_key)
+
+
+def hide(*, tenant_id: UUID, addresses: Collection[str], actor: str, channel_name: str = EMAIL) -> None:
+    """Keep hashes in place of the addresses of somebody who is erased: each of them stays suppressed, or becomes so."""
+    found = channel(channel_name)
+    keys = sorted({found.address_key(one) for one in addresses} - {""})
+    if not keys:
+        return
+    hashes = [keyed_hash("suppression", tenant_id, key) for key in keys]
+    values = {"tenant_id": tenant_id, "channel": channel_name, "keys": array(keys), "hashes": array(hashes)}
+    with transaction(tenant_id) as session:
+        session.execute(_HIDE, values)
+        session.execute(_FORGET, values)
+        reason = {"reason": SuppressedBecause.ERASED, "by": actor, "keys": hashes, "details": [None] * len(hashes)}
+        session.execute(ADD, {**values, **reason})
 
 
 def page(
@@ -122,11 +164,16 @@ def page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Suppression]:
-    """Return entries of the list, the newest first; `q` is how the address begins, `lifted` those that hold no more."""
+    """Return entries of the list, the newest first; `q` is how the address begins, `lifted` those that hold no more.
+
+    The address of somebody who was erased is found when `q` is the whole of it.
+    """
     wanted = select(Suppression).where(Suppression.tenant_id == tenant_id)
     wanted = wanted.where(Suppression.lifted_at.is_not(None) if lifted else Suppression.lifted_at.is_(None))
     if q and q.strip():
-        wanted = wanted.where(Suppression.address_key.startswith(channel(EMAIL).address_key(q), autoescape=True))
+        key = channel(EMAIL).address_key(q)
+        of_erased = Suppression.address_key.in_(hashes_of(tenant_id, key))
+        wanted = wanted.where(Suppression.address_key.startswith(key, autoescape=True) | of_erased)
     if reason is not None:
         wanted = wanted.where(Suppression.reason == reason)
     if channel_name is not None:
@@ -165,10 +212,15 @@ def add(
     if not key or len(key) > 254 or "@" not in key or not key.isprintable() or " " in key:
         errors["address"] = "This is not an e-mail address. Check the spelling."
     said = _tidy(detail, "detail", errors)
+    if because not in BY_HAND:
+        errors["reason"] = "Choose another reason: this one is for addresses of people who were erased."
     if errors:
         raise Invalid(errors)
     values: dict[str, Any] = {"tenant_id": tenant_id, "channel": channel_name, "reason": because, "by": actor}
     with transaction(tenant_id) as session:
+        held = suppressed(tenant_id=tenant_id, keys=[key], channel_name=channel_name).get(key)
+        if held:
+            raise AlreadySuppressed(held)
         made = session.execute(ADD, {**values, "keys": [key], "details": [said]}).first()
         if made is None:
             raise AlreadySuppressed(suppressed(tenant_id=tenant_id, keys=[key], channel_name=channel_name).get(key, ""))

@@ -70,7 +70,7 @@ class EventsQuery(BaseModel):
 
     source: Words | None = None
     type: Words | None = None
-    status: Literal["received", "processed", "failed"] | None = None
+    status: Literal["received", "processed", "failed", "erased"] | None = None
     cursor: str | None = None
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 

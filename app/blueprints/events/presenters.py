@@ -12,8 +12,8 @@ from app.events import catalogue
 from app.events.catalogue import Category, EventType
 from app.events.readers import spoken
 
-STATUS_TONES = {"received": "info", "processed": "success", "failed": "danger"}
-STATUS_LABELS = {"received": "Waiting", "processed": "Processed", "failed": "Failed"}
+STATUS_TONES = {"received": "info", "processed": "success", "failed": "danger", "erased": "neutral"}
+STATUS_LABELS = {"received": "Waiting", "processed": "Processed", "failed": "Failed", "erased": "Erased"}
 HINTS = {
     "email": "e-mail",
     "phone": "phone",

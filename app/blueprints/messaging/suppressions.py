@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 from wtforms import EmailField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
+from app.infra.crypto import PREFIX
 from app.infra.errors import UserError
 from app.messaging import suppression
 from app.messaging.suppression import SuppressedBecause
@@ -21,8 +22,18 @@ REASONS = {
     SuppressedBecause.COMPLAINT: "Complained",
     SuppressedBecause.MANUAL: "By hand",
     SuppressedBecause.INVALID: "Not a real address",
+    SuppressedBecause.ERASED: "Person was erased",
 }
 TONES = {SuppressedBecause.HARD_BOUNCE: "danger", SuppressedBecause.COMPLAINT: "warning"}
+
+
+OF_SOMEBODY_ERASED = "An address of somebody who was erased"
+
+
+@blueprint.app_template_filter("suppressed_address")
+def suppressed_address(key: str) -> str:
+    """Return what to call an entry of the list: its address, or words where only a hash of it was kept."""
+    return OF_SOMEBODY_ERASED if key.startswith(PREFIX) else key
 
 
 class AddForm(forms.Form):
@@ -31,7 +42,7 @@ class AddForm(forms.Form):
     address = EmailField("E-mail address", render_kw={"autocomplete": "off"})
     reason = SelectField(
         "Reason",
-        choices=[SelectChoice(one, label) for one, label in REASONS.items()],
+        choices=[SelectChoice(one, REASONS[one]) for one in suppression.BY_HAND],
         default=SuppressedBecause.MANUAL,
         validate_choice=False,
     )
@@ -117,10 +128,22 @@ def lift(suppression_id: UUID) -> Response:
     except UserError as error:
         form.refuse(error)
         return _lift_page(suppression_id, form, status=422)
-    flash(f"Mail may go to {lifted.address_key} again.", "success")
+    flash(f"Mail may go to {_named(lifted.address_key)} again.", "success")
     return redirect(url_for("suppressions.index"))
+
+
+def _named(key: str) -> str:
+    name = suppressed_address(key)
+    return name if name == key else name[0].lower() + name[1:]
 
 
 def _lift_page(suppression_id: UUID, form: LiftForm, status: int = 200) -> Response:
     entry = suppression.entry(tenant_id=current().tenant_id, suppression_id=suppression_id)
-    return page("messaging/suppression_lift.html", entry=entry, form=form, reasons=REASONS, status=status)
+    return page(
+        "messaging/suppression_lift.html",
+        entry=entry,
+        address=_named(entry.address_key),
+        form=form,
+        reasons=REASONS,
+        status=status,
+    )

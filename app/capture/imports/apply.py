@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.capture import identity, likeness, record
+from app.capture import forgotten, identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, understand
 from app.capture.identity import Resolution
@@ -182,9 +182,10 @@ def apply(
 ) -> None:
     """Take the rows in; what became of them is added to `out`. The caller holds the tenant's capture lock."""
     rows = _fresh(session, tenant_id, rows, out)
-    if setting.preset.kind == VISITS:
-        rows = _of_known(session, tenant_id, rows, out)
     claimed = [_claimed(id_, row, setting) for id_, row in zip(log.new_ids(len(rows)), rows, strict=True)]
+    rows, claimed = _remembered(session, tenant_id, rows, claimed, out)
+    if setting.preset.kind == VISITS:
+        rows, claimed = _of_known(session, tenant_id, rows, claimed, out)
     if on_match in (CREATE, SKIP) and setting.preset.kind != VISITS:
         rows, claimed = _only_new(session, tenant_id, rows, claimed, setting, on_match, out)
     if not rows:
@@ -266,21 +267,41 @@ def _said_name(row: Row) -> str:
     return words or str(known_by.get("email") or known_by.get("scl_member_id") or "")
 
 
-def _of_known(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> list[Row]:
+def _of_known(
+    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], out: Outcome
+) -> tuple[list[Row], list[Claimed]]:
     """Return the visits of members who are there; a visit alone makes nobody."""
     numbers = {row.reading.identity["scl_member_id"] for row in rows}
     held = set(session.scalars(_HELD, {"tenant_id": tenant_id, "values": array(numbers)}))
-    for row in rows:
+    kept = []
+    for row, one in zip(rows, claimed, strict=True):
         number = row.reading.identity["scl_member_id"]
-        if number not in held:
+        if number in held:
+            kept.append((row, one))
+        else:
             out.refuse(row.record, f"Nobody has the member number {number}", row.cells)
-    return [row for row in rows if row.reading.identity["scl_member_id"] in held]
+    return [row for row, _ in kept], [one for _, one in kept]
 
 
 def _claimed(id_: UUID, row: Row, setting: Setting) -> Claimed:
     reading = row.reading
     columns = (id_, IMPORT_SOURCE, row.event_id, reading.type, reading.occurred_at, orjson.dumps(reading.identity))
     return understand((*columns, orjson.dumps(reading.payload), None), setting.places)
+
+
+def _remembered(
+    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], out: Outcome
+) -> tuple[list[Row], list[Claimed]]:
+    """Return the rows but those of people who were erased: an import does not bring them back."""
+    erased = forgotten.of_import(session, tenant_id, claimed)
+    kept = []
+    for row, one in zip(rows, claimed, strict=True):
+        if one.id in erased:
+            # Nor does the list of what was refused keep what the row says of them.
+            out.refuse(row.record, f"The person was erased on {erased[one.id]:%Y-%m-%d}; add them by hand", [])
+        else:
+            kept.append((row, one))
+    return [row for row, _ in kept], [one for _, one in kept]
 
 
 def _only_new(

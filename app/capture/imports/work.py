@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import queries as accounts
+from app.capture import forgotten
 from app.capture.batch import Handler
 from app.capture.imports import formats, preset, reading, undo
 from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of, read_rows
@@ -87,6 +88,7 @@ def _import(session: Session, run: ImportRun, now: datetime, handlers: Sequence[
         for some in [[row] for row in rows] if one_by_one else [rows]:
             _apply(session, run, some, setting, handlers, out, guarded=one_by_one)
         session.execute(_JOURNAL, {"run": ""})
+    out.refused = forgotten.without_erased(session, run.tenant_id, out.refused, setting.places)
     _add(session, run, raws[-1], out)
     return len(raws)
 

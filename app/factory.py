@@ -25,6 +25,7 @@ MODELS = (
     "app.messaging.models",
     "app.journeys.models",
     "app.mailbox.models",
+    "app.privacy.models",
     "app.analytics.models",
 )
 # A thousand events of the size clubs send are under 1 MB; the limit leaves room and stops a 10 MB body at the door.
@@ -67,6 +68,8 @@ def _configure(app: Flask, config: Config) -> None:
             "pool_size": 10,
             "max_overflow": 10,
             "pool_timeout": 10,
+            # Errors go to the log, and the log names nobody.
+            "hide_parameters": True,
             # Nothing is prepared: a prepared statement soon keeps the plan that was good for the first, small batch.
             "connect_args": {"prepare_threshold": None},
         },

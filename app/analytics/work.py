@@ -74,6 +74,14 @@ _BACKLOG = {
            FROM (SELECT created_at FROM import_run WHERE tenant_id = :tenant_id AND status IN ('PENDING', 'RUNNING')
                  LIMIT :counted) due""",
     ),
+    Work.PRIVACY_JOBS: (
+        "Exports and erasures",
+        "steps",
+        """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
+                  min(due_at) FILTER (WHERE due_at <= :now) AS oldest
+           FROM (SELECT due_at FROM privacy_request WHERE tenant_id = :tenant_id AND due_at IS NOT NULL
+                 ORDER BY due_at LIMIT :counted) due""",
+    ),
 }
 _DONE = text("""
     SELECT work, sum(done) FILTER (WHERE minute >= :now - interval '2 minutes') / 2 AS last_minute,

@@ -38,6 +38,7 @@ class Work(StrEnum):
     ADVANCE_JOURNEYS = "advance_journeys"
     SEND_MESSAGES = "send_messages"
     IMPORT_ROWS = "import_rows"
+    PRIVACY_JOBS = "privacy_jobs"
     TICK = "tick"
 
 

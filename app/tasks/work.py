@@ -21,6 +21,7 @@ from app.infra.queue import Work
 from app.journeys.engine import advance
 from app.messaging import sender
 from app.messaging import service as messaging
+from app.privacy import work as privacy
 from app.road import HANDLERS
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,16 @@ def import_rows(tenant_id: str) -> None:
     )
 
 
+def privacy_jobs(tenant_id: str) -> None:
+    """Collect or erase all of a person, a step in a transaction; delete exports whose time is over."""
+    _turn(
+        Work.PRIVACY_JOBS,
+        UUID(tenant_id),
+        lambda tenant: privacy.run_batch(tenant_id=tenant, now=clock.now()),
+        spread=False,
+    )
+
+
 def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
@@ -124,6 +135,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'import_rows', id FROM tenant t WHERE EXISTS
         (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))
+    UNION ALL
+    SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
+        (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now)

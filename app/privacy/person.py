@@ -1,0 +1,136 @@
+"""Who is to be erased: all ids, addresses, numbers and names of one person, and which of them are others' too."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.capture.names import name_key
+from app.customers.erased import Pair, shared
+from app.events.addresses import email_key
+from app.events.places import places
+from app.infra.arrays import array
+from app.privacy.redact import Needles, needles
+
+_IDS = text("""
+    SELECT id, merged_into_id FROM customer WHERE tenant_id = :tenant_id AND (id = :id OR merged_into_id = :id)
+""")
+_NAMES = text("""
+    SELECT c.first_name, c.last_name, EXISTS (
+        SELECT FROM customer o WHERE o.tenant_id = :tenant_id AND lower(o.last_name) = lower(c.last_name)
+            AND lower(o.first_name) = lower(c.first_name) AND o.id <> ALL(cast(:ids AS uuid[]))) AS is_shared
+    FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = ANY(cast(:ids AS uuid[]))
+""")
+_POINTS = text("""
+    SELECT kind, key FROM contact_point WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
+    UNION
+    SELECT 'email', email FROM customer
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND email IS NOT NULL
+    UNION
+    SELECT 'phone', phone FROM customer
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND phone IS NOT NULL
+""")
+_EXTERNAL = text("""
+    SELECT kind, value FROM external_id WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
+""")
+# What events called them earlier: an address they no longer have is theirs all the same.
+_TOLD = text("""
+    SELECT DISTINCT cast(identity AS text) AS said, identity, payload ->> 'club' AS club FROM inbound_event
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[])) AND NOT identity ? 'customer_id'
+""")
+_OTHERS_POINTS = text("""
+    SELECT DISTINCT h.kind, h.key FROM unnest(cast(:kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
+    JOIN contact_point p ON p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.key
+    WHERE p.customer_id <> ALL(cast(:ids AS uuid[]))
+""")
+_OTHERS_IDS = text("""
+    SELECT DISTINCT h.kind, h.value FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS h(kind, value)
+    JOIN external_id e ON e.tenant_id = :tenant_id AND e.kind = h.kind AND e.value = h.value
+    WHERE e.customer_id <> ALL(cast(:ids AS uuid[]))
+""")
+# Ids by names that a sender chose, beside those we know.
+_NO_ID = frozenset(("email", "phone_number", "external_ids", "customer_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """All a person is known by. `points` and `external` are theirs alone; `shared_points` are others' too."""
+
+    ids: tuple[UUID, ...]
+    points: frozenset[Pair]
+    shared_points: frozenset[Pair]
+    external: frozenset[Pair]
+    names: frozenset[tuple[str | None, str | None]]
+    shared_names: frozenset[tuple[str | None, str | None]]
+
+    def needles(self) -> Needles:
+        """Return what to look for where others are told of."""
+        return needles(
+            ids=self.ids,
+            emails=(key for kind, key in self.points if kind == "email"),
+            phones=(key for kind, key in self.points if kind == "phone"),
+            external=(value for _, value in self.external),
+            names=self.names,
+        )
+
+    def hints(self) -> set[Pair]:
+        """Return by what the person is known again once they are erased."""
+        keys = {key for first, _ in self.names | self.shared_names if (key := name_key(first))}
+        named = {shared(kind, key, name) for kind, key in self.shared_points for name in keys}
+        return {*self.points, *self.external, *named, *(("customer_id", str(one)) for one in self.ids)}
+
+
+def lead_of(session: Session, tenant_id: UUID, customer_id: UUID) -> UUID | None:
+    """Return the profile that a customer's id leads to, None where there is none any more."""
+    values = {"tenant_id": tenant_id, "id": customer_id}
+    row = session.execute(_IDS, values).all()
+    own = next((one for one in row if one.id == customer_id), None)
+    return None if own is None else own.merged_into_id or own.id
+
+
+def traces(session: Session, tenant_id: UUID, customer_id: UUID) -> Traces:
+    """Return all by which a customer, and the profiles that went into them, are known."""
+    ids = tuple(sorted(session.scalars(_IDS, {"tenant_id": tenant_id, "id": customer_id})))
+    values = {"tenant_id": tenant_id, "ids": array(ids)}
+    points: set[Pair] = {(row.kind, row.key) for row in session.execute(_POINTS, values)}
+    external: set[Pair] = {(row.kind, row.value) for row in session.execute(_EXTERNAL, values)}
+    told_points, told_ids = _told(session, tenant_id, values)
+    points |= told_points
+    external |= told_ids
+    others = _others(session, _OTHERS_POINTS, values, points, "keys")
+    others_ids = _others(session, _OTHERS_IDS, values, external, "values")
+    rows = session.execute(_NAMES, values).all()
+    names = {(row.first_name, row.last_name) for row in rows}
+    common = {(row.first_name, row.last_name) for row in rows if row.is_shared}
+    return Traces(
+        ids,
+        frozenset(points - others),
+        frozenset(others),
+        frozenset(external - others_ids),
+        frozenset(names - common),
+        frozenset(common),
+    )
+
+
+def _told(session: Session, tenant_id: UUID, values: dict[str, Any]) -> tuple[set[Pair], set[Pair]]:
+    points: set[Pair] = set()
+    ids: set[Pair] = set()
+    known = places(session, tenant_id)
+    for row in session.execute(_TOLD, values):
+        identity = row.identity
+        if email := email_key(identity.get("email") or ""):
+            points.add(("email", email))
+        if phone := known.phone_key(identity.get("phone_number") or "", row.club):
+            points.add(("phone", phone))
+        ids |= {(kind, str(value)) for kind, value in identity.items() if kind not in _NO_ID}
+        ids |= {(kind, str(value)) for kind, value in (identity.get("external_ids") or {}).items()}
+    return points, ids
+
+
+def _others(session: Session, query: Any, values: dict[str, Any], pairs: Iterable[Pair], column: str) -> set[Pair]:
+    listed = sorted(pairs)
+    asked = {**values, "kinds": array(kind for kind, _ in listed), column: array(value for _, value in listed)}
+    return {(row[0], row[1]) for row in session.execute(query, asked)}

@@ -1,0 +1,414 @@
+"""Which table holds what of a person, and what becomes of it: the one list that export and erasure go by.
+
+Every table and column of the database stands here; a test fails where one is missing. A column is one of
+
+- `of`: names the customer whose the row is (`through`: names a row of another table that does);
+- `own`: tells of that customer. It goes with the row, or by `blank`;
+- `words`: may tell of anybody, in words or hints; in the rows that stay, what names the erased person is taken out;
+- `addresses`: settings made for everybody, where only addresses, numbers and ids are taken out;
+- `ids`: lists of customers' ids;
+- `plain`: tells of nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class AtErase(StrEnum):
+    """What becomes of a person's rows."""
+
+    DELETE = "delete"
+    BLANK = "blank"
+    KEEP = "keep"
+    SPECIAL = "special"
+
+
+def _columns(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table. `holds` says what, in words for staff; `because` why something of it stays, or how it is treated.
+
+    `drop_found`: other rows that name the person go whole. `empty_found`: these columns of such rows are emptied.
+    `section` is the table's name in an export, without `left_out`; `order` what its rows are in order of.
+    """
+
+    name: str
+    holds: str
+    at_erase: AtErase
+    because: str = ""
+    of: tuple[str, ...] = ()
+    through: tuple[str, str] | None = None
+    own: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    blank: Mapping[str, str] = field(default_factory=dict)
+    drop_found: bool = False
+    empty_found: Mapping[str, str] = field(default_factory=dict)
+    section: str | None = None
+    order: str = "id"
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> set[str]:
+        """Return every column that is accounted for."""
+        through = {self.through[0]} if self.through else set()
+        listed = (*self.of, *self.own, *self.words, *self.addresses, *self.ids, *self.plain)
+        return {"tenant_id", *listed, *self.blank, *through}
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Return the columns that are looked through for what names the person, in everybody's rows."""
+        return (*self.words, *self.addresses, *self.empty_found)
+
+    @property
+    def is_of_people(self) -> bool:
+        """Return whether rows of the table are one customer's."""
+        return bool(self.of or self.through)
+
+
+def _delete(name: str, holds: str, **more: object) -> Table:
+    return Table(name, holds, AtErase.DELETE, **more)  # type: ignore[arg-type]
+
+
+def _keep(name: str, holds: str, because: str, **more: object) -> Table:
+    return Table(name, holds, AtErase.KEEP, because, **more)  # type: ignore[arg-type]
+
+
+def _special(name: str, holds: str, because: str, **more: object) -> Table:
+    return Table(name, holds, AtErase.SPECIAL, because, **more)  # type: ignore[arg-type]
+
+
+OF_THE_CLUB = "It is the club's own and tells of no customer."
+OF_STAFF = "It tells of those who sign in. An account is removed in Settings, Users."
+A_COUNT = "It is a number."
+
+_CUSTOMERS = (
+    _delete(
+        "customer",
+        "Profile",
+        section="profiles",
+        of=_columns("id"),
+        own=_columns(
+            "status merged_into_id title first_name last_name sort_name date_of_birth email phone club_id "
+            "membership_tier membership_status joined_on handicap_index lifecycle_stage timezone tags email_opt_in "
+            "email_opt_in_at sms_opt_in sms_opt_in_at push_opt_in push_opt_in_at whatsapp_opt_in whatsapp_opt_in_at "
+            "last_activity_at last_activity_type last_email_sent_at last_email_open_at last_email_click_at facts_at "
+            "search search_extra created_at updated_at custom"
+        ),
+        left_out=_columns("sort_name search search_extra facts_at"),
+    ),
+    _delete(
+        "contact_point",
+        "Addresses and numbers",
+        section="contact_points",
+        of=_columns("customer_id"),
+        own=_columns("kind key value source created_at"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "external_id",
+        "Ids in other systems",
+        section="external_ids",
+        of=_columns("customer_id"),
+        own=_columns("kind value source created_at"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "customer_merge",
+        "Merges",
+        section="merges",
+        of=_columns("winner_id loser_id"),
+        own=_columns("merged_at undone_at"),
+        words=_columns("reason detail"),
+        plain=_columns("id merged_by undone_by"),
+        left_out=_columns("detail"),
+    ),
+    _delete(
+        "customer_merge_part",
+        "What merges moved",
+        through=("merge_id", "customer_merge"),
+        words=_columns("images"),
+        ids=_columns("moved"),
+        plain=_columns("part"),
+    ),
+    _delete(
+        "merge_suggestion",
+        "Suggested duplicates",
+        of=_columns("one_id other_id"),
+        own=_columns("score status found_at decided_at"),
+        words=_columns("reasons"),
+        plain=_columns("id decided_by"),
+    ),
+    _delete(
+        "consent",
+        "Answers by topic",
+        section="consents",
+        of=_columns("customer_id"),
+        own=_columns("channel topic_id state said_at address"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "consent_change",
+        "Proofs of consent",
+        section="consent_changes",
+        of=_columns("customer_id"),
+        own=_columns(
+            "channel topic_id opted_in state changed_at recorded_at source how actor address evidence wording"
+        ),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "activity",
+        "What happened",
+        section="activities",
+        order="occurred_at, id",
+        of=_columns("customer_id"),
+        own=_columns("type category occurred_at source object_type object_id club_id private_to"),
+        words=_columns("title payload"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "note",
+        "Notes",
+        section="notes",
+        of=_columns("customer_id"),
+        own=_columns("type pinned private created_at updated_at deleted_at author_id author_name"),
+        words=_columns("body"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "note_change",
+        "Earlier texts of notes",
+        section="note_changes",
+        through=("note_id", "note"),
+        own=_columns("changed_at changed_by changed_by_name act private"),
+        words=_columns("before"),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "note_mention",
+        "Colleagues mentioned in notes",
+        through=("note_id", "note"),
+        own=_columns("user_id handle told_at read_at"),
+        plain=_columns("id"),
+    ),
+    _keep("tag", "Tags", OF_THE_CLUB, words=_columns("name"), ids=_columns("taken_from"),
+          plain=_columns("id colour customers counted_at deleted_at created_at")),
+    _keep("custom_field", "Fields of the club's own", OF_THE_CLUB, plain=_columns("id key label kind heading choices "
+          "currency position archived_at created_at")),
+    _keep("topic", "Topics", OF_THE_CLUB, plain=_columns("id key name description opt_in_only double_opt_in "
+          "archived_at created_at")),
+)  # fmt: skip
+
+_EVENTS = (
+    _delete(
+        "inbound_event",
+        "Events that came in",
+        section="events",
+        order="occurred_at, id",
+        of=_columns("customer_id"),
+        own=_columns("source event_id type occurred_at received_at status attempts processed_at matched_by confidence"),
+        words=_columns("identity payload reason"),
+        plain=_columns("id"),
+        # Unique, so that it can't become the same words in two rows.
+        empty_found={"event_id": "'erased:' || t.id"},
+    ),
+    _keep(
+        "import_run",
+        "Imports",
+        "How many rows a file had, and what became of them. Examples that show the person are taken out.",
+        words=_columns("file_name report error"),
+        plain=_columns(
+            "id size encoding delimiter header preset mapping formats on_match write_consent start_journeys dry_run "
+            "task status position record rows created updated unchanged refused suggested undo_left created_by "
+            "created_at finished_at"
+        ),
+    ),
+    _special(
+        "import_line",
+        "Lines of imports' reports",
+        "Lines that show the person are deleted; the counts stay.",
+        words=_columns("detail"),
+        plain=_columns("run_id kind record"),
+        drop_found=True,
+    ),
+    _keep(
+        "import_mapping",
+        "Saved mappings of imports",
+        OF_THE_CLUB,
+        plain=_columns("id name preset columns formats created_by created_at updated_at deleted_at"),
+    ),
+    _special(
+        "import_chunk",
+        "Files of imports",
+        "A file in which the person stands is deleted; the import's report stays.",
+        own=_columns("data"),
+        plain=_columns("run_id number"),
+    ),
+    _keep(
+        "import_refusal",
+        "Rows that imports refused",
+        "Its number and reason; what the row said goes.",
+        words=_columns("reason"),
+        empty_found={"cells": "'{}'"},
+        own=_columns("cells"),
+        plain=_columns("run_id record"),
+    ),
+    _special(
+        "import_change",
+        "What imports changed",
+        "Images of the person's rows are deleted, so that undoing an import brings nobody back.",
+        words=_columns("before after"),
+        plain=_columns("run_id table_name row_id"),
+        drop_found=True,
+    ),
+)
+
+_MESSAGES = (
+    Table(
+        "message",
+        "Messages",
+        AtErase.BLANK,
+        "That a message was sent stays, without whom to and what it said: reports of journeys count it.",
+        section="messages",
+        of=_columns("customer_id"),
+        own=_columns("user_id"),
+        words=_columns("subject response context to_address"),
+        plain=_columns(
+            "id channel purpose template_id topic_id builtin journey_id step_key due_at created_at attempts "
+            "sending_at sent_at first_open_at first_click_at"
+        ),
+        blank={
+            "status": "CASE WHEN t.status IN ('queued', 'held') THEN 'skipped' ELSE t.status END",
+            "reason": "CASE WHEN t.status IN ('queued', 'held') THEN 'erased' ELSE t.reason END",
+            # Nor does a slow sender write down afterwards what it sent.
+            "attempt_id": "NULL",
+            "customer_id": "NULL",
+            "to_address": "NULL",
+            "subject": "NULL",
+            "response": "NULL",
+            "context": "'{}'",
+            "dedupe_key": "'erased:' || t.id",
+            "enrollment_id": "NULL",
+        },
+        left_out=_columns("dedupe_key attempt_id context user_id"),
+    ),
+    _special(
+        "mailbox_mail",
+        "Mails in the local mailbox",
+        "Mails to the person, and others in which they stand, are deleted.",
+        own=_columns(
+            "received_at mail_from rcpt_to subject from_address to_address message_id size source"
+        ),
+        plain=_columns("id"),
+    ),
+    _special(
+        "suppression",
+        "Suppressed addresses",
+        "A keyed hash of each address stays, so that no import makes Fairway write to it again.",
+        own=_columns("address_key detail lift_reason"),
+        plain=_columns("id channel reason added_by created_at lifted_at lifted_by"),
+    ),
+    _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text"),
+          plain=_columns("id channel topic_id version created_at updated_at")),
+)  # fmt: skip
+
+_JOURNEYS = (
+    _delete(
+        "journey_enrollment",
+        "Journeys they were in",
+        section="journeys",
+        of=_columns("customer_id"),
+        own=_columns(
+            "journey_id entry status current_step_key current_step_number waiting_until due_at enrolled_at "
+            "completed_at exited_at exit_reason error trigger_event_id trigger_data"
+        ),
+        plain=_columns("id"),
+    ),
+    _delete(
+        "journey_enrollment_step",
+        "Steps they took",
+        section="journey_steps",
+        order="enrollment_id, step_number",
+        through=("enrollment_id", "journey_enrollment"),
+        own=_columns("step_number step_key version status entered_at completed_at result"),
+    ),
+    _keep(
+        "journey",
+        "Journeys",
+        OF_THE_CLUB,
+        addresses=_columns("name description trigger_config draft"),
+        plain=_columns(
+            "id club_id status trigger_type allow_reentry max_enrollments timezone draft_revision draft_position "
+            "published_version total_enrolled total_completed total_exited total_failed activated_at paused_at "
+            "archived_at created_by created_at updated_at"
+        ),
+    ),
+    _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph"),
+          plain=_columns("id journey_id number created_by created_at")),
+    _keep("journey_draft_edit", "Drafts of journeys", OF_THE_CLUB, addresses=_columns("graph label"),
+          plain=_columns("id journey_id position created_at")),
+    _keep("journey_step_count", "Counts of journeys", A_COUNT,
+          plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
+)  # fmt: skip
+
+_ACCOUNTS = (
+    _keep("tenant", "The organisation", OF_THE_CLUB,
+          plain=_columns("id name country locale timezone currency created_at")),
+    _keep("club", "Clubs", OF_THE_CLUB, plain=_columns("id name country timezone locale currency created_at")),
+    _keep("users", "Accounts", OF_STAFF, plain=_columns(
+        "id email email_key name password_hash role status session_version last_sign_in_at created_at")),
+    _keep("user_session", "Sign-ins", OF_STAFF, plain=_columns(
+        "id user_id kind session_version secret_hash refresh_hash ip user_agent created_at last_seen_at expires_at "
+        "revoked_at")),
+    _keep("api_key", "API keys", OF_STAFF, plain=_columns(
+        "id name hint secret_hash scopes created_by created_at last_used_at revoked_at")),
+    _keep("audit_entry", "Audit trail", "Who of staff did what, and when. It names the customer's id and nothing else "
+          "of them.", words=_columns("detail"), plain=_columns("id at actor user_id action object_type object_id ip")),
+    _keep("work_count", "Counts of work", A_COUNT, plain=_columns("work minute done")),
+    _keep("heartbeat", "Signs of life of processes", OF_THE_CLUB, plain=_columns("name at")),
+)  # fmt: skip
+
+_PRIVACY = (
+    _special("privacy_request", "Exports and erasures", "That somebody was erased stays, with who asked for it and how "
+             "many rows of which kind went.", own=_columns("at work"), plain=_columns(
+                 "id kind customer_id status step steps report attempts error with_private requested_by created_at "
+                 "due_at finished_at expires_at")),
+    _special("privacy_file", "Files of exports", "Exports of the person are deleted.", own=_columns("data"),
+             plain=_columns("request_id part number")),
+    _keep("erased_hint", "Hashes of ids and addresses of people who were erased", "An import can't bring them back.",
+          plain=_columns("hash erased_at")),
+)  # fmt: skip
+
+TABLES: tuple[Table, ...] = (*_CUSTOMERS, *_EVENTS, *_MESSAGES, *_JOURNEYS, *_ACCOUNTS, *_PRIVACY)
+BY_NAME: dict[str, Table] = {one.name: one for one in TABLES}
+
+REDIS: dict[str, str] = {
+    "fairway:awake:": "wake-ups: a kind of work and a tenant",
+    "rq:": "jobs: a kind of work and a tenant, nothing else",
+    "rq_scheduler:": "when the next tick is",
+    "LIMITS:": "how often an address of the network or an account of staff asked",
+}
+"""What Redis holds, by the beginning of the key. None of it tells of a customer."""
+
+ELSEWHERE: dict[str, str] = {
+    "files": "The processes keep none. Files of imports and exports are rows, see above.",
+    "logs": "They say what happened by ids. Addresses and numbers in them are masked (app.infra.logging).",
+    "backups": "They keep people until they are overwritten. Whoever restores one erases again whom "
+    "erased_hint of the newer database remembers.",
+}
+
+
+def whose(table: Table, alias: str = "t") -> str:
+    """Return the SQL condition that a row is of one of the customers `:ids`."""
+    if table.through:
+        column, parent = table.through
+        inner = whose(BY_NAME[parent], "p")
+        return f"{alias}.{column} IN (SELECT p.id FROM {parent} p WHERE p.tenant_id = :tenant_id AND ({inner}))"  # noqa: S608
+    return " OR ".join(f"{alias}.{column} = ANY(cast(:ids AS uuid[]))" for column in table.of)

@@ -45,6 +45,8 @@ PERMISSIONS: dict[str, Permission] = {
     "customers.edit": _row("Change customers' details, tags and consent", _DESK),
     "tags.manage": _row("Rename, colour, merge and delete tags", _BUILDERS),
     "customers.merge": _row("Merge customers, undo merges, decide on suggested duplicates", _DESK),
+    "customers.export": _row("Export all of a person, and download it", _MANAGERS),
+    "customers.erase": _row("Erase a person for good", _MANAGERS),
     "imports.view": _row("See imports and their reports", _BUILDERS),
     "imports.run": _row("Import customers from files, and undo it", _BUILDERS),
     "notes.write": _row("Write notes on customers", _DESK),

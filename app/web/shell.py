@@ -57,6 +57,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Topics", "topics.index", "adjustments", "settings.manage"),
             Item("Custom fields", "custom_fields.index", "list-details", "settings.manage"),
             Item("Tags", "tags.index", "tags", "tags.manage"),
+            Item("Privacy", "privacy.index", "shield", "customers.export"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
             Item("Events", "events.index", "plug", "events.view"),
         ),

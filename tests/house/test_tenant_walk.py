@@ -93,6 +93,9 @@ FIXED: dict[str, Any] = {
     "import_run.delimiter": ",",
     "import_run.report": {},
     "work_count.work": "process_events",
+    "privacy_request.kind": "export",
+    "privacy_request.status": "COMPLETED",
+    "privacy_request.report": {},
     "mailbox_mail.source": f"Subject: {MARK}\r\n\r\n{MARK}".encode(),
 }
 # Path variables that name no row of a tenant.
@@ -127,6 +130,7 @@ ROWS = {
     "suppression_id": "suppression",
     "import_id": "import_run",
     "field_id": "custom_field",
+    "request_id": "privacy_request",
 }
 
 

@@ -13,6 +13,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     notes_api,
     notices,
     pages,
+    privacy,
     tags,
     tags_api,
     topics,

@@ -111,6 +111,7 @@ class Person:
             ("journeys", "Journeys", "customers.walks", "journeys.view"),
             ("messages", "Messages", "customers.letters", "messages.view"),
             ("details", "Details", "customers.details", "customers.view"),
+            ("privacy", "Privacy", "customers.privacy", "customers.export"),
         ]
         return [
             {

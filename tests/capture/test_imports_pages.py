@@ -8,24 +8,39 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from app.capture.imports import work
+from app.capture.imports import mappings, work
 from tests.capture.people import NOW, query
 from tests.page_client import PageClient
 
 FILE = b"first_name,last_name,email\n<b>Anna</b>,Botha,anna@example.com\nBad,Botha,nothing\n"
 
 
-def test_a_file_is_looked_at_then_imported_then_undone(
+def send(client: PageClient, data: bytes, name: str = "people.csv", **form: str) -> str:
+    """Upload a file; returns the URL of its import."""
+    sent = client.post("/customers/imports/new", {**form, "file": (io.BytesIO(data), name)}, status=302)
+    location = sent.headers["Location"]
+    assert location.endswith("/mapping")
+    return location.removesuffix("/mapping")
+
+
+MAPPED = {"from": "preset:fairway-csv", "target-0": "first_name", "target-1": "last_name", "target-2": "email"}
+
+
+def test_a_file_is_mapped_looked_at_imported_and_undone(
     client: PageClient, sign_in: Callable[..., UUID], tenant: Any
 ) -> None:
     sign_in("marketer")
     assert "Nothing was imported yet" in client.get("/customers/imports").text
     client.get("/customers/imports/new")
-    form = {"preset": "fairway-csv", "on_match": "update"}
-    missing = client.post("/customers/imports/new", form, status=422)
+    missing = client.post("/customers/imports/new", {}, status=422)
     assert "Choose a file." in missing.text
-    sent = client.post("/customers/imports/new", {**form, "file": (io.BytesIO(FILE), "people.csv")}, status=302)
-    url = sent.headers["Location"]
+    url = send(client, FILE)
+    assert "Not begun" in client.get("/customers/imports").text
+    assert client.get(url, status=302).headers["Location"].endswith("/mapping")
+    mapping = client.get(f"{url}/mapping").text
+    assert "Fairway CSV" in mapping
+    assert "&lt;b&gt;Anna&lt;/b&gt;" in mapping
+    client.post(f"{url}/mapping", {**MAPPED, "on_match": "update"}, status=302)
     assert re.search(r"hx-get=", client.get(url).text)
     finish(tenant)
     shown = client.get(url).text
@@ -33,13 +48,104 @@ def test_a_file_is_looked_at_then_imported_then_undone(
     assert not query(tenant, "SELECT FROM customer")
     client.post(f"{url}/run", status=302)
     finish(tenant)
-    assert "Undo this import" in client.get(url).text
+    shown = client.get(url).text
+    assert "Undo this import" in shown
+    assert "2 rows = 1 new + 0 changed + 0 unchanged + 1 refused" in shown
     assert "Nothing to know them by" in client.get(f"{url}/refused.csv").text
+    assert "Nothing to know them by" in client.get(f"{url}?show=refused").text
     assert len(query(tenant, "SELECT FROM customer")) == 1
+    client.get(f"{url}/mapping", status=409)
     client.post(f"{url}/undo", status=302)
     finish(tenant)
     assert not query(tenant, "SELECT FROM customer")
     assert "people.csv" in client.get("/customers/imports").text
+
+
+def test_what_is_wrong_with_a_mapping_stands_beside_the_column_and_nothing_typed_is_lost(
+    client: PageClient, sign_in: Callable[..., UUID], tenant: Any
+) -> None:
+    sign_in("marketer")
+    url = send(client, b"Who;Mail;Mail 2;Locker;;Who\nAnna;anna@example.com;x;L1;y;z\n")
+    mapping = client.get(f"{url}/mapping").text
+    assert "semicolon" in mapping
+    assert "No name in the header" in mapping
+    assert "A second column of this name" in mapping
+    wrong = {
+        "from": "own",
+        "target-0": "first_name",
+        "target-1": "email",
+        "target-2": "email",
+        "target-3": "external_id:",
+        "system-3": "9 lives",
+        "save_as": "Ours",
+        "country": "QQ",
+        "on_match": "fill",
+    }
+    refused = client.post(f"{url}/mapping", wrong, status=422).text
+    assert "Another column is E-mail already." in refused
+    assert "Name the system" in refused
+    assert 'value="9 lives"' in refused
+    assert 'value="Ours"' in refused
+    assert re.search(r'value="fill" checked', refused)
+    assert not mappings.saved(tenant_id=tenant.id)
+    nobody = client.post(f"{url}/mapping", {"from": "own", "target-0": "first_name", "on_match": "fill"}, status=422)
+    assert "or other id is among them" in nobody.text
+    right = {**wrong, "target-2": "ignore", "system-3": "locker", "country": "gb"}
+    client.post(f"{url}/mapping", right, status=302)
+    finish(tenant)
+    assert "1 rows = 1 new" in client.get(url).text
+    (saved,) = mappings.saved(tenant_id=tenant.id)
+    assert (saved.name, saved.columns["Locker"], saved.formats) == ("Ours", "external_id:locker", {"country": "GB"})
+
+
+def test_a_saved_mapping_is_used_again_deleted_and_taken_back(
+    client: PageClient, sign_in: Callable[..., UUID], tenant: Any
+) -> None:
+    sign_in("marketer")
+    columns = {"Wer": "first_name", "Wie": "email", "Spind": "external_id:locker"}
+    mine = mappings.save(
+        tenant_id=tenant.id, name="Theirs", preset_name=None, columns=columns, formats={}, actor="system:test"
+    )
+    url = send(client, b"Wer,Wie,Spind\nAnna,anna@example.com,1\n")
+    mapping = client.get(f"{url}/mapping").text
+    assert re.search(rf'value="saved:{mine}" selected', mapping)
+    assert 'value="locker"' in mapping
+    other = client.get(f"{url}/mapping?from=preset:mca-v1-uk-members", htmx=True).text
+    assert 'value="locker"' not in other
+    assert not other.lstrip().lower().startswith("<!doctype")
+    gone = client.post(f"/customers/imports/mappings/{mine}/delete", status=302).headers["Location"]
+    assert "The mapping is deleted" in client.get(gone).text
+    client.get(f"{url}/mapping?from=saved:{mine}", status=404)
+    client.post(f"/customers/imports/mappings/{mine}/restore", status=302)
+    assert "Theirs" in client.get("/customers/imports/mappings").text
+
+
+def test_the_report_pages_through_what_changes_old_and_new(
+    client: PageClient, sign_in: Callable[..., UUID], tenant: Any
+) -> None:
+    sign_in("marketer")
+    rows = [f"P{n},Botha,p{n}@example.com,Silver" for n in range(120)]
+    for tier in ("Silver", "Gold"):
+        text = "\n".join(["first_name,last_name,email,membership_tier", *rows]).replace("Silver", tier)
+        url = send(client, text.encode())
+        form = {**MAPPED, "target-3": "membership_tier", "on_match": "update"}
+        client.post(f"{url}/mapping", form, status=302)
+        finish(tenant)
+        if tier == "Silver":
+            client.post(f"{url}/run", status=302)
+            finish(tenant)
+    shown = client.get(url).text
+    assert "120 rows = 0 new + 120 changed" in shown
+    assert re.search(r"Membership tier</span>\s*<span[^>]*>Silver</span>\s*→\s*<b>Gold</b>", shown)
+    cursor = re.search(r"cursor=([\w-]+)", shown)
+    assert cursor
+    more = client.get(f"{url}?show=updated&cursor={cursor[1]}", htmx=True).text
+    assert "P51 Botha" in more
+    assert "P49 Botha" not in more
+    for kind in ("created", "unchanged", "suggested", "consent", "refused", "left-out", "nonsense"):
+        client.get(f"{url}?show={kind}")
+    client.post(f"{url}/discard", status=302)
+    client.get(url, status=404)
 
 
 def finish(tenant: Any) -> None:
@@ -63,9 +169,8 @@ def test_a_file_larger_than_other_bodies_comes_in_by_the_disk(
     folder = tmp_path / "uploads"
     client.app.config["FAIRWAY"] = replace(client.app.config["FAIRWAY"], upload_dir=str(folder))
     large = b"first_name,email\n" + b"Anna,anna@example.com\n" * 300_000
-    form = {"preset": "fairway-csv", "on_match": "update"}
     sign_in("marketer")
-    sent = client.post("/customers/imports/new", body(large, **form), status=302, content_type=MULTIPART)
+    sent = client.post("/customers/imports/new", body(large), status=302, content_type=MULTIPART)
     assert sent.headers["Location"]
     assert folder.is_dir()
     assert list(folder.iterdir()) == []

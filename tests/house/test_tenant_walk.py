@@ -129,6 +129,7 @@ ROWS = {
     "topic_id": "topic",
     "suppression_id": "suppression",
     "import_id": "import_run",
+    "mapping_id": "import_mapping",
     "field_id": "custom_field",
     "request_id": "privacy_request",
 }

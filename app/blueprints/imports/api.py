@@ -84,7 +84,7 @@ def start_import() -> ImportStarted:
         file_name=file.filename or "file.csv",
         options=Options(
             preset=form.preset,
-            mapping=form.mapping,
+            mapping=form.mapping or None,
             formats={"date_order": form.date_order, "country": form.country, "currency": form.currency},
             on_match=form.on_match,
             write_consent=form.write_consent,

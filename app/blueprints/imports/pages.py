@@ -1,122 +1,145 @@
 """Customers → Imports: hand a file in, watch it, read the report, run it for real, undo it."""
 
+from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
-from wtforms import BooleanField, FileField, RadioField, SelectField
+from wtforms import FileField, SelectField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
+from app.blueprints.imports.base import (
+    DELIMITERS,
+    ENCODINGS,
+    STATUS_LABELS,
+    STATUS_TONES,
+    Words,
+    blueprint,
+    source_of,
+)
 from app.blueprints.imports.refused import refused_csv
-from app.capture.imports import preset, queries, service
-from app.capture.imports.apply import ON_MATCH, UPDATE
-from app.capture.imports.models import ImportRun
-from app.capture.imports.service import Options
-from app.customers import custom_fields
-from app.infra.errors import Invalid, UserError
+from app.capture.imports import queries, service
+from app.capture.imports.apply import LINES, MAX_LINES, ON_MATCH
+from app.capture.imports.models import COMPLETED, DRAFT, ImportRun
+from app.infra.config import load
+from app.infra.errors import UserError
+from app.infra.paging import Page
 from app.web import forms
 from app.web.guards import current, requires
 from app.web.htmx import page
-from app.web.uploads import takes_files
+from app.web.uploads import takes_files, uploaded
 
-blueprint = Blueprint("imports", __name__, url_prefix="/customers/imports")
-STATUS_TONES = {
-    "PENDING": "neutral",
-    "RUNNING": "info",
-    "COMPLETED": "success",
-    "FAILED": "danger",
-    "UNDONE": "warning",
-}
+REFUSED, LEFT_OUT = "refused", "left-out"
 
 
-class ImportForm(forms.Form):
-    """A file, where it comes from, and what to do with people who are here already."""
+class UploadForm(forms.Form):
+    """A file; how it is written is found, unless somebody knows better."""
 
-    file = FileField("File", render_kw={"accept": ".csv,.txt,text/csv"})
-    preset = SelectField(
-        "Where it comes from",
-        choices=[SelectChoice(one.name, one.label) for one in preset.known()],
-        validate_choice=False,
+    file = FileField("File", render_kw={"accept": ".csv,.txt,.tsv,text/csv"})
+    encoding = SelectField(
+        "Encoding",
+        choices=[SelectChoice("", "Find it"), *(SelectChoice(name, label) for name, label in ENCODINGS.items())],
     )
-    on_match = RadioField(
-        "People who are here already",
-        choices=[SelectChoice(name, words) for name, words in ON_MATCH.items()],
-        default=UPDATE,
-        validate_choice=False,
+    delimiter = SelectField(
+        "Between the columns stands a",
+        choices=[SelectChoice("", "Find it"), *(SelectChoice(sign, label) for sign, label in DELIMITERS.items())],
     )
-    write_consent = BooleanField("Take over the file’s consent columns")
-    start_journeys = BooleanField("Let journeys begin for the people in it")
 
 
 @blueprint.get("")
 @requires("imports.view")
 def index() -> Response:
     """List the imports, the newest first."""
-    found = queries.runs(tenant_id=current().tenant_id, cursor=request.args.get("cursor"))
-    return page("imports/index.html", block="results", page=found, tones=STATUS_TONES)
+    found = queries.runs(tenant_id=current().tenant_id, drafts=True, cursor=request.args.get("cursor"))
+    return page(
+        "imports/index.html", block="results", page=found, tones=STATUS_TONES, labels=STATUS_LABELS, source=source_of
+    )
 
 
 @blueprint.get("/new")
 @requires("imports.run")
 def new() -> Response:
     """Show the form for a file."""
-    return _form(ImportForm())
+    return _form(UploadForm())
 
 
 @blueprint.post("/new")
 @requires("imports.run")
 @takes_files
 def upload() -> Response | Answer:
-    """Take the file in as a dry run: nothing is changed before somebody has seen what would happen."""
-    actor, form = current(), ImportForm(request.form)
-    file = request.files.get("file")
-    if file is None or not file.filename:
-        form.refuse(Invalid({"file": "Choose a file."}))
-        return _form(form, status=422)
+    """Keep the file and go on to its columns."""
+    actor, form = current(), UploadForm(request.form)
     try:
-        run_id = service.start(
+        file = uploaded()
+        run_id = service.draft(
             tenant_id=actor.tenant_id,
             file=file.stream,
-            file_name=file.filename,
-            options=Options(
-                preset=form.preset.data,
-                on_match=form.on_match.data or UPDATE,
-                write_consent=bool(form.write_consent.data),
-                start_journeys=bool(form.start_journeys.data),
-                dry_run=True,
-            ),
+            file_name=file.filename or "file.csv",
+            encoding=form.encoding.data if form.encoding.data in ENCODINGS else None,
+            delimiter=form.delimiter.data if form.delimiter.data in DELIMITERS else None,
             actor=actor.ref,
         )
     except UserError as error:
         form.refuse(error)
         return _form(form, status=422)
-    return redirect(url_for("imports.show", import_id=run_id))
+    return redirect(url_for("imports.mapping", import_id=run_id))
 
 
-def _form(form: ImportForm, status: int = 200) -> Response:
-    return page("imports/new.html", status=status, form=form)
+def _form(form: UploadForm, status: int = 200) -> Response:
+    return page("imports/new.html", status=status, form=form, most=load().max_upload_bytes // 1024 // 1024)
 
 
 @blueprint.get("/<uuid:import_id>")
 @requires("imports.view")
-def show(import_id: UUID) -> Response:
+def show(import_id: UUID) -> Response | Answer:
     """Show how far an import is, then its report."""
-    found = queries.run(tenant_id=current().tenant_id, run_id=import_id)
+    run = queries.run(tenant_id=current().tenant_id, run_id=import_id, drafts=True)
+    if run.status == DRAFT:
+        return redirect(url_for("imports.mapping", import_id=import_id))
+    done = run.finished_at is not None
+    kinds = _kinds(run)
+    shown = request.args.get("show")
+    if shown not in {kind for kind, _, _ in kinds}:
+        shown = next((kind for kind, _, count in kinds if count), kinds[0][0])
     return page(
         "imports/show.html",
-        block="progress",
-        run=found,
-        done=found.finished_at is not None,
-        percent=round(100 * queries.progress(found)),
+        block="lines" if "show" in request.args or "cursor" in request.args else "progress",
+        run=run,
+        done=done,
+        percent=int(100 * queries.progress(run)),
         tones=STATUS_TONES,
+        labels=STATUS_LABELS,
         on_match=ON_MATCH,
-        source=_source(found),
-        labels={one.name: one.label for one in custom_fields.fields(tenant_id=current().tenant_id, archived=True)},
+        source=source_of(run),
+        kinds=kinds,
+        shown=shown,
+        people_exist=run.status == COMPLETED and not run.dry_run,
+        most=MAX_LINES,
+        **(_report(run, shown) if done else {}),
     )
 
 
-def _source(run: ImportRun) -> str:
-    return next((one.label for one in preset.known() if one.name == run.preset), "Own mapping")
+def _kinds(run: ImportRun) -> list[tuple[str, str, int]]:
+    """Return (kind, label, how many) of what the report tells."""
+    counts: dict[str, int] = {kind: getattr(run, kind, 0) for kind in LINES}
+    counts["consent"] = run.report.get("people", {}).get("consent", 0)
+    noted = run.report.get("noted", {})
+    return [
+        *((kind, label, counts[kind]) for kind, label in LINES.items()),
+        (REFUSED, "Refused", run.refused),
+        (LEFT_OUT, "Cells left out", sum(noted.values())),
+    ]
+
+
+def _report(run: ImportRun, shown: str) -> dict[str, Any]:
+    cursor = request.args.get("cursor")
+    found: dict[str, Any] = {"words": Words(), "page": Page([])}
+    if shown == REFUSED:
+        found["page"] = queries.refusals(tenant_id=run.tenant_id, run_id=run.id, cursor=cursor)
+        found["reasons"] = queries.reasons(tenant_id=run.tenant_id, run_id=run.id)
+    elif shown != LEFT_OUT:
+        found["page"] = queries.lines(tenant_id=run.tenant_id, run_id=run.id, kind=shown, cursor=cursor)
+    return found
 
 
 @blueprint.get("/<uuid:import_id>/refused.csv")
@@ -132,7 +155,6 @@ def run(import_id: UUID) -> Answer:
     """Import for real what the dry run looked at."""
     actor = current()
     service.run_after_dry_run(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
-    flash("The import has started. You can leave this page.", "info")
     return redirect(url_for("imports.show", import_id=import_id))
 
 
@@ -142,5 +164,14 @@ def undo(import_id: UUID) -> Answer:
     """Put back all that an import changed."""
     actor = current()
     service.undo(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
-    flash("The import is being undone. You can leave this page.", "info")
     return redirect(url_for("imports.show", import_id=import_id))
+
+
+@blueprint.post("/<uuid:import_id>/discard")
+@requires("imports.run")
+def discard(import_id: UUID) -> Answer:
+    """Forget a file that was not imported."""
+    actor = current()
+    service.discard(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
+    flash("The file is gone. Nothing was imported.", "info")
+    return redirect(url_for("imports.index"))

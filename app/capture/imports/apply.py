@@ -113,9 +113,12 @@ class Outcome:
 
 
 def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> list[str | None]:
-    """Return for each column of the file our name of it; case and white space in the header do not matter."""
+    """Return for each column of the file our name of it; case and white space in the header do not matter.
+
+    Of columns with one name the first is meant.
+    """
     wanted = {plain(name): ours for name, ours in mapping.items()}
-    return [wanted.get(plain(name)) for name in header]
+    return [wanted.pop(plain(name), None) for name in header]
 
 
 def plain(name: str) -> str:
@@ -378,6 +381,8 @@ def _count(
     """
     altered = set()
     points, ids = set(found.points), set(found.ids)
+    # Of two rows about somebody new the first makes them.
+    to_come, made = set(found.created), set(found.created)
     for row, one in zip(rows, claimed, strict=True):
         match = found.matches[one.id]
         person = people[match.customer_id]
@@ -386,7 +391,8 @@ def _count(
         exact = set(one.evidence.ids) & ids
         points -= hints
         ids -= exact
-        changes += [{"field": pair[0], "old": None, "new": pair[1]} for _, pair in sorted(hints)]
+        told = {change["new"] for change in changes}
+        changes += [{"field": pair[0], "old": None, "new": pair[1]} for _, pair in sorted(hints) if pair[1] not in told]
         changes += [{"field": kind, "old": None, "new": value} for kind, value in sorted(exact)]
         changes += more.changes.get(one.id, [])
         consents += more.consents.get(one.id, [])
@@ -396,8 +402,11 @@ def _count(
         if consents:
             out.counts["consent"] += 1
             out.tell("consent", {**line, "changes": consents})
-        if match.is_new or visits:
+        if match.customer_id in made:
+            line["new"] = True
+        if match.customer_id in to_come or visits:
             kind = "created"
+            to_come.discard(match.customer_id)
         else:
             kind = "updated" if changes or consents else "unchanged"
             line |= {"changes": changes + consents, "matched_by": list(match.matched_by)}

@@ -160,7 +160,7 @@ def suggest(*, tenant_id: UUID, header: Sequence[str]) -> Suggestion:
             found = (score, Suggestion(dict(kind.columns), kind.name))
     if found[0]:
         return found[1]
-    return Suggestion(_guess(header))
+    return Suggestion(guess(header))
 
 
 def _fit(cells: set[str], columns: Mapping[str, str], header: Sequence[str]) -> float:
@@ -170,7 +170,8 @@ def _fit(cells: set[str], columns: Mapping[str, str], header: Sequence[str]) -> 
     return len(known) / len(cells) if cells and identifies(named) else 0.0
 
 
-def _guess(header: Sequence[str]) -> dict[str, str]:
+def guess(header: Sequence[str]) -> dict[str, str]:
+    """Return what columns most likely are by their names alone; IGNORE for those that say nothing."""
     names = {_bare(name): name for name in OF_MEMBERS} | {_bare(label): name for name, label in OF_MEMBERS.items()}
     names |= _ELSEWHERE
     for kind in preset.known():

@@ -11,9 +11,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.capture.imports import formats, preset, reading, targets
-from app.capture.imports.apply import ON_MATCH, UPDATE, columns_of
-from app.capture.imports.fields import SEVERAL
+from app.capture.imports import formats, mappings, preset, reading, targets
+from app.capture.imports.apply import ON_MATCH, UPDATE, columns_of, plain
 from app.capture.imports.models import COMPLETED, DRAFT, FAILED, PENDING, ImportChunk, ImportRun
 from app.capture.imports.preset import Preset
 from app.infra import clock
@@ -49,7 +48,7 @@ class Options:
     """
 
     preset: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] | None = None
     formats: Mapping[str, str | None] = field(default_factory=dict)
     on_match: str = UPDATE
     write_consent: bool = False
@@ -74,6 +73,7 @@ def start(
     _check(options)
     run, pieces = _opened(tenant_id, file, file_name, actor, now or clock.now())
     _set(run, options)
+    _refuse_doubles(run)
     run.status = PENDING
     with transaction(tenant_id) as session:
         _keep(session, run, pieces)
@@ -104,8 +104,16 @@ def draft(
     return run.id
 
 
-def look(*, tenant_id: UUID, run_id: UUID, options: Options, actor: str, now: datetime | None = None) -> None:
-    """Begin the dry run of a draft, or another one of what was looked at before.
+def look(
+    *,
+    tenant_id: UUID,
+    run_id: UUID,
+    options: Options,
+    actor: str,
+    save_as: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Begin the dry run of a draft, or another one of what was looked at before; keep the mapping if it has a name.
 
     Raises NoSuchImport, NotNow where it was imported already, or Invalid as `start` does.
     """
@@ -115,6 +123,16 @@ def look(*, tenant_id: UUID, run_id: UUID, options: Options, actor: str, now: da
         if not is_open(run):
             raise NotNow("This import has begun already. Upload the file again to import it in another way.")
         _set(run, options)
+        if save_as.strip():
+            mappings.save(
+                tenant_id=tenant_id,
+                name=save_as,
+                preset_name=run.preset,
+                columns=options.mapping or run.mapping,
+                formats=run.formats,
+                actor=actor,
+                now=now,
+            )
         _begin(session, run, now or clock.now(), dry_run=True)
         audit.record(session, actor, "import.tried", "import_run", run_id)
         wake(Work.IMPORT_ROWS, tenant_id)
@@ -144,7 +162,7 @@ def _check(options: Options) -> None:
 def mapping_of(*, tenant_id: UUID, header: Sequence[str], options: Options) -> dict[str, str]:
     """Return which column becomes what (see app.capture.imports.targets), or raise Invalid."""
     kind = kind_of(options.preset)
-    if options.mapping:
+    if options.mapping is not None:
         return targets.checked(options.mapping, tenant_id=tenant_id, kind=kind.kind)
     if not options.preset:
         raise Invalid({"preset": NO_PRESET})
@@ -216,7 +234,12 @@ def _check_columns(header: list[str], columns: list[str | None], mapping: Mappin
                 " no member number, e-mail address, phone number or other id is among them."
             }
         )
-    if any(found.count(one) > 1 for one in found if one not in SEVERAL):
+
+
+def _refuse_doubles(run: ImportRun) -> None:
+    """Refuse a file of which nobody has seen that two of its columns have one name."""
+    names = [plain(name) for name in run.header]
+    if any(names.count(plain(name)) > 1 for name in run.mapping):
         raise Invalid({"file": "Two of its columns have the same name."})
 
 

@@ -120,3 +120,22 @@ class AuditEntry(TenantRow, Base):
     object_id: Mapped[str | None]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     ip: Mapped[str | None]
+
+
+class KeptAnswer(TenantRow, Base):
+    """What a request with an Idempotency-Key was answered with, for its repeats; without status while it is at work."""
+
+    __tablename__ = "kept_answer"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "actor", "key", name="uq_kept_answer_key"),
+        Index("ix_kept_answer_created", "tenant_id", "created_at"),
+    )
+
+    actor: Mapped[str]
+    key: Mapped[str]
+    fingerprint: Mapped[str]
+    status: Mapped[int | None]
+    content_type: Mapped[str | None]
+    body: Mapped[str | None]
+    created_at: Mapped[datetime]

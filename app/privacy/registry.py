@@ -371,6 +371,9 @@ _ACCOUNTS = (
         "id name hint secret_hash scopes created_by created_at last_used_at revoked_at")),
     _keep("audit_entry", "Audit trail", "Who of staff did what, and when. It names the customer's id and nothing else "
           "of them.", words=_columns("detail"), plain=_columns("id at actor user_id action object_type object_id ip")),
+    _special("kept_answer", "Answers to requests over the API, for a day", "Those that name the person go.",
+             words=_columns("body"), drop_found=True, plain=_columns(
+                 "id actor key fingerprint status content_type created_at")),
     _keep("work_count", "Counts of work", A_COUNT, plain=_columns("work minute done")),
     _keep("heartbeat", "Signs of life of processes", OF_THE_CLUB, plain=_columns("name at")),
 )  # fmt: skip

@@ -6,6 +6,7 @@ returns a model, a dict, a Page or None. Errors are `application/problem+json`.
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from werkzeug.exceptions import BadRequest
 
 from app.infra.errors import Invalid
 from app.infra.paging import Page
+from app.web import idempotency
 from app.web.guards import Guard
 from app.web.security import csrf
 
@@ -35,6 +37,7 @@ class Endpoint:
     query: type[BaseModel] | None
     returns: type[BaseModel] | None
     paged: bool
+    once: bool
     status: int
 
 
@@ -60,17 +63,19 @@ class ApiBlueprint(Blueprint):
         paged: bool = False,
         raw: bool = False,
         files: bool = False,
+        secret: bool = False,
         status: int = 200,
     ) -> Callable[[Function], Function]:
         """Return a decorator that serves a function at `path`.
 
         It is called with `body` (or the bytes of it if `raw`), `query` and the path's values as keywords. `permission`
         None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`. `files`:
-        it takes uploads (see app.web.uploads).
+        it takes uploads (see app.web.uploads). A POST of somebody signed in is carried out once for each
+        `Idempotency-Key`; not so a `secret` one, whose answer must not be kept.
         """
 
         def decorate(function: Function) -> Function:
-            def view(**path_values: Any) -> Response:
+            def answer(**path_values: Any) -> Response:
                 values = dict(path_values)
                 if query is not None:
                     values["query"] = _read(query, _flat_args())
@@ -80,6 +85,14 @@ class ApiBlueprint(Blueprint):
                     values["body"] = _read(body, parse_json(request.get_data(cache=False)))
                 return respond(function(**values), status)
 
+            def view(**path_values: Any) -> Response:
+                if not once:
+                    return answer(**path_values)
+                if secret and idempotency.HEADER in request.headers:
+                    raise BadRequest(f"Leave the {idempotency.HEADER} out: this answer holds a secret and is not kept.")
+                return idempotency.once(partial(answer, **path_values))
+
+            once = method == "POST" and permission is not None
             view.__name__ = function.__name__
             view.__doc__ = function.__doc__
             view.__dict__["guard"] = Guard(permission, api=True)
@@ -88,7 +101,7 @@ class ApiBlueprint(Blueprint):
             summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
             name = f"{self.name}.{function.__name__}"
             ENDPOINTS.append(
-                Endpoint(name, method, f"/api/v1{path}", permission, summary, body, query, returns, paged, status)
+                Endpoint(name, method, f"/api/v1{path}", permission, summary, body, query, returns, paged, once, status)
             )
             return function
 

@@ -6,10 +6,20 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.accounts.answers import MAX_KEY
 from app.web.api import ENDPOINTS, Endpoint
+from app.web.idempotency import HEADER
 
 _REF = "#/components/schemas/{model}"
 _ERROR_STATUSES = {400: "Not readable", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 422: "Not valid"}
+
+_IDEMPOTENCY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": MAX_KEY},
+    "description": "Of your making, a UUID say: sent again with it within 24 hours, the request is answered as before.",
+}
 
 
 def document() -> dict[str, Any]:
@@ -56,6 +66,8 @@ def _operation(one: Endpoint, path: str, refs: Any) -> dict[str, Any]:
         operation["security"] = []
     else:
         operation["description"] = f"Needs the permission `{one.permission}`."
+    if one.once:
+        operation["parameters"].append(_IDEMPOTENCY)
     if one.query is not None:
         operation["parameters"] += _query_parameters(one.query)
     if one.body is not None:

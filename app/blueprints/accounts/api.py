@@ -165,7 +165,7 @@ def list_keys(*, query: PageQuery) -> Page[KeyOut]:
     return Page([KeyOut.model_validate(one) for one in found.items], found.next_cursor)
 
 
-@api.operation("POST", "/api-keys", permission="api_keys.manage", body=KeyBody, returns=NewKey, status=201)
+@api.operation("POST", "/api-keys", permission="api_keys.manage", body=KeyBody, returns=NewKey, secret=True, status=201)
 def create_key(*, body: KeyBody) -> NewKey:
     """Make an API key; the answer holds it, this once."""
     actor = current()

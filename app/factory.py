@@ -21,6 +21,7 @@ MODELS = (
     "app.capture.imports.models",
     "app.events.models",
     "app.customers.models",
+    "app.customers.household_models",
     "app.content.models",
     "app.messaging.models",
     "app.journeys.models",

@@ -47,6 +47,7 @@ PERMISSIONS: dict[str, Permission] = {
     "customers.merge": _row("Merge customers, undo merges, decide on suggested duplicates", _DESK),
     "customers.export": _row("Export all of a person, and download it", _MANAGERS),
     "customers.erase": _row("Erase a person for good", _MANAGERS),
+    "households.edit": _row("Make, change and dissolve households, decide on suggested ones", _DESK),
     "imports.view": _row("See imports and their reports", _BUILDERS),
     "imports.run": _row("Import customers from files, and undo it", _BUILDERS),
     "notes.write": _row("Write notes on customers", _DESK),

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.names import name_key, names_agree, spellings
 from app.capture.profiles import Pair
-from app.customers import suggestions
+from app.customers import household_suggestions, suggestions
 from app.infra.arrays import array
 
 ENOUGH = 40
@@ -144,7 +144,8 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
     pairs = {(min(row.one, row.other), max(row.one, row.other)) for row in rows}
     if not pairs:
         return []
-    people = _people(session, tenant_id, {one for pair in pairs for one in pair})
+    near = {one for pair in pairs for one in pair}
+    people = _people(session, tenant_id, near)
     apart = suggestions.apart(session, tenant_id, people)
     found, gone = [], []
     for one, other in sorted(pairs):
@@ -156,7 +157,10 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
             found.append({"one": one, "other": other, "score": verdict.score, "reasons": reasons})
         else:
             gone.append((one, other))
-    return suggestions.suggest(session, tenant_id, found, gone, now)
+    suggested = suggestions.suggest(session, tenant_id, found, gone, now)
+    # Who shares an address with somebody else and is not the same person may be of their household.
+    household_suggestions.look(session, tenant_id, near, now)
+    return suggested
 
 
 def weigh(one: Person, other: Person) -> Verdict:

@@ -39,7 +39,11 @@ class Merge:
 SYSTEM = "system"
 MOVED = ("activity", "note", "consent_change", "inbound_event", "external_id", "message")
 """Tables whose rows simply change hands."""
-HAD_ALREADY: dict[str, tuple[str, ...]] = {"contact_point": ("kind", "key")}
+HAD_ALREADY: dict[str, tuple[str, ...]] = {
+    "contact_point": ("kind", "key"),
+    # One at all: who is in a household stays in it, who is in none takes the loser's place.
+    "household_member": ("tenant_id",),
+}
 """Tables of which a customer has one row of each key: the winner's stays, the loser's like it is kept as an image."""
 CHOICES = (
     "title",

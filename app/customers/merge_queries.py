@@ -14,7 +14,7 @@ from app.customers.unmerge import NoSuchMerge
 from app.infra.arrays import array
 from app.infra.db import transaction
 
-COUNTED = ("activity", "note", "message", "journey_enrollment", "contact_point", "external_id")
+COUNTED = ("activity", "note", "message", "journey_enrollment", "contact_point", "external_id", "household_member")
 """What people are told of when they ask what a merge moves."""
 _COUNTS = text(
     " UNION ALL ".join(

@@ -14,7 +14,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, and_, cast, func, or_, select, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 
@@ -74,8 +88,13 @@ def timeline(
     wanted = wanted.order_by(a.occurred_at.desc(), a.id.desc())
     if words:
         wanted = _holding(wanted, words)
+    return _page(tenant_id, wanted.limit(limit + 1), limit)
+
+
+def _page(tenant_id: UUID, wanted: Select[UUID, UUID, datetime], limit: int) -> Page[Activity]:
+    """Return the activities of which `wanted` says tenant, id and time, up to `limit` + 1 of them."""
     # In two steps: whole rows would have to be read before a filter could look at them.
-    found = wanted.limit(limit + 1).subquery("found")
+    found = wanted.subquery("found")
     rows = (
         select(Activity)
         .join(found, (Activity.tenant_id == found.c.tenant_id) & (Activity.id == found.c.id))
@@ -84,6 +103,34 @@ def timeline(
     )
     with transaction(tenant_id) as session:
         return cut(session.scalars(rows).all(), limit, lambda row: (row.occurred_at, row.id), lambda row: row)
+
+
+def together(
+    *,
+    tenant_id: UUID,
+    customer_ids: Collection[UUID],
+    filters: Filters = EVERYTHING,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[Activity]:
+    """Return what happened to several customers, the newest first; words (`q`) are not looked for."""
+    whose = select(func.unnest(cast(list(customer_ids), ARRAY(Uuid))).label("id")).subquery("whose")
+    a = aliased(Activity)
+    # Of each of them no more than a page: their timelines are merged, not read.
+    theirs = select(a.tenant_id, a.id, a.occurred_at).where(
+        a.tenant_id == tenant_id, a.customer_id == whose.c.id, *_tests(a, filters)
+    )
+    if cursor:
+        at, last = decode_cursor(cursor, 2)
+        theirs = theirs.where(tuple_(a.occurred_at, a.id) < tuple_(moment_of(at), id_of(last)))
+    latest = theirs.order_by(a.occurred_at.desc(), a.id.desc()).limit(limit + 1).correlate(whose).lateral("latest")
+    found = (
+        select(latest.c.tenant_id, latest.c.id, latest.c.occurred_at)
+        .select_from(whose.join(latest, true()))
+        .order_by(latest.c.occurred_at.desc(), latest.c.id.desc())
+        .limit(limit + 1)
+    )
+    return _page(tenant_id, found, limit)
 
 
 def kinds(*, tenant_id: UUID, customer_id: UUID, reader_id: UUID | None, sees_private: bool) -> list[tuple[str, str]]:

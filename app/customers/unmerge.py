@@ -59,6 +59,12 @@ _KEPT = """
     SELECT r.* FROM jsonb_populate_recordset(cast(NULL AS {table}), ({images})) AS r
     ON CONFLICT DO NOTHING
 """
+# What was dissolved since the merge has nobody in it.
+_NOT_DISSOLVED = """
+    DELETE FROM household_member m USING household h
+    WHERE m.tenant_id = :tenant_id AND m.customer_id = :loser AND h.tenant_id = :tenant_id AND h.id = m.household_id
+        AND h.dissolved_at IS NOT NULL
+"""
 _WALKS_BACK = """
     WITH back AS (
         UPDATE journey_enrollment e SET entry = r.entry, status = r.status, exit_reason = r.exit_reason,
@@ -106,6 +112,7 @@ _STATEMENTS = tuple(
     for statement in (
         *(_BACK.format(table=name, moved=_moved(name)) for name in (*MOVED, *HAD_ALREADY, "journey_enrollment")),
         *(_KEPT.format(table=name, images=_images(f"{name}:dropped")) for name in HAD_ALREADY),
+        _NOT_DISSOLVED,
         _WALKS_BACK.format(walks=_images("journey_enrollment:left"), steps=_images("journey_enrollment_step:skipped")),
         _FOLLOWERS_BACK.format(moved=_moved("customer")),
         _UNDONE,

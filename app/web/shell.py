@@ -33,6 +33,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
         (
             Item("Home", "home.index", "home", "home.view"),
             Item("Customers", "customers.index", "users", "customers.view"),
+            Item("Households", "households.index", "building-community", "customers.view"),
         ),
     ),
     (

@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as Answer
 from app.accounts import queries as accounts
 from app.blueprints.customers import own_fields, presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
-from app.customers import merge_queries, notes, queries, tags, timeline
+from app.customers import household_queries, merge_queries, notes, queries, tags, timeline
+from app.customers.greetings import ROLES
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Note
 from app.infra import clock
@@ -82,6 +83,10 @@ class Person:
             name=self.name,
             activity_count=timeline.counts_30d(tenant_id=self.tenant_id, customer_ids=[customer.id])[customer.id],
             club_name=clubs.get(customer.club_id),
+            household=household_queries.of_customers(tenant_id=self.tenant_id, customer_ids=[customer.id]).get(
+                customer.id
+            ),
+            household_roles=ROLES,
             section=section,
             tabs=self._tabs(section),
             consents=consents,

@@ -36,6 +36,7 @@ PART_LABELS = {
     "journey_enrollment": ("journey", "journeys"),
     "contact_point": ("address or number", "addresses and numbers"),
     "external_id": ("id in another system", "ids in other systems"),
+    "household_member": ("place in a household", "places in households"),
 }
 SINCE_WORDS = (
     "An event goes back to the profile whose member number or other id it names, else to the one whose address or "

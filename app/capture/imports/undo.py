@@ -20,7 +20,7 @@ HINTS = ("contact_point", "external_id")
 # What people decided stays.
 UNDECIDED = {"merge_suggestion": "t.status = 'open'"}
 # Whoever has one of these after the import's own are gone has had more happen to them.
-HAPPENED = ("inbound_event", "activity", "message", "note", "journey_enrollment", "consent_change")
+HAPPENED = ("inbound_event", "activity", "message", "note", "journey_enrollment", "consent_change", "household_member")
 # Columns that hold many things, each changed by itself: of those changed since, the other keys are put back.
 DOCUMENTS = frozenset((("customer", "custom"), ("customer", "facts_at")))
 _KEY_BY_KEY = """(

@@ -48,7 +48,8 @@ _COUNTS = text("""
     SELECT household_id, count(*) AS many FROM household_member
     WHERE tenant_id = :tenant_id AND household_id = ANY(cast(:ids AS uuid[])) GROUP BY household_id
 """)
-# Those named together stay in the order in which they were named. Who is not yet of age by their date of birth is a child where nobody said otherwise.
+# Those named together stay in the order in which they were named. Who is not yet of age by their date of birth is a
+# child where nobody said otherwise.
 _PUT = text("""
     INSERT INTO household_member (tenant_id, household_id, customer_id, role, source, reason, added_by, added_at)
     SELECT :tenant_id, r.household_id, r.customer_id,

@@ -121,9 +121,7 @@ def list_households(query: HouseholdsQuery) -> Page[HouseholdOut]:
     return Page([_out(one) for one in page.items], page.next_cursor)
 
 
-@api.operation(
-    "POST", "/households", permission="households.edit", body=HouseholdIn, returns=HouseholdOut, status=201
-)
+@api.operation("POST", "/households", permission="households.edit", body=HouseholdIn, returns=HouseholdOut, status=201)
 def create_household(body: HouseholdIn) -> HouseholdOut:
     """Make a household of some customers, who are in none yet."""
     actor = current()
@@ -165,9 +163,7 @@ def delete_household(household_id: UUID) -> None:
     households.dissolve(tenant_id=actor.tenant_id, household_id=household_id, actor=actor.ref)
 
 
-@api.operation(
-    "POST", "/households/<uuid:household_id>/restore", permission="households.edit", returns=HouseholdOut
-)
+@api.operation("POST", "/households/<uuid:household_id>/restore", permission="households.edit", returns=HouseholdOut)
 def restore_household(household_id: UUID) -> HouseholdOut:
     """Take dissolving back, for those who are in no other household."""
     actor = current()
@@ -252,9 +248,7 @@ def accept_household_suggestion(household_suggestion_id: UUID) -> AcceptedOut:
     return AcceptedOut.model_validate(done)
 
 
-@api.operation(
-    "POST", "/household-suggestions/<uuid:household_suggestion_id>/dismiss", permission="households.edit"
-)
+@api.operation("POST", "/household-suggestions/<uuid:household_suggestion_id>/dismiss", permission="households.edit")
 def dismiss_household_suggestion(household_suggestion_id: UUID) -> None:
     """Say that those who share an address are no household; it is not suggested again."""
     actor = current()

@@ -58,9 +58,7 @@ def set_role(household_id: UUID, customer_id: UUID) -> Response:
 def remove_member(household_id: UUID, customer_id: UUID) -> Response:
     """Take somebody out of a household; its page offers to undo it."""
     actor = current()
-    households.remove(
-        tenant_id=actor.tenant_id, household_id=household_id, customer_id=customer_id, actor=actor.ref
-    )
+    households.remove(tenant_id=actor.tenant_id, household_id=household_id, customer_id=customer_id, actor=actor.ref)
     role = request.form.get("role")
     return redirect(
         url_for("households.show", household_id=household_id, removed=customer_id, role=role if role in ROLES else None)

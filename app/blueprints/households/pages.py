@@ -1,6 +1,7 @@
 """The list of households, one household's page, and making, naming and dissolving them."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from flask import flash, redirect, request, url_for
@@ -48,11 +49,8 @@ def index() -> Response:
 def show(household_id: UUID) -> Response:
     """Show a household: its people, what they share, what happened to them, and whom to add."""
     household = household_queries.household(tenant_id=current().tenant_id, household_id=household_id)
-    if request.args.get("cursor") and "q" not in request.args:
-        return page("households/show.html", block="story", household=household, **_story(household))
-    if "q" in request.args:
-        return page("households/show.html", block="results", **_whole(household))
-    return page("households/show.html", **_whole(household))
+    block = "story" if request.args.get("cursor") else "results"
+    return page("households/show.html", block=block, **_whole(household))
 
 
 @blueprint.get("/new")
@@ -143,7 +141,7 @@ def restore(household_id: UUID) -> Response:
     return redirect(url_for("households.show", household_id=household_id))
 
 
-def _whole(household: HouseholdView) -> dict[str, object]:
+def _whole(household: HouseholdView) -> dict[str, Any]:
     """Return all that a household's page shows."""
     tenant_id = current().tenant_id
     members = [one.customer_id for one in household.members]
@@ -162,7 +160,7 @@ def _whole(household: HouseholdView) -> dict[str, object]:
     }
 
 
-def _candidates(household: HouseholdView) -> dict[str, object]:
+def _candidates(household: HouseholdView) -> dict[str, Any]:
     """Return whom to add: who was searched for, or else who shares an address with somebody of the household."""
     if household.dissolved_at or not can("households.edit"):
         return {"candidates": NOBODY, "homes": {}, "q": None, "full_name": presenters.full_name}
@@ -179,7 +177,7 @@ def _candidates(household: HouseholdView) -> dict[str, object]:
     return {"candidates": Page(people, None), "homes": homes, "q": q, "full_name": presenters.full_name}
 
 
-def _story(household: HouseholdView) -> dict[str, object]:
+def _story(household: HouseholdView) -> dict[str, Any]:
     reader = writing.reader()
     found = timeline.together(
         tenant_id=current().tenant_id,

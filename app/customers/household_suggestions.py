@@ -25,6 +25,7 @@ MOST = 8
 """An address that more people share is a front desk's or a booking agent's, and no family's."""
 # Of those who share an address no more are looked at: enough to know that they are too many.
 CROWD = 20
+AT_ONCE = 2000
 EMAIL_SCORE, PHONE_SCORE, BOTH_SCORE, NAME_SCORE = 60, 50, 80, 20
 
 # The named, active people who share the address of row {at}, each with the household they are in.
@@ -109,6 +110,10 @@ _CHOSEN = text(f"""
     ) AS s CROSS JOIN LATERAL ({SHARERS.format(at="s")}) AS who
     ORDER BY s.id, who.id
 """)  # noqa: S608 - the names are ours
+_NEXT = text("""
+    SELECT id FROM customer WHERE tenant_id = :tenant_id AND id > cast(:last AS uuid) AND status = 'ACTIVE'
+    ORDER BY id LIMIT :limit
+""")
 _KNOWN = text("SELECT id FROM household_suggestion WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))")
 _TURN = text("""
     UPDATE household_suggestion SET status = :status, decided_by = :by, decided_at = :now
@@ -171,6 +176,21 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
     if ids:
         scores = {"email": EMAIL_SCORE, "phone": PHONE_SCORE, "both": BOTH_SCORE, "name": NAME_SCORE}
         session.execute(_LOOK, {"tenant_id": tenant_id, "ids": array(ids), "now": now, **scores, **_LIMITS})
+
+
+def look_at_all(*, tenant_id: UUID, now: datetime | None = None) -> int:
+    """Look at all customers, some thousands in each transaction; return how many were looked at.
+
+    For customers who came in by another way than events, or before Fairway suggested households.
+    """
+    last, looked, moment = UUID(int=0), 0, now or clock.now()
+    while True:
+        with transaction(tenant_id) as session:
+            some = session.scalars(_NEXT, {"tenant_id": tenant_id, "last": last, "limit": AT_ONCE}).all()
+            look(session, tenant_id, some, moment)
+        if not some:
+            return looked
+        last, looked = some[-1], looked + len(some)
 
 
 def settle(session: Session, tenant_id: UUID, ids: Collection[UUID], status: str, *, by: str, now: datetime) -> None:

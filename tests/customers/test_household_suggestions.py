@@ -11,6 +11,7 @@ from app.customers.household_suggestions import Suggestion
 from app.customers.households import Newcomer
 from app.infra.db import transaction
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
+from tests.customers.test_households import person
 
 SHARED, NUMBER = "bothas@example.com", "0824751967"
 
@@ -198,3 +199,16 @@ def test_the_queue_pages_by_likeliness(tenant: Any, other_tenant: Any) -> None:
     assert [one.score for one in seen] == [80, 80, 60, 60]
     assert len({one.id for one in seen}) == 4
     assert open_ones(other_tenant) == []
+
+
+def test_those_who_came_by_another_way_are_looked_at_too(
+    tenant: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(household_suggestions, "AT_ONCE", 2)
+    for name in ("Anna", "Ben", "Mia"):
+        person(tenant, name, email=SHARED)
+    person(tenant, "Carl", email="carl@example.com")
+    assert suggested(tenant) == []
+    done = app.test_cli_runner().invoke(args=["households", "look", "--tenant", str(tenant.id)])
+    assert "4 customers" in done.output
+    assert suggested(tenant) == [{"Anna", "Ben", "Mia"}]

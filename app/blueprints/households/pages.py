@@ -22,6 +22,8 @@ from app.web import forms
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 
+STORY = 10
+"""How many activities a household's page shows at a time: what else is on it should be near on a phone too."""
 NOBODY: Page[Customer] = Page([], None)
 
 
@@ -184,7 +186,7 @@ def _story(household: HouseholdView) -> dict[str, Any]:
         customer_ids=[one.customer_id for one in household.members],
         filters=Filters(reader_id=reader.user_id, sees_private=reader.sees_private),
         cursor=request.args.get("cursor"),
-        limit=20,
+        limit=STORY,
     )
     told = Page([(one.customer_id, presenters.story(one)) for one in found.items], found.next_cursor)
     return {"page": told, "names": {one.customer_id: one.full_name for one in household.members}}

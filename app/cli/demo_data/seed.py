@@ -9,8 +9,13 @@ from app.cli.demo_data import story, write
 from app.cli.demo_data.history import history
 from app.cli.demo_data.people import YEAR, people
 from app.cli.demo_data.places import SEED, SIZE, TENANT_ID
+from app.customers import household_suggestions, households
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.paging import MAX_LIMIT
+
+UNDECIDED = 4
+"""Of so many families one waits as a suggestion."""
 
 
 def seed(*, size: int = SIZE, now: datetime | None = None) -> bool:
@@ -28,5 +33,14 @@ def seed(*, size: int = SIZE, now: datetime | None = None) -> bool:
         write.customers(session, random, everybody, happenings)
         write.activities(session, random, happenings, moment)
         write.notes(session, random, everybody, moment)
+        _households(moment)
         story.tell(session, random, happenings, moment)
     return True
+
+
+def _households(now: datetime) -> None:
+    """Let most of the families be households already; the others wait for somebody's decision."""
+    household_suggestions.look_at_all(tenant_id=TENANT_ID, now=now)
+    found = household_suggestions.suggested(tenant_id=TENANT_ID, limit=MAX_LIMIT).items
+    settled = [one.id for place, one in enumerate(found) if place % UNDECIDED]
+    households.accept(tenant_id=TENANT_ID, ids=settled, actor="system", now=now)

@@ -22,6 +22,7 @@ class Household(TenantRow, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         Index("ix_household_name", "tenant_id", "id", postgresql_where=text("name IS NOT NULL")),
+        Index("ix_household_dissolved", "tenant_id", "id", postgresql_where=text("dissolved_at IS NOT NULL")),
     )
 
     name: Mapped[str | None]

@@ -12,7 +12,7 @@ import pytest
 from app.capture.imports import queries, service, work
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
-from app.customers import suggestions
+from app.customers import household_suggestions, households, suggestions
 from app.infra.errors import Invalid
 from tests.capture.people import NOW, STAFF, event, member, post, query
 
@@ -280,6 +280,24 @@ def test_undo_takes_back_what_the_import_suggested_and_keeps_what_people_decided
     suggestions.dismiss(tenant_id=tenant.id, ids=[pair.id], actor=STAFF)
     undone(tenant, run)
     assert [row.status for row in query(tenant, "SELECT status FROM merge_suggestion")] == ["dismissed"]
+
+
+def test_undo_takes_back_suggested_households_and_keeps_who_was_put_into_one(tenant: Any) -> None:
+    post(tenant, member(1, "Anna", "ZA1", email="family@example.com"))
+    rows = [line("ZA2", "Ben", "family@example.com"), line("ZA3", "Mia", "mia@example.com")]
+    before = snapshot(tenant)
+    run = take(tenant, *rows)
+    (found,) = household_suggestions.suggested(tenant_id=tenant.id).items
+    assert len(found.customer_ids) == 2
+    undone(tenant, run)
+    assert snapshot(tenant) == before
+    run = take(tenant, *rows, now=NOW + timedelta(minutes=1))
+    (found,) = household_suggestions.suggested(tenant_id=tenant.id).items
+    households.accept(tenant_id=tenant.id, ids=[found.id], actor=STAFF)
+    undone(tenant, run)
+    assert sorted(row.first_name for row in query(tenant, "SELECT first_name FROM customer")) == ["Anna", "Ben"]
+    assert [row.status for row in query(tenant, "SELECT status FROM household_suggestion")] == ["accepted"]
+    assert len(query(tenant, "SELECT FROM household_member")) == 2
 
 
 def test_visits_become_activities_of_those_who_are_here(tenant: Any) -> None:

@@ -18,7 +18,7 @@ BATCH = 5000
 # Rows that hang on a customer and tell who they are rather than what happened: they go and stay with them.
 HINTS = ("contact_point", "external_id")
 # What people decided stays.
-UNDECIDED = {"merge_suggestion": "t.status = 'open'"}
+UNDECIDED = {"merge_suggestion": "t.status = 'open'", "household_suggestion": "t.status = 'open'"}
 # Whoever has one of these after the import's own are gone has had more happen to them.
 HAPPENED = ("inbound_event", "activity", "message", "note", "journey_enrollment", "consent_change", "household_member")
 # Columns that hold many things, each changed by itself: of those changed since, the other keys are put back.

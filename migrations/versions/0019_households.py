@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.tenancy import protect
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
@@ -31,6 +31,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_household"),
     )
     op.create_index("ix_household_name", "household", ["tenant_id", "id"], postgresql_where=sa.text("name IS NOT NULL"))
+    op.create_index(
+        "ix_household_dissolved", "household", ["tenant_id", "id"], postgresql_where=sa.text("dissolved_at IS NOT NULL")
+    )
     op.create_table(
         "household_member",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),

@@ -198,6 +198,31 @@ _CUSTOMERS = (
         own=_columns("user_id handle told_at read_at"),
         plain=_columns("id"),
     ),
+    _delete(
+        "household_member",
+        "Places in households",
+        section="households",
+        of=_columns("customer_id"),
+        own=_columns("household_id role source reason added_at"),
+        plain=_columns("id added_by"),
+    ),
+    _keep(
+        "household",
+        "Households",
+        "The others are still in it. The person's name is taken out of its own name and greeting.",
+        words=_columns("name greeting"),
+        # Of who was in a dissolved one it holds ids and roles; whoever is gone does not come back with it.
+        plain=_columns("id created_by created_at dissolved_by dissolved_at members_then"),
+    ),
+    _special(
+        "household_suggestion",
+        "Addresses that may be a household's",
+        "Those that are the person's alone are deleted; of those that others share, only who shares them goes.",
+        words=_columns("key"),
+        ids=_columns("people"),
+        plain=_columns("id kind score reasons status found_at decided_by decided_at"),
+        drop_found=True,
+    ),
     _keep("tag", "Tags", OF_THE_CLUB, words=_columns("name"), ids=_columns("taken_from"),
           plain=_columns("id colour customers counted_at deleted_at created_at")),
     _keep("custom_field", "Fields of the club's own", OF_THE_CLUB, plain=_columns("id key label kind heading choices "

@@ -14,8 +14,9 @@ from app.capture.imports import service as imports
 from app.capture.imports import work as import_work
 from app.capture.imports.service import Options
 from app.capture.service import process_batch
-from app.customers import consents, notes
+from app.customers import consents, households, notes
 from app.customers.consents import Proof, State, Word
+from app.customers.households import Newcomer
 from app.customers.notes import Draft, Reader
 from app.events import log
 from app.infra import clock, queue
@@ -141,7 +142,21 @@ def make(tenant: Any) -> Somebody:
     _imports(tenant)
     _messages(tenant, who)
     _elsewhere(tenant, who)
+    _household(tenant, who)
     return who
+
+
+def _household(tenant: Any, who: Somebody) -> None:
+    """Let her live with her husband, under her name, and share an address that is hers alone by now."""
+    members = [Newcomer(who.id), Newcomer(who.spouse)]
+    named = {"name": "Zephyrine Quaggamoor and Bob", "greeting": "Dear Zephyrine Quaggamoor, dear Bob"}
+    households.make(tenant_id=tenant.id, members=members, actor=f"user:{who.owner}", **named)
+    write(
+        tenant,
+        "INSERT INTO household_suggestion (tenant_id, kind, key, people, status)"
+        " VALUES (:tenant_id, 'email', 'zq.first@mail.example', cast(:people AS uuid[]), 'dismissed')",
+        people=[who.id, who.spouse],
+    )
 
 
 def _notes(tenant: Any, who: Somebody) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.claimed import Claimed
+from app.capture.evidence import namesake
 from app.capture.names import name_key
 from app.customers import erased
 from app.customers.erased import Pair
@@ -37,6 +38,18 @@ _HOLDERS = text("""
         WHERE p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.value OFFSET 0
     ) AS held
     JOIN customer c ON c.tenant_id = :tenant_id AND c.id = held.customer_id
+""")
+
+
+# By ranges of sort_name: it begins with "1", the last name and a space.
+_NAMESAKES = text("""
+    SELECT c.first_name, c.last_name, c.date_of_birth
+    FROM unnest(cast(:names AS text[]), cast(:days AS date[])) AS told(last_name, day)
+    CROSS JOIN LATERAL (
+        SELECT x.* FROM customer x WHERE x.tenant_id = :tenant_id AND x.date_of_birth = told.day
+            AND x.sort_name ~>=~ ('1' || told.last_name || ' ') AND x.sort_name ~<~ ('1' || told.last_name || '!')
+            AND x.status = 'ACTIVE' LIMIT 20
+    ) AS c
 """)
 
 
@@ -94,6 +107,29 @@ def _of_cell(cell: str, known: Places) -> Iterator[Pair]:
 
 
 def _held(session: Session, tenant_id: UUID, pairs: set[Pair]) -> set[Pair]:
+    born = {pair for pair in pairs if pair[0] == erased.NAMESAKE}
+    return _reached(session, tenant_id, pairs - born) | _called(session, tenant_id, born)
+
+
+def _called(session: Session, tenant_id: UUID, pairs: set[Pair]) -> set[Pair]:
+    """Return those of the names and birth dates that somebody has."""
+    if not pairs:
+        return set()
+    told = sorted(value.split("\x1f") for _, value in pairs)
+    values = {
+        "tenant_id": tenant_id,
+        "names": array(last for _, last, _ in told),
+        "days": array(day for *_, day in told),
+    }
+    return {
+        erased.namesake(*who)
+        for row in session.execute(_NAMESAKES, values)
+        if (who := namesake(name_key(row.first_name), row.last_name.lower(), row.date_of_birth))
+    } & pairs
+
+
+def _reached(session: Session, tenant_id: UUID, pairs: set[Pair]) -> set[Pair]:
+    """Return those of the ids and addresses that somebody holds, the latter together with their first name too."""
     plain = sorted({(kind.removesuffix("+name"), value.partition("\x1f")[0]) for kind, value in pairs})
     values = {
         "tenant_id": tenant_id,
@@ -113,4 +149,4 @@ def _hints(event: Claimed) -> list[Pair]:
     evidence = event.evidence
     if evidence.own:
         return [("customer_id", str(evidence.customer_id))]
-    return erased.hints_of(evidence.ids, evidence.points, evidence.first_name)
+    return erased.hints_of(evidence.ids, evidence.points, evidence.first_name, evidence.namesake)

@@ -5,7 +5,7 @@ evidence, and makes somebody new.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from app.infra.crypto import keyed_hash, keyed_hashes
 Pair = tuple[str, str]
 """What kind of hint, and its value: an id's kind, "email" or "phone", or "customer_id"."""
 T = TypeVar("T")
+
+NAMESAKE = "namesake"
 
 _PURPOSE = "erased_hint"
 _LAST = text("SELECT max(erased_at) FROM erased_hint WHERE tenant_id = :tenant_id")
@@ -39,11 +41,18 @@ def shared(kind: str, key: str, first_name: str) -> Pair:
     return (f"{kind}+name", f"{key}\x1f{first_name}")
 
 
-def hints_of(ids: Iterable[Pair], points: Iterable[Pair], first_name: str | None) -> list[Pair]:
-    """Return the hints by which evidence could be known to be of somebody erased."""
+def namesake(first_name: str, last_name: str, date_of_birth: date) -> Pair:
+    """Return the hint that a (plain) name and a birth date are together: people entered twice may share no other."""
+    return (NAMESAKE, f"{first_name}\x1f{last_name}\x1f{date_of_birth.isoformat()}")
+
+
+def hints_of(
+    ids: Iterable[Pair], points: Iterable[Pair], first_name: str | None, born: tuple[str, str, date] | None
+) -> list[Pair]:
+    """Return the hints by which evidence could be known to be of somebody erased; `born` is name and birth date."""
     points = list(points)
     named = [shared(kind, key, first_name) for kind, key in points] if first_name else []
-    return [*ids, *points, *named]
+    return [*ids, *points, *named, *([namesake(*born)] if born else [])]
 
 
 def remember(session: Session, tenant_id: UUID, hints: Iterable[Pair], now: datetime) -> None:

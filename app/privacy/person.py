@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.capture.evidence import Namesake, namesake
 from app.capture.names import name_key
 from app.customers.erased import Pair, shared
+from app.customers.erased import namesake as namesake_of
 from app.events.addresses import email_key
 from app.events.places import places
 from app.infra.arrays import array
@@ -18,11 +20,19 @@ from app.privacy.redact import Needles, needles
 _IDS = text("""
     SELECT id, merged_into_id FROM customer WHERE tenant_id = :tenant_id AND (id = :id OR merged_into_id = :id)
 """)
+# Others of a name by ranges of sort_name, which an index answers (see app.capture.likeness).
 _NAMES = text("""
-    SELECT c.first_name, c.last_name, EXISTS (
-        SELECT FROM customer o WHERE o.tenant_id = :tenant_id AND lower(o.last_name) = lower(c.last_name)
-            AND lower(o.first_name) = lower(c.first_name) AND o.id <> ALL(cast(:ids AS uuid[]))) AS is_shared
-    FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = ANY(cast(:ids AS uuid[]))
+    SELECT c.first_name, c.last_name, c.date_of_birth, count(o.id) > 0 AS is_shared,
+        coalesce(bool_or(o.date_of_birth = c.date_of_birth), false) AS is_twin
+    FROM customer c
+    LEFT JOIN LATERAL (
+        SELECT x.id, x.date_of_birth FROM customer x
+        WHERE x.tenant_id = :tenant_id AND x.id <> ALL(cast(:ids AS uuid[]))
+            AND x.sort_name ~>=~ ('1' || lower(c.last_name || ' ' || c.first_name) || ' ')
+            AND x.sort_name ~<~ ('1' || lower(c.last_name || ' ' || c.first_name) || '!')
+    ) AS o ON true
+    WHERE c.tenant_id = :tenant_id AND c.id = ANY(cast(:ids AS uuid[]))
+    GROUP BY c.id, c.first_name, c.last_name, c.date_of_birth
 """)
 _POINTS = text("""
     SELECT kind, key FROM contact_point WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
@@ -57,7 +67,10 @@ _NO_ID = frozenset(("email", "phone_number", "external_ids", "customer_id"))
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """All a person is known by. `points` and `external` are theirs alone; `shared_points` are others' too."""
+    """All a person is known by. `points` and `external` are theirs alone; `shared_points` are others' too.
+
+    `born` are their names with the birth date, where nobody else has both.
+    """
 
     ids: tuple[UUID, ...]
     points: frozenset[Pair]
@@ -65,6 +78,7 @@ class Traces:
     external: frozenset[Pair]
     names: frozenset[tuple[str | None, str | None]]
     shared_names: frozenset[tuple[str | None, str | None]]
+    born: frozenset[Namesake]
 
     def needles(self) -> Needles:
         """Return what to look for where others are told of."""
@@ -80,7 +94,8 @@ class Traces:
         """Return by what the person is known again once they are erased."""
         keys = {key for first, _ in self.names | self.shared_names if (key := name_key(first))}
         named = {shared(kind, key, name) for kind, key in self.shared_points for name in keys}
-        return {*self.points, *self.external, *named, *(("customer_id", str(one)) for one in self.ids)}
+        born = (namesake_of(*one) for one in self.born)
+        return {*self.points, *self.external, *named, *born, *(("customer_id", str(one)) for one in self.ids)}
 
 
 def lead_of(session: Session, tenant_id: UUID, customer_id: UUID) -> UUID | None:
@@ -112,7 +127,12 @@ def traces(session: Session, tenant_id: UUID, customer_id: UUID) -> Traces:
         frozenset(external - others_ids),
         frozenset(names - common),
         frozenset(common),
+        frozenset(one for row in rows if not row.is_twin and (one := _born(row))),
     )
+
+
+def _born(row: Any) -> Namesake | None:
+    return namesake(name_key(row.first_name), (row.last_name or "").lower(), row.date_of_birth)
 
 
 def _told(session: Session, tenant_id: UUID, values: dict[str, Any]) -> tuple[set[Pair], set[Pair]]:

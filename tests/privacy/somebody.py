@@ -211,7 +211,7 @@ dora@example.com,Dora,Import,DORA-1,,
 
 def import_file(tenant: Any, data: str = FILE, **options: Any) -> Any:
     """Import a file, and return its run."""
-    mapping = {name: name for name in HEADER.split(",")}
+    mapping = {name: name for name in data.partition("\n")[0].split(",")}
     run_id = imports.start(
         tenant_id=tenant.id,
         file=io.BytesIO(data.encode()),

@@ -120,6 +120,16 @@ def test_the_shared_mailbox_does_not_bring_her_back_either(tenant: Any, her: Som
     assert (run_.refused, run_.created) == (1, 0)
 
 
+def test_nor_does_a_number_nobody_knew(tenant: Any, her: Somebody) -> None:
+    """People entered twice: the other entry has her name and birth date, and nothing else of hers."""
+    erase(tenant, her)
+    header = "first_name,last_name,date_of_birth,member_number"
+    found = import_file(
+        tenant, f"{header}\nZephyrine,QUAGGAMOOR,1971-03-04,NEW-77\nZephyrine,Quaggamoor,1991-01-01,NEW-78\n"
+    )
+    assert (found.refused, found.created) == (1, 1)
+
+
 def test_undoing_an_import_does_not_bring_her_back(tenant: Any, her: Somebody) -> None:
     from app.capture.imports import service as imports
     from app.capture.imports import work as import_work

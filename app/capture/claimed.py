@@ -146,13 +146,38 @@ def understand(row: Sequence[Any], places: Places) -> Claimed:
     """Return the event of a row. Whatever its payload holds, this does not raise: what can't be read says nothing."""
     id_, source, event_id, type_, occurred_at, identity, document, customer_id = row
     kind = catalogue.get(type_)
-    payload = orjson.loads(document)
+    return read(
+        id_,
+        source,
+        event_id,
+        kind,
+        occurred_at,
+        identity=orjson.loads(identity),
+        payload=orjson.loads(document),
+        customer_id=customer_id,
+        places=places,
+    )
+
+
+def read(
+    id_: UUID,
+    source: str,
+    event_id: str,
+    kind: EventType,
+    occurred_at: datetime,
+    *,
+    identity: dict[str, Any],
+    payload: dict[str, Any],
+    customer_id: UUID | None,
+    places: Places,
+) -> Claimed:
+    """Return an event as the batch works on it; its row in the log need not be written yet."""
     said = _said(kind, payload) if kind.changes else {}
     evidence = of_event(
         key=f"{source}\x1f{event_id}",
         events=(id_,),
         customer_id=customer_id,
-        identity=orjson.loads(identity),
+        identity=identity,
         payload=payload,
         places=places,
         said=said,

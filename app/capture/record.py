@@ -25,6 +25,8 @@ from app.infra.arrays import array
 
 Owned = tuple[Claimed, UUID]
 """An event and the customer it is (now) of."""
+Arriving = Mapping[UUID, tuple[str, dict[str, Any]]]
+"""By event: the id its sender gave it, and the hints it named."""
 
 _IDS = text("""
     INSERT INTO external_id (tenant_id, customer_id, kind, value, source)
@@ -64,6 +66,24 @@ _APPLIED = text("""
     FROM done
     ON CONFLICT (tenant_id, id) DO NOTHING
 """)
+# Events that nobody has written yet (rows of a file): the log's row as it is once it is applied, and the activity.
+_ARRIVED = text("""
+    WITH r AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(id uuid, event_id text, source text, type text,
+            occurred_at timestamptz, identity jsonb, payload jsonb, customer_id uuid, matched_by text[],
+            confidence int, reason text, category text, title text, club_id uuid)
+    ), kept AS (
+        INSERT INTO inbound_event (tenant_id, id, source, event_id, type, occurred_at, received_at, identity, payload,
+            status, processed_at, reason, customer_id, matched_by, confidence, attempts)
+        SELECT :tenant_id, id, source, event_id, type, occurred_at, :now, identity, payload, 'processed', :now, reason,
+            customer_id, matched_by, confidence, 1
+        FROM r
+    )
+    INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type,
+        object_id, club_id, payload)
+    SELECT :tenant_id, id, customer_id, type, category, title, occurred_at, source, 'event', id, club_id, payload
+    FROM r
+""")
 _CONSENTS = text("""
     INSERT INTO consent_change (tenant_id, customer_id, channel, opted_in, changed_at, source, how, address, evidence)
     SELECT :tenant_id, r.customer_id, r.channel, r.opted_in, r.changed_at, r.source, 'event', r.address, r.evidence
@@ -100,9 +120,19 @@ _LAST_ACTIVITY = text("""
 
 
 def write(
-    session: Session, tenant_id: UUID, events: Sequence[Claimed], found: Resolution, now: datetime
+    session: Session,
+    tenant_id: UUID,
+    events: Sequence[Claimed],
+    found: Resolution,
+    now: datetime,
+    *,
+    arriving: Arriving | None = None,
 ) -> tuple[set[UUID], dict[UUID, UUID]]:
-    """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged."""
+    """Write the batch; return the customers whose consent changed, and loser → winner of the profiles merged.
+
+    The events stand in the log and wait there, or are written to it now: then `arriving` has the id that their sender
+    gave each, and the hints it named.
+    """
     pairs = [merge.Merge(one.winner, one.loser, one.reason) for one in found.joins]
     merged = merge.join(session, tenant_id, pairs, by=merge.SYSTEM, now=now)
     hear_custom(session, tenant_id, events)
@@ -115,14 +145,14 @@ def write(
     ]
     # Activities come first where everybody is there: other batches need not wait for the customers meanwhile.
     if not found.created:
-        _apply(session, tenant_id, fresh, found.matches, now)
+        _apply(session, tenant_id, fresh, found.matches, now, arriving)
     people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     write_hints(session, tenant_id, found)
     if found.created:
-        _apply(session, tenant_id, fresh, found.matches, now)
+        _apply(session, tenant_id, fresh, found.matches, now, arriving)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     return consented, merged
@@ -311,8 +341,37 @@ def hand_over(
         people[row.customer_id].set("last_activity_type", row.type)
 
 
-def _apply(session: Session, tenant_id: UUID, fresh: list[Owned], matches: dict[UUID, Match], now: datetime) -> None:
+def _apply(
+    session: Session,
+    tenant_id: UUID,
+    fresh: list[Owned],
+    matches: dict[UUID, Match],
+    now: datetime,
+    arriving: Arriving | None,
+) -> None:
     found = [matches[event.id] for event, _ in fresh]
+    if arriving is not None:
+        rows = [
+            {
+                "id": event.id,
+                "event_id": arriving[event.id][0],
+                "source": event.source,
+                "type": event.type.name,
+                "occurred_at": event.occurred_at,
+                "identity": arriving[event.id][1],
+                "payload": event.payload,
+                "customer_id": owner,
+                "matched_by": match.matched_by,
+                "confidence": match.confidence,
+                "reason": match.reason,
+                "category": event.type.category,
+                "title": catalogue.title(event.type, event.payload),
+                "club_id": event.evidence.club_id,
+            }
+            for (event, owner), match in zip(fresh, found, strict=True)
+        ]
+        session.execute(_ARRIVED, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
+        return
     session.execute(
         _APPLIED,
         {

@@ -2,18 +2,17 @@
 
 import unicodedata
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-import phonenumbers
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from app.events.addresses import national
 from app.events.readers import LIFECYCLE_STAGES
 from app.infra.arrays import array
 
@@ -102,6 +101,16 @@ class Record:
             self.facts_at[field] = said
         self.touched.add("facts_at")
         self.changed = True
+
+    def copy(self) -> "Record":
+        """Return a record of the same customer that can be changed by itself."""
+        return replace(
+            self,
+            values=dict(self.values),
+            facts_at=dict(self.facts_at),
+            words=set(self.words),
+            touched=set(self.touched),
+        )
 
     def find_by(self, words: Iterable[str]) -> None:
         """Let the customer be found by these words too."""
@@ -232,15 +241,7 @@ def hint_words(hints: Iterable[tuple[str, str]]) -> set[str]:
     found: set[str] = set()
     for kind, value in hints:
         if kind == "phone":
-            found.update((value.lstrip("+"), _national(value)))
+            found.update((value.lstrip("+"), national(value)))
         elif not any(letter.isspace() for letter in value):
             found.add(value.lower())
     return found
-
-
-@lru_cache(20_000)
-def _national(number: str) -> str:
-    """Return a number in E.164 as it is dialled at home, digits only: 0824751967."""
-    parsed = phonenumbers.parse(number)
-    spoken = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-    return "".join(letter for letter in spoken if letter.isdigit())

@@ -101,6 +101,33 @@ def _mobile(code: str) -> tuple[str, re.Pattern[str] | None]:
     return f"+{known.country_code}", re.compile(f"(?=[1-9])(?:{known.mobile.national_number_pattern})", re.ASCII)
 
 
+@lru_cache(_CACHED)
+def national(number: str) -> str:
+    """Return a number in E.164 as it is dialled at home, digits only: 0824751967."""
+    code = number[:3]
+    region, pattern = _mobile(code)
+    if pattern is not None and pattern.fullmatch(number, len(region)) and _begins_with_zero(code):
+        return f"0{number[len(region) :]}"
+    return _spoken(number)
+
+
+@lru_cache(500)
+def _begins_with_zero(code: str) -> bool:
+    """Return whether mobile numbers of the country with this code are written with a 0 at home."""
+    region = phonenumbers.region_code_for_country_code(int(code))
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None:
+        return False
+    number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    return _spoken(number) == f"0{number[len(code) :]}"
+
+
+def _spoken(number: str) -> str:
+    parsed = phonenumbers.parse(number)
+    spoken = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(letter for letter in spoken if letter.isdigit())
+
+
 def _valid(text: str, country: str) -> str | None:
     try:
         number = phonenumbers.parse(text, country or None)

@@ -21,7 +21,7 @@ HEADER = (
     "HandicapIndex,EmailOptIn,SmsOptIn,AccountBalance,LifetimeSpend,LastVisit,Status,Notes"
 )
 # What an import writes about itself.
-ITS_OWN = {"import_run", "import_chunk", "import_line", "import_refusal", "import_change", "audit_entry"}
+ITS_OWN = {"import_run", "import_chunk", "import_line", "import_refusal", "import_change", "import_made", "audit_entry"}
 
 
 def line(number: str, first: str, email: str = "", phone: str = "", **more: str) -> str:

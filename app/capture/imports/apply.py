@@ -8,7 +8,6 @@ on the timeline; and its id is made of what it says, so that the same row is nev
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.capture import forgotten, identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
-from app.capture.claimed import Claimed, understand
+from app.capture.claimed import Claimed, read
 from app.capture.identity import Resolution
 from app.capture.imports import extras, fields
 from app.capture.imports.fields import SEVERAL, Reading, Setting, Unfit
@@ -29,7 +28,7 @@ from app.capture.imports.reading import Raw
 from app.customers import facts, records
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.records import COLUMNS, CUSTOM, Record
-from app.events import log
+from app.events import catalogue, log
 from app.events.validation import IMPORT_SOURCE
 from app.infra.arrays import array
 
@@ -201,9 +200,12 @@ def apply(
                 one.payload["fill"] = True
     owners = {match.customer_id for match in found.matches.values()}
     people = records.lock(session, tenant_id, owners - made) | {one: records.blank(one) for one in made}
-    people = {one: deepcopy(person) for one, person in people.items()}
-    _keep(session, tenant_id, rows, claimed, file_name, setting.now)
-    consented, merged = record.write(session, tenant_id, claimed, found, setting.now)
+    people = {one: person.copy() for one, person in people.items()}
+    for row, one in zip(rows, claimed, strict=True):
+        # The timeline leads from the activity to the row of the file.
+        one.payload |= {"file_name": file_name, "record": row.record}
+    known_as = {one.id: (row.event_id, row.reading.identity) for row, one in zip(rows, claimed, strict=True)}
+    consented, merged = record.write(session, tenant_id, claimed, found, setting.now, arriving=known_as)
     more = extras.write(session, tenant_id, claimed, found, file_name=file_name, by=by, now=setting.now)
     applied = [_applied(one, found) for one in claimed] if start_journeys else []
     batch = Batch(tenant_id, setting.now, applied, consented | more.consented, merged)
@@ -288,8 +290,17 @@ def _of_known(
 
 def _claimed(id_: UUID, row: Row, setting: Setting) -> Claimed:
     reading = row.reading
-    columns = (id_, IMPORT_SOURCE, row.event_id, reading.type, reading.occurred_at, orjson.dumps(reading.identity))
-    return understand((*columns, orjson.dumps(reading.payload), None), setting.places)
+    return read(
+        id_,
+        IMPORT_SOURCE,
+        row.event_id,
+        catalogue.get(reading.type),
+        reading.occurred_at,
+        identity=reading.identity,
+        payload=dict(reading.payload),
+        customer_id=None,
+        places=setting.places,
+    )
 
 
 def _remembered(
@@ -331,31 +342,6 @@ def _only_new(
             known_by = ", ".join(match.matched_by) or "name"
             out.refuse(row.record, f"They are here already (known by {known_by})", row.cells)
     return [row for row, _ in kept], [one for _, one in kept]
-
-
-def _keep(
-    session: Session, tenant_id: UUID, rows: list[Row], claimed: list[Claimed], file_name: str, now: datetime
-) -> None:
-    """Write the events; the payload names the file and the row it came from."""
-    for row, one in zip(rows, claimed, strict=True):
-        one.payload |= {"file_name": file_name, "record": row.record}
-    log.keep(
-        session,
-        tenant_id,
-        [
-            {
-                "id": one.id,
-                "source": IMPORT_SOURCE,
-                "event_id": row.event_id,
-                "type": one.type.name,
-                "occurred_at": one.occurred_at,
-                "identity": row.reading.identity,
-                "payload": one.payload,
-            }
-            for row, one in zip(rows, claimed, strict=True)
-        ],
-        now,
-    )
 
 
 def _applied(one: Claimed, found: Resolution) -> AppliedEvent:

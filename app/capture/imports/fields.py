@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -200,6 +200,7 @@ def _day(found: Reading, name: str, text: str, setting: Setting) -> None:
         found.payload[name] = day.isoformat()
 
 
+@lru_cache(50_000)
 def a_day(text: str, formats: tuple[str, ...]) -> date | None:
     """Return the day that a text is in the first of the formats that reads it; a year of two figures is a past one."""
     for one in formats:

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, func, text
+from sqlalchemy import ARRAY, ForeignKeyConstraint, Index, LargeBinary, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
+from app.infra.ids import new_id
 
 DRAFT = "DRAFT"
 """Uploaded on the pages, and nobody has said yet what its columns are."""
@@ -127,7 +128,7 @@ class ImportChange(Base):
     """A row of any table that a run touched: as it was before the run first did, and as the run left it.
 
     The database writes it (the trigger `import_journal`). No `before`: the run made the row. No `after`: it removed it,
-    or made it.
+    or made it. Of the rows a run made only customers stand here; the others are in ImportMade.
     """
 
     __tablename__ = "import_change"
@@ -141,3 +142,18 @@ class ImportChange(Base):
     row_id: Mapped[UUID] = mapped_column(primary_key=True)
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
+
+
+class ImportMade(Base):
+    """The rows that one statement of a run made in one table; the database writes it (`import_journal_made`)."""
+
+    __tablename__ = "import_made"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["import_run.tenant_id", "import_run.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    table_name: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=text("uuid7()"))
+    row_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))

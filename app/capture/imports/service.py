@@ -278,7 +278,11 @@ _FORGET = [
 _UNDO = text("""
     UPDATE import_run SET task = 'undo', status = 'PENDING', finished_at = NULL, undo_left = journal.length,
         report = report || jsonb_build_object('undo_total', journal.length)
-    FROM (SELECT count(*) AS length FROM import_change c WHERE c.tenant_id = :tenant_id AND c.run_id = :id) AS journal
+    FROM (
+        SELECT (SELECT count(*) FROM import_change c WHERE c.tenant_id = :tenant_id AND c.run_id = :id)
+            + (SELECT coalesce(sum(cardinality(m.row_ids)), 0) FROM import_made m
+               WHERE m.tenant_id = :tenant_id AND m.run_id = :id) AS length
+    ) AS journal
     WHERE tenant_id = :tenant_id AND id = :id AND NOT dry_run AND status IN ('COMPLETED', 'FAILED')
 """)
 

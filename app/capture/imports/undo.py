@@ -4,7 +4,7 @@ A column that holds something else than the import left there keeps it. Somebody
 happened to them since (an event, a message, a note, a change by hand); all others go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import text
@@ -31,8 +31,10 @@ _KEY_BY_KEY = """(
         SELECT e.key, e.value FROM jsonb_each(r.before -> '{column}') AS e
         WHERE r.now -> '{column}' -> e.key IS NOT DISTINCT FROM r.after -> '{column}' -> e.key
     ) AS one)"""
-_TABLES = text("""
+_TOUCHED = text("""
     SELECT DISTINCT table_name FROM import_change WHERE tenant_id = :tenant_id AND run_id = :run_id
+    UNION
+    SELECT DISTINCT table_name FROM import_made WHERE tenant_id = :tenant_id AND run_id = :run_id
 """)
 _SOME = """
     WITH taken AS (
@@ -48,39 +50,78 @@ _MADE, _REMOVED, _CHANGED = (
     "c.before IS NOT NULL AND c.after IS NULL",
     "c.before IS NOT NULL AND c.after IS NOT NULL",
 )
+# What became of rows later in the run that made them is of no account.
+_TAKE_MADE = text("""
+    WITH taken AS (
+        DELETE FROM import_made m WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = :table
+            AND m.id = (SELECT x.id FROM import_made x WHERE x.tenant_id = :tenant_id AND x.run_id = :run_id
+                AND x.table_name = :table ORDER BY x.id LIMIT 1)
+        RETURNING m.row_ids
+    ), forgotten AS (
+        DELETE FROM import_change c USING (SELECT unnest(row_ids) AS id FROM taken) AS r
+        WHERE c.tenant_id = :tenant_id AND c.run_id = :run_id AND c.table_name = :table AND c.row_id = r.id
+        RETURNING c.row_id
+    )
+    SELECT cast(row_ids AS text) AS ids, cardinality(row_ids) + (SELECT count(*) FROM forgotten) AS done FROM taken
+""")
 
 
 def step(session: Session, run: ImportRun, now: datetime) -> int:
-    """Put back the next rows of the run; return how many (at the end, once, 1)."""
+    """Put back the next rows of the run; return how many (at the end, once, 1).
+
+    What is left to do stands in the run's report, so that no step looks again for what others found done.
+    """
     lock_tenant(session, run.tenant_id)
     values = {"tenant_id": run.tenant_id, "run_id": run.id, "limit": BATCH, "began": run.created_at}
-    for table, statement in _statements(set(session.scalars(_TABLES, values))):
-        done = session.execute(text(statement), {**values, "table": table}).rowcount  # type: ignore[attr-defined]
-        if done:
-            run.undo_left = max(0, run.undo_left - done)
-            session.flush()
-            return int(done)
-    run.status, run.finished_at, run.undo_left = UNDONE, now, 0
+    plan = run.report.get("undo_plan")
+    if plan is None:
+        plan = _plan(set(session.scalars(_TOUCHED, values)))
+    done = 0
+    while plan and not done:
+        act, table = plan[0]
+        done = _ACTS[act](session, {**values, "table": table})
+        plan = plan if done else plan[1:]
+    run.report = {**run.report, "undo_plan": plan}
+    run.undo_left = max(0, run.undo_left - done)
+    if not done:
+        run.status, run.finished_at, run.undo_left = UNDONE, now, 0
     session.flush()
-    return 1
+    return done or 1
 
 
-def _statements(touched: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield (table, statement) in the order in which they may run; each does some rows and forgets their journal.
+def _plan(touched: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (act, table) in the order in which they may be done.
 
     What the import made goes before what it removed comes back, which may have the same unique key; customers go last.
     """
+    touched = set(touched)
     others = sorted(touched - {"customer", *HINTS})
     hints = [one for one in HINTS if one in touched]
-    for table in others:
-        yield table, _remove(table)
-    for table in hints:
-        yield table, _remove_hints(table)
-    for table in (*(one for one in ("customer",) if one in touched), *hints, *others):
-        yield table, _bring_back(table)
-        yield table, _set_back(table)
-    if "customer" in touched:
-        yield "customer", _remove_customers()
+    customer = ["customer"] if "customer" in touched else []
+    return [
+        *((act, table) for table in (*others, *hints) for act in ("remove made", "remove")),
+        *((act, table) for table in (*customer, *hints, *others) for act in ("bring back", "set back")),
+        *(("remove customers", one) for one in customer),
+    ]
+
+
+def _do(session: Session, statement: str, values: dict[str, object]) -> int:
+    return int(session.execute(text(statement), values).rowcount)  # type: ignore[attr-defined]
+
+
+def _remove_made(session: Session, values: dict[str, object]) -> int:
+    """Remove rows that one statement of the import made; return how many lines of the journal that was."""
+    taken = session.execute(_TAKE_MADE, values).one_or_none()
+    if taken is None:
+        return 0
+    table = str(values["table"])
+    _do(
+        session,
+        f"DELETE FROM {table} t USING unnest(cast(:ids AS uuid[])) AS r(id)"  # noqa: S608
+        f" WHERE t.tenant_id = :tenant_id AND t.id = r.id AND {_goes(table)}",
+        {**values, "ids": taken.ids},
+    )
+    return int(taken.done)
 
 
 # Names of tables and columns below are the models', never a caller's.
@@ -88,39 +129,44 @@ def _columns(table: str) -> list[str]:
     return [one.name for one in Base.metadata.tables[table].columns if one.computed is None]
 
 
-def _remove(table: str) -> str:
-    return f"""{_SOME.format(which=_MADE)}, gone AS (
-        DELETE FROM {table} t USING taken
-        WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND {UNDECIDED.get(table, "true")}
-    ){_DONE}"""  # noqa: S608
-
-
-def _remove_hints(table: str) -> str:
-    return f"""{_SOME.format(which=_MADE)}, gone AS (
-        DELETE FROM {table} t USING taken WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND NOT EXISTS (
+def _goes(table: str) -> str:
+    """Return the condition on which a row `t` that the import made is removed."""
+    if table in HINTS:
+        return """NOT EXISTS (
             SELECT FROM import_change m WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id
-                AND m.table_name = 'customer' AND m.row_id = t.customer_id AND m.before IS NULL)
+                AND m.table_name = 'customer' AND m.row_id = t.customer_id AND m.before IS NULL)"""
+    return UNDECIDED.get(table, "true")
+
+
+def _remove(session: Session, values: dict[str, object]) -> int:
+    table = str(values["table"])
+    statement = f"""{_SOME.format(which=_MADE)}, gone AS (
+        DELETE FROM {table} t USING taken WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND {_goes(table)}
     ){_DONE}"""  # noqa: S608
+    return _do(session, statement, values)
 
 
-def _bring_back(table: str) -> str:
+def _bring_back(session: Session, values: dict[str, object]) -> int:
+    table = str(values["table"])
     columns = ", ".join(_columns(table))
-    values = ", ".join(f"(r.old).{one}" for one in _columns(table))
-    return f"""{_SOME.format(which=_REMOVED)}, back AS (
+    olds = ", ".join(f"(r.old).{one}" for one in _columns(table))
+    statement = f"""{_SOME.format(which=_REMOVED)}, back AS (
         INSERT INTO {table} ({columns})
-        SELECT {values} FROM (SELECT jsonb_populate_record(NULL::{table}, taken.before) AS old FROM taken OFFSET 0) AS r
+        SELECT {olds} FROM (SELECT jsonb_populate_record(NULL::{table}, taken.before) AS old FROM taken OFFSET 0) AS r
         ON CONFLICT DO NOTHING
     ){_DONE}"""  # noqa: S608
+    return _do(session, statement, values)
 
 
-def _set_back(table: str) -> str:
+def _set_back(session: Session, values: dict[str, object]) -> int:
+    table = str(values["table"])
     sets = ", ".join(
         f"{one} = CASE WHEN r.now -> '{one}' IS NOT DISTINCT FROM r.after -> '{one}' THEN (r.old).{one}"
         f" ELSE {_KEY_BY_KEY.format(column=one) if (table, one) in DOCUMENTS else f't.{one}'} END"
         for one in _columns(table)
         if one not in ("tenant_id", "id")
     )
-    return f"""{_SOME.format(which=_CHANGED)}, back AS (
+    statement = f"""{_SOME.format(which=_CHANGED)}, back AS (
         UPDATE {table} t SET {sets}
         FROM (
             SELECT taken.row_id, taken.before, taken.after, to_jsonb(x) AS now,
@@ -129,13 +175,24 @@ def _set_back(table: str) -> str:
         ) AS r
         WHERE t.tenant_id = :tenant_id AND t.id = r.row_id
     ){_DONE}"""  # noqa: S608
+    return _do(session, statement, values)
 
 
-def _remove_customers() -> str:
+def _remove_customers(session: Session, values: dict[str, object]) -> int:
     happened = " OR ".join(
         f"EXISTS (SELECT FROM {one} h WHERE h.tenant_id = :tenant_id AND h.customer_id = t.id)" for one in HAPPENED
     )
-    return f"""{_SOME.format(which=_MADE)}, gone AS (
+    statement = f"""{_SOME.format(which=_MADE)}, gone AS (
         DELETE FROM customer t USING taken
         WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND t.updated_at <= :began AND NOT ({happened})
     ){_DONE}"""  # noqa: S608
+    return _do(session, statement, values)
+
+
+_ACTS = {
+    "remove made": _remove_made,
+    "remove": _remove,
+    "bring back": _bring_back,
+    "set back": _set_back,
+    "remove customers": _remove_customers,
+}

@@ -369,21 +369,29 @@ def _count(
     points, ids = set(found.points), set(found.ids)
     # Of two rows about somebody new the first makes them.
     to_come, made = set(found.created), set(found.created)
+    rows_of = Counter(found.matches[one.id].customer_id for one in claimed)
     for row, one in zip(rows, claimed, strict=True):
         match = found.matches[one.id]
         person = people[match.customer_id]
-        changes, consents = _changes(person, one)
-        hints = {(match.customer_id, pair) for pair in one.evidence.points} & points
-        exact = set(one.evidence.ids) & ids
-        points -= hints
-        ids -= exact
-        told = {change["new"] for change in changes}
-        changes += [{"field": pair[0], "old": None, "new": pair[1]} for _, pair in sorted(hints) if pair[1] not in told]
-        changes += [{"field": kind, "old": None, "new": value} for kind, value in sorted(exact)]
+        changes: list[dict[str, Any]] = []
+        if match.customer_id in made and rows_of[match.customer_id] == 1:
+            # Nearly all rows of a first import: there is nothing to be compared with.
+            consents = _first_consents(one)
+            name = _full_name(one.said.get("first_name"), one.said.get("last_name"))
+        else:
+            changes, consents = _changes(person, one)
+            name = _full_name(person.values["first_name"], person.values["last_name"])
+            hints = {(match.customer_id, pair) for pair in one.evidence.points} & points
+            exact = set(one.evidence.ids) & ids
+            points -= hints
+            ids -= exact
+            told = {change["new"] for change in changes}
+            fresh = [pair for _, pair in sorted(hints) if pair[1] not in told]
+            changes += [{"field": kind, "old": None, "new": key} for kind, key in fresh]
+            changes += [{"field": kind, "old": None, "new": value} for kind, value in sorted(exact)]
         changes += more.changes.get(one.id, [])
         consents += more.consents.get(one.id, [])
         out.consent.update(f"{change['field']}: {change['new']}" for change in consents)
-        name = _full_name(person.values["first_name"], person.values["last_name"])
         line = {"record": row.record, "customer_id": str(match.customer_id), "name": name}
         if consents:
             out.counts["consent"] += 1
@@ -423,6 +431,13 @@ def _changes(person: Record, one: Claimed) -> tuple[list[dict[str, Any]], list[d
             if was.get(key) != custom.get(key)
         ]
     return changes, consents
+
+
+def _first_consents(one: Claimed) -> list[dict[str, Any]]:
+    """Return what a row says of consent, of somebody of whom nothing was said before."""
+    return [
+        {"field": CONSENT_FIELDS[channel], "old": None, "new": _text(yes)} for channel, yes in record.consents_of(one)
+    ]
 
 
 _CONSENT_COLUMNS = frozenset(CONSENT_FIELDS.values())

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 from sqlalchemy import insert, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -21,7 +22,7 @@ from app.capture.batch import Handler
 from app.capture.imports import formats, preset, reading, undo
 from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of, read_rows
 from app.capture.imports.fields import Setting
-from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportLine, ImportRefusal, ImportRun
+from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportRefusal, ImportRun
 from app.capture.imports.reading import Raw
 from app.capture.service import lock_tenant
 from app.customers import custom_fields
@@ -42,6 +43,16 @@ _CLAIM = text("""
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 _CHUNK = text("SELECT data FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id AND number = :number")
+_LINES = text("""
+    INSERT INTO import_line (tenant_id, run_id, kind, record, detail)
+    SELECT :tenant_id, :run_id, r.kind, r.record, r.detail
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(kind text, record int, detail jsonb)
+""")
+_STILL_SUGGESTED = text("""
+    SELECT count(*) FROM import_made m CROSS JOIN unnest(m.row_ids) AS r(id)
+    JOIN merge_suggestion s ON s.tenant_id = m.tenant_id AND s.id = r.id
+    WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = 'merge_suggestion' AND s.status = 'open'
+""")
 _FORGET_FILE = text("DELETE FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id")
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
 _JOURNAL = text("SELECT set_config('fairway.import_run', :run, true)")
@@ -201,12 +212,11 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
         report[name] = {key: before.get(key, 0) + counted.get(key, 0) for key in sorted({*before, *counted})}
     run.report = report
     lines = [
-        {"tenant_id": run.tenant_id, "run_id": run.id, "kind": kind, "record": line["record"], "detail": line}
-        for kind, some in out.lines.items()
-        for line in some
+        {"kind": kind, "record": line["record"], "detail": line} for kind, some in out.lines.items() for line in some
     ]
     if lines:
-        session.execute(insert(ImportLine), lines)
+        told = {"tenant_id": run.tenant_id, "run_id": run.id, "rows": orjson.dumps(lines).decode()}
+        session.execute(_LINES, told)
     if out.refused:
         session.execute(
             insert(ImportRefusal),
@@ -224,6 +234,9 @@ def _finish(session: Session, run: ImportRun, now: datetime) -> int:
     run.error = None if sound else "The counts do not add up. Tell us: this must not happen."
     run.finished_at = now
     if not run.dry_run:
-        session.execute(_FORGET_FILE, {"tenant_id": run.tenant_id, "run_id": run.id})
+        values = {"tenant_id": run.tenant_id, "run_id": run.id}
+        # Of pairs that one batch suggested, a later one may have joined some or told them apart.
+        run.suggested = session.scalar(_STILL_SUGGESTED, values) or 0
+        session.execute(_FORGET_FILE, values)
     session.flush()
     return 1

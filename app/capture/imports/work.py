@@ -50,8 +50,10 @@ _LINES = text("""
 """)
 _STILL_SUGGESTED = text("""
     SELECT count(*) FROM import_made m CROSS JOIN unnest(m.row_ids) AS r(id)
-    JOIN merge_suggestion s ON s.tenant_id = m.tenant_id AND s.id = r.id
-    WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = 'merge_suggestion' AND s.status = 'open'
+    JOIN merge_suggestion s ON s.tenant_id = m.tenant_id AND s.id = r.id AND s.status = 'open'
+    JOIN customer a ON a.tenant_id = s.tenant_id AND a.id = s.one_id AND a.status = 'ACTIVE'
+    JOIN customer b ON b.tenant_id = s.tenant_id AND b.id = s.other_id AND b.status = 'ACTIVE'
+    WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = 'merge_suggestion'
 """)
 _FORGET_FILE = text("DELETE FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id")
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")

@@ -293,6 +293,12 @@ _EVENTS = (
         plain=_columns("run_id table_name row_id"),
         drop_found=True,
     ),
+    _keep(
+        "import_made",
+        "What imports made",
+        "Ids of rows, which show nobody once the rows are gone.",
+        plain=_columns("id run_id table_name row_ids"),
+    ),
 )
 
 _MESSAGES = (

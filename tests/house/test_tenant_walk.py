@@ -156,7 +156,7 @@ def value_of(table: Table, column: Column[Any], ids: dict[str, UUID]) -> Any:
     if isinstance(kind, JSONB):
         return {"mark": MARK}
     if isinstance(kind, ARRAY):
-        return [MARK]
+        return [] if isinstance(kind.item_type, Uuid) else [MARK]
     for type_, value in (
         (Boolean, True),
         (Integer, 1),

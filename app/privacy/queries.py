@@ -24,6 +24,12 @@ _ALIKE = text("""
 """)
 
 
+_SIGNS_IN = text("""
+    SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND email_key = ANY(cast(:emails AS text[])))
+""")
+_STAYS = ("message", "suppression", "erased_hint", "audit_entry", "privacy_request")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What becomes of one kind of rows: how many the person has, and why what stays does."""
@@ -62,6 +68,8 @@ def plan(*, tenant_id: UUID, customer_id: UUID) -> Plan:
             for one in mine
         )
         counts = {row[0]: row[1] for row in session.execute(text(counted), values)}
+        emails = array(key for kind, key in {*found.points, *found.shared_points} if kind == "email")
+        signs_in = session.scalar(_SIGNS_IN, {"tenant_id": tenant_id, "emails": emails})
         points = sorted(found.shared_points)
         asked = {**values, "kinds": array(kind for kind, _ in points), "keys": array(key for _, key in points)}
         sharers = [(row.id, row.name) for row in session.execute(_ALIKE, asked)] if points else []
@@ -70,7 +78,7 @@ def plan(*, tenant_id: UUID, customer_id: UUID) -> Plan:
         goes=[parts[one.name] for one in mine if one.at_erase is AtErase.DELETE and counts[one.name]],
         blanked=[parts[one.name] for one in mine if one.at_erase is AtErase.BLANK and counts[one.name]],
         searched=[parts[one.name] for one in TABLES if one.searched or one.name in ("mailbox_mail", "import_chunk")],
-        stays=[parts[name] for name in ("message", "suppression", "erased_hint", "audit_entry", "privacy_request")],
+        stays=[parts[name] for name in (*_STAYS, *(("users",) if signs_in else ()))],
         profiles=len(found.ids),
         addresses=sum(1 for kind, _ in found.points if kind == "email"),
         sharers=sharers,

@@ -223,8 +223,8 @@ _CUSTOMERS = (
         plain=_columns("id kind score reasons status found_at decided_by decided_at"),
         drop_found=True,
     ),
-    _keep("tag", "Tags", OF_THE_CLUB, words=_columns("name"), ids=_columns("taken_from"),
-          plain=_columns("id colour customers counted_at deleted_at created_at")),
+    _keep("tag", "Tags", OF_THE_CLUB, ids=_columns("taken_from"),
+          plain=_columns("id name colour customers counted_at deleted_at created_at")),
     _keep("custom_field", "Fields of the club's own", OF_THE_CLUB, plain=_columns("id key label kind heading choices "
           "currency position archived_at created_at")),
     _keep("topic", "Topics", OF_THE_CLUB, plain=_columns("id key name description opt_in_only double_opt_in "
@@ -432,11 +432,11 @@ REDIS: dict[str, str] = {
 """What Redis holds, by the beginning of the key. None of it tells of a customer."""
 
 ELSEWHERE: dict[str, str] = {
-    "files": "The processes keep none. Files of imports and exports are rows, see above.",
-    "logs": "They say what happened by ids. Addresses and numbers in them are masked (app.infra.logging).",
-    "backups": "They keep people until they are overwritten. Whoever restores one erases again whom "
-    "erased_hint of the newer database remembers.",
+    "Files": "None are kept on disk. Those of imports and exports are in the database, and are deleted.",
+    "Logs": "They tell what happened by ids. Addresses and numbers never get into them.",
+    "Backups": "They hold the person until they are overwritten. Whoever restores one erases again.",
 }
+"""What is not in the database, and how it holds a person."""
 
 
 def whose(table: Table, alias: str = "t") -> str:

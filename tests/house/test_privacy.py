@@ -1,10 +1,15 @@
 """Whoever adds a table or column says what it holds of a person, and what becomes of it when they are erased."""
 
+from typing import Any
+
 import pytest
+from flask import Flask
 from sqlalchemy import text
 
+from app.infra import queue
 from app.infra.db import Base, transaction
-from app.privacy.registry import BY_NAME, TABLES, AtErase
+from app.infra.queue import Work
+from app.privacy.registry import BY_NAME, REDIS, TABLES, AtErase
 
 _CATALOG = text("""
     SELECT table_name, column_name, data_type FROM information_schema.columns
@@ -65,3 +70,18 @@ def test_texts_of_a_person_are_never_called_plain(table: object) -> None:
         return
     kinds = catalog()[table.name]  # type: ignore[attr-defined]
     assert not {one for one in table.plain if kinds[one] in ("jsonb", "bytea")}  # type: ignore[attr-defined]
+
+
+def test_redis_holds_nothing_but_what_is_listed(app: Flask, tenant: Any) -> None:
+    """A job names a kind of work and a tenant; limits count by addresses of the network."""
+    app.test_client().post("/api/v1/auth/login", json={"email": "somebody@mail.example", "password": "wrong wrong"})
+    for work in Work:
+        if work is not Work.TICK:
+            queue.enqueue(work, tenant.id)
+            (job,) = queue.queue(work).jobs
+            assert list(job.args) == [str(tenant.id)]
+            assert job.kwargs == {}
+    keys = [key.decode() for key in queue.redis().scan_iter("*")]
+    assert keys
+    assert not [one for one in keys if not one.startswith(tuple(REDIS))]
+    assert not [one for one in keys if "mail.example" in one]

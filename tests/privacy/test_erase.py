@@ -239,6 +239,12 @@ def test_the_confirmation_is_her_name(tenant: Any, her: Somebody) -> None:
     assert service.erase(typed=" zephyrine  quaggamoor", **ask)
 
 
+def test_whoever_signs_in_keeps_the_account(tenant: Any, her: Somebody) -> None:
+    write(tenant, "UPDATE users SET email_key = 'zq.first@mail.example' WHERE id = :id", id=her.owner)
+    plan = queries.plan(tenant_id=tenant.id, customer_id=her.id)
+    assert [one.because for one in plan.stays if one.holds == "Accounts"]
+
+
 def test_the_plan_says_what_goes_and_what_stays(tenant: Any, her: Somebody) -> None:
     plan = queries.plan(tenant_id=tenant.id, customer_id=her.id)
     goes = {one.holds: one.rows for one in plan.goes}

@@ -10,6 +10,7 @@ from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.privacy import presenters
 from app.infra.errors import Invalid
 from app.privacy import queries, service
+from app.privacy.registry import ELSEWHERE
 from app.web import forms
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -85,4 +86,12 @@ def erase(customer_id: UUID) -> Response:
 
 def _erase_page(person: Person, form: EraseForm, status: int = 200) -> Response:
     plan = queries.plan(tenant_id=person.tenant_id, customer_id=person.customer.id)
-    return page("customers/erase.html", customer=person.customer, name=person.name, plan=plan, form=form, status=status)
+    return page(
+        "customers/erase.html",
+        customer=person.customer,
+        name=person.name,
+        plan=plan,
+        elsewhere=ELSEWHERE,
+        form=form,
+        status=status,
+    )

@@ -50,6 +50,7 @@ PERMISSIONS: dict[str, Permission] = {
     "households.edit": _row("Make, change and dissolve households, decide on suggested ones", _DESK),
     "imports.view": _row("See imports and their reports", _BUILDERS),
     "imports.run": _row("Import customers from files, and undo it", _BUILDERS),
+    "lists.export": _row("Download lists as CSV files", _BUILDERS, grantable=False),
     "notes.write": _row("Write notes on customers", _DESK),
     "notes.view_private": _row("Read private notes written by others", ("owner",), grantable=False),
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),

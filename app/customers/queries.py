@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer
 from app.customers import erased, search
 from app.customers.models import ACTIVE, ConsentChange, ContactPoint, Customer, ExternalId
 from app.events.validation import OWN_SOURCE
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
@@ -129,6 +130,24 @@ def names(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]
             select(Customer.id, DISPLAY_NAME).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
         )
         return {row[0]: row[1] for row in rows}
+
+
+_NUMBERS = text("""
+    SELECT e.customer_id, e.value FROM unnest(CAST(:ids AS uuid[])) AS w(id)
+    CROSS JOIN LATERAL (
+        SELECT x.customer_id, x.value, x.id FROM external_id x
+        WHERE x.tenant_id = :tenant_id AND x.customer_id = w.id AND x.kind = 'scl_member_id'
+    ) AS e ORDER BY e.customer_id, e.id
+""")
+
+
+def member_numbers(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """Return the member numbers of the customers who have any, each one's oldest first."""
+    found: dict[UUID, list[str]] = {}
+    with transaction(tenant_id) as session:
+        for row in session.execute(_NUMBERS, {"tenant_id": tenant_id, "ids": array(customer_ids)}):
+            found.setdefault(row.customer_id, []).append(row.value)
+    return found
 
 
 def hints(*, tenant_id: UUID, customer_id: UUID) -> Hints:

@@ -6,6 +6,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     consents_api,
     custom_fields,
     custom_fields_api,
+    downloads,
     duplicates,
     merges,
     merges_api,

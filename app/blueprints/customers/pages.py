@@ -1,5 +1,6 @@
 """Customers: the list, and each customer's profile, timeline, journeys and messages."""
 
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -33,16 +34,9 @@ from app.web.shell import organisation
 def index() -> Response:
     """Find customers: by what they are called or reached at, by club, tier and tag."""
     tenant_id = current().tenant_id
-    filters = {name: request.args.get(name, "").strip() or None for name in ("q", "club", "tier", "tag")}
+    filters = list_filters()
     clubs = accounts.clubs(tenant_id=tenant_id)
-    found = queries.customers(
-        tenant_id=tenant_id,
-        q=filters["q"],
-        club_id=as_id(filters["club"]),
-        tier=filters["tier"],
-        tag=filters["tag"],
-        cursor=request.args.get("cursor"),
-    )
+    found = queries.customers(tenant_id=tenant_id, cursor=request.args.get("cursor"), **found_by(filters))
     return page(
         "customers/index.html",
         block="results",
@@ -54,6 +48,21 @@ def index() -> Response:
         full_name=presenters.full_name,
         stage_labels=presenters.STAGE_LABELS,
     )
+
+
+def list_filters() -> dict[str, str | None]:
+    """Return the list's filters as the address has them."""
+    return {name: request.args.get(name, "").strip() or None for name in ("q", "club", "tier", "tag")}
+
+
+def found_by(filters: dict[str, str | None]) -> dict[str, Any]:
+    """Return the filters as `queries.customers` takes them."""
+    return {
+        "q": filters["q"],
+        "club_id": as_id(filters["club"]),
+        "tier": filters["tier"],
+        "tag": filters["tag"],
+    }
 
 
 @blueprint.get("/<uuid:customer_id>")

@@ -1,14 +1,12 @@
 """The file of refused rows, as pages and API give it out."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from flask import Response, stream_with_context
 
 from app.capture.imports import queries
 from app.capture.imports.models import ImportRun
-from app.capture.imports.reading import neutral
+from app.infra.spreadsheet import BOM, lines
 
 
 def refused_csv(run: ImportRun) -> Response:
@@ -22,12 +20,6 @@ def refused_csv(run: ImportRun) -> Response:
 
 
 def _lines(run: ImportRun) -> Iterator[str]:
-    yield "\ufeff" + _csv([["row", "reason", *run.header]])
+    yield BOM + lines([["row", "reason", *run.header]])
     for some in queries.refused(tenant_id=run.tenant_id, run_id=run.id):
-        yield _csv([str(one.record), one.reason, *one.cells] for one in some)
-
-
-def _csv(rows: Iterable[list[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows([neutral(cell) for cell in row] for row in rows)
-    return out.getvalue()
+        yield lines([one.record, one.reason, *one.cells] for one in some)

@@ -22,6 +22,7 @@ from app.journeys.layout import LABELS
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
 from app.web.shell import localtime
@@ -54,6 +55,39 @@ def people(journey_id: UUID) -> Response:
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
         reasons=presenters.EXIT_REASONS,
+    )
+
+
+COLUMNS = (
+    "customer_name",
+    "customer_id",
+    "status",
+    "current_step_key",
+    "enrolled_at",
+    "waiting_until",
+    "completed_at",
+    "exited_at",
+    "exit_reason",
+    "error",
+    "id",
+)
+
+
+@blueprint.post("/<uuid:journey_id>/people/export")
+@requires(PERMISSION)
+def export(journey_id: UUID) -> Response:
+    """Give out who is or was in the journey, as the list shows them."""
+    tenant_id, status = current().tenant_id, request.args.get("status")
+    chosen = status if status in queries.ENROLLMENT_STATUSES else None
+    return download(
+        "people-in-journey",
+        seen_by="journeys.view",
+        header=COLUMNS,
+        pages=lambda cursor, limit: queries.enrollments(
+            tenant_id=tenant_id, journey_id=journey_id, status=chosen, cursor=cursor, limit=limit
+        ),
+        rows=lambda found: [[getattr(one, name) for name in COLUMNS] for one in found],
+        filters={"journey": journey_id, "status": chosen},
     )
 
 

@@ -10,6 +10,7 @@ from app.infra import clock
 from app.infra.ids import as_id
 from app.messaging import queries
 from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
@@ -23,16 +24,7 @@ WORDS: dict[str, Any] = {"tones": STATUS_TONES, "labels": STATUS_WORDS, "why": r
 @requires("messages.view")
 def index() -> Response:
     """List messages; what is not a filter of ours filters nothing."""
-    tenant_id = current().tenant_id
-    status, reason = request.args.get("status"), request.args.get("reason")
-    today = request.args.get("today") == "1"
-    filters: dict[str, Any] = {
-        "status": status if status in set(Status) else None,
-        "reason": reason if reason in set(Reason) else None,
-        "journey_id": as_id(request.args.get("journey")),
-        "customer_id": as_id(request.args.get("customer")),
-        "since": clock.midnight(clock.now(), ZoneInfo(organisation().timezone)) if today else None,
-    }
+    tenant_id, filters = current().tenant_id, _filters()
     found = queries.page(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
     return page(
         "messaging/index.html",
@@ -43,6 +35,48 @@ def index() -> Response:
         reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
         journeys=queries.journey_choices(tenant_id=tenant_id),
         **WORDS,
+    )
+
+
+def _filters() -> dict[str, Any]:
+    status, reason = request.args.get("status"), request.args.get("reason")
+    today = request.args.get("today") == "1"
+    return {
+        "status": status if status in set(Status) else None,
+        "reason": reason if reason in set(Reason) else None,
+        "journey_id": as_id(request.args.get("journey")),
+        "customer_id": as_id(request.args.get("customer")),
+        "since": clock.midnight(clock.now(), ZoneInfo(organisation().timezone)) if today else None,
+    }
+
+
+COLUMNS = (
+    "status",
+    "reason",
+    "to_address",
+    "customer_name",
+    "customer_id",
+    "journey_name",
+    "template_name",
+    "subject",
+    "due_at",
+    "sent_at",
+    "id",
+)
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export() -> Response:
+    """Give out the messages the list shows."""
+    tenant_id, filters = current().tenant_id, _filters()
+    return download(
+        "messages",
+        seen_by="messages.view",
+        header=COLUMNS,
+        pages=lambda cursor, limit: queries.page(tenant_id=tenant_id, cursor=cursor, limit=limit, **filters),
+        rows=lambda found: [[one[name] for name in COLUMNS] for one in found],
+        filters=filters,
     )
 
 

@@ -1,5 +1,6 @@
 """The page of suppressed addresses: find, add, lift with a reason."""
 
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, request, url_for
@@ -12,6 +13,7 @@ from app.infra.errors import UserError
 from app.messaging import suppression
 from app.messaging.suppression import SuppressedBecause
 from app.web import forms
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -61,23 +63,45 @@ class LiftForm(forms.Form):
 @requires("messages.view")
 def index() -> Response:
     """List suppressed addresses, the newest first."""
-    q, reason, show = request.args.get("q"), request.args.get("reason"), request.args.get("show")
-    chosen = SuppressedBecause(reason) if reason in set(SuppressedBecause) else None
-    found = suppression.page(
-        tenant_id=current().tenant_id,
-        q=q,
-        reason=chosen,
-        lifted=show == "lifted",
-        cursor=request.args.get("cursor"),
-    )
+    filters = _filters()
+    found = suppression.page(tenant_id=current().tenant_id, cursor=request.args.get("cursor"), **filters)
     return page(
         "messaging/suppressions.html",
         block="results",
         page=found,
-        filters={"q": q or None, "reason": chosen, "show": "lifted" if show == "lifted" else None},
+        filters={**filters, "show": "lifted" if filters["lifted"] else None},
         reasons=REASONS,
         reason_options=list(REASONS.items()),
         tones=TONES,
+    )
+
+
+def _filters() -> dict[str, Any]:
+    reason = request.args.get("reason")
+    return {
+        "q": request.args.get("q") or None,
+        "reason": SuppressedBecause(reason) if reason in set(SuppressedBecause) else None,
+        "lifted": request.args.get("show") == "lifted",
+    }
+
+
+COLUMNS = ("channel", "reason", "detail", "added_by", "created_at", "lifted_at", "lifted_by", "lift_reason")
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export() -> Response:
+    """Give out the addresses the list shows."""
+    tenant_id, filters = current().tenant_id, _filters()
+    return download(
+        "suppressions",
+        seen_by="messages.view",
+        header=["address", *COLUMNS],
+        pages=lambda cursor, limit: suppression.page(tenant_id=tenant_id, cursor=cursor, limit=limit, **filters),
+        rows=lambda found: [
+            [suppressed_address(one.address_key), *(getattr(one, name) for name in COLUMNS)] for one in found
+        ],
+        filters=filters,
     )
 
 

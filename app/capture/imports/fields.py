@@ -11,7 +11,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.capture.imports.preset import VISITS, Preset
-from app.capture.imports.reading import original
 from app.customers.custom_fields import kind_of
 from app.customers.field_kind import CustomFieldInfo, Manner
 from app.customers.mass_update import tag_problem
@@ -19,6 +18,7 @@ from app.customers.records import CUSTOM
 from app.events.addresses import email_key, phone_key
 from app.events.places import Places
 from app.events.readers import EARLIEST_BIRTH, MAX_TEXT, a_handicap, a_text
+from app.infra.spreadsheet import original
 
 MAX_NOTE = 10_000
 MAX_NUMBER = 200

@@ -149,17 +149,3 @@ class _Lines:
                 yield line + b"\n"
         if held:
             yield held
-
-
-# What a spreadsheet would take for a formula. Files that are exported carry an apostrophe before it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutral(cell: str) -> str:
-    """Return a cell as it may be opened in a spreadsheet: what would be a formula becomes text."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-def original(cell: str) -> str:
-    """Return a cell as it was before `neutral`."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell

@@ -85,7 +85,7 @@ def doubtful(one: Cluster, other: Cluster) -> bool:
     Another member number alone is no doubt: systems enter people twice. Then the same birth date and a given name that
     fits will do, or the same full name while neither has an address or a number of their own.
     """
-    if one.births & other.births:
+    if _births_agree(one, other):
         # The same day: another last name is a marriage.
         return bool(_other_ids(one, other)) and not (one.names and other.names)
     if one.last_names and other.last_names and not _last_names_agree(one, other) and not _swapped(one, other):
@@ -220,7 +220,7 @@ class _Forest:
         """
         if doubtful(one, other):
             return True
-        if one.births & other.births or not _other_ids(one, other):
+        if _births_agree(one, other) or not _other_ids(one, other):
             return False
         shared = [(kind, key) for kind, keys in one.points.items() for key in keys & other.points.get(kind, set())]
         return any(len(self.born.get((point, name), ())) > 1 for point in shared for name in one.names & other.names)

@@ -84,6 +84,27 @@ _DROP = """
     INSERT INTO customer_merge_part (tenant_id, merge_id, part, images)
     SELECT :tenant_id, merge_id, '{table}:dropped', jsonb_agg(image) FROM dropped GROUP BY merge_id
 """
+# Of an address that both had, the one row knows what either did.
+_KNOW = """
+    WITH learnt AS (
+        UPDATE contact_point w SET
+            verified_at = coalesce(w.verified_at, l.verified_at),
+            verified_how = CASE WHEN w.verified_at IS NULL THEN l.verified_how ELSE w.verified_how END,
+            preferred_at = greatest(w.preferred_at, l.preferred_at)
+        FROM pair
+        JOIN contact_point l ON l.tenant_id = :tenant_id AND l.customer_id = pair.loser
+        JOIN contact_point before ON before.tenant_id = :tenant_id AND before.customer_id = pair.winner
+            AND before.kind = l.kind AND before.key = l.key
+        WHERE w.tenant_id = :tenant_id AND w.customer_id = pair.winner AND w.id = before.id
+            AND (w.verified_at IS NULL AND l.verified_at IS NOT NULL
+                OR l.preferred_at > coalesce(w.preferred_at, '-infinity'))
+        RETURNING pair.merge_id, jsonb_build_object('id', w.id, 'verified_at', before.verified_at,
+            'verified_how', before.verified_how, 'preferred_at', before.preferred_at,
+            'left_at', w.verified_at, 'left_preferred_at', w.preferred_at) AS image
+    )
+    INSERT INTO customer_merge_part (tenant_id, merge_id, part, images)
+    SELECT :tenant_id, merge_id, 'contact_point:learnt', jsonb_agg(image) FROM learnt GROUP BY merge_id
+"""
 # Two walks through one journey: the one that came further goes on, the other leaves it. A completed walk came
 # furthest; of equals the older one stays. `entry` is what makes a walk unique, so the one that leaves gets its own.
 _SETTLE_WALKS = """
@@ -137,6 +158,7 @@ _FOLLOWERS = """
 """
 _MOVES = (
     *(_TAKE.format(table=table) for table in MOVED),
+    _KNOW,
     *(
         statement
         for table, key in HAD_ALREADY.items()

@@ -114,7 +114,11 @@ class Customer(TenantRow, Base):
 
 
 class ContactPoint(TenantRow, Base):
-    """An address or number a customer is reached at. People may share one, so it is unique per customer only."""
+    """An address, number or token a customer is reached at. People may share one: it is unique per customer only.
+
+    `verified_how`: the customer confirmed it (`confirmed`), or staff made sure. `preferred_at` decides among the
+    customer's of a kind that is no field of the profile.
+    """
 
     __tablename__ = "contact_point"
     __table_args__ = (
@@ -128,6 +132,9 @@ class ContactPoint(TenantRow, Base):
     key: Mapped[str]
     value: Mapped[str]
     source: Mapped[str | None]
+    verified_at: Mapped[datetime | None]
+    verified_how: Mapped[str | None]
+    preferred_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -240,8 +240,8 @@ def hint_words(hints: Iterable[tuple[str, str]]) -> set[str]:
     """Return the words by which ids (kind, value) and contact points (kind, key) are looked up."""
     found: set[str] = set()
     for kind, value in hints:
-        if kind == "phone":
+        if kind in ("phone", "whatsapp"):
             found.update((value.lstrip("+"), national(value)))
-        elif not any(letter.isspace() for letter in value):
+        elif kind != "push" and not any(letter.isspace() for letter in value):
             found.add(value.lower())
     return found

@@ -69,7 +69,7 @@ def update(
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
-        person = _locked(session, tenant_id, customer_id)
+        person = locked(session, tenant_id, customer_id)
         given = dict(changes)
         custom = _custom(session, tenant_id, given.pop("custom", None))
         values = _checked({"club_id": person.values["club_id"], **given}, places(session, tenant_id))
@@ -77,7 +77,7 @@ def update(
         before = dict(person.values)
         changed = {name for name, value in values.items() if person.values[name] != value}
         for name in changed:
-            _say(person, name, values[name], moment)
+            say(person, name, values[name], moment)
         changed |= _say_custom(person, custom, moment)
         _write_points(session, tenant_id, person, before, changed)
         person.find_by(records.name_words(person.values["first_name"], person.values["last_name"]))
@@ -103,7 +103,8 @@ def current(*, tenant_id: UUID, customer_id: UUID) -> Customer:
     return customer(tenant_id=tenant_id, customer_id=found.merged_into_id) if found.merged_into_id else found
 
 
-def _locked(session: Session, tenant_id: UUID, customer_id: UUID) -> Record:
+def locked(session: Session, tenant_id: UUID, customer_id: UUID) -> Record:
+    """Return a customer, locked until the transaction ends; raises NoSuchCustomer or Merged."""
     person = records.lock(session, tenant_id, [customer_id]).get(customer_id)
     if person is None:
         raise NoSuchCustomer
@@ -112,7 +113,7 @@ def _locked(session: Session, tenant_id: UUID, customer_id: UUID) -> Record:
     return person
 
 
-def _say(person: Record, field: str, value: Any, now: datetime) -> None:
+def say(person: Record, field: str, value: Any, now: datetime) -> None:
     """Give a field a value that holds over whatever was said up to now, by clocks that run ahead too."""
     mark, said = person.facts_at.get(field), facts.moment(now)
     if isinstance(mark, str) and not mark.startswith(facts.WEAK):
@@ -137,7 +138,7 @@ def _say_custom(person: Record, values: Mapping[str, Any], now: datetime) -> set
     for key, value in values.items():
         name = f"{CUSTOM}{key}"
         if person.get(name) != value:
-            _say(person, name, value, now)
+            say(person, name, value, now)
             changed.add(name)
     return changed
 

@@ -65,6 +65,18 @@ _NOT_DISSOLVED = """
     WHERE m.tenant_id = :tenant_id AND m.customer_id = :loser AND h.tenant_id = :tenant_id AND h.id = m.household_id
         AND h.dissolved_at IS NOT NULL
 """
+_UNLEARNT = """
+    UPDATE contact_point p SET
+        verified_at = CASE WHEN p.verified_at IS NOT DISTINCT FROM r.left_at THEN r.verified_at
+            ELSE p.verified_at END,
+        verified_how = CASE WHEN p.verified_at IS NOT DISTINCT FROM r.left_at THEN r.verified_how
+            ELSE p.verified_how END,
+        preferred_at = CASE WHEN p.preferred_at IS NOT DISTINCT FROM r.left_preferred_at THEN r.preferred_at
+            ELSE p.preferred_at END
+    FROM jsonb_to_recordset(({images})) AS r(id uuid, verified_at timestamptz, verified_how text,
+        preferred_at timestamptz, left_at timestamptz, left_preferred_at timestamptz)
+    WHERE p.tenant_id = :tenant_id AND p.id = r.id
+"""
 _WALKS_BACK = """
     WITH back AS (
         UPDATE journey_enrollment e SET entry = r.entry, status = r.status, exit_reason = r.exit_reason,
@@ -113,6 +125,7 @@ _STATEMENTS = tuple(
         *(_BACK.format(table=name, moved=_moved(name)) for name in (*MOVED, *HAD_ALREADY, "journey_enrollment")),
         *(_KEPT.format(table=name, images=_images(f"{name}:dropped")) for name in HAD_ALREADY),
         _NOT_DISSOLVED,
+        _UNLEARNT.format(images=_images("contact_point:learnt")),
         _WALKS_BACK.format(walks=_images("journey_enrollment:left"), steps=_images("journey_enrollment_step:skipped")),
         _FOLLOWERS_BACK.format(moved=_moved("customer")),
         _UNDONE,

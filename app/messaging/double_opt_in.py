@@ -11,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.accounts.queries import tenant_info
-from app.customers import consents
+from app.customers import consents, contact_points
 from app.customers.consents import Line, Proof, Standing, State, Word, standing
 from app.customers.queries import NoSuchCustomer, customer
 from app.customers.topics import topics
+from app.events.addresses import email_key
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
@@ -137,6 +138,9 @@ def confirm(
         evidence = {"ip": ip, "user_agent": (user_agent or "")[:300]}
         proof = Proof("customer", "double_opt_in", address=link.address, evidence=evidence)
         consents.record(tenant_id=link.tenant_id, customer_id=customer_id, words=words, proof=proof, now=moment)
+        key = email_key(link.address)
+        if key is not None:
+            contact_points.confirmed(session, link.tenant_id, customer_id, kind="email", key=key, now=moment)
         outbox.recheck(tenant_id=link.tenant_id, customer_ids=[customer_id], now=moment)
     return True
 

@@ -1,6 +1,7 @@
 """Addresses that are not written to, whatever anybody consented to."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -66,6 +67,29 @@ _FORGET = text("""
     DELETE FROM suppression
     WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = ANY(cast(:keys AS text[]))
 """)
+
+
+HELD = text("""
+    SELECT s.channel, s.address_key, s.id, s.reason, s.detail, s.created_at
+    FROM unnest(CAST(:channels AS text[]), CAST(:keys AS text[])) AS one(channel, address_key)
+    JOIN suppression s ON s.tenant_id = :tenant_id AND s.channel = one.channel AND s.address_key = one.address_key
+        AND s.lifted_at IS NULL
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why an address is not written to, since when. `dead`: mail can't reach it, whatever anybody wants."""
+
+    id: UUID
+    reason: SuppressedBecause
+    detail: str | None
+    created_at: datetime
+
+    @property
+    def dead(self) -> bool:
+        """Return whether nobody is reached there."""
+        return self.reason in DEAD
 
 
 class NoSuchSuppression(NotFound):
@@ -152,6 +176,20 @@ def hide(*, tenant_id: UUID, addresses: Collection[str], actor: str, channel_nam
         session.execute(_FORGET, values)
         reason = {"reason": SuppressedBecause.ERASED, "by": actor, "keys": hashes, "details": [None] * len(hashes)}
         session.execute(ADD, {**values, **reason})
+
+
+def held(*, tenant_id: UUID, addresses: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Held]:
+    """Return by (channel, address key) why those of the addresses that are suppressed are."""
+    wanted = sorted(set(addresses))
+    if not wanted:
+        return {}
+    spoken = {one: one for one in wanted}
+    spoken |= {(name, hidden): (name, key) for name, key in wanted for hidden in hashes_of(tenant_id, key)}
+    asked = sorted(spoken)
+    values = {"channels": [name for name, _ in asked], "keys": [key for _, key in asked]}
+    with transaction(tenant_id) as session:
+        rows = session.execute(HELD, {"tenant_id": tenant_id, **values}).all()
+    return {spoken[row[0], row[1]]: Held(row[2], SuppressedBecause(row[3]), row[4], row[5]) for row in rows}
 
 
 def page(

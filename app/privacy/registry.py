@@ -108,7 +108,7 @@ _CUSTOMERS = (
         "Addresses and numbers",
         section="contact_points",
         of=_columns("customer_id"),
-        own=_columns("kind key value source created_at"),
+        own=_columns("kind key value source verified_at verified_how preferred_at created_at"),
         plain=_columns("id"),
     ),
     _delete(

@@ -139,6 +139,8 @@ ROWS = {
     "mapping_id": "import_mapping",
     "field_id": "custom_field",
     "request_id": "privacy_request",
+    "point_id": "contact_point",
+    "external_id": "external_id",
 }
 
 

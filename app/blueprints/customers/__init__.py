@@ -4,6 +4,8 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     api,
     consents,
     consents_api,
+    contacts,
+    contacts_api,
     custom_fields,
     custom_fields_api,
     downloads,

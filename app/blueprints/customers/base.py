@@ -10,9 +10,9 @@ from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.accounts import queries as accounts
-from app.blueprints.customers import own_fields, presenters, writing
+from app.blueprints.customers import contact_words, own_fields, presenters, writing
 from app.blueprints.events.presenters import CHANNEL_LABELS
-from app.customers import household_queries, merge_queries, notes, queries, tags, timeline
+from app.customers import contact_points, household_queries, merge_queries, notes, queries, tags, timeline
 from app.customers.greetings import ROLES
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Note
@@ -25,7 +25,6 @@ blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 blueprint.add_app_template_filter(presenters.phone_words, "phone")
 UNDO_OFFERED = timedelta(hours=24)
 """How long a merge made by hand stands with its Undo at the top of the profile; later it is under Details."""
-POINT_LABELS = {"email": "E-mail", "phone": "Phone"}
 
 
 @blueprint.app_template_filter("day")
@@ -73,7 +72,7 @@ class Person:
         """Return one section of the customer's page; for htmx its `block` alone."""
         customer = self.customer
         clubs: dict[UUID | None, str] = {one.id: one.name for one in accounts.clubs(tenant_id=self.tenant_id)}
-        hints = queries.hints(tenant_id=self.tenant_id, customer_id=customer.id)
+        points = contact_words.shown(self.tenant_id, customer.id)
         consents = presenters.consent_badges(customer)
         return page(
             f"customers/{section}.html",
@@ -91,10 +90,9 @@ class Person:
             tabs=self._tabs(section),
             consents=consents,
             own=own_fields.shown(self.tenant_id, customer),
-            points=hints.points,
-            ids=hints.ids,
-            point_labels=POINT_LABELS,
-            id_label=presenters.id_label,
+            points=points,
+            not_reached={one.point.kind: one for one in points if one.point.preferred and one.held},
+            ids=contact_words.shown_ids(contact_points.identifiers(tenant_id=self.tenant_id, customer_id=customer.id)),
             stage_labels=presenters.STAGE_LABELS,
             stage_tones=presenters.STAGE_TONES,
             channel_labels=CHANNEL_LABELS,

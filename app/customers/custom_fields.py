@@ -19,9 +19,13 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.accounts import queries as accounts
 from app.conditions import Catalogue, Choice, Field, profile
-from app.customers import condition_fields  # noqa: F401 - it fills the catalogue
+from app.customers import (
+    condition_fields,  # noqa: F401 - it fills the catalogue
+    consent_fields,
+    topics,
+)
 from app.customers.field_kind import CustomFieldInfo, FieldKind, field_kinds
-from app.customers.models import Customer
+from app.customers.models import Customer, Topic
 from app.customers.records import CUSTOM
 from app.infra import clock
 from app.infra.db import transaction
@@ -85,16 +89,19 @@ def load(session: Session, tenant_id: UUID) -> list[CustomFieldInfo]:
 
 
 def catalogue(*, tenant_id: UUID) -> Catalogue:
-    """Return what conditions may ask of this tenant's customers: the fields of all, and its own.
+    """Return what conditions may ask of this tenant's customers: the fields of all, its topics, and its own fields.
 
-    Archived fields are among them: what asks of them goes on working.
+    Archived topics and fields are among them: what asks of them goes on working.
     """
-    return catalogue_of(fields(tenant_id=tenant_id, archived=True))
+    with transaction(tenant_id):
+        return catalogue_of(
+            fields(tenant_id=tenant_id, archived=True), topics.topics(tenant_id=tenant_id, archived=True)
+        )
 
 
-def catalogue_of(known: Sequence[CustomFieldInfo]) -> Catalogue:
-    """Return the catalogue of the fields everybody has and these."""
-    return Catalogue((*profile, *map(condition_field, known)))
+def catalogue_of(known: Sequence[CustomFieldInfo], about: Sequence[Topic] = ()) -> Catalogue:
+    """Return the catalogue of the fields everybody has, of consent to these topics, and of these custom fields."""
+    return Catalogue((*profile, *consent_fields.fields(about), *map(condition_field, known)))
 
 
 def condition_field(about: CustomFieldInfo) -> Field:

@@ -173,12 +173,13 @@ def known(*, tenant_id: UUID) -> Known:
         templates = session.execute(select(TemplateRow.id, TemplateRow.name, TemplateRow.channel))
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
         own = custom_fields.load(session, tenant_id)
+        subjects = topics(tenant_id=tenant_id, archived=True)
         return Known(
             templates={row.id: Template(row.name, row.channel) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
-            topics={one.id: one.name for one in topics(tenant_id=tenant_id)},
-            profile=custom_fields.catalogue_of(own),
+            topics={one.id: one.name for one in subjects if one.archived_at is None},
+            profile=custom_fields.catalogue_of(own, subjects),
             custom={one.name: one for one in own if one.archived_at is None},
         )
 

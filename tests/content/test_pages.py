@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text as sql
 
 from app.content import queries, service
+from app.customers import topics
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -165,3 +166,36 @@ def test_templates_page_by_key(api: ApiClient, tenant: Any) -> None:
     assert names == [f"T{number}" for number in range(5)]
     for forged in (encode_cursor("T1", "no id"), encode_cursor(1, 2), "nonsense"):
         assert api.request("GET", f"/templates?cursor={forged}").status_code == 400
+
+
+def test_a_template_belongs_to_a_topic(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    trips = topics.create(tenant_id=tenant.id, name="Golf trips", actor="system")
+    assert "Golf trips" in client.get("/templates/new").text
+    where = client.post("/templates/new", LETTER | {"topic_id": str(trips.id)}, status=302).headers["Location"]
+    [template] = queries.page(tenant_id=tenant.id).items
+    assert template.topic_id == trips.id
+    assert "Golf trips" in client.get("/templates").text
+    assert "Golf trips" in client.get(f"/templates/{template.id}").text
+    # An archived topic stays with what has it, and is offered to nothing else.
+    topics.update(tenant_id=tenant.id, topic_id=trips.id, changes={"archived": True}, actor="system")
+    assert f'value="{trips.id}" selected' in client.get(where).text or "Golf trips (archived)" in client.get(where).text
+    assert "Golf trips" not in client.get("/templates/new").text
+    refused = client.post("/templates/new", LETTER | {"name": "Other", "topic_id": str(trips.id)}, status=422)
+    assert "was archived" in refused.text
+    client.post(where, LETTER | {"topic_id": str(trips.id)}, status=302)
+    client.post(where, LETTER | {"topic_id": ""}, status=302)
+    assert queries.get(tenant_id=tenant.id, template_id=template.id).topic_id is None
+
+
+def test_the_topic_of_a_template_over_the_api(api: ApiClient, tenant: Any) -> None:
+    trips = topics.create(tenant_id=tenant.id, name="Golf trips", actor="system")
+    made = api.post("/templates", LETTER | {"topic": trips.key}).get_json()
+    assert made["topic"] == trips.key
+    one = f"/templates/{made['id']}"
+    assert api.patch(one, {"subject": "Hi"}).get_json()["topic"] == trips.key
+    assert api.patch(one, {"topic": None}).get_json()["topic"] is None
+    assert api.patch(one, {"topic": str(trips.id)}).get_json()["topic"] == trips.key
+    assert [item["topic"] for item in api.get("/templates").get_json()["items"]] == [trips.key]
+    refused = api.patch(one, {"topic": "nothing"})
+    assert (refused.status_code, list(refused.get_json()["errors"])) == (422, ["topic"])

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from app.content import queries, service
 from app.content.liquid import MAX_SOURCE
 from app.content.models import Template
+from app.customers import topics
+from app.infra.errors import Invalid
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
@@ -19,11 +21,15 @@ blueprint = ApiBlueprint("content_api", __name__)
 Source = Annotated[str, Field(max_length=MAX_SOURCE)]
 
 
+_TOPIC = "A topic's key or id: marketing made of the template goes to people who want it."
+
+
 class TemplateIn(Body):
     """A template to be written: a subject, and an HTML part, a text part or both, with Liquid merge tags."""
 
     name: str
     channel: str = "EMAIL"
+    topic: str | None = Field(default=None, description=_TOPIC)
     subject: str = ""
     html: Source | None = None
     text: Source | None = None
@@ -33,6 +39,7 @@ class TemplateChange(Body):
     """What is to be changed; fields left out stay as they are."""
 
     name: str | None = None
+    topic: str | None = Field(default=None, description=f"{_TOPIC} Null takes it away.")
     subject: str | None = None
     html: Source | None = None
     text: Source | None = None
@@ -44,12 +51,16 @@ class TemplateOut(Shown):
     id: UUID
     name: str
     channel: str
+    topic: str | None = Field(description="Its topic's key.")
     subject: str
     html: str | None
     text: str | None
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+_SHOWN = [name for name in TemplateOut.model_fields if name != "topic"]
 
 
 class TemplateQuery(BaseModel):
@@ -66,7 +77,7 @@ class TemplateQuery(BaseModel):
 def list_templates(query: TemplateQuery) -> Page[TemplateOut]:
     """List templates by name."""
     page = queries.page(tenant_id=current().tenant_id, q=query.q, cursor=query.cursor, limit=query.limit)
-    return Page([_out(template) for template in page.items], page.next_cursor)
+    return Page(_out(*page.items), page.next_cursor)
 
 
 @blueprint.operation(
@@ -74,13 +85,15 @@ def list_templates(query: TemplateQuery) -> Page[TemplateOut]:
 )
 def create_template(body: TemplateIn) -> TemplateOut:
     """Write a template; what is wrong with it is said by field, with the line."""
-    return _out(service.create(tenant_id=current().tenant_id, **body.model_dump()))
+    fields = body.model_dump() | {"topic_id": _topic_id(body.topic)}
+    del fields["topic"]
+    return _out(service.create(tenant_id=current().tenant_id, **fields))[0]
 
 
 @blueprint.operation("GET", "/templates/<uuid:template_id>", permission="templates.view", returns=TemplateOut)
 def get_template(template_id: UUID) -> TemplateOut:
     """Return a template."""
-    return _out(queries.get(tenant_id=current().tenant_id, template_id=template_id))
+    return _out(queries.get(tenant_id=current().tenant_id, template_id=template_id))[0]
 
 
 @blueprint.operation(
@@ -93,8 +106,25 @@ def get_template(template_id: UUID) -> TemplateOut:
 def change_template(template_id: UUID, body: TemplateChange) -> TemplateOut:
     """Change a template; messages that are still queued are made from the new text."""
     changes = body.model_dump(exclude_unset=True)
-    return _out(service.update(tenant_id=current().tenant_id, template_id=template_id, changes=changes))
+    if "topic" in changes:
+        changes["topic_id"] = _topic_id(changes.pop("topic"))
+    return _out(service.update(tenant_id=current().tenant_id, template_id=template_id, changes=changes))[0]
 
 
-def _out(template: Template) -> TemplateOut:
-    return TemplateOut.model_validate(template)
+def _topic_id(name: str | None) -> UUID | None:
+    if name is None:
+        return None
+    try:
+        return topics.named(tenant_id=current().tenant_id, name=name).id
+    except topics.NoSuchTopic as unknown:
+        raise Invalid({"topic": unknown.message}) from None
+
+
+def _out(*found: Template) -> list[TemplateOut]:
+    keys = {one.id: one.key for one in topics.topics(tenant_id=current().tenant_id, archived=True)}
+    return [
+        TemplateOut(
+            topic=keys.get(one.topic_id) if one.topic_id else None, **{name: getattr(one, name) for name in _SHOWN}
+        )
+        for one in found
+    ]

@@ -1,10 +1,14 @@
 """The form of a template."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from wtforms import HiddenField, StringField, TextAreaField
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.content.letters import LetterSource
+from app.customers.models import Topic
+from app.infra.ids import as_id
 from app.web.forms import Form
 
 _CODE = {"spellcheck": "false", "autocomplete": "off"}
@@ -15,6 +19,11 @@ class TemplateForm(Form):
 
     name = StringField("Name", description="For your team; readers never see it.")
     subject = StringField("Subject", render_kw={"autocomplete": "off"})
+    topic_id = SelectField(
+        "Topic",
+        description="Marketing goes to people who want this topic. A step of a journey may name another one.",
+        validate_choice=False,
+    )
     html = TextAreaField("HTML", render_kw={"rows": 16, **_CODE})
     text = TextAreaField(
         "Plain text",
@@ -23,6 +32,16 @@ class TemplateForm(Form):
     )
     customer_id = HiddenField()
 
+    def offer_topics(self, topics: Iterable[Topic]) -> None:
+        """Offer these topics."""
+        self.topic_id.choices = [
+            SelectChoice("", "No topic: the answer to e-mail as a whole decides"),
+            *(
+                SelectChoice(str(one.id), one.name if one.archived_at is None else f"{one.name} (archived)")
+                for one in topics
+            ),
+        ]
+
     def source(self) -> LetterSource:
         """Return the letter as it stands in the form."""
         return LetterSource(self.subject.data or "", self.html.data or None, self.text.data or None)
@@ -30,4 +49,5 @@ class TemplateForm(Form):
     def values(self) -> dict[str, Any]:
         """Return what is to be saved."""
         source = self.source()
-        return {"name": self.name.data or "", "subject": source.subject, "html": source.html, "text": source.text}
+        words = {"name": self.name.data or "", "subject": source.subject, "html": source.html, "text": source.text}
+        return words | {"topic_id": as_id(self.topic_id.data)}

@@ -12,7 +12,7 @@ from app.content import queries, service
 from app.content.letters import LetterSource
 from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
-from app.customers import custom_fields
+from app.customers import custom_fields, topics
 from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
 from app.infra.errors import Invalid, NotFound
@@ -47,7 +47,7 @@ def index() -> Response:
     """List the templates."""
     q = request.args.get("q") or None
     found = queries.page(tenant_id=current().tenant_id, q=q, cursor=request.args.get("cursor"))
-    return page("content/index.html", block="results", page=found, q=q)
+    return page("content/index.html", block="results", page=found, q=q, topics=_topic_names())
 
 
 @blueprint.get("/new")
@@ -76,7 +76,7 @@ def show(template_id: UUID) -> Response:
     """Show a template as a customer would get it."""
     template = queries.get(tenant_id=current().tenant_id, template_id=template_id)
     rendered, problems = _rendered(LetterSource(template.subject, template.html, template.text), None)
-    return page("content/show.html", saved=template, letter=rendered, problems=problems)
+    return page("content/show.html", saved=template, letter=rendered, problems=problems, topics=_topic_names())
 
 
 @blueprint.get("/<uuid:template_id>/letter")
@@ -137,6 +137,9 @@ def customers() -> Response | Answer:
 
 
 def _editor(form: TemplateForm, template: Template | None, status: int = 200) -> Response:
+    held = template.topic_id if template else None
+    known = topics.topics(tenant_id=current().tenant_id, archived=True)
+    form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
     response = page(
         "content/edit.html",
         status=status,
@@ -159,6 +162,10 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200) ->
 def _own_tags() -> list[MergeTag]:
     known = custom_fields.fields(tenant_id=current().tenant_id)
     return [MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known]
+
+
+def _topic_names() -> dict[UUID, str]:
+    return {one.id: one.name for one in topics.topics(tenant_id=current().tenant_id, archived=True)}
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from uuid import UUID
 import pytest
 
 from app.capture import contacts, merging
-from app.customers import contact_points, queries
+from app.customers import consents, contact_points, queries
+from app.customers.consents import Proof, State, Word
 from app.customers.contact_points import AnothersId, HasAlready, Point
 from app.infra.errors import Invalid
-from app.messaging import suppression
+from app.messaging import double_opt_in, suppression
 from app.messaging.suppression import SuppressedBecause
+from app.messaging.tokens import ConfirmLink
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
 from tests.capture.test_unmerge import everything
 
@@ -137,7 +139,19 @@ class TestTakingAway:
         assert found_by(tenant, "0821111111") == [ann]
 
 
-def test_a_confirmed_address_is_verified(tenant: Any, ann: UUID) -> None:
+def test_who_confirms_from_a_mailbox_has_verified_it(tenant: Any, ann: UUID) -> None:
+    add(tenant, ann, "email", "ann@work.example")
+    asked = Proof("staff", "in_person", actor=STAFF, wording="News?")
+    words = [Word("EMAIL", State.PENDING)]
+    consents.record(tenant_id=tenant.id, customer_id=ann, words=words, proof=asked, now=NOW)
+    link = ConfirmLink(tenant.id, ann, "Ann@example.com")
+    assert double_opt_in.confirm(link=link, now=LATER)
+    known = points(tenant, ann)
+    assert (known["ann@example.com"].verified_at, known["ann@example.com"].verified_how) == (LATER, "confirmed")
+    assert known["ann@work.example"].verified_at is None
+
+
+def test_staff_say_what_is_verified_and_take_it_back(tenant: Any, ann: UUID) -> None:
     point = points(tenant, ann)["ann@example.com"]
     assert point.verified_at is None
     contact_points.verify(tenant_id=tenant.id, customer_id=ann, point_id=point.id, actor=STAFF, now=NOW)

@@ -44,7 +44,13 @@ _PARTS = text("""
     ORDER BY part, number
 """)
 # Ids that stand in rows, and where their names are.
-_NAMED = {"club_id": "club", "topic_id": "topic", "journey_id": "journey", "template_id": "template"}
+_NAMED = {
+    "club_id": "club",
+    "topic_id": "topic",
+    "journey_id": "journey",
+    "template_id": "template",
+    "household_id": "household",
+}
 
 
 def _section(table: Table) -> Callable[[Session, PrivacyRequest, datetime], Progress]:
@@ -149,13 +155,13 @@ def _document(
 
 
 def _names(session: Session, tenant_id: UUID, sections: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, str]]:
-    """Return, by table and id, the names of the clubs, topics, journeys and templates that the rows speak of."""
+    """Return, by table and id, the names of the clubs, topics, journeys, templates and households of the rows."""
     found = {}
     for column, table in _NAMED.items():
         ids = {row[column] for rows in sections.values() for row in rows if row.get(column)}
         query = text(f"SELECT id, name FROM {table} WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))")  # noqa: S608
         rows = session.execute(query, {"tenant_id": tenant_id, "ids": array(sorted(ids))})
-        found[table] = {str(row.id): row.name for row in rows}
+        found[table] = {str(row.id): row.name for row in rows if row.name}
     return found
 
 

@@ -25,7 +25,13 @@ _UNSHOWN = frozenset(
 )
 # As the database spells them: MEMBER, in_progress.
 _STATES = frozenset(("status", "category", "lifecycle_stage", "state", "reason", "exit_reason"))
-_HEADINGS = {"club_id": "Club", "topic_id": "Topic", "journey_id": "Journey", "template_id": "Template"}
+_HEADINGS = {
+    "club_id": "Club",
+    "topic_id": "Topic",
+    "journey_id": "Journey",
+    "template_id": "Template",
+    "household_id": "Household",
+}
 
 
 def render(document: dict[str, Any], info: TenantInfo) -> str:

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.capture import topic_words
 from app.capture.claimed import Claimed
 from app.capture.identity import Resolution
 from app.capture.reasons import Match
@@ -158,7 +159,7 @@ def write(
         _apply(session, tenant_id, fresh, found.matches, now, arriving)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
-    return consented, merged
+    return consented | topic_words.hear(session, tenant_id, fresh), merged
 
 
 def hear_custom(session: Session, tenant_id: UUID, events: Iterable[Claimed], *, archived: bool = False) -> None:
@@ -262,7 +263,9 @@ def facts_of(event: Claimed, facts_at: Mapping[str, Any] = MappingProxyType({}))
 
 
 def consents_of(event: Claimed) -> Iterator[tuple[str, bool]]:
-    """Yield (channel, opted in) for each channel an event speaks of."""
+    """Yield (channel, opted in) for each channel that an event speaks of as a whole, and not of a topic on it."""
+    if event.type.topics and event.type.named_topics(event.payload):
+        return
     for consent in event.type.consents:
         opted_in = consent.read(event.payload)
         if opted_in is not None:
@@ -338,6 +341,7 @@ def hand_over(
         "owners": array(moves.values()),
         "before": array(people if before is None else before),
     }
+    topic_words.move(session, tenant_id, moves, people if before is None else before)
     for statement in _MOVES:
         session.execute(statement, values)
     told = array(kind.name for kind in catalogue.known() if kind.second_hand)

@@ -76,6 +76,8 @@ class Consent:
 class EventType:
     """One type of event. `title` writes the timeline's line; `marks` are columns that take the event's own time.
 
+    `topics` are names in the payload under which it may name topics, one or a list: then `consents` are about these
+    alone.
     `speaks_for_contact` tells that the sender keeps the customer's address and number: they become the preferred ones.
     `second_hand` tells that somebody says it of the customer (a file that is imported): it is nothing the customer did,
     a yes to messages holds only where nothing was said before, and with `fill` in the payload so does all of it.
@@ -90,9 +92,20 @@ class EventType:
     changes: tuple[Change, ...] = ()
     constants: tuple[tuple[str, Any], ...] = ()
     consents: tuple[Consent, ...] = ()
+    topics: tuple[str, ...] = ()
     marks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     speaks_for_contact: bool = False
     second_hand: bool = False
+
+    def named_topics(self, payload: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the topics (keys, ids or names) that a payload speaks of; none: it speaks of channels as a whole."""
+        found: dict[str, None] = {}
+        for name in self.topics:
+            value = payload.get(name)
+            for one in value if isinstance(value, list) else (value,):
+                if words := a_text(one):
+                    found[words] = None
+        return tuple(found)
 
 
 types: Registry[EventType] = Registry("event type")

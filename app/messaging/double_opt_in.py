@@ -3,9 +3,9 @@
 This is the door by which staff and machines record consent; what readers say by their own links needs no second word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,6 +17,7 @@ from app.customers.queries import NoSuchCustomer, customer
 from app.customers.topics import topics
 from app.events.addresses import email_key
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
@@ -25,6 +26,26 @@ from app.messaging import outbox
 from app.messaging.channel import EMAIL, channel
 from app.messaging.suppression import suppressed
 from app.messaging.tokens import ConfirmLink
+
+LATELY = timedelta(days=7)
+"""Who said yes longer ago gets no mail for it now: a history that is loaded asks nobody."""
+# What an event said last, unless a no to the channel or the stop of everything came after it.
+_ASKABLE = text("""
+    SELECT DISTINCT ON (c.customer_id) c.customer_id, c.id, c.said_at, who.email
+    FROM consent c JOIN customer who ON who.tenant_id = c.tenant_id AND who.id = c.customer_id
+    WHERE c.tenant_id = :tenant_id AND c.customer_id = ANY(CAST(:ids AS uuid[])) AND c.channel = 'EMAIL'
+        AND c.state = 'pending' AND c.topic_id IS NOT NULL AND c.said_at >= :since AND who.email IS NOT NULL
+        AND EXISTS (
+            SELECT FROM consent_change p
+            WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.customer_id AND p.channel = 'EMAIL'
+                AND p.topic_id = c.topic_id AND p.changed_at = c.said_at AND p.how = 'event')
+        AND NOT (who.email_opt_in IS FALSE AND coalesce(who.email_opt_in_at, 'infinity') >= c.said_at)
+        AND NOT EXISTS (
+            SELECT FROM consent stop
+            WHERE stop.tenant_id = c.tenant_id AND stop.customer_id = c.customer_id AND stop.channel = 'ALL'
+                AND stop.topic_id IS NULL AND stop.state = 'unsubscribed')
+    ORDER BY c.customer_id, c.said_at DESC, c.id
+""")
 
 
 class CannotAsk(Conflict):
@@ -105,6 +126,26 @@ def _ask(tenant_id: UUID, customer_id: UUID, now: datetime) -> None:
         customer_id=customer_id,
         now=now,
     )
+
+
+def ask_those_told_of(*, tenant_id: UUID, customer_ids: Collection[UUID], now: datetime) -> None:
+    """Send the mail that asks for confirmation to those of whom an event told a yes lately that is still pending.
+
+    One mail for a yes, however often this is called; none to an address that is suppressed or none at all.
+    """
+    if not customer_ids:
+        return
+    values = {"tenant_id": tenant_id, "ids": array(customer_ids), "since": now - LATELY}
+    with transaction(tenant_id) as session:
+        rows = [row for row in session.execute(_ASKABLE, values) if channel(EMAIL).clean_address(row.email)]
+        keys = {row.customer_id: channel(EMAIL).address_key(row.email) for row in rows}
+        stopped = suppressed(tenant_id=tenant_id, keys=keys.values())
+        letters = [
+            (row.customer_id, row.email, f"confirm:{row.id}:{row.said_at.isoformat()}")
+            for row in rows
+            if keys[row.customer_id] not in stopped
+        ]
+        outbox.put_letters(tenant_id=tenant_id, builtin="confirm_consent", letters=letters, now=now)
 
 
 def waiting(*, link: ConfirmLink) -> Waiting:

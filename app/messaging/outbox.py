@@ -37,6 +37,16 @@ PUT_MANY = text("""
     RETURNING id, dedupe_key
 """)
 
+PUT_LETTERS = text("""
+    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, builtin, context, dedupe_key, due_at,
+                         created_at)
+    SELECT :tenant_id, :channel, :purpose, entry.customer_id, entry.to_address, :builtin, '{}', entry.dedupe_key, :now,
+           :now
+    FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:addresses AS text[]), CAST(:dedupe_keys AS text[]))
+        AS entry(customer_id, to_address, dedupe_key)
+    ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
+""")
+
 FIND_BY_KEY = text("""
     SELECT id, dedupe_key FROM message
     WHERE tenant_id = :tenant_id AND dedupe_key = ANY(CAST(:dedupe_keys AS text[]))
@@ -156,6 +166,29 @@ def put_one(
             return UUID(str(old.id))
         wake(Work.SEND_MESSAGES, tenant_id)
     return message_id
+
+
+def put_letters(
+    *, tenant_id: UUID, builtin: str, letters: Sequence[tuple[UUID, str, str]], now: datetime | None = None
+) -> None:
+    """Put one of our own letters to many customers into the outbox: (customer, address, dedupe key) of each."""
+    if not letters:
+        return
+    with transaction(tenant_id) as session:
+        session.execute(
+            PUT_LETTERS,
+            {
+                "tenant_id": tenant_id,
+                "channel": EMAIL,
+                "purpose": Purpose.TRANSACTIONAL,
+                "builtin": builtin,
+                "customer_ids": array(customer_id for customer_id, _, _ in letters),
+                "addresses": array(address for _, address, _ in letters),
+                "dedupe_keys": array(key for _, _, key in letters),
+                "now": now or clock.now(),
+            },
+        )
+        wake(Work.SEND_MESSAGES, tenant_id)
 
 
 def recheck(*, tenant_id: UUID, customer_ids: Sequence[UUID], now: datetime | None = None) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.infra.db import transaction
 from app.messaging import outbox
+from app.messaging.double_opt_in import ask_those_told_of
 from app.messaging.gate import EVENTS_WAITING
 from app.messaging.results import STUCK_AFTER, reconcile
 
@@ -30,8 +31,9 @@ ANY_HELD = text("SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id
 
 
 def on_events(batch: AppliedEvents) -> None:
-    """Look again at once at messages that waited for a consent, or for the events that are now applied."""
+    """Ask for the confirmations that are needed now, and look again at messages that waited for consent or events."""
     with transaction(batch.tenant_id) as session:
+        ask_those_told_of(tenant_id=batch.tenant_id, customer_ids=batch.consent_changed, now=batch.now)
         if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():
             return
         outbox.recheck(tenant_id=batch.tenant_id, customer_ids=sorted(batch.consent_changed), now=batch.now)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.conditions.fields import FieldType
-from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, register
+from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register
 from app.events.readers import a_text
 
 CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsapp"}
@@ -27,7 +27,14 @@ def _preferences(payload: Mapping[str, Any]) -> str:
             said.append(f"{_WORDS[consent.channel]} {'on' if flag else 'off'}")
     more = payload.get("said")
     said += [_topic(one) for one in more if isinstance(one, Mapping)] if isinstance(more, list) else []
-    return f"Contact preferences: {', '.join(said)}" if said else "Contact preferences updated"
+    about = ", ".join(_named(payload))
+    if not said:
+        return f"Contact preferences updated: {about}"[:200] if about else "Contact preferences updated"
+    return f"Contact preferences: {f'{about} by ' if about else ''}{', '.join(said)}"[:200]
+
+
+def _named(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    return get("contactPreference.updated").named_topics(payload)
 
 
 def _topic(said: Mapping[str, Any]) -> str:
@@ -62,12 +69,14 @@ register(
         title=_preferences,
         fields=(
             CLUB,
+            PayloadField("topic", "Topic", FieldType.TEXT),
             *(
                 PayloadField(f"{name}_opt_in", f"{_WORDS[channel].capitalize()} opt-in", FieldType.BOOLEAN)
                 for channel, name in CHANNELS.items()
             ),
         ),
         consents=CONSENTS,
+        topics=("topic", "topics"),
     ),
     EventType(
         "message.unsubscribed",

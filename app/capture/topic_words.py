@@ -89,9 +89,7 @@ def hear(session: Session, tenant_id: UUID, fresh: Sequence[tuple[Claimed, UUID]
     A topic that the tenant does not have says nothing.
     """
     speaking = [
-        (one, owner, named)
-        for one, owner in fresh
-        if one.type.topics and (named := one.type.named_topics(one.payload))
+        (one, owner, named) for one, owner in fresh if one.type.topics and (named := one.type.named_topics(one.payload))
     ]
     if not speaking:
         return set()

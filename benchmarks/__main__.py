@@ -11,12 +11,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, journeys, mails
+from benchmarks import events, imports, journeys, mails
 from benchmarks.figures import Figure
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
 
-NAMES = ("events-batch", "events-single", "journeys", "mails")
+NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
 
 
 def main() -> int:
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of product and raw limit in turn (3)")
     parser.add_argument("--events", type=int, default=20_000, help="events a round (20,000)")
     parser.add_argument("--singles", type=int, default=5_000, help="events a round that are posted one by one (5,000)")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
@@ -52,6 +53,8 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
             return events.batches(stack, options.events, options.rounds)
         case "events-single":
             return events.singles(stack, options.singles, options.rounds)
+        case "imports":
+            return imports.measure(stack, options.rows, options.rounds)
         case "journeys":
             return journeys.measure(stack, options.people, options.rounds)
         case _:

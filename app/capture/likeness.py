@@ -32,6 +32,8 @@ SAME_CLUB, OTHER_NUMBER = 5, -5
 # Of those who share an address or a name with somebody, no more than this are looked at: a front desk's address or the
 # commonest name of a club says nothing.
 CROWD = 20
+# A name that so many in a club have, of whom nothing tells them apart, says nothing either.
+NAMESAKES = 6
 
 # Names are looked up by ranges of sort_name: row-level security lets no index of lower(…) be used, since lower() might
 # tell of rows that are not the tenant's. What begins with a text and a space lies between it and the text with the sign
@@ -67,15 +69,23 @@ CANDIDATES = text("""
     ) AS near
     UNION
     SELECT called.id, near.id FROM called CROSS JOIN LATERAL (
-        SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id AND x.date_of_birth IS NULL
-            AND x.sort_name ~>=~ called.first AND x.sort_name ~<~ called.last
-            AND x.club_id = called.club_id AND x.id <> called.id AND x.status = 'ACTIVE' LIMIT :crowd
+        SELECT few.id FROM (
+            SELECT one.id, count(*) OVER () AS many FROM (
+                SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id AND x.date_of_birth IS NULL
+                AND x.sort_name ~>=~ called.first AND x.sort_name ~<~ called.last
+                AND x.club_id = called.club_id AND x.id <> called.id AND x.status = 'ACTIVE' LIMIT :namesakes
+            ) AS one
+        ) AS few WHERE few.many < :namesakes
     ) AS near
     UNION
     SELECT called.id, near.id FROM called CROSS JOIN LATERAL (
-        SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id
-            AND x.sort_name ~>=~ called.first AND x.sort_name ~<~ called.last
-            AND x.club_id = called.club_id AND x.id <> called.id AND x.status = 'ACTIVE' LIMIT :crowd
+        SELECT few.id FROM (
+            SELECT one.id, count(*) OVER () AS many FROM (
+                SELECT x.id FROM customer x WHERE x.tenant_id = :tenant_id
+                AND x.sort_name ~>=~ called.first AND x.sort_name ~<~ called.last
+                AND x.club_id = called.club_id AND x.id <> called.id AND x.status = 'ACTIVE' LIMIT :namesakes
+            ) AS one
+        ) AS few WHERE few.many < :namesakes
     ) AS near WHERE called.date_of_birth IS NULL
     UNION
     SELECT me.id, near.id FROM me CROSS JOIN LATERAL (
@@ -140,7 +150,7 @@ def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime
         (row.id, spelling) for row in session.execute(_NAMES, asked) for spelling in sorted(spellings(row.first_name))
     ]
     names = {"named": array(one for one, _ in called), "firsts": array(first for _, first in called)}
-    rows = session.execute(CANDIDATES, {**asked, **names, "crowd": CROWD})
+    rows = session.execute(CANDIDATES, {**asked, **names, "crowd": CROWD, "namesakes": NAMESAKES})
     pairs = {(min(row.one, row.other), max(row.one, row.other)) for row in rows}
     if not pairs:
         return []

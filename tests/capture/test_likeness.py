@@ -148,7 +148,7 @@ def test_spellings_of_a_name() -> None:
 
 def test_who_looks_alike_is_looked_up_by_indexes_under_row_level_security(tenant: Any) -> None:
     post(tenant, member(1, "Ann", "M1", date_of_birth="1970-01-01", club=CLUB))
-    values = {"tenant_id": tenant.id, "ids": array([owner(tenant, 1)]), "crowd": 1}
+    values = {"tenant_id": tenant.id, "ids": array([owner(tenant, 1)]), "crowd": 1, "namesakes": 1}
     names = {"named": array([owner(tenant, 1)]), "firsts": array(["ann"])}
     with transaction(tenant.id) as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))
@@ -210,3 +210,13 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):
         yield from nodes(part)
+
+
+@pytest.mark.parametrize(("many", "found"), [(likeness.NAMESAKES, True), (likeness.NAMESAKES + 1, False)])
+def test_a_name_that_many_in_a_club_have_says_nothing(tenant: Any, many: int, found: bool) -> None:
+    everybody = [member(at, "Ann", f"M{at}", club=CLUB, email=f"a{at}@example.com") for at in range(1, many)]
+    post(tenant, *everybody)
+    before = {frozenset((one.one_id, one.other_id)) for one in suggested(tenant)}
+    post(tenant, member(many, "Ann", f"M{many}", club=CLUB, email=f"a{many}@example.com"))
+    after = {frozenset((one.one_id, one.other_id)) for one in suggested(tenant)}
+    assert (after > before) is found

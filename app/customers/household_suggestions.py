@@ -62,17 +62,21 @@ _LOOK = text(f"""
         ) AS decided
         FROM address a
         -- Two that may be one person are no household until somebody has told them apart.
-        WHERE NOT (cardinality(a.people) = 2 AND EXISTS (
-            SELECT FROM merge_suggestion m WHERE m.tenant_id = :tenant_id AND m.one_id = a.people[1]
-                AND m.other_id = a.people[2] AND m.status = 'open'))
+        WHERE cardinality(a.people) > 2 OR (
+            SELECT m.status FROM merge_suggestion m WHERE m.tenant_id = :tenant_id AND m.one_id = a.people[1]
+                AND m.other_id = a.people[2]) IS DISTINCT FROM 'open'
     ), found AS (
         SELECT people, (array_agg(kind ORDER BY kind, key))[1] AS kind, (array_agg(key ORDER BY kind, key))[1] AS key,
             bool_or(kind = 'email') AS by_email, bool_or(kind = 'phone') AS by_phone, bool_or(one_name) AS one_name
         FROM fit GROUP BY people HAVING NOT bool_or(decided)
     ), gone AS (
-        DELETE FROM household_suggestion s USING touched
-        WHERE s.tenant_id = :tenant_id AND s.kind = touched.kind AND s.key = touched.key AND s.status = 'open'
-            AND NOT EXISTS (SELECT FROM found WHERE found.kind = s.kind AND found.key = s.key)
+        -- By key and by id: a join would be planned for the few suggestions that the planner last saw.
+        DELETE FROM household_suggestion s WHERE s.tenant_id = :tenant_id AND s.id = ANY(ARRAY(
+            SELECT stale.id FROM touched CROSS JOIN LATERAL (
+                SELECT x.id, x.status FROM household_suggestion x
+                WHERE x.tenant_id = :tenant_id AND x.kind = touched.kind AND x.key = touched.key OFFSET 0
+            ) AS stale
+            WHERE stale.status = 'open' AND (touched.kind, touched.key) NOT IN (SELECT found.kind, found.key FROM found)))
     )
     INSERT INTO household_suggestion AS s (tenant_id, kind, key, people, score, reasons, found_at)
     SELECT :tenant_id, kind, key, people,

@@ -1,7 +1,8 @@
 """`make bench`: measure Fairway against raw limits, side by side in the same run.
 
-Every figure is the ratio of the product's rate to a raw limit's, both measured in turns on this machine. Absolute
-rates say as much about the machine and what else it does as about Fairway.
+Nearly every figure is the ratio of the product's rate to a raw limit's, both measured in turns on this machine.
+Absolute rates say as much about the machine and what else it does as about Fairway. `search` tells how long requests
+take among a million customers.
 """
 
 import argparse
@@ -11,29 +12,35 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, imports, journeys, mails
-from benchmarks.figures import Figure
+from benchmarks import events, imports, journeys, mails, search
+from benchmarks.figures import Figure, Latencies
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
 
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
+ASKED = ("search",)
+"""What takes too long to be among those that run when none is named."""
 
 
 def main() -> int:
     """Run the benchmarks asked for and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {', '.join(NAMES)}; all without one")
+    names = ", ".join((*NAMES, *ASKED))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {names}; all but search without one")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of product and raw limit in turn (3)")
     parser.add_argument("--events", type=int, default=20_000, help="events a round (20,000)")
     parser.add_argument("--singles", type=int, default=5_000, help="events a round that are posted one by one (5,000)")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
+    parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search (1,000,000)")
+    parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
+    parser.add_argument("--plans", action="store_true", help="show the plans of search as well")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(NAMES))
+    unknown = sorted(set(options.names) - {*NAMES, *ASKED})
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {names}")
     figures = []
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {_processor()}", flush=True)
     with serving() as sink, running(sink.url) as stack:
@@ -47,7 +54,7 @@ def main() -> int:
     return 1 if failures and options.check else 0
 
 
-def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Figure:
+def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Figure | Latencies:
     match name:
         case "events-batch":
             return events.batches(stack, options.events, options.rounds)
@@ -57,6 +64,8 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
             return imports.measure(stack, options.rows, options.rounds)
         case "journeys":
             return journeys.measure(stack, options.people, options.rounds)
+        case "search":
+            return search.measure(stack, options.customers, options.requests, plans=options.plans)
         case _:
             return mails.measure(stack, sink, options.mails, options.rounds)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 
 
 @dataclass
@@ -53,6 +53,37 @@ class Figure:
         for what, values in self.beside.items():
             shown.append(f"  {what}: {_rates(values)}")
         return shown
+
+
+@dataclass
+class Latencies:
+    """How long requests took, in seconds, by kind. `most`: the 95th of a hundred may take so long."""
+
+    name: str
+    what: str
+    most: float
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def failures(self) -> list[str]:
+        """Return which kinds take too long, in words."""
+        return [
+            f"{self.name}: {what} took {percentile(values, 95) * 1000:.0f} ms at p95, {self.most * 1000:.0f} at most"
+            for what, values in self.seconds.items()
+            if percentile(values, 95) > self.most
+        ]
+
+    def lines(self) -> list[str]:
+        """Return a line for each kind: median, 95th of a hundred, and the slowest, in milliseconds."""
+        shown = [f"{self.name}: {self.what}; p95 at most {self.most * 1000:.0f} ms", f"  {'':34} p50   p95   max  ms"]
+        for what, values in self.seconds.items():
+            each = (percentile(values, 50), percentile(values, 95), max(values))
+            shown.append(f"  {what:32}" + "".join(f"{one * 1000:6.1f}" for one in each))
+        return shown
+
+
+def percentile(values: Sequence[float], at: int) -> float:
+    """Return the value that `at` of a hundred do not exceed."""
+    return quantiles(values, n=100, method="inclusive")[at - 1]
 
 
 def _rates(values: Sequence[float]) -> str:

@@ -23,6 +23,12 @@ from app.infra.embedded import Postgres
 
 SCOPES = ["events.write", "events.view", "journeys.view", "journeys.edit", "journeys.run", "templates.edit"]
 START_SECONDS = 180
+OWNER = {
+    "organisation": "Benchmark Golf",
+    "name": "Bench Owner",
+    "email": "owner@example.com",
+    "password": "a long enough password 42",
+}
 
 
 def free_port() -> int:
@@ -60,13 +66,7 @@ class Stack:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("Fairway did not start:\n" + (self.home / "run.log").read_text())
             time.sleep(0.2)
-        owner = {
-            "organisation": "Benchmark Golf",
-            "name": "Bench Owner",
-            "email": "owner@example.com",
-            "password": "a long enough password 42",
-        }
-        made = self.call("POST", "/auth/register", owner)
+        made = self.call("POST", "/auth/register", OWNER)
         self.tenant_id = UUID(made["tenant_id"])
         key = {"name": "benchmark", "scopes": SCOPES}
         self.key = self.call("POST", "/api-keys", key, made["access_token"])["key"]

@@ -20,7 +20,7 @@ from app.capture.identity import Resolution
 from app.capture.reasons import Match
 from app.customers import custom_fields, facts, merge, records
 from app.customers.facts import CONSENT_FIELDS, Fact
-from app.customers.records import Record, hint_words, name_words
+from app.customers.records import Record, hint_words
 from app.events import catalogue
 from app.events.log import new_ids
 from app.infra.arrays import array
@@ -283,8 +283,6 @@ def _let_be_found(people: dict[UUID, Record], found: Resolution, merged: dict[UU
     for owner, record in people.items():
         if owner in hints:
             record.find_by(hint_words(hints[owner]))
-        if record.changed:
-            record.find_by(name_words(record.values["first_name"], record.values["last_name"]))
 
 
 def write_hints(session: Session, tenant_id: UUID, found: Resolution) -> None:

@@ -18,6 +18,7 @@ from app.customers import consent_merge, facts, records
 from app.customers.models import Customer
 from app.customers.records import Record
 from app.infra.arrays import array
+from app.infra.db import worked_out
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
 
@@ -189,7 +190,7 @@ _MOVES = (
     """,
     """
     UPDATE customer_merge m
-    SET detail = m.detail || jsonb_build_object('winner_after', to_jsonb(w) - cast(:computed AS text[]))
+    SET detail = m.detail || jsonb_build_object('winner_after', to_jsonb(w) - cast(:worked_out AS text[]))
     FROM pair JOIN customer w ON w.tenant_id = :tenant_id AND w.id = pair.winner
     WHERE m.tenant_id = :tenant_id AND m.id = pair.merge_id
     """,
@@ -206,7 +207,7 @@ _JOURNAL = """
     )
     INSERT INTO customer_merge (tenant_id, id, winner_id, loser_id, reason, detail, merged_by, merged_at)
     SELECT :tenant_id, pair.merge_id, pair.winner, pair.loser, why.reason, jsonb_build_object(
-        'loser', to_jsonb(l) - cast(:computed AS text[]), 'winner_before', to_jsonb(w) - cast(:computed AS text[]),
+        'loser', to_jsonb(l) - cast(:worked_out AS text[]), 'winner_before', to_jsonb(w) - cast(:worked_out AS text[]),
         'winner_hints', coalesce(wh.hints, '[]'), 'loser_hints', coalesce(lh.hints, '[]')), :by, :now
     FROM pair
     JOIN unnest(cast(:merges AS uuid[]), cast(:reasons AS text[])) AS why(merge_id, reason) USING (merge_id)
@@ -224,7 +225,7 @@ def _with_pair(statement: str) -> str:
 
 _WRITE_JOURNAL = text(_with_pair(_JOURNAL))
 _STATEMENTS = tuple(text(_with_pair(statement)) for statement in _MOVES)
-COMPUTED = array(column.name for column in Customer.__table__.columns if column.computed is not None)
+WORKED_OUT = array(worked_out(Customer.metadata.tables["customer"]))
 """Columns that Postgres works out: images of customers are without them."""
 
 
@@ -257,7 +258,7 @@ def _join_once(
         "winners": array(pair.winner for pair in merges),
         "losers": array(pair.loser for pair in merges),
         "reasons": array(pair.reason for pair in merges),
-        "computed": COMPUTED,
+        "worked_out": WORKED_OUT,
         "by": by,
         "now": now,
     }

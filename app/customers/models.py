@@ -9,9 +9,11 @@ from sqlalchemy import (
     ARRAY,
     CheckConstraint,
     Computed,
+    FetchedValue,
     ForeignKeyConstraint,
     Index,
     Numeric,
+    Text,
     UniqueConstraint,
     Uuid,
     func,
@@ -37,15 +39,18 @@ class Customer(TenantRow, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
-        Index("ix_customer_search", "search", postgresql_using="gin"),
+        # The list, and the list under each of its filters: a page is read off the index, however many there are.
         Index("ix_customer_name", "tenant_id", "sort_name", "id"),
+        Index("ix_customer_club", "tenant_id", "club_id", "sort_name", "id"),
+        Index("ix_customer_stage", "tenant_id", "lifecycle_stage", "sort_name", "id"),
         Index(
-            "ix_customer_tier",
+            "ix_customer_tier_name",
             "tenant_id",
             "membership_tier",
+            "sort_name",
+            "id",
             postgresql_where=text("membership_tier IS NOT NULL"),
         ),
-        Index("ix_customer_tags", "tags", postgresql_using="gin"),
         Index("ix_customer_merged", "tenant_id", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         # Who looks like somebody: the same last name and birth date, or the same name.
         Index(
@@ -57,7 +62,7 @@ class Customer(TenantRow, Base):
         ),
         Index("ix_customer_called", "tenant_id", "sort_name", postgresql_ops={"sort_name": "text_pattern_ops"}),
         # Room on each page for the frequent updates of last_activity_at and the like, which touch no index: they
-        # stay heap-only and leave the two GIN indexes alone.
+        # stay heap-only.
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -100,17 +105,41 @@ class Customer(TenantRow, Base):
     last_email_click_at: Mapped[datetime | None]
     custom: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"), default=dict)
     facts_at: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
-    search: Mapped[Any] = mapped_column(
-        TSVECTOR,
-        Computed(
-            "to_tsvector('simple', coalesce(first_name, '') || ' ' || coalesce(last_name, '') || ' ' || "
-            "coalesce(email, '') || ' ' || coalesce(phone, '') || ' ' || coalesce(search_extra, ''))",
-            persisted=True,
-        ),
-    )
+    # What the version before searched. Nobody writes it any more, and the next version drops it.
+    search: Mapped[Any | None] = mapped_column(TSVECTOR, FetchedValue(for_update=True), deferred=True)
     search_extra: Mapped[str | None]
+    # All words to find the customer by, last name first, each after a space: a trigger makes them (see CustomerWord).
+    words: Mapped[str | None] = mapped_column(FetchedValue(for_update=True), deferred=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CustomerWord(Base):
+    """A word a customer is found by: of their name, address, number or ids, as `customer_words` in Postgres parts them.
+
+    Triggers on customer keep these rows and those of CustomerTag; nobody else writes them (docs/adr/0008). They are
+    here because row-level security lets a search use btree indexes only. `words` are the customer's, as far as 200
+    letters, where the word is one of a name: the primary key has them by last name and first, and tells who has two
+    words. It is '' for words with digits.
+    """
+
+    __tablename__ = "customer_word"
+
+    tenant_id: Mapped[Key]
+    word: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    words: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    customer_id: Mapped[Key]
+
+
+class CustomerTag(Base):
+    """One of a customer's tags, kept by triggers from `Customer.tags`, which is the truth."""
+
+    __tablename__ = "customer_tag"
+
+    tenant_id: Mapped[Key]
+    tag: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    sort_name: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[Key]
 
 
 class ContactPoint(TenantRow, Base):

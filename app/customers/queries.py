@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, select, text, tuple_
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import func, select, text, tuple_
+from sqlalchemy.orm import Session
 
 from app.customers import erased, search
-from app.customers.models import ACTIVE, ConsentChange, ContactPoint, Customer, ExternalId
+from app.customers.models import ConsentChange, ContactPoint, Customer, ExternalId
 from app.events.validation import OWN_SOURCE
 from app.infra.arrays import array
 from app.infra.db import transaction
@@ -40,8 +40,6 @@ class Hints:
     ids: list[ExternalId]
 
 
-# The search vector is for searching: nobody reads it.
-_UNREAD = defer(Customer.search)
 DISPLAY_NAME = func.coalesce(
     func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), ""),
     Customer.email,
@@ -71,41 +69,34 @@ def customers(
     phone: str | None = None,
     club_id: UUID | None = None,
     tier: str | None = None,
+    stage: str | None = None,
     tag: str | None = None,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Customer]:
     """Return customers by name; every filter given must match.
 
-    `q` holds words that begin a name, address, number or id; `email` and `phone` are keys (see app.events.addresses)
-    of any contact point of theirs. Merged profiles are left out.
+    `q` holds words that begin a name, address, number or id; they come by the word that fits the longest, so that
+    whoever has it whole comes first. `email` and `phone` are keys (see app.events.addresses) of any contact point of
+    theirs. Merged profiles are left out.
     """
-    wanted = select(Customer).options(_UNREAD).where(Customer.tenant_id == tenant_id, Customer.status == ACTIVE)
-    found_by = search.matches(q) if q else None
-    if found_by is not None:
-        wanted = wanted.where(found_by)
-    for kind, key in (("email", email), ("phone", phone)):
-        if key is not None:
-            wanted = wanted.where(Customer.id.in_(_reached_at(tenant_id, kind, key)))
-    if club_id is not None:
-        wanted = wanted.where(Customer.club_id == club_id)
-    if tier is not None:
-        wanted = wanted.where(Customer.membership_tier == tier)
-    if tag is not None:
-        wanted = wanted.where(Customer.tags.op("@>")(cast([tag], ARRAY(Text))))
-    if cursor:
-        name, last = decode_cursor(cursor, 2)
-        wanted = wanted.where(tuple_(Customer.sort_name, Customer.id) > tuple_(str(name), id_of(last)))
-    ordered = wanted.order_by(Customer.sort_name, Customer.id).limit(limit + 1)
+    asked = search.Asked(
+        words=search.words_of(q) if q else [],
+        email=email,
+        phone=phone,
+        club_id=club_id,
+        tier=tier,
+        stage=stage,
+        tag=tag,
+    )
     with transaction(tenant_id) as session:
-        rows = session.scalars(ordered.execution_options(populate_existing=True)).all()
-    return cut(rows, limit, lambda row: (row.sort_name, row.id), lambda row: row)
+        return search.page(session, tenant_id, asked, cursor, limit)
 
 
 def customer(*, tenant_id: UUID, customer_id: UUID) -> Customer:
     """Return a customer, merged ones too (`merged_into_id` says where they went), or raise NoSuchCustomer."""
     with transaction(tenant_id) as session:
-        found = session.get(Customer, (tenant_id, customer_id), options=[_UNREAD], populate_existing=True)
+        found = session.get(Customer, (tenant_id, customer_id), populate_existing=True)
         if found is None:
             raise _missing(session, tenant_id, customer_id)
         return found
@@ -119,7 +110,7 @@ def _missing(session: Session, tenant_id: UUID, customer_id: UUID) -> NoSuchCust
 def by_ids(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, Customer]:
     """Return by id those of the customers that exist."""
     with transaction(tenant_id) as session:
-        wanted = select(Customer).options(_UNREAD).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
+        wanted = select(Customer).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
         return {one.id: one for one in session.scalars(wanted.execution_options(populate_existing=True))}
 
 
@@ -191,9 +182,3 @@ def tiers(*, tenant_id: UUID) -> list[str]:
     """Return the membership tiers that customers have, by name; at most a hundred."""
     with transaction(tenant_id) as session:
         return list(session.scalars(_TIERS, {"tenant_id": tenant_id}))
-
-
-def _reached_at(tenant_id: UUID, kind: str, key: str) -> Select[UUID]:
-    return select(ContactPoint.customer_id).where(
-        ContactPoint.tenant_id == tenant_id, ContactPoint.kind == kind, ContactPoint.key == key
-    )

@@ -1,6 +1,5 @@
 """Customers' rows as acts work on them: locked in one order, changed in memory, written with one statement."""
 
-import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -224,16 +223,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value)} in a customer's row")
-
-
-def name_words(*names: str | None) -> set[str]:
-    """Return names without their accents, as people type them who look somebody up."""
-    found: set[str] = set()
-    for name in names:
-        if name and not name.isascii():
-            folded = unicodedata.normalize("NFKD", name)
-            found.update("".join(letter for letter in folded if not unicodedata.combining(letter)).lower().split())
-    return found
 
 
 def hint_words(hints: Iterable[tuple[str, str]]) -> set[str]:

@@ -80,7 +80,6 @@ def update(
             say(person, name, values[name], moment)
         changed |= _say_custom(person, custom, moment)
         _write_points(session, tenant_id, person, before, changed)
-        person.find_by(records.name_words(person.values["first_name"], person.values["last_name"]))
         records.save(session, tenant_id, [person], moment)
         if tags is not None and tags != session.scalar(_HAS_TAGS, {"tenant_id": tenant_id, "id": customer_id}):
             session.execute(_TAGS, {"tenant_id": tenant_id, "id": customer_id, "tags": tags, "now": moment})

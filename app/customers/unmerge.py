@@ -18,13 +18,15 @@ from sqlalchemy.orm import Session
 
 from app.customers import consent_merge
 from app.customers.facts import CONSENT_FIELDS
-from app.customers.merge import COMPUTED, HAD_ALREADY, MOVED
+from app.customers.merge import HAD_ALREADY, MOVED, WORKED_OUT
 from app.customers.models import Customer
 from app.customers.records import CUSTOM
 from app.infra.arrays import array
+from app.infra.db import worked_out
 from app.infra.errors import Conflict, NotFound
 
-_ROW = {column.name for column in Customer.__table__.columns if column.computed is None} - {"tenant_id", "id"}
+_TABLE = Customer.metadata.tables["customer"]
+_ROW = {column.name for column in _TABLE.columns} - worked_out(_TABLE) - {"tenant_id", "id"}
 _MERGE = text("""
     SELECT id, winner_id, loser_id, reason, detail, merged_by, merged_at, undone_at FROM customer_merge
     WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE
@@ -37,7 +39,7 @@ _LATER = text("""
     ORDER BY m.merged_at DESC, m.id DESC LIMIT 1
 """)
 _CURRENT = text("""
-    SELECT id, cast(to_jsonb(c) - cast(:computed AS text[]) AS text) FROM customer c
+    SELECT id, cast(to_jsonb(c) - cast(:worked_out AS text[]) AS text) FROM customer c
     WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR UPDATE
 """)
 _RESTORE = """
@@ -189,7 +191,7 @@ def split(
     profile loses them.
     """
     values = {"tenant_id": tenant_id, "merge_id": merge.id, "winner": merge.winner_id, "loser": merge.loser_id}
-    both = {"tenant_id": tenant_id, "ids": array((merge.winner_id, merge.loser_id)), "computed": COMPUTED}
+    both = {"tenant_id": tenant_id, "ids": array((merge.winner_id, merge.loser_id)), "worked_out": WORKED_OUT}
     rows = {row[0]: orjson.loads(row[1]) for row in session.execute(_CURRENT, both)}
     current = rows[merge.winner_id]
     before, after = merge.detail["winner_before"], merge.detail["winner_after"]

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, event, text
+from sqlalchemy import ARRAY, DateTime, MetaData, Table, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -57,6 +57,11 @@ class TenantRow:
 
     tenant_id: Mapped[Key]
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=text("uuid7()"))
+
+
+def worked_out(table: Table) -> frozenset[str]:
+    """Return the columns that Postgres works out itself, by an expression or a trigger: nobody else writes them."""
+    return frozenset(one.name for one in table.columns if one.server_onupdate is not None)
 
 
 db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})

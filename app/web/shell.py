@@ -134,12 +134,17 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@cache
+def _region(name: str) -> Locale:
+    return Locale.parse(name)
+
+
 def _locale() -> tuple[Locale, ZoneInfo]:
     if g.get("actor") is None:
-        return Locale("en"), _zone("UTC")
+        return _region("en"), _zone("UTC")
     here = organisation()
     # User-visible words are English; dates and numbers follow the club's region.
-    return Locale.parse(here.locale), _zone(here.timezone)
+    return _region(here.locale), _zone(here.timezone)
 
 
 def localtime(at: datetime | None, style: str = "d MMM y, HH:mm") -> str:

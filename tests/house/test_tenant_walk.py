@@ -26,7 +26,7 @@ from sqlalchemy import (
     insert,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from werkzeug.routing import Rule
 
 from app.accounts.permissions import ROLES
@@ -153,6 +153,8 @@ def value_of(table: Table, column: Column[Any], ids: dict[str, UUID]) -> Any:
         if key.column.name == "id" and key.column.table.name != "tenant":
             return ids[key.column.table.name]
     kind = column.type
+    if isinstance(kind, TSVECTOR):
+        return None
     if isinstance(kind, Uuid):
         return uuid4()
     if isinstance(kind, JSONB):

@@ -40,6 +40,7 @@ class CustomersQuery(BaseModel):
     phone: Words | None = None
     club: Words | None = Field(default=None, description="A club's id or name.")
     tier: Words | None = None
+    stage: Words | None = Field(default=None, description="A lifecycle stage, such as MEMBER.")
     tag: Words | None = None
     cursor: str | None = None
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
@@ -196,7 +197,7 @@ class NobodyFound(NotFound):
 def list_customers(query: CustomersQuery) -> Page[CustomerOut]:
     """List customers by name."""
     tenant_id = current().tenant_id
-    wanted: dict[str, Any] = {"q": query.q, "tier": query.tier, "tag": query.tag}
+    wanted: dict[str, Any] = {"q": query.q, "tier": query.tier, "stage": query.stage, "tag": query.tag}
     if query.email is not None:
         wanted["email"] = email_key(query.email) or ""
     if query.phone is not None:

@@ -14,7 +14,7 @@ from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import desk
-from app.customers import merge_queries, queries, service, timeline
+from app.customers import merge_queries, queries, service, tags, timeline
 from app.customers.notes import Reader
 from app.customers.timeline import Filters
 from app.events.types.membership import TIERS
@@ -32,7 +32,7 @@ from app.web.shell import organisation
 @blueprint.get("")
 @requires("customers.view")
 def index() -> Response:
-    """Find customers: by what they are called or reached at, by club, tier and tag."""
+    """Find customers: by what they are called or reached at, by club, tier, stage and tag."""
     tenant_id = current().tenant_id
     filters = list_filters()
     clubs = accounts.clubs(tenant_id=tenant_id)
@@ -45,6 +45,8 @@ def index() -> Response:
         clubs=[(str(one.id), one.name) for one in clubs],
         club_names={one.id: one.name for one in clubs},
         tiers=_options(queries.tiers(tenant_id=tenant_id), filters["tier"]),
+        stages=list(presenters.STAGE_LABELS.items()),
+        tag_names=[one.name for one in tags.listed(tenant_id=tenant_id).items],
         full_name=presenters.full_name,
         stage_labels=presenters.STAGE_LABELS,
     )

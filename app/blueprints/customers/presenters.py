@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -280,6 +281,7 @@ def _type_label(name: str) -> str:
     return OWN_LABELS.get(name) or catalogue.get(name).label
 
 
+@lru_cache(20_000)
 def phone_words(value: str | None) -> str:
     """Return a number in E.164 as people read it, +27 82 475 1967; anything else as it is."""
     if not value or not value.startswith("+"):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.imports.models import UNDONE, ImportRun
 from app.capture.service import lock_tenant
-from app.infra.db import Base
+from app.infra.db import Base, worked_out
 
 BATCH = 5000
 # Rows that hang on a customer and tell who they are rather than what happened: they go and stay with them.
@@ -126,7 +126,8 @@ def _remove_made(session: Session, values: dict[str, object]) -> int:
 
 # Names of tables and columns below are the models', never a caller's.
 def _columns(table: str) -> list[str]:
-    return [one.name for one in Base.metadata.tables[table].columns if one.computed is None]
+    found = Base.metadata.tables[table]
+    return [one.name for one in found.columns if one.name not in worked_out(found)]
 
 
 def _goes(table: str) -> str:

@@ -17,7 +17,7 @@ from app.cli.demo_data.history import Happening
 from app.cli.demo_data.people import Person
 from app.cli.demo_data.places import CLUBS, ORGANISATION, PASSWORD, TENANT_ID, USERS
 from app.customers.facts import CONSENT_FIELDS
-from app.customers.records import hint_words, name_words
+from app.customers.records import hint_words
 from app.events import catalogue
 
 ROWS_AT_ONCE = 5000
@@ -277,7 +277,7 @@ def _customer(one: Person, last: Happening | None, handicap_at: datetime | None)
         values[f"{field}_at"] = answer.at if answer else None
         if answer:
             facts[field] = answer.at.astimezone(UTC).isoformat()
-    words = hint_words([*one.ids.items(), *one.points.items()]) | name_words(one.first_name, one.last_name)
+    words = hint_words([*one.ids.items(), *one.points.items()])
     return {
         **values,
         "id": one.id,

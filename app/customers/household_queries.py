@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from app.customers import greetings, queries, search
@@ -152,8 +152,8 @@ def households(
     with transaction(tenant_id) as session:
         if q and (words := q.strip()):
             tests = [_is_named(tenant_id, words)]
-            if (matching := search.matches(words)) is not None:
-                tests.append(_has_somebody(tenant_id, words, matching))
+            if matching := search.has_all(search.words_of(words)):
+                tests.append(_has_somebody(tenant_id, words, and_(*matching)))
             wanted = wanted.where(or_(*tests))
         rows = session.scalars(
             wanted.order_by(h.id.desc()).limit(limit + 1).execution_options(populate_existing=True)

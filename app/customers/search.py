@@ -222,8 +222,7 @@ def _walk(
 
 def _fits(tenant_id: UUID, asked: Asked) -> ColumnElement[bool]:
     """Return the condition on a customer's row that they are all that is asked for."""
-    tests = [Customer.tenant_id == tenant_id, Customer.status == ACTIVE]
-    tests += [func.strpos(Customer.words, f" {word}") > 0 for word in asked.words]
+    tests = [Customer.tenant_id == tenant_id, Customer.status == ACTIVE, *has_all(asked.words)]
     if asked.tag is not None:
         tests.append(Customer.tags.op("@>")(cast([asked.tag], ARRAY(Text))))
     if asked.club_id is not None:
@@ -236,6 +235,11 @@ def _fits(tenant_id: UUID, asked: Asked) -> ColumnElement[bool]:
         if key is not None:
             tests.append(_reached_at(tenant_id, kind, key).where(ContactPoint.customer_id == Customer.id).exists())
     return and_(*tests)
+
+
+def has_all(words: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions on a customer's row that each of the words begins one of theirs."""
+    return [func.strpos(Customer.words, f" {word}") > 0 for word in words]
 
 
 def _fitting(word: str) -> ColumnElement[str]:

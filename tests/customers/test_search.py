@@ -23,7 +23,7 @@ from app.infra.ids import new_id
 from app.infra.paging import encode_cursor
 from tests.capture.people import NOW, STAFF
 
-BEFORE = "0022"
+BEFORE = "0023"
 """The last migration without words."""
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 

@@ -99,9 +99,23 @@ _CUSTOMERS = (
             "membership_tier membership_status joined_on handicap_index lifecycle_stage timezone tags email_opt_in "
             "email_opt_in_at sms_opt_in sms_opt_in_at push_opt_in push_opt_in_at whatsapp_opt_in whatsapp_opt_in_at "
             "last_activity_at last_activity_type last_email_sent_at last_email_open_at last_email_click_at facts_at "
-            "search search_extra created_at updated_at custom"
+            "search search_extra words created_at updated_at custom"
         ),
-        left_out=_columns("sort_name search search_extra facts_at"),
+        left_out=_columns("sort_name search search_extra words facts_at"),
+    ),
+    _special(
+        "customer_word",
+        "Words a profile is found by",
+        "They go with the profile, and a trigger sees to it.",
+        of=_columns("customer_id"),
+        own=_columns("word words"),
+    ),
+    _special(
+        "customer_tag",
+        "Tags, as an index",
+        "They go with the profile, and a trigger sees to it.",
+        of=_columns("customer_id"),
+        own=_columns("tag sort_name"),
     ),
     _delete(
         "contact_point",

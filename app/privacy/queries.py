@@ -61,7 +61,8 @@ def plan(*, tenant_id: UUID, customer_id: UUID) -> Plan:
     with transaction(tenant_id) as session:
         found = traces(session, tenant_id, customer_id)
         values = {"tenant_id": tenant_id, "ids": array(found.ids)}
-        mine = [one for one in TABLES if one.is_of_people]
+        # Words and tags as rows go with the profile; no index has them by customer, to count them by.
+        mine = [one for one in TABLES if one.is_of_people and one.name not in ("customer_word", "customer_tag")]
         counted = " UNION ALL ".join(
             f"SELECT '{one.name}' AS name, count(*) AS rows FROM {one.name} t"  # noqa: S608 - the registry's names
             f" WHERE t.tenant_id = :tenant_id AND ({whose(one)})"

@@ -54,7 +54,7 @@ def index() -> Response:
 
 def list_filters() -> dict[str, str | None]:
     """Return the list's filters as the address has them."""
-    return {name: request.args.get(name, "").strip() or None for name in ("q", "club", "tier", "tag")}
+    return {name: request.args.get(name, "").strip() or None for name in ("q", "club", "tier", "stage", "tag")}
 
 
 def found_by(filters: dict[str, str | None]) -> dict[str, Any]:
@@ -63,6 +63,7 @@ def found_by(filters: dict[str, str | None]) -> dict[str, Any]:
         "q": filters["q"],
         "club_id": as_id(filters["club"]),
         "tier": filters["tier"],
+        "stage": filters["stage"],
         "tag": filters["tag"],
     }
 

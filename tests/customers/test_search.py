@@ -23,7 +23,7 @@ from app.infra.ids import new_id
 from app.infra.paging import encode_cursor
 from tests.capture.people import NOW, STAFF
 
-BEFORE = "0023"
+BEFORE = "0024"
 """The last migration without words."""
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 

@@ -12,7 +12,6 @@ from app.accounts.models import Club
 from app.capture import likeness, merging
 from app.capture.names import spellings
 from app.customers import suggestions
-from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
@@ -144,19 +143,6 @@ def test_suggestions_over_the_api(api: ApiClient, tenant: Any) -> None:
 def test_spellings_of_a_name() -> None:
     assert {"bill", "will", "william"} <= spellings("Bill")
     assert spellings("Zoë") == {"zoë", "zoe"}
-
-
-def test_who_looks_alike_is_looked_up_by_indexes_under_row_level_security(tenant: Any) -> None:
-    post(tenant, member(1, "Ann", "M1", date_of_birth="1970-01-01", club=CLUB))
-    values = {"tenant_id": tenant.id, "ids": array([owner(tenant, 1)]), "crowd": 1, "namesakes": 1}
-    names = {"named": array([owner(tenant, 1)]), "firsts": array(["ann"])}
-    with transaction(tenant.id) as session:
-        session.execute(text("SET LOCAL enable_seqscan = off"))
-        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        plan = session.scalars(text(f"EXPLAIN {likeness.CANDIDATES.text}"), {**values, **names}).all()
-    conditions = [line for line in plan if "Index Cond" in line and "sort_name" in line]
-    assert len(conditions) == 3, "\n".join(plan)
-    assert not [line for line in plan if "Seq Scan on customer " in line], "\n".join(plan)
 
 
 @pytest.mark.committed

@@ -5,6 +5,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+import app.factory  # noqa: F401 - all rooms' tables
 from app.infra.db import Base, db, transaction
 
 # Tables that belong to no tenant, and why.

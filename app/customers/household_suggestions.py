@@ -76,7 +76,8 @@ _LOOK = text(f"""
                 SELECT x.id, x.status FROM household_suggestion x
                 WHERE x.tenant_id = :tenant_id AND x.kind = touched.kind AND x.key = touched.key OFFSET 0
             ) AS stale
-            WHERE stale.status = 'open' AND (touched.kind, touched.key) NOT IN (SELECT found.kind, found.key FROM found)))
+            WHERE stale.status = 'open'
+                AND (touched.kind, touched.key) NOT IN (SELECT found.kind, found.key FROM found)))
     )
     INSERT INTO household_suggestion AS s (tenant_id, kind, key, people, score, reasons, found_at)
     SELECT :tenant_id, kind, key, people,

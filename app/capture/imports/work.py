@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 BATCH = 2000
 # A dry run is taken back batch by batch, so that nobody waits for it: what one batch made, the next does not see.
 # Files of so many rows are looked at whole.
-DRY_BATCH = 10_000
+DRY_BATCH = 5000
 # Examples of each kind in a run's own report; all that is kept stands in import_line.
 EXAMPLES = 50
 

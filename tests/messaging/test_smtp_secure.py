@@ -89,9 +89,17 @@ def serving(certificate: Path, *, implicit: bool = False, without: tuple[str, ..
         auth_require_tls=not implicit,
         auth_exclude_mechanism=without,
     )
-    controller.begin()
-    thread = threading.Thread(target=loop.run_forever)
+    ready = threading.Event()
+
+    def serve() -> None:
+        # Not in the tests' own thread, in which the browser tests' loop may be running.
+        controller.begin()
+        ready.set()
+        loop.run_forever()
+
+    thread = threading.Thread(target=serve)
     thread.start()
+    ready.wait(10)
     try:
         yield peer, controller.server.sockets[0].getsockname()[1]
     finally:

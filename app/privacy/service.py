@@ -54,6 +54,13 @@ class NotFailed(Conflict):
         super().__init__("It has not failed. Reload the page.")
 
 
+class UnderWay(Conflict):
+    """Another request for the same is under way."""
+
+    def __init__(self) -> None:
+        super().__init__("Another one for this person is under way. Wait until it is done.")
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """An export to take away."""
@@ -67,7 +74,8 @@ def export(
 ) -> UUID:
     """Have all of a person collected, and return the request's id; one that is under way is not begun anew.
 
-    `with_private`: private notes too; only those who may read them can download the file. Raises NoSuchCustomer.
+    `with_private`: private notes too; only those who may read them can download the file. Raises NoSuchCustomer, or
+    UnderWay where the one that is under way differs in that.
     """
     return _ask(tenant_id, customer_id, Kind.EXPORT, actor, now or clock.now(), with_private=with_private)
 
@@ -98,7 +106,9 @@ def _ask(
             return _erased_before(session, tenant_id, customer_id, kind)
         session.execute(_LOCK, {"tenant_id": tenant_id, "id": lead})
         for known in _requests(session, tenant_id, lead, kind):
-            if known.status in UNDER_WAY and known.with_private == with_private:
+            if known.status in UNDER_WAY:
+                if known.with_private != with_private:
+                    raise UnderWay
                 return known.id
         made = PrivacyRequest(
             tenant_id=tenant_id,
@@ -133,13 +143,17 @@ def _requests(session: Session, tenant_id: UUID, customer_id: UUID, kind: Kind) 
 
 
 def retry(*, tenant_id: UUID, request_id: UUID, actor: str, now: datetime | None = None) -> None:
-    """Go on with what failed, from where it came to. Raises NoSuchRequest or NotFailed."""
+    """Go on with what failed, from where it came to. Raises NoSuchRequest, NotFailed or UnderWay."""
     with transaction(tenant_id) as session:
         found = session.get(PrivacyRequest, (tenant_id, request_id), with_for_update=True, populate_existing=True)
         if found is None:
             raise NoSuchRequest
         if found.status != FAILED:
             raise NotFailed
+        session.execute(_LOCK, {"tenant_id": tenant_id, "id": found.customer_id})
+        others = _requests(session, tenant_id, found.customer_id, Kind(found.kind))
+        if any(one.status in UNDER_WAY for one in others):
+            raise UnderWay
         found.status, found.attempts, found.error, found.due_at = PENDING, 0, None, now or clock.now()
         session.flush()
         audit.record(session, actor, f"customer.{found.kind}_tried_again", "customer", found.customer_id)

@@ -110,6 +110,8 @@ def test_asking_twice_is_once_and_a_dead_worker_is_gone_on_with(tenant: Any, her
         work.run_batch(tenant_id=tenant.id, now=clock.now())
     assert 0 < queries.progress(queries.request(tenant_id=tenant.id, request_id=request_id)) < 1
     assert service.export(customer_id=her.merged, **ask) == request_id
+    with pytest.raises(service.UnderWay):
+        service.export(customer_id=her.id, with_private=True, **ask)
     run(tenant)
     assert service.export(customer_id=her.id, **ask) != request_id
 

@@ -80,7 +80,8 @@ _PROFILES = text("""
         SELECT other.customer_id FROM near
         CROSS JOIN LATERAL (
             SELECT x.kind, x.key FROM contact_point x
-            WHERE x.tenant_id = :tenant_id AND x.customer_id = near.customer_id OFFSET 0
+            WHERE x.tenant_id = :tenant_id AND x.customer_id = near.customer_id AND x.kind IN ('email', 'phone')
+            OFFSET 0
         ) AS mine
         CROSS JOIN LATERAL (
             SELECT x.customer_id FROM contact_point x
@@ -92,7 +93,7 @@ _PROFILES = text("""
         (SELECT cast(json_agg(json_build_array(e.kind, e.value)) AS text) FROM external_id e
          WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id) AS ids,
         (SELECT cast(json_agg(json_build_array(p.kind, p.key)) AS text) FROM contact_point p
-         WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id) AS points
+         WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id AND p.kind IN ('email', 'phone')) AS points
     FROM near CROSS JOIN LATERAL (
         SELECT x.* FROM customer x WHERE x.tenant_id = :tenant_id AND x.id = near.customer_id LIMIT 1
     ) AS c

@@ -279,3 +279,15 @@ def test_the_api_does_it_all(api: Any, tenant: Any, ann: UUID) -> None:
     assert {"kind": "loyalty_card", "value": "L1"}.items() <= row.items()
     assert len(api.get(ids).get_json()["items"]) == 2
     assert api.delete(f"{ids}/{row['id']}").status_code == 204
+
+
+def test_a_token_two_share_makes_them_no_one_person(tenant: Any, ann: UUID) -> None:
+    """Who is who goes by e-mail addresses and numbers: a tablet may be a whole family's."""
+    post(tenant, event(2, "scl.member.created", {}, email="somebody@example.com"))
+    other = owner(tenant, 2)
+    for one in (ann, other):
+        add(tenant, one, "push", "token-of-the-tablet")
+    post(tenant, member(3, "Ann", "M1", email="ann@example.com", teetime_player_id="T-1"))
+    assert owner(tenant, 3) == ann
+    assert owner(tenant, 2) == other
+    assert queries.customer(tenant_id=tenant.id, customer_id=other).merged_into_id is None

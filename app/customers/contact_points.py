@@ -5,7 +5,6 @@ the newest. People may share one: it is a row of each. Whether one is dead is sa
 `app.messaging.suppression` knows.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from app.customers.records import Record
 from app.customers.service import locked, say
 from app.events.addresses import email_key
 from app.events.places import Places, places
-from app.events.validation import MAX_ID
+from app.events.validation import MAX_ID, SYSTEM
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
@@ -32,7 +31,6 @@ OF_PROFILE = frozenset(("email", "phone"))
 """Kinds whose preferred one is a field of the profile."""
 STAFF, CONFIRMED = "staff", "confirmed"
 MAX_TOKEN = 500
-_SYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
 NAMED = 3
 """How many of those who share an address are named."""
 
@@ -366,7 +364,7 @@ def checked_id(kind: str, value: str) -> tuple[str, str]:
     """Return a system's name and an id in it without the blanks around them, or raise Invalid."""
     kind, value = kind.strip(), value.strip()
     errors = {}
-    if not _SYSTEM.fullmatch(kind):
+    if not SYSTEM.fullmatch(kind):
         errors["kind"] = "Name the system: a letter, then letters, digits, dots, dashes; at most 60."
     if not value or len(value) > MAX_ID or not value.isprintable():
         errors["value"] = f"An id is at most {MAX_ID} printable characters."

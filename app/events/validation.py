@@ -33,7 +33,8 @@ _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?", re.ASCII
 )
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
+SYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
+"""How another system is named whose ids somebody has."""
 # Values that need no closer look: nothing nested, and no number that may be none.
 _PLAIN_TYPES = frozenset((str, int, bool, type(None)))
 # The seeds' own spelling, which some senders keep.
@@ -213,7 +214,7 @@ def _external_ids(value: Any) -> dict[str, str]:
     ids = {}
     for kind, one in value.items():
         text = _as_id(one)
-        if len(text) > MAX_ID or not _KIND.fullmatch(kind):
+        if len(text) > MAX_ID or not SYSTEM.fullmatch(kind):
             raise Refused(f"identity.external_ids.{kind[:60]} is not a name and an id")
         if text:
             ids[kind] = text

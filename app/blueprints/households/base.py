@@ -2,9 +2,5 @@
 
 from flask import Blueprint
 
-from app.customers.greetings import ROLES
-
 blueprint = Blueprint("households", __name__, url_prefix="/households")
-ROLE_LABELS = ROLES
 POINT_ICONS = {"email": "mail", "phone": "phone"}
-POINT_LABELS = {"email": "E-mail", "phone": "Phone"}

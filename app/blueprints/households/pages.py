@@ -9,8 +9,10 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 
 from app.blueprints.customers import presenters, writing
-from app.blueprints.households.base import POINT_ICONS, POINT_LABELS, ROLE_LABELS, blueprint
+from app.blueprints.households.base import POINT_ICONS, blueprint
 from app.customers import household_queries, households, queries, timeline
+from app.customers.contact_points import KINDS
+from app.customers.greetings import ROLES
 from app.customers.household_queries import HouseholdView
 from app.customers.households import CannotJoin, Newcomer
 from app.customers.models import Customer
@@ -151,11 +153,11 @@ def _whole(household: HouseholdView) -> dict[str, Any]:
     names = queries.names(tenant_id=tenant_id, customer_ids=[removed]) if removed else {}
     return {
         "household": household,
-        "roles": ROLE_LABELS,
+        "roles": ROLES,
         "names": {one.customer_id: one.full_name for one in household.members},
         "shared": household_queries.shared_addresses(tenant_id=tenant_id, customer_ids=members),
         "point_icons": POINT_ICONS,
-        "point_labels": POINT_LABELS,
+        "point_labels": KINDS,
         "removed": (removed, names[removed]) if removed in names else None,
         **_candidates(household),
         **_story(household),

@@ -6,8 +6,9 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.blueprints.customers import presenters
-from app.blueprints.households.base import POINT_ICONS, POINT_LABELS, blueprint
+from app.blueprints.households.base import POINT_ICONS, blueprint
 from app.customers import household_queries, household_suggestions, households, queries
+from app.customers.contact_points import KINDS
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT
 from app.web.guards import current, requires
@@ -31,7 +32,7 @@ def suggested() -> Response:
         dismissed=_ids("dismissed"),
         made=household_queries.by_ids(tenant_id=tenant_id, household_ids=_ids("made")),
         point_icons=POINT_ICONS,
-        point_labels=POINT_LABELS,
+        point_labels=KINDS,
         full_name=presenters.full_name,
     )
 

@@ -1,6 +1,5 @@
 """What a column of a file can become: the one list of it, for the wizard, the API and whoever checks a mapping."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,6 +9,7 @@ from app.capture.imports.preset import VISITS
 from app.customers import custom_fields
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.topics import topics
+from app.events.validation import SYSTEM
 from app.infra.errors import Invalid
 
 IGNORE = "ignore"
@@ -30,7 +30,6 @@ _GROUPS = {
     **dict.fromkeys(("tag", "note"), MORE),
     **dict.fromkeys(CONSENTS, CONSENT_GROUP),
 }
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def targets(*, tenant_id: UUID, kind: str) -> list[Target]:
 
 def is_id(name: str) -> bool:
     """Return whether a target is an id in another system, named after `external_id:`."""
-    return name.startswith(EXTERNAL_ID) and _KIND.fullmatch(name.removeprefix(EXTERNAL_ID)) is not None
+    return name.startswith(EXTERNAL_ID) and SYSTEM.fullmatch(name.removeprefix(EXTERNAL_ID)) is not None
 
 
 def checked(mapping: Mapping[str, str], *, tenant_id: UUID, kind: str) -> dict[str, str]:

@@ -113,6 +113,9 @@ def _treat(
         ),
         {**values, "patterns": array(patterns(looked_for))},
     ).all()
+    redactor = Redactor(wanted, with_names=with_names)
+    if table.drop_found:
+        found = [row for row in found if _is_named(table, row, redactor)]
     if not found:
         return 0
     if table.drop_found:
@@ -122,7 +125,20 @@ def _treat(
         rows = [{"tenant_id": request.tenant_id} | {f"key{at}": row[at] for at in range(len(keys))} for row in found]
         session.execute(statement, rows)
         return len(rows)
-    return _redact(session, request, table, model, Redactor(wanted, with_names=with_names), found, keys)
+    return _redact(session, request, table, model, redactor, found, keys)
+
+
+def _is_named(table: Table, row: Row[Any], redactor: Redactor) -> bool:
+    """Return whether a row that holds one of the words holds it as such: "12345" is not in "+27123456789".
+
+    A text is taken as it was found: it may be JSON, in which signs beside the word mean something else.
+    """
+    said = [getattr(row, one) for one in table.searched]
+    return any(
+        isinstance(one, str) or redactor.finds(words := _text(one)) or any(id_ in words for id_ in redactor.people)
+        for one in said
+        if one is not None
+    )
 
 
 def _names_people(table: Table) -> bool:

@@ -18,7 +18,7 @@ from app.journeys.engine.exits import exit_customers
 from app.messaging import suppression
 from app.privacy import elsewhere
 from app.privacy.models import EXPIRED, Kind, PrivacyRequest
-from app.privacy.person import Traces, lead_of, traces
+from app.privacy.person import Traces, lead_of, told_from_json, traces
 from app.privacy.redact import from_json
 from app.privacy.registry import BY_NAME, TABLES, AtErase, Table, whose
 
@@ -93,9 +93,10 @@ def _traces(session: Session, request: PrivacyRequest) -> Traces:
     lead = lead_of(session, request.tenant_id, request.customer_id)
     if lead not in (None, request.customer_id):
         raise MergedMeanwhile
-    found = traces(session, request.tenant_id, request.customer_id)
+    # Events go first: what they called the person is kept until the end.
+    found = traces(session, request.tenant_id, request.customer_id, told_from_json(request.work.get("told")))
     if found.ids:
-        request.work = {**request.work, "needles": found.needles().as_json()}
+        request.work = {**request.work, "needles": found.needles().as_json(), "told": found.told.as_json()}
         session.flush()
     return found
 

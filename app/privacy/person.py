@@ -1,6 +1,6 @@
 """Who is to be erased: all ids, addresses, numbers and names of one person, and which of them are others' too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,8 +34,13 @@ _NAMES = text("""
     WHERE c.tenant_id = :tenant_id AND c.id = ANY(cast(:ids AS uuid[]))
     GROUP BY c.id, c.first_name, c.last_name, c.date_of_birth
 """)
+# A number is looked for as one, by whatever channel they are reached at it.
+SAME_POINT = (
+    "p.key = h.key AND p.kind = ANY(CASE h.kind WHEN 'phone' THEN ARRAY['phone', 'whatsapp'] ELSE ARRAY[h.kind] END)"
+)
 _POINTS = text("""
-    SELECT kind, key FROM contact_point WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
+    SELECT CASE kind WHEN 'whatsapp' THEN 'phone' ELSE kind END AS kind, key FROM contact_point
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[]))
     UNION
     SELECT 'email', email FROM customer
     WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND email IS NOT NULL
@@ -51,11 +56,11 @@ _TOLD = text("""
     SELECT DISTINCT cast(identity AS text) AS said, identity, payload ->> 'club' AS club FROM inbound_event
     WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[])) AND NOT identity ? 'customer_id'
 """)
-_OTHERS_POINTS = text("""
+_OTHERS_POINTS = text(f"""
     SELECT DISTINCT h.kind, h.key FROM unnest(cast(:kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
-    JOIN contact_point p ON p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.key
+    JOIN contact_point p ON p.tenant_id = :tenant_id AND {SAME_POINT}
     WHERE p.customer_id <> ALL(cast(:ids AS uuid[]))
-""")
+""")  # noqa: S608 - the condition is ours
 _OTHERS_IDS = text("""
     SELECT DISTINCT h.kind, h.value FROM unnest(cast(:kinds AS text[]), cast(:values AS text[])) AS h(kind, value)
     JOIN external_id e ON e.tenant_id = :tenant_id AND e.kind = h.kind AND e.value = h.value
@@ -66,10 +71,28 @@ _NO_ID = frozenset(("email", "phone_number", "external_ids", "customer_id"))
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What events called a person: addresses and numbers, and ids in other systems."""
+
+    points: frozenset[Pair] = frozenset()
+    ids: frozenset[Pair] = frozenset()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the request keeps it while it runs."""
+        return {"points": sorted(self.points), "ids": sorted(self.ids)}
+
+
+def told_from_json(kept: Mapping[str, Any] | None) -> Told:
+    """Return what `as_json` was made of; of None, nothing."""
+    found = kept or {}
+    return Told(*(frozenset((kind, value) for kind, value in found.get(name, ())) for name in ("points", "ids")))
+
+
+@dataclass(frozen=True, slots=True)
 class Traces:
     """All a person is known by. `points` and `external` are theirs alone; `shared_points` are others' too.
 
-    `born` are their names with the birth date, where nobody else has both.
+    `born` are their names with the birth date, where nobody else has both. `told` is what events called them.
     """
 
     ids: tuple[UUID, ...]
@@ -79,6 +102,7 @@ class Traces:
     names: frozenset[tuple[str | None, str | None]]
     shared_names: frozenset[tuple[str | None, str | None]]
     born: frozenset[Namesake]
+    told: Told
 
     def needles(self) -> Needles:
         """Return what to look for where others are told of."""
@@ -86,7 +110,10 @@ class Traces:
             ids=self.ids,
             emails=(key for kind, key in self.points if kind == "email"),
             phones=(key for kind, key in self.points if kind == "phone"),
-            external=(value for _, value in self.external),
+            external=(
+                *(value for _, value in self.external),
+                *(key for kind, key in self.points if kind not in ("email", "phone")),
+            ),
             names=self.names,
         )
 
@@ -106,15 +133,18 @@ def lead_of(session: Session, tenant_id: UUID, customer_id: UUID) -> UUID | None
     return None if own is None else own.merged_into_id or own.id
 
 
-def traces(session: Session, tenant_id: UUID, customer_id: UUID) -> Traces:
-    """Return all by which a customer, and the profiles that went into them, are known."""
+def traces(session: Session, tenant_id: UUID, customer_id: UUID, earlier: Told = Told()) -> Traces:
+    """Return all by which a customer, and the profiles that went into them, are known.
+
+    `earlier` is what events called them that may be deleted by now.
+    """
     ids = tuple(sorted(session.scalars(_IDS, {"tenant_id": tenant_id, "id": customer_id})))
     values = {"tenant_id": tenant_id, "ids": array(ids)}
     points: set[Pair] = {(row.kind, row.key) for row in session.execute(_POINTS, values)}
     external: set[Pair] = {(row.kind, row.value) for row in session.execute(_EXTERNAL, values)}
-    told_points, told_ids = _told(session, tenant_id, values)
-    points |= told_points
-    external |= told_ids
+    told = _told(session, tenant_id, values, earlier)
+    points |= told.points
+    external |= told.ids
     others = _others(session, _OTHERS_POINTS, values, points, "keys")
     others_ids = _others(session, _OTHERS_IDS, values, external, "values")
     rows = session.execute(_NAMES, values).all()
@@ -128,6 +158,7 @@ def traces(session: Session, tenant_id: UUID, customer_id: UUID) -> Traces:
         frozenset(names - common),
         frozenset(common),
         frozenset(one for row in rows if not row.is_twin and (one := _born(row))),
+        told,
     )
 
 
@@ -135,9 +166,8 @@ def _born(row: Any) -> Namesake | None:
     return namesake(name_key(row.first_name), (row.last_name or "").lower(), row.date_of_birth)
 
 
-def _told(session: Session, tenant_id: UUID, values: dict[str, Any]) -> tuple[set[Pair], set[Pair]]:
-    points: set[Pair] = set()
-    ids: set[Pair] = set()
+def _told(session: Session, tenant_id: UUID, values: dict[str, Any], earlier: Told) -> Told:
+    points, ids = set(earlier.points), set(earlier.ids)
     known = places(session, tenant_id)
     for row in session.execute(_TOLD, values):
         identity = row.identity
@@ -147,7 +177,7 @@ def _told(session: Session, tenant_id: UUID, values: dict[str, Any]) -> tuple[se
             points.add(("phone", phone))
         ids |= {(kind, str(value)) for kind, value in identity.items() if kind not in _NO_ID}
         ids |= {(kind, str(value)) for kind, value in (identity.get("external_ids") or {}).items()}
-    return points, ids
+    return Told(frozenset(points), frozenset(ids))
 
 
 def _others(session: Session, query: Any, values: dict[str, Any], pairs: Iterable[Pair], column: str) -> set[Pair]:

@@ -10,20 +10,18 @@ from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.privacy import erasing, exporting
 from app.privacy.models import COMPLETED, EXPIRED, Kind, PrivacyRequest
-from app.privacy.person import traces
+from app.privacy.person import SAME_POINT, traces
 from app.privacy.registry import TABLES, AtErase, whose
 from app.privacy.service import NoSuchRequest
 
-_ALIKE = text("""
+_ALIKE = text(f"""
     SELECT DISTINCT c.id, coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), c.email, c.phone, 'Unnamed')
         AS name
     FROM unnest(cast(:kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
-    JOIN contact_point p ON p.tenant_id = :tenant_id AND p.kind = h.kind AND p.key = h.key
+    JOIN contact_point p ON p.tenant_id = :tenant_id AND {SAME_POINT}
     JOIN customer c ON c.tenant_id = :tenant_id AND c.id = p.customer_id
     WHERE c.id <> ALL(cast(:ids AS uuid[])) ORDER BY name LIMIT 20
-""")
-
-
+""")  # noqa: S608 - the condition is ours
 _SIGNS_IN = text("""
     SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND email_key = ANY(cast(:emails AS text[])))
 """)

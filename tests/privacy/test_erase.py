@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.customers import notes
+from app.customers.notes import Draft, Reader
 from app.infra import clock
 from app.messaging import suppression
 from app.privacy import queries, service
@@ -253,3 +255,43 @@ def test_the_plan_says_what_goes_and_what_stays(tenant: Any, her: Somebody) -> N
     assert {one.holds: one.rows for one in plan.blanked} == {"Messages": 2}
     assert plan.sharers == [(her.spouse, "Bob Quince")]
     assert all(one.because for one in plan.stays)
+
+
+def test_an_address_she_gave_up_is_hers_too(tenant: Any, her: Somebody) -> None:
+    """Nothing but events knows it any more when erasing begins, and they go before the rest does."""
+    write(tenant, "DELETE FROM contact_point WHERE key = 'zq.older@mail.example'")
+    note = Draft("Was at zq.older@mail.example once")
+    notes.add(tenant_id=tenant.id, customer_id=her.stranger, author=Reader(her.owner, "Owner", True), draft=note)
+    assert erase(tenant, her).work == {}
+    assert where_marks_are(tenant) == {}
+    again = import_file(tenant, f"{somebody.HEADER}\nzq.older@mail.example,Zoe,Q,,,\n")
+    assert (again.created, again.refused) == (0, 1)
+
+
+def test_her_whatsapp_number_is_looked_for_as_any_number(tenant: Any, her: Somebody) -> None:
+    write(
+        tenant,
+        "INSERT INTO contact_point (tenant_id, customer_id, kind, key, value, source)"
+        " VALUES (:tenant_id, :id, 'whatsapp', '+27835550199', '+27835550199', 'staff')",
+        id=her.id,
+    )
+    note = Draft("Rings from 083 555 0199")
+    notes.add(tenant_id=tenant.id, customer_id=her.stranger, author=Reader(her.owner, "Owner", True), draft=note)
+    erase(tenant, her)
+    bodies = [row.body for row in rows(tenant, "SELECT body FROM note WHERE customer_id = :id", id=her.stranger)]
+    assert "Rings from [erased]" in bodies
+    again = import_file(tenant, f"{somebody.HEADER}\n,Zoe,Q,,083 555 0199,\n")
+    assert (again.created, again.refused) == (0, 1)
+
+
+def test_what_only_looks_like_hers_can_still_be_undone(tenant: Any, her: Somebody) -> None:
+    """Her member number stands within somebody else's phone number, which an import changed."""
+    write(tenant, "UPDATE external_id SET value = '88811' WHERE value = 'QZX-88112'")
+    import_file(tenant, f"{somebody.HEADER}\ncarla@example.com,Carla,Stranger,CAR-1,+27828881155,Gold\n")
+    erase(tenant, her)
+    kept = rows(
+        tenant,
+        "SELECT FROM import_change WHERE table_name = 'customer' AND row_id = :id AND before IS NOT NULL",
+        id=her.stranger,
+    )
+    assert len(kept) == 1

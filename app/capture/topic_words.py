@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.claimed import Claimed
+from app.customers.consent_merge import RANK
 from app.infra.arrays import array
 
 _TOPICS = text("SELECT id, key, name, double_opt_in FROM topic WHERE tenant_id = :tenant_id ORDER BY id")
@@ -22,7 +23,6 @@ _HELD = text("""
     WHERE tenant_id = :tenant_id AND channel = 'EMAIL' AND state = 'subscribed' AND topic_id IS NOT NULL
         AND customer_id = ANY(cast(:ids AS uuid[]))
 """)
-_RANK = "array_position(ARRAY['subscribed', 'pending', 'unsubscribed'], {})"
 _PROVE = text("""
     INSERT INTO consent_change (tenant_id, customer_id, channel, topic_id, opted_in, state, changed_at, source, how,
                                 address, evidence)
@@ -35,11 +35,11 @@ _KEEP = f"""
     INSERT INTO consent AS held (tenant_id, customer_id, channel, topic_id, state, said_at, address)
     SELECT DISTINCT ON (customer_id, channel, topic_id)
         :tenant_id, customer_id, channel, topic_id, state, said_at, address
-    FROM said ORDER BY customer_id, channel, topic_id, said_at DESC, {_RANK.format("state")} DESC
+    FROM said ORDER BY customer_id, channel, topic_id, said_at DESC, {RANK.format("state")} DESC
     ON CONFLICT (tenant_id, customer_id, channel, topic_id) DO UPDATE
     SET state = excluded.state, said_at = excluded.said_at, address = excluded.address
     WHERE excluded.said_at > held.said_at OR (excluded.said_at = held.said_at
-        AND {_RANK.format("excluded.state")} > {_RANK.format("held.state")})
+        AND {RANK.format("excluded.state")} > {RANK.format("held.state")})
     RETURNING customer_id
 """  # noqa: S608 - the names are ours
 _HEAR = text(f"""
@@ -68,7 +68,7 @@ _TAKE_BACK = text(f"""
         SELECT DISTINCT ON (held.id) held.id, c.state, c.changed_at, c.address
         FROM held JOIN consent_change c ON c.tenant_id = :tenant_id AND c.customer_id = held.customer_id
             AND c.channel = held.channel AND c.topic_id = held.topic_id AND c.id NOT IN (SELECT id FROM gone)
-        ORDER BY held.id, c.changed_at DESC, {_RANK.format("c.state")} DESC
+        ORDER BY held.id, c.changed_at DESC, {RANK.format("c.state")} DESC
     ), back AS (
         UPDATE consent h SET state = earlier.state, said_at = earlier.changed_at, address = earlier.address
         FROM earlier WHERE h.tenant_id = :tenant_id AND h.id = earlier.id

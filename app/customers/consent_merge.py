@@ -16,7 +16,7 @@ _PAIR = (
     " AS p(merge_id, winner, loser))"
 )
 _MEMBER = "member AS (SELECT winner, winner AS id FROM pair UNION SELECT winner, loser FROM pair)"
-_RANK = "array_position(ARRAY['subscribed', 'pending', 'unsubscribed'], {})"
+RANK = "array_position(ARRAY['subscribed', 'pending', 'unsubscribed'], {})"
 _PUT = """
     INSERT INTO consent AS held (tenant_id, customer_id, channel, topic_id, state, said_at, address)
     SELECT :tenant_id, winner, channel, topic_id, state, said_at, address FROM settled
@@ -53,7 +53,7 @@ _STRICTER = text(f"""
                                     AND own.state = 'subscribed'))
                     THEN 'unsubscribed' ELSE state END AS state
         FROM said
-        ORDER BY winner, channel, topic_id, {_RANK.format("state")} DESC, said.said_at DESC
+        ORDER BY winner, channel, topic_id, {RANK.format("state")} DESC, said.said_at DESC
     ) {_PUT}
 """)  # noqa: S608 - the names are ours
 # Two profiles that prove to have been one person all along: the last word holds, of one moment's the stricter.
@@ -63,7 +63,7 @@ _LAST_WORD = text(f"""
                member.winner, consent.channel, consent.topic_id, consent.state, consent.said_at, consent.address
         FROM member JOIN consent ON consent.tenant_id = :tenant_id AND consent.customer_id = member.id
         ORDER BY member.winner, consent.channel, consent.topic_id, consent.said_at DESC,
-                 {_RANK.format("consent.state")} DESC
+                 {RANK.format("consent.state")} DESC
     ) {_PUT}
 """)  # noqa: S608 - the names are ours
 

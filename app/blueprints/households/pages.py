@@ -154,7 +154,6 @@ def _whole(household: HouseholdView) -> dict[str, Any]:
     return {
         "household": household,
         "roles": ROLES,
-        "names": {one.customer_id: one.full_name for one in household.members},
         "shared": household_queries.shared_addresses(tenant_id=tenant_id, customer_ids=members),
         "point_icons": POINT_ICONS,
         "point_labels": KINDS,

@@ -49,7 +49,7 @@ _COUNTS = text("""
     WHERE tenant_id = :tenant_id AND household_id = ANY(cast(:ids AS uuid[])) GROUP BY household_id
 """)
 # Those named together stay in the order in which they were named. Who is not yet of age by their date of birth is a
-# child where nobody said otherwise.
+# child where nobody said otherwise. Whoever dissolves the household meanwhile is waited for: then nobody joins it.
 _PUT = text("""
     INSERT INTO household_member (tenant_id, household_id, customer_id, role, source, reason, added_by, added_at)
     SELECT :tenant_id, r.household_id, r.customer_id,
@@ -60,7 +60,9 @@ _PUT = text("""
     FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(household_id uuid, customer_id uuid, role text, source text,
         reason text, added_by text, added_at timestamptz, place int)
     JOIN customer c ON c.tenant_id = :tenant_id AND c.id = r.customer_id AND c.status = 'ACTIVE'
+    JOIN household h ON h.tenant_id = :tenant_id AND h.id = r.household_id AND h.dissolved_at IS NULL
     ORDER BY r.place, r.customer_id
+    FOR KEY SHARE OF h
     ON CONFLICT (tenant_id, customer_id) DO NOTHING RETURNING household_id, customer_id
 """)
 _TAKE_OUT = text("""
@@ -123,6 +125,13 @@ class NotInIt(NotFound):
 
 class CannotJoin(Conflict):
     """Somebody can't be put into the household."""
+
+
+class ChangedJustNow(CannotJoin):
+    """Somebody else changed or dissolved the household at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody changed one of these households just now. Reload the page.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +259,8 @@ def restore(*, tenant_id: UUID, household_id: UUID, actor: str, now: datetime | 
         then = orjson.loads(row.then)
         for place, one in enumerate(then):
             one |= {"customer_id": row.moved.get(one["customer_id"], one["customer_id"]), "place": place}
-        back = _insert(session, tenant_id, then, by=actor, now=moment)
         session.execute(_RESTORE, {"tenant_id": tenant_id, "id": household_id})
+        back = _insert(session, tenant_id, then, by=actor, now=moment)
         suggestions.unsettle(session, tenant_id, back, found.dissolved_at, by=actor, now=moment)
         audit.record(session, actor, "household.restored", "household", household_id, {"customers": len(back)})
         return len(then) - len(back)
@@ -261,7 +270,8 @@ def accept(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime 
     """Make households of suggestions, or let those who are in none join the one that others of them are in.
 
     Suggestions that have somebody in common make one household. Where some of the people are in different households
-    already, they stay there and the others join the larger one. Raises NoSuchSuggestion if none of them exists.
+    already, they stay there and the others join the larger one. Raises NoSuchSuggestion if none of them exists, or
+    ChangedJustNow.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
@@ -270,6 +280,8 @@ def accept(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime 
         homes = {row.customer_id: row.household_id for row in rows if row.household_id}
         involved = {"tenant_id": tenant_id, "ids": array(set(homes.values()))}
         sizes: dict[UUID, int] = {row.household_id: row.many for row in session.execute(_COUNTS, involved)}
+        if sizes.keys() != set(homes.values()):
+            raise ChangedJustNow
         made: list[dict[str, Any]] = []
         joined: list[UUID] = []
         newcomers: list[dict[str, Any]] = []
@@ -296,7 +308,8 @@ def accept(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime 
             ]
         if made:
             session.execute(insert(Household), made)
-        _insert(session, tenant_id, newcomers, by=actor, now=moment)
+        if len(_insert(session, tenant_id, newcomers, by=actor, now=moment)) < len(newcomers):
+            raise ChangedJustNow
         suggestions.accepted(session, tenant_id, done, by=actor, now=moment)
         suggestions.look(session, tenant_id, [one["customer_id"] for one in newcomers], moment)
         for home in joined:
@@ -409,7 +422,7 @@ def _give_role(session: Session, tenant_id: UUID, household_id: UUID, customer_i
 def _insert(
     session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], *, by: str, now: datetime
 ) -> list[UUID]:
-    """Write memberships and return whose were written: of who is in a household already none is."""
+    """Write memberships and return whose were written: nobody is put into two, nor into a dissolved one."""
     if not rows:
         return []
     # Nobody is merged into somebody else between the look at them and their membership.

@@ -113,6 +113,23 @@ def test_a_newcomer_joins_the_household_of_the_others(tenant: Any) -> None:
     assert len(household_queries.household(tenant_id=tenant.id, household_id=home).members) == 3
 
 
+def test_nobody_joins_what_is_dissolved_at_the_same_moment(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(tenant, member(1, "Anna", "M1", email=SHARED), member(2, "Ben", "M2", email=SHARED))
+    home = households.make(tenant_id=tenant.id, members=[Newcomer(owner(tenant, 1))], actor=STAFF, now=NOW)
+    (found,) = open_ones(tenant)
+    groups = households._groups
+
+    def dissolving(rows: Any) -> Any:
+        households.dissolve(tenant_id=tenant.id, household_id=home, actor=STAFF, now=NOW)
+        return groups(rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(households, "_groups", dissolving)
+        with pytest.raises(households.CannotJoin):
+            accept(tenant, found.id)
+    assert household_queries.of_customers(tenant_id=tenant.id, customer_ids=[owner(tenant, 2)]) == {}
+
+
 def test_people_of_different_households_stay_there(tenant: Any) -> None:
     post(tenant, *(member(at, name, f"M{at}", email=SHARED) for at, name in enumerate(("Anna", "Ben", "Mia"))))
     anna, ben, mia = (owner(tenant, number) for number in range(3))

@@ -9,6 +9,7 @@ from app.blueprints.customers import presenters
 from app.blueprints.households.base import POINT_ICONS, blueprint
 from app.customers import household_queries, household_suggestions, households, queries
 from app.customers.contact_points import KINDS
+from app.customers.households import CannotJoin
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT
 from app.web.guards import current, requires
@@ -47,7 +48,11 @@ def decide_suggested() -> Response:
         flash("Choose at least one suggestion.", "warning")
         return redirect(url_for("households.suggested"))
     if request.form.get("act") == "accept":
-        done = households.accept(tenant_id=actor.tenant_id, ids=ids, actor=actor.ref)
+        try:
+            done = households.accept(tenant_id=actor.tenant_id, ids=ids, actor=actor.ref)
+        except CannotJoin as refused:
+            flash(refused.message, "warning")
+            return redirect(url_for("households.suggested"))
         if done.left:
             flash("What nobody new was in, or would be too many people, was left as it is.", "warning")
         return redirect(url_for("households.suggested", made=done.households[:DEFAULT_LIMIT]))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from app.conditions import Choice, Field, FieldType
 from app.customers.consents import ALL, State
-from app.customers.facts import CONSENT_FIELDS
+from app.customers.facts import CHANNEL_WORDS, CONSENT_FIELDS
 from app.customers.models import Consent, Customer, Topic
 
 PREFIX = "consent."
@@ -23,7 +23,6 @@ WORDS = {
     State.UNSUBSCRIBED: "No",
     State.NEVER: "Not asked",
 }
-_BY = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
 _CHOICES = tuple(Choice(str(state), words) for state, words in WORDS.items())
 
 
@@ -34,7 +33,7 @@ def fields(topics: Sequence[Topic]) -> Iterator[Field]:
         for channel in CONSENT_FIELDS:
             yield Field(
                 f"{PREFIX}{topic.key}.{channel}",
-                f"Wants {name} by {_BY[channel]}",
+                f"Wants {name} by {CHANNEL_WORDS[channel]}",
                 GROUP,
                 FieldType.CHOICE,
                 comes_to(topic, channel),

@@ -18,6 +18,7 @@ CONSENT_FIELDS = {
     "WHATSAPP": "whatsapp_opt_in",
 }
 """The column of each channel's consent. Nothing else is ever taken for a consent."""
+CHANNEL_WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
 _CONSENTS = frozenset(CONSENT_FIELDS.values())
 # Columns that go with another one.
 _FOLLOW = frozenset(("search_extra", "last_activity_type", *(f"{field}_at" for field in _CONSENTS)))

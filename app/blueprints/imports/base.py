@@ -9,7 +9,7 @@ from app.capture.imports import preset, targets
 from app.capture.imports.fields import CONSENT
 from app.capture.imports.models import ImportRun
 from app.customers import custom_fields
-from app.customers.facts import CONSENT_FIELDS
+from app.customers.facts import CHANNEL_WORDS, CONSENT_FIELDS
 from app.web.guards import current
 
 blueprint = Blueprint("imports", __name__, url_prefix="/customers/imports")
@@ -37,7 +37,7 @@ _ELSEWHERE = {
     "lifecycle_stage": "Lifecycle stage",
     "tags": "Tags",
 }
-_CHANNELS = {column: targets.CHANNELS[channel] for channel, column in CONSENT_FIELDS.items()}
+_CHANNELS = {column: CHANNEL_WORDS[channel] for channel, column in CONSENT_FIELDS.items()}
 
 
 def source_of(run: ImportRun) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.capture.imports.fields import CONSENT, CONSENTS, EXTERNAL_ID, OF_MEMBERS, OF_VISITS, SEVERAL
 from app.capture.imports.preset import VISITS
 from app.customers import custom_fields
-from app.customers.facts import CONSENT_FIELDS
+from app.customers.facts import CHANNEL_WORDS, CONSENT_FIELDS
 from app.customers.topics import topics
 from app.events.validation import SYSTEM
 from app.infra.errors import Invalid
@@ -22,7 +22,6 @@ PERSON, OWN, REACH, IDS, MORE, CONSENT_GROUP, VISIT = (
     "Consent",
     "The visit",
 )
-CHANNELS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
 IDS_OF_PEOPLE = ("member_number", "auth_user_id", "teetime_player_id", "messaging_contact_id")
 _GROUPS = {
     **dict.fromkeys(("email", "phone", "home_phone"), REACH),
@@ -57,7 +56,7 @@ def targets(*, tenant_id: UUID, kind: str) -> list[Target]:
     found += [Target(one.name, one.label, OWN) for one in custom_fields.fields(tenant_id=tenant_id)]
     for topic in topics(tenant_id=tenant_id):
         found += [
-            Target(f"{CONSENT}{topic.key}:{channel}", f"{topic.name}, by {CHANNELS[channel]}", CONSENT_GROUP)
+            Target(f"{CONSENT}{topic.key}:{channel}", f"{topic.name}, by {CHANNEL_WORDS[channel]}", CONSENT_GROUP)
             for channel in CONSENT_FIELDS
         ]
     order = (PERSON, OWN, REACH, IDS, MORE, CONSENT_GROUP)

@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from app.accounts.queries import tenant_info
 from app.infra.arrays import array
 from app.infra.db import Base
+from app.infra.errors import Conflict
 from app.privacy import page
 from app.privacy.erasing import Progress, Step
 from app.privacy.models import PrivacyFile, PrivacyRequest
+from app.privacy.person import lead_of
 from app.privacy.registry import TABLES, Table, whose
 
 FORMAT = "fairway-person/1"
@@ -32,6 +34,17 @@ _PRIVATE = {
     " (SELECT n.id FROM note n WHERE n.tenant_id = :tenant_id AND n.private)",
     "activities": "t.private_to IS NULL",
 }
+
+
+class MergedMeanwhile(Conflict):
+    """The profile went into another one while the export waited or was collected."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The profile was merged into another one meanwhile. Export that one: it has all that this one had."
+        )
+
+
 _IDS = text("""
     SELECT id FROM customer WHERE tenant_id = :tenant_id AND (id = :id OR merged_into_id = :id) ORDER BY id <> :id, id
 """)
@@ -89,6 +102,8 @@ def _value(value: Any) -> Any:
 
 
 def _ids(session: Session, request: PrivacyRequest) -> list[UUID]:
+    if lead_of(session, request.tenant_id, request.customer_id) not in (None, request.customer_id):
+        raise MergedMeanwhile
     return list(session.scalars(_IDS, {"tenant_id": request.tenant_id, "id": request.customer_id}))
 
 

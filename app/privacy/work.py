@@ -89,6 +89,8 @@ def _failed(tenant_id: UUID, request_id: UUID, error: Exception, now: datetime) 
         request.status = FAILED if is_final else RUNNING
         request.due_at = None if is_final else now + timedelta(seconds=10 * 2**request.attempts)
         if isinstance(error, UserError):
-            # It is not gone on with: what was looked for is forgotten.
+            # It is not gone on with: what was looked for, and what was collected, is forgotten.
             request.work, request.at, request.step = {}, None, 0
+            file = PrivacyFile
+            session.execute(delete(file).where(file.tenant_id == tenant_id, file.request_id == request_id))
         session.flush()

@@ -116,6 +116,22 @@ def test_asking_twice_is_once_and_a_dead_worker_is_gone_on_with(tenant: Any, her
     assert service.export(customer_id=her.id, **ask) != request_id
 
 
+def test_a_merge_meanwhile_stops_it(tenant: Any, her: Somebody) -> None:
+    """Half of a person is no answer to somebody who asked for all that is known of them."""
+    from app.capture import merging
+    from app.privacy import work
+
+    request_id = service.export(tenant_id=tenant.id, customer_id=her.id, actor=f"user:{her.owner}")
+    for _ in range(4):
+        work.run_batch(tenant_id=tenant.id, now=clock.now())
+    merging.merge_customers(tenant_id=tenant.id, winner_id=her.stranger, loser_id=her.id, actor=f"user:{her.owner}")
+    run(tenant)
+    found = queries.request(tenant_id=tenant.id, request_id=request_id)
+    assert found.status == "FAILED"
+    assert "Export that one" in (found.error or "")
+    assert rows(tenant, "SELECT FROM privacy_file") == []
+
+
 def test_a_step_that_fails_is_tried_again_and_then_waits(
     tenant: Any, her: Somebody, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,9 +22,7 @@ KEPT = timedelta(hours=24)
 MAX_KEY = 255
 
 _PURGE = text("""
-    DELETE FROM kept_answer WHERE tenant_id = :tenant_id AND id IN (
-        SELECT id FROM kept_answer WHERE tenant_id = :tenant_id AND created_at < :expired
-        ORDER BY created_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+    DELETE FROM kept_answer WHERE tenant_id = :tenant_id AND created_at < :expired
 """)
 _WAIT = text("SET LOCAL lock_timeout = '5s'")
 _WAIT_NO_MORE = text("SET LOCAL lock_timeout = DEFAULT")
@@ -109,9 +107,14 @@ def once(
     return replace(answer, repeated=False)
 
 
+def forget_old(*, tenant_id: UUID, now: datetime) -> None:
+    """Delete the answers that are older than KEPT."""
+    with transaction(tenant_id) as session:
+        session.execute(_PURGE, {"tenant_id": tenant_id, "expired": now - KEPT})
+
+
 def _take(session: Session, values: dict[str, object]) -> UUID | None:
     """Return the row that is now this request's, or None where an answer is kept."""
-    session.execute(_PURGE, values)
     session.execute(_WAIT)
     try:
         mine: UUID | None = session.scalar(_TAKE, values)

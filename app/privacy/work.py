@@ -8,6 +8,8 @@ from sqlalchemy import delete, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.accounts import answers
+from app.capture.imports import service as imports
 from app.infra.db import transaction
 from app.infra.errors import UserError
 from app.privacy import erasing, exporting
@@ -21,6 +23,12 @@ _CLAIM = text("""
     SELECT id FROM privacy_request WHERE tenant_id = :tenant_id AND due_at <= :now
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
+
+
+def forget_old(*, tenant_id: UUID, now: datetime) -> None:
+    """Delete what was kept for a while: answers to requests over the API, files of imports nobody went on with."""
+    answers.forget_old(tenant_id=tenant_id, now=now)
+    imports.forget_old(tenant_id=tenant_id, now=now)
 
 
 def run_batch(*, tenant_id: UUID, now: datetime) -> int:

@@ -7,6 +7,7 @@ over, then wakes itself again: a job stays short, and tenants take turns.
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from app.capture import service as capture
 from app.capture.imports import work as imports
 from app.infra import clock, queue
 from app.infra.db import dispatching
-from app.infra.heartbeat import beat
+from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
 from app.journeys.engine import advance
 from app.messaging import sender
@@ -30,6 +31,8 @@ TURN_SECONDS = 5.0
 # Events that are posted one by one are gathered for so long: a batch of one costs as much as one of fifty, and takes
 # the processors away from those who post.
 GATHER_SECONDS = 0.2
+# How often every tenant's kept answers and files are looked through for those whose time is over.
+FORGET_EVERY = timedelta(hours=1)
 # A first batch of this size means that there is enough for a second worker, who else would come with the next tick.
 ENOUGH_FOR_TWO = 25
 
@@ -77,7 +80,8 @@ def import_rows(tenant_id: str) -> None:
 
 
 def privacy_jobs(tenant_id: str) -> None:
-    """Collect or erase all of a person, a step in a transaction; delete exports whose time is over."""
+    """Collect or erase all of a person, a step in a transaction; delete what is kept for a while, once that is over."""
+    privacy.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
     _turn(
         Work.PRIVACY_JOBS,
         UUID(tenant_id),
@@ -90,7 +94,11 @@ def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
     beat("tick")
-    for work, tenant_id in _due(now):
+    forgotten = last_beat("forget")
+    forget = forgotten is None or now - forgotten > FORGET_EVERY
+    if forget:
+        beat("forget")
+    for work, tenant_id in [*_due(now), *(_everybody() if forget else ())]:
         queue.enqueue(work, tenant_id)
     for tenant_id in _stuck(now):
         messaging.reconcile(tenant_id=tenant_id, now=now)
@@ -151,6 +159,11 @@ _STUCK = text("""
 def _due(now: object) -> list[tuple[Work, UUID]]:
     with dispatching() as session:
         return [(Work(row.work), row.id) for row in session.execute(_DUE, {"now": now})]
+
+
+def _everybody() -> list[tuple[Work, UUID]]:
+    with dispatching() as session:
+        return [(Work.PRIVACY_JOBS, id_) for id_ in session.scalars(text("SELECT id FROM tenant"))]
 
 
 def _stuck(now: object) -> list[UUID]:

@@ -168,3 +168,32 @@ def test_her_exports_go_with_her(tenant: Any, her: Somebody) -> None:
     assert rows(tenant, "SELECT FROM privacy_file") == []
     assert queries.request(tenant_id=tenant.id, request_id=request_id).status == "EXPIRED"
     assert somebody.where_marks_are(tenant) == {}
+
+
+def test_what_is_kept_for_a_while_goes_though_nobody_comes_by(tenant: Any) -> None:
+    from app.accounts import answers
+    from app.accounts.answers import Answer
+    from app.capture.imports import service as imports
+    from app.capture.imports.service import Options
+    from app.infra import queue
+    from app.infra.queue import Work
+    from app.tasks import work as tasks
+
+    long_ago = clock.now() - timedelta(days=8)
+    answer = Answer(200, "text/plain", "Zephyrine")
+    answers.once(tenant_id=tenant.id, actor="user:1", key="k", fingerprint="f", act=lambda: answer, now=long_ago)
+    answers.once(tenant_id=tenant.id, actor="user:1", key="new", fingerprint="f", act=lambda: answer)
+    file = io.BytesIO(b"first_name,last_name,email\nZephyrine,Quaggamoor,z@example.com\n")
+    options = Options(preset="fairway-csv", dry_run=True)
+    imports.start(tenant_id=tenant.id, file=file, file_name="a.csv", options=options, actor="system:test", now=long_ago)
+    with transaction(tenant.id) as session:
+        session.execute(text("UPDATE import_run SET status = 'COMPLETED', finished_at = :at"), {"at": long_ago})
+    tasks.tick()
+    assert queue.waiting()[Work.PRIVACY_JOBS] == 1
+    tasks.privacy_jobs(str(tenant.id))
+    assert rows(tenant, "SELECT key FROM kept_answer") == [("new",)]
+    assert rows(tenant, "SELECT FROM import_chunk") == []
+    assert len(rows(tenant, "SELECT FROM import_run")) == 1
+    queue.queue(Work.PRIVACY_JOBS).empty()
+    tasks.tick()
+    assert queue.waiting()[Work.PRIVACY_JOBS] == 0

@@ -244,12 +244,18 @@ def _refuse_doubles(run: ImportRun) -> None:
 
 
 def _keep(session: Session, run: ImportRun, pieces: Iterator[bytes]) -> None:
-    session.execute(_FORGET_DRAFTS, {"tenant_id": run.tenant_id, "until": run.created_at - KEPT})
-    session.execute(_FORGET_FILES, {"tenant_id": run.tenant_id, "until": run.created_at - KEPT})
     session.add(run)
     session.flush()
     run.size = _store(session, run, pieces)
     session.flush()
+
+
+def forget_old(*, tenant_id: UUID, now: datetime) -> None:
+    """Delete drafts nobody went on with, and the files of dry runs, once they are older than KEPT."""
+    values = {"tenant_id": tenant_id, "until": now - KEPT}
+    with transaction(tenant_id) as session:
+        session.execute(_FORGET_DRAFTS, values)
+        session.execute(_FORGET_FILES, values)
 
 
 def _store(session: Session, run: ImportRun, pieces: Iterator[bytes]) -> int:

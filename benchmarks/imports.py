@@ -48,7 +48,7 @@ def measure(stack: Stack, count: int, rounds: int) -> Figure:
     rows.write(path, count)
     stack.enter_app()
     with stack.database() as connection, _superuser(stack) as owner:
-        people.make_clubs(connection)
+        people.make_clubs(connection, rows.CLUBS)
         for _ in range(rounds):
             seconds, run_id = _import(stack.tenant_id, path)
             figure.product.append(count / seconds)

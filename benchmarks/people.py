@@ -125,15 +125,15 @@ def _payload(draw: random.Random, kind: str, at: int) -> dict[str, Any]:
     return club | {"reference": f"Q{at:06}", "kind": "golf_day", "value": "2181.30"}
 
 
-def make_clubs(connection: psycopg.Connection[Any]) -> None:
-    """Give the organisation the clubs that the events name."""
+def make_clubs(connection: psycopg.Connection[Any], names: Sequence[str] = CLUBS) -> None:
+    """Give the organisation clubs: those that the events name, unless others are given."""
     connection.execute(
         """
         INSERT INTO club (tenant_id, name, country, timezone, locale, currency)
         SELECT current_setting('fairway.tenant_id')::uuid, name, 'ZA', 'Africa/Johannesburg', 'en-ZA', 'ZAR'
         FROM unnest(%s::text[]) AS name
         """,
-        [list(CLUBS)],
+        [list(names)],
     )
 
 

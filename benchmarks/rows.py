@@ -6,8 +6,6 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
-from benchmarks.people import CLUBS
-
 SEED = 20261125
 
 
@@ -31,6 +29,10 @@ _LAST = _words(
 _HEADS = _words("Al Ber Cor Dan El Fer Gor Hal Ing Jor Kar Lan Mor Nor Ols Pen Quin Ras Sten Tor Ul Ver Wes Yor Zan")
 _MIDDLES = _words("a e i o u an en in on el al er is us am")
 _TAILS = _words("ber dal feld gate ham kamp land man ner rup sen ton ville wick zani thwa nisi mbe")
+# An organisation that has a million members has them in many clubs.
+CLUBS = tuple(
+    f"{head}{tail} {kind}" for head in _HEADS for tail in ("stead", "haven") for kind in ("Links", "Golf Club")
+)
 _TIERS = ("Gold", "Platinum", "Silver", "Weekday", "Student", "Corporate")
 _STATUSES = ("Active", "Active", "Active", "Active", "Active", "Active", "Suspended", "Resigned", "Lapsed")
 _TITLES = ("", "", "Mr", "Mrs", "Ms", "Dr", "Prof")

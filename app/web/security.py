@@ -31,6 +31,7 @@ def _refuse_nul() -> None:
     values = [request.path, *request.args.keys(), *request.args.values()]
     if request.mimetype in FORMS:
         values += [text for pair in request.form.items(multi=True) for text in pair]
+        values += [text or "" for name, file in request.files.items(multi=True) for text in (name, file.filename)]
     if any("\x00" in value for value in values):
         raise BadRequest("The request holds a NUL character; remove it and send it again.")
 

@@ -104,3 +104,13 @@ def test_the_command_says_what_became_of_each_row(app: Flask, tenant: Any, tmp_p
     undone = run.invoke(args=["imports", "undo", run_id, "--tenant", str(tenant.id)])
     assert "undone" in undone.output
     assert not query(tenant, "SELECT FROM customer")
+
+
+def test_nul_characters_are_refused_in_names_of_files_and_columns(api: ApiClient, tenant: Any) -> None:
+    data = {"file": (io.BytesIO(FILE.encode()), "peo\x00ple.csv"), "preset": "fairway-csv"}
+    answer = api.request("POST", "/imports", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 400
+    answer = send(api, mapping='{"email": "email", "\\u0000": "title"}')
+    assert answer.status_code == 422
+    assert "mapping" in answer.get_json()["errors"]
+    assert not query(tenant, "SELECT FROM import_run")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.capture.imports import service
+from app.capture.imports import reading, service
 from app.capture.imports.service import Options
 from app.infra.spreadsheet import neutral, original
 from tests.capture.people import query
@@ -68,3 +68,16 @@ def test_formulas_are_text_in_what_goes_out_and_come_back_as_they_were(cell: str
     assert out == f"'{cell}"
     assert original(out) == cell
     assert neutral("O'Brien") == original("O'Brien") == "O'Brien"
+
+
+def test_utf_16_without_a_mark_is_read_where_somebody_says_so() -> None:
+    text = "first_name,email\nZoë,zoe@example.com\n"
+    for encoding in ("utf-16-le", "utf-16-be", "utf-16"):
+        assert b"".join(reading.as_utf8(io.BytesIO(text.encode(encoding)), "utf-16")).decode() == text
+
+
+def test_a_file_taken_for_utf_16_by_mistake_is_refused(tenant: Any) -> None:
+    file = io.BytesIO(f"{HEADER}\n".encode())
+    with pytest.raises(service.Invalid) as caught:
+        service.draft(tenant_id=tenant.id, file=file, file_name="x.csv", encoding="utf-16", actor="system:test")
+    assert "file" in caught.value.errors

@@ -65,6 +65,8 @@ def find_encoding(file: IO[bytes]) -> str:
 
 def as_utf8(file: IO[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the file in pieces of CHUNK bytes of UTF-8, with one kind of line end; bytes that are nothing become �."""
+    if encoding == "utf-16":
+        encoding = _utf16_of(file)
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     held = b""
     carried = ""
@@ -79,6 +81,16 @@ def as_utf8(file: IO[bytes], encoding: str) -> Iterator[bytes]:
             held = held[CHUNK:]
         if not raw:
             return
+
+
+def _utf16_of(file: IO[bytes]) -> str:
+    """Return which UTF-16 a file is in: without a byte order mark the decoder has to be told."""
+    file.seek(0)
+    start = file.read(2)
+    file.seek(0)
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    return "utf-16-be" if start[:1] == b"\x00" else "utf-16-le"
 
 
 def find_delimiter(sample: str) -> str:

@@ -79,7 +79,9 @@ def checked(mapping: Mapping[str, str], *, tenant_id: UUID, kind: str) -> dict[s
     for column, name in mapping.items():
         if not name or name == IGNORE:
             continue
-        if name.startswith(EXTERNAL_ID) and not is_id(name) and kind != VISITS:
+        if "\x00" in column:
+            errors[f"mapping.{column}"] = "A column's name holds no NUL character."
+        elif name.startswith(EXTERNAL_ID) and not is_id(name) and kind != VISITS:
             errors[f"mapping.{column}"] = "Name the system: a letter, then letters, digits, dots, dashes; at most 60."
         elif name not in known and not (is_id(name) and kind != VISITS):
             errors[f"mapping.{column}"] = f"There is no field {name[:60]!r}."

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text, update
+from sqlalchemy import ARRAY, Row, text, update
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
@@ -102,7 +102,7 @@ def _treat(
         _take_ids(session, table, wanted, window, values)
     if not table.searched:
         return 0
-    said = ", ".join(f"cast(t.{one} AS text)" for one in table.searched)
+    said = ", ".join(_said(model, one) for one in table.searched)
     with_names = not table.addresses
     looked_for = {*wanted.exact, *(wanted.names if with_names else ()), *(wanted.ids if _names_people(table) else ())}
     found = session.execute(
@@ -141,6 +141,12 @@ def _is_named(table: Table, row: Row[Any], redactor: Redactor) -> bool:
     )
 
 
+def _said(model: SqlTable, column: str) -> str:
+    """Return what is searched of a column: of a row's cells also what they say side by side, first and last name."""
+    said = f"cast(t.{column} AS text)"
+    return f"{said}, array_to_string(t.{column}, ' ')" if isinstance(model.columns[column].type, ARRAY) else said
+
+
 def _names_people(table: Table) -> bool:
     return table.drop_found or table.name == "import_run"
 
@@ -167,7 +173,7 @@ def _redact(
             continue
         old = {one: getattr(row, one) for one in (*table.words, *table.addresses)}
         new = {one: cleaned for one, value in old.items() if (cleaned := redactor.clean(value)) != value}
-        emptied = [one for one in table.empty_found if redactor.finds(_text(getattr(row, one)))]
+        emptied = [one for one in table.empty_found if _finds(redactor, getattr(row, one))]
         if not new and not emptied:
             continue
         done += 1
@@ -183,6 +189,11 @@ def _redact(
 def _tells_only_of_them(table: Table, row: Row[Any], redactor: Redactor) -> bool:
     """Return whether it is an event of the person's that was never applied: it waits, or it failed."""
     return table.name == "inbound_event" and row.owner is None and redactor.finds(_text(row.identity))
+
+
+def _finds(redactor: Redactor, value: Any) -> bool:
+    side_by_side = isinstance(value, list) and redactor.finds(" ".join(map(str, value)))
+    return side_by_side or redactor.finds(_text(value))
 
 
 def _text(value: Any) -> str:

@@ -295,3 +295,11 @@ def test_what_only_looks_like_hers_can_still_be_undone(tenant: Any, her: Somebod
         id=her.stranger,
     )
     assert len(kept) == 1
+
+
+def test_refused_rows_that_have_her_names_in_two_cells_lose_what_they_say(tenant: Any, her: Somebody) -> None:
+    run_ = import_file(tenant, f"{somebody.HEADER}\n,Zephyrine,Quaggamoor,,,\n,Somebody,Else,,,\n")
+    assert run_.refused == 2
+    erase(tenant, her)
+    found = rows(tenant, "SELECT cells FROM import_refusal WHERE run_id = :id ORDER BY record", id=run_.id)
+    assert [bool(one.cells) for one in found] == [False, True]

@@ -1,9 +1,10 @@
-"""Addresses, numbers and ids given to a customer or taken away by hand: under the capture lock, as hints are evidence.
+"""Profiles, addresses, numbers and ids changed by hand: under the capture lock, since all of these are evidence.
 
 An address that is taken away comes back if an event names it again; who should not get mail there is suppressed or
 says no.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from app.capture import likeness
 from app.capture.service import lock_tenant
-from app.customers import contact_points
+from app.customers import contact_points, service
 from app.customers.contact_points import STAFF, HasAlready, Identifier, Point
 from app.infra import clock
 from app.infra.db import transaction
@@ -28,6 +29,24 @@ class Gone:
     verified_how: str | None = None
     preferred: bool = False
     is_id: bool = False
+
+
+# What identity goes by.
+_EVIDENCE = frozenset({"first_name", "last_name", "date_of_birth", "club_id", "email", "phone"})
+
+
+def change(
+    *, tenant_id: UUID, customer_id: UUID, changes: Mapping[str, Any], actor: str, now: datetime | None = None
+) -> frozenset[str]:
+    """Change a profile as `customers.service.update` does; who looks like them now may be suggested as one person."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        if not _EVIDENCE.isdisjoint(changes):
+            lock_tenant(session, tenant_id)
+        changed = service.update(tenant_id=tenant_id, customer_id=customer_id, changes=changes, actor=actor, now=moment)
+        if not _EVIDENCE.isdisjoint(changed):
+            likeness.look(session, tenant_id, [customer_id], moment)
+        return changed
 
 
 def add(

@@ -66,6 +66,16 @@ def test_who_looks_alike_is_suggested(tenant: Any, one: Any, other: Any, reason:
     assert pair.score >= likeness.ENOUGH
 
 
+def test_who_looks_alike_after_a_change_by_hand_is_suggested(tenant: Any, api: ApiClient) -> None:
+    post(tenant, member(1, "Ann", "M1", email="a@example.com", date_of_birth="1970-01-01"))
+    post(tenant, member(2, "Ann", "M2", email="b@example.com", date_of_birth="1985-01-01"))
+    assert suggested(tenant) == []
+    changed = api.patch(f"/customers/{owner(tenant, 2)}", {"date_of_birth": "1970-01-01", "email": "a@example.com"})
+    assert changed.status_code == 200
+    (pair,) = suggested(tenant)
+    assert "the same e-mail address" in pair.speaks_for
+
+
 def test_a_household_is_not_suggested(tenant: Any) -> None:
     post(
         tenant,

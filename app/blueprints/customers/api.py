@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import writing
-from app.capture import desk, lookup
+from app.capture import contacts, desk, lookup
 from app.capture.desk import Entry
 from app.customers import queries, service, timeline
 from app.customers.models import Customer
@@ -263,7 +263,7 @@ def patch_customer(customer_id: UUID, body: CustomerPatch) -> CustomerDetail:
     actor = current()
     kept = service.current(tenant_id=actor.tenant_id, customer_id=customer_id).id
     changes = body.model_dump(exclude_unset=True)
-    changed = service.update(tenant_id=actor.tenant_id, customer_id=kept, changes=changes, actor=actor.ref)
+    changed = contacts.change(tenant_id=actor.tenant_id, customer_id=kept, changes=changes, actor=actor.ref)
     if service.changed_consents(changed):
         outbox.recheck(tenant_id=actor.tenant_id, customer_ids=[kept])
     return _detail(actor.tenant_id, queries.customer(tenant_id=actor.tenant_id, customer_id=kept))

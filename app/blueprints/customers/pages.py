@@ -13,8 +13,8 @@ from app.blueprints.customers import own_fields as own
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
-from app.capture import desk
-from app.customers import merge_queries, queries, service, tags, timeline
+from app.capture import contacts, desk
+from app.customers import merge_queries, queries, tags, timeline
 from app.customers.notes import Reader
 from app.customers.timeline import Filters
 from app.events.types.membership import TIERS
@@ -195,7 +195,7 @@ def save(customer_id: UUID) -> Response:
     typed = own.changes(person.tenant_id, request.form, kept)
     changes = form.profile() | {"tags": form.tag_list(), "custom": typed}
     try:
-        changed = service.update(
+        changed = contacts.change(
             tenant_id=person.tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
         )
     except Invalid as error:

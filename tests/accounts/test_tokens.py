@@ -16,6 +16,7 @@ from app.accounts import tokens
 from app.infra import clock
 from app.infra.config import load
 from tests.accounts.conftest import Person, audit_actions, registered
+from tests.tampered import tampered
 
 
 @pytest.fixture
@@ -194,7 +195,9 @@ def test_thirty_days_unused_end_a_refresh_token(pair: tokens.TokenPair) -> None:
         tokens.refresh(pair.refresh_token, now=clock.now() + timedelta(days=31))
 
 
-@pytest.mark.parametrize("change", [lambda t: "", lambda t: t[:-3] + "AAA", lambda t: t + "A", lambda t: "x" * 5000])
+@pytest.mark.parametrize(
+    "change", [lambda t: "", lambda t: t[:-3] + tampered(t[-3:]), lambda t: t + "A", lambda t: "x" * 5000]
+)
 def test_a_forged_refresh_token_is_refused_and_ends_nothing(pair: tokens.TokenPair, change: Any) -> None:
     with pytest.raises(tokens.RefreshRefused):
         tokens.refresh(change(pair.refresh_token))

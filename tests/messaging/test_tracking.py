@@ -27,6 +27,7 @@ from app.messaging.tokens import (
 from app.messaging.tracking import Kind, Visit, record
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
+from tests.tampered import tampered
 
 PERSON = Visit("GET", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0")
 TARGET = "https://club.example/book?a=1&b=2"
@@ -128,8 +129,7 @@ def test_a_link_of_a_message_that_is_gone_still_leads_where_it_led(app: Flask, t
 def test_no_token_of_ours_can_be_turned_into_an_open_redirect(app: Flask, tenant: Any, sent: UUID) -> None:
     http = app.test_client()
     good = click_token(tenant.id, sent, TARGET)
-    other = good[:40] + ("A" if good[40] != "A" else "B") + good[41:]
-    changed = [other, good[:-1], good + "A", good + "=", "", "a", "é"]
+    changed = [tampered(good), good[:-1], good + "A", good + "=", "", "a", "é"]
     swapped = [open_token(tenant.id, sent), unsubscribe_token(tenant.id, sent, sent)]
     targets = [
         "//evil.example",

@@ -24,7 +24,7 @@ from app.capture.evidence import Evidence, Namesake
 from app.capture.partition import Cluster, partition
 from app.capture.profiles import Pair, Profile
 from app.capture.reasons import Company, Match, explain, why_one
-from app.customers import suggestions
+from app.customers import erased, suggestions
 from app.events.places import Places
 from app.infra.ids import new_id
 
@@ -73,7 +73,7 @@ def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], pla
     people_left, evidence_left = _settle_known(found, known, evidence)
     contested: list[tuple[list[Profile], list[Evidence]]] = []
     # Only those who might become one person with another need to be asked for.
-    apart = suggestions.apart(session, tenant_id, [one.id for one in people_left]) if len(people_left) > 1 else set()
+    apart = _apart(session, tenant_id, [one.id for one in people_left]) if len(people_left) > 1 else set()
     for people, pieces, by_name in _components(people_left, evidence_left):
         if not by_name and _consistent(people, pieces) and not _told_apart(people, apart):
             _settle(found, people, pieces)
@@ -85,6 +85,14 @@ def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], pla
     if contested:
         _divide(session, tenant_id, found, contested, places, apart)
     return found
+
+
+def _apart(session: Session, tenant_id: UUID, ids: Sequence[UUID]) -> set[frozenset[UUID]]:
+    """Return the pairs that must stay two: somebody said so, or one of them is being erased and takes nobody along."""
+    going = erased.under_way(session, tenant_id, ids)
+    return suggestions.apart(session, tenant_id, ids) | {
+        frozenset((one, other)) for one in going for other in ids if other != one
+    }
 
 
 def _settle_known(

@@ -27,11 +27,11 @@ from app.capture.identity import Resolution
 from app.capture.names import name_key, names_agree
 from app.capture.profiles import Pair
 from app.capture.service import lock_tenant
-from app.customers import custom_fields, facts, merge, records, suggestions, unmerge
+from app.customers import custom_fields, erased, facts, merge, records, suggestions, unmerge
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.merge import CHOICES, CannotMerge, Merge
 from app.customers.records import Record
-from app.customers.unmerge import Standing
+from app.customers.unmerge import CannotUndo, Standing
 from app.events.places import places
 from app.infra import clock
 from app.infra.arrays import array
@@ -74,7 +74,7 @@ def merge_customers(
 
     `fields` says by name of a profile field (merge.CHOICES, or `custom.key`) whose value holds, "winner" or "loser";
     the others go by the later word, consents by the stricter. Raises NotFound, Invalid, or CannotMerge for a profile
-    that was merged before or for one with itself.
+    that was merged before, that is being erased, or for one with itself.
     """
     chosen = _chosen(tenant_id, fields or {})
     if winner_id == loser_id:
@@ -116,6 +116,8 @@ def undo(
         with transaction(tenant_id) as session:
             lock_tenant(session, tenant_id)
             found = unmerge.standing(session, tenant_id, merge_id)
+            if erased.under_way(session, tenant_id, (found.winner_id,)):
+                raise CannotUndo("This person is being erased, with all that became one with them.")
             theirs, stays = _since(session, tenant_id, found)
             _split(session, tenant_id, found, theirs, stays, actor, moment)
             audit.record(

@@ -22,6 +22,11 @@ T = TypeVar("T")
 NAMESAKE = "namesake"
 
 _PURPOSE = "erased_hint"
+_UNDER_WAY = text("""
+    SELECT customer_id FROM privacy_request
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(cast(:ids AS uuid[])) AND kind = 'erase'
+        AND (status IN ('PENDING', 'RUNNING') OR status = 'FAILED' AND step > 0)
+""")
 _LAST = text("SELECT max(erased_at) FROM erased_hint WHERE tenant_id = :tenant_id")
 _FIND = text("""
     SELECT h.hash, e.erased_at FROM unnest(cast(:hashes AS text[])) AS h(hash)
@@ -53,6 +58,11 @@ def hints_of(
     points = list(points)
     named = [shared(kind, key, first_name) for kind, key in points] if first_name else []
     return [*ids, *points, *named, *([namesake(*born)] if born else [])]
+
+
+def under_way(session: Session, tenant_id: UUID, ids: Iterable[UUID]) -> set[UUID]:
+    """Return who of these customers is being erased, or was until it failed halfway: they are nobody else meanwhile."""
+    return set(session.scalars(_UNDER_WAY, {"tenant_id": tenant_id, "ids": array(ids)}))
 
 
 def remember(session: Session, tenant_id: UUID, hints: Iterable[Pair], now: datetime) -> None:

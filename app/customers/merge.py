@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.customers import consent_merge, facts, records
+from app.customers import consent_merge, erased, facts, records
 from app.customers.models import Customer
 from app.customers.records import Record
 from app.infra.arrays import array
@@ -233,13 +233,26 @@ class CannotMerge(Conflict):
     """The two profiles can't become one."""
 
 
+class BeingErased(CannotMerge):
+    """One of the two is being erased: whoever asked for that saw one person and no other."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "One of the two is being erased, so they can't be merged. Settings, Privacy shows how far it is."
+        )
+
+
 def join(session: Session, tenant_id: UUID, merges: Sequence[Merge], *, by: str, now: datetime) -> dict[UUID, UUID]:
     """Merge all pairs with one set of statements, in the open transaction; return loser → winner.
 
     Nobody may be loser and winner at once. `by` is an actor, or SYSTEM for profiles that prove to have been one person
-    all along: of their consents the last word holds, of others' the stricter. The caller holds the capture lock.
+    all along: of their consents the last word holds, of others' the stricter. The caller holds the capture lock. Raises
+    BeingErased.
     """
     people = records.lock(session, tenant_id, {one for pair in merges for one in (pair.winner, pair.loser)})
+    # Whoever asks for an erasure locks the profile too, so nobody begins to be erased from here on.
+    if by != SYSTEM and erased.under_way(session, tenant_id, people):
+        raise BeingErased
     left = list(merges)
     while left:
         # The journal has each merge by itself, so a winner takes in one loser at a time.

@@ -16,7 +16,7 @@ from app.infra.arrays import array
 from app.infra.errors import Conflict
 from app.journeys.engine.exits import exit_customers
 from app.messaging import suppression
-from app.privacy import elsewhere
+from app.privacy import elsewhere, file_names
 from app.privacy.models import EXPIRED, Kind, PrivacyRequest
 from app.privacy.person import Traces, lead_of, told_from_json, traces
 from app.privacy.redact import from_json
@@ -83,6 +83,8 @@ SOON = timedelta(seconds=3)
 def stop(session: Session, request: PrivacyRequest, now: datetime) -> Progress:
     """Find out who it is, and let nothing more be sent to them or begin with them."""
     found = _traces(session, request)
+    # First: it may wait for an import's batch, and so has nothing yet that the batch might want.
+    file_names.forget(session, request)
     values = {"tenant_id": request.tenant_id, "ids": array(found.ids)}
     session.execute(_STOP, values)
     exit_customers(tenant_id=request.tenant_id, customer_ids=found.ids, reason="erased", now=now)
@@ -96,7 +98,8 @@ def _traces(session: Session, request: PrivacyRequest) -> Traces:
     # Events go first: what they called the person is kept until the end.
     found = traces(session, request.tenant_id, request.customer_id, told_from_json(request.work.get("told")))
     if found.ids:
-        request.work = {**request.work, "needles": found.needles().as_json(), "told": found.told.as_json()}
+        wanted = found.needles().also(request.work.get("files", ()))
+        request.work = {**request.work, "needles": wanted.as_json(), "told": found.told.as_json()}
         session.flush()
     return found
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,10 @@ class Needles:
     def as_json(self) -> dict[str, Any]:
         """Return them as the request keeps them while it runs."""
         return {"exact": list(self.exact), "names": list(self.names), "ids": list(self.ids)}
+
+    def also(self, exact: Iterable[str]) -> "Needles":
+        """Return them with more to look for."""
+        return replace(self, exact=tuple(sorted({*self.exact, *exact})))
 
 
 def from_json(kept: dict[str, Any]) -> Needles:

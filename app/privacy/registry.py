@@ -192,8 +192,9 @@ _CUSTOMERS = (
         "Notes",
         section="notes",
         of=_columns("customer_id"),
-        own=_columns("type pinned private created_at updated_at deleted_at author_id author_name"),
-        words=_columns("body"),
+        own=_columns("type pinned private created_at updated_at deleted_at author_id"),
+        # The author of a note that a file brought is the file, by its name.
+        words=_columns("body author_name"),
         plain=_columns("id"),
     ),
     _delete(
@@ -262,9 +263,10 @@ _EVENTS = (
         "import_run",
         "Imports",
         "How many rows a file had, and what became of them. Examples that show the person are taken out.",
-        words=_columns("file_name report error"),
+        # A file without a header has somebody in its first line.
+        words=_columns("file_name header mapping report error"),
         plain=_columns(
-            "id size encoding delimiter header preset mapping formats on_match write_consent start_journeys dry_run "
+            "id size encoding delimiter preset formats on_match write_consent start_journeys dry_run "
             "task status position record rows created updated unchanged refused suggested undo_left created_by "
             "created_at finished_at"
         ),
@@ -280,8 +282,11 @@ _EVENTS = (
     _keep(
         "import_mapping",
         "Saved mappings of imports",
-        OF_THE_CLUB,
-        plain=_columns("id name preset columns formats created_by created_at updated_at deleted_at"),
+        "It is the club's own. A name that somebody was given, or a column, loses what names the person.",
+        words=_columns("columns"),
+        own=_columns("name"),
+        plain=_columns("id preset formats created_by created_at updated_at deleted_at"),
+        empty_found={"name": "'[erased] ' || t.id"},
     ),
     _special(
         "import_chunk",

@@ -209,14 +209,14 @@ dora@example.com,Dora,Import,DORA-1,,
 """
 
 
-def import_file(tenant: Any, data: str = FILE, **options: Any) -> Any:
+def import_file(tenant: Any, data: str = FILE, *, name: str = "members.csv", **options: Any) -> Any:
     """Import a file, and return its run."""
-    mapping = {name: name for name in data.partition("\n")[0].split(",")}
+    options.setdefault("mapping", {name: name for name in data.partition("\n")[0].split(",")})
     run_id = imports.start(
         tenant_id=tenant.id,
         file=io.BytesIO(data.encode()),
-        file_name="members.csv",
-        options=Options(mapping=mapping, **options),
+        file_name=name,
+        options=Options(**options),
         actor="system:test",
     )
     while import_work.run_batch(tenant_id=tenant.id, now=clock.now()):
@@ -230,6 +230,14 @@ def _imports(tenant: Any) -> None:
     assert (dry.status, dry.refused) == ("COMPLETED", 1)
     wet = import_file(tenant)
     assert (wet.status, wet.refused) == ("COMPLETED", 1)
+    # A file of somebody else's rows, which are all given its name.
+    named = import_file(
+        tenant,
+        "email,first_name,Zephyrine Quaggamoor\ndora@example.com,Dora,Plays early\n",
+        name="From_zq.first@mail.example.csv",
+        mapping={"email": "email", "first_name": "first_name", "Zephyrine Quaggamoor": "note"},
+    )
+    assert (named.status, named.updated) == ("COMPLETED", 1)
 
 
 def _messages(tenant: Any, who: Somebody) -> None:

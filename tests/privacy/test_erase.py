@@ -218,12 +218,61 @@ def test_a_letter_in_the_air_is_waited_for(tenant: Any, her: Somebody) -> None:
     assert where_marks_are(tenant) == {}
 
 
-def test_a_merge_meanwhile_stops_it(tenant: Any, her: Somebody) -> None:
+@pytest.mark.parametrize("after", [0, 3, 9])
+def test_whoever_is_being_erased_is_merged_with_nobody(tenant: Any, her: Somebody, after: int) -> None:
+    """Nobody confirmed that the other profile should go, and the erasure comes to its end."""
+    from app.capture import merging
+    from app.customers.merge import BeingErased
+    from app.customers.unmerge import CannotUndo
+    from app.privacy import work
+
+    (merge,) = rows(tenant, "SELECT id FROM customer_merge WHERE loser_id = :id", id=her.merged)
+    request_id = service.erase(tenant_id=tenant.id, customer_id=her.id, actor=f"user:{her.owner}")
+    for _ in range(after):
+        work.run_batch(tenant_id=tenant.id, now=clock.now())
+    if rows(tenant, "SELECT FROM customer WHERE id = :id", id=her.id):
+        for pair in ((her.stranger, her.id), (her.id, her.stranger)):
+            with pytest.raises(BeingErased, match="is being erased"):
+                merging.merge_customers(
+                    tenant_id=tenant.id, winner_id=pair[0], loser_id=pair[1], actor=f"user:{her.owner}"
+                )
+        with pytest.raises(CannotUndo, match="is being erased"):
+            merging.undo(tenant_id=tenant.id, merge_id=merge.id, actor=f"user:{her.owner}")
+    # Nor do events merge, which do it by themselves: these two name nobody, and prove to be one.
+    take(
+        tenant,
+        event(50, "pos.purchase", {}, teetime_player_id="TEE-ZQ-5", messaging_contact_id="new-1"),
+        event(51, "pos.purchase", {}, messaging_contact_id="other-2"),
+        event(52, "pos.purchase", {}, scl_member_id="QZX-88112", messaging_contact_id="other-2"),
+    )
+    run(tenant)
+    found = queries.request(tenant_id=tenant.id, request_id=request_id)
+    assert (found.status, found.report["deleted"]["customer"]) == ("COMPLETED", 2)
+    assert where_marks_are(tenant) == {}
+
+
+def test_what_failed_halfway_is_merged_with_nobody_until_it_is_tried_again(tenant: Any, her: Somebody) -> None:
+    from app.capture import merging
+    from app.customers.merge import BeingErased
+
+    service.erase(tenant_id=tenant.id, customer_id=her.id, actor=f"user:{her.owner}")
+    write(tenant, "UPDATE privacy_request SET status = 'FAILED', step = 2, due_at = NULL")
+    ask = {"tenant_id": tenant.id, "winner_id": her.stranger, "loser_id": her.id, "actor": f"user:{her.owner}"}
+    with pytest.raises(BeingErased):
+        merging.merge_customers(**ask)
+    write(tenant, "UPDATE privacy_request SET step = 0")
+    assert merging.merge_customers(**ask)
+
+
+def test_a_merge_that_came_first_stops_it(tenant: Any, her: Somebody) -> None:
     """Nobody confirmed that the other profile should go."""
     from app.capture import merging
 
     request_id = service.erase(tenant_id=tenant.id, customer_id=her.id, actor=f"user:{her.owner}")
+    # As if the merge had begun before it was asked for, and had not been seen yet.
+    write(tenant, "UPDATE privacy_request SET kind = 'export'")
     merging.merge_customers(tenant_id=tenant.id, winner_id=her.stranger, loser_id=her.id, actor=f"user:{her.owner}")
+    write(tenant, "UPDATE privacy_request SET kind = 'erase'")
     run(tenant)
     found = queries.request(tenant_id=tenant.id, request_id=request_id)
     assert (found.status, found.work) == ("FAILED", {})
@@ -303,3 +352,53 @@ def test_refused_rows_that_have_her_names_in_two_cells_lose_what_they_say(tenant
     erase(tenant, her)
     found = rows(tenant, "SELECT cells FROM import_refusal WHERE run_id = :id ORDER BY record", id=run_.id)
     assert [bool(one.cells) for one in found] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_hers"),
+    [
+        ("zq.first@mail.example.csv", True),
+        ("members_zq.first@mail.example-2026.csv", True),
+        ("Zephyrine-Quaggamoor.csv", True),
+        ("quaggamoor_zephyrine (1).csv", True),
+        ("082-555-0142.csv", True),
+        ("report-QZX-88112.csv", True),
+        ("report-QZX-881120.csv", False),
+        ("members.csv", False),
+    ],
+)
+def test_the_name_of_a_file_is_looked_at_as_people_write_it(name: str, *, is_hers: bool) -> None:
+    from app.privacy import file_names, redact
+
+    wanted = redact.needles(
+        ids=[],
+        emails=["zq.first@mail.example"],
+        phones=["+27825550142"],
+        external=["QZX-88112"],
+        names=[("Zephyrine", "Quaggamoor")],
+    )
+    assert file_names.names(name, wanted) is is_hers
+
+
+def test_an_import_under_way_loses_a_name_that_is_hers(tenant: Any, her: Somebody) -> None:
+    """Rows it takes in after the erasure came by are given the name no more."""
+    import io
+
+    from app.capture.imports import service as imports
+    from app.capture.imports import work as import_work
+    from app.privacy import work
+
+    imports.start(
+        tenant_id=tenant.id,
+        file=io.BytesIO(b"email,first_name,note\nedna@example.com,Edna,Hello\n"),
+        file_name="Zephyrine_Quaggamoor.csv",
+        options=imports.Options(preset="fairway-csv"),
+        actor="system:test",
+    )
+    service.erase(tenant_id=tenant.id, customer_id=her.id, actor=f"user:{her.owner}")
+    work.run_batch(tenant_id=tenant.id, now=clock.now())
+    while import_work.run_batch(tenant_id=tenant.id, now=clock.now()):
+        pass
+    run(tenant)
+    assert where_marks_are(tenant) == {}
+    assert rows(tenant, "SELECT FROM customer WHERE first_name = 'Edna'")

@@ -36,15 +36,17 @@ _TOUCHED = text("""
     UNION
     SELECT DISTINCT table_name FROM import_made WHERE tenant_id = :tenant_id AND run_id = :run_id
 """)
-_SOME = """
+# By their place in the table: joined by key, a journal without statistics is read whole for each of its lines.
+_TAKEN = """
     WITH taken AS (
-        SELECT c.row_id, c.before, c.after FROM import_change c
-        WHERE c.tenant_id = :tenant_id AND c.run_id = :run_id AND c.table_name = :table AND {which}
-        ORDER BY c.row_id LIMIT :limit
-    )"""
-_DONE = """
-    DELETE FROM import_change c USING taken
-    WHERE c.tenant_id = :tenant_id AND c.run_id = :run_id AND c.table_name = :table AND c.row_id = taken.row_id"""
+        DELETE FROM import_change WHERE ctid = ANY(ARRAY(
+            SELECT c.ctid FROM import_change c
+            WHERE c.tenant_id = :tenant_id AND c.run_id = :run_id AND c.table_name = :table AND {which}
+            ORDER BY c.row_id LIMIT :limit
+        ))
+        RETURNING row_id, before, after
+    ), done AS ({act})
+    SELECT count(*) FROM taken"""
 _MADE, _REMOVED, _CHANGED = (
     "c.before IS NULL",
     "c.before IS NOT NULL AND c.after IS NULL",
@@ -105,8 +107,9 @@ def _plan(touched: Iterable[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _do(session: Session, statement: str, values: dict[str, object]) -> int:
-    return int(session.execute(text(statement), values).rowcount)  # type: ignore[attr-defined]
+def _take(session: Session, which: str, act: str, values: dict[str, object]) -> int:
+    """Take lines of the journal, the first :limit of those `which`, and do what they ask for; return how many."""
+    return int(session.execute(text(_TAKEN.format(which=which, act=act)), values).scalar_one())
 
 
 def _remove_made(session: Session, values: dict[str, object]) -> int:
@@ -115,12 +118,10 @@ def _remove_made(session: Session, values: dict[str, object]) -> int:
     if taken is None:
         return 0
     table = str(values["table"])
-    _do(
-        session,
-        f"DELETE FROM {table} t USING unnest(cast(:ids AS uuid[])) AS r(id)"  # noqa: S608
-        f" WHERE t.tenant_id = :tenant_id AND t.id = r.id AND {_goes(table)}",
-        {**values, "ids": taken.ids},
-    )
+    statement = f"""
+        DELETE FROM {table} t USING unnest(cast(:ids AS uuid[])) AS r(id)
+        WHERE t.tenant_id = :tenant_id AND t.id = r.id AND {_goes(table)}"""  # noqa: S608
+    session.execute(text(statement), {**values, "ids": taken.ids})
     return int(taken.done)
 
 
@@ -141,22 +142,19 @@ def _goes(table: str) -> str:
 
 def _remove(session: Session, values: dict[str, object]) -> int:
     table = str(values["table"])
-    statement = f"""{_SOME.format(which=_MADE)}, gone AS (
-        DELETE FROM {table} t USING taken WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND {_goes(table)}
-    ){_DONE}"""  # noqa: S608
-    return _do(session, statement, values)
+    act = f"DELETE FROM {table} t USING taken WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND {_goes(table)}"  # noqa: S608
+    return _take(session, _MADE, act, values)
 
 
 def _bring_back(session: Session, values: dict[str, object]) -> int:
     table = str(values["table"])
     columns = ", ".join(_columns(table))
     olds = ", ".join(f"(r.old).{one}" for one in _columns(table))
-    statement = f"""{_SOME.format(which=_REMOVED)}, back AS (
+    act = f"""
         INSERT INTO {table} ({columns})
         SELECT {olds} FROM (SELECT jsonb_populate_record(NULL::{table}, taken.before) AS old FROM taken OFFSET 0) AS r
-        ON CONFLICT DO NOTHING
-    ){_DONE}"""  # noqa: S608
-    return _do(session, statement, values)
+        ON CONFLICT DO NOTHING"""  # noqa: S608
+    return _take(session, _REMOVED, act, values)
 
 
 def _set_back(session: Session, values: dict[str, object]) -> int:
@@ -167,27 +165,25 @@ def _set_back(session: Session, values: dict[str, object]) -> int:
         for one in _columns(table)
         if one not in ("tenant_id", "id")
     )
-    statement = f"""{_SOME.format(which=_CHANGED)}, back AS (
+    act = f"""
         UPDATE {table} t SET {sets}
         FROM (
             SELECT taken.row_id, taken.before, taken.after, to_jsonb(x) AS now,
                 jsonb_populate_record(NULL::{table}, taken.before) AS old
             FROM taken JOIN {table} x ON x.tenant_id = :tenant_id AND x.id = taken.row_id OFFSET 0
         ) AS r
-        WHERE t.tenant_id = :tenant_id AND t.id = r.row_id
-    ){_DONE}"""  # noqa: S608
-    return _do(session, statement, values)
+        WHERE t.tenant_id = :tenant_id AND t.id = r.row_id"""  # noqa: S608
+    return _take(session, _CHANGED, act, values)
 
 
 def _remove_customers(session: Session, values: dict[str, object]) -> int:
     happened = " OR ".join(
         f"EXISTS (SELECT FROM {one} h WHERE h.tenant_id = :tenant_id AND h.customer_id = t.id)" for one in HAPPENED
     )
-    statement = f"""{_SOME.format(which=_MADE)}, gone AS (
+    act = f"""
         DELETE FROM customer t USING taken
-        WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND t.updated_at <= :began AND NOT ({happened})
-    ){_DONE}"""  # noqa: S608
-    return _do(session, statement, values)
+        WHERE t.tenant_id = :tenant_id AND t.id = taken.row_id AND t.updated_at <= :began AND NOT ({happened})"""  # noqa: S608
+    return _take(session, _MADE, act, values)
 
 
 _ACTS = {

@@ -16,7 +16,7 @@ _THERE = text("""
     SELECT n.customer_id, n.body FROM unnest(CAST(:ids AS uuid[])) AS w(id)
     CROSS JOIN LATERAL (
         SELECT x.customer_id, x.body FROM note x
-        WHERE x.tenant_id = :tenant_id AND x.customer_id = w.id AND x.deleted_at IS NULL
+        WHERE x.tenant_id = :tenant_id AND x.customer_id = w.id AND x.deleted_at IS NULL OFFSET 0
     ) AS n
 """)
 _WRITE = text("""

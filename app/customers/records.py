@@ -1,7 +1,7 @@
 """Customers' rows as acts work on them: locked in one order, changed in memory, written with one statement."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -101,16 +101,6 @@ class Record:
         self.touched.add("facts_at")
         self.changed = True
 
-    def copy(self) -> "Record":
-        """Return a record of the same customer that can be changed by itself."""
-        return replace(
-            self,
-            values=dict(self.values),
-            facts_at=dict(self.facts_at),
-            words=set(self.words),
-            touched=set(self.touched),
-        )
-
     def find_by(self, words: Iterable[str]) -> None:
         """Let the customer be found by these words too."""
         more = set(words) - self.words
@@ -202,10 +192,7 @@ def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: date
         (_UPDATE_OFTEN, OFTEN, [one for one in more if one.touched <= _OFTEN]),
     ):
         if rows:
-            dumped = [
-                {"id": one.id, "facts_at": one.facts_at, **{name: one.values[name] for name in columns}} for one in rows
-            ]
-            document = orjson.dumps(dumped, default=_plain).decode()
+            document = orjson.dumps([_told(one, columns) for one in rows], default=_plain).decode()
             session.execute(statement, {"tenant_id": tenant_id, "rows": document, "now": now})
     if seen:
         values = {
@@ -217,6 +204,16 @@ def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: date
     for one in changed:
         one.is_new = one.changed = False
         one.touched.clear()
+
+
+def _told(record: Record, columns: Iterable[str]) -> dict[str, Any]:
+    """Return a record as statements read it; what is not there is null."""
+    found = {"id": record.id, "facts_at": record.facts_at}
+    for name in columns:
+        value = record.values[name]
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The tenant's clubs as events name them: by name. A club's country reads the phone numbers of its people."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +11,17 @@ from sqlalchemy.orm import Session
 from app.events.addresses import phone_key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Places:
     """A tenant's country, and its clubs' ids and countries by case-folded name."""
 
     country: str
     clubs: dict[str, tuple[UUID, str]]
+
+    @cached_property
+    def countries(self) -> tuple[str, ...]:
+        """Return each country once, the tenant's own first."""
+        return tuple(dict.fromkeys((self.country, *(country for _, country in self.clubs.values()))))
 
     def club_id(self, name: Any) -> UUID | None:
         """Return the id of the club of that name, or None."""
@@ -32,8 +38,7 @@ class Places:
         first = phone_key(number, found[1] if found else self.country)
         if first:
             return first
-        others = dict.fromkeys((self.country, *(country for _, country in self.clubs.values())))
-        return next((key for country in others if (key := phone_key(number, country))), None)
+        return next((key for country in self.countries if (key := phone_key(number, country))), None)
 
 
 def places(session: Session, tenant_id: UUID) -> Places:

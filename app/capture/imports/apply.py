@@ -198,9 +198,10 @@ def apply(
         for one in claimed:
             if found.matches[one.id].customer_id not in made:
                 one.payload["fill"] = True
-    owners = {match.customer_id for match in found.matches.values()}
-    people = records.lock(session, tenant_id, owners - made) | {one: records.blank(one) for one in made}
-    people = {one: person.copy() for one, person in people.items()}
+    rows_of = Counter(match.customer_id for match in found.matches.values())
+    people = records.lock(session, tenant_id, rows_of.keys() - made)
+    # Nearly all rows of a first import: there is nothing to compare the only row of somebody new with.
+    people |= {one: records.blank(one) for one in made if rows_of[one] > 1}
     for row, one in zip(rows, claimed, strict=True):
         # The timeline leads from the activity to the row of the file.
         one.payload |= {"file_name": file_name, "record": row.record}
@@ -369,13 +370,11 @@ def _count(
     points, ids = set(found.points), set(found.ids)
     # Of two rows about somebody new the first makes them.
     to_come, made = set(found.created), set(found.created)
-    rows_of = Counter(found.matches[one.id].customer_id for one in claimed)
     for row, one in zip(rows, claimed, strict=True):
         match = found.matches[one.id]
-        person = people[match.customer_id]
+        person = people.get(match.customer_id)
         changes: list[dict[str, Any]] = []
-        if match.customer_id in made and rows_of[match.customer_id] == 1:
-            # Nearly all rows of a first import: there is nothing to be compared with.
+        if person is None:
             consents = _first_consents(one)
             name = _full_name(one.said.get("first_name"), one.said.get("last_name"))
         else:

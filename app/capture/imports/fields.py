@@ -177,10 +177,9 @@ def _email(found: Reading, _name: str, text: str, _setting: Setting) -> None:
 
 def _phone(found: Reading, _name: str, text: str, setting: Setting) -> None:
     # People of two countries: a number that is none where the club is may be one where another club is.
-    countries = dict.fromkeys((*(one for _, one in setting.places.clubs.values()), setting.places.country))
     club = setting.places.clubs.get(str(found.payload.get("club", "")).casefold())
     preferred = club[1] if club else setting.preset.country or setting.places.country
-    for country in dict.fromkeys((preferred, *countries)):
+    for country in (preferred, *setting.places.countries):
         key = phone_key(text, country)
         if key:
             found.identity["phone_number"] = key

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from app.capture import likeness
-from app.capture.service import lock_tenant
 from app.customers import contact_points, service
 from app.customers.contact_points import STAFF, HasAlready, Identifier, Point
+from app.events.capture_lock import lock_tenant
 from app.infra import clock
 from app.infra.db import transaction
 

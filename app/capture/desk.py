@@ -17,10 +17,10 @@ from app.capture import identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, named
 from app.capture.evidence import Evidence, of_event
-from app.capture.service import lock_tenant
 from app.customers import service as customers
 from app.events import log
 from app.events.addresses import email_key
+from app.events.capture_lock import lock_tenant
 from app.events.places import Places, places
 from app.events.validation import EXACT_KINDS, OWN_SOURCE
 from app.infra import clock

@@ -7,15 +7,13 @@ consent, the journey it began and what it said about the profile. Notes written,
 hand since stay with the kept profile. The two count as two people from then on (see README, "Not the same").
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -26,28 +24,24 @@ from app.capture.evidence import Evidence
 from app.capture.identity import Resolution
 from app.capture.names import name_key, names_agree
 from app.capture.profiles import Pair
-from app.capture.service import lock_tenant
 from app.customers import custom_fields, erased, facts, merge, records, suggestions, unmerge
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.merge import CHOICES, CannotMerge, Merge
 from app.customers.records import Record
 from app.customers.unmerge import CannotUndo, Standing
+from app.events.capture_lock import lock_tenant
 from app.events.places import places
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Invalid, NotFound
 
-log = logging.getLogger(__name__)
-DEADLOCK = "40P01"
-MAX_ATTEMPTS = 5
 BY_HAND = "merged by hand"
 WINNER, LOSER = "winner", "loser"
 # A batch that waited for the lock carries the time at which it began to wait.
 SLACK = timedelta(minutes=10)
 
 _FOUND = text("SELECT id, merged_into_id FROM customer WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +53,7 @@ class Undone:
     given_back: int
 
 
+@again_after_deadlock
 def merge_customers(
     *,
     tenant_id: UUID,
@@ -80,58 +75,51 @@ def merge_customers(
     if winner_id == loser_id:
         raise CannotMerge("A customer can't be merged with itself.")
     moment = now or clock.now()
-
-    def act() -> UUID:
-        with transaction(tenant_id) as session:
-            lock_tenant(session, tenant_id)
-            found = session.execute(_FOUND, {"tenant_id": tenant_id, "ids": array((winner_id, loser_id))}).all()
-            if len(found) < 2:
-                raise NotFound("There is no such customer.")
-            if any(row.merged_into_id for row in found):
-                raise CannotMerge("One of the two was merged into another customer before. Reload the page.")
-            pair = Merge(winner_id, loser_id, reason, chosen)
-            merged = merge.join(session, tenant_id, [pair], by=actor, now=moment)
-            suggestions.decide(session, tenant_id, [(winner_id, loser_id)], suggestions.MERGED, by=actor, now=moment)
-            audit.record(
-                session,
-                actor,
-                "customer.merged",
-                "customer",
-                winner_id,
-                {"merge": str(pair.id), "loser": str(loser_id), "fields": dict(fields or {})},
-            )
-            _tell(Batch(tenant_id, moment, [], {winner_id}, merged), handlers)
-            return pair.id
-
-    return _again_after_deadlock(tenant_id, act)
+    with transaction(tenant_id) as session:
+        lock_tenant(session, tenant_id)
+        found = session.execute(_FOUND, {"tenant_id": tenant_id, "ids": array((winner_id, loser_id))}).all()
+        if len(found) < 2:
+            raise NotFound("There is no such customer.")
+        if any(row.merged_into_id for row in found):
+            raise CannotMerge("One of the two was merged into another customer before. Reload the page.")
+        pair = Merge(winner_id, loser_id, reason, chosen)
+        merged = merge.join(session, tenant_id, [pair], by=actor, now=moment)
+        suggestions.decide(session, tenant_id, [(winner_id, loser_id)], suggestions.MERGED, by=actor, now=moment)
+        audit.record(
+            session,
+            actor,
+            "customer.merged",
+            "customer",
+            winner_id,
+            {"merge": str(pair.id), "loser": str(loser_id), "fields": dict(fields or {})},
+        )
+        _tell(Batch(tenant_id, moment, [], {winner_id}, merged), handlers)
+        return pair.id
 
 
+@again_after_deadlock
 def undo(
     *, tenant_id: UUID, merge_id: UUID, actor: str, handlers: Sequence[Handler] = (), now: datetime | None = None
 ) -> Undone:
     """Take a merge back: both profiles are as they were. Raises NoSuchMerge or CannotUndo."""
     moment = now or clock.now()
-
-    def act() -> Undone:
-        with transaction(tenant_id) as session:
-            lock_tenant(session, tenant_id)
-            found = unmerge.standing(session, tenant_id, merge_id)
-            if erased.under_way(session, tenant_id, (found.winner_id,)):
-                raise CannotUndo("This person is being erased, with all that became one with them.")
-            theirs, stays = _since(session, tenant_id, found)
-            _split(session, tenant_id, found, theirs, stays, actor, moment)
-            audit.record(
-                session,
-                actor,
-                "customer.unmerged",
-                "customer",
-                found.winner_id,
-                {"merge": str(found.id), "loser": str(found.loser_id), "events": len(theirs)},
-            )
-            _tell(Batch(tenant_id, moment, [], {found.winner_id, found.loser_id}), handlers)
-            return Undone(found.winner_id, found.loser_id, len(theirs))
-
-    return _again_after_deadlock(tenant_id, act)
+    with transaction(tenant_id) as session:
+        lock_tenant(session, tenant_id)
+        found = unmerge.standing(session, tenant_id, merge_id)
+        if erased.under_way(session, tenant_id, (found.winner_id,)):
+            raise CannotUndo("This person is being erased, with all that became one with them.")
+        theirs, stays = _since(session, tenant_id, found)
+        _split(session, tenant_id, found, theirs, stays, actor, moment)
+        audit.record(
+            session,
+            actor,
+            "customer.unmerged",
+            "customer",
+            found.winner_id,
+            {"merge": str(found.id), "loser": str(found.loser_id), "events": len(theirs)},
+        )
+        _tell(Batch(tenant_id, moment, [], {found.winner_id, found.loser_id}), handlers)
+        return Undone(found.winner_id, found.loser_id, len(theirs))
 
 
 def given_back(*, tenant_id: UUID, merge_id: UUID) -> int:
@@ -168,18 +156,6 @@ def _chosen(tenant_id: UUID, fields: Mapping[str, str]) -> dict[str, bool]:
 def _tell(batch: Batch, handlers: Sequence[Handler]) -> None:
     for handler in handlers:
         handler(batch)
-
-
-def _again_after_deadlock(tenant_id: UUID, act: Callable[[], Result]) -> Result:
-    """Do `act`, again if it lost a deadlock to who sends or walks people on: nothing of it was kept."""
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        try:
-            return act()
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != DEADLOCK or attempt == MAX_ATTEMPTS:
-                raise
-            log.info("Deadlock while merging customers of %s; trying again", tenant_id)
-    raise AssertionError("the last attempt returns or raises")
 
 
 @dataclass(frozen=True, slots=True)

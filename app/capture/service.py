@@ -17,6 +17,7 @@ from app.capture import forgotten, identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, claim, claim_again, understand
 from app.capture.identity import Resolution
+from app.events.capture_lock import lock_tenant, share_tenant, try_to_lock_tenant
 from app.events.places import Places, places
 from app.infra import clock
 from app.infra.db import transaction
@@ -29,15 +30,10 @@ BATCH = 2000
 # While more is waiting, up to so many events that can't be applied beside others are left for the next batch rather
 # than waited for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800
-# Any constant: the first of the two keys of the advisory locks by which one worker at a time has a tenant's events.
-LOCK_SPACE = 0x4641_4952
 
 # A tenant that is newer than the statistics looks empty to the planner, who then reads all of it for every row of a
 # batch. Plans made without looking at the tenant go by the average one; the handlers' too.
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
-_LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
-_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:tenant))")
-_SHARE_LOCK = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:tenant))")
 _FAILED = text("""
     UPDATE inbound_event SET status = 'failed', reason = :reason, processed_at = :now, attempts = attempts + 1
     WHERE tenant_id = :tenant_id AND id = ANY(:ids)
@@ -65,22 +61,12 @@ def process_batch(
     return _one_by_one(tenant_id, now, handlers, limit)
 
 
-def lock_tenant(session: Session, tenant_id: UUID) -> None:
-    """Wait until nobody applies events of the tenant: whoever makes or merges customers by their hints must."""
-    session.execute(_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)})
-
-
-def _share_tenant(session: Session, tenant_id: UUID) -> None:
-    """Wait until nobody makes or merges customers, and let nobody begin to until this transaction ends."""
-    session.execute(_SHARE_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)})
-
-
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
     with transaction(tenant_id) as session:
         known, events = _claim(session, tenant_id, limit)
         if not events:
             return 0
-        _share_tenant(session, tenant_id)
+        share_tenant(session, tenant_id)
         session.execute(_ANY_TENANT)
         claimed, events = len(events), forgotten.drop(session, tenant_id, events, now)
         found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
@@ -110,7 +96,7 @@ def _apply_rest(
     with transaction(tenant_id) as session:
         if patient:
             lock_tenant(session, tenant_id)
-        elif not session.scalar(_TRY_LOCK, {"space": LOCK_SPACE, "tenant": str(tenant_id)}):
+        elif not try_to_lock_tenant(session, tenant_id):
             return 0
         mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
         _apply(session, tenant_id, forgotten.drop(session, tenant_id, mine, now), known, now, handlers)

@@ -4,7 +4,8 @@ What is suggested is an address, an e-mail address or a number that a few people
 they are is read when it is shown. Where the same people share several, they are suggested once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +15,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
+from app.events.capture_lock import lock_tenant
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of
 
@@ -173,6 +175,14 @@ class Suggestion:
     found_at: datetime
 
 
+@contextmanager
+def deciding(tenant_id: UUID) -> Iterator[Session]:
+    """Open the transaction of a decision about households: it holds the capture lock before it locks any row."""
+    with transaction(tenant_id) as session:
+        lock_tenant(session, tenant_id)
+        yield session
+
+
 def look(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime) -> None:
     """Suggest what these customers' addresses are shared by, in the open transaction, and forget what no longer is.
 
@@ -190,7 +200,7 @@ def look_at_all(*, tenant_id: UUID, now: datetime | None = None) -> int:
     """
     last, looked, moment = UUID(int=0), 0, now or clock.now()
     while True:
-        with transaction(tenant_id) as session:
+        with deciding(tenant_id) as session:
             some = session.scalars(_NEXT, {"tenant_id": tenant_id, "last": last, "limit": AT_ONCE}).all()
             look(session, tenant_id, some, moment)
         if not some:
@@ -253,9 +263,10 @@ def reopen(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime 
     return _decide(tenant_id, ids, DISMISSED, OPEN, actor, now)
 
 
+@again_after_deadlock
 def _decide(tenant_id: UUID, ids: Collection[UUID], was: str, status: str, actor: str, now: datetime | None) -> int:
     values = {"tenant_id": tenant_id, "ids": array(ids), "was": was, "status": status, "by": actor}
-    with transaction(tenant_id) as session:
+    with deciding(tenant_id) as session:
         _check_known(session, values)
         done = _turn(session, values | {"now": now or clock.now()})
         for one in done:

@@ -2,6 +2,9 @@
 
 When two profiles become one, the kept profile's membership holds; the other's is taken over where it has none
 (app.customers.merge). A household may so be left with one person, or with nobody: it stays until somebody dissolves it.
+
+All decisions about households and their suggestions are made under the capture lock (`household_suggestions.deciding`),
+one after the other: events, imports and merges, which move people and suggestions, wait for them, and they for these.
 """
 
 from collections import Counter
@@ -22,7 +25,7 @@ from app.customers.household_models import Household
 from app.customers.queries import NoSuchCustomer
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 
@@ -150,6 +153,7 @@ class Accepted:
     left: int
 
 
+@again_after_deadlock
 def make(
     *,
     tenant_id: UUID,
@@ -168,7 +172,7 @@ def make(
     _check_roles(one.role for one in members)
     if not members:
         raise Invalid({"members": "Choose at least one person."})
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         session.add(Household(tenant_id=tenant_id, id=household_id, created_by=actor, created_at=moment, **texts))
         session.flush()
         _put(session, tenant_id, household_id, members, move=False, by=actor, now=moment)
@@ -177,10 +181,11 @@ def make(
     return household_id
 
 
+@again_after_deadlock
 def change(*, tenant_id: UUID, household_id: UUID, changes: Mapping[str, str | None], actor: str) -> None:
     """Give a household its own `name` or `greeting`; None or "" lets it go by the rule. Raises Invalid."""
     texts = _texts(changes)
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         _open(session, tenant_id, household_id)
         found = session.get_one(Household, (tenant_id, household_id), populate_existing=True)
         changed = {key: value for key, value in texts.items() if getattr(found, key) != value}
@@ -191,6 +196,7 @@ def change(*, tenant_id: UUID, household_id: UUID, changes: Mapping[str, str | N
             audit.record(session, actor, "household.updated", "household", household_id, changed)
 
 
+@again_after_deadlock
 def add(
     *,
     tenant_id: UUID,
@@ -206,27 +212,29 @@ def add(
     """
     moment = now or clock.now()
     _check_roles([newcomer.role])
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         _open(session, tenant_id, household_id)
         _put(session, tenant_id, household_id, [newcomer], move=move, by=actor, now=moment)
         detail = {"customer": str(newcomer.customer_id), "role": newcomer.role}
         audit.record(session, actor, "household.member_added", "household", household_id, detail)
 
 
+@again_after_deadlock
 def set_role(*, tenant_id: UUID, household_id: UUID, customer_id: UUID, role: str, actor: str) -> None:
     """Say as what somebody is in a household. Of heads there is one: another one becomes a member. Raises NotInIt."""
     _check_roles([role])
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         _open(session, tenant_id, household_id)
         _give_role(session, tenant_id, household_id, customer_id, role)
         detail = {"customer": str(customer_id), "role": role}
         audit.record(session, actor, "household.role_changed", "household", household_id, detail)
 
 
+@again_after_deadlock
 def remove(*, tenant_id: UUID, household_id: UUID, customer_id: UUID, actor: str, now: datetime | None = None) -> None:
     """Take somebody out of a household; the addresses they share with it suggest them no more. Raises NotInIt."""
     moment = now or clock.now()
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         _open(session, tenant_id, household_id)
         all_of_it = session.scalars(_MEMBERS, {"tenant_id": tenant_id, "id": household_id}).all()
         if not _take_out(session, tenant_id, household_id, [customer_id]):
@@ -236,10 +244,11 @@ def remove(*, tenant_id: UUID, household_id: UUID, customer_id: UUID, actor: str
         audit.record(session, actor, "household.member_removed", "household", household_id, detail)
 
 
+@again_after_deadlock
 def dissolve(*, tenant_id: UUID, household_id: UUID, actor: str, now: datetime | None = None) -> None:
     """Take everybody out of a household and put it away; the addresses they share are suggested no more."""
     moment = now or clock.now()
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         _open(session, tenant_id, household_id)
         values = {"tenant_id": tenant_id, "id": household_id, "now": moment, "by": actor}
         then = orjson.loads(session.execute(_DISSOLVE, values).scalar_one())
@@ -248,10 +257,11 @@ def dissolve(*, tenant_id: UUID, household_id: UUID, actor: str, now: datetime |
         audit.record(session, actor, "household.dissolved", "household", household_id, {"customers": len(then)})
 
 
+@again_after_deadlock
 def restore(*, tenant_id: UUID, household_id: UUID, actor: str, now: datetime | None = None) -> int:
     """Take dissolving back; return how many could not come back: they are gone, or in another household now."""
     moment = now or clock.now()
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         found = _lock(session, tenant_id, household_id)
         if found.dissolved_at is None:
             return 0
@@ -266,6 +276,7 @@ def restore(*, tenant_id: UUID, household_id: UUID, actor: str, now: datetime | 
         return len(then) - len(back)
 
 
+@again_after_deadlock
 def accept(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime | None = None) -> Accepted:
     """Make households of suggestions, or let those who are in none join the one that others of them are in.
 
@@ -274,7 +285,7 @@ def accept(*, tenant_id: UUID, ids: Collection[UUID], actor: str, now: datetime 
     ChangedJustNow.
     """
     moment = now or clock.now()
-    with transaction(tenant_id) as session:
+    with suggestions.deciding(tenant_id) as session:
         rows = suggestions.chosen(session, tenant_id, ids)
         groups = _groups(rows)
         homes = {row.customer_id: row.household_id for row in rows if row.household_id}

@@ -5,12 +5,14 @@ table; `transaction(tenant_id)` names the tenant for as long as the transaction 
 to see across tenants, and sees only which of them have work due.
 """
 
+import functools
+import logging
 import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
@@ -18,11 +20,15 @@ import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ARRAY, DateTime, MetaData, Table, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from app.infra.ids import new_id
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 APP_ROLE = "fairway_app"
 DISPATCH_ROLE = "fairway_dispatch"
@@ -165,6 +171,31 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
 def after_commit(hook: Callable[[], None]) -> None:
     """Run `hook` once the open transaction has committed; outside one it is an error to ask."""
     db.session().info[_HOOKS].append(hook)
+
+
+DEADLOCK = "40P01"
+MAX_ATTEMPTS = 5
+
+
+def again_after_deadlock(act: Callable[P, Result]) -> Callable[P, Result]:
+    """Let a service function begin again, up to five times in all, when it lost a deadlock: nothing of it was kept.
+
+    Inside an open transaction the deadlock is passed on, since only who opened that one can begin again.
+    """
+
+    @functools.wraps(act)
+    def trying(*args: P.args, **more: P.kwargs) -> Result:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return act(*args, **more)
+            except OperationalError as error:
+                lost = getattr(error.orig, "sqlstate", None) == DEADLOCK
+                if not lost or attempt == MAX_ATTEMPTS or _TENANT in db.session().info:
+                    raise
+                log.info("Deadlock in %s.%s; trying again", act.__module__, act.__qualname__)
+        raise AssertionError("the last attempt returns or raises")
+
+    return trying
 
 
 @contextmanager

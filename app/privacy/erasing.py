@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.capture.service import lock_tenant
 from app.customers import erased
+from app.events.capture_lock import lock_tenant
 from app.infra.arrays import array
 from app.infra.errors import Conflict
 from app.journeys.engine.exits import exit_customers

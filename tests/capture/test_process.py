@@ -13,6 +13,7 @@ from app.capture import service
 from app.capture.batch import Batch
 from app.events import log
 from app.events import service as events
+from app.events.capture_lock import LOCK_SPACE
 from app.events.service import NotFailed
 from tests.capture.people import NOW, START, event, member, owner, post, query
 
@@ -184,12 +185,12 @@ def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(
 
     applied = "SELECT event_id FROM inbound_event WHERE status = 'processed' ORDER BY event_id"
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
         worker = threading.Thread(target=work)
         worker.start()
         deadline = time.monotonic() + 30
         waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted)"
-        while other.execute(waiting, [service.LOCK_SPACE]).fetchone() != (True,):
+        while other.execute(waiting, [LOCK_SPACE]).fetchone() != (True,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2"]
@@ -207,7 +208,7 @@ def test_a_full_batch_leaves_what_is_new_for_later_rather_than_wait(app: Flask, 
     log.append(tenant_id=tenant.id, events=[event(4, email="bob@example.com"), *known], now=NOW)
     waiting = "SELECT event_id FROM inbound_event WHERE status = 'received'"
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 2
         assert [row.event_id for row in query(tenant, waiting)] == ["e4"]
     assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 1

@@ -1,8 +1,12 @@
 """Suggested households: who shares an address and is not the same person; what was decided is not asked again."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -11,6 +15,7 @@ from app.customers.household_suggestions import Suggestion
 from app.customers.households import Newcomer
 from app.infra.db import transaction
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
+from tests.conftest import make_tenant
 from tests.customers.test_households import person
 
 SHARED, NUMBER = "bothas@example.com", "0824751967"
@@ -229,3 +234,48 @@ def test_those_who_came_by_another_way_are_looked_at_too(
     done = app.test_cli_runner().invoke(args=["households", "look", "--tenant", str(tenant.id)])
     assert "4 customers" in done.output
     assert suggested(tenant) == [{"Anna", "Ben", "Mia"}]
+
+
+@pytest.mark.committed
+def test_accepting_waits_for_a_household_that_is_being_dissolved(real_db: str, app: Any) -> None:
+    """Whoever decides first holds up the other, who then sees what became of it: neither is shown a deadlock."""
+    tenant = make_tenant()
+    post(tenant, *(member(at, name, f"M{at}", email=SHARED) for at, name in enumerate(("Anna", "Ben", "Mia"))))
+    (found,) = open_ones(tenant)
+    couple = [Newcomer(one) for one in found.customer_ids[:2]]
+    home = households.make(tenant_id=tenant.id, members=couple, actor=STAFF, now=NOW)
+    (found,) = open_ones(tenant)
+    half_way, released = threading.Event(), threading.Event()
+    settle = household_suggestions.settle
+
+    def wait_and_settle(*args: Any, **more: Any) -> None:
+        half_way.set()
+        released.wait(30)
+        settle(*args, **more)
+
+    def dissolve() -> None:
+        with app.app_context():
+            households.dissolve(tenant_id=tenant.id, household_id=home, actor=STAFF, now=NOW)
+
+    def accept_meanwhile() -> households.Accepted:
+        half_way.wait(30)
+        with app.app_context():
+            return accept(tenant, found.id)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(household_suggestions, "settle", wait_and_settle)
+        dissolving, accepting = pool.submit(dissolve), pool.submit(accept_meanwhile)
+        half_way.wait(30)
+        _until_somebody_waits(real_db)
+        released.set()
+        dissolving.result(30)
+        assert accepting.result(30) == households.Accepted([], 0)
+    assert suggested(tenant) == []
+
+
+def _until_somebody_waits(url: str) -> None:
+    deadline = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as other:
+        while other.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").fetchone() != (True,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)

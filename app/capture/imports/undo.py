@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.imports.models import UNDONE, ImportRun
-from app.capture.service import lock_tenant
+from app.events.capture_lock import lock_tenant
 from app.infra.db import Base, worked_out
 
 BATCH = 5000

@@ -24,8 +24,8 @@ from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of
 from app.capture.imports.fields import Setting
 from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportRefusal, ImportRun
 from app.capture.imports.reading import Raw
-from app.capture.service import lock_tenant
 from app.customers import custom_fields
+from app.events.capture_lock import lock_tenant
 from app.events.places import places
 from app.infra.db import transaction
 

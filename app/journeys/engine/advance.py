@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.journeys.engine import exits, writes
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 2000
 MAX_STEPS_A_TURN = 100
-MAX_ATTEMPTS = 3
 MAX_ERROR = 500
-DEADLOCK = "40P01"
 
 LIVE = text("""
     SELECT id, published_version, timezone FROM journey
@@ -52,19 +50,15 @@ CLAIM = text("""
 """)
 
 
+@again_after_deadlock
 def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = BATCH) -> int:
-    """Walk up to `limit` due people on, in one transaction, and return how many were dealt with; 0: nothing is due."""
+    """Walk up to `limit` due people on, in one transaction, and return how many were dealt with; 0: nothing is due.
+
+    Two workers may change the same customers in another order; then one of them begins again.
+    """
     moment = now or clock.now()
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        try:
-            with transaction(tenant_id) as session:
-                return _advance(session, tenant_id, moment, limit)
-        except OperationalError as error:
-            # Two workers changed the same customers in another order. Nothing was kept, so begin again.
-            if getattr(error.orig, "sqlstate", None) != DEADLOCK or attempt == MAX_ATTEMPTS:
-                raise
-            log.info("Deadlock while advancing %s; trying again", tenant_id)
-    raise AssertionError("the last attempt returns or raises")
+    with transaction(tenant_id) as session:
+        return _advance(session, tenant_id, moment, limit)
 
 
 def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:

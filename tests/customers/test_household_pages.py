@@ -181,6 +181,8 @@ def test_suggestions_over_the_api(tenant: Any, api: Any) -> None:
     assert again["household_ids"] == [home]
     assert api.post(f"/household-suggestions/{again['id']}/dismiss").status_code == 204
     assert api.get("/household-suggestions").get_json()["items"] == []
+    assert api.post(f"/household-suggestions/{again['id']}/reopen").status_code == 204
+    assert [one["id"] for one in api.get("/household-suggestions").get_json()["items"]] == [again["id"]]
 
 
 @pytest.mark.parametrize("role, status", [("staff", 201), ("viewer", 403), ("ops", 403)])

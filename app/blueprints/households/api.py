@@ -255,6 +255,13 @@ def dismiss_household_suggestion(household_suggestion_id: UUID) -> None:
     household_suggestions.dismiss(tenant_id=actor.tenant_id, ids=[household_suggestion_id], actor=actor.ref)
 
 
+@api.operation("POST", "/household-suggestions/<uuid:household_suggestion_id>/reopen", permission="households.edit")
+def reopen_household_suggestion(household_suggestion_id: UUID) -> None:
+    """Take a dismissal back: those who share the address are suggested again."""
+    actor = current()
+    household_suggestions.reopen(tenant_id=actor.tenant_id, ids=[household_suggestion_id], actor=actor.ref)
+
+
 def _newcomer(tenant_id: UUID, given: MemberIn) -> Newcomer:
     """Return whom a body names; the id of a merged profile leads to the one it went into."""
     return Newcomer(service.current(tenant_id=tenant_id, customer_id=given.customer_id).id, given.role)

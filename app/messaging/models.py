@@ -11,7 +11,10 @@ from app.infra.db import Base, TenantRow
 
 
 class Message(TenantRow, Base):
-    """One intended message: `dedupe_key` makes the intention unique, `status` tells how far it came, `reason` why."""
+    """One intended message: `dedupe_key` makes the intention unique, `status` tells how far it came, `reason` why.
+
+    `instead_of` is the reader's preferred address, where mail can't reach them, if `to_address` is another.
+    """
 
     __tablename__ = "message"
     __table_args__ = (
@@ -40,6 +43,7 @@ class Message(TenantRow, Base):
     customer_id: Mapped[UUID | None]
     user_id: Mapped[UUID | None]
     to_address: Mapped[str | None]
+    instead_of: Mapped[str | None]
     template_id: Mapped[UUID | None]
     topic_id: Mapped[UUID | None]
     builtin: Mapped[str | None]

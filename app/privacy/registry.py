@@ -329,7 +329,7 @@ _MESSAGES = (
         section="messages",
         of=_columns("customer_id"),
         own=_columns("user_id"),
-        words=_columns("subject response context to_address"),
+        words=_columns("subject response context to_address instead_of"),
         plain=_columns(
             "id channel purpose template_id topic_id builtin journey_id step_key due_at created_at attempts "
             "sending_at sent_at first_open_at first_click_at"
@@ -341,6 +341,7 @@ _MESSAGES = (
             "attempt_id": "NULL",
             "customer_id": "NULL",
             "to_address": "NULL",
+            "instead_of": "NULL",
             "subject": "NULL",
             "response": "NULL",
             "context": "'{}'",

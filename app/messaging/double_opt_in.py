@@ -24,7 +24,7 @@ from app.infra.ids import new_id
 from app.infra.tokens import BadToken
 from app.messaging import outbox
 from app.messaging.channel import EMAIL, channel
-from app.messaging.suppression import suppressed
+from app.messaging.suppression import held
 from app.messaging.tokens import ConfirmLink
 
 LATELY = timedelta(days=7)
@@ -86,13 +86,13 @@ def record(
     with transaction(tenant_id) as session:
         strict = {one.id for one in topics(tenant_id=tenant_id, archived=True) if one.double_opt_in}
         before = standing(tenant_id=tenant_id, customer_id=customer_id)
-        held = {(one.channel, one.topic.id) for one in before.lines if one.topic and one.state is State.SUBSCRIBED}
+        wanted = {(one.channel, one.topic.id) for one in before.lines if one.topic and one.state is State.SUBSCRIBED}
         meant = [
             replace(word, state=State.PENDING)
             if word.channel == EMAIL
             and word.state is State.SUBSCRIBED
             and word.topic_id in strict
-            and (EMAIL, word.topic_id) not in held
+            and (EMAIL, word.topic_id) not in wanted
             else word
             for word in words
         ]
@@ -116,8 +116,9 @@ def _ask(tenant_id: UUID, customer_id: UUID, now: datetime) -> None:
     if address is None or cleaned is None:
         raise CannotAsk("There is no e-mail address to send the confirmation to. Add one first.")
     key = channel(EMAIL).address_key(address)
-    if reason := suppressed(tenant_id=tenant_id, keys=[key]).get(key):
-        raise CannotAsk(f"The address is on the suppression list ({reason.replace('_', ' ')}), so no mail goes there.")
+    if stop := held(tenant_id=tenant_id, addresses=[(EMAIL, key)]).get((EMAIL, key)):
+        reason = stop.reason.replace("_", " ")
+        raise CannotAsk(f"The address is on the suppression list ({reason}), so no mail goes there.")
     outbox.put_one(
         tenant_id=tenant_id,
         to_address=address,
@@ -139,11 +140,11 @@ def ask_those_told_of(*, tenant_id: UUID, customer_ids: Collection[UUID], now: d
     with transaction(tenant_id) as session:
         rows = [row for row in session.execute(_ASKABLE, values) if channel(EMAIL).clean_address(row.email)]
         keys = {row.customer_id: channel(EMAIL).address_key(row.email) for row in rows}
-        stopped = suppressed(tenant_id=tenant_id, keys=keys.values())
+        stopped = held(tenant_id=tenant_id, addresses=[(EMAIL, key) for key in keys.values()])
         letters = [
             (row.customer_id, row.email, f"confirm:{row.id}:{row.said_at.isoformat()}")
             for row in rows
-            if keys[row.customer_id] not in stopped
+            if (EMAIL, keys[row.customer_id]) not in stopped
         ]
         outbox.put_letters(tenant_id=tenant_id, builtin="confirm_consent", letters=letters, now=now)
 

@@ -1,7 +1,7 @@
 """The gate: in the transaction that moves messages to `sending`, each is let out, held or skipped, with the reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,8 @@ from app.customers.facts import CONSENT_FIELDS
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.messaging.channel import Channel, channel, installed
+from app.messaging.destination import Destination, destinations
 from app.messaging.states import Purpose, Reason, Status
-from app.messaging.suppression import DEAD, suppressed
 
 # Club systems report a membership and a consent separately, in any order: a yes may be minutes behind.
 CONSENT_GRACE = timedelta(minutes=5)
@@ -73,12 +73,13 @@ DUE = text(f"""
 MOVE = text("""
     UPDATE message
     SET status = verdict.status, reason = verdict.reason, due_at = coalesce(verdict.due_at, message.due_at),
-        to_address = coalesce(verdict.address, message.to_address),
+        to_address = coalesce(verdict.address, message.to_address), instead_of = verdict.instead_of,
         attempt_id = CASE verdict.status WHEN 'sending' THEN CAST(:attempt_id AS uuid) ELSE message.attempt_id END,
         attempts = message.attempts + CASE verdict.status WHEN 'sending' THEN 1 ELSE 0 END,
         sending_at = CASE verdict.status WHEN 'sending' THEN :now ELSE message.sending_at END
     FROM jsonb_to_recordset(CAST(:verdicts AS jsonb))
-         AS verdict(id uuid, status text, reason text, due_at timestamptz, address text)
+         AS verdict(id uuid, status text, reason text, due_at timestamptz, address text,
+             instead_of text)
     WHERE message.tenant_id = :tenant_id AND message.id = verdict.id
 """)
 
@@ -89,12 +90,16 @@ EVENTS_WAITING = text(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate decided on one message; `address` is where it goes, `due_at` when a held one is seen again."""
+    """What the gate decided on one message; `due_at` is when a held one is seen again.
+
+    `address` is where it goes; `instead_of` the preferred one, where mail can't reach its reader.
+    """
 
     status: Status
     reason: Reason | None = None
     address: str | None = None
     due_at: datetime | None = None
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
                 "reason": verdict.reason,
                 "due_at": verdict.due_at,
                 "address": verdict.address,
+                "instead_of": verdict.instead_of,
             }
             for row, verdict in zip(rows, verdicts, strict=True)
         ]
@@ -138,23 +144,18 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     return Claim(attempt_id, name, out, len(rows))
 
 
-def judge(
-    row: Mapping[str, Any], via: Channel, suppressions: Mapping[str, str], events_waiting: bool, now: datetime
-) -> Verdict:
-    """Return the verdict on one message. `suppressions` holds the reasons by address key."""
+def judge(row: Mapping[str, Any], via: Channel, there: Destination, events_waiting: bool, now: datetime) -> Verdict:
+    """Return the verdict on one message that would go `there`."""
     marketing = row["purpose"] == Purpose.MARKETING
-    raw = _address_of(row, via)
-    if not raw or not raw.strip():
+    if not there.raw or not there.raw.strip():
         return Verdict(Status.SKIPPED, Reason.NO_ADDRESS)
-    address = via.clean_address(raw)
-    if address is None:
+    if there.address is None:
         return Verdict(Status.SKIPPED, Reason.INVALID_ADDRESS)
-    suppression = suppressions.get(via.address_key(raw))
-    if suppression and (marketing or suppression in DEAD):
-        return Verdict(Status.SKIPPED, Reason.SUPPRESSED, address)
-    if marketing:
-        return _judge_consent(row, via, address, events_waiting, now)
-    return Verdict(Status.SENDING, None, address)
+    if there.held and (marketing or there.held.dead):
+        return Verdict(Status.SKIPPED, Reason.SUPPRESSED, there.address)
+    if not marketing:
+        return Verdict(Status.SENDING, None, there.address)
+    return _judge_consent(row, via, there.address, events_waiting, now)
 
 
 def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_waiting: bool, now: datetime) -> Verdict:
@@ -199,23 +200,14 @@ def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None
 
 
 def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Verdict]:
-    suppressions: dict[str, dict[str, str]] = {}
-    for name in {row["channel"] for row in rows if row["channel"] in installed()}:
-        via = channel(name)
-        raws = [_address_of(row, via) for row in rows if row["channel"] == name]
-        keys = [via.address_key(raw) for raw in raws if raw]
-        suppressions[name] = suppressed(tenant_id=tenant_id, keys=keys, channel_name=name)
+    known = installed()
+    sound = [row for row in rows if row["channel"] in known]
+    found = dict(zip((row["id"] for row in sound), destinations(session, tenant_id, sound), strict=True))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
     waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
     return [
-        judge(row, channel(row["channel"]), suppressions[row["channel"]], waiting, now)
-        if row["channel"] in suppressions
+        replace(judge(row, channel(row["channel"]), there, waiting, now), instead_of=there.instead_of)
+        if (there := found.get(row["id"]))
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows
     ]
-
-
-def _address_of(row: Mapping[str, Any], via: Channel) -> str | None:
-    """Return where a message goes: to where its reader is reached now, not when it was put in."""
-    address: str | None = row["to_address"] if row["customer_id"] is None else row[via.customer_field]
-    return address

@@ -14,9 +14,10 @@ from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 
 _COLUMNS = """
     message.id, message.channel, message.purpose, message.customer_id, message.user_id, message.to_address,
-    message.template_id, message.builtin, message.journey_id, message.enrollment_id, message.step_key,
-    message.status, message.reason, message.due_at, message.created_at, message.attempts, message.sending_at,
-    message.sent_at, message.response, message.subject, message.first_open_at, message.first_click_at,
+    message.instead_of, message.template_id, message.builtin, message.journey_id, message.enrollment_id,
+    message.step_key, message.status, message.reason, message.due_at, message.created_at, message.attempts,
+    message.sending_at, message.sent_at, message.response, message.subject, message.first_open_at,
+    message.first_click_at,
     template.name AS template_name, journey.name AS journey_name,
     nullif(concat_ws(' ', customer.first_name, customer.last_name), '') AS customer_name
 """

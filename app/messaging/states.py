@@ -94,3 +94,8 @@ def reason_in_words(reason: str | None) -> str:
     if reason is None:
         return ""
     return REASON_WORDS[Reason(reason)] if reason in set(Reason) else reason
+
+
+def instead_in_words(instead_of: str | None) -> str:
+    """Return the sentence for a message that goes elsewhere than to the preferred address; an empty text for none."""
+    return f"It goes to another address of theirs, because mail can’t reach them at {instead_of}." if instead_of else ""

@@ -48,13 +48,6 @@ ADD = text("""
     RETURNING id
 """)
 
-FIND = text("""
-    SELECT address_key, reason FROM suppression
-    WHERE tenant_id = :tenant_id AND channel = :channel AND address_key = ANY(CAST(:keys AS text[]))
-      AND lifted_at IS NULL
-""")
-
-
 # The reason stays; what was written beside it may tell who it was.
 _HIDE = text("""
     UPDATE suppression s SET address_key = h.hash, detail = NULL, lift_reason = NULL
@@ -145,19 +138,6 @@ def suppress(
         )
 
 
-def suppressed(*, tenant_id: UUID, keys: Iterable[str], channel_name: str = EMAIL) -> dict[str, str]:
-    """Return the reason of suppression for those of the address keys that are suppressed."""
-    wanted = sorted(set(keys))
-    if not wanted:
-        return {}
-    spoken = {key: key for key in wanted} | {one: key for key in wanted for one in hashes_of(tenant_id, key)}
-    with transaction(tenant_id) as session:
-        rows = session.execute(FIND, {"tenant_id": tenant_id, "channel": channel_name, "keys": sorted(spoken)}).all()
-    # A dead address stops more than any other entry of it.
-    found = {spoken[row.address_key]: row.reason for row in rows}
-    return found | {spoken[row.address_key]: row.reason for row in rows if row.reason in DEAD}
-
-
 def hashes_of(tenant_id: UUID, address_key: str) -> list[str]:
     """Return what stands on the list for an address whose owner was erased, by each of the keys we have."""
     return keyed_hashes("suppression", tenant_id, address_key)
@@ -179,17 +159,29 @@ def hide(*, tenant_id: UUID, addresses: Collection[str], actor: str, channel_nam
 
 
 def held(*, tenant_id: UUID, addresses: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Held]:
-    """Return by (channel, address key) why those of the addresses that are suppressed are."""
+    """Return by (channel, address key) why those of the addresses that are suppressed are.
+
+    The one reader of the list, for the gate as for pages. Of an address that stands on it twice, once as the hash of
+    somebody who was erased, the entry that stops more counts.
+    """
     wanted = sorted(set(addresses))
     if not wanted:
         return {}
     spoken = {one: one for one in wanted}
     spoken |= {(name, hidden): (name, key) for name, key in wanted for hidden in hashes_of(tenant_id, key)}
     asked = sorted(spoken)
-    values = {"channels": [name for name, _ in asked], "keys": [key for _, key in asked]}
+    values = {"channels": array(name for name, _ in asked), "keys": array(key for _, key in asked)}
     with transaction(tenant_id) as session:
         rows = session.execute(HELD, {"tenant_id": tenant_id, **values}).all()
-    return {spoken[row[0], row[1]]: Held(row[2], SuppressedBecause(row[3]), row[4], row[5]) for row in rows}
+    entries = [
+        (spoken[row.channel, row.address_key], Held(row.id, SuppressedBecause(row.reason), row.detail, row.created_at))
+        for row in rows
+    ]
+    return dict(sorted(entries, key=lambda entry: (entry[1].dead, entry[1].reason is not SuppressedBecause.ERASED)))
+
+
+def _entry_of(tenant_id: UUID, channel_name: str, key: str) -> Held | None:
+    return held(tenant_id=tenant_id, addresses=[(channel_name, key)]).get((channel_name, key))
 
 
 def page(
@@ -256,12 +248,14 @@ def add(
         raise Invalid(errors)
     values: dict[str, Any] = {"tenant_id": tenant_id, "channel": channel_name, "reason": because, "by": actor}
     with transaction(tenant_id) as session:
-        held = suppressed(tenant_id=tenant_id, keys=[key], channel_name=channel_name).get(key)
-        if held:
-            raise AlreadySuppressed(held)
+        if there := _entry_of(tenant_id, channel_name, key):
+            raise AlreadySuppressed(there.reason)
         made = session.execute(ADD, {**values, "keys": [key], "details": [said]}).first()
         if made is None:
-            raise AlreadySuppressed(suppressed(tenant_id=tenant_id, keys=[key], channel_name=channel_name).get(key, ""))
+            # Somebody else put it there at the same moment.
+            raise AlreadySuppressed(
+                held(tenant_id=tenant_id, addresses=[(channel_name, key)])[channel_name, key].reason
+            )
         # Entries of the audit outlive the people they speak of: they name no address.
         audit.record(session, actor, "suppression.added", "suppression", made.id, {"reason": str(because)})
         return entry(tenant_id=tenant_id, suppression_id=made.id)

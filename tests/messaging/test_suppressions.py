@@ -7,7 +7,7 @@ import pytest
 
 from app.infra.errors import Invalid
 from app.messaging import suppression
-from app.messaging.suppression import SuppressedBecause, page, suppress, suppressed
+from app.messaging.suppression import SuppressedBecause, held, page, suppress
 from tests.page_client import PageClient
 
 
@@ -26,7 +26,7 @@ def test_an_entry_is_added_lifted_with_a_reason_and_added_again(tenant: Any) -> 
         suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="  ", actor="system")
     lifted = suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="It was a slip.", actor="system")
     assert (lifted.lift_reason, lifted.lifted_at is not None) == ("It was a slip.", True)
-    assert suppressed(tenant_id=tenant.id, keys=["ann@example.com"]) == {}
+    assert held(tenant_id=tenant.id, addresses=[("EMAIL", "ann@example.com")]) == {}
     with pytest.raises(suppression.AlreadyLifted):
         suppression.lift(tenant_id=tenant.id, suppression_id=first.id, reason="x", actor="system")
     assert page(tenant_id=tenant.id).items == []
@@ -91,3 +91,14 @@ def test_the_page_finds_adds_and_lifts(client: PageClient, sign_in: Any, tenant:
     sign_in("viewer")
     assert "Add an address" not in client.get("/suppressions").text
     client.get("/suppressions/new", status=403)
+
+
+def test_of_two_entries_of_one_address_the_one_that_stops_more_is_told(tenant: Any) -> None:
+    """A hash stays of somebody who was erased; later the same mailbox turns out to be dead."""
+    suppression.hide(tenant_id=tenant.id, addresses=["ann@example.com"], actor="system")
+    address = ("EMAIL", "ann@example.com")
+    assert held(tenant_id=tenant.id, addresses=[address])[address].reason is SuppressedBecause.ERASED
+    for because in (SuppressedBecause.HARD_BOUNCE, SuppressedBecause.COMPLAINT):
+        suppress(tenant_id=tenant.id, addresses=["ann@example.com"], because=because)
+        found = held(tenant_id=tenant.id, addresses=[address])[address]
+        assert (found.reason, found.dead) == (SuppressedBecause.HARD_BOUNCE, True)

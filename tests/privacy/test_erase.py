@@ -86,7 +86,8 @@ def test_reports_still_add_up(tenant: Any, her: Somebody) -> None:
 def test_her_addresses_stay_suppressed_as_hashes(tenant: Any, her: Somebody) -> None:
     erase(tenant, her)
     keys = ["zq.first@mail.example", "zq.second@mail.example", "zq.older@mail.example", somebody.SHARED]
-    assert suppression.suppressed(tenant_id=tenant.id, keys=keys) == {
+    held = suppression.held(tenant_id=tenant.id, addresses=[("EMAIL", key) for key in keys])
+    assert {key: one.reason for (_, key), one in held.items()} == {
         "zq.first@mail.example": "erased",
         "zq.second@mail.example": "hard_bounce",
         "zq.older@mail.example": "erased",
@@ -154,7 +155,8 @@ def test_new_evidence_makes_somebody_new(tenant: Any, her: Somebody) -> None:
     assert new.first_name is None
     assert new.id not in (her.id, her.merged)
     assert rows(tenant, "SELECT count(*) FROM activity WHERE customer_id = :id", id=new.id)[0][0] == 1
-    assert suppression.suppressed(tenant_id=tenant.id, keys=[new.email]) == {new.email: "erased"}
+    (held,) = suppression.held(tenant_id=tenant.id, addresses=[("EMAIL", new.email)]).values()
+    assert held.reason == "erased"
     # She is a member again: now an import may speak of her.
     assert import_file(tenant, f"{somebody.HEADER}\nzq.first@mail.example,Zephyrine,,,,\n").updated == 1
 

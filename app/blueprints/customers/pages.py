@@ -22,7 +22,7 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
 from app.messaging import queries as messages
-from app.messaging.states import STATUS_TONES, STATUS_WORDS, reason_in_words
+from app.messaging.states import STATUS_TONES, STATUS_WORDS, instead_in_words, reason_in_words
 from app.road import HANDLERS
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -168,6 +168,7 @@ def letters(customer_id: UUID) -> Response:
         message_tones=STATUS_TONES,
         message_labels=STATUS_WORDS,
         why=reason_in_words,
+        instead=instead_in_words,
     )
 
 

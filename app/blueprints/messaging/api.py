@@ -27,13 +27,17 @@ class MessageQuery(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """One message and what became of it; `reason` says why it is held, skipped, failed or unknown."""
+    """One message and what became of it; `reason` says why it is held, skipped, failed or unknown.
+
+    `instead_of` is the reader's preferred address if mail can't reach them there and it goes to another of theirs.
+    """
 
     id: UUID
     channel: str
     purpose: str
     customer_id: UUID | None
     to_address: str | None
+    instead_of: str | None
     template_id: UUID | None
     journey_id: UUID | None
     enrollment_id: UUID | None

@@ -9,7 +9,15 @@ from flask import Blueprint, Response, request
 from app.infra import clock
 from app.infra.ids import as_id
 from app.messaging import queries
-from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Reason, Status, reason_in_words
+from app.messaging.states import (
+    REASON_WORDS,
+    STATUS_TONES,
+    STATUS_WORDS,
+    Reason,
+    Status,
+    instead_in_words,
+    reason_in_words,
+)
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -17,7 +25,12 @@ from app.web.shell import organisation
 
 blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
 
-WORDS: dict[str, Any] = {"tones": STATUS_TONES, "labels": STATUS_WORDS, "why": reason_in_words}
+WORDS: dict[str, Any] = {
+    "tones": STATUS_TONES,
+    "labels": STATUS_WORDS,
+    "why": reason_in_words,
+    "instead": instead_in_words,
+}
 
 
 @blueprint.get("")
@@ -54,6 +67,7 @@ COLUMNS = (
     "status",
     "reason",
     "to_address",
+    "instead_of",
     "customer_name",
     "customer_id",
     "journey_name",

@@ -1,6 +1,6 @@
 """Events and rows of an import that tell of people who were erased: not applied, and nothing of them kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +21,7 @@ Refused = tuple[int, str, list[str]]
 BEFORE = "It tells of the time before the person it is of was erased."
 
 # The id its sender gave may tell who it is of, too.
-BLANK = text("""
+_BLANK = text("""
     UPDATE inbound_event SET status = 'erased', identity = '{}', payload = '{}', event_id = 'erased:' || id,
         reason = :reason, processed_at = :now, customer_id = NULL, matched_by = NULL, confidence = NULL
     WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))
@@ -69,9 +69,14 @@ def drop(session: Session, tenant_id: UUID, events: Sequence[Claimed], now: date
         if one.id in found and (one.evidence.own or one.occurred_at <= max(found[one.id].values()))
     ]
     if gone:
-        session.execute(BLANK, {"tenant_id": tenant_id, "ids": array(gone), "reason": BEFORE, "now": now})
+        blank(session, tenant_id, gone, now)
     dropped = set(gone)
     return [one for one in events if one.id not in dropped]
+
+
+def blank(session: Session, tenant_id: UUID, ids: Collection[UUID], now: datetime) -> None:
+    """Empty events of somebody who was erased: that they came in stays, so that they do not come in again."""
+    session.execute(_BLANK, {"tenant_id": tenant_id, "ids": array(ids), "reason": BEFORE, "now": now})
 
 
 def of_import(session: Session, tenant_id: UUID, claimed: Sequence[Claimed]) -> dict[UUID, datetime]:

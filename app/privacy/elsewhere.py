@@ -10,7 +10,6 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from app.capture import forgotten
 from app.infra.arrays import array
 from app.infra.db import Base
 from app.infra.ids import first_id_at
@@ -104,7 +103,7 @@ def _treat(
         return 0
     said = ", ".join(_said(model, one) for one in table.searched)
     with_names = not table.addresses
-    looked_for = {*wanted.exact, *(wanted.names if with_names else ()), *(wanted.ids if _names_people(table) else ())}
+    looked_for = {*wanted.exact, *(wanted.names if with_names else ()), *(wanted.ids if table.looks_for_ids else ())}
     found = session.execute(
         text(
             f"SELECT {_listed([*keys, *table.searched])}{_owner(table)} FROM {table.name} t"  # noqa: S608
@@ -147,12 +146,8 @@ def _said(model: SqlTable, column: str) -> str:
     return f"{said}, array_to_string(t.{column}, ' ')" if isinstance(model.columns[column].type, ARRAY) else said
 
 
-def _names_people(table: Table) -> bool:
-    return table.drop_found or table.name == "import_run"
-
-
 def _owner(table: Table) -> str:
-    return ", t.customer_id AS owner, t.occurred_at" if table.name == "inbound_event" else ""
+    return f", t.{table.of[0]} AS owner" if table.alone else ""
 
 
 def _redact(
@@ -180,15 +175,14 @@ def _redact(
         where = [model.columns[one] == getattr(row, one) for one in keys]
         sets = {**new, **{one: text(table.empty_found[one].replace("t.", f"{table.name}.")) for one in emptied}}
         session.execute(update(model).where(model.columns["tenant_id"] == request.tenant_id, *where).values(sets))
-    if blank:
-        values = {"tenant_id": request.tenant_id, "ids": array(blank), "reason": forgotten.BEFORE}
-        session.execute(forgotten.BLANK, {**values, "now": request.created_at})
+    if blank and table.alone:
+        table.alone[1](session, request.tenant_id, blank, request.created_at)
     return done + len(blank)
 
 
 def _tells_only_of_them(table: Table, row: Row[Any], redactor: Redactor) -> bool:
-    """Return whether it is an event of the person's that was never applied: it waits, or it failed."""
-    return table.name == "inbound_event" and row.owner is None and redactor.finds(_text(row.identity))
+    """Return whether a row that is nobody's yet is the person's."""
+    return table.alone is not None and row.owner is None and redactor.finds(_text(getattr(row, table.alone[0])))
 
 
 def _finds(redactor: Redactor, value: Any) -> bool:

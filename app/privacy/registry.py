@@ -10,9 +10,17 @@ Every table and column of the database stands here; a test fails where one is mi
 - `plain`: tells of nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.capture import forgotten
+
+Emptying = Callable[[Session, UUID, Collection[UUID], datetime], None]
 
 
 class AtErase(StrEnum):
@@ -33,6 +41,8 @@ class Table:
     """One table. `holds` says what, in words for staff; `because` why something of it stays, or how it is treated.
 
     `drop_found`: other rows that name the person go whole. `empty_found`: these columns of such rows are emptied.
+    `by_id`: a row may name them by a customer's id alone. `alone`: a row that is nobody's, and names them in the first
+    of these, a column, tells of them alone; the second empties such rows, by id.
     `section` is the table's name in an export, without `left_out`; `order` what its rows are in order of.
     """
 
@@ -50,6 +60,8 @@ class Table:
     blank: Mapping[str, str] = field(default_factory=dict)
     drop_found: bool = False
     empty_found: Mapping[str, str] = field(default_factory=dict)
+    by_id: bool = False
+    alone: tuple[str, Emptying] | None = None
     section: str | None = None
     order: str = "id"
     left_out: tuple[str, ...] = ()
@@ -65,6 +77,11 @@ class Table:
     def searched(self) -> tuple[str, ...]:
         """Return the columns that are looked through for what names the person, in everybody's rows."""
         return (*self.words, *self.addresses, *self.empty_found)
+
+    @property
+    def looks_for_ids(self) -> bool:
+        """Return whether customers' ids are looked for in those columns too."""
+        return self.drop_found or self.by_id
 
     @property
     def is_of_people(self) -> bool:
@@ -258,6 +275,8 @@ _EVENTS = (
         plain=_columns("id"),
         # Unique, so that it can't become the same words in two rows.
         empty_found={"event_id": "'erased:' || t.id"},
+        # It waits to be applied, or that failed.
+        alone=("identity", forgotten.blank),
     ),
     _keep(
         "import_run",
@@ -265,6 +284,7 @@ _EVENTS = (
         "How many rows a file had, and what became of them. Examples that show the person are taken out.",
         # A file without a header has somebody in its first line.
         words=_columns("file_name header mapping report error"),
+        by_id=True,
         plain=_columns(
             "id size encoding delimiter preset formats on_match write_consent start_journeys dry_run "
             "task status position record rows created updated unchanged refused suggested undo_left created_by "

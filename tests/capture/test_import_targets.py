@@ -1,6 +1,8 @@
 """What columns can become: tags, notes, ids of other systems, consent by topic, a tenant's own fields."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from app.customers import custom_fields, topics
 from app.infra.errors import Invalid
 from tests.capture.people import NOW, query
 from tests.capture.test_imports import counts, finish, refused, snapshot
+from tests.conftest import make_tenant
 
 MAPPING = {
     "First": "first_name",
@@ -225,3 +228,44 @@ def test_a_saved_mapping_is_replaced_by_its_name_deleted_and_restored(tenant: An
     assert mappings.one(tenant_id=tenant.id, mapping_id=mine).name == "Ours"
     with pytest.raises(Invalid):
         mappings.save(tenant_id=tenant.id, name=" ", preset_name=None, columns={}, formats={}, actor="system:test")
+
+
+def test_a_mapping_comes_back_neither_beside_its_namesake_nor_over_the_limit(
+    tenant: Any, client: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in()
+    monkeypatch.setattr(mappings, "MAX_MAPPINGS", 2)
+    by = {"preset_name": None, "columns": {"A": "email"}, "formats": {}, "actor": "system:test"}
+    gone = mappings.save(tenant_id=tenant.id, name="Ours", **by)
+    mappings.delete(tenant_id=tenant.id, mapping_id=gone, actor="system:test")
+    namesake = mappings.save(tenant_id=tenant.id, name="Ours", **by)
+    undo = f"/customers/imports/mappings/{gone}/restore"
+    assert "There is another mapping called Ours by now." in client.post(undo, follow_redirects=True).text
+    mappings.delete(tenant_id=tenant.id, mapping_id=namesake, actor="system:test")
+    for name in ("First", "Second"):
+        mappings.save(tenant_id=tenant.id, name=name, **by)
+    assert "mappings already. Delete one first." in client.post(undo, follow_redirects=True).text
+    assert [one.name for one in mappings.saved(tenant_id=tenant.id)] == ["First", "Second"]
+
+
+@pytest.mark.committed
+def test_of_two_namesakes_restored_at_once_one_comes_back(real_db: str, app: Any) -> None:
+    tenant: Any = make_tenant()
+    by = {"preset_name": None, "columns": {"A": "email"}, "formats": {}, "actor": "system:test"}
+    gone = []
+    for _ in range(6):
+        gone.append(mappings.save(tenant_id=tenant.id, name="Ours", **by))
+        mappings.delete(tenant_id=tenant.id, mapping_id=gone[-1], actor="system:test")
+    together = threading.Barrier(len(gone))
+
+    def restore(mapping_id: UUID) -> bool:
+        with app.app_context():
+            together.wait(30)
+            try:
+                mappings.restore(tenant_id=tenant.id, mapping_id=mapping_id, actor="system:test")
+            except mappings.CannotRestore:
+                return False
+            return True
+
+    with ThreadPoolExecutor(len(gone)) as pool:
+        assert sorted(pool.map(restore, gone)) == [False] * 5 + [True]

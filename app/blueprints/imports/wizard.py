@@ -235,6 +235,11 @@ def delete_mapping(mapping_id: UUID) -> Answer:
 def restore_mapping(mapping_id: UUID) -> Answer:
     """Take the deletion of a mapping back."""
     actor = current()
-    mappings.restore(tenant_id=actor.tenant_id, mapping_id=mapping_id, actor=actor.ref)
+    try:
+        mappings.restore(tenant_id=actor.tenant_id, mapping_id=mapping_id, actor=actor.ref)
+    except mappings.CannotRestore as refused:
+        flash(refused.message, "warning")
+        # The list goes on offering it: deleting another one may be all it takes.
+        return redirect(url_for("imports.saved_mappings", deleted=mapping_id))
     flash("The mapping is back.", "success")
     return redirect(url_for("imports.saved_mappings"))

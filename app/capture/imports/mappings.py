@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.capture.imports import preset
@@ -16,10 +17,14 @@ from app.capture.imports.models import ImportMapping
 from app.capture.imports.targets import IGNORE, identifies
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Invalid, NotFound
+from app.infra.errors import Conflict, Invalid, NotFound
 
 MAX_NAME = 80
 MAX_MAPPINGS = 100
+_TOO_MANY = f"There are {MAX_MAPPINGS} mappings already. Delete one first."
+# Any constant: advisory locks on the mappings of a tenant. How many there are is no row that could be locked.
+_SPACE = 0x4641_494D
+_LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
 # Half of a preset's columns and more, and somebody can be known by them: the file is of that system.
 FITS = 0.5
 # What people call columns elsewhere, without blanks and signs.
@@ -56,6 +61,10 @@ _ELSEWHERE = {
     "comment": "note",
     "comments": "note",
 }
+
+
+class CannotRestore(Conflict):
+    """A deletion can't be taken back as things stand now."""
 
 
 class NoSuchMapping(NotFound):
@@ -104,9 +113,6 @@ def save(
     tidy = " ".join(name.split())
     if not tidy or len(tidy) > MAX_NAME or not tidy.isprintable():
         raise Invalid({"save_as": f"Give the mapping a name of at most {MAX_NAME} printable characters."})
-    known = saved(tenant_id=tenant_id)
-    if len(known) >= MAX_MAPPINGS and tidy not in {mapping.name for mapping in known}:
-        raise Invalid({"save_as": f"There are {MAX_MAPPINGS} mappings already. Delete one first."})
     moment = now or clock.now()
     values = {"preset": preset_name, "columns": dict(columns), "formats": dict(formats), "updated_at": moment}
     statement = (
@@ -118,6 +124,9 @@ def save(
         .returning(ImportMapping.id)
     )
     with transaction(tenant_id) as session:
+        known = _locked(session, tenant_id)
+        if len(known) >= MAX_MAPPINGS and tidy not in {mapping.name for mapping in known}:
+            raise Invalid({"save_as": _TOO_MANY})
         made: UUID = session.execute(statement).scalar_one()
         audit.record(session, actor, "import_mapping.saved", "import_mapping", made, {"name": tidy})
         return made
@@ -129,20 +138,29 @@ def delete(*, tenant_id: UUID, mapping_id: UUID, actor: str, now: datetime | Non
 
 
 def restore(*, tenant_id: UUID, mapping_id: UUID, actor: str) -> None:
-    """Take a deletion back. Raises NoSuchMapping, or Invalid where another mapping has the name by now."""
+    """Take a deletion back. Raises NoSuchMapping, or CannotRestore where another has the name or there are too many."""
     _set_deleted(tenant_id, mapping_id, None, actor, "import_mapping.restored")
 
 
 def _set_deleted(tenant_id: UUID, mapping_id: UUID, at: datetime | None, actor: str, act: str) -> None:
     with transaction(tenant_id) as session:
-        found = session.get(ImportMapping, (tenant_id, mapping_id), with_for_update=True, populate_existing=True)
+        known = _locked(session, tenant_id)
+        found = session.get(ImportMapping, (tenant_id, mapping_id), populate_existing=True)
         if found is None or (found.deleted_at is None) == (at is None):
             raise NoSuchMapping
-        if at is None and found.name in {one.name for one in saved(tenant_id=tenant_id)}:
-            raise Invalid({"name": f"There is another mapping called {found.name} by now."})
+        if at is None and found.name in {one.name for one in known}:
+            raise CannotRestore(f"There is another mapping called {found.name} by now. Delete that one first.")
+        if at is None and len(known) >= MAX_MAPPINGS:
+            raise CannotRestore(_TOO_MANY)
         found.deleted_at = at
         session.flush()
         audit.record(session, actor, act, "import_mapping", mapping_id, {"name": found.name})
+
+
+def _locked(session: Session, tenant_id: UUID) -> list[ImportMapping]:
+    """Return the tenant's mappings; nobody else saves, deletes or restores one until the transaction ends."""
+    session.execute(_LOCK, {"space": _SPACE, "tenant": str(tenant_id)})
+    return saved(tenant_id=tenant_id)
 
 
 def suggest(*, tenant_id: UUID, header: Sequence[str]) -> Suggestion:

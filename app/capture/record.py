@@ -169,7 +169,7 @@ def hear_custom(session: Session, tenant_id: UUID, events: Iterable[Claimed], *,
     """
     telling = [one for one in events if isinstance(one.payload.get("custom"), dict)]
     if telling:
-        known = custom_fields.load(session, tenant_id)
+        known = custom_fields.load_to_write(session, tenant_id)
         for event in telling:
             event.said.update(custom_fields.heard(event.payload["custom"], known, archived=archived))
 

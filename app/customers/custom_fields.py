@@ -1,8 +1,8 @@
 """Custom fields: what a tenant wants to know of its customers besides what everybody does.
 
 A field's key never changes: it is where values are kept, and what events, the API and conditions call it. Its kind may
-change as long as nobody has a value. A field that is no longer wanted is archived: it is not asked for any more, values
-and conditions stay.
+change as long as nobody has a value, nor is being given one (`load_to_write`). A field that is no longer wanted is
+archived: it is not asked for any more, values and conditions stay.
 """
 
 import re
@@ -13,7 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from babel.core import get_global
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -57,6 +59,12 @@ _ORDER = text("""
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS o(id, position)
     WHERE f.tenant_id = :tenant_id AND f.id = o.id
 """)
+# Any constant: advisory locks on what the custom fields of a tenant are.
+_SPACE = 0x4641_4346
+_WRITING = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:tenant))")
+_CHANGING = text("SELECT pg_advisory_xact_lock(:space, hashtext(:tenant))")
+# Shorter than Postgres waits before it looks for deadlocks: who writes values never gives way to who changes a field.
+_PATIENCE, _NO_MATTER = text("SET LOCAL lock_timeout = '500ms'"), text("SET LOCAL lock_timeout = DEFAULT")
 _USED = text("""
     SELECT EXISTS (SELECT FROM customer WHERE tenant_id = :tenant_id AND jsonb_exists(custom, :key))
 """)
@@ -67,6 +75,13 @@ class NoSuchCustomField(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such field.")
+
+
+class BeingWritten(Conflict):
+    """Values are being written at this moment."""
+
+    def __init__(self) -> None:
+        super().__init__("Values of your fields are being written just now. Try again in a moment.")
 
 
 def fields(*, tenant_id: UUID, archived: bool = False) -> list[CustomFieldInfo]:
@@ -86,6 +101,12 @@ def field(*, tenant_id: UUID, field_id: UUID) -> CustomFieldInfo:
 def load(session: Session, tenant_id: UUID) -> list[CustomFieldInfo]:
     """Return all custom fields, archived ones too, in the open transaction."""
     return [_info(row) for row in session.execute(_LIST, {"tenant_id": tenant_id})]
+
+
+def load_to_write(session: Session, tenant_id: UUID) -> list[CustomFieldInfo]:
+    """Return what `load` does; until the open transaction ends no field becomes of another kind."""
+    session.execute(_WRITING, {"space": _SPACE, "tenant": str(tenant_id)})
+    return load(session, tenant_id)
 
 
 def catalogue(*, tenant_id: UUID) -> Catalogue:
@@ -184,7 +205,8 @@ def change(*, tenant_id: UUID, field_id: UUID, changes: Mapping[str, Any], actor
     """Change a field's label, heading, choices, currency, or kind; return it.
 
     A choice that is taken away stays with those who have it. Raises NoSuchCustomField, or Invalid with messages by
-    input: a kind (and a currency) changes only as long as nobody has a value.
+    input: a kind (and a currency) changes only as long as nobody has a value. Raises BeingWritten while somebody is
+    being given values.
     """
     with transaction(tenant_id) as session:
         before = _one(session, tenant_id, field_id)
@@ -195,6 +217,8 @@ def change(*, tenant_id: UUID, field_id: UUID, changes: Mapping[str, Any], actor
         currency = now["currency"] or accounts.tenant_info(tenant_id=tenant_id).currency
         values = _checked(now["label"], now["kind"], now["heading"], now["choices"], currency)
         fixed = [name for name in ("kind", "currency") if values[name] != getattr(before, name)]
+        if fixed:
+            _keep_from_writing(session, tenant_id)
         if fixed and session.scalar(_USED, {"tenant_id": tenant_id, "key": before.key}):
             raise Invalid(
                 {fixed[0]: "Customers have values of this field, so this can't be changed. Add another field."}
@@ -228,6 +252,19 @@ def move(*, tenant_id: UUID, field_id: UUID, up: bool) -> None:
         if 0 <= other < len(ids):
             ids[at], ids[other] = ids[other], ids[at]
         session.execute(_ORDER, {"tenant_id": tenant_id, "ids": ids})
+
+
+def _keep_from_writing(session: Session, tenant_id: UUID) -> None:
+    """Let nobody write values until the open transaction ends; raise BeingWritten if somebody goes on doing so."""
+    try:
+        with session.begin_nested():
+            session.execute(_PATIENCE)
+            session.execute(_CHANGING, {"space": _SPACE, "tenant": str(tenant_id)})
+            session.execute(_NO_MATTER)
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise BeingWritten from None
 
 
 def _key_of(label: str) -> str:

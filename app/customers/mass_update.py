@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from app.customers import custom_fields, tag_rows
@@ -90,52 +90,66 @@ def change_all(
     adding, removing = ([tag.strip() for tag in tags] for tags in (add_tags, remove_tags))
     if any(tag_problem(tag) for tag in (*adding, *removing)):
         raise ValueError("this is no tag")
-    moment = now or clock.now()
-    values: dict[str, Any] = {
-        "tenant_id": tenant_id,
-        "ids": array(sorted(customer_ids, key=attrgetter("int"))),
-        "now": moment,
-    }
-    sets, unlike = ["updated_at = :now"], []
-    for name, value in fields.items():
-        sets.append(f"{name} = CAST(:{name} AS text)")
-        unlike.append(f"{name} IS DISTINCT FROM CAST(:{name} AS text)")
-        values[name] = value
+    change = _Change(now or clock.now())
     with transaction(tenant_id) as session:
-        kept = _own(session, tenant_id, own)
-    if kept:
-        sets.append("custom = jsonb_strip_nulls(custom || CAST(:own AS jsonb))")
-        unlike.append("jsonb_strip_nulls(custom || CAST(:own AS jsonb)) <> custom")
-        values["own"] = orjson.dumps(kept).decode()
-    if fields or kept:
-        # Late events with an older word don't undo this one.
-        sets.append("facts_at = facts_at || CAST(:spoken AS jsonb)")
-        values["spoken"] = orjson.dumps(dict.fromkeys((*fields, *(f"{CUSTOM}{key}" for key in kept)), moment)).decode()
-    if adding or removing:
-        sets.append(
+        change.say(fields, _own(session, tenant_id, own))
+        change.tag(adding, removing)
+        if not change.unlike:
+            return 0
+        tag_rows.meet(session, tenant_id, adding)
+        ids = array(sorted(customer_ids, key=attrgetter("int")))
+        changed = session.execute(change.statement(), {**change.values, "tenant_id": tenant_id, "ids": ids})
+        return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+class _Change:
+    """What is written (`sets`), to whom (`unlike`: any of these), with which values. Every value is bound."""
+
+    def __init__(self, now: datetime) -> None:
+        self.sets, self.unlike = ["updated_at = :now"], list[str]()
+        self.values: dict[str, Any] = {"now": now}
+
+    def say(self, fields: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        """Give fields of SETTABLE, and custom fields by key, their values."""
+        for name, value in fields.items():
+            self.sets.append(f"{name} = CAST(:{name} AS text)")
+            self.unlike.append(f"{name} IS DISTINCT FROM CAST(:{name} AS text)")
+            self.values[name] = value
+        if own:
+            self.sets.append("custom = jsonb_strip_nulls(custom || CAST(:own AS jsonb))")
+            self.unlike.append("jsonb_strip_nulls(custom || CAST(:own AS jsonb)) <> custom")
+            self.values["own"] = orjson.dumps(own).decode()
+        spoken = [*fields, *(f"{CUSTOM}{key}" for key in own)]
+        if spoken:
+            # Late events with an older word don't undo this one.
+            self.sets.append("facts_at = facts_at || CAST(:spoken AS jsonb)")
+            self.values["spoken"] = orjson.dumps(dict.fromkeys(spoken, self.values["now"])).decode()
+
+    def tag(self, adding: Sequence[str], removing: Sequence[str]) -> None:
+        """Add tags and take tags away; one that is both goes."""
+        if not adding and not removing:
+            return
+        self.sets.append(
             "tags = array(SELECT tag FROM unnest(tags) AS tag WHERE tag <> ALL(CAST(:removing AS text[])))"
             " || array(SELECT tag FROM unnest(CAST(:adding AS text[])) AS tag WHERE tag <> ALL(tags))"
         )
-        unlike.append("NOT tags @> CAST(:adding AS text[]) OR tags && CAST(:removing AS text[])")
-        values |= {"adding": [tag for tag in dict.fromkeys(adding) if tag not in removing], "removing": removing}
-    if not unlike:
-        return 0
-    # Names come from SETTABLE only; every value is bound.
-    statement = (
-        f"UPDATE customer SET {', '.join(sets)}"  # noqa: S608
-        f" WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND ({' OR '.join(unlike)})"
-    )
-    with transaction(tenant_id) as session:
-        tag_rows.meet(session, tenant_id, adding)
-        changed = session.execute(text(statement), values)
-        return int(changed.rowcount)  # type: ignore[attr-defined]
+        self.unlike.append("NOT tags @> CAST(:adding AS text[]) OR tags && CAST(:removing AS text[])")
+        wanted = [tag for tag in dict.fromkeys(adding) if tag not in removing]
+        self.values |= {"adding": wanted, "removing": list(removing)}
+
+    def statement(self) -> TextClause:
+        """Return the one statement of it all."""
+        return text(
+            f"UPDATE customer SET {', '.join(self.sets)}"  # noqa: S608 - names come from SETTABLE only
+            f" WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND ({' OR '.join(self.unlike)})"
+        )
 
 
 def _own(session: Session, tenant_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of custom fields as they are kept, by key; what can't be read raises ValueError."""
     if not given:
         return {}
-    known = {one.name: one for one in custom_fields.load(session, tenant_id) if one.archived_at is None}
+    known = {one.name: one for one in custom_fields.load_to_write(session, tenant_id) if one.archived_at is None}
     kept = {}
     for name, value in given.items():
         if name in known:

@@ -128,7 +128,7 @@ def _custom(session: Session, tenant_id: UUID, given: Any) -> dict[str, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise Invalid({"custom": "Give an object of values by the keys of your custom fields."})
-    return custom_fields.read(given, custom_fields.load(session, tenant_id))
+    return custom_fields.read(given, custom_fields.load_to_write(session, tenant_id))
 
 
 def _say_custom(person: Record, values: Mapping[str, Any], now: datetime) -> set[str]:

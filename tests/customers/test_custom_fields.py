@@ -1,6 +1,8 @@
 """Custom fields: defined by a tenant, kept by kind, said by staff, events and journeys, asked by conditions."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -351,3 +353,30 @@ class TestPages:
     def test_marketers_do_not_define_fields(self, client: Any, sign_in: Any) -> None:
         sign_in("marketer")
         client.get("/settings/custom-fields", status=403)
+
+
+@pytest.mark.committed
+def test_a_kind_does_not_change_while_a_value_of_the_old_one_is_being_written(real_db: str, app: Any) -> None:
+    from tests.conftest import make_tenant
+
+    tenant: Any = make_tenant()
+    field, who = define(tenant, "locker", "TEXT"), make(tenant)
+    half_way, released = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with app.app_context(), transaction(tenant.id):
+            say(tenant, who, locker="twelve")
+            half_way.set()
+            released.wait(30)
+
+    change = {"tenant_id": tenant.id, "field_id": field.id, "changes": {"kind": "NUMBER"}, "actor": ACTOR}
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        half_way.wait(30)
+        with pytest.raises(custom_fields.BeingWritten):
+            custom_fields.change(**change)
+        custom_fields.change(**change | {"changes": {"label": "Box"}})
+        released.set()
+        writing.result(30)
+    with pytest.raises(Invalid, match="have values"):
+        custom_fields.change(**change)

@@ -186,7 +186,7 @@ def _setting(session: Session, run: ImportRun) -> tuple[Setting, list[str | None
     tenant = accounts.tenant_info(tenant_id=run.tenant_id)
     known = places(session, run.tenant_id)
     columns = columns_of(run.header, run.mapping)
-    own = {one.name: one for one in custom_fields.load(session, run.tenant_id) if one.archived_at is None}
+    own = {one.name: one for one in custom_fields.load_to_write(session, run.tenant_id) if one.archived_at is None}
     locales = {one.id: one.locale for one in accounts.clubs(tenant_id=run.tenant_id)}
     zone = ZoneInfo(tenant.timezone)
     setting = Setting(kind, known, zone, run.created_at, run.write_consent, own, tenant.locale, locales)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from app.customers import greetings, queries, search
+from app.customers.called import called
 from app.customers.household_models import Household, HouseholdMember
 from app.customers.household_suggestions import CROWD, MOST, SHARERS
 from app.customers.households import NoSuchHousehold
@@ -71,8 +72,7 @@ class Member:
     @property
     def full_name(self) -> str:
         """Return what to call them."""
-        name = " ".join(part for part in (self.title, self.first_name, self.last_name) if part)
-        return name or self.email or self.phone or "Unnamed customer"
+        return called(self.first_name, self.last_name, title=self.title, email=self.email, phone=self.phone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from app.customers.called import UNNAMED
 from app.customers.merge import SYSTEM
 from app.customers.unmerge import NoSuchMerge
 from app.infra.arrays import array
@@ -25,13 +26,13 @@ _COUNTS = text(
         for table in COUNTED
     )
 )
-_ENTRY = """
+_ENTRY = f"""
     SELECT m.id, m.winner_id, m.loser_id, m.reason, m.merged_by, m.merged_at, m.undone_by, m.undone_at,
         m.detail ? 'winner_after' AS journaled,
         coalesce(nullif(concat_ws(' ', m.detail -> 'loser' ->> 'first_name', m.detail -> 'loser' ->> 'last_name'), ''),
-            m.detail -> 'loser' ->> 'email', m.detail -> 'loser' ->> 'phone', 'Unnamed') AS loser_name
-    FROM customer_merge m WHERE m.tenant_id = :tenant_id AND {which}
-"""
+            m.detail -> 'loser' ->> 'email', m.detail -> 'loser' ->> 'phone', '{UNNAMED}') AS loser_name
+    FROM customer_merge m WHERE m.tenant_id = :tenant_id AND {{which}}
+"""  # noqa: S608 - the word is ours
 _ONE = text(_ENTRY.format(which="m.id = :id"))
 # Those who went into a profile that went into this one later are this one's too.
 _OF_CUSTOMER = text(

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from app.customers import erased, search
+from app.customers.called import UNNAMED
 from app.customers.models import ConsentChange, ContactPoint, Customer, ExternalId
 from app.events.validation import OWN_SOURCE
 from app.infra.arrays import array
@@ -44,7 +45,7 @@ DISPLAY_NAME = func.coalesce(
     func.nullif(func.concat_ws(" ", Customer.first_name, Customer.last_name), ""),
     Customer.email,
     Customer.phone,
-    "Unnamed",
+    UNNAMED,
 )
 """What lists call a customer, in SQL."""
 # A loose scan of the index on tiers: as many probes as there are tiers, however many customers have them.

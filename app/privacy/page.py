@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
 from app.accounts.queries import TenantInfo
+from app.customers.called import called
 from app.privacy.registry import TABLES
 
 # Further rows are in the JSON: nobody reads more, and a browser should open the page on a phone.
@@ -47,7 +48,7 @@ def render(document: dict[str, Any], info: TenantInfo) -> str:
         (one for one in document["sections"]["profiles"] if one["id"] == document["customer_id"]),
         {},
     )
-    name = " ".join(filter(None, (profile.get("first_name"), profile.get("last_name")))) or "Somebody without a name"
+    name = called(profile.get("first_name"), profile.get("last_name"))
     return _template().render(
         organisation=document["organisation"],
         name=name,

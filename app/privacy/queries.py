@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
+from app.customers.called import UNNAMED
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
@@ -15,7 +16,7 @@ from app.privacy.registry import TABLES, AtErase, whose
 from app.privacy.service import NoSuchRequest
 
 _ALIKE = text(f"""
-    SELECT DISTINCT c.id, coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), c.email, c.phone, 'Unnamed')
+    SELECT DISTINCT c.id, coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), c.email, c.phone, '{UNNAMED}')
         AS name
     FROM unnest(cast(:kinds AS text[]), cast(:keys AS text[])) AS h(kind, key)
     JOIN contact_point p ON p.tenant_id = :tenant_id AND {SAME_POINT}

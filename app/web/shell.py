@@ -14,6 +14,7 @@ from flask import Flask, current_app, g, request, url_for
 from app.accounts import queries as accounts
 from app.accounts.actor import Actor
 from app.customers import mentions
+from app.customers.called import UNNAMED
 from app.infra import clock
 
 
@@ -69,6 +70,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
 def install(app: Flask) -> None:
     """Give every template of `app` its navigation, shell and filters."""
     app.context_processor(_shared)
+    app.jinja_env.globals["UNNAMED"] = UNNAMED
     app.jinja_env.filters["localtime"] = localtime
     app.jinja_env.filters["ago"] = ago
     with app.app_context():

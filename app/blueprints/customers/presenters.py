@@ -13,6 +13,7 @@ import phonenumbers
 from flask import url_for
 
 from app.blueprints.events.presenters import CHANNEL_LABELS
+from app.customers.called import called
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Activity, Customer, Note, NoteChange, NoteMention
 from app.customers.notes import TYPES as NOTE_TYPES
@@ -119,8 +120,9 @@ def consent_badges(customer: Customer) -> list[ConsentBadge]:
 
 def full_name(customer: Customer) -> str:
     """Return what to call a customer: the name, else an address, else a word."""
-    name = " ".join(part for part in (customer.title, customer.first_name, customer.last_name) if part)
-    return name or customer.email or customer.phone or "Unnamed customer"
+    return called(
+        customer.first_name, customer.last_name, title=customer.title, email=customer.email, phone=customer.phone
+    )
 
 
 def id_label(kind: str) -> str:

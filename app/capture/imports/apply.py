@@ -26,6 +26,7 @@ from app.capture.imports.fields import SEVERAL, Reading, Setting, Unfit
 from app.capture.imports.preset import VISITS
 from app.capture.imports.reading import Raw
 from app.customers import facts, records
+from app.customers.called import called
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.records import COLUMNS, CUSTOM, Record
 from app.events import catalogue, log
@@ -238,8 +239,8 @@ def _suggest(
     values = {"tenant_id": tenant_id, "ones": array(one for one, _ in shown), "others": array(two for _, two in shown)}
     lines: dict[int, dict[str, Any]] = {}
     for pair in session.execute(_PAIRS, values):
-        one = (pair.one_id, _full_name(pair.one_first, pair.one_last))
-        other = (pair.other_id, _full_name(pair.other_first, pair.other_last))
+        one = (pair.one_id, called(pair.one_first, pair.one_last))
+        other = (pair.other_id, called(pair.other_first, pair.other_last))
         mine, theirs = (one, other) if one[0] in stands else (other, one)
         record = stands.get(mine[0])
         if record is not None:
@@ -263,14 +264,10 @@ def _fresh(session: Session, tenant_id: UUID, rows: list[Row], out: Outcome) -> 
     return fresh
 
 
-def _full_name(first: str | None, last: str | None) -> str:
-    return " ".join(filter(None, (first, last))) or "(no name)"
-
-
 def _said_name(row: Row) -> str:
     said, known_by = row.reading.payload, row.reading.identity
-    words = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
-    return words or str(known_by.get("email") or known_by.get("scl_member_id") or "")
+    known_as = known_by.get("email") or known_by.get("scl_member_id")
+    return called(said.get("first_name"), said.get("last_name"), email=known_as)
 
 
 def _of_known(
@@ -376,10 +373,10 @@ def _count(
         changes: list[dict[str, Any]] = []
         if person is None:
             consents = _first_consents(one)
-            name = _full_name(one.said.get("first_name"), one.said.get("last_name"))
+            name = called(one.said.get("first_name"), one.said.get("last_name"))
         else:
             changes, consents = _changes(person, one)
-            name = _full_name(person.values["first_name"], person.values["last_name"])
+            name = called(person.values["first_name"], person.values["last_name"])
             hints = {(match.customer_id, pair) for pair in one.evidence.points} & points
             exact = set(one.evidence.ids) & ids
             points -= hints

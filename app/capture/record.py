@@ -18,7 +18,7 @@ from app.capture import topic_words
 from app.capture.claimed import Claimed
 from app.capture.identity import Resolution
 from app.capture.reasons import Match
-from app.customers import custom_fields, facts, merge, records
+from app.customers import consent_rows, custom_fields, facts, merge, records
 from app.customers.facts import CONSENT_FIELDS, Fact
 from app.customers.records import Record, hint_words
 from app.events import catalogue
@@ -339,7 +339,7 @@ def hand_over(
         "owners": array(moves.values()),
         "before": array(people if before is None else before),
     }
-    topic_words.move(session, tenant_id, moves, people if before is None else before)
+    consent_rows.hand_over(session, tenant_id, moves, list(people if before is None else before))
     for statement in _MOVES:
         session.execute(statement, values)
     told = array(kind.name for kind in catalogue.known() if kind.second_hand)

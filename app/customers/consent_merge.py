@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.customers.consent_rows import RANK
 from app.customers.facts import CONSENT_FIELDS
 
 _PAIR = (
@@ -16,7 +17,6 @@ _PAIR = (
     " AS p(merge_id, winner, loser))"
 )
 _MEMBER = "member AS (SELECT winner, winner AS id FROM pair UNION SELECT winner, loser FROM pair)"
-RANK = "array_position(ARRAY['subscribed', 'pending', 'unsubscribed'], {})"
 _PUT = """
     INSERT INTO consent AS held (tenant_id, customer_id, channel, topic_id, state, said_at, address)
     SELECT :tenant_id, winner, channel, topic_id, state, said_at, address FROM settled

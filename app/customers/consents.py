@@ -10,18 +10,18 @@ Three answers together decide whether a message may go out, the widest first (`d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.customers import facts, records
+from app.customers import consent_rows, facts, records
+from app.customers.consent_rows import STRICTNESS, Rule, Said
 from app.customers.facts import CONSENT_FIELDS, WEAK, Fact
 from app.customers.models import Consent, ConsentChange, Customer, Topic
 from app.customers.queries import NoSuchCustomer
@@ -48,8 +48,8 @@ class State(StrEnum):
     NEVER = "never"
 
 
-SAYABLE = (State.SUBSCRIBED, State.PENDING, State.UNSUBSCRIBED)
-"""The states somebody can say, the strictest last: of two of the same moment that one holds."""
+SAYABLE = tuple(map(State, STRICTNESS))
+"""The states somebody can say, the strictest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +215,15 @@ def record(
     words: Sequence[Word],
     proof: Proof,
     at: datetime | None = None,
+    to_confirm: bool = False,
     now: datetime | None = None,
 ) -> frozenset[Word]:
-    """Record what a customer said, with its proof; return the words that changed something.
+    """Record what a customer said, with its proof; return the words that changed something, as they were taken.
 
     Words hold over all that was said before. With `at`, the moment they were said, they hold only over what was said
     before that moment (of the same moment the stricter holds); the proof is kept either way. Words given together
-    count as said one after the other. The timeline and triggers are told by an event. Raises NoSuchCustomer, Merged
+    count as said one after the other. With `to_confirm` a yes by e-mail to a topic with double opt-in is taken for
+    `pending`, unless it holds already. The timeline and triggers are told by an event. Raises NoSuchCustomer, Merged
     or NotAnAnswer.
     """
     moment = now or clock.now()
@@ -232,43 +234,25 @@ def record(
         if session.scalar(_MERGED, {"tenant_id": tenant_id, "id": customer_id}) is not None:
             raise Merged
         names = _check(tenant_id, words, proof, at, moment)
+        rule = Rule.NOW if at is None else Rule.DATED
+        taken: list[Word] = []
         changed: set[Word] = set()
         for number, word in enumerate(words):
             said_at = (at or moment) + timedelta(microseconds=number)
-            values = {"tenant_id": tenant_id, "customer_id": customer_id, "said_at": said_at}
-            address = proof.address or _address(person, word.channel)
-            if _say(session, person, word, values | {"address": address}, binding=at is None):
-                changed.add(word)
-            session.execute(_PROVE, _proof(word, proof, address, values))
+            said = _said(person, word, proof, said_at)
+            meant, is_news = _say(session, tenant_id, person, word, said, rule, to_confirm=to_confirm)
+            taken.append(meant)
+            if is_news:
+                changed.add(meant)
         records.save(session, tenant_id, [person], moment)
-        _tell(tenant_id, customer_id, words, names, proof, at or moment, moment)
+        _tell(tenant_id, customer_id, taken, names, proof, at or moment, moment)
         if proof.actor is not None:
-            detail = {"how": proof.how, "said": [_plain(word, names) for word in words]}
+            detail = {"how": proof.how, "said": [_plain(word, names) for word in taken]}
             audit.record(session, proof.actor, "consent.recorded", "customer", customer_id, detail)
     return frozenset(changed)
 
 
 _MERGED = text("SELECT merged_into_id FROM customer WHERE tenant_id = :tenant_id AND id = :id")
-# `binding`: said now, so it holds; else only over what was said earlier, and at the same moment over the laxer.
-_KEEP = text("""
-    INSERT INTO consent AS held (tenant_id, customer_id, channel, topic_id, state, said_at, address)
-    VALUES (:tenant_id, :customer_id, :channel, :topic_id, :state, :said_at, :address)
-    ON CONFLICT (tenant_id, customer_id, channel, topic_id) DO UPDATE
-    SET state = excluded.state, address = excluded.address, said_at = greatest(excluded.said_at, held.said_at)
-    WHERE :binding OR excluded.said_at > held.said_at OR (excluded.said_at = held.said_at
-        AND array_position(:strictness, excluded.state) > array_position(:strictness, held.state))
-    RETURNING id
-""")
-_STATE = text("""
-    SELECT state FROM consent WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND channel = :channel
-        AND topic_id IS NOT DISTINCT FROM :topic_id
-""")
-_PROVE = text("""
-    INSERT INTO consent_change (tenant_id, customer_id, channel, topic_id, opted_in, state, changed_at, source, how,
-                                actor, wording, address, evidence)
-    VALUES (:tenant_id, :customer_id, :channel, :topic_id, :opted_in, :state, :said_at, :source, :how, :actor,
-            :wording, :address, CAST(:evidence AS jsonb))
-""")
 
 
 def _check(
@@ -297,19 +281,36 @@ def _check(
     return known
 
 
-def _say(session: Session, person: Record, word: Word, values: dict[str, Any], *, binding: bool) -> bool:
-    """Write one word; return whether anything is other than before."""
-    if word.topic_id is None and word.channel != ALL and word.state is not State.PENDING:
-        return _answer(person, word, values["said_at"], binding=binding)
-    if word.topic_id is None and word.state is State.PENDING and person.values[CONSENT_FIELDS[word.channel]]:
-        return False
-    subject = {"channel": word.channel, "topic_id": word.topic_id}
-    before = session.scalar(_STATE, {**values, **subject})
-    kept = session.execute(
-        _KEEP,
-        {**values, **subject, "state": word.state, "binding": binding, "strictness": [str(one) for one in SAYABLE]},
-    ).first()
-    return kept is not None and before != word.state
+def _said(person: Record, word: Word, proof: Proof, said_at: datetime) -> Said:
+    return Said(
+        person.id,
+        word.channel,
+        word.topic_id,
+        word.state,
+        said_at,
+        proof.address or _address(person, word.channel),
+        proof.source,
+        proof.how,
+        proof.actor,
+        proof.wording,
+        proof.evidence,
+    )
+
+
+def _say(
+    session: Session, tenant_id: UUID, person: Record, word: Word, said: Said, rule: Rule, *, to_confirm: bool
+) -> tuple[Word, bool]:
+    """Write one word with its proof; return it as it was taken, and whether anything is other than before."""
+    of_channel = word.topic_id is None and word.channel != ALL
+    if of_channel and word.state is not State.PENDING:
+        consent_rows.write_proofs(session, tenant_id, [said])
+        return word, _answer(person, word, said.said_at, binding=rule is Rule.NOW)
+    if of_channel and person.values[CONSENT_FIELDS[word.channel]]:
+        # They said yes already: there is nothing left to confirm.
+        consent_rows.write_proofs(session, tenant_id, [said])
+        return word, False
+    (heard,) = consent_rows.say(session, tenant_id, [said], rule, to_confirm=to_confirm)
+    return replace(word, state=State(heard.state)), heard.changed
 
 
 def _answer(person: Record, word: Word, said_at: datetime, *, binding: bool) -> bool:
@@ -332,21 +333,6 @@ def _address(person: Record, channel: str) -> str | None:
         return None
     address: str | None = person.values["email" if channel == "EMAIL" else "phone"]
     return address
-
-
-def _proof(word: Word, proof: Proof, address: str | None, values: dict[str, Any]) -> dict[str, Any]:
-    return values | {
-        "channel": word.channel,
-        "topic_id": word.topic_id,
-        "state": word.state,
-        "opted_in": word.state is State.SUBSCRIBED,
-        "source": proof.source,
-        "how": proof.how,
-        "actor": proof.actor,
-        "wording": proof.wording,
-        "address": address,
-        "evidence": orjson.dumps(proof.evidence).decode(),
-    }
 
 
 def _plain(word: Word, names: dict[UUID, Topic]) -> dict[str, str]:

@@ -4,7 +4,7 @@ This is the door by which staff and machines record consent; what readers say by
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +14,6 @@ from app.accounts.queries import tenant_info
 from app.customers import consents, contact_points
 from app.customers.consents import Line, Proof, Standing, State, Word, standing
 from app.customers.queries import NoSuchCustomer, customer
-from app.customers.topics import topics
 from app.events.addresses import email_key
 from app.infra import clock
 from app.infra.arrays import array
@@ -84,23 +83,17 @@ def record(
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
-        strict = {one.id for one in topics(tenant_id=tenant_id, archived=True) if one.double_opt_in}
-        before = standing(tenant_id=tenant_id, customer_id=customer_id)
-        wanted = {(one.channel, one.topic.id) for one in before.lines if one.topic and one.state is State.SUBSCRIBED}
-        meant = [
-            replace(word, state=State.PENDING)
-            if word.channel == EMAIL
-            and word.state is State.SUBSCRIBED
-            and word.topic_id in strict
-            and (EMAIL, word.topic_id) not in wanted
-            else word
-            for word in words
-        ]
         changed = consents.record(
-            tenant_id=tenant_id, customer_id=customer_id, words=meant, proof=proof, at=at, now=moment
+            tenant_id=tenant_id,
+            customer_id=customer_id,
+            words=words,
+            proof=proof,
+            at=at,
+            to_confirm=True,
+            now=moment,
         )
-        if any(word.state is State.PENDING for word in meant):
-            known = standing(tenant_id=tenant_id, customer_id=customer_id)
+        known = standing(tenant_id=tenant_id, customer_id=customer_id)
+        if any(_waits(known, word) for word in words):
             if known.stopped_at is not None:
                 raise CannotAsk("This customer asked for no news at all. Lift that first, if they told you to.")
             if awaited(known, EMAIL):
@@ -108,6 +101,15 @@ def record(
         outbox.recheck(tenant_id=tenant_id, customer_ids=[customer_id], now=moment)
         session.flush()
     return changed
+
+
+def _waits(known: Standing, word: Word) -> bool:
+    """Return whether a yes that was just recorded waits for its confirmation."""
+    return (
+        word.channel == EMAIL
+        and word.state is not State.UNSUBSCRIBED
+        and known.line(EMAIL, word.topic_id).state is State.PENDING
+    )
 
 
 def _ask(tenant_id: UUID, customer_id: UUID, now: datetime) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.capture.imports import mappings, queries, service, targets
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import NoSuchImport, NotNow, Options
 from app.customers import custom_fields, topics
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from tests.capture.people import NOW, query
 from tests.capture.test_imports import counts, finish, refused, snapshot
@@ -104,6 +106,21 @@ def test_a_dry_run_tells_of_tags_notes_fields_and_consent_and_keeps_none(tenant:
     assert changes(lines(run, "consent")[0]) == {"news · EMAIL": (None, "subscribed")}
     assert run.report["people"] == {"consent": 1}
     assert snapshot(tenant) == before
+
+
+def test_a_yes_to_a_topic_that_is_confirmed_by_mail_waits_for_it_and_nobody_is_written_to(tenant: Any) -> None:
+    (news,) = (one for one in topics.topics(tenant_id=tenant.id) if one.key == "news")
+    topics.update(tenant_id=tenant.id, topic_id=news.id, changes={"double_opt_in": True}, actor="system:test")
+    run = take(tenant, ANNA, write_consent=True, start_journeys=True)
+    assert changes(lines(run, "consent")[0]) == {"news · EMAIL": (None, "pending")}
+    assert query(tenant, "SELECT state FROM consent")[0].state == "pending"
+    assert query(tenant, "SELECT state, opted_in FROM consent_change")[0] == ("pending", False)
+    assert not query(tenant, "SELECT FROM message")
+    # What they confirmed since is not asked again.
+    with transaction(tenant.id) as session:
+        session.execute(text("UPDATE consent SET state = 'subscribed'"))
+    take(tenant, ANNA.replace("Ladies", "Seniors"), write_consent=True)
+    assert query(tenant, "SELECT state FROM consent")[0].state == "subscribed"
 
 
 def test_consent_by_topic_is_written_only_when_ticked_and_a_yes_never_undoes_a_no(tenant: Any) -> None:

@@ -1,12 +1,10 @@
 """Suggested households: who shares an address and is not the same person; what was decided is not asked again."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -17,6 +15,7 @@ from app.infra.db import transaction
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
 from tests.conftest import make_tenant
 from tests.customers.test_households import person
+from tests.waiting import until_somebody_waits
 
 SHARED, NUMBER = "bothas@example.com", "0824751967"
 
@@ -266,16 +265,8 @@ def test_accepting_waits_for_a_household_that_is_being_dissolved(real_db: str, a
         patch.setattr(household_suggestions, "settle", wait_and_settle)
         dissolving, accepting = pool.submit(dissolve), pool.submit(accept_meanwhile)
         half_way.wait(30)
-        _until_somebody_waits(real_db)
+        until_somebody_waits(real_db)
         released.set()
         dissolving.result(30)
         assert accepting.result(30) == households.Accepted([], 0)
     assert suggested(tenant) == []
-
-
-def _until_somebody_waits(url: str) -> None:
-    deadline = time.monotonic() + 30
-    with psycopg.connect(url, autocommit=True) as other:
-        while other.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").fetchone() != (True,):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)

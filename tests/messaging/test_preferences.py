@@ -1,6 +1,8 @@
 """The preference page and the double opt-in: looking changes nothing, saving is proven."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +23,7 @@ from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
 from tests.page_client import PageClient
 from tests.tampered import tampered
+from tests.waiting import until_somebody_waits
 
 YES, NO = State.SUBSCRIBED, State.UNSUBSCRIBED
 DESK = Proof("staff", "in_person", actor="system", wording="News by e-mail?")
@@ -178,6 +181,37 @@ def test_a_yes_recorded_by_others_waits_for_the_mailbox(
     proof = rows(tenant, "consent_change")[-1]
     assert (proof.source, proof.how, proof.state) == ("customer", "double_opt_in", "subscribed")
     assert double_opt_in.confirm(link=read_confirm(found[1].rpartition("/")[2])) is False
+
+
+@pytest.mark.committed
+def test_a_yes_that_others_record_while_the_reader_withdraws_theirs_waits_for_the_mailbox(
+    real_db: str, app: Flask, customer: MakeCustomer, tenant: Any
+) -> None:
+    ann, news = customer(email_opt_in=None), topic_of(tenant, "news")
+    topics.update(tenant_id=tenant.id, topic_id=news, changes={"double_opt_in": True}, actor="system")
+    mine = {"tenant_id": tenant.id, "customer_id": ann, "proof": Proof("customer", "preference_page")}
+    consents.record(**mine, words=[Word("EMAIL", YES, news)], now=NOON)
+    half_way, released = threading.Event(), threading.Event()
+
+    def withdraw() -> None:
+        with app.app_context(), transaction(tenant.id):
+            consents.record(**mine, words=[Word("EMAIL", NO, news)], now=NOON)
+            half_way.set()
+            released.wait(30)
+
+    def record() -> None:
+        half_way.wait(30)
+        with app.app_context():
+            ask(tenant, ann, Word("EMAIL", YES, news), after=timedelta(minutes=1))
+
+    with ThreadPoolExecutor(2) as pool:
+        acts = [pool.submit(withdraw), pool.submit(record)]
+        half_way.wait(30)
+        until_somebody_waits(real_db)
+        released.set()
+        for one in acts:
+            one.result(30)
+    assert comes_to(tenant, ann, "news") == "pending"
 
 
 def test_a_channel_can_be_asked_for_as_a_whole(mailer: Mailer, customer: MakeCustomer, tenant: Any) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.capture.claimed import Claimed
 from app.capture.identity import Resolution
 from app.customers import consent_rows, note_rows, tag_rows
-from app.customers.consent_rows import Said
+from app.customers.consent_rows import SUBSCRIBED, UNSUBSCRIBED, Rule, Said
 
 HOW = "import"
 _TOPICS = text("SELECT key, id FROM topic WHERE tenant_id = :tenant_id")
@@ -122,11 +122,13 @@ def _consents(
             if topic not in topics:
                 continue
             address = points[event].get("email" if channel == "EMAIL" else "phone")
-            said.append(Said(owner, channel, topics[topic], yes, address, {"event_row": str(event)}))
+            state = SUBSCRIBED if yes else UNSUBSCRIBED
+            evidence = {"event_row": str(event)}
+            said.append(Said(owner, channel, topics[topic], state, now, address, HOW, HOW, by, evidence=evidence))
             events.append((event, subject))
-    before = consent_rows.say(session, tenant_id, said, source=HOW, how=HOW, actor=by, now=now)
-    for (event, subject), one, old in zip(events, said, before, strict=True):
-        if old is not consent_rows.SAME:
-            new = "subscribed" if one.yes else "unsubscribed"
-            out.consents[event].append({"field": subject.replace(":", " · "), "old": old, "new": new})
+    heard = consent_rows.say(session, tenant_id, said, Rule.FILE)
+    for (event, subject), one, became in zip(events, said, heard, strict=True):
+        if became.changed:
+            about = {"field": subject.replace(":", " · "), "old": became.before, "new": became.state}
+            out.consents[event].append(about)
             out.consented.add(one.customer_id)

@@ -6,6 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT
 
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Any text without NUL, a character that Postgres has in no text."""
+Words = Annotated[Text, Field(max_length=320)]
+"""Such a text as names, addresses and ids are."""
+
 
 class Body(BaseModel):
     """A body; unknown fields are refused, so that a misspelt one is noticed."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from flask import Response
@@ -24,12 +24,9 @@ from app.messaging import outbox
 from app.road import HANDLERS
 from app.web.api import ApiBlueprint, respond
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, Shown, Words
 
 api = ApiBlueprint("customers_api", __name__)
-
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 
 
 class CustomersQuery(BaseModel):

@@ -14,11 +14,10 @@ from app.infra.paging import Page
 from app.messaging import double_opt_in
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown
+from app.web.schemas import Body, PageQuery, Shown, Text, Words
 
 api = ApiBlueprint("consents_api", __name__)
 
-Words = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 # Those of CONSENT_FIELDS and SAYABLE, written out: OpenAPI lists what can be said.
 Channel = Literal["EMAIL", "SMS", "PUSH", "WHATSAPP"]
 Sayable = Literal["subscribed", "pending", "unsubscribed"]
@@ -98,7 +97,7 @@ class ConsentsBody(Body):
 
     consents: Annotated[list[ConsentIn], Field(min_length=1, max_length=200)]
     how: Words = Field(min_length=1, description="How it was said: in person, by phone, in a form …")
-    wording: Annotated[str, Field(max_length=MAX_WORDING, pattern=r"^[^\x00]*$")] | None = Field(
+    wording: Annotated[Text, Field(max_length=MAX_WORDING)] | None = Field(
         default=None, description="The words the customer agreed to."
     )
     said_at: AwareDatetime | None = Field(

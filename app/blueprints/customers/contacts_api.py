@@ -13,13 +13,12 @@ from app.customers import contact_points, service
 from app.customers.contact_points import KINDS, NoSuchContactPoint, NoSuchExternalId
 from app.infra.errors import Invalid
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, Shown, Text
 
 _POINTS = "/customers/<uuid:customer_id>/contact-points"
 _POINT = f"{_POINTS}/<uuid:point_id>"
 _IDS = "/customers/<uuid:customer_id>/external-ids"
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=600, pattern=r"^[^\x00]*$")]
+Words = Annotated[Text, Field(max_length=600)]
 
 
 class NotWrittenTo(Shown):

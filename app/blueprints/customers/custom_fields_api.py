@@ -1,7 +1,6 @@
 """Custom fields over the API. Their values are in each customer's `custom`."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -9,11 +8,9 @@ from pydantic import BaseModel, Field
 from app.customers import custom_fields
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, Shown, Words
 
 api = ApiBlueprint("custom_fields_api", __name__)
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 
 
 class CustomFieldIn(Body):

@@ -1,7 +1,6 @@
 """Tags over the API."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -11,17 +10,15 @@ from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from app.road import TAG_FOLLOWERS
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, Shown, Words
 
 api = ApiBlueprint("tags_api", __name__)
-# No NUL: Postgres has no such character in a text.
-Name = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 
 
 class TagsQuery(BaseModel):
     """Which tags, by a part of the name, and from where on."""
 
-    q: Name | None = None
+    q: Words | None = None
     cursor: str | None = None
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
@@ -29,14 +26,14 @@ class TagsQuery(BaseModel):
 class TagIn(Body):
     """A tag that nobody has yet."""
 
-    name: Name
+    name: Words
     colour: str = tags.COLOURS[0]
 
 
 class TagPatch(Body):
     """Another name, for all who have it and in the journeys that name it; another colour."""
 
-    name: Name | None = None
+    name: Words | None = None
     colour: str | None = None
 
 

@@ -1,7 +1,7 @@
 """Households over the API."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,11 +12,9 @@ from app.customers.households import Newcomer
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown
+from app.web.schemas import Body, PageQuery, Shown, Words
 
 api = ApiBlueprint("households_api", __name__)
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=320, pattern=r"^[^\x00]*$")]
 Role = Literal["head", "member", "child"]
 
 

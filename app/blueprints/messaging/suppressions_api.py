@@ -12,11 +12,11 @@ from app.messaging.channel import EMAIL
 from app.messaging.suppression import SuppressedBecause
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown
+from app.web.schemas import Body, PageQuery, Shown, Text
 
 api = ApiBlueprint("suppressions_api", __name__)
 
-Words = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Words = Annotated[Text, Field(max_length=500)]
 
 
 class SuppressionsQuery(PageQuery):

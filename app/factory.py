@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.infra.config import Config, load
 from app.infra.db import db, serving_url
 from app.infra.logging import configure as configure_logging
-from app.web import errors, guards, limits, security, shell, uploads
+from app.web import bodies, errors, guards, limits, security, shell, uploads
 
 # Every module with tables: importing it is what tells the metadata (and so migrations) about them.
 MODELS = (
@@ -49,6 +49,7 @@ def create_app(config: Config | None = None) -> Flask:
     _configure(app, config)
     db.init_app(app)
     Migrate(app, db, directory="migrations")
+    bodies.install(app)
     uploads.install(app)
     security.install(app)
     limits.install(app, config)

@@ -88,11 +88,15 @@ class Stack:
         return False
 
     def request(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
-        """Send one request; return (status, JSON or text)."""
+        """Send one request with a JSON body; return (status, JSON or text)."""
+        return self.send(method, path, None if body is None else json.dumps(body).encode(), token, "application/json")
+
+    def send(self, method: str, path: str, body: bytes | None, token: str | None, kind: str) -> tuple[int, Any]:
+        """Send one request with a body of a media type; return (status, JSON or text)."""
         connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             text = response.read().decode()
         finally:

@@ -5,6 +5,7 @@ returns a model, a dict, a Page or None. Errors are `application/problem+json`.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +23,12 @@ from app.web.security import csrf
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MAX_DEPTH = 60
+MAX_VALUES = 20_000
+"""So many values may be in a body: what is wrong with each of more would take more memory than a request may."""
+MAX_SIGNS = 60_000
+"""So many commas and brackets may be in a body, those in texts too: more is not even read."""
+MAX_ERRORS = 100
+MAX_NAME = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,16 +116,23 @@ class ApiBlueprint(Blueprint):
 
 
 def parse_json(raw: bytes) -> Any:
-    """Return the JSON value of `raw`, or answer 400: not JSON, NaN, lone surrogates, NUL, nested too deep."""
+    """Return the JSON value of `raw`, or answer 400: not JSON, NaN, lone surrogates, NUL, nested too deep, too much."""
+    refuse_masses(raw, MAX_SIGNS)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from None
     if b"\\u0000" in raw and _has_nul(value):
         raise BadRequest("The body holds a NUL character (\\u0000); remove it and send it again.")
-    if not _shallow(value):
-        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    _check_extent(value)
     return value
+
+
+def refuse_masses(raw: bytes, most: int) -> None:
+    """Answer 400 where a body holds so many commas and brackets that reading it would take much memory: a list of
+    empty lists, say, takes forty times its length."""
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > most:
+        raise BadRequest("The body holds too many values. Send less at once.")
 
 
 def _has_nul(value: Any) -> bool:
@@ -129,10 +143,19 @@ def _has_nul(value: Any) -> bool:
     return isinstance(value, dict) and any("\x00" in key or _has_nul(item) for key, item in value.items())
 
 
-def _shallow(value: Any, left: int = MAX_DEPTH) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return not isinstance(value, list) or (left > 0 and all(_shallow(item, left - 1) for item in value))
+def _check_extent(value: Any) -> None:
+    """Answer 400 where a value is nested too deep or holds too many values."""
+    level, found = [value], 0
+    for depth in itertools.count():
+        nested = [one for one in level if isinstance(one, list | dict)]
+        if not nested:
+            return
+        if depth == MAX_DEPTH:
+            raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+        found += len(level)
+        if found > MAX_VALUES:
+            raise BadRequest(f"The body holds more than {MAX_VALUES:,} values. Send less at once.")
 
 
 def _flat_args() -> dict[str, Any]:
@@ -143,8 +166,8 @@ def _read(model: type[BaseModel], value: Any) -> BaseModel:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = {".".join(map(str, one["loc"])) or "body": one["msg"] for one in error.errors(include_url=False)}
-        raise Invalid(found) from None
+        told = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+        raise Invalid({".".join(map(str, one["loc"]))[:MAX_NAME] or "body": one["msg"] for one in told}) from None
 
 
 def respond(result: Any, status: int = 200) -> Response:

@@ -1,8 +1,9 @@
-"""A whole Fairway whose mails go to a peer of the test's own."""
+"""A whole Fairway whose mails go to a peer of the tests' own."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ def peer() -> Iterator[Sink]:
 
 @pytest.fixture
 def stack(peer: Sink) -> Iterator[Stack]:
+    """A Fairway of the test's own, to kill."""
+    with _started(peer) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def busy_peer() -> Iterator[Sink]:
+    """The SMTP peer of `shared`, which is too busy to take any letter."""
+    sink = Sink(on_recipient=lambda _address, _nth: "451 4.3.2 Busy, come again later")
+    with running(sink):
+        yield sink
+
+
+@pytest.fixture(scope="package")
+def shared(busy_peer: Sink) -> Iterator[Stack]:
+    """One Fairway for all tests that leave its processes alone; each registers an organisation of its own."""
+    with _started(busy_peer) as made:
+        yield made
+
+
+@contextmanager
+def _started(peer: Sink) -> Iterator[Stack]:
     top = Path(tempfile.mkdtemp(prefix="fairway-faults-"))
     top.chmod(0o755)  # PostgreSQL may run as another account
     made = Stack(top / "var", smtp_url=peer.url)

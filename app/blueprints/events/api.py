@@ -13,15 +13,16 @@ from app.events import log, queries
 from app.events.log import MAX_BATCH, Result, Status
 from app.events.validation import Refused, parse
 from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from app.web.api import ApiBlueprint
+from app.web.api import ApiBlueprint, refuse_masses
 from app.web.errors import problem
 from app.web.guards import current
-from app.web.schemas import Shown
+from app.web.schemas import Shown, Text
 
 api = ApiBlueprint("events_api", __name__)
 
-# No NUL: Postgres has no such character in a text.
-Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Words = Annotated[Text, Field(max_length=200)]
+# A thousand events of a hundred and fifty fields each; read, they are some twenty megabytes.
+MAX_SIGNS = 150_000
 
 
 class IdentityHints(BaseModel):
@@ -99,6 +100,7 @@ def post_events(body: bytes) -> Response:
 
     A single event that is refused is answered 422; in a list the others are kept, and the answer is 202.
     """
+    refuse_masses(body, MAX_SIGNS)
     try:
         sent = parse(body)
     except Refused as error:

@@ -16,6 +16,7 @@ from app.infra.db import after_commit, transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.paging import Page, cut, id_cursor
+from app.infra.words import is_visible
 
 PREFIX = f"{credentials.API_KEY}_"
 USED_EVERY = timedelta(minutes=1)
@@ -71,7 +72,7 @@ def create(*, tenant_id: UUID, actor: Actor, name: str, scopes: list[str], ip: s
     """
     name = name.strip()
     errors: dict[str, str] = {}
-    if not name or len(name) > MAX_NAME:
+    if not is_visible(name) or len(name) > MAX_NAME:
         errors["name"] = f"Give the key a name of 1 to {MAX_NAME} characters: which machine uses it?"
     allowed = grantable_scopes(actor.permissions)
     refused = [scope for scope in scopes if scope not in allowed]

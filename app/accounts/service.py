@@ -21,6 +21,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import new_id
+from app.infra.words import is_visible
 
 MAX_NAME = 120
 _TAKEN = "There is an account with this address already. Sign in, or use another address."
@@ -330,7 +331,7 @@ def _write_password(session: Session, tenant_id: UUID, user_id: UUID, password_h
 
 def _name(text_: str, field: str, errors: dict[str, str]) -> str:
     name = " ".join(text_.split())
-    if not name or len(name) > MAX_NAME:
+    if not is_visible(name) or len(name) > MAX_NAME:
         errors[field] = f"Enter a name of 1 to {MAX_NAME} characters."
     return name
 

@@ -18,6 +18,7 @@ from app.capture.batch import AppliedEvent, Batch, Handler
 from app.capture.claimed import Claimed, named
 from app.capture.evidence import Evidence, of_event
 from app.customers import service as customers
+from app.customers.mass_update import field_problem
 from app.events import log
 from app.events.addresses import email_key
 from app.events.capture_lock import lock_tenant
@@ -107,6 +108,9 @@ def _hints(entry: Entry, known: Places) -> dict[str, Any]:
     errors: dict[str, str] = {}
     if not entry.first_name and not entry.last_name:
         errors["last_name"] = "Give a first or a last name."
+    for name, given in (("first_name", entry.first_name), ("last_name", entry.last_name)):
+        if given and (problem := field_problem(name, " ".join(given.split()))):
+            errors[name] = problem
     if entry.email and email_key(entry.email) is None:
         errors["email"] = "This is not an e-mail address. Check the spelling."
     if entry.phone and known.phone_key(entry.phone, entry.club) is None:

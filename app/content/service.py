@@ -24,6 +24,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
+from app.infra.words import is_visible
 
 CHANNELS = ("EMAIL",)
 MAX_NAME = 200
@@ -133,7 +134,7 @@ def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
     """Return the columns of a template, or raise Invalid."""
     errors: dict[str, str] = {}
     name = " ".join((name or "").split())
-    if not name:
+    if not is_visible(name):
         errors["name"] = "Give the template a name."
     elif len(name) > MAX_NAME:
         errors["name"] = f"Use at most {MAX_NAME} characters."

@@ -32,6 +32,7 @@ from app.customers.records import CUSTOM
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.words import is_visible
 
 MAX_FIELDS = 100
 MAX_CHOICES = 200
@@ -289,7 +290,7 @@ def _checked(label: str, kind: str, heading: str | None, choices: Sequence[str],
     errors: dict[str, str] = {}
     label, heading = " ".join(label.split()), " ".join((heading or "").split()) or HEADING
     for name, words in (("label", label), ("heading", heading)):
-        if not words or len(words) > MAX_WORDS or not words.isprintable():
+        if not is_visible(words) or len(words) > MAX_WORDS or not words.isprintable():
             errors[name] = f"Give it a name of at most {MAX_WORDS} printable characters."
     if kind not in field_kinds():
         names = ", ".join(one for one, _ in field_kinds())

@@ -28,6 +28,7 @@ from app.infra.arrays import array
 from app.infra.db import again_after_deadlock
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
+from app.infra.words import is_visible
 
 HAND, ADDRESS = "hand", "address"
 BY_HAND = "put together by hand"
@@ -452,9 +453,9 @@ def _texts(given: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return names and greetings as they are kept, or raise Invalid."""
     texts = {name: " ".join((value or "").split()) or None for name, value in given.items()}
     errors = {
-        name: f"Use at most {_LIMITS[name]} characters."
+        name: f"Use at most {_LIMITS[name]} characters, of which some can be seen."
         for name, value in texts.items()
-        if value and len(value) > _LIMITS[name]
+        if value and (len(value) > _LIMITS[name] or not is_visible(value))
     }
     if errors:
         raise Invalid(errors)

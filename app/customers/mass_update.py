@@ -22,6 +22,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.infra.words import is_visible
 
 SETTABLE: dict[str, str] = {
     "title": "Title",
@@ -38,7 +39,7 @@ MAX_TAG = 60
 
 def tag_problem(value: object) -> str | None:
     """Return what is wrong with a tag, or None."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not is_visible(value):
         return "Give the tag a name."
     if len(value.strip()) > MAX_TAG or not value.strip().isprintable():
         return f"A tag is at most {MAX_TAG} printable characters."
@@ -51,7 +52,7 @@ def field_problem(field: str, value: object) -> str | None:
         return None if value in LIFECYCLE_STAGES else f"Choose one of: {', '.join(LIFECYCLE_STAGES)}."
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable() or not is_visible(value):
         return f"Give a text of at most {MAX_TEXT} printable characters."
     if field == "timezone" and value not in available_timezones():
         return "Choose a time zone such as Africa/Johannesburg."

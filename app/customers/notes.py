@@ -22,6 +22,7 @@ from app.infra.db import transaction
 from app.infra.errors import Forbidden, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of
+from app.infra.words import is_visible
 
 TYPES: dict[str, str] = {
     "general": "Note",
@@ -355,7 +356,7 @@ def _checked(draft: Draft) -> Draft:
     words = draft.body.replace("\r\n", "\n").replace("\x00", "").strip()
     type_ = draft.type.strip().lower()
     errors = {}
-    if not words:
+    if not is_visible(words):
         errors["body"] = "Write something first."
     elif len(words) > MAX_LENGTH:
         errors["body"] = f"A note has at most {MAX_LENGTH:,} characters; this one has {len(words):,}."

@@ -81,8 +81,12 @@ def customers(
     whoever has it whole comes first. `email` and `phone` are keys (see app.events.addresses) of any contact point of
     theirs. Merged profiles are left out.
     """
+    words = search.words_of(q) if q else []
+    if q and q.strip() and not words:
+        # Signs alone, such as a percent sign: nobody is known by them.
+        return Page([], None)
     asked = search.Asked(
-        words=search.words_of(q) if q else [],
+        words=words,
         email=email,
         phone=phone,
         club_id=club_id,

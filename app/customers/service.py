@@ -17,11 +17,12 @@ from app.customers.queries import NoSuchCustomer, customer
 from app.customers.records import CUSTOM, Record
 from app.events.addresses import email_key
 from app.events.places import Places, places
-from app.events.readers import EARLIEST_BIRTH, LIFECYCLE_STAGES, a_handicap
+from app.events.readers import EARLIEST_BIRTH, LIFECYCLE_STAGES, a_handicap, a_joining_date
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
+from app.infra.words import is_visible
 
 MAX_TAGS = 50
 _CHANNELS = {field: channel for channel, field in CONSENT_FIELDS.items()}
@@ -184,7 +185,7 @@ def _checked(changes: Mapping[str, Any], known: Places) -> dict[str, Any]:
         "email": _email,
         "phone": lambda value: _phone(value, country),
         "date_of_birth": _birth_date,
-        "joined_on": _date,
+        "joined_on": _joining_date,
         "handicap_index": _handicap,
         "lifecycle_stage": _stage,
         "club_id": lambda value: _club(value, countries),
@@ -210,7 +211,7 @@ _REQUIRED = frozenset(("lifecycle_stage", "tags", *CONSENT_FIELDS.values()))
 
 def _text(value: Any) -> str:
     tidy = " ".join(value.split()) if isinstance(value, str) else ""
-    if not tidy or len(tidy) > MAX_TEXT or not tidy.isprintable():
+    if not is_visible(tidy) or len(tidy) > MAX_TEXT or not tidy.isprintable():
         raise ValueError(f"Give a text of at most {MAX_TEXT} printable characters.")
     return tidy
 
@@ -249,6 +250,13 @@ def _birth_date(value: Any) -> date:
     found = _date(value)
     if not EARLIEST_BIRTH <= found <= clock.now().date():
         raise ValueError("A birth date lies between 1900 and today.")
+    return found
+
+
+def _joining_date(value: Any) -> date:
+    found = a_joining_date(_date(value))
+    if found is None:
+        raise ValueError("A joining date lies between 1900 and a year from now.")
     return found
 
 

@@ -88,6 +88,9 @@ def timeline(
     wanted = wanted.order_by(a.occurred_at.desc(), a.id.desc())
     if words:
         wanted = _holding(wanted, words)
+    elif (filters.q or "").strip():
+        # Signs alone that no word holds, such as quotes, are not to be found.
+        return Page([], None)
     return _page(tenant_id, wanted.limit(limit + 1), limit)
 
 

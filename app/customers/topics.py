@@ -17,6 +17,7 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
+from app.infra.words import is_visible
 
 MAX_NAME = 80
 MAX_DESCRIPTION = 300
@@ -146,7 +147,7 @@ def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     errors: dict[str, str] = {}
     for name, value in changes.items():
         fields[name] = " ".join(str(value or "").split())
-    if "name" in fields and not fields["name"]:
+    if "name" in fields and not is_visible(fields["name"]):
         errors["name"] = "Give the topic a name that readers understand."
     for name, most in (("name", MAX_NAME), ("description", MAX_DESCRIPTION)):
         if len(fields.get(name, "")) > most or not fields.get(name, "").isprintable():

@@ -2,35 +2,38 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from app.conditions.values import boolean, day, number
+from app.infra.words import is_visible
 
 Reader = Callable[[Any], Any]
 MAX_TEXT = 200
 EARLIEST_BIRTH = date(1900, 1, 2)
+A_YEAR = timedelta(days=366)
 LIFECYCLE_STAGES = ("SUBSCRIBER", "LEAD", "PROSPECT", "MEMBER", "FORMER")
 
 
 def a_text(value: Any) -> str | None:
-    """Return a short text with its white space tidied."""
+    """Return a short text with its white space tidied; one in which nothing is to be seen is none."""
     if not isinstance(value, str):
         return None
     tidy = " ".join(value.split())
-    return tidy if 0 < len(tidy) <= MAX_TEXT else None
-
-
-def a_date(value: Any) -> date | None:
-    """Return a day of the calendar."""
-    return day(value)
+    return tidy if len(tidy) <= MAX_TEXT and is_visible(tidy) else None
 
 
 def a_birth_date(value: Any) -> date | None:
     """Return a birth date; 1 January 1900, which exports write for "unknown", and days to come are none."""
     found = day(value)
     return found if found and EARLIEST_BIRTH <= found <= datetime.now(UTC).date() else None
+
+
+def a_joining_date(value: Any) -> date | None:
+    """Return since when somebody is a member: a day from 1900 up to a year ahead, memberships being sold beforehand."""
+    found = day(value)
+    return found if found and EARLIEST_BIRTH <= found <= datetime.now(UTC).date() + A_YEAR else None
 
 
 def a_handicap(value: Any) -> Decimal | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.errors import Invalid
+from app.infra.words import is_visible
 from app.journeys.models import Journey
 
 MAX_NAME = 200
@@ -22,7 +23,7 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
     errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in SETTINGS}
     if "name" in given:
         name = str(given["name"] or "").strip()
-        if not name or len(name) > MAX_NAME:
+        if not is_visible(name) or len(name) > MAX_NAME:
             errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
         journey.name = name
     if "description" in given:

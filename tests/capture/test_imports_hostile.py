@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from datetime import date
 from typing import Any
 
 import pytest
@@ -81,3 +82,22 @@ def test_a_file_taken_for_utf_16_by_mistake_is_refused(tenant: Any) -> None:
     with pytest.raises(service.Invalid) as caught:
         service.draft(tenant_id=tenant.id, file=file, file_name="x.csv", encoding="utf-16", actor="system:test")
     assert "file" in caught.value.errors
+
+
+def test_what_nobody_can_see_is_no_name(tenant: Any) -> None:
+    run = take(tenant, line("ZA1", "\u200b\u202e", "anna@example.com"), line("ZA2", "\u3164", Surname="\u200f"))
+    assert counts(run) == (1, 0, 0, 1)
+    (anna,) = query(tenant, "SELECT first_name, last_name FROM customer")
+    assert tuple(anna) == (None, "Botha")
+    assert "names nobody" in refused(tenant, run)[3]
+
+
+def test_a_joining_date_out_of_our_times_is_left_out(tenant: Any) -> None:
+    take(
+        tenant,
+        line("ZA1", "Anna", JoinDate="0001/01/01"),
+        line("ZA2", "Ben", JoinDate="2999/01/01"),
+        line("ZA3", "Cara", JoinDate="2020/02/29"),
+    )
+    found = {row.first_name: row.joined_on for row in query(tenant, "SELECT first_name, joined_on FROM customer")}
+    assert found == {"Anna": None, "Ben": None, "Cara": date(2020, 2, 29)}

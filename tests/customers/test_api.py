@@ -43,6 +43,15 @@ def test_a_customer_is_found(api: Any, ann: Any, filters: str) -> None:
     assert [one["id"] for one in items] == [str(ann)]
 
 
+@pytest.mark.parametrize("signs", ["%", "%25", "_", '"', "'", '""', "\\", "--", "*", "()", "@", "\u200b", "\u0301"])
+def test_signs_alone_are_nobody(api: Any, client: Any, sign_in: Any, ann: Any, signs: str) -> None:
+    """They mean themselves: none of them stands for anything."""
+    assert api.get("/customers", query_string={"q": signs}).get_json()["items"] == []
+    sign_in()
+    assert "Botha" not in client.get("/customers", query_string={"q": signs}).text
+    assert api.get("/customers", query_string={"q": "  "}).get_json()["items"]
+
+
 @pytest.mark.parametrize("filters", ["q=nobody", "email=x", "phone=1", "club=Nowhere", "tag=none", "tier=Bronze"])
 def test_nobody_is_found(api: Any, ann: Any, filters: str) -> None:
     assert api.get(f"/customers?{filters}").get_json() == {"items": [], "next_cursor": None}
@@ -189,3 +198,43 @@ def test_what_can_t_be_kept_adds_nobody(api: Any, change: Any, field: str) -> No
     assert answer.status_code == 422, answer.get_json()
     assert any(field in name for name in answer.get_json()["errors"]), answer.get_json()
     assert api.get("/customers").get_json()["items"] == []
+
+
+INVISIBLE = ["\u200b", "\u200e\u200f", "\u202e", "\u2060\ufeff", "\u00ad", "\u3164", "\u2800", "\u0301", "\U000e0041"]
+
+
+@pytest.mark.parametrize("name", INVISIBLE)
+def test_a_name_has_something_to_be_seen(api: Any, tenant: Any, ann: Any, name: str) -> None:
+    for body in ({"first_name": name}, {"last_name": name}, {"first_name": name, "last_name": f"{name} {name}"}):
+        refused = api.post("/customers", body | {"email": "new@example.com"})
+        assert refused.status_code == 422
+        assert refused.get_json()["errors"].keys() & body.keys()
+    for field in ("first_name", "last_name", "title", "membership_tier"):
+        assert field in api.patch(f"/customers/{ann}", {field: name}).get_json()["errors"]
+    post(tenant, member(20, name, "ZA6", last_name="Seen"), member(21, name, "ZA4000140", last_name=name))
+    (seen,) = query(tenant, "SELECT first_name, last_name FROM customer WHERE last_name = 'Seen'")
+    assert seen.first_name is None
+    assert api.get(f"/customers/{ann}").get_json()["first_name"] == "Ann"
+    for path in ("/tags", "/custom-fields", "/journeys", "/templates", "/topics"):
+        body = {"name": name, "label": name, "kind": "TEXT", "channel": "EMAIL", "subject": "x", "text": "x"}
+        assert api.post(path, body).status_code == 422, path
+
+
+def test_a_name_that_is_too_long_is_refused_and_not_lost(api: Any, ann: Any) -> None:
+    refused = api.post("/customers", {"first_name": "x" * 201, "last_name": "Botha", "email": "new@example.com"})
+    assert "first_name" in refused.get_json()["errors"]
+
+
+@pytest.mark.parametrize(
+    ("day", "fits"),
+    [("0001-01-01", False), ("1900-01-01", False), ("1900-01-02", True), ("2020-02-29", True), ("2999-01-01", False)],
+)
+def test_a_joining_date_is_one_of_our_times(api: Any, tenant: Any, ann: Any, day: str, *, fits: bool) -> None:
+    answer = api.patch(f"/customers/{ann}", {"joined_on": day})
+    assert (answer.status_code == 200) is fits
+    assert fits or "1900" in answer.get_json()["errors"]["joined_on"]
+    made = api.post("/customers", {"first_name": "Jo", "email": "jo@example.com", "joined_on": day})
+    assert (made.status_code == 201) is fits
+    post(tenant, member(22, "Zoë", "ZA5", joined_on=day))
+    (zoe,) = query(tenant, "SELECT joined_on FROM customer WHERE first_name = 'Zoë'")
+    assert (zoe.joined_on is not None) is fits

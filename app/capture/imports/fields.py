@@ -17,8 +17,9 @@ from app.customers.mass_update import tag_problem
 from app.customers.records import CUSTOM
 from app.events.addresses import email_key, phone_key
 from app.events.places import Places
-from app.events.readers import EARLIEST_BIRTH, MAX_TEXT, a_handicap, a_text
+from app.events.readers import EARLIEST_BIRTH, MAX_TEXT, a_handicap, a_joining_date, a_text
 from app.infra.spreadsheet import original
+from app.infra.words import is_visible
 
 MAX_NOTE = 10_000
 MAX_NUMBER = 200
@@ -125,7 +126,9 @@ def read(cells: Mapping[str, str], setting: Setting) -> Reading:
 
 
 def _tidy(cell: str) -> str:
-    return cell.replace("\u00a0", " ").strip()
+    """Return what a cell says; nothing, where there is nothing to be seen in it."""
+    tidy = cell.replace("\u00a0", " ").strip()
+    return tidy if is_visible(tidy) else ""
 
 
 def _read_member(texts: Mapping[str, str], setting: Setting) -> Reading:
@@ -211,6 +214,14 @@ def a_day(text: str, formats: tuple[str, ...]) -> date | None:
             found = found.replace(year=found.year - 100)
         return found
     return None
+
+
+def _joined(found: Reading, name: str, text: str, setting: Setting) -> None:
+    day = a_joining_date(a_day(text, setting.preset.days))
+    if day is None:
+        found.notes.append(f"{OF_MEMBERS[name]} not between 1900 and a year from now")
+    else:
+        found.payload[name] = day.isoformat()
 
 
 def _handicap(found: Reading, name: str, text: str, _setting: Setting) -> None:
@@ -310,7 +321,7 @@ _READERS: dict[str, Reader] = {
     "membership_tier": _name,
     "membership_status": _name,
     "date_of_birth": _day,
-    "joined_on": _day,
+    "joined_on": _joined,
     "last_visit_on": _day,
     "handicap_index": _handicap,
     "account_balance": _money,

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.conditions.fields import FieldType
 from app.events.catalogue import CLUB, Category, Change, Consent, EventType, PayloadField, register
-from app.events.readers import a_birth_date, a_date, a_handicap, a_stage, a_text, money
+from app.events.readers import a_birth_date, a_handicap, a_joining_date, a_stage, a_text, money
 
 AMOUNT = (PayloadField("amount", "Amount", FieldType.NUMBER), PayloadField("currency", "Currency", FieldType.TEXT))
 
@@ -48,7 +48,7 @@ register(
             Change("date_of_birth", ("date_of_birth",), a_birth_date),
             Change("membership_tier", ("membership_tier",), a_text),
             Change("membership_status", ("membership_status",), a_text),
-            Change("joined_on", ("joined_on",), a_date),
+            Change("joined_on", ("joined_on",), a_joining_date),
             Change("handicap_index", ("handicap_index",), a_handicap),
             Change("lifecycle_stage", ("lifecycle_stage",), a_stage),
             Change("club", ("club",), a_text),

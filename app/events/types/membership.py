@@ -5,7 +5,7 @@ from typing import Any
 
 from app.conditions.fields import Choice, FieldType
 from app.events.catalogue import CLUB, Category, Change, EventType, PayloadField, register
-from app.events.readers import a_birth_date, a_date, a_stage, a_text
+from app.events.readers import a_birth_date, a_joining_date, a_stage, a_text
 
 TIERS = tuple(Choice(name, name) for name in ("Platinum", "Gold", "Silver", "Weekday", "Social", "Junior", "Country"))
 FIELDS = (
@@ -24,7 +24,7 @@ CHANGES = (
     Change("date_of_birth", ("date_of_birth", "dateOfBirth"), a_birth_date),
     Change("membership_tier", ("membership_tier", "membershipTier", "tier"), a_text),
     Change("membership_status", ("membership_status", "membershipStatus"), a_text),
-    Change("joined_on", ("joined_on", "joinedOn", "join_date", "joinDate"), a_date),
+    Change("joined_on", ("joined_on", "joinedOn", "join_date", "joinDate"), a_joining_date),
     Change("lifecycle_stage", ("lifecycle_stage", "lifecycleStage"), a_stage),
     Change("club", ("club",), a_text),
 )

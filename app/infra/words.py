@@ -1,0 +1,12 @@
+"""Words as people see them."""
+
+import unicodedata
+
+# Letters and signs by their category that are drawn as nothing: fillers of Hangul, and braille without a dot.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def is_visible(text: str) -> bool:
+    """Return whether there is anything to be seen: a letter, a figure or a sign, not only spaces, marks of direction,
+    joiners and accents without a letter."""
+    return any(unicodedata.category(sign)[0] not in "CZM" and sign not in _BLANK for sign in text)

@@ -6,10 +6,12 @@ from app.conditions.fields import Catalogue, Choice, DuplicateField, Field, Fiel
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, to_json, walk
 from app.conditions.operators import Arity, Operator, OperatorInfo, operators_for
 from app.conditions.parse import parse
+from app.conditions.periods import UNITS as PERIODS
 from app.conditions.sql import compile_rules, compile_sql
 from app.conditions.words import explain, explain_rule
 
 __all__ = [
+    "PERIODS",
     "Arity",
     "Catalogue",
     "Choice",

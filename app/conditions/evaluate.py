@@ -9,39 +9,44 @@ from app.conditions import values
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import FieldType
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
-from app.conditions.operators import CONTRARY, Operator
+from app.conditions.operators import CONTRARY, FROM_NOW, YEARLY, Operator
+from app.conditions.periods import Period, Present
 from app.conditions.values import fold, span
 
 
-def evaluate(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC) -> bool | None:
+def evaluate(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool | None:
     """Return whether the facts meet the conditions; None when that can't be known.
 
     `facts` are values by field name; a dotted name also leads into nested mappings. `zone` is where a day begins
-    and ends. Never raises on a value; raises NotEvaluable for a field that can only be answered in SQL.
+    and ends, `now` (this moment) what periods are told from. Never raises on a value; raises NotEvaluable for a field
+    that can only be answered in SQL.
     """
-    return _node(tree, facts, zone)
+    return _node(tree, facts, Present.of(zone, now))
 
 
-def matches(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC) -> bool:
+def matches(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool:
     """Return whether the facts surely meet the conditions: unknown means no, as in a WHERE clause."""
-    return evaluate(tree, facts, zone=zone) is True
+    return evaluate(tree, facts, zone=zone, now=now) is True
 
 
-def evaluate_rules(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC) -> list[tuple[Rule, bool | None]]:
+def evaluate_rules(
+    tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None
+) -> list[tuple[Rule, bool | None]]:
     """Return each rule's own answer, in the order of the tree, to say why the whole came out as it did."""
-    return [(rule, _rule(rule, facts, zone)) for _, rule in walk(tree)]
+    present = Present.of(zone, now)
+    return [(rule, _rule(rule, facts, present)) for _, rule in walk(tree)]
 
 
-def _node(node: Node, facts: Mapping[str, Any], zone: tzinfo) -> bool | None:
+def _node(node: Node, facts: Mapping[str, Any], present: Present) -> bool | None:
     match node:
         case Rule():
-            return _rule(node, facts, zone)
+            return _rule(node, facts, present)
         case Not():
-            return _not(_node(node.item, facts, zone))
+            return _not(_node(node.item, facts, present))
         case Group(combinator=Combinator.OR, items=items) if items:
-            return _not(_all(_not(_node(item, facts, zone)) for item in items))
+            return _not(_all(_not(_node(item, facts, present)) for item in items))
         case Group():
-            return _all(_node(item, facts, zone) for item in node.items)
+            return _all(_node(item, facts, present) for item in node.items)
 
 
 def _not(answer: bool | None) -> bool | None:
@@ -57,11 +62,11 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return None if unknown else True
 
 
-def _rule(rule: Rule, facts: Mapping[str, Any], zone: tzinfo) -> bool | None:
+def _rule(rule: Rule, facts: Mapping[str, Any], present: Present) -> bool | None:
     if not rule.field.from_payload:
         raise NotEvaluable({"": f"{rule.field.label} can be asked of the database only."})
     contrary = CONTRARY.get(rule.operator)
-    answer = _ask(rule, contrary or rule.operator, _fact(facts, rule.field.name), zone)
+    answer = _ask(rule, contrary or rule.operator, _fact(facts, rule.field.name), present)
     return _not(answer) if contrary else answer
 
 
@@ -73,22 +78,24 @@ def _fact(facts: Mapping[str, Any], name: str) -> object:
     return _fact(inner, rest) if isinstance(inner, Mapping) else None
 
 
-def _ask(rule: Rule, operator: Operator, fact: object, zone: tzinfo) -> bool | None:
-    known = values.read(rule.type, fact, zone)
+def _ask(rule: Rule, operator: Operator, fact: object, present: Present) -> bool | None:
+    known = values.read(rule.type, fact, present.zone)
     if operator is Operator.IS_NULL:
         return known is None or known == ()
     if rule.type is FieldType.LIST:
         return None if known is None else _any_element(rule, known)
     if rule.field.type is FieldType.ANY and operator in _OF_LISTS and isinstance(fact, list | tuple):
         flat = (element for element in fact if not isinstance(element, list | tuple))
-        return any(_ask(rule, _OF_LISTS[operator], element, zone) is True for element in flat)
+        return any(_ask(rule, _OF_LISTS[operator], element, present) is True for element in flat)
     if known is None:
         return None
+    if isinstance(rule.value, Period):
+        return _ask_from_now(rule.value, operator, known, present)
     match rule.type:
         case FieldType.TEXT | FieldType.CHOICE:
             return _ask_text(rule.value, operator, fact, fold(str(known)))
         case FieldType.DATETIME:
-            return _ask_moment(rule.value, operator, known, zone)
+            return _ask_moment(rule.value, operator, known, present.zone)
         case _:
             return _ORDER[operator](known, rule.value)
 
@@ -117,6 +124,23 @@ def _same(fact: object, known: str, wanted: str) -> bool:
     if isinstance(fact, int | float | Decimal) and not isinstance(fact, bool):
         return values.number(fact) == values.number(wanted)
     return known == fold(wanted)
+
+
+def _ask_from_now(period: Period, operator: Operator, known: Any, present: Present) -> bool:
+    """Compare a day or an instant with a stretch of time before or after now."""
+    sign = FROM_NOW[operator]
+    if operator in YEARLY:
+        return known in present.anniversaries(period, sign)
+    now, end = present.ends(period, sign, days=not isinstance(known, datetime))
+    match operator:
+        case Operator.WITHIN_LAST:
+            return bool(end <= known <= now)
+        case Operator.WITHIN_NEXT:
+            return bool(now <= known <= end)
+        case Operator.LONGER_AGO:
+            return bool(known < end)
+        case _:
+            return bool(known > end)
 
 
 def _ask_moment(value: Any, operator: Operator, known: Any, zone: tzinfo) -> bool:

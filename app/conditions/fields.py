@@ -46,7 +46,8 @@ class Field:
 
     `column` answers in SQL: a column or any other SQL expression, or a function that returns one (for models
     that import late). `from_payload` says that the value can also be read from a mapping in Python, under the
-    field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field.
+    field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field. `anniversary` is what
+    people call a DATE's day of the year ("Birthday").
     """
 
     name: str
@@ -56,6 +57,12 @@ class Field:
     column: Column | None = field(default=None, compare=False, repr=False)
     choices: tuple[Choice, ...] = ()
     from_payload: bool = False
+    anniversary: str = ""
+
+    @property
+    def yearly(self) -> str:
+        """Return what people call its day of the year."""
+        return self.anniversary or f"The anniversary of {self.label}"
 
     def __post_init__(self) -> None:
         if not _is_name(self.name):

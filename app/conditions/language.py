@@ -12,6 +12,7 @@ from uuid import UUID
 
 from app.conditions.fields import Field, FieldType
 from app.conditions.operators import Arity, Operator, arity
+from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
 
 
@@ -88,7 +89,7 @@ def _scalar(value: Scalar | None) -> str | int | float | bool | None:
             return value.isoformat().replace("+00:00", "Z")
         case date():
             return value.isoformat()
-        case UUID():
+        case UUID() | Period():
             return str(value)
         case _:
             return value

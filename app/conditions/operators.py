@@ -22,6 +22,12 @@ class Operator(StrEnum):
     ENDS_WITH = "ends_with"
     IN = "in"
     NOT_IN = "not_in"
+    WITHIN_LAST = "within_last"
+    WITHIN_NEXT = "within_next"
+    LONGER_AGO = "longer_ago"
+    FURTHER_AHEAD = "further_ahead"
+    ANNIVERSARY_LAST = "anniversary_last"
+    ANNIVERSARY_NEXT = "anniversary_next"
     IS_NULL = "isNull"
     IS_NOT_NULL = "isNotNull"
 
@@ -33,6 +39,8 @@ class Arity(StrEnum):
     ONE = "one"
     PAIR = "pair"
     MANY = "many"
+    PERIOD = "period"
+    """One, and it is a stretch of time: "30 days"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,9 @@ ALIASES = {
     "<": Operator.LT,
     "less_than_or_equal": Operator.LTE,
     "<=": Operator.LTE,
+    "before": Operator.LT,
+    "after": Operator.GT,
+    "within": Operator.WITHIN_LAST,
     "nin": Operator.NOT_IN,
     "is_null": Operator.IS_NULL,
     "is_not_null": Operator.IS_NOT_NULL,
@@ -74,10 +85,22 @@ CONTRARY = {
     Operator.IS_NOT_NULL: Operator.IS_NULL,
 }
 
+# Which way from now an operator looks.
+FROM_NOW = {
+    Operator.WITHIN_LAST: -1,
+    Operator.LONGER_AGO: -1,
+    Operator.ANNIVERSARY_LAST: -1,
+    Operator.WITHIN_NEXT: 1,
+    Operator.FURTHER_AHEAD: 1,
+    Operator.ANNIVERSARY_NEXT: 1,
+}
+YEARLY = frozenset((Operator.ANNIVERSARY_LAST, Operator.ANNIVERSARY_NEXT))
+
 _ARITY = {
     Operator.BETWEEN: Arity.PAIR,
     Operator.IN: Arity.MANY,
     Operator.NOT_IN: Arity.MANY,
+    **dict.fromkeys(FROM_NOW, Arity.PERIOD),
     Operator.IS_NULL: Arity.NONE,
     Operator.IS_NOT_NULL: Arity.NONE,
 }
@@ -106,14 +129,26 @@ _DATED = {
     Operator.BETWEEN: "is between",
 }
 
+# Told from now; "…" stands where the period goes.
+_FROM_NOW = {
+    Operator.WITHIN_LAST: "is in the last …",
+    Operator.WITHIN_NEXT: "is in the next …",
+    Operator.LONGER_AGO: "is more than … ago",
+    Operator.FURTHER_AHEAD: "is more than … from now",
+}
+_YEARLY = {
+    Operator.ANNIVERSARY_NEXT: "has its anniversary in the next …",
+    Operator.ANNIVERSARY_LAST: "had its anniversary in the last …",
+}
+
 # The operators of each type, in the order the builder offers them, with their words.
 WORDS: dict[FieldType, dict[Operator, str]] = {
     FieldType.TEXT: {**_SAME, **_AMONG, **_WITHIN, **_KNOWN},
     FieldType.CHOICE: {**_SAME, **_AMONG, **_KNOWN},
     FieldType.NUMBER: {**_SAME, **_MEASURED, **_AMONG, **_KNOWN},
     FieldType.BOOLEAN: {**_SAME, **_KNOWN},
-    FieldType.DATE: {**_SAME, **_DATED, **_KNOWN},
-    FieldType.DATETIME: {**_SAME, **_DATED, **_KNOWN},
+    FieldType.DATE: {**_SAME, **_DATED, **_FROM_NOW, **_YEARLY, **_KNOWN},
+    FieldType.DATETIME: {**_SAME, **_DATED, **_FROM_NOW, **_KNOWN},
     FieldType.LIST: {
         Operator.CONTAINS: "include",
         Operator.NOT_CONTAINS: "do not include",
@@ -123,7 +158,7 @@ WORDS: dict[FieldType, dict[Operator, str]] = {
         Operator.IS_NOT_NULL: "are not empty",
     },
     FieldType.ID: {**_SAME, **_AMONG, **_KNOWN},
-    FieldType.ANY: {**_SAME, **_AMONG, **_WITHIN, **_MEASURED, **_KNOWN},
+    FieldType.ANY: {**_SAME, **_AMONG, **_WITHIN, **_MEASURED, **_FROM_NOW, **_YEARLY, **_KNOWN},
 }
 
 

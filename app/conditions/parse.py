@@ -5,11 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.conditions import values
+from app.conditions import periods, values
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.fields import Catalogue, Field, FieldType
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, step
-from app.conditions.operators import WORDS, Arity, Operator, arity, find_operator
+from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator
+from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
 
 MAX_DEPTH = 10
@@ -160,6 +161,8 @@ def _value(field: Field, operator: Operator, given: object) -> tuple[FieldType, 
     many = arity(operator)
     if many is Arity.NONE:
         return field.type, None
+    if many is Arity.PERIOD:
+        return _period(field, operator, given)
     if many is Arity.ONE:
         type = _inferred(operator, [given]) if field.type is FieldType.ANY else field.type
         return type, _READ[type](field, given)
@@ -185,6 +188,7 @@ def _begins(value: Any) -> Any:
     return (value.date() if isinstance(value, datetime) else value).toordinal()
 
 
+_IN_A_YEAR = {"days": 366, "weeks": 52, "months": 12, "years": 1}
 _SAMENESS = {Operator.EQ, Operator.NEQ}
 _ORDERING = {Operator.GT, Operator.GTE, Operator.LT, Operator.LTE, Operator.BETWEEN}
 
@@ -217,6 +221,20 @@ def _inferred(operator: Operator, given: list[Any]) -> FieldType:
 
 def _is_day(value: object) -> bool:
     return isinstance(value, str) and len(value.strip()) == len("2026-10-04") and values.day(value) is not None
+
+
+def _period(field: Field, operator: Operator, given: object) -> tuple[FieldType, Period]:
+    found = periods.read(given)
+    if found is None:
+        raise _Wrong(f"give a number of {', '.join(periods.UNITS[:-1])} or years, such as “30 days”.")
+    type = field.type
+    if type is FieldType.ANY:
+        type = FieldType.DATE if found.whole_days or operator in YEARLY else FieldType.DATETIME
+    if type is FieldType.DATE and not found.whole_days:
+        raise _Wrong("it is a day; give a number of days, weeks, months or years.")
+    if operator in YEARLY and found.amount > _IN_A_YEAR[found.unit]:
+        raise _Wrong("a day of the year comes again within a year; give less.")
+    return type, found
 
 
 def _text(_: Field, given: object) -> str:

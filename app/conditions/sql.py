@@ -22,11 +22,14 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    case,
     cast,
     collate,
+    extract,
     func,
     literal,
     not_,
+    null,
     or_,
     true,
 )
@@ -37,56 +40,62 @@ from sqlalchemy.types import TypeEngine
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import Field, FieldType
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
-from app.conditions.operators import CONTRARY, Operator
+from app.conditions.operators import CONTRARY, FROM_NOW, YEARLY, Operator
+from app.conditions.periods import LEAP_DAY, Anniversaries, Period, Present
 from app.conditions.values import LOWER, UPPER, fold, span
 
 _Sql = ColumnElement[Any]
 _Answer = ColumnElement[bool]
 
 
-def compile_sql(tree: Tree, *, zone: tzinfo = UTC) -> ColumnElement[bool]:
+def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
-    `zone` is where a day begins and ends. Raises NotEvaluable for a field without a column, and TypeError for
-    one whose column does not hold what its type says.
+    `zone` is where a day begins and ends, `now` (this moment) what periods are told from. Raises NotEvaluable for a
+    field without a column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(tree, zone)
+    return _node(tree, Present.of(zone, now))
 
 
-def compile_rules(tree: Tree, *, zone: tzinfo = UTC) -> list[tuple[Rule, ColumnElement[bool]]]:
+def compile_rules(
+    tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None
+) -> list[tuple[Rule, ColumnElement[bool]]]:
     """Return each rule with its own expression, in the order of the tree, to record which rules were met."""
-    return [(rule, _rule(rule, zone)) for _, rule in walk(tree)]
+    present = Present.of(zone, now)
+    return [(rule, _rule(rule, present)) for _, rule in walk(tree)]
 
 
-def _node(node: Node, zone: tzinfo) -> _Answer:
+def _node(node: Node, present: Present) -> _Answer:
     match node:
         case Rule():
-            return _rule(node, zone)
+            return _rule(node, present)
         case Not():
-            return not_(_node(node.item, zone))
+            return not_(_node(node.item, present))
         case Group(items=()):
             return true()
         case Group(combinator=Combinator.OR):
-            return or_(*(_node(item, zone) for item in node.items))
+            return or_(*(_node(item, present) for item in node.items))
         case Group():
-            return and_(*(_node(item, zone) for item in node.items))
+            return and_(*(_node(item, present) for item in node.items))
 
 
-def _rule(rule: Rule, zone: tzinfo) -> _Answer:
+def _rule(rule: Rule, present: Present) -> _Answer:
     column = _column(rule.field)
     contrary = CONTRARY.get(rule.operator)
-    answer = _ask(rule, contrary or rule.operator, column, zone)
+    answer = _ask(rule, contrary or rule.operator, column, present)
     return not_(answer) if contrary else answer
 
 
-def _ask(rule: Rule, operator: Operator, column: _Sql, zone: tzinfo) -> _Answer:
+def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present) -> _Answer:
+    if isinstance(rule.value, Period):
+        return _ask_from_now(operator, column, rule.value, rule.type, present)
     match rule.type:
         case FieldType.TEXT | FieldType.CHOICE:
             return _ask_text(operator, column, rule.value)
         case FieldType.LIST:
             return _ask_list(operator, column, rule.value)
         case FieldType.DATETIME if operator is not Operator.IS_NULL:
-            return _ask_moment(operator, column, rule.value, zone)
+            return _ask_moment(operator, column, rule.value, present.zone)
         case _ if operator is Operator.IS_NULL:
             return column.is_(None)
         case _:
@@ -137,6 +146,34 @@ def folded(column: ColumnElement[Any], wanted: list[str]) -> ColumnElement[str]:
     letters = (bindparam(name, table, Text()) for name, table in (("letters_upper", UPPER), ("letters_lower", LOWER)))
     translated: ColumnElement[str] = func.translate(lower, *letters, type_=Text())
     return translated
+
+
+def _ask_from_now(operator: Operator, column: _Sql, period: Period, type: FieldType, present: Present) -> _Answer:
+    """Compare a day or an instant with a stretch of time before or after now."""
+    sign = FROM_NOW[operator]
+    if operator in YEARLY:
+        return _ask_anniversary(column, present.anniversaries(period, sign))
+    now, end = (_bound(type, one) for one in present.ends(period, sign, days=type is FieldType.DATE))
+    answer: _Answer
+    match operator:
+        case Operator.WITHIN_LAST:
+            answer = and_(column >= end, column <= now)
+        case Operator.WITHIN_NEXT:
+            answer = and_(column >= now, column <= end)
+        case Operator.LONGER_AGO:
+            answer = column < end
+        case _:
+            answer = column > end
+    return answer
+
+
+def _ask_anniversary(column: _Sql, days: Anniversaries) -> _Answer:
+    at = cast(extract("month", column) * 100 + extract("day", column), Integer)
+    if days.whole_year:
+        return case((column.is_(None), null()), else_=true())
+    first, last = days.ends
+    inside = and_(at >= first, at <= last) if first <= last else or_(at >= first, at <= last)
+    return case((at == LEAP_DAY, literal(days.leap_day, Boolean())), else_=inside)
 
 
 def _ask_moment(operator: Operator, column: Any, value: Any, zone: tzinfo) -> _Answer:

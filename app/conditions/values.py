@@ -14,8 +14,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.conditions.fields import FieldType
+from app.conditions.periods import Period
 
-Scalar = str | Decimal | bool | date | datetime | UUID
+Scalar = str | Decimal | bool | date | datetime | UUID | Period
 Value = Scalar | tuple[Scalar, ...] | None
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from app.conditions.fields import Field
 from app.conditions.language import Group, Node, Not, Rule, Tree
-from app.conditions.operators import WORDS, Arity, arity
+from app.conditions.operators import FROM_NOW, WORDS, YEARLY, Arity, arity
+from app.conditions.periods import Period
 from app.conditions.values import Scalar, plain
 
 Names = Mapping[str, Mapping[str, str]]
@@ -30,6 +31,8 @@ def explain(tree: Tree, *, names: Names | None = None, zone: tzinfo = UTC) -> st
 
 def explain_rule(rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC) -> str:
     """Return one rule in words: "Membership tier is any of Gold, Platinum"."""
+    if isinstance(rule.value, Period):
+        return _from_now(rule, rule.value)
     verb = f"{rule.field.label} {WORDS[rule.field.type if rule.value is None else rule.type][rule.operator]}"
     known = names or {}
     if not isinstance(rule.value, tuple):
@@ -39,6 +42,14 @@ def explain_rule(rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC) 
         return f"{verb} {told[0]} and {told[1]}"
     listed = ", ".join(told[:_MAX_LISTED])
     return f"{verb} {listed}" + (f" and {len(told) - _MAX_LISTED} more" if len(told) > _MAX_LISTED else "")
+
+
+def _from_now(rule: Rule, period: Period) -> str:
+    if rule.operator not in YEARLY:
+        return f"{rule.field.label} {WORDS[rule.type][rule.operator].replace('…', str(period))}"
+    if period.amount == 0:
+        return f"{rule.field.yearly} is today"
+    return f"{rule.field.yearly} {'is in the next' if FROM_NOW[rule.operator] > 0 else 'was in the last'} {period}"
 
 
 def _node(node: Node, names: Names, zone: tzinfo) -> str:

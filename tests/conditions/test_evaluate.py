@@ -27,6 +27,7 @@ from app.conditions.language import Combinator, Group
 from app.conditions.operators import Operator
 from tests.conditions.people import people
 
+NOW = datetime(2026, 10, 4, 9, tzinfo=UTC)
 CLUB = "0190f3a1-7b1c-7000-8000-000000000001"
 declared = payload_catalogue(
     {
@@ -42,7 +43,8 @@ declared = payload_catalogue(
 
 
 def ask(field: str, operator: str, value: Any, fact: Any, **options: Any) -> bool | None:
-    return evaluate(parse({"field": field, "operator": operator, "value": value}, declared), {field: fact}, **options)
+    tree = parse({"field": field, "operator": operator, "value": value}, declared)
+    return evaluate(tree, {field: fact}, now=NOW, **options)
 
 
 # For each operator and type: the rule's value, facts that answer yes, and facts that answer no.
@@ -73,6 +75,16 @@ CASES: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("date", "lt", "2026-10-04", ["1979-04-25"], ["2026-10-04"]),
     ("date", "lte", "2026-10-04", ["2026-10-04"], ["2026-10-05"]),
     ("date", "between", ["2026-10-04", "2026-10-05"], ["2026-10-04", "2026-10-05"], ["2026-10-06"]),
+    ("date", "within_last", "7 days", ["2026-10-04", "2026-09-27"], ["2026-09-26", "2026-10-05"]),
+    ("date", "within_next", "1 month", ["2026-10-04", "2026-11-04"], ["2026-10-03", "2026-11-05"]),
+    ("date", "longer_ago", "1 year", ["2025-10-03"], ["2025-10-04", "2026-12-01"]),
+    ("date", "further_ahead", "2 weeks", ["2026-10-19"], ["2026-10-18"]),
+    ("date", "anniversary_next", "7 days", ["1979-10-11", "2026-10-04"], ["1979-10-12", "1979-10-03"]),
+    ("date", "anniversary_last", "7 days", ["1979-09-27", "1979-10-04"], ["1979-09-26", "1979-10-05"]),
+    ("datetime", "within_last", "3 hours", ["2026-10-04T06:00Z"], ["2026-10-04T05:59:59Z", "2026-10-04T09:00:01Z"]),
+    ("datetime", "within_next", "1 day", ["2026-10-05T09:00Z"], ["2026-10-05T09:00:01Z", "2026-10-04T08:59Z"]),
+    ("datetime", "longer_ago", "2 days", ["2026-10-02T08:59Z"], ["2026-10-02T09:00Z"]),
+    ("datetime", "further_ahead", "5 minutes", ["2026-10-04T09:05:01Z"], ["2026-10-04T09:05Z"]),
     ("datetime", "eq", "2026-10-04", ["2026-10-04T00:00Z", "2026-10-04T23:59:59.999Z"], ["2026-10-05T00:00Z"]),
     ("datetime", "eq", "2026-10-04T09:00Z", ["2026-10-04T11:00:00+02:00"], ["2026-10-04T09:00:00.1Z"]),
     ("datetime", "neq", "2026-10-04", ["2026-10-05T00:00Z"], ["2026-10-04T12:00Z"]),

@@ -26,6 +26,7 @@ from app.conditions import (
     walk,
 )
 from app.conditions.operators import ALIASES
+from app.conditions.periods import Period
 from app.infra.errors import UserError
 from tests.conditions.people import FIELDS, catalogue, people
 
@@ -92,9 +93,10 @@ def test_no_conditions_at_all_are_taken_only_where_allowed(nothing: object) -> N
 
 @pytest.mark.parametrize(("alias", "operator"), ALIASES.items())
 def test_every_alias_is_its_operator(alias: str, operator: Operator) -> None:
-    value: Any = ["1"] if operator is Operator.NOT_IN else "1"
-    assert only(parse(rule("handicap", alias, value), catalogue)).operator is operator
-    assert only(parse(rule("handicap", f" {alias.upper()} ", value), catalogue)).operator is operator
+    field = "opened_at" if operator is Operator.WITHIN_LAST else "handicap"
+    value: Any = {Operator.NOT_IN: ["1"], Operator.WITHIN_LAST: "1 day"}.get(operator, "1")
+    assert only(parse(rule(field, alias, value), catalogue)).operator is operator
+    assert only(parse(rule(field, f" {alias.upper()} ", value), catalogue)).operator is operator
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,10 @@ def test_every_alias_is_its_operator(alias: str, operator: Operator) -> None:
         ("opened_at", "gt", "2026-10-04T09:00:00+02:00", datetime(2026, 10, 4, 7, tzinfo=UTC)),
         ("tags", "in", ["vip", "VIP"], ("vip", "VIP")),
         ("tags", "isNull", "ignored", None),
+        ("opened_at", "within_last", "30 days", Period(30, "days")),
+        ("opened_at", "within", "1 Hour", Period(1, "hours")),
+        ("born", "anniversary_next", {"amount": 7, "unit": "days"}, Period(7, "days")),
+        ("born", "before", "1979-04-25", date(1979, 4, 25)),
     ],
 )
 def test_values_are_read_in_the_type_of_the_field(field: str, operator: str, value: Any, expected: Any) -> None:
@@ -136,6 +142,9 @@ def test_values_are_read_in_the_type_of_the_field(field: str, operator: str, val
         ("in", [1, 2.5], FieldType.NUMBER),
         ("in", ["1", "2026-10-04"], FieldType.TEXT),
         ("contains", 18, FieldType.TEXT),
+        ("within_last", "3 days", FieldType.DATE),
+        ("within_last", "3 hours", FieldType.DATETIME),
+        ("anniversary_next", "3 days", FieldType.DATE),
         ("isNull", None, FieldType.ANY),
     ],
 )
@@ -173,6 +182,15 @@ def test_an_undeclared_key_takes_the_type_of_the_value(operator: str, value: Any
         (rule("born", "gt", "2026-10-04T10:00Z"), "", "give a day"),
         (rule("born", "gt", "0001-01-01"), "", "give a year from 1800 to 2200"),
         (rule("opened_at", "gt", "0001-01-01T00:00+14:00"), "", "with its offset"),
+        (rule("opened_at", "within_last", "soon"), "", "such as “30 days”"),
+        (rule("opened_at", "within_last", 30), "", "such as “30 days”"),
+        (rule("opened_at", "within_last", "-1 days"), "", "such as “30 days”"),
+        (rule("opened_at", "within_last", "10001 days"), "", "such as “30 days”"),
+        (rule("opened_at", "within_last", "201 years"), "", "such as “30 days”"),
+        (rule("opened_at", "anniversary_next", "7 days"), "", "can't be compared"),
+        (rule("born", "within_last", "3 hours"), "", "give a number of days"),
+        (rule("born", "anniversary_next", "367 days"), "", "within a year"),
+        (rule("city", "within_last", "3 days"), "", "can't be compared"),
         (rule("opted_in", "eq", "maybe"), "", "give true or false"),
         (rule("opted_in", "eq", 1), "", "give true or false"),
         (rule("club_id", "eq", "12"), "", "give an id"),

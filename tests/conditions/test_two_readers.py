@@ -26,6 +26,9 @@ from app.conditions import (
     parse,
     to_json,
 )
+from app.conditions.operators import FROM_NOW
+from app.conditions.periods import UNITS, Present
+from app.conditions.periods import read as read_period
 from app.conditions.sql import folded
 from app.conditions.values import fold
 from tests.conditions.people import FIELDS, TIERS, catalogue, people
@@ -55,6 +58,30 @@ ids = st.uuids(version=4) | st.sampled_from([f"0190f3a1-7b1c-7000-8000-000000000
 zones = st.sampled_from(
     [UTC, ZoneInfo("Europe/London"), ZoneInfo("Africa/Johannesburg"), timezone(timedelta(hours=-9))]
 )
+
+# Moments about which days, months and years end, clocks change and leap days come and go.
+presents = st.sampled_from(
+    [
+        datetime(2026, 3, 29, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, tzinfo=UTC),
+        datetime(2026, 2, 27, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2028, 2, 29, 12, tzinfo=UTC),
+        datetime(2027, 12, 31, 22, tzinfo=UTC),
+        datetime(2026, 5, 31, 9, tzinfo=UTC),
+    ]
+)
+OF_DAYS, YEARLY = UNITS[2:], ("anniversary_last", "anniversary_next")
+
+
+def periods(type: FieldType, operator: str) -> SearchStrategy[str]:
+    units = UNITS if type is FieldType.DATETIME else OF_DAYS
+    most = {"days": 366, "weeks": 52, "months": 12, "years": 1} if operator in YEARLY else {}
+    return st.sampled_from(units).flatmap(
+        lambda unit: st.one_of(st.integers(0, 3), st.integers(0, most.get(unit, 150))).map(
+            lambda amount: f"{min(amount, most.get(unit, amount))} {unit}"
+        )
+    )
+
 
 asked: dict[FieldType, SearchStrategy[Any]] = {
     FieldType.TEXT: words.filter(str.strip),
@@ -87,6 +114,8 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     match operator.arity:
         case Arity.ONE:
             rule["value"] = draw(one)
+        case Arity.PERIOD:
+            rule["value"] = draw(periods(field.type, operator.name))
         case Arity.MANY:
             rule["value"] = draw(st.lists(one, min_size=1, max_size=3))
         case Arity.PAIR:
@@ -114,6 +143,18 @@ def leaves(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from leaves(inner)
 
 
+def near_period(type: FieldType, value: str, present: Present) -> list[Any]:
+    """Return days or instants at both ends of a period, before and after now, and days of other years like them."""
+    period = read_period(value)
+    assert period
+    if type is FieldType.DATETIME:
+        ends = [present.now, present.moment(period, -1), present.moment(period, 1)]
+        return [end + step for end in ends for step in (timedelta(0), timedelta.resolution, -timedelta.resolution)]
+    ends = [present.today, present.day(period, -1), present.day(period, 1)]
+    days = [end + timedelta(days=step) for end in ends for step in (-1, 0, 1)]
+    return [*days, *(date(1960, day.month, day.day) for day in days), date(1960, 2, 29), date(1961, 2, 28)]
+
+
 def kin(type: FieldType, value: Any, zone: tzinfo) -> list[Any]:
     """Return values close to what a rule asks for: at its edges, or the same but for case."""
     match type:
@@ -139,13 +180,17 @@ def kin(type: FieldType, value: Any, zone: tzinfo) -> list[Any]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]], tzinfo]:
-    """Draw a tree, people of whom some are just about what it asks for, and a zone."""
-    data, zone = draw(trees), draw(zones)
+def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]], Present]:
+    """Draw a tree, people of whom some are just about what it asks for, and when and where it is asked."""
+    data, zone, now = draw(trees), draw(zones), draw(presents)
+    present = Present(zone, now)
     near: dict[str, list[Any]] = {}
     types = {field.name: field.type for field in FIELDS}
     for rule in leaves(data):
         asked_for = rule.get("value", [])
+        if isinstance(asked_for, str) and rule["operator"] in FROM_NOW:
+            near.setdefault(rule["field"], []).extend(near_period(types[rule["field"]], asked_for, present))
+            continue
         for value in asked_for if isinstance(asked_for, list) else [asked_for]:
             near.setdefault(rule["field"], []).extend(kin(types[rule["field"]], value, zone))
     someone = {}
@@ -153,36 +198,38 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]], tzinfo
         anything = st.none() | (st.integers(-5, 5) if name == "rounds" else held[type])
         close = [fitting(name, value) for value in near.get(name, [])]
         someone[name] = st.sampled_from(close) | anything if close else anything
-    return data, draw(st.lists(st.fixed_dictionaries(someone), min_size=3, max_size=8)), zone
+    return data, draw(st.lists(st.fixed_dictionaries(someone), min_size=3, max_size=8)), present
 
 
 def fitting(name: str, value: Any) -> Any:
     return round(value) if name == "rounds" else value
 
 
-def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]], zone: tzinfo) -> None:
+def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]], present: Present) -> None:
+    zone, now = present.zone, present.now
     connection.execute(delete(people))
     connection.execute(insert(people), [{"id": number, **person} for number, person in enumerate(who)])
-    questions = [compile_sql(tree, zone=zone) for tree in trees]
+    questions = [compile_sql(tree, zone=zone, now=now) for tree in trees]
     answers = connection.execute(select(*questions).select_from(people).order_by(people.c.id)).all()
     for person, answer in zip(who, answers, strict=True):
         for tree, known in zip(trees, answer, strict=True):
-            assert evaluate(tree, person, zone=zone) is known, (explain(tree), person)
+            assert evaluate(tree, person, zone=zone, now=now) is known, (explain(tree), person)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_both_readers_answer_the_same(
-    connection: Connection, case: tuple[dict[str, Any], list[dict[str, Any]], tzinfo]
+    connection: Connection, case: tuple[dict[str, Any], list[dict[str, Any]], Present]
 ) -> None:
-    data, who, zone = case
+    data, who, present = case
+    zone, now = present.zone, present.now
     tree = parse(data, catalogue)
     assert parse(to_json(tree), catalogue) == tree
-    ask_both(connection, [tree], who, zone)
-    each = [expression for _, expression in compile_rules(tree, zone=zone)]
+    ask_both(connection, [tree], who, present)
+    each = [expression for _, expression in compile_rules(tree, zone=zone, now=now)]
     answers = connection.execute(select(*each).select_from(people).order_by(people.c.id))
     for person, answer in zip(who, answers, strict=True):
-        assert list(answer) == [known for _, known in evaluate_rules(tree, person, zone=zone)]
+        assert list(answer) == [known for _, known in evaluate_rules(tree, person, zone=zone, now=now)]
 
 
 SAMPLES: dict[FieldType, list[Any]] = {
@@ -197,9 +244,12 @@ SAMPLES: dict[FieldType, list[Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "now", [datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2027, 2, 28, 9, tzinfo=UTC)], ids=str
+)
 @pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/London")], ids=str)
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, zone: tzinfo) -> None:
+def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, zone: tzinfo, now: datetime) -> None:
     samples = SAMPLES[field.type]
     rules = []
     for operator in operators_for(field.type):
@@ -208,14 +258,26 @@ def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, 
             values = [sorted(pair, key=str) for pair in zip(samples, samples, strict=True)]
         elif operator.arity is Arity.MANY:
             values = [samples, *([one] for one in samples)]
+        elif operator.arity is Arity.PERIOD:
+            values = ["0 days", "1 day", "5 weeks", "11 months", "1 year"]
+            values += [] if operator.name in YEARLY else ["6 years"]
+            values += ["90 minutes", "23 hours"] if field.type is FieldType.DATETIME else []
         rules += [{"field": field.name, "operator": operator.name, "value": value} for value in values]
     near = [fitting(field.name, value) for sample in samples for value in kin(field.type, sample, zone)]
+    present = Present(zone, now)
+    if field.type in (FieldType.DATE, FieldType.DATETIME):
+        near += [
+            one
+            for rule in rules
+            if rule["operator"] in FROM_NOW
+            for one in near_period(field.type, rule["value"], present)
+        ]
     blank = {FieldType.TEXT: [""], FieldType.CHOICE: [""], FieldType.LIST: [[], [None], [""]]}.get(field.type, [])
     ask_both(
         connection,
         [parse({"not": rule} if negated else rule, catalogue) for rule in rules for negated in (False, True)],
         [dict.fromkeys((one.name for one in FIELDS), None) | {field.name: value} for value in [None, *blank, *near]],
-        zone,
+        present,
     )
 
 

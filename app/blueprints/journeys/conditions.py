@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from werkzeug.datastructures import MultiDict
 
-from app.conditions import Arity, Catalogue, Field, FieldType, operators_for
+from app.conditions import PERIODS, Arity, Catalogue, Field, FieldType, OperatorInfo, operators_for
 from app.infra.errors import Invalid
 from app.journeys.graph import storable
 
@@ -23,6 +23,8 @@ MAX_ROWS = 200
 MAX_PARTS = 30
 # Chosen in the list of fields to name one that is not in it; only events have such.
 OTHER = "…"
+# What a day can be told from now in.
+DAYS = ("days", "weeks", "months", "years")
 # How the value of a rule is asked for, by the field's type; whatever is not here is text.
 CONTROLS = {
     FieldType.CHOICE: "choice",
@@ -122,14 +124,16 @@ class Drawing:
             operator=chosen.name if chosen else "",
             control=_control(field, chosen.arity if chosen else Arity.NONE),
             many=bool(chosen and chosen.arity is Arity.MANY),
-            values=_texts(data.get("value")),
-            options=self._options(field),
+            values=_parts(data.get("value")) if chosen and chosen.arity is Arity.PERIOD else _texts(data.get("value")),
+            options=self._options(field, chosen),
             error=error,
         )
 
-    def _options(self, field: Field | None) -> list[tuple[str, str]]:
+    def _options(self, field: Field | None, operator: OperatorInfo | None) -> list[tuple[str, str]]:
         if field is None:
             return []
+        if operator and operator.arity is Arity.PERIOD:
+            return [(one, one) for one in (PERIODS if field.type is FieldType.DATETIME else DAYS)]
         return [(one.value, one.label) for one in field.choices] or list(self.names.get(field.name, []))
 
 
@@ -142,6 +146,8 @@ def _control(field: Field | None, arity: Arity) -> str:
     if field is None or arity is Arity.NONE:
         return "none"
     control = CONTROLS.get(field.type, "text")
+    if arity is Arity.PERIOD:
+        return "period"
     if arity is Arity.PAIR:
         return f"{control}_pair"
     return f"{control}_many" if arity is Arity.MANY and control in ("choice", "text") else control
@@ -150,6 +156,13 @@ def _control(field: Field | None, arity: Arity) -> str:
 def _texts(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [] if value is None else [value]
     return ["true" if one is True else "false" if one is False else str(one) for one in given]
+
+
+def _parts(value: Any) -> list[str]:
+    """Return the number and the unit of a period ("30 days", or in two parts), whatever stands for the number."""
+    told = f"{value.get('amount', '')} {value.get('unit', '')}" if isinstance(value, Mapping) else str(value or "")
+    amount, _, unit = told.rpartition(" ")
+    return [amount, f"{unit.removesuffix('s')}s"]
 
 
 def read_rows(form: Form, path: str, catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -195,6 +208,9 @@ def _read_rule(form: Form, path: str, catalogue: Catalogue) -> dict[str, Any]:
     if arity is Arity.NONE:
         return {"field": name, "operator": operator}
     values = [] if changed else [one.strip() for one in form.getlist(f"{path}.value")]
+    if arity is Arity.PERIOD:
+        amount, unit = values if len(values) == 2 else ("", "days")
+        return {"field": name, "operator": operator, "value": f"{amount} {unit}"}
     if arity is Arity.ONE:
         return {"field": name, "operator": operator, "value": values[0] if values else ""}
     if arity is Arity.MANY and field.type not in (FieldType.CHOICE, FieldType.ID):

@@ -236,7 +236,7 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
         Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload)
         for event in concerned
         for journey in by_type[event.type]
-        if clubs.fit(journey.club_id, event) and _matches(journey, event)
+        if clubs.fit(journey.club_id, event) and _matches(journey, event, batch.now)
     ]
 
 
@@ -260,11 +260,11 @@ class _Clubs:
         return str(said or self.of.get(event.customer_id)) == str(club_id)
 
 
-def _matches(journey: Row[Any], event: AppliedEvent) -> bool:
+def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
     tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
     if tree is None or not tree.items:
         return tree is not None
-    return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone))
+    return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone), now=now)
 
 
 def facts(type: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,11 +67,11 @@ class Condition(StepType[ConditionConfig]):
         """Send each person yes or no, and keep which rules were met."""
         tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
         zone = ZoneInfo(batch.journey.timezone)
-        rules = compile_rules(tree, zone=zone)
+        rules = compile_rules(tree, zone=zone, now=batch.now)
         ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
         asked = select(
             Customer.id,
-            compile_sql(tree, zone=zone).is_(True).label("result"),
+            compile_sql(tree, zone=zone, now=batch.now).is_(True).label("result"),
             *(answer.is_(True).label(f"rule_{index}") for index, (_, answer) in enumerate(rules)),
         ).where(Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids))
         told = [{"field": rule.field.name, "operator": rule.operator.value} for rule, _ in rules]

@@ -68,15 +68,17 @@ class Incoming:
 def parse(raw: str | bytes) -> Any:
     """Return the JSON value in `raw`, or raise Refused.
 
-    What orjson refuses whole (a lone surrogate, NaN, a huge number) is read the lenient way, so that one such event
-    does not take the rest of its batch with it: `validate` then refuses it alone.
+    What orjson refuses whole (bytes that are no UTF-8, a lone surrogate, NaN, a huge number) is read the lenient way,
+    so that one such event does not take the rest of its batch with it: `validate` then refuses it alone.
     """
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(raw, parse_int=_int)
+        # Bytes that are no UTF-8 become halves of surrogate pairs.
+        told = raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
+        return json.loads(told, parse_int=_int)
     except RecursionError:
         raise Refused("nested too deep") from None
     except ValueError as error:
@@ -238,7 +240,7 @@ def _check_content(event: dict[Any, Any]) -> None:
 
 def _unfit(message: str) -> str:
     if "surrogate" in message:
-        return "holds half of a surrogate pair, which is no character"
+        return "holds bytes that are no UTF-8, or half of a surrogate pair: no character"
     if "64-bit" in message:
         return "holds a number too large to keep"
     if "ecursion" in message:

@@ -1,20 +1,23 @@
 """Headers every answer carries, and input that no view should ever see."""
 
 import secrets
+from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Response, g, request
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import BadRequest
 
 csrf = CSRFProtect()
+NO_TEXT = "The form holds bytes that are no text (UTF-8). Reload the page and send it again."
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def install(app: Flask) -> None:
-    """Set the security headers of `app`, its CSRF protection and its refusal of NUL characters."""
+    """Set the security headers of `app`, its CSRF protection and its refusal of what is no text."""
+    # Before the CSRF protection, which reads forms: their bytes are seen only once.
+    app.before_request(_refuse_unreadable)
     csrf.init_app(app)
     app.jinja_env.globals["csp_nonce"] = nonce
-    app.before_request(_refuse_nul)
     app.after_request(_headers)
 
 
@@ -26,14 +29,26 @@ def nonce() -> str:
     return value
 
 
-def _refuse_nul() -> None:
-    """Refuse NUL characters once, here: PostgreSQL can store them in no text, so every view would fail on them."""
+def _refuse_unreadable() -> None:
+    """Refuse here, once, what no view can keep: NUL characters, which PostgreSQL has in no text, and in forms bytes
+    that are no UTF-8, which would be kept as something else."""
+    if request.mimetype == FORMS[0] and not _is_utf8(request.get_data()):
+        raise BadRequest(NO_TEXT)
     values = [request.path, *request.args.keys(), *request.args.values()]
     if request.mimetype in FORMS:
         values += [text for pair in request.form.items(multi=True) for text in pair]
         values += [text or "" for name, file in request.files.items(multi=True) for text in (name, file.filename)]
     if any("\x00" in value for value in values):
         raise BadRequest("The request holds a NUL character; remove it and send it again.")
+
+
+def _is_utf8(encoded: bytes) -> bool:
+    """Return whether a form as it was sent holds nothing but characters."""
+    try:
+        unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _headers(response: Response) -> Response:

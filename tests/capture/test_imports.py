@@ -31,7 +31,13 @@ def line(number: str, first: str, email: str = "", phone: str = "", **more: str)
 
 
 def take(
-    tenant: Any, *lines: str, preset: str = "mca-v1-za-members", header: str = HEADER, now: Any = NOW, **options: Any
+    tenant: Any,
+    *lines: str,
+    preset: str = "mca-v1-za-members",
+    header: str = HEADER,
+    now: Any = NOW,
+    handlers: Sequence[Any] = (),
+    **options: Any,
 ) -> ImportRun:
     """Import the lines."""
     data = "\n".join((header, *lines, "")).encode()
@@ -43,7 +49,7 @@ def take(
         actor="system:test",
         now=now,
     )
-    return finish(tenant, run_id)
+    return finish(tenant, run_id, handlers)
 
 
 def finish(tenant: Any, run_id: UUID, handlers: Sequence[Any] = ()) -> ImportRun:

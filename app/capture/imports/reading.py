@@ -12,10 +12,15 @@ CHUNK = 256 * 1024
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE = 64 * 1024
 MAX_COLUMNS = 300
-UNCLOSED = "A quotation mark in it is never closed"
+MAX_CELL = 64 * 1024
+MAX_LINE = 1024 * 1024
+"""A longer line is no row of a table, and is not even held."""
+UNCLOSED = "A cell of it is longer than 64 kB, or a quotation mark in it is never closed"
 
-# A field of the file is at most this long; what is longer comes of a quotation mark that is never closed.
-csv.field_size_limit(64 * 1024)
+# What is longer mostly comes of a quotation mark that is never closed.
+csv.field_size_limit(MAX_CELL)
+# Read in place of a line that is too long: whether a quotation mark was open before it or not, it is refused.
+_TOO_LONG = b"x" * (MAX_CELL + 1) + b"\n"
 
 
 class NoTable(Invalid):
@@ -148,16 +153,21 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        self.position += len(line)
+        line, length = next(self._lines)
+        self.position += length
         return line.decode()
 
     @staticmethod
-    def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
-        held = b""
+    def _split(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Yield each line as it is to be read, and its length in the file; of one that is too long nothing is kept."""
+        held, length = b"", 0
         for piece in pieces:
-            *whole, held = (held + piece).split(b"\n")
+            *whole, begun = piece.split(b"\n")
             for line in whole:
-                yield line + b"\n"
-        if held:
-            yield held
+                length += len(line) + 1
+                yield (held + line + b"\n" if length <= MAX_LINE else _TOO_LONG), length
+                held, length = b"", 0
+            length += len(begun)
+            held = held + begun if length <= MAX_LINE else b""
+        if length:
+            yield (held if length <= MAX_LINE else _TOO_LONG), length

@@ -35,6 +35,8 @@ BATCH = 2000
 # A dry run is taken back batch by batch, so that nobody waits for it: what one batch made, the next does not see.
 # Files of so many rows are looked at whole.
 DRY_BATCH = 5000
+# Rows may be long: as texts, events and lines of the report they take ten times as much.
+BATCH_BYTES = 8 * 1024 * 1024
 # Examples of each kind in a run's own report; all that is kept stands in import_line.
 EXAMPLES = 50
 
@@ -86,7 +88,7 @@ def _next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], *, one_by
 
 
 def _import(session: Session, run: ImportRun, now: datetime, handlers: Sequence[Handler], *, one_by_one: bool) -> int:
-    raws = list(islice(_raws(session, run), DRY_BATCH if run.dry_run else BATCH))
+    raws = _batch(session, run)
     if not raws:
         return _finish(session, run, now)
     setting, columns = _setting(session, run)
@@ -162,6 +164,16 @@ def _take(
         start_journeys=run.start_journeys,
         out=out,
     )
+
+
+def _batch(session: Session, run: ImportRun) -> list[Raw]:
+    """Return the rows to be taken together: so many, and no more than can be held."""
+    found: list[Raw] = []
+    for raw in islice(_raws(session, run), DRY_BATCH if run.dry_run else BATCH):
+        found.append(raw)
+        if raw.end - run.position > BATCH_BYTES:
+            break
+    return found
 
 
 def _raws(session: Session, run: ImportRun) -> Iterator[Raw]:

@@ -32,7 +32,7 @@ from app.customers.records import CUSTOM
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
-from app.infra.words import is_visible
+from app.infra.words import is_printable, is_visible
 
 MAX_FIELDS = 100
 MAX_CHOICES = 200
@@ -290,7 +290,7 @@ def _checked(label: str, kind: str, heading: str | None, choices: Sequence[str],
     errors: dict[str, str] = {}
     label, heading = " ".join(label.split()), " ".join((heading or "").split()) or HEADING
     for name, words in (("label", label), ("heading", heading)):
-        if not is_visible(words) or len(words) > MAX_WORDS or not words.isprintable():
+        if not is_visible(words) or len(words) > MAX_WORDS or not is_printable(words):
             errors[name] = f"Give it a name of at most {MAX_WORDS} printable characters."
     if kind not in field_kinds():
         names = ", ".join(one for one, _ in field_kinds())
@@ -301,7 +301,7 @@ def _checked(label: str, kind: str, heading: str | None, choices: Sequence[str],
     )
     if found.needs_choices and not kept:
         errors["choices"] = "Give at least one choice, each on a line of its own."
-    if len(kept) > MAX_CHOICES or any(len(one) > MAX_WORDS or "," in one or not one.isprintable() for one in kept):
+    if len(kept) > MAX_CHOICES or any(len(one) > MAX_WORDS or "," in one or not is_printable(one) for one in kept):
         errors["choices"] = f"Give at most {MAX_CHOICES} choices of at most {MAX_WORDS} characters, without commas."
     if found.has_currency and currency not in get_global("all_currencies"):
         errors["currency"] = "Give the currency's three letters, such as ZAR or GBP."

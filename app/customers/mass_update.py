@@ -22,7 +22,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.infra.words import is_visible
+from app.infra.words import is_printable, is_visible
 
 SETTABLE: dict[str, str] = {
     "title": "Title",
@@ -41,7 +41,7 @@ def tag_problem(value: object) -> str | None:
     """Return what is wrong with a tag, or None."""
     if not isinstance(value, str) or not is_visible(value):
         return "Give the tag a name."
-    if len(value.strip()) > MAX_TAG or not value.strip().isprintable():
+    if len(value.strip()) > MAX_TAG or not is_printable(value.strip()):
         return f"A tag is at most {MAX_TAG} printable characters."
     return None
 
@@ -52,7 +52,7 @@ def field_problem(field: str, value: object) -> str | None:
         return None if value in LIFECYCLE_STAGES else f"Choose one of: {', '.join(LIFECYCLE_STAGES)}."
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable() or not is_visible(value):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not is_printable(value) or not is_visible(value):
         return f"Give a text of at most {MAX_TEXT} printable characters."
     if field == "timezone" and value not in available_timezones():
         return "Choose a time zone such as Africa/Johannesburg."

@@ -22,7 +22,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
-from app.infra.words import is_visible
+from app.infra.words import is_printable, is_visible
 
 MAX_TAGS = 50
 _CHANNELS = {field: channel for channel, field in CONSENT_FIELDS.items()}
@@ -211,7 +211,7 @@ _REQUIRED = frozenset(("lifecycle_stage", "tags", *CONSENT_FIELDS.values()))
 
 def _text(value: Any) -> str:
     tidy = " ".join(value.split()) if isinstance(value, str) else ""
-    if not is_visible(tidy) or len(tidy) > MAX_TEXT or not tidy.isprintable():
+    if not is_visible(tidy) or len(tidy) > MAX_TEXT or not is_printable(tidy):
         raise ValueError(f"Give a text of at most {MAX_TEXT} printable characters.")
     return tidy
 

@@ -17,7 +17,7 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
-from app.infra.words import is_visible
+from app.infra.words import is_printable, is_visible
 
 MAX_NAME = 80
 MAX_DESCRIPTION = 300
@@ -150,7 +150,7 @@ def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
     if "name" in fields and not is_visible(fields["name"]):
         errors["name"] = "Give the topic a name that readers understand."
     for name, most in (("name", MAX_NAME), ("description", MAX_DESCRIPTION)):
-        if len(fields.get(name, "")) > most or not fields.get(name, "").isprintable():
+        if len(fields.get(name, "")) > most or not is_printable(fields.get(name, "")):
             errors[name] = f"Use at most {most} printable characters."
     if errors:
         raise Invalid(errors)

@@ -6,6 +6,15 @@ import unicodedata
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
+# Part of how words are written in several scripts (Persian, Hindi), and of signs put together of several.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+
+
+def is_printable(text: str) -> bool:
+    """Return whether a text can be shown in a line: nothing in it breaks it, turns its direction or is no character."""
+    return text.translate(_JOINERS).isprintable()
+
+
 def is_visible(text: str) -> bool:
     """Return whether there is anything to be seen: a letter, a figure or a sign, not only spaces, marks of direction,
     joiners and accents without a letter."""

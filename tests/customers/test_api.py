@@ -220,6 +220,14 @@ def test_a_name_has_something_to_be_seen(api: Any, tenant: Any, ann: Any, name: 
         assert api.post(path, body).status_code == 422, path
 
 
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "क्\u200dष", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "Zoë"])
+def test_names_of_all_scripts_are_kept_as_they_are(api: Any, name: str) -> None:
+    made = api.post("/customers", {"first_name": name, "email": "new@example.com"}).get_json()
+    assert made["first_name"] == name
+    assert api.patch(f"/customers/{made['id']}", {"last_name": name}).get_json()["last_name"] == name
+    assert api.post("/tags", {"name": name}).get_json()["name"] == name
+
+
 def test_a_name_that_is_too_long_is_refused_and_not_lost(api: Any, ann: Any) -> None:
     refused = api.post("/customers", {"first_name": "x" * 201, "last_name": "Botha", "email": "new@example.com"})
     assert "first_name" in refused.get_json()["errors"]

@@ -8,6 +8,7 @@ from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
 from app.customers.field_kind import Control, CustomFieldInfo, FieldKind, Manner, registry
+from app.infra.words import is_printable
 
 MAX_VALUES = 50
 MAX_LENGTH = 100
@@ -28,7 +29,7 @@ class ListKind(FieldKind):
         found: list[str] = []
         for one in given:
             text = " ".join(one.split()) if isinstance(one, str) else None
-            if text is None or len(text) > MAX_LENGTH or not text.isprintable() or "," in text:
+            if text is None or len(text) > MAX_LENGTH or not is_printable(text) or "," in text:
                 raise ValueError(f"Each value is a text of at most {MAX_LENGTH} characters without commas.")
             if text:
                 found.append(self._known(text, about))

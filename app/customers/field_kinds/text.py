@@ -7,6 +7,7 @@ from sqlalchemy.sql.elements import SQLColumnExpression
 
 from app.conditions import FieldType
 from app.customers.field_kind import CustomFieldInfo, FieldKind, registry
+from app.infra.words import is_printable
 
 MAX_LENGTH = 500
 
@@ -24,7 +25,7 @@ class TextKind(FieldKind):
         if not isinstance(value, str):
             raise ValueError("Give a text.")
         tidy = " ".join(value.split())
-        if len(tidy) > MAX_LENGTH or not tidy.isprintable():
+        if len(tidy) > MAX_LENGTH or not is_printable(tidy):
             raise ValueError(f"Give a text of at most {MAX_LENGTH} printable characters.")
         return tidy or None
 

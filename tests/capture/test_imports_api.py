@@ -1,6 +1,8 @@
 """Imports over the API and the command line."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ from flask import Flask
 
 from app.capture.imports import work
 from tests.capture.people import NOW, query
+from tests.conftest import make_tenant
 from tests.page_client import ApiClient
+from tests.waiting import until_somebody_waits
 
 FILE = "first_name,last_name,email\nAnna,Botha,anna@example.com\n=1+1,Botha,nothing\n"
 
@@ -45,6 +49,87 @@ def test_a_file_is_taken_in_followed_and_undone(api: ApiClient, tenant: Any) -> 
     assert not query(tenant, "SELECT FROM customer")
     assert api.post(f"/imports/{import_id}/undo").status_code == 409
     assert [one["id"] for one in api.get("/imports").get_json()["items"]] == [import_id]
+
+
+def people(many: int) -> str:
+    return "first_name,email\n" + "".join(f"Anna{number},a{number}@example.com\n" for number in range(many))
+
+
+def test_an_import_is_cancelled_between_two_batches_and_undone(
+    api: ApiClient, tenant: Any, monkeypatch: pytest.MonkeyPatch, client: Any, sign_in: Any
+) -> None:
+    monkeypatch.setattr(work, "BATCH", 3)
+    import_id = send(api, people(8)).get_json()["id"]
+    assert work.run_batch(tenant_id=tenant.id, now=NOW) == 3
+    sign_in()
+    assert "Cancel the import" in client.get(f"/customers/imports/{import_id}").text
+    found = api.post(f"/imports/{import_id}/cancel").get_json()
+    assert (found["status"], found["rows"], found["created"]) == ("FAILED", 3, 3)
+    assert found["error"].startswith("Cancelled by ")
+    assert found["error"].endswith(" after 3 rows.")
+    assert follow(api, tenant, import_id)["rows"] == 3
+    assert len(query(tenant, "SELECT FROM customer")) == 3
+    assert not query(tenant, "SELECT FROM import_chunk")
+    page = client.get(f"/customers/imports/{import_id}").text
+    assert found["error"] in page
+    assert "Undo this import" in page
+    assert api.post(f"/imports/{import_id}/cancel").status_code == 409
+    assert api.post(f"/imports/{import_id}/undo").status_code == 202
+    # Its undoing goes to the end: half of it would be neither the one nor the other.
+    assert api.post(f"/imports/{import_id}/cancel").status_code == 409
+    assert follow(api, tenant, import_id)["status"] == "UNDONE"
+    assert not query(tenant, "SELECT FROM customer")
+
+
+def test_a_dry_run_is_cancelled_and_can_be_looked_at_in_another_way(
+    api: ApiClient, tenant: Any, client: Any, sign_in: Any
+) -> None:
+    sign_in()
+    import_id = send(api, people(3), dry_run="true").get_json()["id"]
+    page = f"/customers/imports/{import_id}"
+    assert "Cancel the dry run" in client.get(page).text
+    client.post(f"{page}/cancel", status=302)
+    told = client.get(page).text
+    assert "after 0 rows." in told
+    assert "Change the mapping" in told
+    assert "Undo this import" not in told
+    assert client.get(f"{page}/mapping").status_code == 200
+
+
+@pytest.mark.committed
+def test_cancelling_waits_for_the_batch_under_way(real_db: str, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant: Any = make_tenant()
+    monkeypatch.setattr(work, "BATCH", 3)
+    api = ApiClient(app, tenant.id, "owner")
+    import_id = send(api, people(8)).get_json()["id"]
+    half_way, released = threading.Event(), threading.Event()
+    taken = work.apply
+
+    def take_slowly(*args: Any, **more: Any) -> None:
+        taken(*args, **more)
+        half_way.set()
+        released.wait(30)
+
+    def import_rows() -> None:
+        with app.app_context():
+            while work.run_batch(tenant_id=tenant.id, now=NOW):
+                pass
+
+    def cancel() -> Any:
+        half_way.wait(30)
+        with app.app_context():
+            return api.post(f"/imports/{import_id}/cancel").get_json()
+
+    monkeypatch.setattr(work, "apply", take_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        importing, cancelling = pool.submit(import_rows), pool.submit(cancel)
+        half_way.wait(30)
+        until_somebody_waits(real_db)
+        released.set()
+        found = cancelling.result(60)
+        importing.result(60)
+    assert found["error"].endswith(f" after {found['rows']} rows.")
+    assert len(query(tenant, "SELECT FROM customer")) == found["rows"] == found["created"] > 0
 
 
 def test_a_dry_run_is_run_for_real(api: ApiClient, tenant: Any) -> None:

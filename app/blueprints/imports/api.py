@@ -203,6 +203,17 @@ def undo_import(import_id: UUID) -> ImportStarted:
     return ImportStarted(id=import_id)
 
 
+@api.operation("POST", "/imports/<uuid:import_id>/cancel", permission="imports.run", returns=ImportOut)
+def cancel_import(import_id: UUID) -> ImportOut:
+    """End an import that is under way, after the batch that is: it is FAILED, `error` says who did it.
+
+    What is in stays, and can be undone.
+    """
+    actor = current()
+    service.cancel(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref, actor_name=actor.name)
+    return _out(queries.run(tenant_id=actor.tenant_id, run_id=import_id))
+
+
 def _out(run: ImportRun) -> ImportOut:
     values = {name: getattr(run, name) for name in ImportOut.model_fields if name != "progress"}
     return ImportOut(**values, progress=queries.progress(run))

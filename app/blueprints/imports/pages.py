@@ -20,7 +20,7 @@ from app.blueprints.imports.base import (
 from app.blueprints.imports.refused import refused_csv
 from app.capture.imports import queries, service
 from app.capture.imports.apply import LINES, MAX_LINES, ON_MATCH
-from app.capture.imports.models import COMPLETED, DRAFT, ImportRun
+from app.capture.imports.models import COMPLETED, DRAFT, FAILED, ImportRun
 from app.infra.config import load
 from app.infra.errors import UserError
 from app.infra.paging import Page
@@ -113,7 +113,7 @@ def show(import_id: UUID) -> Response | Answer:
         source=source_of(run),
         kinds=kinds,
         shown=shown,
-        people_exist=run.status == COMPLETED and not run.dry_run,
+        people_exist=run.status in (COMPLETED, FAILED) and not run.dry_run,
         most=MAX_LINES,
         **(_report(run, shown) if done else {}),
     )
@@ -164,6 +164,18 @@ def undo(import_id: UUID) -> Answer:
     """Put back all that an import changed."""
     actor = current()
     service.undo(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref)
+    return redirect(url_for("imports.show", import_id=import_id))
+
+
+@blueprint.post("/<uuid:import_id>/cancel")
+@requires("imports.run")
+def cancel(import_id: UUID) -> Answer:
+    """End an import after the batch under way; its page offers to undo what is in."""
+    actor = current()
+    try:
+        service.cancel(tenant_id=actor.tenant_id, run_id=import_id, actor=actor.ref, actor_name=actor.name)
+    except service.NotNow:
+        flash("It was through before it could be cancelled.", "warning")
     return redirect(url_for("imports.show", import_id=import_id))
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.capture.imports import formats, mappings, preset, reading, targets
 from app.capture.imports.apply import ON_MATCH, UPDATE, columns_of, plain
-from app.capture.imports.models import COMPLETED, DRAFT, FAILED, PENDING, ImportChunk, ImportRun
+from app.capture.imports.ending import end
+from app.capture.imports.models import COMPLETED, DRAFT, FAILED, PENDING, RUNNING, ImportChunk, ImportRun
 from app.capture.imports.preset import Preset
 from app.infra import clock
 from app.infra.config import load
@@ -323,6 +324,20 @@ def undo(*, tenant_id: UUID, run_id: UUID, actor: str) -> None:
             raise NotNow("Only an import that has finished can be undone, once; a dry run changed nothing.")
         audit.record(session, actor, "import.undone", "import_run", run_id)
         wake(Work.IMPORT_ROWS, tenant_id)
+
+
+def cancel(*, tenant_id: UUID, run_id: UUID, actor: str, actor_name: str, now: datetime | None = None) -> None:
+    """End an import or a dry run that waits or goes on, after the batch under way: it is FAILED, and says who ended it.
+
+    What is in stays, and can be undone. Raises NoSuchImport, or NotNow where nothing is being imported.
+    """
+    with transaction(tenant_id) as session:
+        # A worker holds the row for as long as a batch takes.
+        run = _locked(session, tenant_id, run_id)
+        if run.status not in (PENDING, RUNNING) or run.task != "import":
+            raise NotNow("Only an import that is under way can be cancelled. Reload the page.")
+        end(session, run, now or clock.now(), f"Cancelled by {actor_name} after {run.rows:,} rows.")
+        audit.record(session, actor, "import.cancelled", "import_run", run_id, {"rows": run.rows})
 
 
 def _locked(session: Session, tenant_id: UUID, run_id: UUID) -> ImportRun:

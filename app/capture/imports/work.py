@@ -21,8 +21,9 @@ from app.capture import forgotten
 from app.capture.batch import Handler
 from app.capture.imports import formats, preset, reading, undo
 from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of, read_rows
+from app.capture.imports.ending import end
 from app.capture.imports.fields import Setting
-from app.capture.imports.models import COMPLETED, FAILED, RUNNING, ImportRefusal, ImportRun
+from app.capture.imports.models import RUNNING, ImportRefusal, ImportRun
 from app.capture.imports.reading import Raw
 from app.customers import custom_fields
 from app.events.capture_lock import lock_tenant
@@ -50,14 +51,6 @@ _LINES = text("""
     SELECT :tenant_id, :run_id, r.kind, r.record, r.detail
     FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS r(kind text, record int, detail jsonb)
 """)
-_STILL_SUGGESTED = text("""
-    SELECT count(*) FROM import_made m CROSS JOIN unnest(m.row_ids) AS r(id)
-    JOIN merge_suggestion s ON s.tenant_id = m.tenant_id AND s.id = r.id AND s.status = 'open'
-    JOIN customer a ON a.tenant_id = s.tenant_id AND a.id = s.one_id AND a.status = 'ACTIVE'
-    JOIN customer b ON b.tenant_id = s.tenant_id AND b.id = s.other_id AND b.status = 'ACTIVE'
-    WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = 'merge_suggestion'
-""")
-_FORGET_FILE = text("DELETE FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id")
 _ANY_TENANT = text("SET LOCAL plan_cache_mode = force_generic_plan")
 _JOURNAL = text("SELECT set_config('fairway.import_run', :run, true)")
 
@@ -244,13 +237,5 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
 
 def _finish(session: Session, run: ImportRun, now: datetime) -> int:
     sound = run.rows == run.created + run.updated + run.unchanged + run.refused
-    run.status = COMPLETED if sound else FAILED
-    run.error = None if sound else "The counts do not add up. Tell us: this must not happen."
-    run.finished_at = now
-    if not run.dry_run:
-        values = {"tenant_id": run.tenant_id, "run_id": run.id}
-        # Of pairs that one batch suggested, a later one may have joined some or told them apart.
-        run.suggested = session.scalar(_STILL_SUGGESTED, values) or 0
-        session.execute(_FORGET_FILE, values)
-    session.flush()
+    end(session, run, now, None if sound else "The counts do not add up. Tell us: this must not happen.")
     return 1

@@ -8,11 +8,12 @@ const parts = {
 };
 
 /** Resolve to true when the reader agrees. */
-export function ask({ title, text = "", label = "Continue", tone = "primary" }) {
+export function ask({ title, text = "", label = "Continue", dismiss = "Cancel", tone = "primary" }) {
   parts.title.textContent = title;
   parts.text.textContent = text;
   parts.text.hidden = !text;
   parts.ok.textContent = label;
+  parts.cancel.textContent = dismiss;
   parts.ok.className = `btn ${tone === "danger" ? "btn-danger" : "btn-primary"}`;
   dialog.returnValue = "cancel";
   dialog.showModal();
@@ -23,8 +24,8 @@ export function ask({ title, text = "", label = "Continue", tone = "primary" }) 
 }
 
 function question(element, title) {
-  const { confirmText, confirmLabel, confirmTone } = element.dataset;
-  return { title, text: confirmText, label: confirmLabel, tone: confirmTone };
+  const { confirmText, confirmLabel, confirmDismiss, confirmTone } = element.dataset;
+  return { title, text: confirmText, label: confirmLabel, dismiss: confirmDismiss, tone: confirmTone };
 }
 
 const agreed = new WeakSet();

@@ -106,14 +106,14 @@ class Record:
         more = set(words) - self.words
         if more:
             self.words |= more
-            self.set("search_extra", " ".join(sorted(self.words)))
+            self.set("search_extra", found_by(self.words))
 
     def lose(self, words: Iterable[str]) -> None:
         """Let the customer no longer be found by these words."""
         less = self.words.intersection(words)
         if less:
             self.words -= less
-            self.set("search_extra", " ".join(sorted(self.words)) or None)
+            self.set("search_extra", found_by(self.words))
 
 
 def blank(id_: UUID) -> Record:
@@ -220,6 +220,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value)} in a customer's row")
+
+
+def found_by(words: Iterable[str]) -> str | None:
+    """Return the words a customer is found by besides their own names, as they are kept."""
+    return " ".join(sorted(words)) or None
 
 
 def hint_words(hints: Iterable[tuple[str, str]]) -> set[str]:

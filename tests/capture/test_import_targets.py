@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.capture import contacts
 from app.capture.imports import mappings, queries, service, targets
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import NoSuchImport, NotNow, Options
-from app.customers import custom_fields, topics
+from app.customers import custom_fields, mass_update, topics
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from tests.capture.people import NOW, query
+from tests.capture.people import NOW, member, owner, post, query
 from tests.capture.test_imports import counts, finish, refused, snapshot
 from tests.conftest import make_tenant
 
@@ -80,6 +81,21 @@ def test_each_column_becomes_what_it_is_mapped_to_and_undo_takes_it_all_back(ten
     service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
     assert finish(tenant, run.id).status == "UNDONE"
     assert snapshot(tenant) == before
+
+
+def test_undo_leaves_a_tag_that_others_have_by_now_and_finds_nobody_by_what_is_gone(tenant: Any) -> None:
+    post(tenant, member(1, "Anna", "M1", email="anna@example.com"), member(2, "Ben", "M2"))
+    anna, ben = owner(tenant, 1), owner(tenant, 2)
+    run = take(tenant, ANNA)
+    mass_update.change_all(tenant_id=tenant.id, customer_ids=[ben], add_tags=["VIP"], now=NOW)
+    contacts.add(
+        tenant_id=tenant.id, customer_id=anna, kind="email", value="a.b@example.com", actor="system:test", now=NOW
+    )
+    service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
+    assert finish(tenant, run.id).status == "UNDONE"
+    assert [one.name for one in query(tenant, "SELECT name FROM tag ORDER BY name")] == ["VIP"]
+    (row,) = query(tenant, "SELECT search_extra FROM customer WHERE id = :id", id=anna)
+    assert row.search_extra == "a.b@example.com anna@example.com m1"
 
 
 def test_the_same_file_twice_changes_nothing_and_a_second_one_only_what_is_new(tenant: Any) -> None:

@@ -4,14 +4,18 @@ A column that holds something else than the import left there keeps it. Somebody
 happened to them since (an event, a message, a note, a change by hand); all others go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.capture.imports.models import UNDONE, ImportRun
+from app.customers import records
+from app.customers.records import hint_words
 from app.events.capture_lock import lock_tenant
+from app.infra.arrays import array
 from app.infra.db import Base, worked_out
 
 BATCH = 5000
@@ -45,8 +49,32 @@ _TAKEN = """
             ORDER BY c.row_id LIMIT :limit
         ))
         RETURNING row_id, before, after
-    ), done AS ({act})
-    SELECT count(*) FROM taken"""
+    ), done AS ({act} RETURNING {holders} AS holders)
+    SELECT (SELECT count(*) FROM taken) AS many,
+        cast(array(SELECT DISTINCT unnest(holders) FROM done) AS text[]) AS holders"""
+# Whose a row of HINTS was or is; of other tables nobody asks.
+_HOLDER, _BOTH_HOLDERS, _NOBODY = (
+    "ARRAY[t.customer_id]",
+    "ARRAY[t.customer_id, cast(r.now ->> 'customer_id' AS uuid)]",
+    "cast(NULL AS uuid[])",
+)
+# What customers are found by is worked out of their addresses and ids anew: nothing else tells what came since.
+_OWN = "search_extra"
+_HINTS_OF = text("""
+    SELECT c.id, c.search_extra, (
+        SELECT jsonb_agg(jsonb_build_array(h.kind, h.value)) FROM (
+            SELECT p.kind, p.key AS value FROM contact_point p WHERE p.tenant_id = c.tenant_id AND p.customer_id = c.id
+            UNION ALL
+            SELECT e.kind, e.value FROM external_id e WHERE e.tenant_id = c.tenant_id AND e.customer_id = c.id
+        ) AS h
+    ) AS hints
+    FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = ANY(cast(:ids AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE
+""")
+_FIND = text("""
+    UPDATE customer c SET search_extra = r.words
+    FROM unnest(cast(:ids AS uuid[]), cast(:words AS text[])) AS r(id, words)
+    WHERE c.tenant_id = :tenant_id AND c.id = r.id
+""")
 _MADE, _REMOVED, _CHANGED = (
     "c.before IS NULL",
     "c.before IS NOT NULL AND c.after IS NULL",
@@ -94,22 +122,42 @@ def step(session: Session, run: ImportRun, now: datetime) -> int:
 def _plan(touched: Iterable[str]) -> list[tuple[str, str]]:
     """Return (act, table) in the order in which they may be done.
 
-    What the import made goes before what it removed comes back, which may have the same unique key; customers go last.
+    What the import made goes before what it removed comes back, which may have the same unique key. Customers go last,
+    but for the tags that nobody has then.
     """
     touched = set(touched)
-    others = sorted(touched - {"customer", *HINTS})
+    others = sorted(touched - {"customer", "tag", *HINTS})
+    tags = ["tag"] if "tag" in touched else []
     hints = [one for one in HINTS if one in touched]
     customer = ["customer"] if "customer" in touched else []
     return [
         *((act, table) for table in (*others, *hints) for act in ("remove made", "remove")),
         *((act, table) for table in (*customer, *hints, *others) for act in ("bring back", "set back")),
         *(("remove customers", one) for one in customer),
+        *((act, table) for table in tags for act in ("remove made", "remove")),
     ]
 
 
-def _take(session: Session, which: str, act: str, values: dict[str, object]) -> int:
+def _take(session: Session, which: str, act: str, values: dict[str, object], holders: str = _HOLDER) -> int:
     """Take lines of the journal, the first :limit of those `which`, and do what they ask for; return how many."""
-    return int(session.execute(text(_TAKEN.format(which=which, act=act)), values).scalar_one())
+    of_hints = values["table"] in HINTS
+    statement = text(_TAKEN.format(which=which, act=act, holders=holders if of_hints else _NOBODY))
+    done = session.execute(statement, values).one()
+    if of_hints:
+        _let_be_found(session, values["tenant_id"], done.holders)
+    return int(done.many)
+
+
+def _let_be_found(session: Session, tenant_id: object, holders: Sequence[str]) -> None:
+    """Let customers be found by the addresses and ids they have now."""
+    changed: dict[UUID, str | None] = {}
+    for row in session.execute(_HINTS_OF, {"tenant_id": tenant_id, "ids": array(holders)}):
+        words = records.found_by(hint_words((kind, value) for kind, value in row.hints or ()))
+        if words != row.search_extra:
+            changed[row.id] = words
+    if changed:
+        values = {"tenant_id": tenant_id, "ids": array(changed), "words": array(changed.values())}
+        session.execute(_FIND, values)
 
 
 def _remove_made(session: Session, values: dict[str, object]) -> int:
@@ -120,8 +168,11 @@ def _remove_made(session: Session, values: dict[str, object]) -> int:
     table = str(values["table"])
     statement = f"""
         DELETE FROM {table} t USING unnest(cast(:ids AS uuid[])) AS r(id)
-        WHERE t.tenant_id = :tenant_id AND t.id = r.id AND {_goes(table)}"""  # noqa: S608
-    session.execute(text(statement), {**values, "ids": taken.ids})
+        WHERE t.tenant_id = :tenant_id AND t.id = r.id AND {_goes(table)}
+        RETURNING {_HOLDER if table in HINTS else _NOBODY} AS holders"""  # noqa: S608
+    gone = session.execute(text(statement), {**values, "ids": taken.ids}).scalars().all()
+    if table in HINTS:
+        _let_be_found(session, values["tenant_id"], sorted({str(one) for some in gone for one in some}))
     return int(taken.done)
 
 
@@ -137,6 +188,9 @@ def _goes(table: str) -> str:
         return """NOT EXISTS (
             SELECT FROM import_change m WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id
                 AND m.table_name = 'customer' AND m.row_id = t.customer_id AND m.before IS NULL)"""
+    if table == "tag":
+        return """NOT EXISTS (
+            SELECT FROM customer_tag h WHERE h.tenant_id = :tenant_id AND h.tag = t.name)"""
     return UNDECIDED.get(table, "true")
 
 
@@ -151,7 +205,7 @@ def _bring_back(session: Session, values: dict[str, object]) -> int:
     columns = ", ".join(_columns(table))
     olds = ", ".join(f"(r.old).{one}" for one in _columns(table))
     act = f"""
-        INSERT INTO {table} ({columns})
+        INSERT INTO {table} AS t ({columns})
         SELECT {olds} FROM (SELECT jsonb_populate_record(NULL::{table}, taken.before) AS old FROM taken OFFSET 0) AS r
         ON CONFLICT DO NOTHING"""  # noqa: S608
     return _take(session, _REMOVED, act, values)
@@ -163,7 +217,7 @@ def _set_back(session: Session, values: dict[str, object]) -> int:
         f"{one} = CASE WHEN r.now -> '{one}' IS NOT DISTINCT FROM r.after -> '{one}' THEN (r.old).{one}"
         f" ELSE {_KEY_BY_KEY.format(column=one) if (table, one) in DOCUMENTS else f't.{one}'} END"
         for one in _columns(table)
-        if one not in ("tenant_id", "id")
+        if one not in ("tenant_id", "id", _OWN)
     )
     act = f"""
         UPDATE {table} t SET {sets}
@@ -173,7 +227,7 @@ def _set_back(session: Session, values: dict[str, object]) -> int:
             FROM taken JOIN {table} x ON x.tenant_id = :tenant_id AND x.id = taken.row_id OFFSET 0
         ) AS r
         WHERE t.tenant_id = :tenant_id AND t.id = r.row_id"""  # noqa: S608
-    return _take(session, _CHANGED, act, values)
+    return _take(session, _CHANGED, act, values, _BOTH_HOLDERS)
 
 
 def _remove_customers(session: Session, values: dict[str, object]) -> int:

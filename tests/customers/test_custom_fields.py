@@ -16,6 +16,7 @@ from sqlalchemy import select, text
 
 from app.capture import merging
 from app.conditions import compile_sql, evaluate, operators_for, parse
+from app.conditions.operators import Arity
 from app.content import service as content
 from app.content.letters import LetterSource
 from app.customers import custom_fields, mass_update, service
@@ -24,7 +25,8 @@ from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from tests.capture.people import event, owner, post
+from tests.capture.people import NOW, event, owner, post
+from tests.conditions.test_two_readers import periods
 
 KINDS = ("TEXT", "NUMBER", "MONEY", "DATE", "YES_NO", "CHOICE", "LIST")
 ACTOR = "system"
@@ -250,7 +252,9 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     operator = draw(st.sampled_from(operators_for(asked.type)))
     one, rule = ASKED[field.kind], {"field": field.name, "operator": operator.name}
     many = {"one": None, "many": (1, 3), "pair": (2, 2)}.get(operator.arity.value, ())
-    if many is None:
+    if operator.arity is Arity.PERIOD:
+        rule["value"] = draw(periods(asked.type, operator.name))
+    elif many is None:
         rule["value"] = draw(one)
     elif many:
         values = draw(st.lists(one, min_size=many[0], max_size=many[1]))
@@ -274,10 +278,10 @@ def test_both_readers_answer_the_same(tenant: Any, data: list[Any], who: list[di
                 text("INSERT INTO customer (tenant_id, custom) VALUES (:tenant_id, CAST(:custom AS jsonb))"),
                 {"tenant_id": tenant.id, "custom": json.dumps(person)},
             )
-        answers = session.execute(select(Customer.custom, compile_sql(tree, zone=zone))).all()
+        answers = session.execute(select(Customer.custom, compile_sql(tree, zone=zone, now=NOW))).all()
     assert len(answers) == len(who)
     for custom, known in answers:
-        assert evaluate(tree, {"custom": custom}, zone=zone) is known, (data, custom)
+        assert evaluate(tree, {"custom": custom}, zone=zone, now=NOW) is known, (data, custom)
 
 
 def test_conditions_survive_values_of_another_kind(tenant: Any) -> None:

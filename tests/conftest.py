@@ -12,10 +12,16 @@ import psycopg
 import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import create_engine
 
 ROOT = Path(__file__).parent.parent
+# The same examples each time, however slow the machine: a run fails for what was changed, or not at all. Of "nightly"
+# each run draws new ones, by the thousand.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @contextmanager

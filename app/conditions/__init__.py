@@ -1,5 +1,6 @@
 """One condition language for the whole product; the README beside this file describes it."""
 
+from app.conditions.behaviour import Behaviours, Doings
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.evaluate import evaluate, evaluate_rules, matches
 from app.conditions.fields import Catalogue, Choice, DuplicateField, Field, FieldType, payload_catalogue, profile
@@ -13,9 +14,11 @@ from app.conditions.words import explain, explain_rule
 __all__ = [
     "PERIODS",
     "Arity",
+    "Behaviours",
     "Catalogue",
     "Choice",
     "Combinator",
+    "Doings",
     "DuplicateField",
     "Field",
     "FieldType",

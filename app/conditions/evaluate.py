@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from app.conditions import values
+from app.conditions.behaviour import DID, Behaviour, aggregated
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import FieldType
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
-from app.conditions.operators import CONTRARY, FROM_NOW, YEARLY, Operator
+from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
 from app.conditions.periods import Period, Present
 from app.conditions.values import fold, span
 
@@ -17,7 +18,8 @@ from app.conditions.values import fold, span
 def evaluate(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool | None:
     """Return whether the facts meet the conditions; None when that can't be known.
 
-    `facts` are values by field name; a dotted name also leads into nested mappings. `zone` is where a day begins
+    `facts` are values by field name; a dotted name also leads into nested mappings; under behaviour.DID stands what
+    they did. `zone` is where a day begins
     and ends, `now` (this moment) what periods are told from. Never raises on a value; raises NotEvaluable for a field
     that can only be answered in SQL.
     """
@@ -66,8 +68,24 @@ def _rule(rule: Rule, facts: Mapping[str, Any], present: Present) -> bool | None
     if not rule.field.from_payload:
         raise NotEvaluable({"": f"{rule.field.label} can be asked of the database only."})
     contrary = CONTRARY.get(rule.operator)
-    answer = _ask(rule, contrary or rule.operator, _fact(facts, rule.field.name), present)
+    fact = _done(rule.did, facts, present) if rule.did else _fact(facts, rule.field.name)
+    answer = _ask(rule, contrary or rule.operator, fact, present)
     return _not(answer) if contrary else answer
+
+
+def _done(did: Behaviour, facts: Mapping[str, Any], present: Present) -> Any:
+    """Return what the behaviour comes to, of what the facts say was done."""
+    begin = present.moment(did.within, -1) if did.within else None
+    found = [
+        one
+        for one in facts.get(DID, ())
+        if one["type"] == did.event
+        and one["occurred_at"] <= present.now
+        and (begin is None or one["occurred_at"] >= begin)
+        and (did.where is None or _node(did.where, one["payload"], present) is True)
+    ]
+    name = did.measured.name if did.measured else ""
+    return aggregated(did.aggregate, found, [values.number(_fact(one["payload"], name)) for one in found])
 
 
 def _fact(facts: Mapping[str, Any], name: str) -> object:
@@ -84,9 +102,9 @@ def _ask(rule: Rule, operator: Operator, fact: object, present: Present) -> bool
         return known is None or known == ()
     if rule.type is FieldType.LIST:
         return None if known is None else _any_element(rule, known)
-    if rule.field.type is FieldType.ANY and operator in _OF_LISTS and isinstance(fact, list | tuple):
+    if rule.field.type is FieldType.ANY and operator in OF_LISTS and isinstance(fact, list | tuple):
         flat = (element for element in fact if not isinstance(element, list | tuple))
-        return any(_ask(rule, _OF_LISTS[operator], element, present) is True for element in flat)
+        return any(_ask(rule, OF_LISTS[operator], element, present) is True for element in flat)
     if known is None:
         return None
     if isinstance(rule.value, Period):
@@ -98,11 +116,6 @@ def _ask(rule: Rule, operator: Operator, fact: object, present: Present) -> bool
             return _ask_moment(rule.value, operator, known, present.zone)
         case _:
             return _ORDER[operator](known, rule.value)
-
-
-# An undeclared key that turns out to hold a list is asked as a list, where the operator makes sense of one: what
-# is asked of each element instead.
-_OF_LISTS = {Operator.CONTAINS: Operator.EQ, Operator.IN: Operator.IN}
 
 
 def _any_element(rule: Rule, known: Any) -> bool:

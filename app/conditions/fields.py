@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy.sql.elements import SQLColumnExpression
 
+    from app.conditions.behaviour import Behaviours
+
     Column = SQLColumnExpression[Any] | Callable[[], SQLColumnExpression[Any]]
 
 _MAX_NAME = 100
@@ -65,7 +67,7 @@ class Field:
         return self.anniversary or f"The anniversary of {self.label}"
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name):
+        if not is_name(self.name):
             raise ValueError(f"{self.name!r} is no name for a field")
         if self.column is None and not self.from_payload:
             raise ValueError(f"field {self.name} can be answered neither in SQL nor from a payload")
@@ -90,13 +92,22 @@ class Catalogue:
     A catalogue `for_payload` serves conditions evaluated in Python on one event: rules on fields that need SQL
     are refused when they are parsed. If it is also `open`, names it does not know are taken as untyped keys of
     the payload. Names are looked up as they stand, else in snake_case (`membershipTier` finds `membership_tier`).
+    `behaviours` lets rules ask of what somebody did.
     """
 
-    def __init__(self, fields: Iterable[Field] = (), *, for_payload: bool = False, open: bool = False) -> None:
+    def __init__(
+        self,
+        fields: Iterable[Field] = (),
+        *,
+        for_payload: bool = False,
+        open: bool = False,
+        behaviours: Behaviours | None = None,
+    ) -> None:
         if open and not for_payload:
             raise ValueError("only a catalogue for payloads can take unknown names")
         self.for_payload = for_payload
         self.open = open
+        self.behaviours = behaviours
         self._fields: dict[str, Field] = {}
         self.add(*fields)
 
@@ -110,7 +121,7 @@ class Catalogue:
     def find(self, name: str) -> Field | None:
         """Return the field of that name, an untyped one where the catalogue is open, or None."""
         known = self._fields.get(name) or self._fields.get(_HUMP.sub("_", name).lower())
-        if known is None and self.open and _is_name(name):
+        if known is None and self.open and is_name(name):
             return Field(name, _spoken(name), "Event", FieldType.ANY, from_payload=True)
         return known
 
@@ -146,7 +157,7 @@ def payload_catalogue(
     )
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
     """Return whether the name may be a key of a payload, or a path into it."""
     return 0 < len(name) <= _MAX_NAME and name.isprintable() and name == name.strip()
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from app.conditions.behaviour import Behaviour
 from app.conditions.fields import Field, FieldType
 from app.conditions.operators import Arity, Operator, arity
 from app.conditions.periods import Period
@@ -25,12 +26,16 @@ class Combinator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One question: a field, an operator and the value, read as `type` (the field's, else inferred)."""
+    """One question: a field, an operator and the value, read as `type` (the field's, else inferred).
+
+    A rule on what somebody `did` has its event's name and label as field.
+    """
 
     field: Field
     operator: Operator
     value: Value
     type: FieldType
+    did: Behaviour | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,22 @@ def _json(node: Node) -> dict[str, Any]:
         case Not():
             return {"not": _json(node.item)}
         case Rule():
-            stored: dict[str, Any] = {"field": node.field.name, "operator": node.operator.value}
+            stored = _did(node.did) if node.did else {"field": node.field.name}
+            stored["operator"] = node.operator.value
             if arity(node.operator) is not Arity.NONE:
                 stored["value"] = _value(node.value)
             return stored
+
+
+def _did(did: Behaviour) -> dict[str, Any]:
+    stored: dict[str, Any] = {"event": did.event, "aggregate": did.aggregate.value}
+    if did.measured:
+        stored["field"] = did.measured.name
+    if did.within:
+        stored["within"] = str(did.within)
+    if did.where:
+        stored["where"] = _json(did.where)
+    return stored
 
 
 def _value(value: Value) -> Any:

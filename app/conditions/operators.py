@@ -69,6 +69,9 @@ ALIASES = {
     "<": Operator.LT,
     "less_than_or_equal": Operator.LTE,
     "<=": Operator.LTE,
+    "exactly": Operator.EQ,
+    "at_least": Operator.GTE,
+    "at_most": Operator.LTE,
     "before": Operator.LT,
     "after": Operator.GT,
     "within": Operator.WITHIN_LAST,
@@ -84,6 +87,10 @@ CONTRARY = {
     Operator.NOT_IN: Operator.IN,
     Operator.IS_NOT_NULL: Operator.IS_NULL,
 }
+
+# An undeclared key that turns out to hold a list is asked as a list, where the operator makes sense of one: what
+# is asked of each element instead.
+OF_LISTS = {Operator.CONTAINS: Operator.EQ, Operator.IN: Operator.IN}
 
 # Which way from now an operator looks.
 FROM_NOW = {

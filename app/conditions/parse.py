@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from app.conditions import periods, values
+from app.conditions.behaviour import MEASURES, Aggregate, Behaviour
 from app.conditions.errors import InvalidConditions, NotEvaluable
-from app.conditions.fields import Catalogue, Field, FieldType
+from app.conditions.fields import Catalogue, Field, FieldType, is_name
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, step
 from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator
 from app.conditions.periods import Period
@@ -19,6 +20,8 @@ MAX_VALUES = 500
 MAX_TEXT = 500
 MAX_DIGITS = 15
 YEARS = range(1800, 2201)
+NEVER = "never"
+"""Written in the place of an operator on how often: not once."""
 _MAX_PROBLEMS = 20
 _MAX_SHOWN = 60
 
@@ -82,7 +85,7 @@ class _Parser:
         if not isinstance(data, dict):
             self._problem(path, "A condition is a rule or a group of rules.")
             return None
-        kinds = [key for key in ("not", "rules", "field") if key in data]
+        kinds = [key for key in ("not", "rules", "event") if key in data] or [key for key in ("field",) if key in data]
         if len(kinds) > 1:
             self._problem(path, f"This is both “{kinds[0]}” and “{kinds[1]}”; make it one of them.")
             return None
@@ -91,7 +94,7 @@ class _Parser:
             return None if item is None else Not(item)
         if kinds == ["rules"] or "combinator" in data:
             return self._group(data, path, depth)
-        return self._rule(data, path)
+        return self._did(data, path, depth) if kinds == ["event"] else self._rule(data, path)
 
     def _group(self, data: dict[str, Any], path: str, depth: int) -> Group | None:
         given = data.get("combinator", "AND")
@@ -108,12 +111,17 @@ class _Parser:
             return None
         return Group(Combinator[combinator], found)
 
-    def _rule(self, data: dict[str, Any], path: str) -> Rule | None:
+    def _count_rule(self) -> None:
         self._rules += 1
         if self._rules > MAX_RULES:
             self._problem("", f"Use at most {MAX_RULES} rules.")
             raise _TooMuch
-        field = self._field(data.get("field"), path)
+
+    def _rule(self, data: dict[str, Any], path: str) -> Rule | None:
+        self._count_rule()
+        return self._asked(self._field(data.get("field"), path), data, path)
+
+    def _asked(self, field: Field | None, data: dict[str, Any], path: str, did: Behaviour | None = None) -> Rule | None:
         operator = self._operator(data.get("operator"), path)
         if field is None or operator is None:
             return None
@@ -126,7 +134,49 @@ class _Parser:
         except _Wrong as wrong:
             self._problem(path, f"{field.label}: {wrong}")
             return None
-        return Rule(field, operator, value, type)
+        return Rule(field, operator, value, type, did)
+
+    def _did(self, data: dict[str, Any], path: str, depth: int) -> Rule | None:
+        """Return a rule on what somebody did."""
+        self._count_rule()
+        known, name = self.catalogue.behaviours, data["event"]
+        if known is None:
+            self._problem(path, "What somebody did can't be asked here; ask it of customers.", unanswerable=True)
+            return None
+        if not isinstance(name, str) or not is_name(name):
+            self._problem(path, "Choose what they did.")
+            return None
+        label = known.label_of(name)
+        aggregate = data.get("aggregate") or Aggregate.COUNT
+        if aggregate not in list(Aggregate):
+            self._problem(path, f"{label}: choose one of {', '.join(Aggregate)}.")
+            return None
+        of_payload = known.fields_of(name)
+        measured = None
+        if aggregate in MEASURES:
+            measured = of_payload.find(data["field"]) if isinstance(data.get("field"), str) else None
+            if measured is None or measured.type not in (FieldType.NUMBER, FieldType.ANY):
+                self._problem(path, f"{label}: choose the number to take the {aggregate} of.")
+                return None
+        within = None
+        if data.get("within") is not None and (within := periods.read(data["within"])) is None:
+            self._problem(path, f"{label}: say within how long, such as “90 days”.")
+            return None
+        where = self._where(data.get("where"), of_payload, step(path, "where"), depth)
+        did = Behaviour(name, Aggregate(aggregate), measured, within, where, known)
+        if data.get("operator") == NEVER and did.aggregate is Aggregate.COUNT:
+            data = {**data, "operator": Operator.EQ.value, "value": 0}
+        return self._asked(Field(name, label, "", did.type, from_payload=True), data, path, did)
+
+    def _where(self, data: object, of_payload: Catalogue, path: str, depth: int) -> Group | None:
+        if data in (None, {}, []) or (isinstance(data, dict) and data.get("rules") == []):
+            return None
+        outer, self.catalogue = self.catalogue, of_payload
+        try:
+            node = self._node({"rules": data} if isinstance(data, list) else data, path, depth + 1)
+        finally:
+            self.catalogue = outer
+        return node if node is None or isinstance(node, Group) else Group(Combinator.AND, (node,))
 
     def _field(self, name: object, path: str) -> Field | None:
         if not isinstance(name, str) or not name:

@@ -4,6 +4,7 @@ The expression is three-valued: in a WHERE clause NULL means no; in a SELECT lis
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -26,26 +27,39 @@ from sqlalchemy import (
     cast,
     collate,
     extract,
+    false,
     func,
     literal,
     not_,
     null,
     or_,
+    select,
     true,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql.elements import SQLColumnExpression
+from sqlalchemy.sql.elements import Grouping, SQLColumnExpression
 from sqlalchemy.types import TypeEngine
 
+from app.conditions import payload_sql, values
+from app.conditions.behaviour import Aggregate, Behaviour
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import Field, FieldType
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
-from app.conditions.operators import CONTRARY, FROM_NOW, YEARLY, Operator
+from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
 from app.conditions.periods import LEAP_DAY, Anniversaries, Period, Present
 from app.conditions.values import LOWER, UPPER, fold, span
 
 _Sql = ColumnElement[Any]
+_ELEMENT = Field("element", "Element", "", FieldType.TEXT, from_payload=True)
 _Answer = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """When and where a tree is asked, and of what: the payload of an event, or (None) the fields' own columns."""
+
+    present: Present
+    payload: Any = None
 
 
 def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> ColumnElement[bool]:
@@ -54,36 +68,96 @@ def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) 
     `zone` is where a day begins and ends, `now` (this moment) what periods are told from. Raises NotEvaluable for a
     field without a column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(tree, Present.of(zone, now))
+    return _node(tree, _Scene(Present.of(zone, now)))
 
 
 def compile_rules(
     tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None
 ) -> list[tuple[Rule, ColumnElement[bool]]]:
     """Return each rule with its own expression, in the order of the tree, to record which rules were met."""
-    present = Present.of(zone, now)
-    return [(rule, _rule(rule, present)) for _, rule in walk(tree)]
+    scene = _Scene(Present.of(zone, now))
+    return [(rule, _rule(rule, scene)) for _, rule in walk(tree)]
 
 
-def _node(node: Node, present: Present) -> _Answer:
+def _node(node: Node, scene: _Scene) -> _Answer:
     match node:
         case Rule():
-            return _rule(node, present)
+            return _rule(node, scene)
         case Not():
-            return not_(_node(node.item, present))
+            return _not(_node(node.item, scene))
         case Group(items=()):
             return true()
         case Group(combinator=Combinator.OR):
-            return or_(*(_node(item, present) for item in node.items))
+            return or_(*(_node(item, scene) for item in node.items))
         case Group():
-            return and_(*(_node(item, present) for item in node.items))
+            return and_(*(_node(item, scene) for item in node.items))
 
 
-def _rule(rule: Rule, present: Present) -> _Answer:
-    column = _column(rule.field)
+def _rule(rule: Rule, scene: _Scene) -> _Answer:
     contrary = CONTRARY.get(rule.operator)
-    answer = _ask(rule, contrary or rule.operator, column, present)
-    return not_(answer) if contrary else answer
+    operator = contrary or rule.operator
+    if rule.did:
+        answer = _ask(rule, operator, _done(rule.did, scene), scene.present)
+    elif scene.payload is not None:
+        answer = _ask_value(rule, operator, payload_sql.value_at(scene.payload, rule.field.name), scene)
+    else:
+        answer = _ask(rule, operator, _column(rule.field), scene.present)
+    return _not(answer) if contrary else answer
+
+
+def _not(answer: _Answer) -> _Answer:
+    # In brackets of its own: SQLAlchemy writes the contrary of a function or a CASE without, and NOT f(x) IS TRUE is
+    # NOT (f(x) IS TRUE), which makes a yes of unknown.
+    return Grouping(not_(answer))
+
+
+def _done(did: Behaviour, scene: _Scene) -> _Sql:
+    """Return what a behaviour comes to for the person of the surrounding query."""
+    doings = did.known.doings()
+    now = scene.present
+    begin = [doings.occurred_at >= _bound(FieldType.DATETIME, now.moment(did.within, -1))] if did.within else []
+    where = [_node(did.where, replace(scene, payload=doings.payload)).is_(True)] if did.where else []
+    measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
+    number = payload_sql.read(FieldType.NUMBER, measured, now.zone)
+    found: dict[Aggregate, _Sql] = {
+        Aggregate.COUNT: func.count(type_=Integer()),
+        Aggregate.SUM: func.coalesce(func.sum(number), 0, type_=Numeric()),
+        Aggregate.MIN: func.min(number, type_=Numeric()),
+        Aggregate.MAX: func.max(number, type_=Numeric()),
+        Aggregate.FIRST: func.min(doings.occurred_at, type_=DateTime(timezone=True)),
+        Aggregate.LAST: func.max(doings.occurred_at, type_=DateTime(timezone=True)),
+    }
+    return (
+        select(found[did.aggregate])
+        .select_from(doings.table)
+        .where(
+            doings.theirs,
+            doings.type == did.event,
+            doings.occurred_at <= _bound(FieldType.DATETIME, now.now),
+            *begin,
+            *where,
+        )
+        .correlate(doings.person)
+        .scalar_subquery()
+    )
+
+
+def _ask_value(rule: Rule, operator: Operator, value: _Sql, scene: _Scene) -> _Answer:
+    """Ask of a value of a payload what `evaluate` does: a number is any way of writing it, a list each of its own."""
+    answer = _ask(rule, operator, payload_sql.read(rule.type, value, scene.present.zone), scene.present)
+    if rule.type is FieldType.TEXT and operator in (Operator.EQ, Operator.IN):
+        wanted = rule.value if isinstance(rule.value, tuple) else (rule.value,)
+        numbers = [found for one in wanted if (found := values.number(one)) is not None]
+        number = payload_sql.read(FieldType.NUMBER, value, scene.present.zone)
+        same = number.in_(_bound(FieldType.NUMBER, tuple(numbers))) if numbers else false()
+        answer = case((func.jsonb_typeof(value, type_=Text()) == "number", same), else_=answer)
+    if rule.field.type is FieldType.ANY and operator in OF_LISTS:
+        element = payload_sql.elements(value)
+        fits = _ask_value(replace(rule, field=_ELEMENT), OF_LISTS[operator], element, scene)
+        flat = func.jsonb_typeof(element, type_=Text()) != "array"
+        listed = select(literal(1)).where(flat, fits.is_(True)).exists()
+        answer = case((func.jsonb_typeof(value, type_=Text()) == "array", listed), else_=answer)
+    return answer
 
 
 def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present) -> _Answer:

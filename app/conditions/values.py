@@ -22,11 +22,14 @@ Value = Scalar | tuple[Scalar, ...] | None
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
+    r"([Zz]|[+-](0[0-9]|1[0-5]):?[0-5][0-9])?",
     re.ASCII,
 )
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _HUGE_BITS = 256
+# Blanks around a value don't count. Not all that Unicode calls white space: SQL reads payloads too, and knows these.
+_BLANKS = " \t\n\r\f\v"
 
 
 def _letters() -> tuple[str, str]:
@@ -65,8 +68,8 @@ def number(value: object) -> Decimal | None:
         return Decimal(repr(value)) if math.isfinite(value) else None
     if isinstance(value, Decimal):
         return value if value.is_finite() else None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return Decimal(value.strip())
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip(_BLANKS)):
+        return Decimal(value.strip(_BLANKS))
     return None
 
 
@@ -89,13 +92,13 @@ def text(value: object) -> str | None:
 def boolean(value: object) -> bool | None:
     """Return the value as a truth value: true or false, or either word as text."""
     if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
+        return {"true": True, "false": False}.get(value.strip(_BLANKS).lower())
     return value if isinstance(value, bool) else None
 
 
 def moment(value: object) -> datetime | None:
     """Return the value as an instant in UTC. A time without an offset says no instant, nor does a day."""
-    if isinstance(value, str) and _MOMENT.fullmatch(value.strip()):
+    if isinstance(value, str) and _MOMENT.fullmatch(value.strip(_BLANKS)):
         value = _iso(value)
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None
@@ -105,7 +108,7 @@ def moment(value: object) -> datetime | None:
 def day(value: object, zone: tzinfo = UTC) -> date | None:
     """Return the value as a day: an instant is the day it falls on in the zone, a local time the day it names."""
     if isinstance(value, str):
-        stripped = value.strip()
+        stripped = value.strip(_BLANKS)
         if _DAY.fullmatch(stripped):
             try:
                 return date.fromisoformat(stripped)
@@ -120,8 +123,8 @@ def day(value: object, zone: tzinfo = UTC) -> date | None:
 
 def identifier(value: object) -> UUID | None:
     """Return the value as a UUID."""
-    if isinstance(value, str) and _ID.fullmatch(value.strip()):
-        return UUID(value.strip())
+    if isinstance(value, str) and _ID.fullmatch(value.strip(_BLANKS)):
+        return UUID(value.strip(_BLANKS))
     return value if isinstance(value, UUID) else None
 
 
@@ -169,7 +172,7 @@ def span(value: date, zone: tzinfo) -> tuple[datetime, datetime]:
 
 def _iso(value: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(value.strip().upper())
+        return datetime.fromisoformat(value.strip(_BLANKS).upper())
     except ValueError:
         return None
 

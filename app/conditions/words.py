@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 
+from app.conditions.behaviour import Aggregate, Behaviour
 from app.conditions.fields import Field
 from app.conditions.language import Group, Node, Not, Rule, Tree
-from app.conditions.operators import FROM_NOW, WORDS, YEARLY, Arity, arity
+from app.conditions.operators import FROM_NOW, WORDS, YEARLY, Arity, Operator, arity
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, plain
 
@@ -31,6 +32,8 @@ def explain(tree: Tree, *, names: Names | None = None, zone: tzinfo = UTC) -> st
 
 def explain_rule(rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC) -> str:
     """Return one rule in words: "Membership tier is any of Gold, Platinum"."""
+    if rule.did:
+        return _did(rule, rule.did, names or {}, zone)
     if isinstance(rule.value, Period):
         return _from_now(rule, rule.value)
     verb = f"{rule.field.label} {WORDS[rule.field.type if rule.value is None else rule.type][rule.operator]}"
@@ -88,3 +91,44 @@ def _scalar(field: Field, value: Scalar, names: Names, zone: tzinfo) -> str:
 
 def _day(value: date) -> str:
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def _did(rule: Rule, did: Behaviour, names: Names, zone: tzinfo) -> str:
+    """Return a rule on what somebody did: "Round played at least 3 times in the last 90 days (where Holes is 18)"."""
+    told = f" in the last {did.within}" if did.within else ""
+    told += f" (where {_node(did.where, names, zone)})" if did.where else ""
+    if did.aggregate is Aggregate.COUNT:
+        return f"{did.known.label_of(did.event)} {_often(rule)}{told}"
+    of = f"{_OF[did.aggregate]} {f'{did.measured.label} of ' if did.measured else ''}{did.known.label_of(did.event)}"
+    field = Field(rule.field.name, f"{of}{told}", "", rule.type, from_payload=True)
+    return explain_rule(Rule(field, rule.operator, rule.value, rule.type), names=names, zone=zone)
+
+
+def _often(rule: Rule) -> str:
+    if isinstance(rule.value, tuple):
+        told = [plain(one) for one in rule.value if isinstance(one, Decimal)]
+        if rule.operator is Operator.BETWEEN:
+            return f"{told[0]} to {told[1]} times"
+        return f"{'never ' if rule.operator is Operator.NOT_IN else ''}{' or '.join(told)} times"
+    if not isinstance(rule.value, Decimal):
+        return WORDS[rule.type][rule.operator]
+    if rule.value == 0 and rule.operator is Operator.EQ:
+        return "never"
+    return f"{_HOW_OFTEN[rule.operator]} {plain(rule.value)} {'time' if rule.value == 1 else 'times'}"
+
+
+_OF = {
+    Aggregate.SUM: "The sum of",
+    Aggregate.MIN: "The least",
+    Aggregate.MAX: "The greatest",
+    Aggregate.FIRST: "The first",
+    Aggregate.LAST: "The last",
+}
+_HOW_OFTEN = {
+    Operator.EQ: "exactly",
+    Operator.NEQ: "not exactly",
+    Operator.GT: "more than",
+    Operator.GTE: "at least",
+    Operator.LT: "fewer than",
+    Operator.LTE: "at most",
+}

@@ -1,8 +1,11 @@
 """What conditions may ask of a customer: importing this adds the fields to `app.conditions.profile`."""
 
-from app.conditions import Choice, Field, FieldType, profile
-from app.customers.models import Customer
+from sqlalchemy import and_
+
+from app.conditions import Behaviours, Choice, Doings, Field, FieldType, profile
+from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
+from app.events import catalogue
 from app.events.readers import LIFECYCLE_STAGES
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
@@ -35,3 +38,13 @@ profile.add(
     Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at),
     Field("last_email_click_at", "Last click in an e-mail", "Activity", _MOMENT, Customer.last_email_click_at),
 )
+
+
+def _doings() -> Doings:
+    """Return a query's table of activities, and which of them are the customer's; private notes are nobody's."""
+    one = Activity.__table__.alias()
+    theirs = and_(one.c.tenant_id == Customer.tenant_id, one.c.customer_id == Customer.id, one.c.private_to.is_(None))
+    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, theirs, Customer.__table__)
+
+
+profile.behaviours = Behaviours(catalogue.payload_fields, lambda name: catalogue.get(name).label, _doings)

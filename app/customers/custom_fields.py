@@ -123,7 +123,8 @@ def catalogue(*, tenant_id: UUID) -> Catalogue:
 
 def catalogue_of(known: Sequence[CustomFieldInfo], about: Sequence[Topic] = ()) -> Catalogue:
     """Return the catalogue of the fields everybody has, of consent to these topics, and of these custom fields."""
-    return Catalogue((*profile, *consent_fields.fields(about), *map(condition_field, known)))
+    found = (*profile, *consent_fields.fields(about), *map(condition_field, known))
+    return Catalogue(found, behaviours=profile.behaviours)
 
 
 def condition_field(about: CustomFieldInfo) -> Field:

@@ -1,9 +1,10 @@
-"""A table with a column of every type, and the fields conditions may ask of it."""
+"""A table with a column of every type, a table of what its people did, and what conditions may ask of both."""
 
 from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.conditions import Catalogue, Choice, Field, FieldType
+from app.conditions import Catalogue, Choice, Field, FieldType, payload_catalogue
+from app.conditions.behaviour import Behaviours, Doings
 
 metadata = MetaData()
 
@@ -20,6 +21,16 @@ people = Table(
     Column("opened_at", DateTime(timezone=True)),
     Column("tags", ARRAY(Text)),
     Column("club_id", Uuid),
+    prefixes=["TEMPORARY"],
+)
+
+done = Table(
+    "done",
+    metadata,
+    Column("person_id", Integer),
+    Column("type", Text),
+    Column("occurred_at", DateTime(timezone=True)),
+    Column("payload", JSONB),
     prefixes=["TEMPORARY"],
 )
 
@@ -42,4 +53,22 @@ FIELDS = (
     field("club_id", "Club", FieldType.ID),
 )
 
-catalogue = Catalogue(FIELDS)
+PAYLOAD = {
+    "holes": FieldType.NUMBER,
+    "club": FieldType.TEXT,
+    "paid": FieldType.BOOLEAN,
+    "day": FieldType.DATE,
+    "at": FieldType.DATETIME,
+    "tags": FieldType.LIST,
+    "ref": FieldType.ID,
+}
+LABELS = {"round": "Round played", "payment": "Payment received"}
+
+
+def doings() -> Doings:
+    one = done.alias()
+    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id == people.c.id, people)
+
+
+behaviours = Behaviours(lambda _: payload_catalogue(PAYLOAD), lambda name: LABELS.get(name, name), doings)
+catalogue = Catalogue(FIELDS, behaviours=behaviours)

@@ -43,10 +43,11 @@ def id_of(tenant: Any, name: str) -> UUID:
 def graph(tag: str) -> dict[str, Any]:
     rules = [{"field": "tags", "operator": "contains", "value": tag.upper()}, {"field": "city", "operator": "eq"}]
     nested = {"not": {"combinator": "OR", "rules": [{"field": "tags", "operator": "in", "value": [tag, "x"]}]}}
+    did = {"event": "x.y", "operator": "never", "where": [{"field": "tags", "operator": "contains", "value": tag}]}
     return {
         "steps": [
             {"key": "start", "type": "TRIGGER", "config": {"conditions": [{"field": "tags", "value": tag}]}},
-            {"key": "a", "type": "CONDITION", "config": {"combinator": "AND", "rules": [*rules, nested]}},
+            {"key": "a", "type": "CONDITION", "config": {"combinator": "AND", "rules": [*rules, nested, did]}},
             {
                 "key": "b",
                 "type": "UPDATE",
@@ -123,6 +124,9 @@ def test_a_rename_follows_into_journeys(tenant: Any) -> None:
     assert new[0] == old["steps"][0], "a trigger asks the event"
     assert new[1]["config"]["rules"][0]["value"] == "Gold"
     assert new[1]["config"]["rules"][2]["not"]["rules"][0]["value"] == ["Gold", "x"]
+    assert new[1]["config"]["rules"][3] == old["steps"][1]["config"]["rules"][3], (
+        "payloads keep what they were sent with"
+    )
     assert new[2]["config"]["updates"][0]["value"] == "Gold"
     assert versions == {1: old, 2: row.draft}
 

@@ -326,7 +326,7 @@ def ready(found: Graph, sent: UUID) -> list[dict[str, Any]]:
     return [{**one, "config": configs.get(one["type"], one["config"])} for one in found.to_json()["steps"]]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(edited().filter(lambda found: len(found) > 1), st.integers(1, 4))
 def test_everybody_comes_to_an_end_of_any_graph(tenant: Tenant, found: Graph, count: int) -> None:
     with transaction(tenant.id) as session:

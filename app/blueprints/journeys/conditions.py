@@ -12,7 +12,18 @@ from typing import Any
 import orjson
 from werkzeug.datastructures import MultiDict
 
-from app.conditions import PERIODS, Arity, Catalogue, Field, FieldType, OperatorInfo, operators_for
+from app.conditions import (
+    PERIODS,
+    Arity,
+    Catalogue,
+    Field,
+    FieldType,
+    InvalidConditions,
+    OperatorInfo,
+    explain,
+    operators_for,
+    parse,
+)
 from app.infra.errors import Invalid
 from app.journeys.graph import storable
 
@@ -69,10 +80,11 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """A part this form can't draw (a negation): it is shown as it is and goes through unchanged."""
+    """A part this form can't draw (a negation, a rule on what somebody did): it is told in words and goes through."""
 
     path: str
     json: str
+    words: str
     error: str | None
     kind: str = "kept"
 
@@ -107,9 +119,16 @@ class Drawing:
         error = self.errors.get(at)
         if isinstance(data, Mapping) and "rules" in data:
             return GroupRow(path, _combinator(data), self.rows(data["rules"], path, f"{at}."), error)
-        if not isinstance(data, Mapping) or "not" in data:
-            return KeptRow(path, orjson.dumps(data).decode(), error)
+        if not isinstance(data, Mapping) or "not" in data or "event" in data:
+            return KeptRow(path, orjson.dumps(data).decode(), self._words(data), error)
         return self._rule(data, path, error)
+
+    def _words(self, data: Any) -> str:
+        """Return a part in words; as it stands where it is none."""
+        try:
+            return explain(parse(data, self.catalogue), names={name: dict(some) for name, some in self.names.items()})
+        except InvalidConditions:
+            return orjson.dumps(data).decode()
 
     def _rule(self, data: Mapping[str, Any], path: str, error: str | None) -> RuleRow:
         name = str(data.get("field") or "")

@@ -1,0 +1,100 @@
+"""What somebody did, as rules ask of it: how often, how much, when first and last; and what it comes to in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from app.conditions.fields import Catalogue, FieldType
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, FromClause
+
+    from app.conditions.fields import Field
+    from app.conditions.language import Group
+    from app.conditions.periods import Period
+
+DID = "did"
+"""The fact under which the Python reader finds what somebody did: mappings of `type`, `occurred_at` and `payload`."""
+
+
+class Aggregate(StrEnum):
+    """What is asked of the events: of a number in their payloads, or of their times."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+    FIRST = "first"
+    LAST = "last"
+
+
+MEASURES = frozenset((Aggregate.SUM, Aggregate.MIN, Aggregate.MAX))
+"""Those of a number in the payloads."""
+TIMES = frozenset((Aggregate.FIRST, Aggregate.LAST))
+
+
+@dataclass(frozen=True, slots=True)
+class Doings:
+    """One query's table of what was done: its columns, and which of it the person of the surrounding query did."""
+
+    table: FromClause
+    type: ColumnElement[str]
+    occurred_at: ColumnElement[Any]
+    payload: ColumnElement[Any]
+    theirs: ColumnElement[bool]
+    person: FromClause
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviours:
+    """What a catalogue knows of events: the fields of a type's payload, what it is called, and where they stand."""
+
+    fields_of: Callable[[str], Catalogue]
+    label_of: Callable[[str], str]
+    doings: Callable[[], Doings]
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """An aggregate over the events of one type `within` a period up to now (None: ever) `where` the payload fits.
+
+    `measured` is the number in the payload of which a sum, a least or a greatest is taken.
+    """
+
+    event: str
+    aggregate: Aggregate
+    measured: Field | None
+    within: Period | None
+    where: Group | None
+    known: Behaviours = field(compare=False, repr=False)
+
+    @property
+    def type(self) -> FieldType:
+        """Return the type of what it comes to."""
+        return FieldType.DATETIME if self.aggregate in TIMES else FieldType.NUMBER
+
+
+def aggregated(aggregate: Aggregate, found: Iterable[Mapping[str, Any]], numbers: Iterable[Decimal | None]) -> Any:
+    """Return what the aggregate over events comes to; None where there is nothing to be the first, last or least.
+
+    `numbers` are what was measured of the same events, None where a payload does not tell.
+    """
+    match aggregate:
+        case Aggregate.COUNT:
+            return sum(1 for _ in found)
+        case Aggregate.FIRST:
+            return min((one["occurred_at"] for one in found), default=None)
+        case Aggregate.LAST:
+            return max((one["occurred_at"] for one in found), default=None)
+    told = [one for one in numbers if one is not None]
+    match aggregate:
+        case Aggregate.SUM:
+            return sum(told, Decimal())
+        case Aggregate.MIN:
+            return min(told, default=None)
+        case _:
+            return max(told, default=None)

@@ -1,0 +1,300 @@
+"""What somebody did: how it is asked, told, and read alike by Python and SQL, whatever stands in a payload."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Text, bindparam, cast, delete, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.conditions import (
+    Field,
+    FieldType,
+    NotEvaluable,
+    compile_rules,
+    compile_sql,
+    evaluate,
+    evaluate_rules,
+    explain,
+    operators_for,
+    parse,
+    payload_catalogue,
+    to_json,
+    values,
+)
+from app.conditions.behaviour import DID
+from app.conditions.payload_sql import read, value_at
+from tests.conditions.people import FIELDS, PAYLOAD, catalogue, done, people
+from tests.conditions.test_parse import errors
+
+NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
+ZONES = [UTC, ZoneInfo("Europe/London"), ZoneInfo("Pacific/Gambier")]
+BLANK = dict.fromkeys((one.name for one in FIELDS), None)
+
+TEXTS = [
+    "",
+    " ",
+    "18",
+    " 18.0\t",
+    "18.50",
+    "+18",
+    "1e5",
+    "1,804.58",
+    "\u0663",
+    "\u00a018",
+    "true",
+    " TRUE ",
+    "yes",
+    "Gold",
+    "gold",
+    "É",
+    "ẞ",
+    "2026-03-28",
+    "2026-02-30",
+    "0000-01-01",
+    "9999-12-31",
+    "2026-03-29T00:30:00Z",
+    "2026-03-29T00:30:00.1234567+02:00",
+    "2026-03-28 23:59:59.9999999-0900",
+    "2026-03-29T24:00:00Z",
+    "2026-03-29T12:00:60Z",
+    "2026-03-29t12:00z",
+    "2026-03-29T12:00",
+    "2026-03-29T12:00+16:00",
+    "0001-01-01T00:00+14:00",
+    "9999-12-31T23:59:59Z",
+    "0190f3a1-7b1c-7000-8000-000000000001",
+    "0190F3A1-7B1C-7000-8000-000000000001",
+    "0190f3a17b1c70008000000000000001",
+]
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**15), 10**15),
+    st.sampled_from([18, 18.0, 18.5, -0.0, 0.1, 1e-7, 108.32]),
+    st.decimals(-1000, 1000, places=2).map(float),
+    st.sampled_from(TEXTS),
+    st.text(alphabet="aA1.-:TZ é+0", max_size=5),
+)
+anything = st.one_of(
+    scalars, st.lists(scalars | st.lists(scalars, max_size=1), max_size=3), st.just({"a": 1}), st.just({})
+)
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(value=st.sampled_from(TEXTS) | anything, zone=st.sampled_from(ZONES))
+def test_both_read_any_json_the_same(connection: Connection, value: Any, zone: Any) -> None:
+    stored = cast(bindparam("value", value, JSONB()), JSONB())
+    kinds = [kind for kind in FieldType if kind is not FieldType.ANY]
+    kept, *row = connection.execute(select(stored, *(read(kind, stored, zone) for kind in kinds))).one()
+    for kind, found in zip(kinds, row, strict=True):
+        known = values.read(kind, kept, zone)
+        assert (tuple(found) if isinstance(found, list) else found) == known, (kind, value)
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "a.b.c", "x.y", "l.0", "t.t", "gone.b"])
+def test_both_find_the_same_by_a_name(connection: Connection, name: str) -> None:
+    payload = {"a": {"b": {"c": 1, "b.c": 2}, "b.c": 3}, "x.y": 4, "x": {"y": 5}, "l": [6], "t": "t"}
+    stored = cast(bindparam("value", payload, JSONB()), JSONB())
+    rule = parse({"field": name, "operator": "isNotNull"}, payload_catalogue({}))
+    known = evaluate(rule, payload)
+    assert connection.scalar(select(cast(value_at(stored, name), Text()).is_not(None))) is known
+
+
+@st.composite
+def payload_rules(draw: st.DrawFn) -> dict[str, Any]:
+    name, kind = draw(st.sampled_from([*PAYLOAD.items(), ("else", FieldType.ANY), ("a.b", FieldType.ANY)]))
+    offered = [one for one in operators_for(kind) if one.arity in ("one", "many", "none", "period")]
+    operator = draw(st.sampled_from(offered))
+    asked: dict[FieldType, st.SearchStrategy[Any]] = {
+        FieldType.NUMBER: st.sampled_from([18, "18.5", 0]),
+        FieldType.TEXT: st.sampled_from(["18", "gold", "É", "18.0", "true", "1"]),
+        FieldType.BOOLEAN: st.booleans(),
+        FieldType.DATE: st.sampled_from(["2026-03-28", "2026-03-29"]),
+        FieldType.DATETIME: st.sampled_from(["2026-03-29", "2026-03-29T00:30:00Z"]),
+        FieldType.LIST: st.sampled_from(["18", "gold", "true"]),
+        FieldType.ID: st.just("0190f3a1-7b1c-7000-8000-000000000001"),
+    }
+    sorts = [st.sampled_from([18, 0]), asked[FieldType.TEXT]] if operator.name in ("in", "not_in") else []
+    ordered = operator.name in ("gt", "gte", "lt", "lte")
+    of_any = [asked[FieldType.NUMBER], asked[FieldType.DATE], asked[FieldType.DATETIME]]
+    if kind is not FieldType.ANY:
+        one = asked[kind]
+    elif sorts:
+        one = draw(st.sampled_from(sorts))
+    else:
+        one = draw(st.sampled_from(of_any if ordered else [*of_any, asked[FieldType.TEXT]]))
+    rule = {"field": name, "operator": operator.name}
+    if operator.arity == "one":
+        rule["value"] = draw(one)
+    elif operator.arity == "many":
+        rule["value"] = draw(st.lists(one, min_size=1, max_size=2))
+    elif operator.arity == "period":
+        rule["value"] = draw(st.sampled_from(["1 day", "2 weeks", "1 year"]))
+    return rule
+
+
+@st.composite
+def behaviour_rules(draw: st.DrawFn) -> dict[str, Any]:
+    aggregate = draw(st.sampled_from(["count", "sum", "min", "max", "first", "last"]))
+    rule: dict[str, Any] = {"event": draw(st.sampled_from(["round", "payment"])), "aggregate": aggregate}
+    if aggregate in ("sum", "min", "max"):
+        rule["field"] = draw(st.sampled_from(["holes", "else", "a.b"]))
+    if draw(st.booleans()):
+        rule["within"] = draw(st.sampled_from(["1 hour", "2 days", "1 month"]))
+    if draw(st.booleans()):
+        some = draw(st.lists(payload_rules(), min_size=1, max_size=2))
+        rule["where"] = draw(st.sampled_from([{"combinator": "OR", "rules": some}, {"rules": [{"not": some[0]}]}]))
+    if aggregate in ("first", "last"):
+        operator, value = draw(
+            st.sampled_from(
+                [("within_last", "1 day"), ("longer_ago", "2 days"), ("eq", "2026-03-28"), ("isNull", None)]
+            )
+        )
+    else:
+        operator, value = draw(
+            st.sampled_from([("gte", 1), ("eq", 0), ("lt", 2), ("neq", 1), ("gt", "18.2"), ("isNull", None)])
+        )
+    return {**rule, "operator": operator, "value": value}
+
+
+happened = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["round", "payment"]),
+        "occurred_at": st.sampled_from(
+            [
+                NOW + step
+                for step in (
+                    timedelta(0),
+                    timedelta(microseconds=1),
+                    -timedelta(hours=1),
+                    -timedelta(hours=1, microseconds=1),
+                    -timedelta(days=1),
+                    -timedelta(days=2),
+                    -timedelta(days=20),
+                    -timedelta(days=400),
+                )
+            ]
+        ),
+        "payload": st.fixed_dictionaries(
+            {}, optional={**dict.fromkeys([*PAYLOAD, "else"], anything), "a": st.just({"b": 18})}
+        ),
+    }
+)
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(
+    rules=st.lists(behaviour_rules(), min_size=1, max_size=3),
+    who=st.lists(st.lists(happened, max_size=4), min_size=2, max_size=4),
+    zone=st.sampled_from(ZONES),
+)
+def test_both_readers_answer_the_same_of_what_was_done(
+    connection: Connection, rules: list[dict[str, Any]], who: list[list[dict[str, Any]]], zone: Any
+) -> None:
+    tree = parse({"combinator": "OR", "rules": rules}, catalogue)
+    assert parse(to_json(tree), catalogue) == tree
+    assert explain(tree)
+    connection.execute(delete(people))
+    connection.execute(delete(done))
+    connection.execute(insert(people), [{"id": number, **BLANK} for number in range(len(who))])
+    rows = [{"person_id": number, **one} for number, did in enumerate(who) for one in did]
+    if rows:
+        connection.execute(insert(done), rows)
+    each = [answer for _, answer in compile_rules(tree, zone=zone, now=NOW)]
+    asked = select(compile_sql(tree, zone=zone, now=NOW), *each).select_from(people).order_by(people.c.id)
+    for did, (answer, *answers) in zip(who, connection.execute(asked), strict=True):
+        facts = {**BLANK, DID: did}
+        assert evaluate(tree, facts, zone=zone, now=NOW) is answer, (explain(tree), did)
+        assert [known for _, known in evaluate_rules(tree, facts, zone=zone, now=NOW)] == answers
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            {
+                "event": "round",
+                "operator": "at_least",
+                "value": 3,
+                "within": "90 days",
+                "where": [{"field": "holes", "operator": "eq", "value": 18}],
+            },
+            "Round played at least 3 times in the last 90 days (where Holes is 18)",
+        ),
+        ({"event": "round", "operator": "never", "within": "60 days"}, "Round played never in the last 60 days"),
+        ({"event": "round", "operator": "exactly", "value": 1}, "Round played exactly 1 time"),
+        ({"event": "round", "operator": "between", "value": [2, 4]}, "Round played 2 to 4 times"),
+        (
+            {
+                "event": "payment",
+                "aggregate": "sum",
+                "field": "amount",
+                "operator": "gt",
+                "value": 5000,
+                "within": "1 year",
+            },
+            "The sum of Amount of Payment received in the last 1 year is more than 5000",
+        ),
+        (
+            {"event": "round", "aggregate": "last", "operator": "longer_ago", "value": "60 days"},
+            "The last Round played is more than 60 days ago",
+        ),
+    ],
+)
+def test_what_was_done_is_told_in_words(rule: dict[str, Any], words: str) -> None:
+    assert explain(parse(rule, catalogue)) == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "words"),
+    [
+        ({"event": "", "operator": "eq", "value": 1}, "", "Choose what they did"),
+        ({"event": "round", "aggregate": "median", "operator": "eq", "value": 1}, "", "choose one of count, sum"),
+        ({"event": "round", "aggregate": ["sum"], "operator": "eq", "value": 1}, "", "choose one of count, sum"),
+        ({"event": "round", "aggregate": "sum", "operator": "eq", "value": 1}, "", "choose the number"),
+        (
+            {"event": "round", "aggregate": "sum", "field": "club", "operator": "eq", "value": 1},
+            "",
+            "choose the number",
+        ),
+        ({"event": "round", "operator": "eq", "value": 1, "within": "soon"}, "", "within how long"),
+        ({"event": "round", "operator": "contains", "value": 1}, "", "can't be compared"),
+        ({"event": "round", "operator": "eq", "value": "often"}, "", "give a number"),
+        ({"event": "round", "operator": "eq"}, "", "give a number"),
+        ({"event": "round", "operator": "gt", "value": 1, "where": "x"}, "where", "a rule or a group"),
+        (
+            {
+                "event": "round",
+                "operator": "gt",
+                "value": 1,
+                "where": [{"field": "holes", "operator": "eq", "value": "x"}],
+            },
+            "where.rules[0]",
+            "Holes: give a number",
+        ),
+        (
+            {"event": "round", "operator": "gt", "value": 1, "where": [{"event": "round", "operator": "never"}]},
+            "where.rules[0]",
+            "ask it of customers",
+        ),
+        ({"event": "round", "rules": [{"field": "city"}]}, "", "both"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_where_it_is(rule: dict[str, Any], path: str, words: str) -> None:
+    found = errors(rule)
+    assert list(found) == [path]
+    assert words in found[path]
+
+
+def test_of_an_event_it_can_not_be_asked() -> None:
+    with pytest.raises(NotEvaluable):
+        parse({"event": "round", "operator": "never"}, payload_catalogue({}))
+    with pytest.raises(NotEvaluable):
+        parse(
+            {"event": "round", "operator": "never"},
+            type(catalogue)([Field("a", "A", "", FieldType.TEXT, people.c.city)]),
+        )

@@ -83,19 +83,24 @@ def test_each_column_becomes_what_it_is_mapped_to_and_undo_takes_it_all_back(ten
     assert snapshot(tenant) == before
 
 
-def test_undo_leaves_a_tag_that_others_have_by_now_and_finds_nobody_by_what_is_gone(tenant: Any) -> None:
+def test_undo_leaves_what_was_given_since_and_finds_nobody_by_what_is_gone(tenant: Any) -> None:
     post(tenant, member(1, "Anna", "M1", email="anna@example.com"), member(2, "Ben", "M2"))
     anna, ben = owner(tenant, 1), owner(tenant, 2)
+    give = {"tenant_id": tenant.id, "now": NOW}
+    mass_update.change_all(**give, customer_ids=[anna], add_tags=["Early"])
     run = take(tenant, ANNA)
-    mass_update.change_all(tenant_id=tenant.id, customer_ids=[ben], add_tags=["VIP"], now=NOW)
+    mass_update.change_all(**give, customer_ids=[ben], add_tags=["VIP"])
+    mass_update.change_all(**give, customer_ids=[anna], add_tags=["Late"])
     contacts.add(
         tenant_id=tenant.id, customer_id=anna, kind="email", value="a.b@example.com", actor="system:test", now=NOW
     )
     service.undo(tenant_id=tenant.id, run_id=run.id, actor="system:test")
     assert finish(tenant, run.id).status == "UNDONE"
-    assert [one.name for one in query(tenant, "SELECT name FROM tag ORDER BY name")] == ["VIP"]
-    (row,) = query(tenant, "SELECT search_extra FROM customer WHERE id = :id", id=anna)
+    assert [one.name for one in query(tenant, "SELECT name FROM tag ORDER BY name")] == ["Early", "Late", "VIP"]
+    (row,) = query(tenant, "SELECT search_extra, tags FROM customer WHERE id = :id", id=anna)
     assert row.search_extra == "a.b@example.com anna@example.com m1"
+    # What she had and what she was given since stays; what the file gave her is gone.
+    assert row.tags == ["Early", "Late"]
 
 
 def test_the_same_file_twice_changes_nothing_and_a_second_one_only_what_is_new(tenant: Any) -> None:

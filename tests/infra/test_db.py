@@ -1,11 +1,14 @@
 """transaction(): one tenant, one commit, hooks afterwards; and what a serving connection may be."""
 
+from typing import Any
+
 import psycopg
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from app.accounts.models import Club
-from app.infra.db import WrongTenant, after_commit, db, serving_url, transaction
+from app.infra.db import MAX_ATTEMPTS, WrongTenant, after_commit, again_after_deadlock, db, serving_url, transaction
 from tests.conftest import make_tenant
 
 
@@ -81,3 +84,41 @@ def test_what_was_read_before_a_rollback_can_still_be_shown(real_db: str) -> Non
         half()
     assert club.name == "Cape Links Golf Club"
     assert not db.session().in_transaction()
+
+
+LOSE = text("DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected'; END $$")
+
+
+@pytest.mark.parametrize(("losses", "tries"), [(0, 1), (2, 3), (99, MAX_ATTEMPTS)])
+def test_who_lost_a_deadlock_begins_again(tenant: Any, losses: int, tries: int) -> None:
+    tried, done = [], []
+
+    @again_after_deadlock
+    def act(name: str) -> str:
+        with transaction(tenant.id) as session:
+            after_commit(lambda: done.append(name))
+            tried.append(name)
+            if len(tried) <= losses:
+                session.execute(LOSE)
+            return name.upper()
+
+    if losses < MAX_ATTEMPTS:
+        assert act("ann") == "ANN"
+    else:
+        with pytest.raises(OperationalError):
+            act("ann")
+    assert (len(tried), len(done)) == (tries, int(losses < MAX_ATTEMPTS))
+
+
+def test_only_who_opened_the_transaction_begins_again(tenant: Any) -> None:
+    tried = []
+
+    @again_after_deadlock
+    def act() -> None:
+        tried.append(1)
+        with transaction(tenant.id) as session:
+            session.execute(LOSE)
+
+    with pytest.raises(OperationalError), transaction(tenant.id):
+        act()
+    assert len(tried) == 1

@@ -1,7 +1,8 @@
 """Undo: every row an import touched becomes what it was, unless somebody has changed it since.
 
-A column that holds something else than the import left there keeps it. Somebody whom the import added stays if more has
-happened to them since (an event, a message, a note, a change by hand); all others go.
+A column that holds something else than the import left there keeps it; of tags and own fields each goes by itself.
+Somebody whom the import added stays if more has happened to them since (an event, a message, a note, a change by hand);
+all others go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,17 @@ _KEY_BY_KEY = """(
         UNION ALL
         SELECT e.key, e.value FROM jsonb_each(r.before -> '{column}') AS e
         WHERE r.now -> '{column}' -> e.key IS NOT DISTINCT FROM r.after -> '{column}' -> e.key
+    ) AS one)"""
+# Columns that hold a set: what the import put in goes, what it took out comes back, the rest is as it is now.
+SETS = frozenset((("customer", "tags"),))
+_ONE_BY_ONE = """(
+    SELECT coalesce(array_agg(one.value ORDER BY one.place), '{{}}') FROM (
+        SELECT e.value, e.place FROM jsonb_array_elements_text(r.now -> '{column}') WITH ORDINALITY AS e(value, place)
+        WHERE jsonb_exists(r.before -> '{column}', e.value) OR NOT jsonb_exists(r.after -> '{column}', e.value)
+        UNION ALL
+        SELECT e.value, 1000 + e.place
+        FROM jsonb_array_elements_text(r.before -> '{column}') WITH ORDINALITY AS e(value, place)
+        WHERE NOT jsonb_exists(r.after -> '{column}', e.value) AND NOT jsonb_exists(r.now -> '{column}', e.value)
     ) AS one)"""
 _TOUCHED = text("""
     SELECT DISTINCT table_name FROM import_change WHERE tenant_id = :tenant_id AND run_id = :run_id
@@ -215,7 +227,7 @@ def _set_back(session: Session, values: dict[str, object]) -> int:
     table = str(values["table"])
     sets = ", ".join(
         f"{one} = CASE WHEN r.now -> '{one}' IS NOT DISTINCT FROM r.after -> '{one}' THEN (r.old).{one}"
-        f" ELSE {_KEY_BY_KEY.format(column=one) if (table, one) in DOCUMENTS else f't.{one}'} END"
+        f" ELSE {_changed_since(table, one)} END"
         for one in _columns(table)
         if one not in ("tenant_id", "id", _OWN)
     )
@@ -228,6 +240,13 @@ def _set_back(session: Session, values: dict[str, object]) -> int:
         ) AS r
         WHERE t.tenant_id = :tenant_id AND t.id = r.row_id"""  # noqa: S608
     return _take(session, _CHANGED, act, values, _BOTH_HOLDERS)
+
+
+def _changed_since(table: str, column: str) -> str:
+    """Return what a column holds from now on that was changed since the import."""
+    if (table, column) in DOCUMENTS:
+        return _KEY_BY_KEY.format(column=column)
+    return _ONE_BY_ONE.format(column=column) if (table, column) in SETS else f"t.{column}"
 
 
 def _remove_customers(session: Session, values: dict[str, object]) -> int:

@@ -35,7 +35,8 @@ class Claimed:
 _COLUMNS = "id, source, event_id, type, occurred_at, cast(identity AS text), cast(payload AS text), customer_id"
 # SKIP LOCKED: a row that a retry or an erasure holds is left for the next batch.
 _CLAIM = text(f"""
-    SELECT {_COLUMNS} FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received'
+    SELECT {_COLUMNS} FROM inbound_event
+    WHERE tenant_id = :tenant_id AND status = 'received' AND id <> ALL(cast(:but AS uuid[]))
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - the columns are ours
 _CLAIM_AGAIN = text("""
@@ -75,9 +76,9 @@ _TOLD = text("""
 """)
 
 
-def claim(session: Session, tenant_id: UUID, limit: int) -> Sequence[Row[Any]]:
-    """Return and lock up to `limit` rows that wait to be applied, the oldest first."""
-    return session.execute(_CLAIM, {"tenant_id": tenant_id, "limit": limit}).all()
+def claim(session: Session, tenant_id: UUID, limit: int, but: Collection[UUID] = ()) -> Sequence[Row[Any]]:
+    """Return and lock up to `limit` rows that wait to be applied, the oldest first, and none of `but`."""
+    return session.execute(_CLAIM, {"tenant_id": tenant_id, "limit": limit, "but": array(but)}).all()
 
 
 def claim_again(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> Sequence[UUID]:

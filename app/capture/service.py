@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 # A customer's row is read and written once a batch, however many events it has in it: in 4,000 at a time an event
 # took a fifth less than in 1,000. Events may be large, so no more than this are held in memory at once.
 BATCH = 2000
-# While more is waiting, up to so many events that can't be applied beside others are left for the next batch rather
-# than waited for: a worker who waits for the lock does nothing.
+# While more is waiting, up to so many events that can't be applied beside others are left for later rather than waited
+# for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800
 
 # A tenant that is newer than the statistics looks empty to the planner, who then reads all of it for every row of a
@@ -38,56 +38,62 @@ _FAILED = text("""
     UPDATE inbound_event SET status = 'failed', reason = :reason, processed_at = :now, attempts = attempts + 1
     WHERE tenant_id = :tenant_id AND id = ANY(:ids)
 """)
+Left = dict[UUID, Claimed]
+"""Events, by row, that a turn has looked at and left for later: its next batches need not look at them again."""
 GONE = "the customer it names is not there (any more)"
 
 
 def process_batch(
-    *, tenant_id: UUID, now: datetime | None = None, handlers: Sequence[Handler] = (), limit: int = BATCH
+    *,
+    tenant_id: UUID,
+    now: datetime | None = None,
+    handlers: Sequence[Handler] = (),
+    limit: int = BATCH,
+    left: Left | None = None,
 ) -> int:
     """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits here).
 
     Two transactions at most, first what says nothing new and then the rest, each whole: identity, activities, fields,
     consent, then each handler with the Batch. Events that another worker has claimed are left to it. Where a batch
     fails, its events are applied one by one, so that a bad one becomes `failed` with the reason and holds up no other.
+
+    `left` is the caller's, empty at first and given again to the next call: what was left for later is kept in it.
     """
     now = now or clock.now()
+    left = {} if left is None else left
     try:
-        return _apply_next(tenant_id, now, handlers, limit)
+        return _apply_next(tenant_id, now, handlers, limit, left)
     except OperationalError:
         # The database's own trouble (a deadlock, a restart) is no event's fault: the tick tries again.
         raise
     except Exception:
         log.exception("A batch of events of %s failed; applying them one by one", tenant_id)
+    left.clear()
     return _one_by_one(tenant_id, now, handlers, limit)
 
 
-def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
+def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int, left: Left) -> int:
     with transaction(tenant_id) as session:
-        known, events = _claim(session, tenant_id, limit)
-        if not events:
-            return 0
-        share_tenant(session, tenant_id)
-        session.execute(_ANY_TENANT)
-        claimed, events = len(events), forgotten.drop(session, tenant_id, events, now)
-        found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
-        _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
-    rest = {one.id: one for one in events if one.id not in found.matches}
-    applied = claimed - len(rest)
+        known, events = _claim(session, tenant_id, limit, left)
+        claimed = len(events)
+        if events:
+            share_tenant(session, tenant_id)
+            session.execute(_ANY_TENANT)
+            events = forgotten.drop(session, tenant_id, events, now)
+            found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
+            _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
+            events = [one for one in events if one.id not in found.matches]
+    left.update((one.id, one) for one in events)
+    applied = claimed - len(events)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
-    if rest:
-        patient = claimed < limit or len(rest) > LEFT_FOR_LATER
-        applied += _apply_rest(tenant_id, rest, known, now, handlers, patient=patient)
+    if left:
+        patient = claimed < limit or len(left) > LEFT_FOR_LATER
+        applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient)
     return applied
 
 
-def _apply_rest(
-    tenant_id: UUID,
-    rest: dict[UUID, Claimed],
-    known: Places,
-    now: datetime,
-    handlers: Sequence[Handler],
-    *,
-    patient: bool,
+def _apply_left(
+    tenant_id: UUID, left: Left, known: Places, now: datetime, handlers: Sequence[Handler], *, patient: bool
 ) -> int:
     """Apply what may make, join or divide people; unless `patient`, leave it for later if the lock is in use.
 
@@ -98,20 +104,21 @@ def _apply_rest(
             lock_tenant(session, tenant_id)
         elif not try_to_lock_tenant(session, tenant_id):
             return 0
-        mine = [rest[id_] for id_ in claim_again(session, tenant_id, rest)]
+        mine = [left[id_] for id_ in claim_again(session, tenant_id, left)]
         _apply(session, tenant_id, forgotten.drop(session, tenant_id, mine, now), known, now, handlers)
-        return len(mine)
+    left.clear()
+    return len(mine)
 
 
-def _claim(session: Session, tenant_id: UUID, limit: int) -> tuple[Places, list[Claimed]]:
-    """Claim events and read them."""
+def _claim(session: Session, tenant_id: UUID, limit: int, left: Left) -> tuple[Places, list[Claimed]]:
+    """Claim events other than those left for later, and read them."""
     known = places(session, tenant_id)
-    return known, [understand(row, known) for row in claim(session, tenant_id, limit)]
+    return known, [understand(row, known) for row in claim(session, tenant_id, limit, left)]
 
 
 def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
     with transaction(tenant_id) as session:
-        known, events = _claim(session, tenant_id, limit)
+        known, events = _claim(session, tenant_id, limit, {})
         lock_tenant(session, tenant_id)
         for event in forgotten.drop(session, tenant_id, events, now):
             try:

@@ -42,10 +42,11 @@ def process_events(tenant_id: str) -> None:
     # Before the turn takes the mark down: whoever posts meanwhile need not wake anybody. A wake-up that has waited for
     # other tenants' work has gathered already.
     time.sleep(max(0.0, GATHER_SECONDS - queue.waited()))
+    left: capture.Left = {}
     _turn(
         Work.PROCESS_EVENTS,
         UUID(tenant_id),
-        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS),
+        lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS, left=left),
         # What comes in after a batch was claimed has asked for a turn of its own, which gathers before it begins.
         enough=capture.BATCH - capture.LEFT_FOR_LATER,
     )

@@ -23,7 +23,7 @@ from app.capture.claimed import Claimed
 from app.capture.evidence import Evidence, Namesake
 from app.capture.partition import Cluster, partition
 from app.capture.profiles import Pair, Profile
-from app.capture.reasons import Company, Match, explain, why_one
+from app.capture.reasons import Company, Match, explain, plain_match, why_one
 from app.customers import erased, suggestions
 from app.events.places import Places
 from app.infra.ids import new_id
@@ -131,7 +131,7 @@ def _settle_known(
         if holder.id in apart:
             rest.append(piece)
         else:
-            found.matches[piece.events[0]] = explain(piece, holder.id, False, Company(holder.ids, holder.points))
+            found.matches[piece.events[0]] = plain_match(piece, holder.id)
     return [person for id_, person in known.items() if id_ in apart], rest
 
 
@@ -264,7 +264,7 @@ def _seniority(person: Profile) -> tuple[bool, int]:
 
 def _stay(found: Resolution, piece: Evidence, owner: UUID | None) -> None:
     assert owner is not None
-    found.matches[piece.events[0]] = Match(owner, False, ("customer_id",), 100)
+    found.matches[piece.events[0]] = plain_match(piece, owner)
 
 
 def _divide(

@@ -68,7 +68,6 @@ _APPLIED = text("""
         object_id, club_id, payload)
     SELECT :tenant_id, id, customer_id, type, category, title, occurred_at, source, 'event', id, club_id, payload
     FROM done
-    ON CONFLICT (tenant_id, id) DO NOTHING
 """)
 # Events that nobody has written yet (rows of a file): the log's row as it is once it is applied, and the activity.
 _ARRIVED = text("""

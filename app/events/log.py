@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.events.addresses import phone_key
-from app.events.places import Places, places
+from app.events.places import Places, lately, places
 from app.events.validation import Incoming, Refused, parse, validate
 from app.infra import clock
 from app.infra.arrays import array
@@ -52,7 +52,7 @@ _INSERT = text(
     ON CONFLICT (tenant_id, source, event_id) DO NOTHING
     """
 )
-_WRITTEN = text("SELECT source, event_id FROM inbound_event WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
+_WRITTEN = text("SELECT source, event_id FROM inbound_event WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))")
 
 
 def append(
@@ -94,14 +94,17 @@ def append(
 
 
 def _phones(session: Session, tenant_id: UUID) -> Callable[[str, Any], bool]:
-    known: list[Places] = []
+    fresh: list[Places] = []
 
     def valid(number: str, club: Any) -> bool:
         if number.startswith("+"):
             return phone_key(number, "") is not None
-        if not known:
-            known.append(places(session, tenant_id))
-        return known[0].phone_key(number, club) is not None
+        if lately(session, tenant_id).phone_key(number, club):
+            return True
+        # A club of another country may have been added a moment ago.
+        if not fresh:
+            fresh.append(places(session, tenant_id))
+        return fresh[0].phone_key(number, club) is not None
 
     return valid
 
@@ -148,7 +151,7 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     if done.rowcount == len(events):  # type: ignore[attr-defined]
         return {(event.source, event.event_id) for event in events}
     # Some were there before; only then is it worth asking which.
-    return {(row.source, row.event_id) for row in session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": ids})}
+    return {(row.source, row.event_id) for row in session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": array(ids)})}
 
 
 _KNOWN = text("""
@@ -171,9 +174,12 @@ def keep(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], n
     session.execute(_INSERT, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
 
 
-def new_ids(count: int) -> list[UUID]:
-    """Return `count` UUIDs (version 7) that sort in the order they are returned, as their batch was sent."""
+def new_ids(count: int) -> list[str]:
+    """Return `count` UUIDs (version 7) in hexadecimal that sort in the order they are returned, as they were sent.
+
+    As texts: making an object of each takes five times as long, and most only go into a statement.
+    """
     base = int(time.time() * 1000) << 80 | 0x7 << 76 | 0x2 << 62
     noise = os.urandom(8 * count)
     mask = (1 << 62) - 1
-    return [UUID(int=base + (at << 64) + (int.from_bytes(noise[8 * at : 8 * at + 8]) & mask)) for at in range(count)]
+    return [f"{base + (at << 64) + (int.from_bytes(noise[8 * at : 8 * at + 8]) & mask):032x}" for at in range(count)]

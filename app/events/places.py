@@ -1,5 +1,6 @@
 """The tenant's clubs as events name them: by name. A club's country reads the phone numbers of its people."""
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.events.addresses import phone_key
+
+REMEMBERED_SECONDS = 1.0
+MAX_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,20 @@ class Places:
         if first:
             return first
         return next((key for country in self.countries if (key := phone_key(number, country))), None)
+
+
+_remembered: dict[UUID, tuple[float, Places]] = {}
+
+
+def lately(session: Session, tenant_id: UUID) -> Places:
+    """Return the tenant's places as they are, or were up to REMEMBERED_SECONDS ago."""
+    until, known = _remembered.get(tenant_id, (0.0, None))
+    if known is None or time.monotonic() > until:
+        until, known = time.monotonic() + REMEMBERED_SECONDS, places(session, tenant_id)
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[tenant_id] = (until, known)
+    return known
 
 
 def places(session: Session, tenant_id: UUID) -> Places:

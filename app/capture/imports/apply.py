@@ -185,7 +185,7 @@ def apply(
 ) -> None:
     """Take the rows in; what became of them is added to `out`. The caller holds the tenant's capture lock."""
     rows = _fresh(session, tenant_id, rows, out)
-    claimed = [_claimed(id_, row, setting) for id_, row in zip(log.new_ids(len(rows)), rows, strict=True)]
+    claimed = [_claimed(id_, row, setting) for id_, row in zip(map(UUID, log.new_ids(len(rows))), rows, strict=True)]
     rows, claimed = _remembered(session, tenant_id, rows, claimed, out)
     if setting.preset.kind == VISITS:
         rows, claimed = _of_known(session, tenant_id, rows, claimed, out)

@@ -52,7 +52,9 @@ _INSERT = text(
     ON CONFLICT (tenant_id, source, event_id) DO NOTHING
     """
 )
-_WRITTEN = text("SELECT source, event_id FROM inbound_event WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))")
+_WRITTEN = text("""
+    SELECT source, event_id FROM inbound_event WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[]))
+""")
 
 
 def append(
@@ -151,7 +153,8 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     if done.rowcount == len(events):  # type: ignore[attr-defined]
         return {(event.source, event.event_id) for event in events}
     # Some were there before; only then is it worth asking which.
-    return {(row.source, row.event_id) for row in session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": array(ids)})}
+    rows = session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": array(ids)})
+    return {(row.source, row.event_id) for row in rows}
 
 
 _KNOWN = text("""

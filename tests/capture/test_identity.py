@@ -191,3 +191,15 @@ def test_looking_up_makes_nobody(tenant: Any) -> None:
     found = lookup.find(tenant_id=tenant.id, identity={"email": "a@example.com", "phone_number": "082 768 8932"})
     assert found
     assert (found.customer_id, found.confidence) == (owner(tenant, 1), 95)
+
+
+def test_an_event_of_our_own_is_matched_by_the_customer_it_names(tenant: Any) -> None:
+    post(tenant, event(1, email="ann@example.com"))
+    post(tenant, event(2, "message.opened", customer_id=str(owner(tenant, 1))) | {"source": "fairway"}, own=True)
+    (row,) = query(tenant, "SELECT matched_by, confidence, reason FROM inbound_event WHERE event_id = 'e2'")
+    assert (owner(tenant, 2), row.matched_by, row.confidence, row.reason) == (
+        owner(tenant, 1),
+        ["customer_id"],
+        100,
+        None,
+    )

@@ -15,7 +15,7 @@ from app.events import log
 from app.events import service as events
 from app.events.capture_lock import LOCK_SPACE
 from app.events.service import NotFailed
-from tests.capture.people import NOW, START, event, member, owner, post, query
+from tests.capture.people import NOW, START, event, member, owner, people, post, query
 
 
 def test_an_activity_tells_the_event(tenant: Any) -> None:
@@ -213,3 +213,42 @@ def test_a_full_batch_leaves_what_is_new_for_later_rather_than_wait(app: Flask, 
         assert [row.event_id for row in query(tenant, waiting)] == ["e4"]
     assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 1
     assert query(tenant, waiting) == []
+
+
+@pytest.mark.committed
+def test_a_turn_looks_once_at_what_it_leaves_for_later(app: Flask, real_db: str) -> None:
+    from tests.conftest import make_tenant
+
+    tenant = make_tenant()
+    post(tenant, event(1, email="ann@example.com"))
+    known = [event(number, email="ann@example.com") for number in (3, 4)]
+    log.append(tenant_id=tenant.id, events=[event(2, email="bob@example.com"), *known], now=NOW)
+    left: service.Left = {}
+    with psycopg.connect(real_db) as other:
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        # The oldest is somebody's who is new; one by one, the others pass it.
+        assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
+        assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 1
+        assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 1
+        assert len(left) == 1
+    assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 1
+    assert left == {}
+    assert query(tenant, "SELECT FROM inbound_event WHERE status = 'received'") == []
+    assert [len(one) for one in sorted(people(tenant), key=len)] == [1, 3]
+
+
+@pytest.mark.committed
+def test_what_was_left_for_later_is_not_applied_twice(app: Flask, real_db: str) -> None:
+    from tests.conftest import make_tenant
+
+    tenant = make_tenant()
+    log.append(tenant_id=tenant.id, events=[event(1, email="ann@example.com")], now=NOW)
+    left: service.Left = {}
+    with psycopg.connect(real_db) as other:
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
+    # Another worker comes by, whom nothing holds up.
+    assert service.process_batch(tenant_id=tenant.id, now=NOW) == 1
+    assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
+    assert len(query(tenant, "SELECT FROM activity")) == 1
+    assert len(query(tenant, "SELECT FROM customer")) == 1

@@ -75,6 +75,20 @@ def test_a_number_is_judged_in_the_clubs_country(tenant: Any) -> None:
     ]
 
 
+def test_a_club_added_a_moment_ago_lets_its_numbers_in(tenant: Any) -> None:
+    british = {"identity": {"phone_number": "07913 522698"}}
+    assert append(tenant, event("a", **british)) == [("a", Status.REJECTED)]
+    with transaction(tenant.id) as session:
+        session.execute(
+            text(
+                "INSERT INTO club (tenant_id, name, country, timezone, locale, currency)"
+                " VALUES (:tenant_id, 'Surrey Links', 'GB', 'Europe/London', 'en_GB', 'GBP')"
+            ),
+            {"tenant_id": tenant.id},
+        )
+    assert append(tenant, event("b", **british)) == [("b", Status.ACCEPTED)]
+
+
 def test_a_batch_has_a_limit(tenant: Any) -> None:
     with pytest.raises(ValueError, match="1000 at most"):
         log.append(tenant_id=tenant.id, events=[event(str(n)) for n in range(1001)])

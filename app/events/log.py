@@ -153,8 +153,8 @@ def _write(session: Session, tenant_id: UUID, events: list[Incoming], now: datet
     if done.rowcount == len(events):  # type: ignore[attr-defined]
         return {(event.source, event.event_id) for event in events}
     # Some were there before; only then is it worth asking which.
-    rows = session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": array(ids)})
-    return {(row.source, row.event_id) for row in rows}
+    there = session.execute(_WRITTEN, {"tenant_id": tenant_id, "ids": array(ids)})
+    return {(row.source, row.event_id) for row in there}
 
 
 _KNOWN = text("""

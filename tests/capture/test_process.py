@@ -225,7 +225,7 @@ def test_a_turn_looks_once_at_what_it_leaves_for_later(app: Flask, real_db: str)
     log.append(tenant_id=tenant.id, events=[event(2, email="bob@example.com"), *known], now=NOW)
     left: service.Left = {}
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
         # The oldest is somebody's who is new; one by one, the others pass it.
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 1
@@ -245,7 +245,7 @@ def test_what_was_left_for_later_is_not_applied_twice(app: Flask, real_db: str) 
     log.append(tenant_id=tenant.id, events=[event(1, email="ann@example.com")], now=NOW)
     left: service.Left = {}
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [service.LOCK_SPACE, str(tenant.id)])
+        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
     # Another worker comes by, whom nothing holds up.
     assert service.process_batch(tenant_id=tenant.id, now=NOW) == 1

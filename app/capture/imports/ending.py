@@ -7,11 +7,19 @@ from sqlalchemy.orm import Session
 
 from app.capture.imports.models import COMPLETED, FAILED, ImportRun
 
+# Looked up pair by pair: joined, the planner reads all customers for each while it takes a new tenant for a small one.
 _STILL_SUGGESTED = text("""
     SELECT count(*) FROM import_made m CROSS JOIN unnest(m.row_ids) AS r(id)
-    JOIN merge_suggestion s ON s.tenant_id = m.tenant_id AND s.id = r.id AND s.status = 'open'
-    JOIN customer a ON a.tenant_id = s.tenant_id AND a.id = s.one_id AND a.status = 'ACTIVE'
-    JOIN customer b ON b.tenant_id = s.tenant_id AND b.id = s.other_id AND b.status = 'ACTIVE'
+    CROSS JOIN LATERAL (
+        SELECT s.one_id, s.other_id FROM merge_suggestion s
+        WHERE s.tenant_id = :tenant_id AND s.id = r.id AND s.status = 'open' LIMIT 1
+    ) AS pair
+    CROSS JOIN LATERAL (
+        SELECT FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = pair.one_id AND c.status = 'ACTIVE' LIMIT 1
+    ) AS one
+    CROSS JOIN LATERAL (
+        SELECT FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = pair.other_id AND c.status = 'ACTIVE' LIMIT 1
+    ) AS other
     WHERE m.tenant_id = :tenant_id AND m.run_id = :run_id AND m.table_name = 'merge_suggestion'
 """)
 _FORGET_FILE = text("DELETE FROM import_chunk WHERE tenant_id = :tenant_id AND run_id = :run_id")

@@ -67,6 +67,8 @@ def _tell(run: ImportRun) -> None:
     for title, counts in (("Cells left out", run.report.get("noted")), ("Consent", run.report.get("consent"))):
         for what, count in (counts or {}).items():
             click.echo(f"  {title}: {count:,} × {what}")
+    for name, count in (run.report.get("clubs") or {}).items():
+        click.echo(f"  No club of yours, so left out: {count:,} × {name or 'others'}")
     reasons: dict[str, list[int]] = {}
     for some in queries.refused(tenant_id=run.tenant_id, run_id=run.id):
         for one in some:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import aliased
 
 from app.customers.models import Activity, Customer
+from app.events import catalogue
 from app.events.catalogue import Category
 from app.infra import clock
 from app.infra.db import transaction
@@ -40,7 +41,7 @@ from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, mom
 
 LATELY = timedelta(days=30)
 OURS = ("message.sent", "consent.recorded")
-"""What Fairway does itself: on the timeline, but nothing the customer did. Notes are not either."""
+"""What Fairway does itself: on the timeline, but nothing the customer did. Nor are notes, and what files tell."""
 # Whose kinds of activity are offered as a filter: enough to have met each kind, and never a slow page.
 _KINDS_AMONG = 5000
 _MAX_WORDS = 8
@@ -193,7 +194,8 @@ def count_30d() -> ScalarSelect[int]:
 
 
 def _theirs(a: type[Activity]) -> ColumnElement[bool]:
-    return and_(a.category != Category.NOTE, a.type.not_in(OURS))
+    second_hand = (kind.name for kind in catalogue.known() if kind.second_hand)
+    return and_(a.category != Category.NOTE, a.type.not_in([*OURS, *second_hand]))
 
 
 def _tests(a: type[Activity], filters: Filters) -> list[ColumnElement[bool]]:

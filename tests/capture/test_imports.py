@@ -9,10 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from app.accounts.models import Club
 from app.capture.imports import queries, service, work
 from app.capture.imports.models import ImportRun
 from app.capture.imports.service import Options
-from app.customers import household_suggestions, households, suggestions
+from app.customers import household_suggestions, households, suggestions, timeline
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from tests.capture.people import NOW, STAFF, event, member, post, query
 
@@ -20,6 +22,7 @@ HEADER = (
     "MemberID,Club,Title,FirstName,Surname,Email,Cell,HomeTel,DateOfBirth,JoinDate,MembershipCategory,"
     "HandicapIndex,EmailOptIn,SmsOptIn,AccountBalance,LifetimeSpend,LastVisit,Status,Notes"
 )
+CLUBS = "SELECT club_id FROM customer ORDER BY first_name"
 # What an import writes about itself.
 ITS_OWN = {"import_run", "import_chunk", "import_line", "import_refusal", "import_change", "import_made", "audit_entry"}
 
@@ -106,6 +109,53 @@ def test_an_import_is_nothing_the_customer_did(tenant: Any) -> None:
     take(tenant, line("ZA1", "Anna", "anna@example.com", MembershipCategory="Gold", Status="Resigned"))
     (row,) = query(tenant, "SELECT * FROM customer")
     assert (row.membership_tier, row.lifecycle_stage, row.last_activity_at) == ("Gold", "FORMER", None)
+    assert timeline.counts_30d(tenant_id=tenant.id, customer_ids=[row.id], now=NOW) == {row.id: 0}
+
+
+def test_a_club_that_is_not_there_is_told_of_and_given_once_it_is(tenant: Any) -> None:
+    lines = [
+        line("ZA1", "Anna", "anna@example.com", Club="Table Bay Golf Club"),
+        line("ZA2", "Ben", "ben@example.com", Club="table bay golf club"),
+        line("ZA3", "Cara", "cara@example.com", Club="cape links golf club"),
+    ]
+    dry = take(tenant, *lines, dry_run=True)
+    assert dry.report["clubs"] == {"Table Bay Golf Club": 1, "table bay golf club": 1}
+    take(tenant, *lines)
+    assert [row.club_id is None for row in query(tenant, CLUBS)] == [True, True, False]
+    with transaction(tenant.id) as session:
+        session.add(
+            Club(
+                tenant_id=tenant.id,
+                name="Table Bay Golf Club",
+                country="ZA",
+                timezone="Africa/Johannesburg",
+                locale="en_ZA",
+                currency="ZAR",
+            )
+        )
+    assert counts(take(tenant, *lines)) == (0, 2, 1, 0)
+    assert counts(take(tenant, *lines)) == (0, 0, 3, 0)
+    assert not [row for row in query(tenant, CLUBS) if row.club_id is None]
+
+
+def test_of_clubs_that_are_not_there_those_named_most_are_kept(tenant: Any) -> None:
+    some = [line(f"ZA{at}", "Anna", Club=f"Club {at}") for at in range(30)]
+    report = take(tenant, *some, *(line(f"ZB{at}", "Anna", Club="Often") for at in range(3)), dry_run=True).report
+    assert report["clubs"]["Often"] == 3
+    assert len(report["clubs"]) == work.CLUBS + 1
+    assert sum(report["clubs"].values()) == 33
+
+
+def test_a_changed_answer_is_told_without_the_column_that_dates_it(tenant: Any) -> None:
+    take(tenant, line("ZA1", "Anna", "anna@example.com", SmsOptIn="Y"), write_consent=True)
+    run = take(
+        tenant,
+        line("ZA1", "Anna", "anna@example.com", SmsOptIn="N"),
+        write_consent=True,
+        now=NOW + timedelta(days=1),
+    )
+    (changed,) = queries.lines(tenant_id=tenant.id, run_id=run.id, kind="updated").items
+    assert [one["field"] for one in changed["changes"]] == ["sms_opt_in"]
 
 
 def test_bad_rows_are_refused_with_their_reason_and_no_other(tenant: Any) -> None:

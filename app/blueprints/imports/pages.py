@@ -115,6 +115,7 @@ def show(import_id: UUID) -> Response | Answer:
         shown=shown,
         people_exist=run.status in (COMPLETED, FAILED) and not run.dry_run,
         most=MAX_LINES,
+        clubs=sorted(run.report.get("clubs", {}).items(), key=lambda one: (one[0] == "", -one[1], one[0])),
         **(_report(run, shown) if done else {}),
     )
 

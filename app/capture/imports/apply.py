@@ -52,7 +52,8 @@ MAX_LINES = 10_000
 """So many lines of each kind are kept: counts are of all, and nobody reads further."""
 MAX_ROW = 48 * 1024
 # Marks and derived columns are no news to anybody.
-_SHOWN = [name for name in COLUMNS if name not in ("search_extra", "last_activity_at", "last_activity_type", "custom")]
+_DERIVED = {"search_extra", "last_activity_at", "last_activity_type", *(f"{one}_at" for one in CONSENT_FIELDS.values())}
+_SHOWN = [name for name in COLUMNS if name not in _DERIVED and name != "custom"]
 _HELD = text("""
     SELECT h.value FROM unnest(cast(:values AS text[])) AS h(value)
     CROSS JOIN LATERAL (
@@ -90,6 +91,7 @@ class Outcome:
     room: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(LINES, MAX_LINES))
     noted: Counter[str] = field(default_factory=Counter)
     consent: Counter[str] = field(default_factory=Counter)
+    clubs: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, record: int, reason: str, cells: list[str]) -> None:
         """Count a row that is not taken."""
@@ -106,6 +108,7 @@ class Outcome:
         self.counts += more.counts
         self.noted += more.noted
         self.consent += more.consent
+        self.clubs += more.clubs
         self.refused += more.refused
         for kind, lines in more.lines.items():
             for line in lines:
@@ -138,6 +141,8 @@ def read_rows(raws: Iterable[Raw], columns: list[str | None], setting: Setting, 
             out.refuse(raw.record, str(error), raw.cells)
             continue
         out.noted.update(reading.notes)
+        if reading.unknown_club:
+            out.clubs[reading.unknown_club] += 1
         found.append(Row(raw.record, raw.cells, reading, _event_id(reading, salt)))
     return found
 
@@ -166,7 +171,11 @@ def _event_id(reading: Reading, salt: str) -> str:
     visit = reading.payload.get("visit_id")
     if visit:
         return f"visit:{reading.identity['scl_member_id']}:{visit}"
-    said = orjson.dumps([salt, reading.type, reading.identity, reading.payload], option=orjson.OPT_SORT_KEYS)
+    told = [salt, reading.type, reading.identity, reading.payload]
+    if reading.unknown_club:
+        # Once there is a club of that name, the row says more: it can be imported again.
+        told.append("unknown club")
+    said = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     return f"row:{hashlib.sha256(said).hexdigest()[:40]}"
 
 

@@ -41,10 +41,10 @@ OF_MEMBERS: dict[str, str] = {
     "sms_opt_in": "Consent to SMS",
     "push_opt_in": "Consent to push",
     "whatsapp_opt_in": "Consent to WhatsApp",
-    "home_phone": "Home phone (kept, not for knowing people by)",
-    "account_balance": "Account balance (kept)",
-    "lifetime_spend": "Lifetime spend (kept)",
-    "last_visit_on": "Last visit (kept)",
+    "home_phone": "Home phone (timeline only)",
+    "account_balance": "Account balance (timeline only)",
+    "lifetime_spend": "Lifetime spend (timeline only)",
+    "last_visit_on": "Last visit (timeline only)",
     "auth_user_id": "Sign-in id",
     "teetime_player_id": "Tee time player id",
     "messaging_contact_id": "Messaging contact id",
@@ -108,13 +108,17 @@ class Setting:
 
 @dataclass(slots=True)
 class Reading:
-    """What a row says: the hints of an event's identity, its payload, and which cells were no use."""
+    """What a row says: the hints of an event's identity, its payload, and which cells were no use.
+
+    `unknown_club` is the club it names, if that is none of the tenant's.
+    """
 
     type: str
     occurred_at: datetime
     identity: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unknown_club: str | None = None
 
 
 def read(cells: Mapping[str, str], setting: Setting) -> Reading:
@@ -169,6 +173,12 @@ def _name(found: Reading, name: str, text: str, _setting: Setting) -> None:
         found.payload[name] = tidy
     else:
         found.notes.append(f"{OF_MEMBERS[name]} is longer than {MAX_TEXT} characters")
+
+
+def _club(found: Reading, name: str, text: str, setting: Setting) -> None:
+    _name(found, name, text, setting)
+    if name in found.payload and setting.places.club_id(found.payload[name]) is None:
+        found.unknown_club = found.payload[name]
 
 
 def _email(found: Reading, _name: str, text: str, _setting: Setting) -> None:
@@ -317,7 +327,7 @@ _READERS: dict[str, Reader] = {
     "title": _name,
     "first_name": _name,
     "last_name": _name,
-    "club": _name,
+    "club": _club,
     "membership_tier": _name,
     "membership_status": _name,
     "date_of_birth": _day,

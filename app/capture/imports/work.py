@@ -4,6 +4,7 @@ A worker that dies leaves the batch undone and its place where it was, so nothin
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -38,6 +39,8 @@ BATCH = 2000
 DRY_BATCH = 5000
 # Rows may be long: as texts, events and lines of the report they take ten times as much.
 BATCH_BYTES = 8 * 1024 * 1024
+CLUBS = 20
+"""So many clubs that nobody knows are named in a report."""
 # Examples of each kind in a run's own report; all that is kept stands in import_line.
 EXAMPLES = 50
 
@@ -217,6 +220,7 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
     for name, counted in (("noted", out.noted), ("consent", out.consent), ("people", people)):
         before = report.get(name, {})
         report[name] = {key: before.get(key, 0) + counted.get(key, 0) for key in sorted({*before, *counted})}
+    report["clubs"] = _most_named(Counter(report.get("clubs", {})) + out.clubs)
     run.report = report
     lines = [
         {"kind": kind, "record": line["record"], "detail": line} for kind, some in out.lines.items() for line in some
@@ -233,6 +237,14 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
             ],
         )
     session.flush()
+
+
+def _most_named(clubs: Counter[str]) -> dict[str, int]:
+    """Return the clubs that are named most; the rows of all others under "": a wrong column may hold thousands."""
+    others = clubs.pop("", 0)
+    kept = dict(clubs.most_common(CLUBS))
+    others += clubs.total() - sum(kept.values())
+    return kept | ({"": others} if others else {})
 
 
 def _finish(session: Session, run: ImportRun, now: datetime) -> int:

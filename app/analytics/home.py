@@ -6,9 +6,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
+from sqlalchemy.orm import aliased
 
 from app.customers.models import Activity, Customer
 from app.customers.queries import DISPLAY_NAME
+from app.events.validation import IMPORT_SOURCE
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import first_id_at
@@ -51,6 +53,8 @@ class Happening:
     occurred_at: datetime
 
 
+# So many of the newest activities are looked at for some that no file told of.
+_LOOKED_AT = 5000
 _RUNNING = text("""
     SELECT j.id, j.name, j.trigger_type, j.total_completed AS completed, j.total_failed AS failed,
            coalesce((SELECT sum(c.active) FROM journey_step_count c
@@ -85,15 +89,24 @@ def today(*, tenant_id: UUID, zone: ZoneInfo, now: datetime) -> Today:
 
 
 def latest(*, tenant_id: UUID, limit: int = 20) -> list[Happening]:
-    """Return the activities recorded last; private notes are not among them."""
-    a = Activity
+    """Return the activities recorded last; private notes are not among them.
+
+    Nor are those that a file told of, as long as anything else is among the newest: an import would hide the day.
+    """
+    a = aliased(
+        Activity,
+        select(Activity)
+        .where(Activity.tenant_id == tenant_id, Activity.private_to.is_(None))
+        .order_by(Activity.id.desc())
+        .limit(_LOOKED_AT)
+        .subquery(),
+    )
     newest = (
         select(a.customer_id, DISPLAY_NAME.label("customer_name"), a.type, a.category, a.title, a.occurred_at)
         .join(Customer, (Customer.tenant_id == a.tenant_id) & (Customer.id == a.customer_id))
-        .where(a.tenant_id == tenant_id, a.private_to.is_(None))
         .order_by(a.id.desc())
         .limit(limit)
     )
     with transaction(tenant_id) as session:
-        rows = session.execute(newest)
+        rows = session.execute(newest.where(a.source != IMPORT_SOURCE)).all() or session.execute(newest).all()
         return [Happening(**row._mapping) for row in rows]

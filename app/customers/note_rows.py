@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.customers.notes import MAX_LENGTH, TYPES, excerpt
+from app.events.validation import IMPORT_SOURCE
 from app.infra.arrays import array
 from app.infra.ids import new_id
 
@@ -29,7 +30,7 @@ _WRITE = text("""
     )
     INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type,
         object_id, payload)
-    SELECT :tenant_id, id, customer_id, 'note.general', 'NOTE', title, :now, 'fairway', 'note', id, payload FROM given
+    SELECT :tenant_id, id, customer_id, 'note.general', 'NOTE', title, :now, :source, 'note', id, payload FROM given
 """)
 
 
@@ -57,5 +58,5 @@ def write(
             rows.append({"id": new_id(), "customer_id": owner, "body": words, "title": title, "payload": told})
     if rows:
         given = {"rows": orjson.dumps(rows).decode(), "author_id": author_id, "author_name": author_name, "now": now}
-        session.execute(_WRITE, {"tenant_id": tenant_id, **given})
+        session.execute(_WRITE, {"tenant_id": tenant_id, "source": IMPORT_SOURCE, **given})
     return written

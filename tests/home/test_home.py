@@ -8,7 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.ids import new_id
 from tests.page_client import PageClient
 
 
@@ -68,6 +70,29 @@ def test_staff_get_the_search_and_the_latest(tenant: Any, client: PageClient, si
     assert "Tee time booked" in page
     assert "&lt;b&gt;Bold" in page
     assert "Sent today" not in page
+
+
+def test_what_a_file_told_does_not_hide_the_day(tenant: Any, client: PageClient, sign_in: Callable[..., UUID]) -> None:
+    happened = text("""
+        WITH ann AS (INSERT INTO customer (tenant_id, first_name) VALUES (:t, 'Ann') RETURNING id)
+        INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source)
+        SELECT :t, n.id, ann.id, 'note.general', 'NOTE', :title, now(), :source
+        FROM ann, unnest(cast(:ids AS uuid[])) AS n(id)
+    """)
+
+    def tell(title: str, source: str, times: int) -> None:
+        with transaction(tenant.id) as session:
+            ids = array(new_id() for _ in range(times))
+            session.execute(happened, {"t": tenant.id, "title": title, "source": source, "ids": ids})
+
+    sign_in("staff")
+    tell("Locker 14", "import", 30)
+    assert "Locker 14" in client.get("/").text
+    tell("Rang about the cup", "fairway", 1)
+    tell("Locker 15", "import", 30)
+    page = client.get("/").text
+    assert "Rang about the cup" in page
+    assert "Locker" not in page
 
 
 def test_the_figures_renew_themselves(client: PageClient, sign_in: Callable[..., UUID]) -> None:

@@ -34,6 +34,7 @@ _ENTRY = f"""
     FROM customer_merge m WHERE m.tenant_id = :tenant_id AND {{which}}
 """  # noqa: S608 - the word is ours
 _ONE = text(_ENTRY.format(which="m.id = :id"))
+_SOME = text(_ENTRY.format(which="m.id = ANY(cast(:ids AS uuid[])) ORDER BY m.id"))
 # Those who went into a profile that went into this one later are this one's too.
 _OF_CUSTOMER = text(
     _ENTRY.format(
@@ -88,6 +89,14 @@ def entry(*, tenant_id: UUID, merge_id: UUID) -> tuple[MergeEntry, dict[str, int
             raise NoSuchMerge
         parts = session.execute(_PARTS, {"tenant_id": tenant_id, "id": merge_id, "parts": array(COUNTED)})
         return _entry(row), dict.fromkeys(COUNTED, 0) | {row.part: row[1] for row in parts}
+
+
+def entries(*, tenant_id: UUID, merge_ids: Collection[UUID]) -> list[MergeEntry]:
+    """Return those of the merges that exist, in the order they were made."""
+    if not merge_ids:
+        return []
+    with transaction(tenant_id) as session:
+        return _entries(session, _SOME, {"tenant_id": tenant_id, "ids": array(merge_ids)})
 
 
 def merges(*, tenant_id: UUID, customer_id: UUID) -> list[MergeEntry]:

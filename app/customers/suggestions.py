@@ -73,6 +73,12 @@ _LIST = text("""
             OR (s.score = cast(:score AS int) AND s.id > cast(:last AS uuid)))
     ORDER BY s.score DESC, s.id LIMIT :limit
 """)
+_OF_PAIR = text("""
+    SELECT id, one_id, other_id, score, reasons, found_at FROM merge_suggestion
+    WHERE tenant_id = :tenant_id AND status = 'open'
+        AND one_id = least(cast(:one AS uuid), cast(:other AS uuid))
+        AND other_id = greatest(cast(:one AS uuid), cast(:other AS uuid))
+""")
 _PAIRS = text("""
     SELECT id, one_id, other_id, status FROM merge_suggestion
     WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) ORDER BY id FOR UPDATE
@@ -120,6 +126,13 @@ def suggested(
     with transaction(tenant_id) as session:
         rows = session.execute(_LIST, values).all()
     return cut(rows, limit, lambda row: (row.score, row.id), _shown)
+
+
+def of_pair(*, tenant_id: UUID, one_id: UUID, other_id: UUID) -> Suggestion | None:
+    """Return the suggestion that two profiles, in whatever order, are one person, if it waits for a decision."""
+    with transaction(tenant_id) as session:
+        row = session.execute(_OF_PAIR, {"tenant_id": tenant_id, "one": one_id, "other": other_id}).first()
+    return _shown(row) if row else None
 
 
 def pairs(*, tenant_id: UUID, ids: Collection[UUID]) -> list[tuple[UUID, UUID, UUID]]:

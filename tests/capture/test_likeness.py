@@ -132,10 +132,32 @@ def test_the_queue_is_decided_on_in_bulk(client: PageClient, sign_in: Any, tenan
     assert "No suggestions" in page
     assert "They are two people." in page
     client.post("/customers/duplicates/reopen", {"pair": str(pair.id)}, status=302)
-    client.post("/customers/duplicates", {"act": "merge", "pair": str(pair.id)}, status=302)
+    back = client.post("/customers/duplicates", {"act": "merge", "pair": str(pair.id)}, status=302)
     (row,) = query(tenant, "SELECT winner_id, loser_id FROM customer_merge")
     assert tuple(row) == (pair.one_id, pair.other_id)
-    assert "1 pair is merged" in client.get("/customers/duplicates").text
+    assert "They are one profile now" in client.get(back.location).text
+
+
+def test_a_pair_of_the_queue_is_compared_merged_and_taken_back(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    sign_in("staff")
+    compare = f"/customers/{pair.one_id}/merge/{pair.other_id}?from=duplicates"
+    assert compare in client.get("/customers/duplicates").text
+    page = client.get(compare).text
+    assert "another date of birth" in page
+    assert "Not the same" in page
+    back = client.post(compare.partition("?")[0], {"from": "duplicates"}, status=302).location
+    assert back.startswith("/customers/duplicates?merged=")
+    assert "They are one profile now" in client.get(back).text
+    client.post(f"/customers/merges/{back.partition('=')[2]}/undo", status=302)
+    assert "They are one profile now" not in client.get(back).text
+
+
+def test_who_is_compared_by_hand_stays_with_the_profile(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    pair = look_alikes(tenant)
+    sign_in("staff")
+    back = client.post(f"/customers/{pair.one_id}/merge/{pair.other_id}", {}, status=302).location
+    assert back == f"/customers/{pair.one_id}"
 
 
 def test_suggestions_over_the_api(api: ApiClient, tenant: Any) -> None:

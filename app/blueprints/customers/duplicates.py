@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from app.blueprints.customers import presenters
 from app.blueprints.customers.base import blueprint
 from app.capture import merging
-from app.customers import queries, suggestions
+from app.customers import merge_queries, queries, suggestions
 from app.customers.merge import CannotMerge
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT
@@ -24,13 +24,15 @@ def duplicates() -> Response:
     """List the pairs that wait for a decision, the likeliest first."""
     tenant_id = current().tenant_id
     found = suggestions.suggested(tenant_id=tenant_id, cursor=request.args.get("cursor"))
-    ids = {one for pair in found.items for one in (pair.one_id, pair.other_id)}
+    merged = merge_queries.entries(tenant_id=tenant_id, merge_ids=_ids("merged"))
+    ids = {one for pair in found.items for one in (pair.one_id, pair.other_id)} | {one.winner_id for one in merged}
     return page(
         "customers/duplicates.html",
         block="results",
         page=found,
         people=queries.by_ids(tenant_id=tenant_id, customer_ids=ids),
-        dismissed=[id_ for one in request.args.getlist("dismissed") if (id_ := as_id(one))][:DEFAULT_LIMIT],
+        dismissed=_ids("dismissed"),
+        merged=[one for one in merged if one.undone_at is None],
         full_name=presenters.full_name,
     )
 
@@ -44,8 +46,7 @@ def decide_duplicates() -> Response:
         flash("Choose at least one pair.", "warning")
         return redirect(url_for("customers.duplicates"))
     if request.form.get("act") == "merge":
-        _merge(ids)
-        return redirect(url_for("customers.duplicates"))
+        return redirect(url_for("customers.duplicates", merged=_merge(ids)[:DEFAULT_LIMIT]))
     actor = current()
     suggestions.dismiss(tenant_id=actor.tenant_id, ids=ids, actor=actor.ref)
     return redirect(url_for("customers.duplicates", dismissed=ids))
@@ -62,18 +63,23 @@ def reopen_duplicates() -> Response:
     return redirect(url_for("customers.duplicates"))
 
 
-def _merge(ids: Sequence[UUID]) -> None:
-    actor, done, left = current(), 0, 0
+def _ids(name: str) -> list[UUID]:
+    return [id_ for one in request.args.getlist(name) if (id_ := as_id(one))][:DEFAULT_LIMIT]
+
+
+def _merge(ids: Sequence[UUID]) -> list[UUID]:
+    """Merge the pairs and return the merges made; say of how many it was not possible."""
+    actor, left = current(), 0
+    done: list[UUID] = []
     for _, one, other in suggestions.pairs(tenant_id=actor.tenant_id, ids=ids):
         try:
-            merging.merge_customers(
+            merge_id = merging.merge_customers(
                 tenant_id=actor.tenant_id, winner_id=one, loser_id=other, actor=actor.ref, handlers=HANDLERS
             )
-            done += 1
+            done.append(merge_id)
         except CannotMerge:
             # One of them went into another customer through a pair before it.
             left += 1
-    words = f"{done} {'pair is' if done == 1 else 'pairs are'} merged; each merge can be undone on the profile's page."
     if left:
-        words += f" {left} could not be: one of the two was merged before."
-    flash(words, "success" if done else "warning")
+        flash(f"{left:,} could not be merged: one of the two was merged before.", "warning")
+    return done

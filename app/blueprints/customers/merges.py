@@ -9,7 +9,7 @@ from app.accounts import queries as accounts
 from app.blueprints.customers import merge_words, own_fields, presenters
 from app.blueprints.customers.base import Person, blueprint
 from app.capture import merging
-from app.customers import custom_fields, merge_queries, queries
+from app.customers import custom_fields, merge_queries, queries, suggestions
 from app.customers.merge import CHOICES, CannotMerge
 from app.customers.unmerge import CannotUndo
 from app.infra.paging import Page
@@ -18,6 +18,8 @@ from app.web.guards import current, requires
 from app.web.htmx import page
 
 FIELD = "field-"
+QUEUE = "duplicates"
+"""Where a comparison came from, and a decision leads back to, in the address: the suggested duplicates."""
 
 
 @blueprint.get("/<uuid:customer_id>/merge")
@@ -70,8 +72,9 @@ def merge_both(customer_id: UUID, other_id: UUID) -> Response:
     actor = current()
     own = [one.name for one in custom_fields.fields(tenant_id=actor.tenant_id)]
     fields = {name: side for name in (*CHOICES, *own) if (side := request.form.get(f"{FIELD}{name}"))}
+    from_queue = request.form.get("from") == QUEUE
     try:
-        merging.merge_customers(
+        merge_id = merging.merge_customers(
             tenant_id=actor.tenant_id,
             winner_id=customer_id,
             loser_id=other_id,
@@ -81,6 +84,10 @@ def merge_both(customer_id: UUID, other_id: UUID) -> Response:
         )
     except CannotMerge as refused:
         flash(refused.message, "warning")
+        back = url_for("customers.duplicates") if from_queue else url_for("customers.show", customer_id=customer_id)
+        return redirect(back)
+    if from_queue:
+        return redirect(url_for("customers.duplicates", merged=merge_id))
     return redirect(url_for("customers.show", customer_id=customer_id))
 
 
@@ -148,4 +155,6 @@ def _compare_page(person: Person, other: Person) -> Response:
         consents=[presenters.consent_badges(one) for one in (person.customer, other.customer)],
         id_label=presenters.id_label,
         field=FIELD,
+        suggestion=suggestions.of_pair(tenant_id=person.tenant_id, one_id=ids[0], other_id=ids[1]),
+        came_from=QUEUE if request.args.get("from") == QUEUE else None,
     )

@@ -98,6 +98,13 @@ def club(*, tenant_id: UUID, club_id: UUID) -> ClubInfo:
     return ClubInfo(*row)
 
 
+def known_as(*, tenant_id: UUID, club_id: UUID | None) -> str:
+    """Return what people of a club know the sender of their mail as: by the club's name, else by the organisation's."""
+    if club_id is None:
+        return tenant_info(tenant_id=tenant_id).name
+    return club(tenant_id=tenant_id, club_id=club_id).name
+
+
 def users(*, tenant_id: UUID, limit: int = 50, cursor: str | None = None) -> Page[UserInfo]:
     """Return the organisation's users, the oldest account first."""
     after = id_cursor(cursor)

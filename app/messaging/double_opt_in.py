@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.accounts.queries import tenant_info
+from app.accounts.queries import known_as, tenant_info
 from app.customers import consents, contact_points
 from app.customers.consents import Line, Proof, Standing, State, Word, standing
 from app.customers.queries import NoSuchCustomer, customer
@@ -53,8 +53,12 @@ class CannotAsk(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the reader of a confirmation link is asked: `topics` by name, empty when nothing is left to confirm."""
+    """What the reader of a confirmation link is asked: `topics` by name, empty when nothing is left to confirm.
 
+    `sender` is the reader's club, or the organisation of one without.
+    """
+
+    sender: str
     organisation: str
     address: str
     topics: tuple[str, ...]
@@ -155,7 +159,9 @@ def waiting(*, link: ConfirmLink) -> Waiting:
     """Return what the reader of a link may confirm, or raise BadToken when there is no such reader (any more)."""
     customer_id = _reader(link)
     lines = _confirmable(link, customer_id)
+    reader = customer(tenant_id=link.tenant_id, customer_id=customer_id)
     return Waiting(
+        sender=known_as(tenant_id=link.tenant_id, club_id=reader.club_id),
         organisation=tenant_info(tenant_id=link.tenant_id).name,
         address=link.address,
         topics=tuple(line.topic.name if line.topic else "News by e-mail" for line in lines),

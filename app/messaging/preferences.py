@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.accounts.queries import tenant_info
+from app.accounts.queries import known_as, tenant_info
 from app.customers import consents
 from app.customers.consents import ALL, MAX_WORDING, Line, Proof, Standing, State, Word, decide
 from app.customers.models import Topic
@@ -28,9 +28,10 @@ Choice = tuple[str, UUID | None]
 class Preferences:
     """What a reader may choose: `topics` by the `channels` that concern them, what is `chosen`, and the global stop.
 
-    `pending` is chosen and not confirmed yet.
+    `pending` is chosen and not confirmed yet. `sender` is the reader's club, or the organisation of one without.
     """
 
+    sender: str
     organisation: str
     address: str | None
     channels: tuple[str, ...]
@@ -50,6 +51,7 @@ def preferences(*, link: PreferencesLink) -> Preferences:
         raise BadToken from None
     lines = _offered(known)
     return Preferences(
+        sender=known_as(tenant_id=link.tenant_id, club_id=reader.club_id),
         organisation=tenant_info(tenant_id=link.tenant_id).name,
         address=reader.email,
         channels=tuple(dict.fromkeys(one.channel for one in lines)),

@@ -31,8 +31,12 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a link's reader stands with e-mail; `may_undo`: the last word was an unsubscribe by such a link."""
+    """How a link's reader stands with e-mail; `may_undo`: the last word was an unsubscribe by such a link.
 
+    `sender` is the reader's club, or the organisation of one without.
+    """
+
+    sender: str
     organisation: str
     address: str | None
     opted_in: bool | None
@@ -43,6 +47,7 @@ class Standing:
 # it is applied; the first one, with its door, is the one to go by.
 READER = text("""
     SELECT customer.id, customer.email, customer.email_opt_in, tenant.name AS organisation,
+           coalesce(club.name, tenant.name) AS sender,
            EXISTS (SELECT FROM consent WHERE consent.tenant_id = customer.tenant_id
                      AND consent.customer_id = customer.id AND consent.channel = 'EMAIL'
                      AND consent.topic_id IS NOT NULL AND consent.state <> 'unsubscribed'
@@ -52,6 +57,7 @@ READER = text("""
     FROM customer AS named
     JOIN customer ON customer.tenant_id = named.tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
     JOIN tenant ON tenant.id = customer.tenant_id
+    LEFT JOIN club ON club.tenant_id = customer.tenant_id AND club.id = customer.club_id
     LEFT JOIN LATERAL (
         SELECT change.how, change.evidence FROM consent_change AS change
         WHERE change.tenant_id = customer.tenant_id AND change.customer_id = customer.id
@@ -82,6 +88,7 @@ def standing(*, link: UnsubscribeLink) -> Standing:
     with transaction(link.tenant_id) as session:
         reader = _reader(session, link)
         return Standing(
+            sender=reader.sender,
             organisation=reader.organisation,
             address=reader.email,
             opted_in=False if _is_out(reader) else reader.email_opt_in or None,

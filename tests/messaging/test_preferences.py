@@ -18,7 +18,7 @@ from app.infra.ids import new_id
 from app.infra.tokens import BadToken
 from app.messaging import double_opt_in
 from app.messaging.suppression import SuppressedBecause, suppress
-from app.messaging.tokens import confirm_token, preferences_token, read_confirm
+from app.messaging.tokens import confirm_token, preferences_token, read_confirm, unsubscribe_token
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
 from tests.page_client import PageClient
@@ -53,6 +53,22 @@ def ticked(page: str) -> list[str]:
 def rows(tenant: Any, table: str) -> list[Any]:
     with transaction(tenant.id) as session:
         return list(session.execute(text(f"SELECT * FROM {table} ORDER BY id")))
+
+
+def test_the_pages_speak_for_the_readers_club(
+    tenant: Any, mailer: Mailer, customer: MakeCustomer, client: PageClient
+) -> None:
+    reader = customer()
+    assert "Cape Links may send" in client.get(path_of(tenant, reader)).text
+    with transaction(tenant.id) as session:
+        session.execute(text("UPDATE customer SET club_id = (SELECT id FROM club) WHERE id = :id"), {"id": reader})
+    unsubscribing = f"/u/{unsubscribe_token(tenant.id, reader, new_id())}"
+    confirming = f"/p/confirm/{confirm_token(tenant.id, reader, 'ann@example.com')}"
+    for path in (path_of(tenant, reader), unsubscribing, confirming):
+        page = client.get(path).text
+        assert "<span>Cape Links Golf Club</span>" in page, path
+    page = client.get(path_of(tenant, reader)).text
+    assert "Your choice holds for all clubs of Cape Links." in page
 
 
 def test_every_mail_leads_there(mailer: Mailer, customer: MakeCustomer, sink: Sink, client: PageClient) -> None:

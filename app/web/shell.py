@@ -67,6 +67,10 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
 )
 
 
+# Pages without an entry of their own stand under that of these.
+WITHIN = {"imports": "customers"}
+
+
 def install(app: Flask) -> None:
     """Give every template of `app` its navigation, shell and filters."""
     app.context_processor(_shared)
@@ -120,7 +124,7 @@ def _navigation(permissions: frozenset[str]) -> list[dict[str, Any]]:
 def _is_here(item: Item, blueprint: str) -> bool:
     if item.endpoint.startswith("accounts."):
         return request.endpoint == item.endpoint
-    return item.endpoint.rpartition(".")[0] == blueprint
+    return item.endpoint.rpartition(".")[0] == WITHIN.get(blueprint, blueprint)
 
 
 def organisation() -> accounts.TenantInfo:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -138,6 +138,14 @@ def test_a_club_that_is_not_there_is_told_of_and_given_once_it_is(tenant: Any) -
     assert not [row for row in query(tenant, CLUBS) if row.club_id is None]
 
 
+@pytest.mark.parametrize("day", ["31.12.1999", "31/12/1999", "31-12-1999", "1999-12-31", "31 Dec 1999", "31.12.99"])
+def test_a_file_of_ones_own_writes_the_day_first_however_it_parts_it(tenant: Any, day: str) -> None:
+    mapping = {"Mail": "email", "Born": "date_of_birth"}
+    take(tenant, f"anna@example.com,{day}", header="Mail,Born", preset=None, mapping=mapping)
+    (anna,) = query(tenant, "SELECT date_of_birth FROM customer")
+    assert anna.date_of_birth == date(1999, 12, 31)
+
+
 def test_of_clubs_that_are_not_there_those_named_most_are_kept(tenant: Any) -> None:
     some = [line(f"ZA{at}", "Anna", Club=f"Club {at}") for at in range(30)]
     report = take(tenant, *some, *(line(f"ZB{at}", "Anna", Club="Often") for at in range(3)), dry_run=True).report
@@ -175,6 +183,7 @@ def test_bad_rows_are_refused_with_their_reason_and_no_other(tenant: Any) -> Non
     assert reasons[5] == "The row is empty"
     assert "Nothing to know them by" in reasons[6]
     assert run.report["noted"]["E-mail address not valid"] == 1
+    assert run.report["noted_in"]["E-mail address not valid"] == [7]
     (anna,) = query(tenant, "SELECT * FROM customer WHERE first_name = 'Anna'")
     assert str(anna.handicap_index) == "20.6"
     assert anna.date_of_birth is None

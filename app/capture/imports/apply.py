@@ -50,6 +50,8 @@ LINES = {
 """The kinds of lines a report is made of, beside what is refused. A row may stand in several."""
 MAX_LINES = 10_000
 """So many lines of each kind are kept: counts are of all, and nobody reads further."""
+MAX_ROWS = 5
+"""So many rows are named for each reason why a cell is left out."""
 MAX_ROW = 48 * 1024
 # Marks and derived columns are no news to anybody.
 _DERIVED = {"search_extra", "last_activity_at", "last_activity_type", *(f"{one}_at" for one in CONSENT_FIELDS.values())}
@@ -91,7 +93,18 @@ class Outcome:
     room: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(LINES, MAX_LINES))
     noted: Counter[str] = field(default_factory=Counter)
     consent: Counter[str] = field(default_factory=Counter)
+    noted_in: dict[str, list[int]] = field(default_factory=dict)
     clubs: Counter[str] = field(default_factory=Counter)
+
+    def note(self, record: int, reading: Reading) -> None:
+        """Count the cells of a row that are left out, with some rows' numbers for each reason, and a strange club."""
+        self.noted.update(reading.notes)
+        for why in set(reading.notes):
+            rows = self.noted_in.setdefault(why, [])
+            if len(rows) < MAX_ROWS:
+                rows.append(record)
+        if reading.unknown_club:
+            self.clubs[reading.unknown_club] += 1
 
     def refuse(self, record: int, reason: str, cells: list[str]) -> None:
         """Count a row that is not taken."""
@@ -109,6 +122,8 @@ class Outcome:
         self.noted += more.noted
         self.consent += more.consent
         self.clubs += more.clubs
+        for why, rows in more.noted_in.items():
+            self.noted_in[why] = [*self.noted_in.get(why, []), *rows][:MAX_ROWS]
         self.refused += more.refused
         for kind, lines in more.lines.items():
             for line in lines:
@@ -140,9 +155,7 @@ def read_rows(raws: Iterable[Raw], columns: list[str | None], setting: Setting, 
         except Unfit as error:
             out.refuse(raw.record, str(error), raw.cells)
             continue
-        out.noted.update(reading.notes)
-        if reading.unknown_club:
-            out.clubs[reading.unknown_club] += 1
+        out.note(raw.record, reading)
         found.append(Row(raw.record, raw.cells, reading, _event_id(reading, salt)))
     return found
 

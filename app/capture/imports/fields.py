@@ -207,7 +207,7 @@ def _number(_found: Reading, _name: str, _text: str, _setting: Setting) -> None:
 def _day(found: Reading, name: str, text: str, setting: Setting) -> None:
     day = a_day(text, setting.preset.days)
     if day is None or day > (setting.now + timedelta(days=1)).date() or day <= EARLIEST_BIRTH:
-        found.notes.append(f"{OF_MEMBERS[name].partition(' (')[0]} not a date of the past")
+        found.notes.append(f"{OF_MEMBERS[name].partition(' (')[0]} not a date that can be read, or none of the past")
     else:
         found.payload[name] = day.isoformat()
 

@@ -6,16 +6,14 @@ from dataclasses import replace
 from babel.core import get_global
 from phonenumbers import SUPPORTED_REGIONS
 
-from app.capture.imports.preset import Preset
+from app.capture.imports.preset import DAY_FIRST, IN_ANY_ORDER, Preset
 from app.infra.errors import Invalid
 
 DATE_ORDERS = {"dmy": "31/12/2026 (day first)", "mdy": "12/31/2026 (month first)", "ymd": "2026/12/31 (year first)"}
-# What a year, a month or a day is made of says by itself which it is; only figures need an order.
-_ALWAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y")
 _OF_ORDER = {
-    "dmy": ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y", *_ALWAYS),
-    "mdy": ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y", "%b %d, %Y", "%B %d, %Y", *_ALWAYS),
-    "ymd": (*_ALWAYS, "%y/%m/%d", "%y-%m-%d"),
+    "dmy": DAY_FIRST,
+    "mdy": ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y", "%b %d, %Y", "%B %d, %Y", *IN_ANY_ORDER),
+    "ymd": (*IN_ANY_ORDER, "%y/%m/%d", "%y-%m-%d"),
 }
 
 

@@ -12,6 +12,11 @@ from app.infra.registry import Registry
 MEMBERS, VISITS = "members", "visits"
 
 
+# What a year, a month or a day is made of says by itself which it is; only figures need an order.
+IN_ANY_ORDER = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y")
+DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y", *IN_ANY_ORDER)
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
     """How one system's files are read. `columns` maps the header's names to ours (see app.capture.imports.fields).
@@ -26,7 +31,7 @@ class Preset:
     label: str
     kind: str
     columns: Mapping[str, str] = field(default_factory=dict)
-    days: tuple[str, ...] = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%y")
+    days: tuple[str, ...] = DAY_FIRST
     country: str | None = None
     currency: str | None = None
     about: str = ""

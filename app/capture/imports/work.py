@@ -21,7 +21,7 @@ from app.accounts import queries as accounts
 from app.capture import forgotten
 from app.capture.batch import Handler
 from app.capture.imports import formats, preset, reading, undo
-from app.capture.imports.apply import MAX_LINES, Outcome, Row, apply, columns_of, read_rows
+from app.capture.imports.apply import MAX_LINES, MAX_ROWS, Outcome, Row, apply, columns_of, read_rows
 from app.capture.imports.ending import end
 from app.capture.imports.fields import Setting
 from app.capture.imports.models import RUNNING, ImportRefusal, ImportRun
@@ -220,6 +220,10 @@ def _add(session: Session, run: ImportRun, last: Raw, out: Outcome) -> None:
     for name, counted in (("noted", out.noted), ("consent", out.consent), ("people", people)):
         before = report.get(name, {})
         report[name] = {key: before.get(key, 0) + counted.get(key, 0) for key in sorted({*before, *counted})}
+    told_before = report.get("noted_in", {})
+    report["noted_in"] = {
+        why: [*told_before.get(why, []), *out.noted_in.get(why, [])][:MAX_ROWS] for why in report["noted"]
+    }
     report["clubs"] = _most_named(Counter(report.get("clubs", {})) + out.clubs)
     run.report = report
     lines = [

@@ -1,5 +1,7 @@
 """The suppression list: apart from consent, with reasons both ways."""
 
+import html
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +10,7 @@ import pytest
 from app.infra.errors import Invalid
 from app.messaging import suppression
 from app.messaging.suppression import SuppressedBecause, held, page, suppress
+from tests.capture.people import event, owner, post
 from tests.page_client import PageClient
 
 
@@ -91,6 +94,25 @@ def test_the_page_finds_adds_and_lifts(client: PageClient, sign_in: Any, tenant:
     sign_in("viewer")
     assert "Add an address" not in client.get("/suppressions").text
     client.get("/suppressions/new", status=403)
+
+
+def test_an_address_is_suppressed_from_the_customers_page(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    post(tenant, event(1, email="ann@example.com"))
+    contacts = f"/customers/{owner(tenant, 1)}/contacts"
+    sign_in("staff")
+    assert "/suppressions/new" not in client.get(contacts).text
+    sign_in("marketer")
+    (link,) = re.findall(r'"(/suppressions/new[^"]+)"', client.get(contacts).text)
+    form = client.get(html.unescape(link)).text
+    assert 'value="ann@example.com"' in form
+    (hidden,) = re.findall(r'name="customer_id" value="([^"]+)"', form)
+    back = client.post(
+        "/suppressions/new", {"address": "ann@example.com", "reason": "invalid", "customer_id": hidden}, status=302
+    )
+    assert back.location == contacts
+    shown = client.get(contacts).text
+    assert "/suppressions/new" not in shown
+    assert "Lift…" in shown
 
 
 def test_of_two_entries_of_one_address_the_one_that_stops_more_is_told(tenant: Any) -> None:

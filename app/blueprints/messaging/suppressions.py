@@ -10,6 +10,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.infra.crypto import PREFIX
 from app.infra.errors import UserError
+from app.infra.ids import as_id
 from app.messaging import suppression
 from app.messaging.suppression import SuppressedBecause
 from app.web import forms
@@ -108,8 +109,8 @@ def export() -> Response:
 @blueprint.get("/new")
 @requires("suppressions.manage")
 def new() -> Response:
-    """Show the form that adds an address."""
-    return page("messaging/suppression_new.html", form=AddForm())
+    """Show the form that adds an address; from a customer's page it holds theirs."""
+    return _add_page(AddForm(address=request.args.get("address", "")))
 
 
 @blueprint.post("/new")
@@ -128,9 +129,20 @@ def add() -> Response:
         )
     except UserError as error:
         form.refuse(error)
-        return page("messaging/suppression_new.html", form=form, status=error.status)
+        return _add_page(form, status=error.status)
     flash(f"{made.address_key} is suppressed.", "success")
-    return redirect(url_for("suppressions.index"))
+    return redirect(_back())
+
+
+def _add_page(form: AddForm, status: int = 200) -> Response:
+    customer_id = as_id(request.values.get("customer_id", ""))
+    return page("messaging/suppression_new.html", form=form, status=status, customer_id=customer_id, back=_back())
+
+
+def _back() -> str:
+    """Return where somebody came from: the customer whose address it is, or the list."""
+    customer_id = as_id(request.values.get("customer_id", ""))
+    return url_for("customers.contact_list", customer_id=customer_id) if customer_id else url_for("suppressions.index")
 
 
 @blueprint.get("/<uuid:suppression_id>/lift")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from app.capture.imports import mappings, work
 from tests.capture.people import NOW, query
 from tests.page_client import PageClient
@@ -202,3 +204,18 @@ def test_nobody_else_may_send_a_large_body(
             sign_in(role)
         client.post("/customers/imports/new", body(large), status=status, content_type=MULTIPART)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b"PK\x03\x04\x14\x00name,mail\nan,b\n", "This is a workbook."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1name,mail\n", "This is a workbook."),
+        (b"\x00\x01name,mail\n", "This is no text file."),
+        (b"", "No columns were found"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_words(client: PageClient, sign_in: Any, data: bytes, words: str) -> None:
+    sign_in("marketer")
+    form: dict[str, Any] = {"file": (io.BytesIO(data), "people.xlsx")}
+    assert words in client.post("/customers/imports/new", form, status=422).text

@@ -23,6 +23,10 @@ csv.field_size_limit(MAX_CELL)
 _TOO_LONG = b"x" * (MAX_CELL + 1) + b"\n"
 
 
+# How workbooks begin: those of today are zip archives, those of old compound files.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+
+
 class NoTable(Invalid):
     """The file is no table that can be read."""
 
@@ -50,11 +54,13 @@ def find_encoding(file: IO[bytes]) -> str:
     somebody is called Zoë.
     """
     file.seek(0)
-    start = file.read(4)
+    start = file.read(8)
     file.seek(0)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if b"\x00" in start:
+    if start.startswith(_WORKBOOKS):
+        raise NoTable("This is a workbook. Save its sheet as CSV and upload that.")
+    if b"\x00" in start[:4]:
         raise NoTable("This is no text file. Save the table as CSV and try again.")
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

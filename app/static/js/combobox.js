@@ -4,7 +4,7 @@ function enhance(root) {
   if (root.matches?.("select[data-combobox]")) found.push(root);
   for (const select of found) {
     if (select.tomselect) continue;
-    new TomSelect(select, {
+    const box = new TomSelect(select, {
       plugins: select.multiple ? ["remove_button"] : ["dropdown_input"],
       create: select.dataset.combobox === "create",
       maxOptions: 500,
@@ -13,6 +13,9 @@ function enhance(root) {
         no_results: (data, escape) => `<div class="no-results">Nothing matches “${escape(data.input)}”.</div>`,
       },
     });
+    // Read out is the control that Tom Select labels, not the select under it, and what is typed into has that name too.
+    select.ariaHidden = "true";
+    box.control_input.setAttribute("aria-labelledby", `${select.id}-ts-label`);
   }
 }
 

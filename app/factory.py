@@ -82,7 +82,8 @@ def _configure(app: Flask, config: Config) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
         WTF_CSRF_TIME_LIMIT=None,
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
+        # Browsers ask whether they have the present file: a page of one release with scripts of another would not work.
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(0),
         TESTING=config.env == "test",
         FAIRWAY=config,
     )

@@ -8,6 +8,7 @@ from app.blueprints.customers.presenters import id_label, phone_words
 from app.customers import contact_points
 from app.customers.contact_points import CONFIRMED, KINDS, Identifier, Point
 from app.messaging import suppression
+from app.messaging.channel import EMAIL
 from app.messaging.suppression import Held, SuppressedBecause
 
 CHANNEL_OF = {"email": "EMAIL", "phone": "SMS", "whatsapp": "WHATSAPP", "push": "PUSH"}
@@ -26,7 +27,8 @@ _SOURCES = {"event": "from an event or a file", "staff": "by staff"}
 class Shown:
     """One address, number or token: `verified` and `held_words` are in words, None where there is nothing to say.
 
-    `chosen` tells that it is preferred to others of its kind.
+    `chosen` tells that it is preferred to others of its kind, `stoppable` that it can be put on the list of addresses
+    that get no mail.
     """
 
     point: Point
@@ -37,6 +39,7 @@ class Shown:
     verified: str | None
     held: Held | None
     held_words: str | None
+    stoppable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def shown(tenant_id: UUID, customer_id: UUID) -> list[Shown]:
             _verified(one),
             reasons.get(one.id),
             _HELD[reasons[one.id].reason] if one.id in reasons else None,
+            CHANNEL_OF.get(one.kind) == EMAIL and one.id not in reasons,
         )
         for one in found
     ]

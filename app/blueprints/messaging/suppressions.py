@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from wtforms import EmailField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
+from app.customers import contact_points
 from app.infra.crypto import PREFIX
 from app.infra.errors import UserError
 from app.infra.ids import as_id
@@ -110,7 +111,7 @@ def export() -> Response:
 @requires("suppressions.manage")
 def new() -> Response:
     """Show the form that adds an address; from a customer's page it holds theirs."""
-    return _add_page(AddForm(address=request.args.get("address", "")))
+    return _add_page(AddForm(address=_address_of_point()))
 
 
 @blueprint.post("/new")
@@ -137,6 +138,15 @@ def add() -> Response:
 def _add_page(form: AddForm, status: int = 200) -> Response:
     customer_id = as_id(request.values.get("customer_id", ""))
     return page("messaging/suppression_new.html", form=form, status=status, customer_id=customer_id, back=_back())
+
+
+def _address_of_point() -> str | None:
+    """Return the address of the contact point that the page is asked for: addresses stand in no URL."""
+    customer_id, point_id = as_id(request.args.get("customer_id", "")), as_id(request.args.get("point_id", ""))
+    if customer_id is None or point_id is None:
+        return None
+    points = contact_points.points(tenant_id=current().tenant_id, customer_id=customer_id)
+    return next((one.value for one in points if one.id == point_id), None)
 
 
 def _back() -> str:

@@ -10,6 +10,9 @@ import pytest
 
 from app.capture.imports import queries, service, work
 from app.capture.imports.service import Options
+from app.customers import households
+from app.customers.households import Newcomer
+from app.journeys import service as journeys
 from app.web import downloads
 from tests.capture.people import NOW, member, post, query
 from tests.page_client import PageClient
@@ -68,7 +71,20 @@ def test_a_list_is_read_page_by_page_and_whole(
     assert sorted(row["member_number"] for row in table(client, "/customers/export")) == ["ZA1", "ZA2", "ZA3"]
 
 
-@pytest.mark.parametrize("path", ["/customers", "/messages", "/suppressions", "/settings/events"])
+LISTS = [
+    "/customers",
+    "/customers/duplicates",
+    "/households",
+    "/journeys",
+    "/messages",
+    "/suppressions",
+    "/settings/events",
+    "/settings/tags",
+    "/templates",
+]
+
+
+@pytest.mark.parametrize("path", LISTS)
 def test_who_may_not_take_lists_out(client: PageClient, sign_in: Callable[..., UUID], tenant: Any, path: str) -> None:
     for role in ("staff", "viewer", "ops"):
         sign_in(role)
@@ -92,3 +108,28 @@ def test_what_is_exported_can_be_imported_again_and_changes_nothing(
     run = queries.run(tenant_id=tenant.id, run_id=run_id)
     lines = queries.lines(tenant_id=tenant.id, run_id=run_id, kind="updated").items
     assert (run.rows, run.created, run.refused, lines) == (3, 0, 0, [])
+
+
+def test_every_list_is_given_out_as_it_stands_there(
+    client: PageClient, sign_in: Callable[..., UUID], tenant: Any, people: None
+) -> None:
+    post(
+        tenant,
+        member(4, "Anna", "ZA4", last_name="Quixley", date_of_birth="1980-02-03"),
+        member(5, "Anna", "ZA5", last_name="Quixley", date_of_birth="1980-02-03"),
+    )
+    sign_in("owner")
+    one, two = (row["id"] for row in table(client, "/customers/export?q=quixley"))
+    (pair,) = table(client, "/customers/duplicates/export")
+    assert {pair["customer_id"], pair["other_id"]} == {one, two}
+    assert "the same date of birth" in pair["for"]
+    both = [Newcomer(UUID(each)) for each in (one, two)]
+    home = households.make(tenant_id=tenant.id, members=both, actor="system")
+    households.change(tenant_id=tenant.id, household_id=home, changes={"name": "The =Quixleys"}, actor="system")
+    journeys.create(tenant_id=tenant.id, actor="system", name="Welcome", trigger_type="MANUAL", timezone="UTC")
+    homes = table(client, "/households/export?q=quixley")
+    assert {(row["name"], row["customer_id"]) for row in homes} == {("The =Quixleys", one), ("The =Quixleys", two)}
+    assert table(client, "/households/export?show=dissolved") == []
+    assert [row["role"] for row in table(client, "/settings/users/export")] == ["owner"]
+    assert [row["name"] for row in table(client, "/journeys/export?q=wel")] == ["Welcome"]
+    assert table(client, "/journeys/export?status=ACTIVE") == []

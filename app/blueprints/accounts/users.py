@@ -12,6 +12,7 @@ from app.accounts.permissions import PERMISSIONS, ROLES
 from app.blueprints.accounts import forms, mails
 from app.blueprints.accounts.blueprint import blueprint
 from app.infra.errors import Invalid, UserError
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -26,6 +27,22 @@ def users() -> Response:
     """List the users, and show the table of permissions."""
     shown = queries.users(tenant_id=current().tenant_id, cursor=request.args.get("cursor"))
     return page("accounts/users.html", block="results", page=shown, permissions=PERMISSIONS, roles=ROLES)
+
+
+@blueprint.post("/settings/users/export")
+@requires(PERMISSION)
+def export_users() -> Response:
+    """Give out the list of users."""
+    tenant_id = current().tenant_id
+    columns = ("name", "email", "role", "status", "last_sign_in_at", "created_at", "id")
+    return download(
+        "users",
+        seen_by="users.view",
+        header=columns,
+        pages=lambda cursor, limit: queries.users(tenant_id=tenant_id, cursor=cursor, limit=limit),
+        rows=lambda found: [[getattr(one, name) for name in columns] for one in found],
+        filters={},
+    )
 
 
 @blueprint.get("/settings/users/invite")

@@ -18,6 +18,7 @@ from app.customers.queries import customers as customers_like
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.messaging import outbox
+from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
 from app.web.security import nonce
@@ -48,6 +49,26 @@ def index() -> Response:
     q = request.args.get("q") or None
     found = queries.page(tenant_id=current().tenant_id, q=q, cursor=request.args.get("cursor"))
     return page("content/index.html", block="results", page=found, q=q, topics=_topic_names())
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export() -> Response:
+    """Give out the templates the list shows."""
+    tenant_id, q = current().tenant_id, request.args.get("q") or None
+    topics_by_id = _topic_names()
+    columns = ("name", "channel", "subject", "version", "created_at", "updated_at", "id")
+    return download(
+        "templates",
+        seen_by="templates.view",
+        header=[*columns, "topic"],
+        pages=lambda cursor, limit: queries.page(tenant_id=tenant_id, q=q, cursor=cursor, limit=limit),
+        rows=lambda found: [
+            [*(getattr(one, name) for name in columns), topics_by_id.get(one.topic_id) if one.topic_id else None]
+            for one in found
+        ],
+        filters={"q": q},
+    )
 
 
 @blueprint.get("/new")

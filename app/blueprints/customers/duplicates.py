@@ -1,6 +1,7 @@
 """Suggested duplicates: pairs of profiles that may be one person, decided on one by one or many at once."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from flask import flash, redirect, request, url_for
@@ -11,9 +12,11 @@ from app.blueprints.customers.base import blueprint
 from app.capture import merging
 from app.customers import merge_queries, queries, suggestions
 from app.customers.merge import CannotMerge
+from app.customers.suggestions import Suggestion
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT
 from app.road import HANDLERS
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -34,6 +37,36 @@ def duplicates() -> Response:
         dismissed=_ids("dismissed"),
         merged=[one for one in merged if one.undone_at is None],
         full_name=presenters.full_name,
+    )
+
+
+@blueprint.post("/duplicates/export")
+@requires(PERMISSION)
+def download_duplicates() -> Response:
+    """Give out the pairs that wait for a decision."""
+    tenant_id = current().tenant_id
+
+    def rows(found: list[Suggestion]) -> list[list[Any]]:
+        ids = {one for pair in found for one in (pair.one_id, pair.other_id)}
+        people = queries.by_ids(tenant_id=tenant_id, customer_ids=ids)
+        return [
+            [
+                pair.score,
+                *(cell for one in (pair.one_id, pair.other_id) for cell in (one, presenters.full_name(people[one]))),
+                pair.speaks_for,
+                pair.against,
+                pair.found_at,
+            ]
+            for pair in found
+        ]
+
+    return download(
+        "duplicates",
+        seen_by="customers.merge",
+        header=["score", "customer_id", "name", "other_id", "other_name", "for", "against", "found_at"],
+        pages=lambda cursor, limit: suggestions.suggested(tenant_id=tenant_id, cursor=cursor, limit=limit),
+        rows=rows,
+        filters={},
     )
 
 

@@ -14,6 +14,7 @@ from app.infra.paging import MAX_LIMIT
 from app.journeys import tagging
 from app.road import TAG_FOLLOWERS
 from app.web import forms
+from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 
@@ -43,6 +44,22 @@ class MergeForm(forms.Form):
 def index() -> Response:
     """List the tags with how many have them."""
     return _list(TagForm())
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export() -> Response:
+    """Give out the tags the list shows."""
+    tenant_id, q = current().tenant_id, request.args.get("q", "").strip() or None
+    columns = ("name", "colour", "customers", "counted_at", "created_at")
+    return download(
+        "tags",
+        seen_by="tags.manage",
+        header=columns,
+        pages=lambda cursor, limit: tags.listed(tenant_id=tenant_id, q=q, cursor=cursor, limit=limit),
+        rows=lambda found: [[getattr(one, name) for name in columns] for one in found],
+        filters={"q": q},
+    )
 
 
 @blueprint.post("")

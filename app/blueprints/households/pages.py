@@ -21,6 +21,7 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.infra.paging import Page
 from app.web import forms
+from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 
@@ -40,12 +41,36 @@ class HouseholdForm(forms.Form):
 @requires("customers.view")
 def index() -> Response:
     """List households, the newest first; find them by their people or their own name."""
-    q = request.args.get("q", "").strip() or None
-    dissolved = request.args.get("show") == "dissolved"
-    found = household_queries.households(
-        tenant_id=current().tenant_id, q=q, dissolved=dissolved, cursor=request.args.get("cursor")
+    filters = _filters()
+    found = household_queries.households(tenant_id=current().tenant_id, cursor=request.args.get("cursor"), **filters)
+    return page("households/index.html", block="results", page=found, **filters)
+
+
+def _filters() -> dict[str, Any]:
+    return {"q": request.args.get("q", "").strip() or None, "dissolved": request.args.get("show") == "dissolved"}
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export() -> Response:
+    """Give out the households the list shows, a row for each of their people."""
+    tenant_id, filters = current().tenant_id, _filters()
+    own = ("id", "name", "greeting", "created_at", "dissolved_at")
+    theirs = ("customer_id", "role", "title", "first_name", "last_name", "email", "phone")
+    return download(
+        "households",
+        seen_by="customers.view",
+        header=[*own, *theirs],
+        pages=lambda cursor, limit: household_queries.households(
+            tenant_id=tenant_id, cursor=cursor, limit=limit, **filters
+        ),
+        rows=lambda found: [
+            [*(getattr(home, name) for name in own), *(getattr(one, name) for name in theirs)]
+            for home in found
+            for one in home.members
+        ],
+        filters=filters,
     )
-    return page("households/index.html", block="results", page=found, q=q, dissolved=dissolved)
 
 
 @blueprint.get("/<uuid:household_id>")

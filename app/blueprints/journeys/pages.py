@@ -1,6 +1,7 @@
 """The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, publish, archive."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from flask import Response, flash, redirect, request, url_for
@@ -14,6 +15,7 @@ from app.infra.errors import UserError
 from app.journeys import lifecycle, queries, service, whereabouts
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
+from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
@@ -24,13 +26,8 @@ from app.web.shell import organisation
 def index() -> Response:
     """List the journeys, by status and part of the name."""
     tenant_id = current().tenant_id
-    status = request.args.get("status") or None
-    found = queries.journeys(
-        tenant_id=tenant_id,
-        status=status if status in queries.STATUSES else None,
-        q=request.args.get("q"),
-        cursor=request.args.get("cursor"),
-    )
+    filters = _filters()
+    found = queries.journeys(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
     around = known(tenant_id)
     triggers = {one.id: queries.draft(one).trigger for one in found.items}
     return page(
@@ -40,9 +37,43 @@ def index() -> Response:
         words={key: words_of(step, around) if step else "" for key, step in triggers.items()},
         active=whereabouts.active_counts(tenant_id=tenant_id, journey_ids=[one.id for one in found.items]),
         clubs=around.clubs,
-        filtered=bool(status or request.args.get("q")),
+        filtered=any(filters.values()),
         status_tones=presenters.STATUS_TONES,
         status_labels=presenters.STATUS_LABELS,
+    )
+
+
+def _filters() -> dict[str, Any]:
+    status = request.args.get("status")
+    return {"status": status if status in queries.STATUSES else None, "q": request.args.get("q") or None}
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export_list() -> Response:
+    """Give out the journeys the list shows."""
+    tenant_id, filters = current().tenant_id, _filters()
+    clubs = known(tenant_id).clubs
+    columns = ("name", "description", "status", "trigger_type", "timezone", "created_at", "id")
+
+    def rows(found: list[Journey]) -> list[list[Any]]:
+        active = whereabouts.active_counts(tenant_id=tenant_id, journey_ids=[one.id for one in found])
+        return [
+            [
+                *(getattr(one, name) for name in columns),
+                clubs.get(one.club_id) if one.club_id else None,
+                active.get(one.id, 0),
+            ]
+            for one in found
+        ]
+
+    return download(
+        "journeys",
+        seen_by="journeys.view",
+        header=[*columns, "club", "active"],
+        pages=lambda cursor, limit: queries.journeys(tenant_id=tenant_id, cursor=cursor, limit=limit, **filters),
+        rows=rows,
+        filters=filters,
     )
 
 

@@ -85,7 +85,10 @@ class _Parser:
         if not isinstance(data, dict):
             self._problem(path, "A condition is a rule or a group of rules.")
             return None
-        kinds = [key for key in ("not", "rules", "event") if key in data] or [key for key in ("field",) if key in data]
+        kinds = [key for key in ("not", "rules", "event", "field") if key in data]
+        if kinds == ["event", "field"]:
+            # The field is the number of the payload that is measured.
+            kinds = ["event"]
         if len(kinds) > 1:
             self._problem(path, f"This is both “{kinds[0]}” and “{kinds[1]}”; make it one of them.")
             return None

@@ -114,11 +114,11 @@ def _not(answer: _Answer) -> _Answer:
 def _done(did: Behaviour, scene: _Scene) -> _Sql:
     """Return what a behaviour comes to for the person of the surrounding query."""
     doings = did.known.doings()
-    now = scene.present
-    begin = [doings.occurred_at >= _bound(FieldType.DATETIME, now.moment(did.within, -1))] if did.within else []
+    present = scene.present
+    begin = [doings.occurred_at >= _bound(FieldType.DATETIME, present.moment(did.within, -1))] if did.within else []
     where = [_node(did.where, replace(scene, payload=doings.payload)).is_(True)] if did.where else []
     measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
-    number = payload_sql.read(FieldType.NUMBER, measured, now.zone)
+    number = payload_sql.read(FieldType.NUMBER, measured, present.zone)
     found: dict[Aggregate, _Sql] = {
         Aggregate.COUNT: func.count(type_=Integer()),
         Aggregate.SUM: func.coalesce(func.sum(number), 0, type_=Numeric()),
@@ -133,7 +133,7 @@ def _done(did: Behaviour, scene: _Scene) -> _Sql:
         .where(
             doings.theirs,
             doings.type == did.event,
-            doings.occurred_at <= _bound(FieldType.DATETIME, now.now),
+            doings.occurred_at <= _bound(FieldType.DATETIME, present.now),
             *begin,
             *where,
         )

@@ -215,6 +215,8 @@ def test_an_undeclared_key_takes_the_type_of_the_value(operator: str, value: Any
         ({"combinator": "XOR", "rules": [rule("city", "isNull")]}, "", "by AND or by OR"),
         ({"combinator": 1, "rules": [rule("city", "isNull")]}, "", "by AND or by OR"),
         ({"not": rule("city", "isNull"), "rules": []}, "", None),
+        ({"not": rule("city", "isNull"), **rule("city", "eq", "x")}, "", "both “not” and “field”"),
+        ({"rules": [rule("city", "isNull")], **rule("city", "eq", "x")}, "", "both “rules” and “field”"),
         ({"not": None}, "not", "a rule or a group"),
     ],
 )

@@ -24,6 +24,7 @@ MODELS = (
     "app.customers.household_models",
     "app.content.models",
     "app.messaging.models",
+    "app.segments.models",
     "app.journeys.models",
     "app.mailbox.models",
     "app.privacy.models",

@@ -56,6 +56,8 @@ PERMISSIONS: dict[str, Permission] = {
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),
     "journeys.edit": _row("Build and change journeys", _BUILDERS),
     "journeys.run": _row("Activate, pause and archive journeys; enrol people", _BUILDERS),
+    "segments.view": _row("See segments and how many are in them", _CAMPAIGN_READERS),
+    "segments.edit": _row("Build, change and archive segments", _BUILDERS),
     "templates.view": _row("See message templates", _CAMPAIGN_READERS),
     "templates.edit": _row("Write and change message templates", _BUILDERS),
     "messages.view": _row("See messages sent to customers", _READERS),

@@ -63,6 +63,7 @@ _NAMED = {
     "journey_id": "journey",
     "template_id": "template",
     "household_id": "household",
+    "segment_id": "segment",
 }
 
 

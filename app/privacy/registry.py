@@ -429,6 +429,26 @@ _JOURNEYS = (
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
 )  # fmt: skip
 
+_THEY_GO = "They go with the profile, and a trigger sees to it."
+_SEGMENTS = (
+    _special("segment_member", "Segments they are in", _THEY_GO, section="segments", order="entered_at, segment_id",
+             of=_columns("customer_id"), own=_columns("segment_id entered_at")),
+    _special("segment_past_member", "Segments they were in", _THEY_GO, section="past_segments",
+             order="entered_at, segment_id", of=_columns("customer_id"), own=_columns("segment_id entered_at left_at")),
+    _special("segment_listed", "Lists they were put on", _THEY_GO, section="lists", order="listed_at, segment_id",
+             of=_columns("customer_id"), own=_columns("segment_id listed_at"), plain=_columns("listed_by")),
+    _special("segment_due", "That segments look at them again", "They are used up within seconds.",
+             of=_columns("customer_id"), own=_columns("segment_id reads"), plain=_columns("id")),
+    _keep("segment", "Segments", OF_THE_CLUB, addresses=_columns("name description criteria refresh_error"),
+          plain=_columns("id club_id type refresh_frequency version member_count refreshed_at refresh_due_at "
+                         "refreshing_since refresh_tells refresh_took_ms ready_made snapshot_of archived_at "
+                         "created_by created_by_name created_at updated_at")),
+    _keep("segment_version", "Earlier definitions of segments", OF_THE_CLUB, addresses=_columns("criteria"),
+          plain=_columns("id segment_id number club_id changed_at changed_by changed_by_name")),
+    _keep("segment_day", "Growth of segments", A_COUNT, plain=_columns("segment_id day entered left members")),
+    _keep("segment_dependency", "What segments ask about", OF_THE_CLUB, plain=_columns("reads segment_id")),
+)  # fmt: skip
+
 _ACCOUNTS = (
     _keep("tenant", "The organisation", OF_THE_CLUB,
           plain=_columns("id name country locale timezone currency created_at")),
@@ -460,7 +480,7 @@ _PRIVACY = (
           plain=_columns("hash erased_at")),
 )  # fmt: skip
 
-TABLES: tuple[Table, ...] = (*_CUSTOMERS, *_EVENTS, *_MESSAGES, *_JOURNEYS, *_ACCOUNTS, *_PRIVACY)
+TABLES: tuple[Table, ...] = (*_CUSTOMERS, *_EVENTS, *_MESSAGES, *_JOURNEYS, *_SEGMENTS, *_ACCOUNTS, *_PRIVACY)
 BY_NAME: dict[str, Table] = {one.name: one for one in TABLES}
 
 REDIS: dict[str, str] = {

@@ -1,0 +1,64 @@
+"""What a segment says of itself: read, checked, and written onto its row with what it depends on."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club
+from app.conditions import InvalidConditions, Tree, parse
+from app.customers import custom_fields
+from app.infra.errors import Invalid
+from app.infra.words import is_visible
+from app.segments.models import DYNAMIC, FREQUENCIES, TYPES, Segment
+
+MAX_NAME = 200
+MAX_TEXT = 2000
+SETTINGS = ("name", "description", "club_id", "criteria", "refresh_frequency")
+CRITERIA = "criteria"
+
+
+def read_criteria(*, tenant_id: UUID, criteria: object, allow_empty: bool = False) -> Tree:
+    """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`."""
+    try:
+        return parse(criteria, custom_fields.catalogue(tenant_id=tenant_id), allow_empty=allow_empty)
+    except InvalidConditions as wrong:
+        raise type(wrong)(
+            {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}
+        ) from None
+
+
+def tree_of(segment: Segment) -> Tree:
+    """Return the criteria of a DYNAMIC segment as they stand; nothing in them is everybody."""
+    return read_criteria(tenant_id=segment.tenant_id, criteria=segment.criteria, allow_empty=True)
+
+
+def apply(session: Session, segment: Segment, given: Mapping[str, Any]) -> None:
+    """Put the given settings (all but the criteria) on the segment, or raise Invalid with a message for each."""
+    errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in (*SETTINGS, "type")}
+    if "name" in given:
+        segment.name = " ".join(str(given["name"] or "").split())
+        if not is_visible(segment.name) or len(segment.name) > MAX_NAME:
+            errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
+    if "description" in given:
+        segment.description = str(given["description"] or "").strip()
+        if len(segment.description) > MAX_TEXT:
+            errors["description"] = f"Give at most {MAX_TEXT} characters."
+    if "club_id" in given:
+        segment.club_id = given["club_id"]
+        with session.no_autoflush:
+            if segment.club_id is not None and session.get(Club, (segment.tenant_id, segment.club_id)) is None:
+                errors["club_id"] = "Choose one of your clubs."
+    if "type" in given:
+        segment.type = given["type"]
+        if segment.type not in TYPES:
+            errors["type"] = f"Choose one of {', '.join(TYPES)}."
+    if "refresh_frequency" in given:
+        segment.refresh_frequency = given["refresh_frequency"]
+        if segment.refresh_frequency not in FREQUENCIES:
+            errors["refresh_frequency"] = f"Choose one of {', '.join(FREQUENCIES)}."
+    if given.get(CRITERIA) is not None and segment.type != DYNAMIC and "type" not in errors:
+        errors[CRITERIA] = "A static segment has a list of people, and no conditions."
+    if errors:
+        raise Invalid(errors)

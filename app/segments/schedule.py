@@ -1,0 +1,33 @@
+"""When a segment is told anew: on the hour, at midnight or on Monday of its zone, so that a day begins with its day."""
+
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club, Tenant
+from app.segments.models import DAILY, HOURLY, WEEKLY
+
+
+def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> ZoneInfo:
+    """Return where a segment's days begin and end: its club's zone, else the organisation's."""
+    with session.no_autoflush:
+        club = session.get(Club, (tenant_id, club_id)) if club_id else None
+        tenant = session.get(Tenant, tenant_id)
+    return ZoneInfo(club.timezone if club else tenant.timezone if tenant else "UTC")
+
+
+def next_due(frequency: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Return when a segment of that frequency is due after `now`, in UTC; None for one that waits to be asked."""
+    local = now.astimezone(zone)
+    if frequency == HOURLY:
+        # In UTC: an hour that daylight saving repeats or leaves out is an hour all the same.
+        return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    if frequency == DAILY:
+        days = 1
+    elif frequency == WEEKLY:
+        days = 7 - local.weekday()
+    else:
+        return None
+    return datetime.combine(local.date() + timedelta(days=days), time(), zone).astimezone(UTC)

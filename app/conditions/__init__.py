@@ -3,8 +3,31 @@
 from app.conditions.behaviour import Behaviours, Doings
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.evaluate import evaluate, evaluate_rules, matches
-from app.conditions.fields import Catalogue, Choice, DuplicateField, Field, FieldType, payload_catalogue, profile
-from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, to_json, walk
+from app.conditions.fields import (
+    Catalogue,
+    Choice,
+    DuplicateField,
+    Field,
+    FieldType,
+    Related,
+    payload_catalogue,
+    profile,
+)
+from app.conditions.language import (
+    ACTIVITY,
+    Combinator,
+    Group,
+    Node,
+    Not,
+    Rule,
+    Tree,
+    asks_nothing,
+    dependencies,
+    depends_on_time,
+    enabled,
+    to_json,
+    walk,
+)
 from app.conditions.operators import Arity, Operator, OperatorInfo, operators_for
 from app.conditions.parse import parse
 from app.conditions.periods import UNITS as PERIODS
@@ -12,6 +35,7 @@ from app.conditions.sql import compile_rules, compile_sql
 from app.conditions.words import explain, explain_rule
 
 __all__ = [
+    "ACTIVITY",
     "PERIODS",
     "Arity",
     "Behaviours",
@@ -29,10 +53,15 @@ __all__ = [
     "NotEvaluable",
     "Operator",
     "OperatorInfo",
+    "Related",
     "Rule",
     "Tree",
+    "asks_nothing",
     "compile_rules",
     "compile_sql",
+    "dependencies",
+    "depends_on_time",
+    "enabled",
     "evaluate",
     "evaluate_rules",
     "explain",

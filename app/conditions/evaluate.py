@@ -9,7 +9,7 @@ from app.conditions import values
 from app.conditions.behaviour import DID, Behaviour, aggregated
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import FieldType
-from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
+from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, enabled, walk
 from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
 from app.conditions.periods import Period, Present
 from app.conditions.values import fold, span
@@ -23,7 +23,7 @@ def evaluate(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: d
     and ends, `now` (this moment) what periods are told from. Never raises on a value; raises NotEvaluable for a field
     that can only be answered in SQL.
     """
-    return _node(tree, facts, Present.of(zone, now))
+    return _node(enabled(tree), facts, Present.of(zone, now))
 
 
 def matches(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool:
@@ -34,7 +34,7 @@ def matches(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: da
 def evaluate_rules(
     tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None
 ) -> list[tuple[Rule, bool | None]]:
-    """Return each rule's own answer, in the order of the tree, to say why the whole came out as it did."""
+    """Return the own answer of each rule that is asked, in the order of the tree, to say why the whole came out so."""
     present = Present.of(zone, now)
     return [(rule, _rule(rule, facts, present)) for _, rule in walk(tree)]
 
@@ -76,13 +76,14 @@ def _rule(rule: Rule, facts: Mapping[str, Any], present: Present) -> bool | None
 def _done(did: Behaviour, facts: Mapping[str, Any], present: Present) -> Any:
     """Return what the behaviour comes to, of what the facts say was done."""
     begin = present.moment(did.within, -1) if did.within else None
+    where = enabled(did.where) if did.where else None
     found = [
         one
         for one in facts.get(DID, ())
         if one["type"] == did.event
         and one["occurred_at"] <= present.now
         and (begin is None or one["occurred_at"] >= begin)
-        and (did.where is None or _node(did.where, one["payload"], present) is True)
+        and (where is None or _node(where, one["payload"], present) is True)
     ]
     name = did.measured.name if did.measured else ""
     return aggregated(did.aggregate, found, [values.number(_fact(one["payload"], name)) for one in found])
@@ -98,6 +99,8 @@ def _fact(facts: Mapping[str, Any], name: str) -> object:
 
 def _ask(rule: Rule, operator: Operator, fact: object, present: Present) -> bool | None:
     known = values.read(rule.type, fact, present.zone)
+    if rule.field.related:
+        return _any_related(rule, operator, known)
     if operator is Operator.IS_NULL:
         return known is None or known == ()
     if rule.type is FieldType.LIST:
@@ -122,6 +125,14 @@ def _any_element(rule: Rule, known: Any) -> bool:
     wanted = rule.value if isinstance(rule.value, tuple) else (rule.value,)
     folded = {fold(str(one)) for one in wanted}
     return any(element is not None and fold(element) in folded for element in known)
+
+
+def _any_related(rule: Rule, operator: Operator, known: Any) -> bool:
+    """Ask of values kept in other rows: they are compared as they stand, and who has no rows is known to have none."""
+    held = {one for one in known or () if one is not None}
+    if operator is Operator.IS_NULL:
+        return not held
+    return not held.isdisjoint(rule.value if isinstance(rule.value, tuple) else (rule.value,))
 
 
 def _ask_text(value: Any, operator: Operator, fact: object, known: str) -> bool:

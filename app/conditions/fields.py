@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Uuid
+
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.sql.elements import SQLColumnExpression
 
     from app.conditions.behaviour import Behaviours
 
     Column = SQLColumnExpression[Any] | Callable[[], SQLColumnExpression[Any]]
 
+PROFILE = "profile"
+"""The kind of row most answers depend on: the person's own."""
 _MAX_NAME = 100
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -43,13 +48,32 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """Values a person has in other rows: those of `table` whose `person_key` is the surrounding query's `person`.
+
+    `value` is a column of ids or of texts, `where` says which of the rows count (all). It may compare with columns of
+    the surrounding query (the tenant's) by equality only: then a database can hash the rows once, or look each up.
+    """
+
+    table: FromClause
+    person_key: ColumnElement[Any]
+    value: ColumnElement[Any]
+    person: ColumnElement[Any]
+    where: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One thing a condition may ask about.
 
     `column` answers in SQL: a column or any other SQL expression, or a function that returns one (for models
-    that import late). `from_payload` says that the value can also be read from a mapping in Python, under the
-    field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field. `anniversary` is what
-    people call a DATE's day of the year ("Birthday").
+    that import late). `related` does so in its place for a LIST that is kept in other rows, compared exactly; each
+    call returns it over an alias of its own. `from_payload` says that the value can also be read from a mapping in
+    Python, under the field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field.
+    `anniversary` is what people call a DATE's day of the year ("Birthday").
+
+    `reads` names the kinds of rows the answer depends on, and `by_time` says that it changes as time passes, whatever
+    the rule's operator.
     """
 
     name: str
@@ -60,6 +84,19 @@ class Field:
     choices: tuple[Choice, ...] = ()
     from_payload: bool = False
     anniversary: str = ""
+    related: Callable[[], Related] | None = field(default=None, compare=False, repr=False)
+    reads: str | frozenset[str] = PROFILE
+    by_time: bool = False
+
+    @property
+    def in_sql(self) -> bool:
+        """Return whether the database can answer."""
+        return self.column is not None or self.related is not None
+
+    @property
+    def of_ids(self) -> bool:
+        """Return whether its values are ids kept in other rows."""
+        return self.related is not None and isinstance(self.related().value.type, Uuid)
 
     @property
     def yearly(self) -> str:
@@ -69,7 +106,11 @@ class Field:
     def __post_init__(self) -> None:
         if not is_name(self.name):
             raise ValueError(f"{self.name!r} is no name for a field")
-        if self.column is None and not self.from_payload:
+        if self.column is not None and self.related is not None:
+            raise ValueError(f"field {self.name} has a column, and other rows beside it")
+        if self.related is not None and self.type is not FieldType.LIST:
+            raise ValueError(f"field {self.name} is kept in other rows and so must be a list")
+        if not self.in_sql and not self.from_payload:
             raise ValueError(f"field {self.name} can be answered neither in SQL nor from a payload")
         if self.type is FieldType.ANY and self.column is not None:
             raise ValueError(f"field {self.name} has a column and so must declare its type")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,9 @@ from app.conditions.fields import Field, FieldType
 from app.conditions.operators import Arity, Operator, arity
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
+
+ACTIVITY = "activity:"
+"""What the name of a dependency on events of one type begins with."""
 
 
 class Combinator(StrEnum):
@@ -28,7 +31,8 @@ class Combinator(StrEnum):
 class Rule:
     """One question: a field, an operator and the value, read as `type` (the field's, else inferred).
 
-    A rule on what somebody `did` has its event's name and label as field.
+    A rule on what somebody `did` has its event's name and label as field. One that is `disabled` is kept, and asks
+    nothing.
     """
 
     field: Field
@@ -36,6 +40,7 @@ class Rule:
     value: Value
     type: FieldType
     did: Behaviour | None = None
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Not:
     """The contrary of what it holds; of unknown, unknown."""
 
     item: Group | Rule | Not
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Group:
 
     combinator: Combinator
     items: tuple[Group | Rule | Not, ...]
+    disabled: bool = False
 
 
 Node = Group | Rule | Not
@@ -64,11 +71,67 @@ def to_json(tree: Tree) -> dict[str, Any]:
 
 
 def walk(tree: Tree) -> Iterator[tuple[str, Rule]]:
-    """Yield each rule with its path (`rules[1].rules[0]`, `rules[2].not`), in the order of the tree."""
+    """Yield each rule that is asked with its path (`rules[1].rules[0]`, `rules[2].not`), in the order of the tree."""
     yield from _walk(tree, "")
 
 
+def enabled(tree: Tree) -> Tree:
+    """Return the tree without what is disabled, and without the groups and negations that ask nothing then."""
+    found = _enabled(tree)
+    return found if isinstance(found, Group) else Group(tree.combinator, ())
+
+
+def asks_nothing(tree: Tree) -> bool:
+    """Return whether the tree holds for everyone because there is nothing in it, or nothing that is enabled."""
+    return next(walk(tree), None) is None
+
+
+def dependencies(tree: Tree) -> frozenset[str]:
+    """Return the kinds of rows the answer depends on: what the fields read, and `activity:<type>` of what was done."""
+    found: set[str] = set()
+    for _, rule in walk(tree):
+        if rule.did:
+            found.add(f"{ACTIVITY}{rule.did.event}")
+        else:
+            found |= {rule.field.reads} if isinstance(rule.field.reads, str) else rule.field.reads
+    return frozenset(found)
+
+
+def depends_on_time(tree: Tree) -> bool:
+    """Return whether the answer can change by the passing of time alone: a rule is told from now, or its field is."""
+    return any(_by_time(rule) for _, rule in walk(tree))
+
+
+def _by_time(rule: Rule) -> bool:
+    if isinstance(rule.value, Period) or rule.field.by_time:
+        return True
+    return rule.did is not None and bool(rule.did.within or (rule.did.where and depends_on_time(rule.did.where)))
+
+
+def _enabled(node: Node) -> Node | None:
+    if node.disabled:
+        return None
+    match node:
+        case Group():
+            found = tuple(kept for item in node.items if (kept := _enabled(item)) is not None)
+            return replace(node, items=found) if found else None
+        case Not():
+            item = _enabled(node.item)
+            return None if item is None else Not(item)
+        case Rule():
+            where = node.did.where if node.did else None
+            if node.did is None or where is None:
+                return node
+            asked = enabled(where)
+            return replace(node, did=replace(node.did, where=asked if asked.items else None))
+
+
 def _json(node: Node) -> dict[str, Any]:
+    stored = _enabled_json(node)
+    return {**stored, "disabled": True} if node.disabled else stored
+
+
+def _enabled_json(node: Node) -> dict[str, Any]:
     match node:
         case Group():
             return {"combinator": node.combinator.value, "rules": [_json(item) for item in node.items]}
@@ -113,6 +176,8 @@ def _scalar(value: Scalar | None) -> str | int | float | bool | None:
 
 
 def _walk(node: Node, path: str) -> Iterator[tuple[str, Rule]]:
+    if node.disabled:
+        return
     match node:
         case Group():
             for index, item in enumerate(node.items):

@@ -1,6 +1,7 @@
 """From JSON to the tree: everything that is wrong is found here, at once, and said beside the rule it is in."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from app.conditions import periods, values
 from app.conditions.behaviour import MEASURES, Aggregate, Behaviour
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.fields import Catalogue, Field, FieldType, is_name
-from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, step
+from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, asks_nothing, step
 from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
@@ -70,7 +71,10 @@ class _Parser:
             node = self._node(data, "", 1)
         except _TooMuch:
             return None
-        return node if node is None or isinstance(node, Group) else Group(Combinator.AND, (node,))
+        tree = node if node is None or isinstance(node, Group) else Group(Combinator.AND, (node,))
+        if tree and not allow_empty and not self.errors and asks_nothing(tree):
+            self._problem("", "Nothing is asked: all conditions are switched off. Switch on at least one.")
+        return tree
 
     def _problem(self, path: str, message: str, *, unanswerable: bool = False) -> None:
         self.errors.setdefault(path, message)
@@ -85,6 +89,14 @@ class _Parser:
         if not isinstance(data, dict):
             self._problem(path, "A condition is a rule or a group of rules.")
             return None
+        disabled = data.get("disabled", False)
+        if not isinstance(disabled, bool):
+            self._problem(path, "“disabled” is true or false.")
+            return None
+        node = self._kind(data, path, depth)
+        return replace(node, disabled=True) if node and disabled else node
+
+    def _kind(self, data: dict[str, Any], path: str, depth: int) -> Node | None:
         kinds = [key for key in ("not", "rules", "event", "field") if key in data]
         if kinds == ["event", "field"]:
             # The field is the number of the payload that is measured.
@@ -190,7 +202,7 @@ class _Parser:
             self._problem(path, f"There is no field “{_shown(name)}”.")
         elif self.catalogue.for_payload and not field.from_payload:
             self._problem(path, f"{field.label} can't be asked of an event; ask it in a later step.", unanswerable=True)
-        elif not self.catalogue.for_payload and field.column is None:
+        elif not self.catalogue.for_payload and not field.in_sql:
             self._problem(path, f"{field.label} can only be asked of an event.", unanswerable=True)
         else:
             return field
@@ -302,6 +314,10 @@ def _text(_: Field, given: object) -> str:
     return given
 
 
+def _element(field: Field, given: object) -> str:
+    return str(_id(field, given)) if field.of_ids else _text(field, given)
+
+
 def _choice(field: Field, given: object) -> str:
     choice = field.choice(given) if isinstance(given, str) else None
     if choice is None:
@@ -355,7 +371,7 @@ def _id(_: Field, given: object) -> Scalar:
 
 _READ: dict[FieldType, Callable[[Field, object], Scalar]] = {
     FieldType.TEXT: _text,
-    FieldType.LIST: _text,
+    FieldType.LIST: _element,
     FieldType.CHOICE: _choice,
     FieldType.NUMBER: _number,
     FieldType.BOOLEAN: _boolean,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -43,8 +44,8 @@ from sqlalchemy.types import TypeEngine
 from app.conditions import payload_sql, values
 from app.conditions.behaviour import Aggregate, Behaviour
 from app.conditions.errors import NotEvaluable
-from app.conditions.fields import Field, FieldType
-from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, walk
+from app.conditions.fields import Field, FieldType, Related
+from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, enabled, walk
 from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
 from app.conditions.periods import LEAP_DAY, Anniversaries, Period, Present
 from app.conditions.values import LOWER, UPPER, fold, span
@@ -68,13 +69,13 @@ def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) 
     `zone` is where a day begins and ends, `now` (this moment) what periods are told from. Raises NotEvaluable for a
     field without a column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(tree, _Scene(Present.of(zone, now)))
+    return _node(enabled(tree), _Scene(Present.of(zone, now)))
 
 
 def compile_rules(
     tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None
 ) -> list[tuple[Rule, ColumnElement[bool]]]:
-    """Return each rule with its own expression, in the order of the tree, to record which rules were met."""
+    """Return each rule that is asked with its own expression, in the order of the tree, to record which were met."""
     scene = _Scene(Present.of(zone, now))
     return [(rule, _rule(rule, scene)) for _, rule in walk(tree)]
 
@@ -98,6 +99,8 @@ def _rule(rule: Rule, scene: _Scene) -> _Answer:
     operator = contrary or rule.operator
     if rule.did:
         answer = _ask(rule, operator, _done(rule.did, scene), scene.present)
+    elif rule.field.related:
+        answer = _ask_related(rule.field.related(), operator, rule.value)
     elif scene.payload is not None:
         answer = _ask_value(rule, operator, payload_sql.value_at(scene.payload, rule.field.name), scene)
     else:
@@ -116,7 +119,8 @@ def _done(did: Behaviour, scene: _Scene) -> _Sql:
     doings = did.known.doings()
     present = scene.present
     begin = [doings.occurred_at >= _bound(FieldType.DATETIME, present.moment(did.within, -1))] if did.within else []
-    where = [_node(did.where, replace(scene, payload=doings.payload)).is_(True)] if did.where else []
+    asked = enabled(did.where) if did.where else None
+    where = [_node(asked, replace(scene, payload=doings.payload)).is_(True)] if asked else []
     measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
     number = payload_sql.read(FieldType.NUMBER, measured, present.zone)
     found: dict[Aggregate, _Sql] = {
@@ -140,6 +144,30 @@ def _done(did: Behaviour, scene: _Scene) -> _Sql:
         .correlate(doings.person)
         .scalar_subquery()
     )
+
+
+def _ask_related(related: Related, operator: Operator, value: Any) -> _Answer:
+    """Ask whether there are such rows. By EXISTS: IN can't be hashed where the rows don't fit, and is slow then."""
+    theirs = related.person_key == related.person
+    found = select(literal(1)).select_from(related.table).where(theirs).correlate(related.person.table)
+    if related.where is not None:
+        found = found.where(related.where)
+    held, column = related.value.type, related.value
+    known: _Answer
+    bound: TypeEngine[Any]
+    if isinstance(held, Uuid):
+        known, bound = column.is_not(None), Uuid()
+    elif isinstance(held, String):
+        column = cast(column, Text()) if isinstance(held, Enum) else column
+        # A blank is no value, as it is none to the other reader.
+        known, bound = column != literal("", Text()), Text()
+    else:
+        raise TypeError(f"{related.value} holds {held!r}: ids or texts can be asked for")
+    if operator is Operator.IS_NULL:
+        return not_(found.where(known).exists())
+    wanted = value if isinstance(value, tuple) else (value,)
+    several = [literal(UUID(one) if isinstance(held, Uuid) else one, bound) for one in wanted]
+    return found.where(column.in_(several)).exists()
 
 
 def _ask_value(rule: Rule, operator: Operator, value: _Sql, scene: _Scene) -> _Answer:

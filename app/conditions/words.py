@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.conditions.behaviour import Aggregate, Behaviour
 from app.conditions.fields import Field
-from app.conditions.language import Group, Node, Not, Rule, Tree
+from app.conditions.language import Group, Node, Not, Rule, Tree, enabled
 from app.conditions.operators import FROM_NOW, WORDS, YEARLY, Arity, Operator, arity
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, plain
@@ -27,7 +27,8 @@ def explain(tree: Tree, *, names: Names | None = None, zone: tzinfo = UTC) -> st
     `names` gives labels of values a field's own choices don't know, by field name and value (the names of clubs
     by id). Instants are told in `zone`.
     """
-    return _node(tree, names or {}, zone) if tree.items else "No conditions"
+    asked = enabled(tree)
+    return _node(asked, names or {}, zone) if asked.items else "No conditions"
 
 
 def explain_rule(rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC) -> str:
@@ -96,7 +97,8 @@ def _day(value: date) -> str:
 def _did(rule: Rule, did: Behaviour, names: Names, zone: tzinfo) -> str:
     """Return a rule on what somebody did: "Round played at least 3 times in the last 90 days (where Holes is 18)"."""
     told = f" in the last {did.within}" if did.within else ""
-    told += f" (where {_node(did.where, names, zone)})" if did.where else ""
+    where = enabled(did.where) if did.where else None
+    told += f" (where {_node(where, names, zone)})" if where and where.items else ""
     if did.aggregate is Aggregate.COUNT:
         return f"{did.known.label_of(did.event)} {_often(rule)}{told}"
     of = f"{_OF[did.aggregate]} {f'{did.measured.label} of ' if did.measured else ''}{did.known.label_of(did.event)}"

@@ -9,6 +9,7 @@ from app.events import catalogue
 from app.events.readers import LIFECYCLE_STAGES
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
+_LAST = "last_activity"
 
 STAGES = tuple(Choice(name, name.capitalize()) for name in LIFECYCLE_STAGES)
 
@@ -31,12 +32,22 @@ profile.add(
     Field("sms_opt_in", "Agreed to SMS", "Consent", _YES_NO, Customer.sms_opt_in),
     Field("push_opt_in", "Agreed to push messages", "Consent", _YES_NO, Customer.push_opt_in),
     Field("whatsapp_opt_in", "Agreed to WhatsApp", "Consent", _YES_NO, Customer.whatsapp_opt_in),
-    Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at),
-    Field("activity_count_30d", "Activities in 30 days", "Activity", FieldType.NUMBER, count_30d),
-    Field("last_activity_type", "Kind of last activity", "Activity", _TEXT, Customer.last_activity_type),
-    Field("last_email_sent_at", "Last e-mail sent", "Activity", _MOMENT, Customer.last_email_sent_at),
-    Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at),
-    Field("last_email_click_at", "Last click in an e-mail", "Activity", _MOMENT, Customer.last_email_click_at),
+    Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at, reads=_LAST),
+    Field(
+        "activity_count_30d",
+        "Activities in 30 days",
+        "Activity",
+        FieldType.NUMBER,
+        count_30d,
+        reads=_LAST,
+        by_time=True,
+    ),
+    Field("last_activity_type", "Kind of last activity", "Activity", _TEXT, Customer.last_activity_type, reads=_LAST),
+    Field("last_email_sent_at", "Last e-mail sent", "Activity", _MOMENT, Customer.last_email_sent_at, reads=_LAST),
+    Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at, reads=_LAST),
+    Field(
+        "last_email_click_at", "Last click in an e-mail", "Activity", _MOMENT, Customer.last_email_click_at, reads=_LAST
+    ),
 )
 
 

@@ -23,6 +23,8 @@ WORDS = {
     State.UNSUBSCRIBED: "No",
     State.NEVER: "Not asked",
 }
+# What was said of a topic, and the columns of the channel that hold where nothing was.
+_READS = frozenset(("consent", "profile"))
 _CHOICES = tuple(Choice(str(state), words) for state, words in WORDS.items())
 
 
@@ -38,6 +40,7 @@ def fields(topics: Sequence[Topic]) -> Iterator[Field]:
                 FieldType.CHOICE,
                 comes_to(topic, channel),
                 _CHOICES,
+                reads=_READS,
             )
 
 

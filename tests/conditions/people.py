@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.conditions import Catalogue, Choice, Field, FieldType, payload_catalogue
+from app.conditions import Catalogue, Choice, Field, FieldType, Related, payload_catalogue
 from app.conditions.behaviour import Behaviours, Doings
 
 metadata = MetaData()
@@ -34,11 +34,28 @@ done = Table(
     prefixes=["TEMPORARY"],
 )
 
+badge = Table(
+    "badge",
+    metadata,
+    Column("person_id", Integer),
+    Column("list_id", Uuid),
+    Column("badge", Text),
+    prefixes=["TEMPORARY"],
+)
+
 TIERS = (Choice("Gold", "Gold"), Choice("Platinum", "Platinum card"), Choice("Élite", "Élite"))
 
 
 def field(name: str, label: str, type: FieldType, choices: tuple[Choice, ...] = ()) -> Field:
     return Field(name, label, "Person", type, people.c[name], choices, from_payload=True)
+
+
+def related(name: str, label: str, column: str) -> Field:
+    def rows() -> Related:
+        one = badge.alias()
+        return Related(one, one.c.person_id, one.c[column], people.c.id, one.c[column].is_not(None))
+
+    return Field(name, label, "Person", FieldType.LIST, from_payload=True, related=rows, reads=column)
 
 
 FIELDS = (
@@ -52,6 +69,7 @@ FIELDS = (
     field("tags", "Tags", FieldType.LIST),
     field("club_id", "Club", FieldType.ID),
 )
+RELATED = (related("lists", "Lists", "list_id"), related("badges", "Badges", "badge"))
 
 PAYLOAD = {
     "holes": FieldType.NUMBER,
@@ -71,4 +89,4 @@ def doings() -> Doings:
 
 
 behaviours = Behaviours(lambda _: payload_catalogue(PAYLOAD), lambda name: LABELS.get(name, name), doings)
-catalogue = Catalogue(FIELDS, behaviours=behaviours)
+catalogue = Catalogue((*FIELDS, *RELATED), behaviours=behaviours)

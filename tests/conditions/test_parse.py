@@ -28,7 +28,7 @@ from app.conditions import (
 from app.conditions.operators import ALIASES
 from app.conditions.periods import Period
 from app.infra.errors import UserError
-from tests.conditions.people import FIELDS, catalogue, people
+from tests.conditions.people import FIELDS, RELATED, catalogue, people
 
 event = payload_catalogue({"membership_tier": FieldType.TEXT, "amount": FieldType.NUMBER})
 
@@ -113,6 +113,8 @@ def test_every_alias_is_its_operator(alias: str, operator: Operator) -> None:
         ("opened_at", "gt", "2026-10-04", date(2026, 10, 4)),
         ("opened_at", "gt", "2026-10-04T09:00:00+02:00", datetime(2026, 10, 4, 7, tzinfo=UTC)),
         ("tags", "in", ["vip", "VIP"], ("vip", "VIP")),
+        ("lists", "contains", "0190F3A1-7B1C-7000-8000-000000000001", "0190f3a1-7b1c-7000-8000-000000000001"),
+        ("badges", "in", ["vip", "VIP"], ("vip", "VIP")),
         ("tags", "isNull", "ignored", None),
         ("opened_at", "within_last", "30 days", Period(30, "days")),
         ("opened_at", "within", "1 Hour", Period(1, "hours")),
@@ -194,6 +196,14 @@ def test_an_undeclared_key_takes_the_type_of_the_value(operator: str, value: Any
         (rule("opted_in", "eq", "maybe"), "", "give true or false"),
         (rule("opted_in", "eq", 1), "", "give true or false"),
         (rule("club_id", "eq", "12"), "", "give an id"),
+        (rule("lists", "contains", "members"), "", "Lists: give an id"),
+        (rule("lists", "in", ["0190f3a1-7b1c-7000-8000-000000000001", 7]), "", "Lists: give an id"),
+        (rule("badges", "eq", "gold"), "", "can't be compared"),
+        ({**rule("city", "isNull"), "disabled": "yes"}, "", "true or false"),
+        ({**rule("city", "isNull"), "disabled": 1}, "", "true or false"),
+        ({**rule("city", "gt", 1), "disabled": True}, "", "can't be compared"),
+        ([{**rule("city", "isNull"), "disabled": True}], "", "Switch on at least one"),
+        ({"not": {**rule("city", "isNull"), "disabled": True}}, "", "Switch on at least one"),
         (rule("tier", "eq", "Silver"), "", "choose one of: Gold, Platinum, Élite"),
         (rule("city", "eq", None), "", "give a text"),
         (rule("city", "eq", " "), "", "use “isNull”"),
@@ -279,8 +289,8 @@ def test_what_only_the_database_knows_is_refused_on_an_event() -> None:
 def test_a_catalogue_keeps_names_apart() -> None:
     with pytest.raises(DuplicateField):
         Catalogue([FIELDS[0], FIELDS[0]])
-    assert list(catalogue) == list(FIELDS)
-    assert len(catalogue) == len(FIELDS)
+    assert list(catalogue) == [*FIELDS, *RELATED]
+    assert len(catalogue) == len(FIELDS) + len(RELATED)
     assert "city" in catalogue
     assert list(catalogue.groups()) == ["Person"]
     assert catalogue.find("clubId") == catalogue.find("club_id")
@@ -296,6 +306,8 @@ def test_a_catalogue_keeps_names_apart() -> None:
         {"name": "x"},
         {"name": "x", "type": FieldType.ANY, "column": people.c.city},
         {"name": "x", "type": FieldType.CHOICE, "column": people.c.city},
+        {"name": "x", "type": FieldType.TEXT, "related": RELATED[0].related},
+        {"name": "x", "type": FieldType.LIST, "related": RELATED[0].related, "column": people.c.tags},
     ],
 )
 def test_a_field_that_could_never_be_asked_is_refused(wrong: dict[str, Any]) -> None:

@@ -4,34 +4,38 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from sqlalchemy import Connection, Text, delete, func, insert, select
+from sqlalchemy import Connection, Text, delete, func, insert, null, select
 
 from app.conditions import (
     Arity,
     Field,
     FieldType,
     Tree,
+    asks_nothing,
     compile_rules,
     compile_sql,
+    enabled,
     evaluate,
     evaluate_rules,
     explain,
     operators_for,
     parse,
     to_json,
+    values,
 )
 from app.conditions.operators import FROM_NOW
 from app.conditions.periods import UNITS, Present
 from app.conditions.periods import read as read_period
 from app.conditions.sql import folded
 from app.conditions.values import fold
-from tests.conditions.people import FIELDS, TIERS, catalogue, people
+from tests.conditions.people import FIELDS, RELATED, TIERS, badge, catalogue, people
 
 # Letters that disagree somewhere: ASCII, accents, sharp s, dotless and dotted i, sigmas, Cyrillic, Kelvin, long s,
 # combining accent, other scripts, and the signs that LIKE, arrays and quoting treat as special.
@@ -104,13 +108,22 @@ held: dict[FieldType, SearchStrategy[Any]] = {
     FieldType.ID: ids,
 }
 
+# Rows of others are compared as they stand: ids, and texts but for their case.
+asked_of = {"lists": asked[FieldType.ID], "badges": asked[FieldType.LIST]}
+held_of: dict[str, SearchStrategy[Any]] = {
+    "rounds": st.integers(-5, 5),
+    "lists": st.lists(st.none() | ids, max_size=3),
+    "badges": st.lists(st.none() | words, max_size=3),
+}
+switched = st.sampled_from([{}] * 5 + [{"disabled": True}])
+
 
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
-    field = draw(st.sampled_from(FIELDS))
+    field = draw(st.sampled_from((*FIELDS, *RELATED)))
     operator = draw(st.sampled_from(operators_for(field.type)))
-    one = asked[field.type]
-    rule = {"field": field.name, "operator": operator.name}
+    one = asked_of.get(field.name, asked[field.type])
+    rule = {"field": field.name, "operator": operator.name, **draw(switched)}
     match operator.arity:
         case Arity.ONE:
             rule["value"] = draw(one)
@@ -125,11 +138,12 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def groups(members: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    negated = members.map(lambda member: {"not": member})
+    negated = st.builds(lambda member, switch: {"not": member, **switch}, members, switched)
     return st.builds(
-        lambda combinator, rules: {"combinator": combinator, "rules": rules},
+        lambda combinator, rules, switch: {"combinator": combinator, "rules": rules, **switch},
         st.sampled_from(["AND", "OR"]),
         st.lists(members | negated, min_size=1, max_size=3),
+        switched,
     )
 
 
@@ -185,7 +199,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]], Presen
     data, zone, now = draw(trees), draw(zones), draw(presents)
     present = Present(zone, now)
     near: dict[str, list[Any]] = {}
-    types = {field.name: field.type for field in FIELDS}
+    types = {field.name: field.type for field in (*FIELDS, *RELATED)}
     for rule in leaves(data):
         asked_for = rule.get("value", [])
         if isinstance(asked_for, str) and rule["operator"] in FROM_NOW:
@@ -193,22 +207,44 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]], Presen
             continue
         for value in asked_for if isinstance(asked_for, list) else [asked_for]:
             near.setdefault(rule["field"], []).extend(kin(types[rule["field"]], value, zone))
+    near["lists"] = [[UUID(some[0])] for some in near.get("lists", []) if is_id(some[0])]
     someone = {}
     for name, type in types.items():
-        anything = st.none() | (st.integers(-5, 5) if name == "rounds" else held[type])
+        anything = st.none() | held_of.get(name, held[type])
         close = [fitting(name, value) for value in near.get(name, [])]
         someone[name] = st.sampled_from(close) | anything if close else anything
     return data, draw(st.lists(st.fixed_dictionaries(someone), min_size=3, max_size=8)), present
+
+
+def is_id(value: Any) -> bool:
+    return values.identifier(value) is not None
 
 
 def fitting(name: str, value: Any) -> Any:
     return round(value) if name == "rounds" else value
 
 
+def keep(connection: Connection, who: list[dict[str, Any]]) -> None:
+    """Keep these people, numbered from 0, and what they have in other rows, in place of those who were there."""
+    of_others = {field.name for field in RELATED}
+    connection.execute(delete(people))
+    connection.execute(delete(badge))
+    own = [{name: value for name, value in person.items() if name not in of_others} for person in who]
+    connection.execute(insert(people), [{"id": number, **person} for number, person in enumerate(own)])
+    blank = {"list_id": None, "badge": None}
+    others = [
+        {**blank, "person_id": number, column: one}
+        for number, person in enumerate(who)
+        for name, column in (("lists", "list_id"), ("badges", "badge"))
+        for one in person.get(name) or ()
+    ]
+    if others:
+        connection.execute(insert(badge), others)
+
+
 def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]], present: Present) -> None:
     zone, now = present.zone, present.now
-    connection.execute(delete(people))
-    connection.execute(insert(people), [{"id": number, **person} for number, person in enumerate(who)])
+    keep(connection, who)
     questions = [compile_sql(tree, zone=zone, now=now) for tree in trees]
     questions += [question.is_(True) for question in questions]
     answers = connection.execute(select(*questions).select_from(people).order_by(people.c.id)).all()
@@ -218,6 +254,19 @@ def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]
             assert surely is (known is True), (explain(tree), person)
 
 
+def switched_on(data: dict[str, Any]) -> Any:
+    """Return conditions in JSON without what is switched off, in the words of the README."""
+    if data.get("disabled"):
+        return None
+    if "not" in data:
+        inner = switched_on(data["not"])
+        return inner and {"not": inner}
+    if "rules" in data:
+        members = [kept for one in data["rules"] if (kept := switched_on(one))]
+        return {**data, "rules": members} if members else None
+    return data
+
+
 @settings(suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_both_readers_answer_the_same(
@@ -225,13 +274,16 @@ def test_both_readers_answer_the_same(
 ) -> None:
     data, who, present = case
     zone, now = present.zone, present.now
-    tree = parse(data, catalogue)
-    assert parse(to_json(tree), catalogue) == tree
+    tree = parse(data, catalogue, allow_empty=True)
+    assert parse(to_json(tree), catalogue, allow_empty=True) == tree
+    assert enabled(tree).items == parse(switched_on(data), catalogue, allow_empty=True).items
+    assert asks_nothing(tree) is (switched_on(data) is None)
     ask_both(connection, [tree], who, present)
-    each = [expression for _, expression in compile_rules(tree, zone=zone, now=now)]
+    each = [expression for _, expression in compile_rules(tree, zone=zone, now=now)] or [null()]
     answers = connection.execute(select(*each).select_from(people).order_by(people.c.id))
     for person, answer in zip(who, answers, strict=True):
-        assert list(answer) == [known for _, known in evaluate_rules(tree, person, zone=zone, now=now)]
+        told = evaluate_rules(tree, person, zone=zone, now=now)
+        assert asks_nothing(tree) or list(answer) == [known for _, known in told]
 
 
 SAMPLES: dict[FieldType, list[Any]] = {
@@ -250,9 +302,9 @@ SAMPLES: dict[FieldType, list[Any]] = {
     "now", [datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2027, 2, 28, 9, tzinfo=UTC)], ids=str
 )
 @pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/London")], ids=str)
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+@pytest.mark.parametrize("field", (*FIELDS, *RELATED), ids=lambda field: field.name)
 def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, zone: tzinfo, now: datetime) -> None:
-    samples = SAMPLES[field.type]
+    samples = SAMPLES[FieldType.ID if field.of_ids else field.type]
     rules = []
     for operator in operators_for(field.type):
         values: list[Any] = samples
@@ -266,6 +318,7 @@ def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, 
             values += ["90 minutes", "23 hours"] if field.type is FieldType.DATETIME else []
         rules += [{"field": field.name, "operator": operator.name, "value": value} for value in values]
     near = [fitting(field.name, value) for sample in samples for value in kin(field.type, sample, zone)]
+    near = [[sample] for sample in samples] if field.of_ids else near
     present = Present(zone, now)
     if field.type in (FieldType.DATE, FieldType.DATETIME):
         near += [
@@ -274,11 +327,13 @@ def test_both_readers_agree_at_every_edge(connection: Connection, field: Field, 
             if rule["operator"] in FROM_NOW
             for one in near_period(field.type, rule["value"], present)
         ]
-    blank = {FieldType.TEXT: [""], FieldType.CHOICE: [""], FieldType.LIST: [[], [None], [""]]}.get(field.type, [])
+    other = [[None, "0190f3a1-7b1c-7000-8000-000000000009"]] if field.of_ids else [[None], [""]]
+    blank = {FieldType.TEXT: [""], FieldType.CHOICE: [""], FieldType.LIST: [[], *other]}.get(field.type, [])
+    nobody = dict.fromkeys((one.name for one in (*FIELDS, *RELATED)), None)
     ask_both(
         connection,
         [parse({"not": rule} if negated else rule, catalogue) for rule in rules for negated in (False, True)],
-        [dict.fromkeys((one.name for one in FIELDS), None) | {field.name: value} for value in [None, *blank, *near]],
+        [nobody | {field.name: value} for value in [None, *blank, *near]],
         present,
     )
 

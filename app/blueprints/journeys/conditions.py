@@ -80,7 +80,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """A part this form can't draw (a negation, a rule on what somebody did): it is told in words and goes through."""
+    """A part this form can't draw (a negation, what somebody did, what is switched off): told in words, it is kept."""
 
     path: str
     json: str
@@ -117,18 +117,21 @@ class Drawing:
 
     def _row(self, data: Any, path: str, at: str) -> Row:
         error = self.errors.get(at)
-        if isinstance(data, Mapping) and "rules" in data:
+        if isinstance(data, Mapping) and "rules" in data and not data.get("disabled"):
             return GroupRow(path, _combinator(data), self.rows(data["rules"], path, f"{at}."), error)
-        if not isinstance(data, Mapping) or "not" in data or "event" in data:
+        if not isinstance(data, Mapping) or "not" in data or "event" in data or data.get("disabled"):
             return KeptRow(path, orjson.dumps(data).decode(), self._words(data), error)
         return self._rule(data, path, error)
 
     def _words(self, data: Any) -> str:
         """Return a part in words; as it stands where it is none."""
         try:
-            return explain(parse(data, self.catalogue), names={name: dict(some) for name, some in self.names.items()})
+            off = isinstance(data, Mapping) and data.get("disabled") is True
+            tree = parse({**data, "disabled": False} if off else data, self.catalogue, allow_empty=True)
         except InvalidConditions:
             return orjson.dumps(data).decode()
+        told = explain(tree, names={name: dict(some) for name, some in self.names.items()})
+        return f"{told} (switched off)" if off else told
 
     def _rule(self, data: Mapping[str, Any], path: str, error: str | None) -> RuleRow:
         name = str(data.get("field") or "")

@@ -19,7 +19,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.capture.batch import AppliedEvent, Batch
-from app.conditions import InvalidConditions, Tree, matches
+from app.conditions import InvalidConditions, Tree, asks_nothing, matches
 from app.events import catalogue
 from app.events.places import places
 from app.infra import clock
@@ -262,7 +262,7 @@ class _Clubs:
 
 def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
     tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
-    if tree is None or not tree.items:
+    if tree is None or asks_nothing(tree):
         return tree is not None
     return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone), now=now)
 

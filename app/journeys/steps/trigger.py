@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.conditions import InvalidConditions, Tree, explain, parse
+from app.conditions import InvalidConditions, Tree, asks_nothing, explain, parse
 from app.events.catalogue import payload_fields
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
 
@@ -61,12 +61,11 @@ class Trigger(StepType[TriggerConfig]):
         if config.event_type == MANUAL:
             return "When somebody is enrolled by hand"
         event = known.event_types.get(config.event_type, config.event_type)
-        if not config.conditions:
-            return f"When “{event}” happens"
         try:
-            return f"When “{event}” happens and {explain(payload_tree(config.event_type, config.conditions))}"
+            tree = payload_tree(config.event_type, config.conditions)
         except InvalidConditions:
             return f"When “{event}” happens"
+        return f"When “{event}” happens" + ("" if asks_nothing(tree) else f" and {explain(tree)}")
 
     def run(self, batch: StepBatch[TriggerConfig]) -> None:
         """Let everybody pass."""

@@ -21,7 +21,9 @@ class ConfigError(RuntimeError):
 class Config:
     """Every setting Fairway reads. URLs are complete; `encryption_keys` has the newest key first.
 
-    `secret_key` signs; what one of `old_secret_keys` signed, cookies and links, is still believed.
+    `secret_key` signs; what one of `old_secret_keys` signed, cookies and links, is still believed. `outbound_trusted`
+    are origins (`http://host:port`) that an URL of a user's may lead to though they lie inside; other URLs must be
+    https, lie outside, and name one of `outbound_ports`.
     """
 
     env: Environment
@@ -36,6 +38,8 @@ class Config:
     trusted_proxies: int
     upload_dir: str
     max_upload_bytes: int
+    outbound_trusted: tuple[str, ...]
+    outbound_ports: tuple[int, ...]
 
     @property
     def is_production(self) -> bool:
@@ -85,7 +89,29 @@ def read(environ: dict[str, str]) -> Config:
         trusted_proxies=int(proxies),
         upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
         max_upload_bytes=int(upload_mb) * 1024 * 1024,
+        outbound_trusted=_origins(environ.get("OUTBOUND_TRUSTED", "")),
+        outbound_ports=_ports(environ.get("OUTBOUND_PORTS") or "443,8443,80"),
     )
+
+
+def _origins(words: str) -> tuple[str, ...]:
+    found = tuple(one.strip().rstrip("/") for one in words.split(",") if one.strip())
+    for one in found:
+        try:
+            parts = urlsplit(one)
+            fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            fit = False
+        if not fit or f"{parts.scheme}://{parts.netloc}" != one or "@" in one:
+            raise ConfigError(f"OUTBOUND_TRUSTED holds {one!r}; write origins such as http://messaging.example:8080.")
+    return found
+
+
+def _ports(words: str) -> tuple[int, ...]:
+    found = [one.strip() for one in words.split(",")]
+    if not all(one.isascii() and one.isdigit() and 0 < int(one) < 65536 for one in found):
+        raise ConfigError("OUTBOUND_PORTS must be ports, separated by commas, such as 443,8443.")
+    return tuple(int(one) for one in found)
 
 
 @cache

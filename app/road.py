@@ -1,12 +1,17 @@
 """The rooms put together: what follows when events are applied, whoever applies them (a worker, the desk, the demo).
 
-Capture calls these and so knows neither journeys nor messages; they know capture's `Batch` and not each other.
+Capture calls these and so knows neither journeys nor messages; they know capture's `Batch` and not each other. So are
+the fields that conditions may ask of, and what their values are called.
 """
 
+from uuid import UUID
+
 from app.capture.batch import Handler
+from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
 from app.journeys import tagging
 from app.journeys.engine import enrol
+from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
 
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events)
@@ -14,3 +19,9 @@ HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events)
 
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
+
+
+def condition_names(tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return by field of conditions the values it has in this tenant, each with what people call it."""
+    rooms = (customer_fields.names, message_fields.names)
+    return {field: known for names in rooms for field, known in names(tenant_id=tenant_id).items()}

@@ -1,16 +1,40 @@
 """What conditions may ask of a customer: importing this adds the fields to `app.conditions.profile`."""
 
-from sqlalchemy import and_
+from collections.abc import Iterable
+from uuid import UUID
 
+from sqlalchemy import and_, text
+
+from app.accounts import queries as accounts
 from app.conditions import Behaviours, Choice, Doings, Field, FieldType, profile
+from app.customers import contact_fields, household_fields, queries
 from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
 from app.events import catalogue
 from app.events.readers import LIFECYCLE_STAGES
+from app.infra.db import transaction
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
 _LAST = "last_activity"
 
+HEADINGS = (
+    "Profile",
+    "Membership",
+    "",
+    "Contact",
+    "Reachability",
+    "Consent",
+    "Consent by topic",
+    "Household",
+    "Activity",
+    "Journeys",
+    "Segments",
+)
+"""The headings in the order they are offered; in the place of the empty one stand those of a tenant's own fields."""
+MOST_TAGS = 1000
+_TAGS = text("""
+    SELECT name FROM tag WHERE tenant_id = :tenant_id AND deleted_at IS NULL ORDER BY lower(name), id LIMIT :most
+""")
 STAGES = tuple(Choice(name, name.capitalize()) for name in LIFECYCLE_STAGES)
 
 profile.add(
@@ -32,6 +56,8 @@ profile.add(
     Field("sms_opt_in", "Agreed to SMS", "Consent", _YES_NO, Customer.sms_opt_in),
     Field("push_opt_in", "Agreed to push messages", "Consent", _YES_NO, Customer.push_opt_in),
     Field("whatsapp_opt_in", "Agreed to WhatsApp", "Consent", _YES_NO, Customer.whatsapp_opt_in),
+    *contact_fields.FIELDS,
+    *household_fields.FIELDS,
     Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at, reads=_LAST),
     Field(
         "activity_count_30d",
@@ -59,3 +85,22 @@ def _doings() -> Doings:
 
 
 profile.behaviours = Behaviours(catalogue.payload_fields, lambda name: catalogue.get(name).label, _doings)
+
+
+def in_order(fields: Iterable[Field]) -> list[Field]:
+    """Return fields by the order of their headings, else as they came."""
+    place = {heading: index for index, heading in enumerate(HEADINGS)}
+    return sorted(fields, key=lambda one: place.get(one.group, place[""]))
+
+
+def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return by field the values this tenant's customers may have, each with what people call it."""
+    with transaction(tenant_id) as session:
+        tags = session.scalars(_TAGS, {"tenant_id": tenant_id, "most": MOST_TAGS}).all()
+        tiers = queries.tiers(tenant_id=tenant_id)
+        clubs = accounts.clubs(tenant_id=tenant_id)
+    return {
+        "club_id": [(str(one.id), one.name) for one in clubs],
+        "membership_tier": [(one, one) for one in tiers],
+        "tags": [(one, one) for one in tags],
+    }

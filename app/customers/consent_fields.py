@@ -3,7 +3,7 @@
 It is `app.customers.consents.decide` in SQL, for a set of customers; a test holds the two to one answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +27,18 @@ WORDS = {
 _READS = frozenset(("consent", "profile"))
 _CHOICES = tuple(Choice(str(state), words) for state, words in WORDS.items())
 
+by_topic: list[Callable[[Topic], Iterable[Field]]] = []
+"""What higher rooms can tell of each topic: they add themselves."""
+
 
 def fields(topics: Sequence[Topic]) -> Iterator[Field]:
-    """Yield a field for each of the topics and each channel, `consent.<key>.<channel>`; archived ones say so."""
+    """Yield a field for each of the topics and each channel, `consent.<key>.<channel>`; archived ones say so.
+
+    Those of higher rooms come first.
+    """
+    for more in by_topic:
+        for topic in topics:
+            yield from more(topic)
     for topic in topics:
         name = f"{topic.name} (archived)" if topic.archived_at else topic.name
         for channel in CONSENT_FIELDS:

@@ -21,11 +21,7 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.accounts import queries as accounts
 from app.conditions import Catalogue, Choice, Field, profile
-from app.customers import (
-    condition_fields,  # noqa: F401 - it fills the catalogue
-    consent_fields,
-    topics,
-)
+from app.customers import condition_fields, consent_fields, topics
 from app.customers.field_kind import CustomFieldInfo, FieldKind, field_kinds
 from app.customers.models import Customer, Topic
 from app.customers.records import CUSTOM
@@ -124,7 +120,7 @@ def catalogue(*, tenant_id: UUID) -> Catalogue:
 def catalogue_of(known: Sequence[CustomFieldInfo], about: Sequence[Topic] = ()) -> Catalogue:
     """Return the catalogue of the fields everybody has, of consent to these topics, and of these custom fields."""
     found = (*profile, *consent_fields.fields(about), *map(condition_field, known))
-    return Catalogue(found, behaviours=profile.behaviours)
+    return Catalogue(condition_fields.in_order(found), behaviours=profile.behaviours)
 
 
 def condition_field(about: CustomFieldInfo) -> Field:

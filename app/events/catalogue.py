@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any
 
-from app.conditions.fields import Catalogue, Choice, FieldType, payload_catalogue
+from app.conditions.fields import Catalogue, Choice, Field, FieldType
 from app.events.readers import Reader, a_flag, a_text, spoken
 from app.infra.registry import Registry
 
@@ -160,6 +160,8 @@ def title(kind: EventType, payload: Mapping[str, Any]) -> str:
 def payload_fields(name: str) -> Catalogue:
     """Return the open catalogue of fields that conditions on a payload of this type may ask of."""
     kind = get(name)
-    return payload_catalogue(
-        {one.name: one.type for one in kind.fields}, labels={one.name: one.label for one in kind.fields}
+    return Catalogue(
+        (Field(one.name, one.label, kind.label, one.type, None, one.choices, from_payload=True) for one in kind.fields),
+        for_payload=True,
+        open=True,
     )

@@ -30,6 +30,7 @@ from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
 from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
+from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
 
 MANUAL = "MANUAL"
 

@@ -32,9 +32,11 @@ FINISH = text("""
         FROM ending
         WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
           AND message.status IN ('sending', 'unknown')
-        RETURNING message.id, ending.status, ending.subject, ending.sent_at, ending.customer_id
+        RETURNING message.id, ending.status, ending.subject, ending.sent_at, ending.customer_id, message.template_id,
+            message.topic_id, message.journey_id, message.step_key
     ), reader AS (
-        SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at
+        SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at,
+            finished.template_id, finished.topic_id, finished.journey_id, finished.step_key
         FROM finished JOIN customer ON customer.id = finished.customer_id
         WHERE customer.tenant_id = :tenant_id AND finished.status = 'sent'
         ORDER BY customer.id FOR NO KEY UPDATE OF customer
@@ -42,7 +44,8 @@ FINISH = text("""
         INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
                               object_id, club_id, payload)
         SELECT :tenant_id, id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
-               'message', message_id, club_id, jsonb_build_object('message_id', message_id, 'subject', subject)
+               'message', message_id, club_id, jsonb_build_object('message_id', message_id, 'subject', subject,
+                   'template_id', template_id, 'topic_id', topic_id, 'journey_id', journey_id, 'step_key', step_key)
         FROM reader
     )
     UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, latest.sent_at)

@@ -32,6 +32,14 @@ class SuppressedBecause(StrEnum):
     ERASED = "erased"
 
 
+REASONS = {
+    SuppressedBecause.HARD_BOUNCE: "Bounced for good",
+    SuppressedBecause.COMPLAINT: "Complained",
+    SuppressedBecause.MANUAL: "By hand",
+    SuppressedBecause.INVALID: "Not a real address",
+    SuppressedBecause.ERASED: "Person was erased",
+}
+"""The reasons in words."""
 BY_HAND = tuple(one for one in SuppressedBecause if one is not SuppressedBecause.ERASED)
 """The reasons somebody may give; the last one is of addresses of people who were erased."""
 DEAD = frozenset((SuppressedBecause.HARD_BOUNCE, SuppressedBecause.INVALID))

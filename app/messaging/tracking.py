@@ -28,7 +28,7 @@ _MACHINE = re.compile(
 
 FIND = text("""
     SELECT message.customer_id, message.sent_at, message.sending_at, message.subject, message.journey_id,
-           message.step_key, message.template_id
+           message.step_key, message.template_id, message.topic_id
     FROM message WHERE message.tenant_id = :tenant_id AND message.id = :id
 """)
 
@@ -76,6 +76,7 @@ def record(*, kind: Kind, link: TrackedLink, visit: Visit, now: datetime | None 
         payload = {
             "message_id": str(link.message_id),
             "template_id": message.template_id and str(message.template_id),
+            "topic_id": message.topic_id and str(message.topic_id),
             "journey_id": message.journey_id and str(message.journey_id),
             "step_key": message.step_key,
             "subject": message.subject,

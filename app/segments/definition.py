@@ -11,6 +11,7 @@ from app.conditions import InvalidConditions, Tree, parse
 from app.customers import custom_fields
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
+from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
 from app.segments.models import DYNAMIC, FREQUENCIES, TYPES, Segment
 
 MAX_NAME = 200

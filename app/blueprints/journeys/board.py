@@ -11,9 +11,8 @@ from app.accounts import places
 from app.blueprints.journeys import presenters, step_form
 from app.blueprints.journeys.conditions import Names
 from app.blueprints.journeys.widgets import Sources, Updatable
-from app.conditions import Catalogue, Field, FieldType, profile
+from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
-from app.customers import queries as customers
 from app.customers.field_kind import CustomFieldInfo
 from app.events import catalogue as events
 from app.infra.errors import NotFound
@@ -23,6 +22,7 @@ from app.journeys.layout import LABELS
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, words_of
 from app.messaging import queries as messages
+from app.road import condition_names
 from app.web.guards import can, current
 from app.web.htmx import page
 
@@ -174,22 +174,13 @@ def known(tenant_id: UUID) -> Known:
 
 def sources(tenant_id: UUID, known: Known) -> Sources:
     """Return what the widgets of a step's form draw from."""
-    tiers = [(tier, tier) for tier in customers.tiers(tenant_id=tenant_id)]
-    clubs = [(str(key), name) for key, name in known.clubs.items()]
-    names = {"club_id": clubs, "membership_tier": tiers}
-    return Sources(known=known, profile=known.profile, payload=payload, updatable=updatable(names, known), names=names)
-
-
-def payload(event_type: str) -> Catalogue:
-    """Return the fields of an event type's payload, with the values they usually have."""
-    kind = events.get(event_type)
-    return Catalogue(
-        (
-            Field(one.name, one.label, kind.label, one.type, choices=one.choices, from_payload=True)
-            for one in kind.fields
-        ),
-        for_payload=True,
-        open=True,
+    names = condition_names(tenant_id)
+    return Sources(
+        known=known,
+        profile=known.profile,
+        payload=events.payload_fields,
+        updatable=updatable(names, known),
+        names=names,
     )
 
 

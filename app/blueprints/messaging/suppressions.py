@@ -13,7 +13,7 @@ from app.infra.crypto import PREFIX
 from app.infra.errors import UserError
 from app.infra.ids import as_id
 from app.messaging import suppression
-from app.messaging.suppression import SuppressedBecause
+from app.messaging.suppression import REASONS, SuppressedBecause
 from app.web import forms
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
@@ -21,16 +21,7 @@ from app.web.htmx import page
 
 blueprint = Blueprint("suppressions", __name__, url_prefix="/suppressions")
 
-REASONS = {
-    SuppressedBecause.HARD_BOUNCE: "Bounced for good",
-    SuppressedBecause.COMPLAINT: "Complained",
-    SuppressedBecause.MANUAL: "By hand",
-    SuppressedBecause.INVALID: "Not a real address",
-    SuppressedBecause.ERASED: "Person was erased",
-}
 TONES = {SuppressedBecause.HARD_BOUNCE: "danger", SuppressedBecause.COMPLAINT: "warning"}
-
-
 OF_SOMEBODY_ERASED = "An address of somebody who was erased"
 
 

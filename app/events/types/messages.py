@@ -11,12 +11,15 @@ CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsap
 _WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
 CONSENTS = tuple(Consent(channel, (f"{name}_opt_in", f"{name}OptIn")) for channel, name in CHANNELS.items())
 FIELDS = (
-    PayloadField("message_id", "Message", FieldType.ID),
-    PayloadField("template", "Template", FieldType.TEXT),
-    PayloadField("subject", "Subject", FieldType.TEXT),
     PayloadField("journey_id", "Journey", FieldType.ID),
+    PayloadField("template_id", "Template", FieldType.ID),
+    PayloadField("topic_id", "Topic", FieldType.ID),
+    PayloadField("subject", "Subject", FieldType.TEXT),
     PayloadField("step_key", "Journey step", FieldType.TEXT),
+    PayloadField("message_id", "Message", FieldType.ID),
 )
+IS_MACHINE = PayloadField("is_machine", "Was a machine’s doing", FieldType.BOOLEAN)
+"""Mail systems open mails and follow links by themselves."""
 
 
 def _preferences(payload: Mapping[str, Any]) -> str:
@@ -102,7 +105,7 @@ register(
         Category.MESSAGE,
         "mail-opened",
         title=lambda payload: _subject("Opened an e-mail", payload),
-        fields=FIELDS,
+        fields=(IS_MACHINE, *FIELDS),
         marks=_opened,
     ),
     EventType(
@@ -111,7 +114,7 @@ register(
         Category.MESSAGE,
         "click",
         title=lambda payload: _subject("Clicked a link in an e-mail", payload),
-        fields=(*FIELDS, PayloadField("url", "Link", FieldType.TEXT)),
+        fields=(IS_MACHINE, PayloadField("url", "Link", FieldType.TEXT), *FIELDS),
         marks=_clicked,
     ),
     EventType(

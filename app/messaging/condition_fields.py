@@ -1,0 +1,217 @@
+"""Who can be written to, as conditions ask of it: what the gate would say of marketing on a channel now.
+
+These are `gate.judge` and `destination.destinations` in SQL, for a set of customers; a test holds them to one answer.
+Everything asked of other rows is asked by equality, so that a database may read those rows once for all customers.
+Addresses are kept as `app.events.addresses` made them: an e-mail address is its own key, and mail can go there if
+SMTP can take the mailbox's name. Of an address that once was somebody's who was erased the list holds a hash, and not
+for the database to know: there the gate alone says no.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, false, func, literal, or_, select, true
+
+from app.conditions import Choice, Field, FieldType, profile
+from app.content.models import Template
+from app.customers import consent_fields, topics
+from app.customers.consents import ALL, State
+from app.customers.facts import CONSENT_FIELDS
+from app.customers.models import Consent, ContactPoint, Customer, Topic
+from app.infra.db import transaction
+from app.messaging.channel import EMAIL
+from app.messaging.destination import MOST
+from app.messaging.models import Suppression
+from app.messaging.suppression import DEAD, REASONS
+
+GROUP = "Reachability"
+KINDS = {EMAIL: "email", "SMS": "phone", "PUSH": "push", "WHATSAPP": "whatsapp"}
+"""The kind of contact point each channel writes to."""
+NAMES = {
+    EMAIL: ("can_be_mailed", "Can be mailed"),
+    "SMS": ("can_be_texted", "Can be sent SMS"),
+    "PUSH": ("can_be_pushed", "Can be sent push messages"),
+    "WHATSAPP": ("can_be_whatsapped", "Can be sent WhatsApp messages"),
+}
+_READS = frozenset(("profile", "consent", "contact", "suppression"))
+_ON_LIST = frozenset(("profile", "suppression"))
+_PERSON = Customer.__table__.c
+_Answer = ColumnElement[bool]
+
+
+def can_get(channel: str, topic: Topic | None = None) -> _Answer:
+    """Return whether marketing (about a topic, if one is named) would go out to the customer of the query."""
+    return and_(_agrees(channel, topic), _reached(channel))
+
+
+def _agrees(channel: str, topic: Topic | None) -> _Answer:
+    """Return whether all that the customer said comes to a yes, as `consents.decide` has it."""
+    stopped = _said(ALL, None, State.UNSUBSCRIBED)
+    opted_in, said_no_at = _PERSON[CONSENT_FIELDS[channel]], _PERSON[f"{CONSENT_FIELDS[channel]}_at"]
+    if topic is None:
+        return and_(opted_in.is_(True), ~stopped)
+    unspoken = false() if topic.opt_in_only else and_(opted_in.is_(True), ~_said(channel, topic))
+    # A no to the channel takes with it what was said before.
+    outlives = _said(channel, topic, State.SUBSCRIBED, since=said_no_at)
+    holds = case((opted_in.is_(False), outlives), else_=_said(channel, topic, State.SUBSCRIBED))
+    return and_(or_(unspoken, holds), ~stopped)
+
+
+def _said(channel: str, topic: Topic | None, state: State | None = None, *, since: Any = None) -> _Answer:
+    """Return whether the customer said something about a topic (None: a channel as a whole), after a moment."""
+    consent = Consent.__table__.alias()
+    found = select(literal(1)).select_from(consent)
+    found = found.where(
+        consent.c.tenant_id == _PERSON.tenant_id,
+        consent.c.customer_id == _PERSON.id,
+        consent.c.channel == channel,
+        consent.c.topic_id.is_(None) if topic is None else consent.c.topic_id == topic.id,
+    )
+    found = found if state is None else found.where(consent.c.state == str(state))
+    found = found if since is None else found.where(consent.c.said_at > since)
+    return found.correlate(Customer.__table__).exists()
+
+
+def _reached(channel: str) -> _Answer:
+    """Return whether there is an address that nothing is known against, where the preferred one allows for another."""
+    kind = KINDS[channel]
+    if kind not in ("email", "phone"):
+        return _elsewhere(channel)
+    address = _PERSON[kind]
+    sound = _sound(kind, address)
+    refused = and_(sound, _listed(channel, address, Customer.__table__, dead=False))
+    return case(
+        (and_(sound, ~_listed(channel, address, Customer.__table__)), true()),
+        (refused, false()),
+        else_=_elsewhere(channel),
+    )
+
+
+def _listed(channel: str, address: Any, of: FromClause, *, dead: bool | None = None) -> _Answer:
+    """Return whether an address is suppressed; `dead`: only where mail can or can't reach it."""
+    entry = Suppression.__table__.alias()
+    dead_ones = [str(one) for one in sorted(DEAD)]
+    why = [] if dead is None else [entry.c.reason.in_(dead_ones) if dead else entry.c.reason.not_in(dead_ones)]
+    found = (
+        select(literal(1))
+        .select_from(entry)
+        .where(
+            entry.c.tenant_id == of.c.tenant_id,
+            entry.c.channel == channel,
+            entry.c.address_key == address,
+            entry.c.lifted_at.is_(None),
+            *why,
+        )
+    )
+    return found.correlate(of).exists()
+
+
+def _sound(kind: str, address: Any) -> _Answer:
+    """Return whether a message can go to an address at all: never unknown."""
+    if kind != "email":
+        return func.coalesce(address, "", type_=Text()) != ""
+    mailbox = func.split_part(address, "@", 1, type_=Text())
+    plain = _bytes(address) == func.char_length(address, type_=Integer())
+    plain_mailbox = _bytes(mailbox) == func.char_length(mailbox, type_=Integer())
+    at = func.strpos(address, "@", type_=Integer())
+    return func.coalesce(and_(at > 1, or_(plain, plain_mailbox)), false())
+
+
+def _bytes(value: ColumnElement[str]) -> ColumnElement[int]:
+    return func.octet_length(value, type_=Integer())
+
+
+def _elsewhere(channel: str) -> _Answer:
+    """Return whether one of the customer's addresses will do: one that is theirs alone, or verified."""
+    mine, theirs = ContactPoint.__table__.alias(), ContactPoint.__table__.alias()
+    shared = (
+        select(literal(1))
+        .select_from(theirs)
+        .where(
+            theirs.c.tenant_id == mine.c.tenant_id,
+            theirs.c.kind == mine.c.kind,
+            theirs.c.key == mine.c.key,
+            theirs.c.customer_id != mine.c.customer_id,
+        )
+    )
+    best = (
+        select(mine.c.tenant_id, mine.c.key, mine.c.value)
+        .where(
+            mine.c.tenant_id == _PERSON.tenant_id,
+            mine.c.customer_id == _PERSON.id,
+            mine.c.kind == KINDS[channel],
+            or_(mine.c.verified_at.is_not(None), ~shared.correlate(mine).exists()),
+        )
+        .order_by(mine.c.verified_at.is_not(None).desc(), mine.c.created_at.desc(), mine.c.id.desc())
+        .limit(MOST)
+        .correlate(Customer.__table__)
+        .subquery()
+    )
+    free = ~_listed(channel, best.c.key, best)
+    return select(literal(1)).select_from(best).where(_sound(KINDS[channel], best.c.value), free).exists()
+
+
+def _because() -> ColumnElement[str]:
+    """Return why the preferred e-mail address is suppressed; nothing where it is not."""
+    entry = Suppression.__table__.alias()
+    found = select(entry.c.reason).where(
+        entry.c.tenant_id == _PERSON.tenant_id,
+        entry.c.channel == EMAIL,
+        entry.c.address_key == _PERSON.email,
+        entry.c.lifted_at.is_(None),
+    )
+    return found.correlate(Customer.__table__).scalar_subquery()
+
+
+def _about(topic: Topic) -> Iterator[Field]:
+    """Yield whether mail about a topic would go out; a topic that is archived says so."""
+    (name, label), archived = NAMES[EMAIL], " (archived)" if topic.archived_at else ""
+    yield Field(
+        f"{name}.{topic.key}",
+        f"{label} about {topic.name}{archived}",
+        GROUP,
+        FieldType.BOOLEAN,
+        partial(can_get, EMAIL, topic),
+        reads=_READS,
+    )
+
+
+def _dead() -> _Answer:
+    return _listed(EMAIL, _PERSON.email, Customer.__table__, dead=True)
+
+
+def _yes_no(name: str, label: str, column: Callable[[], _Answer], reads: frozenset[str]) -> Field:
+    return Field(name, label, GROUP, FieldType.BOOLEAN, column, reads=reads)
+
+
+profile.add(
+    *(_yes_no(*NAMES[channel], partial(can_get, channel), _READS) for channel in CONSENT_FIELDS),
+    _yes_no("email_dead", "E-mail address is dead", _dead, _ON_LIST),
+    Field(
+        "email_suppressed",
+        "E-mail suppressed because",
+        GROUP,
+        FieldType.CHOICE,
+        _because,
+        tuple(Choice(str(reason), label) for reason, label in REASONS.items()),
+        reads=_ON_LIST,
+    ),
+)
+consent_fields.by_topic.append(_about)
+
+
+def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return what people call the templates and topics that the payloads of messages name."""
+    with transaction(tenant_id) as session:
+        templates = session.execute(
+            select(Template.id, Template.name)
+            .where(Template.tenant_id == tenant_id)
+            .order_by(func.lower(Template.name), Template.id)
+        ).all()
+        subjects = topics.topics(tenant_id=tenant_id, archived=True)
+    return {
+        "template_id": [(str(one.id), one.name) for one in templates],
+        "topic_id": [(str(one.id), one.name) for one in subjects],
+    }

@@ -1,0 +1,91 @@
+"""Where lines, bars and circles are drawn."""
+
+import math
+import re
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.web import charts
+from app.web.charts import HIGH, WIDE
+
+DAYS = [f"{day} Nov" for day in range(1, 31)]
+
+
+def heights(path: str) -> list[float]:
+    return [float(y) for y in re.findall(r"[ML][\d.]+ (-?[\d.]+)", path)]
+
+
+@given(st.lists(st.integers(0, 10**9) | st.none(), min_size=1, max_size=30))
+def test_a_line_stays_in_its_box_and_rises_with_its_values(values: list[int | None]) -> None:
+    chart = charts.line(DAYS[: len(values)], values, DAYS[: len(values)])
+    known = [one for one in values if one is not None]
+    found = heights(chart.line)
+    assert len(found) == len(known)
+    assert all(0 <= one <= HIGH for one in found)
+    for (one, y), (other, z) in product(zip(known, found, strict=True), repeat=2):
+        assert one <= other or y <= z
+    assert len(chart.columns) == len(values)
+    assert math.isclose(chart.columns[-1].x + chart.columns[-1].width, WIDE, abs_tol=0.1)
+
+
+def test_a_day_nobody_counted_breaks_the_line() -> None:
+    assert charts.line(DAYS[:5], [1, 2, None, 4, 5], DAYS[:5]).line.count("M") == 2
+    assert charts.line(DAYS[:2], [None, None], DAYS[:2]).line == ""
+
+
+@pytest.mark.parametrize(
+    "values, scale",
+    [
+        ([0], ["4", "3", "2", "1", "0"]),
+        ([0, 3], ["3", "2", "1", "0"]),
+        ([0, 9_000], ["10,000", "7,500", "5,000", "2,500", "0"]),
+        ([0, 3_600_000], ["4 m", "3 m", "2 m", "1 m", "0"]),
+        # What lies in its upper half alone does not begin at zero.
+        ([900, 1000], ["1,000", "975", "950", "925", "900"]),
+        ([8000, 8000], ["8,000", "7,800", "7,600", "7,400", "7,200"]),
+    ],
+)
+def test_a_scale_has_round_numbers(values: list[int], scale: list[str]) -> None:
+    assert charts.line(DAYS[: len(values)], values, DAYS[: len(values)]).scale == scale
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), min_size=1, max_size=30))
+def test_bars_have_one_scale_up_and_down(moves: list[tuple[int, int]]) -> None:
+    days = DAYS[: len(moves)]
+    chart = charts.up_and_down(days, [up for up, _ in moves], [down for _, down in moves], days)
+    for column, (up, down) in zip(chart.columns, moves, strict=True):
+        assert 0 <= column.up <= chart.middle
+        assert 0 <= column.down <= HIGH - chart.middle
+        assert up != down or column.up == column.down
+
+
+counts = st.integers(0, 10**6)
+
+
+@given(st.tuples(counts, counts, counts))
+def test_two_circles_share_what_the_sets_share(sizes: tuple[int, int, int]) -> None:
+    only, both, other = sizes
+    found = charts.circles({(True, False): only, (True, True): both, (False, True): other})
+    one, two = found.circles
+    apart = math.hypot(one.x - two.x, one.y - two.y)
+    if both == 0:
+        assert apart > one.radius + two.radius
+    elif only == 0 or other == 0:
+        assert apart <= abs(one.radius - two.radius) + 0.1
+    for circle in found.circles:
+        assert circle.x - circle.radius >= 0
+        assert circle.x + circle.radius <= found.width
+        assert circle.y + circle.radius <= found.height
+
+
+@given(st.lists(counts, min_size=7, max_size=7))
+def test_three_circles_are_drawn_whatever_they_share(sizes: list[int]) -> None:
+    keys = [key for key in product((True, False), repeat=3) if any(key)]
+    found = charts.circles(dict(zip(keys, sizes, strict=True)))
+    assert len(found.circles) == 3
+    for key, (x, y) in found.parts.items():
+        inside = tuple(math.hypot(x - one.x, y - one.y) < one.radius for one in found.circles)
+        assert inside == key

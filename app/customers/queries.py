@@ -1,6 +1,6 @@
 """Reading customers: lists, one profile with all that identifies it, and its consent."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,6 +72,8 @@ def customers(
     tier: str | None = None,
     stage: str | None = None,
     tag: str | None = None,
+    among: Sequence[search.Range] = (),
+    apart: Sequence[search.Range] = (),
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Customer]:
@@ -79,7 +81,8 @@ def customers(
 
     `q` holds words that begin a name, address, number or id; they come by the word that fits the longest, so that
     whoever has it whole comes first. `email` and `phone` are keys (see app.events.addresses) of any contact point of
-    theirs. Merged profiles are left out.
+    theirs. `among` and `apart` are sets of customers of other rooms: they are in all of the former, in none of the
+    latter. Merged profiles are left out.
     """
     words = search.words_of(q) if q else []
     if q and q.strip() and not words:
@@ -93,6 +96,8 @@ def customers(
         tier=tier,
         stage=stage,
         tag=tag,
+        among=among,
+        apart=apart,
     )
     with transaction(tenant_id) as session:
         return search.page(session, tenant_id, asked, cursor, limit)

@@ -77,22 +77,6 @@ def _stems(words: Sequence[str]) -> list[str]:
     return sorted((stem for stem in dict.fromkeys(found) if stem), key=len, reverse=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of the customers in a list; each thing given must be so.
-
-    `words` begin words of theirs; `email` and `phone` are keys of contact points.
-    """
-
-    words: Sequence[str] = ()
-    email: str | None = None
-    phone: str | None = None
-    club_id: UUID | None = None
-    tier: str | None = None
-    stage: str | None = None
-    tag: str | None = None
-
-
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 _Found = Select[*tuple[Any, ...]]
 
@@ -103,6 +87,25 @@ class Range(NamedTuple):
     people: Select[Any]
     customer_id: _Column
     order: tuple[_Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the customers in a list; each thing given must be so.
+
+    `words` begin words of theirs; `email` and `phone` are keys of contact points. They are in all of `among` and in
+    none of `apart`, which are sets of customers that other rooms keep, without an order.
+    """
+
+    words: Sequence[str] = ()
+    email: str | None = None
+    phone: str | None = None
+    club_id: UUID | None = None
+    tier: str | None = None
+    stage: str | None = None
+    tag: str | None = None
+    among: Sequence[Range] = ()
+    apart: Sequence[Range] = ()
 
 
 def page(session: Session, tenant_id: UUID, asked: Asked, cursor: str | None, limit: int) -> Page[Customer]:
@@ -141,6 +144,7 @@ def _ranges(tenant_id: UUID, asked: Asked, stems: Sequence[str]) -> list[Range]:
         if key is not None:
             people = _reached_at(tenant_id, kind, key)
             found.append(Range(people, ContactPoint.customer_id))
+    found.extend(asked.among)
     if not any(one.order for one in found):
         everybody = aliased(Customer)
         people = select(everybody.id).where(everybody.tenant_id == tenant_id)
@@ -234,6 +238,8 @@ def _fits(tenant_id: UUID, asked: Asked) -> ColumnElement[bool]:
     for kind, key in (("email", asked.email), ("phone", asked.phone)):
         if key is not None:
             tests.append(_reached_at(tenant_id, kind, key).where(ContactPoint.customer_id == Customer.id).exists())
+    tests.extend(one.people.where(one.customer_id == Customer.id).exists() for one in asked.among)
+    tests.extend(~one.people.where(one.customer_id == Customer.id).exists() for one in asked.apart)
     return and_(*tests)
 
 

@@ -9,6 +9,7 @@ from app.conditions.fields import (
     DuplicateField,
     Field,
     FieldType,
+    Phrases,
     Related,
     payload_catalogue,
     profile,
@@ -31,8 +32,8 @@ from app.conditions.language import (
 from app.conditions.operators import Arity, Operator, OperatorInfo, operators_for
 from app.conditions.parse import parse
 from app.conditions.periods import UNITS as PERIODS
-from app.conditions.sql import compile_rules, compile_sql
-from app.conditions.words import explain, explain_rule
+from app.conditions.sql import Seen, compile_rules, compile_seen, compile_sql
+from app.conditions.words import explain, explain_rule, explain_seen
 
 __all__ = [
     "ACTIVITY",
@@ -53,11 +54,14 @@ __all__ = [
     "NotEvaluable",
     "Operator",
     "OperatorInfo",
+    "Phrases",
     "Related",
     "Rule",
+    "Seen",
     "Tree",
     "asks_nothing",
     "compile_rules",
+    "compile_seen",
     "compile_sql",
     "dependencies",
     "depends_on_time",
@@ -66,6 +70,7 @@ __all__ = [
     "evaluate_rules",
     "explain",
     "explain_rule",
+    "explain_seen",
     "matches",
     "operators_for",
     "parse",

@@ -51,11 +51,15 @@ class Doings:
 
 @dataclass(frozen=True, slots=True)
 class Behaviours:
-    """What a catalogue knows of events: the fields of a type's payload, what it is called, and where they stand."""
+    """What a catalogue knows of events: the fields of a type's payload, what it is called, and where they stand.
+
+    `done_of` is what somebody has done then ("played a round"), empty where the name has to do.
+    """
 
     fields_of: Callable[[str], Catalogue]
     label_of: Callable[[str], str]
     doings: Callable[[], Doings]
+    done_of: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)

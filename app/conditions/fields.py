@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PROFILE = "profile"
 """The kind of row most answers depend on: the person's own."""
+TENANTS = "¤"
+"""In the place of a currency's code: the tenant's."""
 _MAX_NAME = 100
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -45,6 +47,25 @@ class Choice:
 
     value: str
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """How a field is spoken of where its label does not read well in a sentence; what is empty is told by the label.
+
+    `yes` and `no` are a truth value's ("can be mailed"), `has` and `has_not` stand before a list's values ("is in the
+    segment"), `some` and `none` for any and no value. `summed` is what a total comes to ("spent"). `money` is the code
+    of the currency an amount is in, TENANTS for the tenant's own.
+    """
+
+    yes: str = ""
+    no: str = ""
+    has: str = ""
+    has_not: str = ""
+    some: str = ""
+    none: str = ""
+    summed: str = ""
+    money: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +108,7 @@ class Field:
     related: Callable[[], Related] | None = field(default=None, compare=False, repr=False)
     reads: str | frozenset[str] = PROFILE
     by_time: bool = False
+    phrases: Phrases = Phrases()
 
     @property
     def in_sql(self) -> bool:
@@ -101,7 +123,7 @@ class Field:
     @property
     def yearly(self) -> str:
         """Return what people call its day of the year."""
-        return self.anniversary or f"The anniversary of {self.label}"
+        return self.anniversary or f"The anniversary of “{self.label}”"
 
     def __post_init__(self) -> None:
         if not is_name(self.name):
@@ -184,13 +206,24 @@ class Catalogue:
 
 
 def payload_catalogue(
-    types: Mapping[str, FieldType], *, labels: Mapping[str, str] | None = None, group: str = "Event"
+    types: Mapping[str, FieldType],
+    *,
+    labels: Mapping[str, str] | None = None,
+    phrases: Mapping[str, Phrases] | None = None,
+    group: str = "Event",
 ) -> Catalogue:
     """Return the open catalogue of an event type's payload, from the types of the keys that are known."""
-    labels = labels or {}
+    labels, spoken = labels or {}, phrases or {}
     return Catalogue(
         (
-            Field(name, labels.get(name) or _spoken(name), group, kind, from_payload=True)
+            Field(
+                name,
+                labels.get(name) or _spoken(name),
+                group,
+                kind,
+                from_payload=True,
+                phrases=spoken.get(name, Phrases()),
+            )
             for name, kind in types.items()
         ),
         for_payload=True,

@@ -63,6 +63,19 @@ class _Scene:
     payload: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A rule of a tree, at its path: whether it holds, and the value it saw (`explain_seen` tells it), as SQL.
+
+    The value is None where nothing is known; of a list kept in other rows it is the list of its texts, None for none.
+    """
+
+    path: str
+    rule: Rule
+    answer: ColumnElement[bool]
+    value: ColumnElement[Any]
+
+
 def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
@@ -78,6 +91,23 @@ def compile_rules(
     """Return each rule that is asked with its own expression, in the order of the tree, to record which were met."""
     scene = _Scene(Present.of(zone, now))
     return [(rule, _rule(rule, scene)) for _, rule in walk(tree)]
+
+
+def compile_seen(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> list[Seen]:
+    """Return for each rule that is asked its path, its answer and the value it is asked of, to say why."""
+    scene = _Scene(Present.of(zone, now))
+    return [Seen(path, rule, _rule(rule, scene), _seen(rule, scene)) for path, rule in walk(tree)]
+
+
+def _seen(rule: Rule, scene: _Scene) -> _Sql:
+    if rule.did:
+        return _done(rule.did, scene)
+    if rule.field.related is None:
+        return _column(rule.field)
+    related = rule.field.related()
+    theirs = [related.person_key == related.person, *([] if related.where is None else [related.where])]
+    values = func.array_agg(cast(related.value, Text()).distinct(), type_=postgresql.ARRAY(Text()))
+    return select(values).select_from(related.table).where(*theirs).correlate(related.person.table).scalar_subquery()
 
 
 def _node(node: Node, scene: _Scene) -> _Answer:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import and_, text
 
 from app.accounts import queries as accounts
-from app.conditions import Behaviours, Choice, Doings, Field, FieldType, profile
+from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, profile
 from app.customers import contact_fields, household_fields, queries
 from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
@@ -16,6 +16,12 @@ from app.infra.db import transaction
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
 _LAST = "last_activity"
+_OF_TAGS = Phrases(has="has the tag", has_not="does not have the tag", some="has a tag", none="has no tag")
+
+_E_MAIL, _SMS, _PUSH, _WHATSAPP = (
+    Phrases(yes=f"agreed to {channel}", no=f"declined {channel}")
+    for channel in ("e-mail", "SMS", "push messages", "WhatsApp")
+)
 
 HEADINGS = (
     "Profile",
@@ -44,7 +50,7 @@ profile.add(
     Field("email", "E-mail", "Profile", _TEXT, Customer.email),
     Field("phone", "Phone", "Profile", _TEXT, Customer.phone),
     Field("date_of_birth", "Date of birth", "Profile", _DAY, Customer.date_of_birth, anniversary="Birthday"),
-    Field("tags", "Tags", "Profile", FieldType.LIST, Customer.tags),
+    Field("tags", "Tags", "Profile", FieldType.LIST, Customer.tags, phrases=_OF_TAGS),
     Field("created_at", "Known since", "Profile", _MOMENT, Customer.created_at),
     Field("club_id", "Club", "Membership", FieldType.ID, Customer.club_id),
     Field("membership_tier", "Membership tier", "Membership", _TEXT, Customer.membership_tier),
@@ -52,10 +58,24 @@ profile.add(
     Field("joined_on", "Joined on", "Membership", _DAY, Customer.joined_on, anniversary="Anniversary of joining"),
     Field("handicap_index", "Handicap index", "Membership", FieldType.NUMBER, Customer.handicap_index),
     Field("lifecycle_stage", "Lifecycle stage", "Membership", FieldType.CHOICE, Customer.lifecycle_stage, STAGES),
-    Field("email_opt_in", "Agreed to e-mail", "Consent", _YES_NO, Customer.email_opt_in),
-    Field("sms_opt_in", "Agreed to SMS", "Consent", _YES_NO, Customer.sms_opt_in),
-    Field("push_opt_in", "Agreed to push messages", "Consent", _YES_NO, Customer.push_opt_in),
-    Field("whatsapp_opt_in", "Agreed to WhatsApp", "Consent", _YES_NO, Customer.whatsapp_opt_in),
+    Field("email_opt_in", "Agreed to e-mail", "Consent", _YES_NO, Customer.email_opt_in, phrases=_E_MAIL),
+    Field("sms_opt_in", "Agreed to SMS", "Consent", _YES_NO, Customer.sms_opt_in, phrases=_SMS),
+    Field(
+        "push_opt_in",
+        "Agreed to push messages",
+        "Consent",
+        _YES_NO,
+        Customer.push_opt_in,
+        phrases=_PUSH,
+    ),
+    Field(
+        "whatsapp_opt_in",
+        "Agreed to WhatsApp",
+        "Consent",
+        _YES_NO,
+        Customer.whatsapp_opt_in,
+        phrases=_WHATSAPP,
+    ),
     *contact_fields.FIELDS,
     *household_fields.FIELDS,
     Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at, reads=_LAST),
@@ -84,7 +104,9 @@ def _doings() -> Doings:
     return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, theirs, Customer.__table__)
 
 
-profile.behaviours = Behaviours(catalogue.payload_fields, lambda name: catalogue.get(name).label, _doings)
+profile.behaviours = Behaviours(
+    catalogue.payload_fields, lambda name: catalogue.get(name).label, _doings, lambda name: catalogue.get(name).done
+)
 
 
 def in_order(fields: Iterable[Field]) -> list[Field]:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.accounts import queries as accounts
-from app.conditions import Catalogue, Choice, Field, profile
+from app.conditions import Catalogue, Choice, Field, Phrases, profile
 from app.customers import condition_fields, consent_fields, topics
 from app.customers.field_kind import CustomFieldInfo, FieldKind, field_kinds
 from app.customers.models import Customer, Topic
@@ -129,7 +129,10 @@ def condition_field(about: CustomFieldInfo) -> Field:
     label = f"{about.label} (archived)" if about.archived_at else about.label
     choices = tuple(Choice(one, one) for one in about.choices)
     column = kind.column(Customer.custom, about.key)
-    return Field(about.name, label, about.heading, kind.condition_type, column, choices, from_payload=True)
+    phrases = Phrases(money=about.currency or "")
+    return Field(
+        about.name, label, about.heading, kind.condition_type, column, choices, from_payload=True, phrases=phrases
+    )
 
 
 def kind_of(about: CustomFieldInfo) -> FieldKind:

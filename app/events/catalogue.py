@@ -4,12 +4,12 @@ One file a family in app/events/types; a type nobody registered is kept all the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any
 
-from app.conditions.fields import Catalogue, Choice, Field, FieldType
+from app.conditions.fields import TENANTS, Catalogue, Choice, Field, FieldType, Phrases
 from app.events.readers import Reader, a_flag, a_text, spoken
 from app.infra.registry import Registry
 
@@ -36,6 +36,7 @@ class PayloadField:
     label: str
     type: FieldType
     choices: tuple[Choice, ...] = ()
+    phrases: Phrases = field(default_factory=Phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class EventType:
 
     `topics` are names in the payload under which it may name topics, one or a list: then `consents` are about these
     alone.
+    `done` is what somebody has done then, as it follows "has": "played a round".
     `speaks_for_contact` tells that the sender keeps the customer's address and number: they become the preferred ones.
     `second_hand` tells that somebody says it of the customer (a file that is imported): it is nothing the customer did,
     a yes to messages holds only where nothing was said before, and with `fill` in the payload so does all of it.
@@ -96,6 +98,7 @@ class EventType:
     marks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     speaks_for_contact: bool = False
     second_hand: bool = False
+    done: str = ""
 
     def named_topics(self, payload: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the topics (keys, ids or names) that a payload speaks of; none: it speaks of channels as a whole."""
@@ -110,6 +113,8 @@ class EventType:
 
 types: Registry[EventType] = Registry("event type")
 
+SPENT = Phrases(summed="spent", money=TENANTS)
+"""How an amount is spoken of that somebody paid."""
 CLUB = PayloadField("club", "Club", FieldType.TEXT)
 
 
@@ -161,7 +166,19 @@ def payload_fields(name: str) -> Catalogue:
     """Return the open catalogue of fields that conditions on a payload of this type may ask of."""
     kind = get(name)
     return Catalogue(
-        (Field(one.name, one.label, kind.label, one.type, None, one.choices, from_payload=True) for one in kind.fields),
+        (
+            Field(
+                one.name,
+                one.label,
+                kind.label,
+                one.type,
+                None,
+                one.choices,
+                from_payload=True,
+                phrases=one.phrases,
+            )
+            for one in kind.fields
+        ),
         for_payload=True,
         open=True,
     )

@@ -3,8 +3,9 @@
 from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.conditions import Catalogue, Choice, Field, FieldType, Related, payload_catalogue
+from app.conditions import Catalogue, Choice, Field, FieldType, Phrases, Related, payload_catalogue
 from app.conditions.behaviour import Behaviours, Doings
+from app.conditions.fields import TENANTS
 
 metadata = MetaData()
 
@@ -50,12 +51,12 @@ def field(name: str, label: str, type: FieldType, choices: tuple[Choice, ...] = 
     return Field(name, label, "Person", type, people.c[name], choices, from_payload=True)
 
 
-def related(name: str, label: str, column: str) -> Field:
+def related(name: str, label: str, column: str, phrases: Phrases = Phrases()) -> Field:  # noqa: B008 - it is frozen
     def rows() -> Related:
         one = badge.alias()
         return Related(one, one.c.person_id, one.c[column], people.c.id, one.c[column].is_not(None))
 
-    return Field(name, label, "Person", FieldType.LIST, from_payload=True, related=rows, reads=column)
+    return Field(name, label, "Person", FieldType.LIST, from_payload=True, related=rows, reads=column, phrases=phrases)
 
 
 FIELDS = (
@@ -69,7 +70,8 @@ FIELDS = (
     field("tags", "Tags", FieldType.LIST),
     field("club_id", "Club", FieldType.ID),
 )
-RELATED = (related("lists", "Lists", "list_id"), related("badges", "Badges", "badge"))
+BADGES = Phrases(has="has the badge", has_not="does not have the badge", some="has a badge", none="has no badge")
+RELATED = (related("lists", "Lists", "list_id"), related("badges", "Badges", "badge", BADGES))
 
 PAYLOAD = {
     "holes": FieldType.NUMBER,
@@ -80,6 +82,7 @@ PAYLOAD = {
     "tags": FieldType.LIST,
     "ref": FieldType.ID,
 }
+DONE = {"round": "played a round"}
 LABELS = {"round": "Round played", "payment": "Payment received"}
 
 
@@ -88,5 +91,11 @@ def doings() -> Doings:
     return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id == people.c.id, people)
 
 
-behaviours = Behaviours(lambda _: payload_catalogue(PAYLOAD), lambda name: LABELS.get(name, name), doings)
+AMOUNTS = {"spent": Phrases(summed="spent", money=TENANTS)}
+behaviours = Behaviours(
+    lambda _: payload_catalogue({**PAYLOAD, "spent": FieldType.NUMBER}, phrases=AMOUNTS),
+    lambda name: LABELS.get(name, name),
+    doings,
+    lambda name: DONE.get(name, ""),
+)
 catalogue = Catalogue((*FIELDS, *RELATED), behaviours=behaviours)

@@ -223,11 +223,17 @@ def test_both_readers_answer_the_same_of_what_was_done(
                 "within": "90 days",
                 "where": [{"field": "holes", "operator": "eq", "value": 18}],
             },
-            "Round played at least 3 times in the last 90 days (where Holes is 18)",
+            "Has played a round (round) at least 3 times in the last 90 days where holes is 18",
         ),
-        ({"event": "round", "operator": "never", "within": "60 days"}, "Round played never in the last 60 days"),
-        ({"event": "round", "operator": "exactly", "value": 1}, "Round played exactly 1 time"),
-        ({"event": "round", "operator": "between", "value": [2, 4]}, "Round played 2 to 4 times"),
+        (
+            {"event": "round", "operator": "never", "within": "60 days"},
+            "Has not played a round (round) in the last 60 days",
+        ),
+        ({"event": "round", "operator": "exactly", "value": 1}, "Has played a round (round) exactly once"),
+        (
+            {"event": "round", "operator": "between", "value": [2, 4]},
+            "Has played a round (round) between 2 and 4 times",
+        ),
         (
             {
                 "event": "payment",
@@ -237,16 +243,94 @@ def test_both_readers_answer_the_same_of_what_was_done(
                 "value": 5000,
                 "within": "1 year",
             },
-            "The sum of Amount of Payment received in the last 1 year is more than 5000",
+            "The total amount of “Payment received” (payment) in the last year is more than 5,000",
         ),
         (
             {"event": "round", "aggregate": "last", "operator": "longer_ago", "value": "60 days"},
-            "The last Round played is more than 60 days ago",
+            "Last played a round (round) more than 60 days ago",
         ),
     ],
 )
 def test_what_was_done_is_told_in_words(rule: dict[str, Any], words: str) -> None:
     assert explain(parse(rule, catalogue)) == words
+
+
+PLAYED = {"event": "round"}
+SPENT = {"event": "payment", "aggregate": "sum", "field": "spent"}
+LAST = {"event": "round", "aggregate": "last"}
+HOLES = {"field": "holes", "operator": "eq", "value": 18}
+TAGGED = {"field": "tags", "operator": "contains", "value": "a"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "operator", "value", "words", "contrary"),
+    [
+        (PLAYED, "eq", 0, "Has never played a round (round)", "Has played a round (round) at least once"),
+        (PLAYED, "gte", 1, "Has played a round (round) at least once", "Has never played a round (round)"),
+        (PLAYED, "gt", 0, "Has played a round (round) at least once", "Has never played a round (round)"),
+        (PLAYED, "neq", 0, "Has played a round (round) at least once", "Has never played a round (round)"),
+        (PLAYED, "gt", 2, "Has played a round (round) more than 2 times", "Has played a round (round) at most 2 times"),
+        (PLAYED, "lte", 1, "Has played a round (round) at most once", "Has played a round (round) more than once"),
+        (
+            PLAYED,
+            "lt",
+            3,
+            "Has played a round (round) fewer than 3 times",
+            "Has played a round (round) at least 3 times",
+        ),
+        (
+            PLAYED,
+            "neq",
+            2,
+            "Has played a round (round) not exactly 2 times",
+            "Has played a round (round) exactly 2 times",
+        ),
+        (PLAYED, "in", [1, 2], "Has played a round (round) exactly 1 or 2 times", None),
+        (PLAYED, "not_in", [1, 2], "Has played a round (round) not exactly 1 or 2 times", None),
+        (PLAYED, "between", [0, 1], None, "Has played a round (round) not between 0 and 1 times"),
+        (PLAYED, "isNull", None, "Has played a round (round) an unknown number of times", None),
+        ({"event": "payment"}, "gte", 2, "Has had “Payment received” (payment) at least 2 times", None),
+        (
+            {**PLAYED, "within": "1 year", "where": [HOLES, TAGGED]},
+            "eq",
+            0,
+            "Has not played a round (round) in the last year (where holes is 18 and tags include a)",
+            None,
+        ),
+        (SPENT, "gt", 20_000, "Has spent more than 20,000 (payment, ever)", "Has spent at most 20,000 (payment, ever)"),
+        (SPENT, "eq", 5, "Has spent exactly 5 (payment, ever)", "Has spent not exactly 5 (payment, ever)"),
+        ({**SPENT, "within": "1 month"}, "lt", 5, "Has spent less than 5 (payment) in the last month", None),
+        (
+            {**SPENT, "aggregate": "max"},
+            "gte",
+            500,
+            "The largest spent of “Payment received” (payment, ever) is at least 500",
+            None,
+        ),
+        (LAST, "isNull", None, "Has never played a round (round)", "Has played a round (round) at least once"),
+        (LAST, "within_last", "2 days", "Last played a round (round) in the last 2 days", None),
+        (LAST, "within_last", "2 days", None, "Last played a round (round) more than 2 days ago"),
+        (LAST, "eq", "2026-03-28", "Last played a round (round) on 28 March 2026", None),
+        (LAST, "neq", "2026-03-28", "Last played a round (round) not on 28 March 2026", None),
+        (LAST, "gt", "2026-03-28", None, "Last played a round (round) on or before 28 March 2026"),
+        (LAST, "between", ["2026-03-28", "2026-03-29"], None, None),
+        (
+            {**LAST, "aggregate": "first", "within": "90 days", "where": [HOLES]},
+            "longer_ago",
+            "1 week",
+            "First played a round (round, in the last 90 days where holes is 18) more than 1 week ago",
+            None,
+        ),
+    ],
+)
+def test_each_way_of_asking_reads_well(
+    rule: dict[str, Any], operator: str, value: Any, words: str | None, contrary: str | None
+) -> None:
+    one = {**rule, "operator": operator, "value": value}
+    told, other = explain(parse(one, catalogue)), explain(parse({"not": one}, catalogue))
+    assert words in (None, told)
+    assert contrary in (None, other)
+    assert told != other
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Column, Connection, DateTime, Enum, Float, Integer, MetaData, Table, Text, insert, select
@@ -15,13 +16,15 @@ from app.conditions import (
     NotEvaluable,
     Rule,
     compile_rules,
+    compile_seen,
     compile_sql,
+    explain_seen,
     parse,
 )
 from app.conditions.language import Combinator, Group
 from app.conditions.operators import Operator
 from app.conditions.values import LOWER, UPPER, fold
-from tests.conditions.people import catalogue, people
+from tests.conditions.people import badge, catalogue, people
 
 other = Table("other", MetaData(), Column("code", Integer), Column("score", Float), Column("at", DateTime))
 kinds = Table("kinds", MetaData(), Column("kind", Enum("LEAD", "MEMBER", name="kind")), Column("note", Text))
@@ -69,6 +72,31 @@ def test_rules_come_apart_in_the_order_of_the_tree(connection: Connection) -> No
     answer = connection.execute(select(*(expression for _, expression in rules)).select_from(people)).one()
     assert tuple(answer) == (True, True)
     assert connection.scalar(select(people.c.id).where(compile_sql(tree))) is None
+
+
+def test_each_rule_tells_what_it_saw(connection: Connection) -> None:
+    lists = ["0190f3a1-7b1c-7000-8000-000000000001", "0190f3a1-7b1c-7000-8000-000000000002"]
+    rules: list[dict[str, Any]] = [
+        {"field": "city", "operator": "eq", "value": "George"},
+        {"field": "tier", "operator": "eq", "value": "Gold", "disabled": True},
+        {"not": {"field": "lists", "operator": "in", "value": lists}},
+        {"field": "badges", "operator": "isNull"},
+        {"event": "round", "operator": "at_least", "value": 1},
+        {"event": "round", "aggregate": "last", "operator": "within_last", "value": "3 days"},
+    ]
+    connection.execute(people.delete())
+    connection.execute(insert(people), {"id": 1, "city": "Knysna"})
+    connection.execute(insert(badge), [{"person_id": 1, "list_id": UUID(one)} for one in lists])
+    connection.execute(insert(badge), [{"person_id": 2, "badge": "vip"}])
+    found = compile_seen(parse(rules, catalogue))
+    row = connection.execute(select(*(part for one in found for part in (one.answer, one.value))).select_from(people))
+    answers = row.one()
+    assert [one.path for one in found] == ["rules[0]", "rules[2].not", "rules[3]", "rules[4]", "rules[5]"]
+    assert list(answers[::2]) == [False, True, True, False, None]
+    seen = ["Knysna", lists, None, 0, None]
+    assert [sorted(one) if isinstance(one, list) else one for one in answers[1::2]] == seen
+    told = [explain_seen(one.rule, value) for one, value in zip(found, seen, strict=True)]
+    assert told == ["Knysna", " and ".join(lists), "none", "never", "never"]
 
 
 def test_a_column_may_come_late_and_an_enum_is_read_as_text() -> None:

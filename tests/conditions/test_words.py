@@ -1,12 +1,25 @@
 """What people read."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.conditions import Arity, FieldType, explain, explain_rule, operators_for, parse, payload_catalogue, walk
+from app.conditions import (
+    Arity,
+    FieldType,
+    explain,
+    explain_rule,
+    explain_seen,
+    operators_for,
+    parse,
+    payload_catalogue,
+    walk,
+)
 from app.conditions.operators import WORDS
+from app.customers import custom_fields
 from tests.conditions.people import catalogue
 
 CLUB = "0190f3a1-7b1c-7000-8000-000000000001"
@@ -25,36 +38,204 @@ def rule(field: str, operator: str, value: Any = None) -> dict[str, Any]:
     [
         (
             [rule("tier", "in", ["gold", "platinum"]), rule("opened_at", "isNotNull")],
-            "Membership tier is any of Gold, Platinum card and E-mail opened is known",
+            "Membership tier is Gold or Platinum card, and e-mail opened is known",
         ),
         ([], "No conditions"),
-        (rule("city", "not_contains", "Links"), "City does not contain Links"),
+        (rule("city", "not_contains", "Links"), "City does not contain “Links”"),
         (rule("rounds", "between", [1, "2.50"]), "Rounds is between 1 and 2.5"),
         (rule("handicap", "gte", 100), "Handicap is at least 100"),
         (rule("opted_in", "eq", False), "E-mail opt-in is no"),
         (rule("born", "lt", "1979-04-25"), "Date of birth is before 25 April 1979"),
-        (rule("opened_at", "within_last", "30 days"), "E-mail opened is in the last 30 days"),
-        (rule("opened_at", "longer_ago", "1 months"), "E-mail opened is more than 1 month ago"),
+        (rule("opened_at", "within_last", "30 days"), "E-mail opened was in the last 30 days"),
+        (rule("opened_at", "longer_ago", "1 months"), "E-mail opened was more than 1 month ago"),
         (rule("born", "further_ahead", "2 weeks"), "Date of birth is more than 2 weeks from now"),
-        (rule("born", "anniversary_next", "7 days"), "The anniversary of Date of birth is in the next 7 days"),
-        (rule("born", "anniversary_last", "0 days"), "The anniversary of Date of birth is today"),
+        (rule("born", "anniversary_next", "7 days"), "The anniversary of “Date of birth” is in the next 7 days"),
+        (rule("born", "anniversary_last", "0 days"), "The anniversary of “Date of birth” is today"),
         (rule("tags", "contains", "vip"), "Tags include vip"),
-        (rule("tags", "not_in", ["a", "b"]), "Tags include none of a, b"),
+        (rule("tags", "not_in", ["a", "b"]), "Tags do not include a or b"),
         (rule("tags", "isNull"), "Tags are empty"),
-        (rule("city", "in", list("abcdefghij")), "City is any of a, b, c, d, e, f, g, h and 2 more"),
+        (rule("city", "in", list("abcdefghij")), "City is a, b, c, d, e, f, g, h or 2 more"),
         (rule("city", "eq", "x" * 100), f"City is {'x' * 60}…"),
-        ({"not": rule("city", "isNull")}, "not (City is unknown)"),
+        ({"not": rule("city", "isNull")}, "City is known"),
         (
             {
                 "combinator": "OR",
                 "rules": [rule("city", "isNull"), {"rules": [rule("rounds", "gt", 1), rule("tags", "isNotNull")]}],
             },
-            "City is unknown or (Rounds is more than 1 and Tags are not empty)",
+            "City is unknown, or (rounds is more than 1 and tags are not empty)",
         ),
     ],
 )
 def test_a_tree_is_one_plain_sentence(data: Any, words: str) -> None:
     assert told(data) == words
+
+
+BORN, OPENED = "2026-10-04", "2026-10-04T09:00Z"
+
+
+@pytest.mark.parametrize(
+    ("one", "words", "contrary"),
+    [
+        (rule("city", "eq", "Knysna"), "City is Knysna", "City is not Knysna"),
+        (rule("city", "neq", "Knysna"), "City is not Knysna", "City is Knysna"),
+        (rule("city", "in", ["George"]), "City is George", "City is not George"),
+        (rule("city", "in", ["a", "b"]), "City is a or b", "City is neither a nor b"),
+        (rule("city", "not_in", ["a", "b", "c"]), "City is not a, b or c", "City is a, b or c"),
+        (rule("city", "contains", "x"), "City contains “x”", "City does not contain “x”"),
+        (rule("city", "starts_with", "x"), "City starts with “x”", "City does not start with “x”"),
+        (rule("city", "ends_with", "x"), "City ends with “x”", "City does not end with “x”"),
+        (rule("city", "isNull"), "City is unknown", "City is known"),
+        (rule("handicap", "eq", 18), "Handicap is 18", "Handicap is not 18"),
+        (rule("handicap", "gt", "18.50"), "Handicap is more than 18.5", "Handicap is at most 18.5"),
+        (rule("handicap", "gte", 1), "Handicap is at least 1", "Handicap is less than 1"),
+        (rule("handicap", "lt", 1), "Handicap is less than 1", "Handicap is at least 1"),
+        (rule("handicap", "lte", -1), "Handicap is at most -1", "Handicap is more than -1"),
+        (rule("handicap", "between", [1, 2]), "Handicap is between 1 and 2", "Handicap is not between 1 and 2"),
+        (rule("handicap", "in", [1, 2, 3]), "Handicap is 1, 2 or 3", "Handicap is not 1, 2 or 3"),
+        (rule("opted_in", "eq", True), "E-mail opt-in is yes", "E-mail opt-in is no"),
+        (rule("opted_in", "neq", True), "E-mail opt-in is no", "E-mail opt-in is yes"),
+        (rule("born", "eq", BORN), "Date of birth is 4 October 2026", "Date of birth is not 4 October 2026"),
+        (
+            rule("born", "gt", BORN),
+            "Date of birth is after 4 October 2026",
+            "Date of birth is on or before 4 October 2026",
+        ),
+        (
+            rule("born", "lt", BORN),
+            "Date of birth is before 4 October 2026",
+            "Date of birth is on or after 4 October 2026",
+        ),
+        (rule("born", "within_last", "0 days"), "Date of birth is today", "Date of birth is not today"),
+        (rule("born", "longer_ago", "0 days"), "Date of birth is before today", "Date of birth is not before today"),
+        (rule("opened_at", "within_last", "1 year"), "E-mail opened was in the last year", None),
+        (rule("opened_at", "longer_ago", "1 year"), None, "E-mail opened was not more than 1 year ago"),
+        (rule("opened_at", "within_next", "2 hours"), None, "E-mail opened is not in the next 2 hours"),
+        (rule("opened_at", "eq", OPENED), "E-mail opened is 4 October 2026, 09:00 UTC", None),
+        (
+            rule("born", "anniversary_next", "1 week"),
+            None,
+            "The anniversary of “Date of birth” is not in the next week",
+        ),
+        (rule("tags", "in", ["a", "b"]), "Tags include a or b", "Tags do not include a or b"),
+        (rule("tags", "isNotNull"), "Tags are not empty", "Tags are empty"),
+        (rule("badges", "contains", "a"), "Has the badge a", "Does not have the badge a"),
+        (rule("badges", "isNull"), "Has no badge", "Has a badge"),
+    ],
+)
+def test_each_operator_reads_well_and_so_does_its_contrary(one: Any, words: str | None, contrary: str | None) -> None:
+    assert words in (None, told(one))
+    assert contrary in (None, told({"not": one}))
+    assert told({"not": {"not": {"rules": [one]}}}) == told(one)
+
+
+def test_no_operator_of_any_type_is_without_words() -> None:
+    for field in catalogue:
+        for operator in operators_for(field.type):
+            value: Any = SAMPLE[field.name]
+            value = {Arity.PAIR: [value] * 2, Arity.MANY: [value], Arity.PERIOD: "3 days"}.get(operator.arity, value)
+            one = rule(field.name, operator.name, value)
+            assert told(one) != told({"not": one})
+            assert "not (" not in told({"not": one})
+
+
+SAMPLE = {
+    "city": "Knysna",
+    "tier": "Gold",
+    "handicap": 1,
+    "rounds": 2,
+    "opted_in": True,
+    "born": "2026-10-04",
+    "opened_at": "2026-10-04",
+    "tags": "vip",
+    "club_id": CLUB,
+    "lists": CLUB,
+    "badges": "vip",
+}
+A, B, C = rule("city", "eq", "A"), rule("rounds", "eq", 1), rule("tags", "isNull")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([A, B], "City is A and rounds is 1"),
+        ([A, B, C], "City is A, and rounds is 1, and tags are empty"),
+        ([A, [B, C]], "City is A, and rounds is 1, and tags are empty"),
+        ([A, {"combinator": "OR", "rules": [B, C]}], "City is A, and (rounds is 1 or tags are empty)"),
+        ([{"combinator": "OR", "rules": [B, C]}, A], "(Rounds is 1 or tags are empty), and city is A"),
+        ([A, {"combinator": "OR", "rules": [B]}], "City is A and rounds is 1"),
+        ([A, {"not": [B, C]}], "City is A, and not (rounds is 1 and tags are empty)"),
+        ({"not": {"combinator": "OR", "rules": [A, B]}}, "Not (city is A or rounds is 1)"),
+        ([A, {"not": {"not": [B, C]}}], "City is A, and rounds is 1, and tags are empty"),
+        ([A, rule("city", "eq", "Bath or Wells")], "City is A, and city is “Bath or Wells”"),
+        ([A, rule("city", "eq", " x")], "City is A and city is “ x”"),
+    ],
+)
+def test_brackets_and_commas_stand_where_they_are_needed(data: Any, words: str) -> None:
+    def grouped(one: Any) -> Any:
+        if isinstance(one, list):
+            return {"rules": [grouped(inner) for inner in one]}
+        return {key: grouped(value) if key == "not" else value for key, value in one.items()}
+
+    assert told(grouped(data)) == words
+
+
+def test_a_whole_segment_is_a_sentence_a_person_would_say() -> None:
+    tree = parse(
+        [
+            rule("membership_tier", "in", ["Gold", "Platinum"]),
+            {"event": "teetime.completed", "operator": "never", "within": "60 days"},
+            rule("email_opt_in", "eq", True),
+            {
+                "combinator": "OR",
+                "rules": [
+                    rule("date_of_birth", "anniversary_next", "30 days"),
+                    {
+                        "event": "payment.received",
+                        "aggregate": "sum",
+                        "field": "amount",
+                        "operator": "gt",
+                        "value": 20_000,
+                    },
+                ],
+            },
+        ],
+        custom_fields.catalogue_of(()),
+    )
+    assert explain(tree, locale="en_GB", currency="GBP") == (
+        "Membership tier is Gold or Platinum, and has not played a round (teetime.completed) in the last 60 days, "
+        "and agreed to e-mail, and (birthday is in the next 30 days or has spent more than £20,000 "
+        "(payment.received, ever))"
+    )
+
+
+def test_numbers_and_days_are_written_as_the_region_does() -> None:
+    [amount, born] = [rule("handicap", "gt", "20000.5"), rule("born", "eq", "2026-10-04")]
+    assert told(amount) == "Handicap is more than 20,000.5"
+    assert told(amount, locale="de_DE") == "Handicap is more than 20.000,5"
+    assert told(born, locale="en_US") == "Date of birth is October 4, 2026"
+    assert told(born, locale="de_DE") == "Date of birth is 4 October 2026"
+
+
+def test_what_a_rule_saw_is_told_too() -> None:
+    def seen(one: Any, value: Any) -> str:
+        [(_, found)] = walk(parse(one, catalogue))
+        return explain_seen(found, value, names={"lists": {CLUB: "Members"}}, currency="ZAR")
+
+    assert seen(A, None) == seen(A, "") == "unknown"
+    assert seen(rule("tier", "eq", "Gold"), "Platinum") == "Platinum card"
+    assert seen(B, 1200) == "1,200"
+    assert seen(rule("opted_in", "eq", True), False) == "no"
+    assert seen(rule("born", "isNull"), date(2026, 10, 4)) == "4 October 2026"
+    assert seen(C, ["b", None, "a"]) == "a and b"
+    assert seen(C, None) == seen(C, []) == seen(rule("lists", "isNull"), None) == "none"
+    assert seen(rule("lists", "isNull"), [CLUB]) == "Members"
+    played = {"event": "round", "operator": "never"}
+    assert [seen(played, times) for times in (0, 1, 3)] == ["never", "once", "3 times"]
+    spent = {"event": "payment", "aggregate": "sum", "field": "holes", "operator": "gt", "value": 1}
+    assert seen(spent, Decimal("18.50")) == "18.5"
+    last = {"event": "round", "aggregate": "last", "operator": "isNull"}
+    assert seen(last, None) == "never"
+    assert seen(last, datetime(2026, 10, 4, 9, tzinfo=UTC)) == "4 October 2026, 09:00 UTC"
 
 
 def test_instants_are_told_in_the_zone_and_values_by_their_names() -> None:

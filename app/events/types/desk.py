@@ -19,6 +19,7 @@ register(
         "Customer added by staff",
         Category.OTHER,
         "user-plus",
+        done="been added by staff",
         title=_added,
         fields=(
             CLUB,

@@ -35,13 +35,13 @@ def _rating(payload: Mapping[str, Any]) -> str:
 
 register(
     *(
-        EventType(name, label, Category.ENQUIRY, icon, title=_about(label), fields=FIELDS)
-        for name, label, icon in (
-            ("enquiry.created", "Enquiry made", "message-question"),
-            ("quote.sent", "Quote sent", "file-invoice"),
-            ("quote.viewed", "Quote viewed", "eye"),
-            ("booking.confirmed", "Booking confirmed", "calendar-check"),
-            ("trip.completed", "Trip completed", "plane-arrival"),
+        EventType(name, label, Category.ENQUIRY, icon, done=done, title=_about(label), fields=FIELDS)
+        for name, label, icon, done in (
+            ("enquiry.created", "Enquiry made", "message-question", "made an enquiry"),
+            ("quote.sent", "Quote sent", "file-invoice", "been sent a quote"),
+            ("quote.viewed", "Quote viewed", "eye", "viewed a quote"),
+            ("booking.confirmed", "Booking confirmed", "calendar-check", "had a booking confirmed"),
+            ("trip.completed", "Trip completed", "plane-arrival", "been on a trip"),
         )
     ),
     EventType(
@@ -49,6 +49,7 @@ register(
         "Document uploaded",
         Category.ENQUIRY,
         "file-upload",
+        done="uploaded a document",
         title=lambda _: "Document uploaded",
         fields=(CLUB,),
     ),
@@ -57,6 +58,7 @@ register(
         "Review submitted",
         Category.SUPPORT,
         "star",
+        done="written a review",
         title=_rating,
         fields=(CLUB, PayloadField("rating", "Rating", FieldType.NUMBER)),
     ),
@@ -65,6 +67,7 @@ register(
         "Engagement dropped",
         Category.SUPPORT,
         "trending-down",
+        done="become less engaged",
         title=lambda _: "Engagement dropped",
         fields=(CLUB, PayloadField("score", "Engagement score", FieldType.NUMBER)),
     ),

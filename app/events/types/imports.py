@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.conditions.fields import FieldType
-from app.events.catalogue import CLUB, Category, Change, Consent, EventType, PayloadField, register
+from app.events.catalogue import CLUB, SPENT, Category, Change, Consent, EventType, PayloadField, register
 from app.events.readers import a_birth_date, a_handicap, a_joining_date, a_stage, a_text, money
 
-AMOUNT = (PayloadField("amount", "Amount", FieldType.NUMBER), PayloadField("currency", "Currency", FieldType.TEXT))
+AMOUNT = (
+    PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
+    PayloadField("currency", "Currency", FieldType.TEXT),
+)
 
 
 def _round(payload: Mapping[str, Any]) -> str:
@@ -15,15 +18,16 @@ def _round(payload: Mapping[str, Any]) -> str:
     return f"Round of {holes} holes" if isinstance(holes, int) else "Round"
 
 
-def _visit(name: str, label: str, icon: str, words: str) -> EventType:
+def _visit(name: str, label: str, icon: str, words: str, done: str) -> EventType:
     return EventType(
         name,
         label,
         Category.PAYMENT,
         icon,
+        done=done,
         title=lambda payload: f"{words} {money(payload)}".strip(),
         fields=(
-            PayloadField("amount", "Amount", FieldType.NUMBER),
+            PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
             PayloadField("currency", "Currency", FieldType.TEXT),
         ),
     )
@@ -35,6 +39,7 @@ register(
         "Member imported",
         Category.MEMBERSHIP,
         "upload",
+        done="been imported",
         title=lambda payload: f"Imported from {a_text(payload.get('file_name')) or 'a file'}",
         fields=(
             CLUB,
@@ -67,13 +72,14 @@ register(
         "Round (imported)",
         Category.GOLF,
         "golf",
+        done="played a round",
         title=_round,
         fields=(
             PayloadField("holes", "Holes", FieldType.NUMBER),
             *AMOUNT,
         ),
     ),
-    _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar"),
-    _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop"),
-    _visit("visit.function", "Function (imported)", "calendar-event", "Function"),
+    _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar", "been to the bar"),
+    _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop", "been to the shop"),
+    _visit("visit.function", "Function (imported)", "calendar-event", "Function", "been to a function"),
 )

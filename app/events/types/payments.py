@@ -1,14 +1,15 @@
 """Money: payments and what is bought at the bar and in the shop."""
 
-from app.conditions.fields import FieldType
-from app.events.catalogue import CLUB, Category, EventType, PayloadField, register
+from app.conditions.fields import TENANTS, FieldType, Phrases
+from app.events.catalogue import CLUB, SPENT, Category, EventType, PayloadField, register
 from app.events.readers import money
 
 FIELDS = (
     CLUB,
-    PayloadField("amount", "Amount", FieldType.NUMBER),
+    PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
     PayloadField("currency", "Currency", FieldType.TEXT),
 )
+NOT_PAID = (CLUB, PayloadField("amount", "Amount", FieldType.NUMBER, phrases=Phrases(money=TENANTS)), FIELDS[2])
 
 register(
     EventType(
@@ -16,6 +17,7 @@ register(
         "Payment received",
         Category.PAYMENT,
         "cash",
+        done="paid",
         title=lambda payload: f"Payment received {money(payload)}",
         fields=FIELDS,
     ),
@@ -24,14 +26,16 @@ register(
         "Payment failed",
         Category.PAYMENT,
         "credit-card-off",
+        done="had a payment fail",
         title=lambda payload: f"Payment failed {money(payload)}",
-        fields=FIELDS,
+        fields=NOT_PAID,
     ),
     EventType(
         "pos.purchase",
         "Purchase at the club",
         Category.PAYMENT,
         "shopping-bag",
+        done="bought something at the club",
         title=lambda payload: f"Purchase {money(payload)}",
         fields=(*FIELDS, PayloadField("note", "Note", FieldType.TEXT)),
     ),

@@ -29,7 +29,7 @@ from app.conditions.language import (
     to_json,
     walk,
 )
-from app.conditions.operators import Arity, Operator, OperatorInfo, operators_for
+from app.conditions.operators import Arity, Operator, OperatorInfo, find_operator, operators_for
 from app.conditions.parse import parse
 from app.conditions.periods import UNITS as PERIODS
 from app.conditions.sql import Seen, compile_rules, compile_seen, compile_sql
@@ -71,6 +71,7 @@ __all__ = [
     "explain",
     "explain_rule",
     "explain_seen",
+    "find_operator",
     "matches",
     "operators_for",
     "parse",

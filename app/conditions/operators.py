@@ -1,9 +1,14 @@
 """The operators: their names, what they take, which types they fit, and their words."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.conditions.fields import FieldType
+
+_MAX_NAME = 100
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_GAPS = re.compile(r"[ _-]+")
 
 
 class Operator(StrEnum):
@@ -54,31 +59,46 @@ class OperatorInfo:
 
 ALIASES = {
     "equals": Operator.EQ,
-    "==": Operator.EQ,
-    "=": Operator.EQ,
     "is": Operator.EQ,
+    "exactly": Operator.EQ,
+    "=": Operator.EQ,
+    "==": Operator.EQ,
     "ne": Operator.NEQ,
     "not_equals": Operator.NEQ,
+    "is_not": Operator.NEQ,
     "!=": Operator.NEQ,
     "<>": Operator.NEQ,
     "greater_than": Operator.GT,
+    "more_than": Operator.GT,
+    "after": Operator.GT,
     ">": Operator.GT,
     "greater_than_or_equal": Operator.GTE,
+    "at_least": Operator.GTE,
+    "on_or_after": Operator.GTE,
     ">=": Operator.GTE,
     "less_than": Operator.LT,
+    "fewer_than": Operator.LT,
+    "before": Operator.LT,
     "<": Operator.LT,
     "less_than_or_equal": Operator.LTE,
-    "<=": Operator.LTE,
-    "exactly": Operator.EQ,
-    "at_least": Operator.GTE,
     "at_most": Operator.LTE,
-    "before": Operator.LT,
-    "after": Operator.GT,
-    "within": Operator.WITHIN_LAST,
+    "on_or_before": Operator.LTE,
+    "<=": Operator.LTE,
+    "includes": Operator.CONTAINS,
+    "not_includes": Operator.NOT_CONTAINS,
+    "begins_with": Operator.STARTS_WITH,
+    "any_of": Operator.IN,
+    "none_of": Operator.NOT_IN,
     "nin": Operator.NOT_IN,
+    "within": Operator.WITHIN_LAST,
+    "in_the_last": Operator.WITHIN_LAST,
+    "in_the_next": Operator.WITHIN_NEXT,
     "is_null": Operator.IS_NULL,
+    "is_empty": Operator.IS_NULL,
     "is_not_null": Operator.IS_NOT_NULL,
+    "is_not_empty": Operator.IS_NOT_NULL,
 }
+"""Other names of operators. Each name may be written as notEquals, "not equals" and NOT_EQUALS too."""
 
 # Each is the exact contrary of another, unknown staying unknown. Both readers take them from here.
 CONTRARY = {
@@ -171,10 +191,14 @@ WORDS: dict[FieldType, dict[Operator, str]] = {
 
 def find_operator(name: str) -> Operator | None:
     """Return the operator of that name or alias, or None."""
-    try:
-        return Operator(name)
-    except ValueError:
-        return ALIASES.get(name.strip().lower())
+    if len(name) > _MAX_NAME:
+        return None
+    return _NAMES.get(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """Return a name in the one way of writing it: small letters, words joined by _."""
+    return _GAPS.sub("_", _HUMP.sub("_", name.strip())).lower()
 
 
 def arity(operator: Operator) -> Arity:
@@ -185,3 +209,6 @@ def arity(operator: Operator) -> Arity:
 def operators_for(type: FieldType) -> list[OperatorInfo]:
     """Return the operators that fit a field of that type, in the order a form should offer them."""
     return [OperatorInfo(operator.value, label, arity(operator)) for operator, label in WORDS[type].items()]
+
+
+_NAMES = {plain_name(one.value): one for one in Operator} | ALIASES

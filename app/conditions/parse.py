@@ -11,7 +11,7 @@ from app.conditions.behaviour import MEASURES, Aggregate, Behaviour
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.fields import Catalogue, Field, FieldType, is_name
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, asks_nothing, step
-from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator
+from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator, plain_name
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
 
@@ -179,7 +179,7 @@ class _Parser:
             return None
         where = self._where(data.get("where"), of_payload, step(path, "where"), depth)
         did = Behaviour(name, Aggregate(aggregate), measured, within, where, known)
-        if data.get("operator") == NEVER and did.aggregate is Aggregate.COUNT:
+        if _is_never(data.get("operator")) and did.aggregate is Aggregate.COUNT:
             data = {**data, "operator": Operator.EQ.value, "value": 0}
         return self._asked(Field(name, label, "", did.type, from_payload=True), data, path, did)
 
@@ -214,6 +214,10 @@ class _Parser:
             shown = f"There is no operator “{_shown(name)}”." if isinstance(name, str) else "Choose an operator."
             self._problem(path, shown)
         return operator
+
+
+def _is_never(operator: object) -> bool:
+    return isinstance(operator, str) and len(operator) < _MAX_SHOWN and plain_name(operator) == NEVER
 
 
 def _shown(name: str) -> str:

@@ -1,6 +1,7 @@
 """What is taken, what is refused, and where it says so."""
 
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.conditions import (
+    Arity,
     Catalogue,
     Combinator,
     DuplicateField,
@@ -20,12 +22,13 @@ from app.conditions import (
     Operator,
     Rule,
     Tree,
+    find_operator,
     parse,
     payload_catalogue,
     to_json,
     walk,
 )
-from app.conditions.operators import ALIASES
+from app.conditions.operators import ALIASES, WORDS, arity
 from app.conditions.periods import Period
 from app.infra.errors import UserError
 from tests.conditions.people import FIELDS, RELATED, catalogue, people
@@ -93,10 +96,31 @@ def test_no_conditions_at_all_are_taken_only_where_allowed(nothing: object) -> N
 
 @pytest.mark.parametrize(("alias", "operator"), ALIASES.items())
 def test_every_alias_is_its_operator(alias: str, operator: Operator) -> None:
-    field = "opened_at" if operator is Operator.WITHIN_LAST else "handicap"
-    value: Any = {Operator.NOT_IN: ["1"], Operator.WITHIN_LAST: "1 day"}.get(operator, "1")
-    assert only(parse(rule(field, alias, value), catalogue)).operator is operator
-    assert only(parse(rule(field, f" {alias.upper()} ", value), catalogue)).operator is operator
+    field = next(one for one in FIELDS if operator in WORDS[one.type])
+    sample: Any = {FieldType.TEXT: "x", FieldType.NUMBER: 1}.get(field.type, "2026-10-04")
+    value = {Arity.MANY: [sample], Arity.PERIOD: "1 day"}.get(arity(operator), sample)
+    camel = re.sub("_([a-z])", lambda found: found[1].upper(), alias)
+    for way in (alias, f" {alias.upper()} ", alias.replace("_", " "), alias.replace("_", "-"), camel):
+        assert only(parse(rule(field.name, way, value), catalogue)).operator is operator
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "eq neq gt gte lt lte contains not_contains in not_in isNull isNotNull",
+        "equals not_equals greater_than less_than contains not_contains in not_in isNotNull",
+        "starts_with ends_with startsWith endsWith between before after within exactly at_least at_most",
+    ],
+)
+def test_all_names_the_product_was_described_with_are_operators(names: str) -> None:
+    found = [find_operator(name) for name in names.split()]
+    assert all(found)
+    assert all(find_operator(one.value) is one for one in Operator)
+
+
+def test_no_alias_hides_an_operator() -> None:
+    assert not {one.value.lower() for one in Operator} & set(ALIASES)
+    assert {find_operator(alias.upper()) for alias in ALIASES} <= set(Operator)
 
 
 @pytest.mark.parametrize(

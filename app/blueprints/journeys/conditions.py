@@ -21,6 +21,7 @@ from app.conditions import (
     InvalidConditions,
     OperatorInfo,
     explain,
+    find_operator,
     operators_for,
     parse,
 )
@@ -137,7 +138,8 @@ class Drawing:
         name = str(data.get("field") or "")
         field = self.catalogue.find(name) if name else None
         offered = operators_for(field.type) if field else []
-        chosen = next((one for one in offered if one.name == data.get("operator")), offered[0] if offered else None)
+        wanted = find_operator(str(data.get("operator") or ""))
+        chosen = next((one for one in offered if one.name == wanted), offered[0] if offered else None)
         return RuleRow(
             path=path,
             field=field.name if field else name.removeprefix(OTHER),

@@ -15,8 +15,8 @@ def of_value(rule: Rule, telling: Telling, *, no: bool) -> str:
         return f"{inside(label)} {from_now(rule, rule.value, no=no)}"
     if rule.type is FieldType.LIST:
         return _of_list(rule, telling, no)
-    if isinstance(rule.value, bool) and phrases.yes:
-        return phrases.yes if rule.value is not contrary(rule.operator, no)[1] else phrases.no
+    if isinstance(rule.value, bool) and (said := (phrases.yes, phrases.no) if phrases.yes else _said(field.label)):
+        return said[rule.value is contrary(rule.operator, no)[1]]
     return f"{inside(field.label)} {asked(rule, telling, no=no)}"
 
 
@@ -51,6 +51,15 @@ def from_now(rule: Rule, period: Period, *, no: bool) -> str:
             return f"{verb} in the {'last' if back else 'next'} {span(period)}"
 
 
+def _said(label: str) -> tuple[str, str] | None:
+    """Return what the label of a truth value says, and its contrary, where it says something: "Can be mailed"."""
+    for verb, no in _SAYING.items():
+        if label.startswith(verb):
+            return inside(label), no + label.removeprefix(verb)
+    head, verb, rest = label.partition(" is ")
+    return (inside(label), f"{inside(head)} is not {rest}") if verb else None
+
+
 def _several(rule: Rule, values: tuple[object, ...], operator: Operator, telling: Telling, no: bool) -> str:
     verb = "is not" if no else "is"
     if operator is Operator.BETWEEN:
@@ -78,6 +87,7 @@ def contrary(operator: Operator, no: bool) -> tuple[Operator, bool]:
     return (other, not no) if other else (operator, no)
 
 
+_SAYING = {"Can ": "can't ", "Is ": "is not ", "Has ": "does not have "}
 # What is said of a thing, and of its contrary.
 _VERBS = {
     Operator.EQ: ("is", "is not"),

@@ -9,6 +9,8 @@ import pytest
 
 from app.conditions import (
     Arity,
+    Catalogue,
+    Field,
     FieldType,
     explain,
     explain_rule,
@@ -20,7 +22,7 @@ from app.conditions import (
 )
 from app.conditions.operators import WORDS
 from app.customers import custom_fields
-from tests.conditions.people import catalogue
+from tests.conditions.people import catalogue, people
 
 CLUB = "0190f3a1-7b1c-7000-8000-000000000001"
 
@@ -206,6 +208,23 @@ def test_a_whole_segment_is_a_sentence_a_person_would_say() -> None:
         "and agreed to e-mail, and (birthday is in the next 30 days or has spent more than £20,000 "
         "(payment.received, ever))"
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "yes", "no"),
+    [
+        ("Can be mailed", "Can be mailed", "Can't be mailed"),
+        ("Is in a household", "Is in a household", "Is not in a household"),
+        ("Has a locker", "Has a locker", "Does not have a locker"),
+        ("E-mail address is dead", "E-mail address is dead", "E-mail address is not dead"),
+        ("Newsletter", "Newsletter is yes", "Newsletter is no"),
+    ],
+)
+def test_a_label_that_says_something_is_said(label: str, yes: str, no: str) -> None:
+    known = Catalogue([Field("x", label, "", FieldType.BOOLEAN, people.c.opted_in)])
+    for operator, value in (("eq", True), ("neq", False)):
+        assert explain(parse(rule("x", operator, value), known)) == yes
+        assert explain(parse({"not": rule("x", operator, value)}, known)) == no
 
 
 def test_numbers_and_days_are_written_as_the_region_does() -> None:

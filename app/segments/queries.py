@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.customers import queries as customers
@@ -15,7 +15,7 @@ from app.customers.search import Range
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of, moment_of
-from app.segments.models import Segment, SegmentMember
+from app.segments.models import Segment, SegmentMember, SegmentPastMember, SegmentVersion
 
 
 class NoSuchSegment(NotFound):
@@ -140,6 +140,67 @@ def people(
         cursor=cursor,
         limit=limit,
     )
+
+
+def inside(*, tenant_id: UUID, segment_id: UUID, customer_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return which of the customers are in a segment."""
+    wanted = select(SegmentMember.customer_id).where(
+        SegmentMember.tenant_id == tenant_id,
+        SegmentMember.segment_id == segment_id,
+        SegmentMember.customer_id.in_(customer_ids),
+    )
+    with transaction(tenant_id) as session:
+        return frozenset(session.scalars(wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether somebody is in a segment: since when, or else when they left it last, if they ever were."""
+
+    segment: Segment
+    since: datetime | None
+    left_at: datetime | None
+
+
+def of_customer(
+    *, tenant_id: UUID, customer_id: UUID, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[Standing]:
+    """Return how somebody stands to each segment in use, those they are in first, by name."""
+    member, past = aliased(SegmentMember), aliased(SegmentPastMember)
+    theirs = and_(member.tenant_id == tenant_id, member.segment_id == Segment.id, member.customer_id == customer_id)
+    left = (
+        select(func.max(past.left_at))
+        .where(past.tenant_id == tenant_id, past.segment_id == Segment.id, past.customer_id == customer_id)
+        .scalar_subquery()
+    )
+    outside, name = case((member.customer_id.is_(None), 1), else_=0), func.lower(Segment.name)
+    wanted = (
+        select(Segment, member.entered_at, left, outside.label("outside"), name.label("name"))
+        .outerjoin(member, theirs)
+        .where(Segment.tenant_id == tenant_id, Segment.archived_at.is_(None))
+    )
+    if cursor:
+        place = decode_cursor(cursor, 3)
+        after = tuple_(_whole(place[0]), str(place[1]), id_of(place[2]))
+        wanted = wanted.where(tuple_(outside, name, Segment.id) > after)
+    ordered = wanted.order_by(outside, name, Segment.id).limit(limit + 1)
+    with transaction(tenant_id) as session:
+        rows = session.execute(ordered.execution_options(populate_existing=True)).all()
+    return cut(rows, limit, lambda row: (row.outside, row.name, row[0].id), lambda row: Standing(*row[:3]))
+
+
+def versions(
+    *, tenant_id: UUID, segment_id: UUID, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[SegmentVersion]:
+    """Return the definitions a segment has and had, the latest first."""
+    wanted = select(SegmentVersion).where(
+        SegmentVersion.tenant_id == tenant_id, SegmentVersion.segment_id == segment_id
+    )
+    if cursor:
+        wanted = wanted.where(SegmentVersion.number < _whole(decode_cursor(cursor, 1)[0]))
+    with transaction(tenant_id) as session:
+        rows = session.scalars(wanted.order_by(SegmentVersion.number.desc()).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.number,), lambda row: row)
 
 
 def _in(tenant_id: UUID, segment_id: UUID) -> Range:

@@ -1,0 +1,160 @@
+"""Why somebody is in a segment, or why not: each rule with the value it sees of them now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club
+from app.accounts.queries import tenant_info
+from app.conditions import InvalidConditions, Seen, compile_seen, compile_sql, explain_rule, explain_seen, parse
+from app.conditions.telling import Names
+from app.customers import custom_fields
+from app.customers.models import ACTIVE, Customer
+from app.customers.queries import NoSuchCustomer
+from app.infra import clock
+from app.infra.db import transaction
+from app.segments import queries, schedule
+from app.segments.models import DYNAMIC, Segment, SegmentListed, SegmentMember, SegmentPastMember
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeen:
+    """One rule: whether it holds (None: not known), and the value it sees in words, empty where there is none to tell.
+
+    `path` is where it stands in the criteria; empty for what is asked besides. One inside a negation says so in its
+    words, and holds where the rule itself does not.
+    """
+
+    path: str
+    words: str
+    holds: bool | None
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Whether somebody is in a segment, since when or when they left it last, and what each rule says of them now.
+
+    `fits` is what all rules together say now: other than `member` until everybody, or they, are looked at again.
+    """
+
+    member: bool
+    since: datetime | None
+    left_at: datetime | None
+    fits: bool
+    rules: list[RuleSeen]
+
+
+def of(
+    *,
+    tenant_id: UUID,
+    segment_id: UUID,
+    customer_id: UUID,
+    now: datetime | None = None,
+    names: Names | None = None,
+) -> Why:
+    """Return why a customer is in a segment, or why not; raise NoSuchSegment or NoSuchCustomer.
+
+    `names` are labels of values by field, as `app.conditions.explain` takes them.
+    """
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        segment = queries.one(tenant_id=tenant_id, segment_id=segment_id)
+        customer = session.get(Customer, (tenant_id, customer_id), populate_existing=True)
+        if customer is None:
+            raise NoSuchCustomer
+        since, left_at = _stands(session, segment, customer_id)
+        rules = _besides(session, segment, customer)
+        if segment.type == DYNAMIC:
+            found, fits = _asked(session, segment, customer, moment, names)
+        else:
+            found = [_listed(session, segment, customer)]
+            fits = bool(found[0].holds)
+        fits = fits and all(one.holds for one in rules)
+        return Why(since is not None, since, left_at, fits, [*rules, *found])
+
+
+def _stands(session: Session, segment: Segment, customer_id: UUID) -> tuple[datetime | None, datetime | None]:
+    member, past = SegmentMember, SegmentPastMember
+    since = session.scalar(
+        select(member.entered_at).where(
+            member.tenant_id == segment.tenant_id,
+            member.segment_id == segment.id,
+            member.customer_id == customer_id,
+        )
+    )
+    left_at = session.scalar(
+        select(func.max(past.left_at)).where(
+            past.tenant_id == segment.tenant_id, past.segment_id == segment.id, past.customer_id == customer_id
+        )
+    )
+    return since, left_at
+
+
+def _besides(session: Session, segment: Segment, customer: Customer) -> list[RuleSeen]:
+    """Return what every segment, and every one of a club, asks before its own rules."""
+    found = []
+    if customer.status != ACTIVE:
+        said = "merged into another profile" if customer.merged_into_id else customer.status.lower()
+        found.append(RuleSeen("", "Is a customer in their own right", False, said))
+    if segment.club_id is not None:
+        known = {one.id: one.name for one in session.scalars(select(Club).where(Club.tenant_id == segment.tenant_id))}
+        theirs = known.get(customer.club_id, "") if customer.club_id else ""
+        words = f"Club is {known.get(segment.club_id, 'the segment’s')}"
+        found.append(RuleSeen("", words, customer.club_id == segment.club_id if customer.club_id else None, theirs))
+    return found
+
+
+def _asked(
+    session: Session, segment: Segment, customer: Customer, now: datetime, names: Names | None
+) -> tuple[list[RuleSeen], bool]:
+    """Return what each rule of a dynamic segment sees, and whether all of them together hold."""
+    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
+    try:
+        tree = parse(segment.criteria, custom_fields.catalogue(tenant_id=segment.tenant_id), allow_empty=True)
+    except InvalidConditions as wrong:
+        return [RuleSeen(path, message, None, "") for path, message in wrong.errors.items()], False
+    seen = compile_seen(tree, zone=zone, now=now)
+    asked: list[Any] = [compile_sql(tree, zone=zone, now=now)]
+    asked += [column for one in seen for column in (one.answer, one.value)]
+    row = session.execute(
+        select(*(column.label(f"c{number}") for number, column in enumerate(asked)))
+        .select_from(Customer)
+        .where(Customer.tenant_id == segment.tenant_id, Customer.id == customer.id)
+    ).one()
+    place = tenant_info(tenant_id=segment.tenant_id)
+    told = {"names": names, "zone": zone, "locale": place.locale, "currency": place.currency}
+
+    def words(one: Seen, holds: bool | None, value: Any) -> RuleSeen:
+        rule, saw = explain_rule(one.rule, **told), explain_seen(one.rule, value, **told)
+        if not _is_negated(one.path):
+            return RuleSeen(one.path, rule, holds, saw)
+        return RuleSeen(one.path, f"Not: {rule}", None if holds is None else not holds, saw)
+
+    return [words(one, row[2 * at + 1], row[2 * at + 2]) for at, one in enumerate(seen)], bool(row[0])
+
+
+def _is_negated(path: str) -> bool:
+    """Return whether a rule counts where it does not hold."""
+    return path.split(".").count("not") % 2 == 1
+
+
+def _listed(session: Session, segment: Segment, customer: Customer) -> RuleSeen:
+    """Return whether somebody, or one of those who became them, is on the list of a static segment."""
+    listed = SegmentListed
+    theirs = select(Customer.id).where(
+        Customer.tenant_id == segment.tenant_id,
+        (Customer.id == customer.id) | (Customer.merged_into_id == customer.id),
+    )
+    at = session.scalar(
+        select(func.min(listed.listed_at)).where(
+            listed.tenant_id == segment.tenant_id,
+            listed.segment_id == segment.id,
+            listed.customer_id.in_(theirs),
+        )
+    )
+    return RuleSeen("", "Is on the list", at is not None, f"since {at:%-d %B %Y}" if at else "not on it")

@@ -127,10 +127,10 @@ def _asked(
         .where(Customer.tenant_id == segment.tenant_id, Customer.id == customer.id)
     ).one()
     place = tenant_info(tenant_id=segment.tenant_id)
-    told = {"names": names, "zone": zone, "locale": place.locale, "currency": place.currency}
+    telling: dict[str, Any] = {"names": names, "zone": zone, "locale": place.locale, "currency": place.currency}
 
     def words(one: Seen, holds: bool | None, value: Any) -> RuleSeen:
-        rule, saw = explain_rule(one.rule, **told), explain_seen(one.rule, value, **told)
+        rule, saw = explain_rule(one.rule, **telling), explain_seen(one.rule, value, **telling)
         if not _is_negated(one.path):
             return RuleSeen(one.path, rule, holds, saw)
         return RuleSeen(one.path, f"Not: {rule}", None if holds is None else not holds, saw)

@@ -13,12 +13,17 @@ from app.journeys import tagging
 from app.journeys.engine import enrol
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
+from app.segments import upkeep
+from app.segments.membership import Teller
 
-HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events)
+HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
 """Called in this order, inside the transaction that applies the events."""
 
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
+
+SEGMENT_TELLERS: tuple[Teller, ...] = ()
+"""What is written when people enter and leave segments, in the statement that lets them."""
 
 
 def condition_names(tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:

@@ -74,6 +74,17 @@ _BACKLOG = {
            FROM (SELECT created_at FROM import_run WHERE tenant_id = :tenant_id AND status IN ('PENDING', 'RUNNING')
                  LIMIT :counted) due""",
     ),
+    Work.REFRESH_SEGMENTS: (
+        "People and segments to look at again",
+        "looks",
+        """SELECT people.due + whole.due AS due, whole.parked, whole.oldest
+           FROM (SELECT count(*) AS due FROM (
+                   SELECT FROM segment_due WHERE tenant_id = :tenant_id LIMIT :counted) one) AS people,
+                (SELECT count(*) FILTER (WHERE refresh_due_at <= :now) AS due,
+                        count(*) FILTER (WHERE refresh_due_at > :now) AS parked,
+                        min(refresh_due_at) FILTER (WHERE refresh_due_at <= :now) AS oldest
+                 FROM segment WHERE tenant_id = :tenant_id AND refresh_due_at IS NOT NULL) AS whole""",
+    ),
     Work.PRIVACY_JOBS: (
         "Exports and erasures",
         "steps",

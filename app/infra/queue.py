@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 2
 JOB_TIMEOUT_SECONDS = 120
+LONG_JOB_TIMEOUT_SECONDS = 3600
 # A worker that dies with a wake-up in hand must not silence its tenant for longer than this.
 COALESCE_SECONDS = 10
 
@@ -38,6 +39,7 @@ class Work(StrEnum):
     ADVANCE_JOURNEYS = "advance_journeys"
     SEND_MESSAGES = "send_messages"
     IMPORT_ROWS = "import_rows"
+    REFRESH_SEGMENTS = "refresh_segments"
     PRIVACY_JOBS = "privacy_jobs"
     TICK = "tick"
 
@@ -50,7 +52,9 @@ def redis() -> Redis:
 
 def queue(work: Work) -> Queue:
     """Return the RQ queue of one kind of work."""
-    return Queue(work.value, connection=redis(), serializer=JSONSerializer, default_timeout=JOB_TIMEOUT_SECONDS)
+    # One statement tells the whole of a segment, however many customers there are.
+    timeout = LONG_JOB_TIMEOUT_SECONDS if work is Work.REFRESH_SEGMENTS else JOB_TIMEOUT_SECONDS
+    return Queue(work.value, connection=redis(), serializer=JSONSerializer, default_timeout=timeout)
 
 
 def _mark(work: Work, tenant_id: UUID) -> str:

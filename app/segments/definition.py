@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
-from app.conditions import InvalidConditions, Tree, parse
-from app.customers import custom_fields
+from app.conditions import Catalogue, InvalidConditions, Tree, parse
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
 from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
@@ -20,19 +18,19 @@ SETTINGS = ("name", "description", "club_id", "criteria", "refresh_frequency")
 CRITERIA = "criteria"
 
 
-def read_criteria(*, tenant_id: UUID, criteria: object, allow_empty: bool = False) -> Tree:
+def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool = False) -> Tree:
     """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`."""
     try:
-        return parse(criteria, custom_fields.catalogue(tenant_id=tenant_id), allow_empty=allow_empty)
+        return parse(criteria, catalogue, allow_empty=allow_empty)
     except InvalidConditions as wrong:
         raise type(wrong)(
             {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}
         ) from None
 
 
-def tree_of(segment: Segment) -> Tree:
+def tree_of(segment: Segment, catalogue: Catalogue) -> Tree:
     """Return the criteria of a DYNAMIC segment as they stand; nothing in them is everybody."""
-    return read_criteria(tenant_id=segment.tenant_id, criteria=segment.criteria, allow_empty=True)
+    return parse(segment.criteria, catalogue, allow_empty=True)
 
 
 def apply(session: Session, segment: Segment, given: Mapping[str, Any]) -> None:

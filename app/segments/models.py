@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, Key, TenantRow
@@ -174,7 +174,7 @@ class SegmentDue(Base):
     __tablename__ = "segment_due"
 
     tenant_id: Mapped[Key]
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuid7()"))
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     customer_id: Mapped[UUID]
     segment_id: Mapped[UUID | None]
     reads: Mapped[str | None]

@@ -1,5 +1,6 @@
 """Acts on segments."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,12 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.conditions import to_json
+from app.conditions import InvalidConditions, Tree, to_json
+from app.customers import custom_fields
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
-from app.segments import definition
+from app.infra.queue import Work, wake
+from app.segments import definition, dependencies
 from app.segments.models import DAILY, DYNAMIC, Segment, SegmentVersion
 from app.segments.queries import NoSuchSegment
 
@@ -24,6 +27,15 @@ class NameTaken(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is already a segment called “{name}”. Choose another name.", "name")
+
+
+class Circle(InvalidConditions):
+    """The segment would ask whether people are in itself, by way of others."""
+
+    def __init__(self, way: Sequence[str]) -> None:
+        told = " asks who is in ".join(f"“{one}”" for one in way)
+        super().__init__({definition.CRITERIA: f"A segment can't depend on itself: {told}."})
+        self.way = list(way)
 
 
 def create(
@@ -64,10 +76,10 @@ def create(
             "refresh_frequency": refresh_frequency,
         }
         definition.apply(session, segment, given)
-        if segment.type == DYNAMIC:
-            _define(segment, criteria, moment)
+        tree = _define(session, segment, criteria, moment) if segment.type == DYNAMIC else None
         session.add(segment)
         _flush_named(session, segment)
+        dependencies.write(session, segment, dependencies.reads_of(segment, tree))
         _keep_version(session, segment, actor, actor_name, moment)
         audit.record(session, actor, "segment.create", "segment", segment.id, {"name": segment.name})
         session.flush()
@@ -88,12 +100,27 @@ def locked(session: Session, tenant_id: UUID, segment_id: UUID) -> Segment:
     return segment
 
 
-def _define(segment: Segment, criteria: object, now: datetime) -> None:
+def _define(session: Session, segment: Segment, criteria: object, now: datetime) -> Tree:
     """Give a segment its conditions; from now on until they are asked of everybody nobody else changes its members."""
-    tree = definition.read_criteria(tenant_id=segment.tenant_id, criteria=criteria)
+    catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
+    tree = definition.read_criteria(criteria, catalogue)
+    way = dependencies.circle(session, segment.tenant_id, segment.id, tree, catalogue)
+    if way:
+        raise Circle(_called(session, segment, way))
     segment.criteria = to_json(tree)
     segment.refresh_due_at = segment.refreshing_since = now
     segment.refresh_tells = False
+    wake(Work.REFRESH_SEGMENTS, segment.tenant_id)
+    return tree
+
+
+def _called(session: Session, segment: Segment, way: Sequence[UUID]) -> list[str]:
+    with session.no_autoflush:
+        rows = session.execute(
+            select(Segment.id, Segment.name).where(Segment.tenant_id == segment.tenant_id, Segment.id.in_(way))
+        )
+        names = {row.id: row.name for row in rows} | {segment.id: segment.name}
+    return [names[one] for one in way if one in names]
 
 
 def _keep_version(session: Session, segment: Segment, actor: str, actor_name: str, now: datetime) -> None:

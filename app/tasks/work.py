@@ -23,7 +23,8 @@ from app.journeys.engine import advance
 from app.messaging import sender
 from app.messaging import service as messaging
 from app.privacy import work as privacy
-from app.road import HANDLERS
+from app.road import HANDLERS, SEGMENT_TELLERS
+from app.segments import work as segments
 
 log = logging.getLogger(__name__)
 # Long enough to be worth the wake-up, short enough that another tenant's turn comes soon.
@@ -77,6 +78,15 @@ def import_rows(tenant_id: str) -> None:
         UUID(tenant_id),
         lambda tenant: imports.run_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS),
         spread=False,
+    )
+
+
+def refresh_segments(tenant_id: str) -> None:
+    """Let the tenant's segments look again at people something happened to, and refresh those that are due."""
+    _turn(
+        Work.REFRESH_SEGMENTS,
+        UUID(tenant_id),
+        lambda tenant: segments.run_step(tenant_id=tenant, now=clock.now(), tellers=SEGMENT_TELLERS),
     )
 
 
@@ -144,6 +154,10 @@ _DUE = text("""
     UNION ALL
     SELECT 'import_rows', id FROM tenant t WHERE EXISTS
         (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))
+    UNION ALL
+    SELECT 'refresh_segments', id FROM tenant t WHERE EXISTS
+        (SELECT FROM segment_due d WHERE d.tenant_id = t.id)
+        OR EXISTS (SELECT FROM segment s WHERE s.tenant_id = t.id AND s.refresh_due_at <= :now)
     UNION ALL
     SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
         (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)

@@ -190,7 +190,7 @@ def furnish(tenant_id: UUID) -> dict[str, UUID]:
                 if column.computed is None and column.name not in ("tenant_id", "id")
             }
             row["tenant_id"] = tenant_id
-            if "id" in table.columns:
+            if "id" in table.columns and isinstance(table.columns["id"].type, Uuid):
                 row["id"] = ids[table.name]
             session.execute(insert(table).values(**row))
     return ids

@@ -1,0 +1,153 @@
+"""Telling the whole of a segment anew: on its schedule, when somebody asks for it, and once when it is defined.
+
+A short transaction marks the segment, so that upkeep passes it over; the next one tells the difference and writes it in
+one statement. Whoever dies in between leaves the mark, and the next who looks goes on: the lock on the work itself
+lives no longer than who holds it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from psycopg.errors import QueryCanceled
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.conditions import InvalidConditions
+from app.customers import custom_fields
+from app.infra import clock
+from app.infra.db import again_after_deadlock, transaction
+from app.segments import dependencies, locks, membership, schedule
+from app.segments.asking import Question
+from app.segments.membership import Moved, Teller
+from app.segments.models import Segment
+
+log = logging.getLogger(__name__)
+
+TRY_AGAIN = timedelta(minutes=15)
+MINUTES = 30
+_PATIENCE = text(f"SET LOCAL statement_timeout = '{MINUTES}min'")
+_DUE = text("""
+    SELECT id FROM segment WHERE tenant_id = :tenant_id AND refresh_due_at <= :now AND archived_at IS NULL
+    ORDER BY refresh_due_at, id LIMIT 100
+""")
+_BEGIN = text("""
+    UPDATE segment SET refreshing_since = coalesce(refreshing_since, :now)
+    WHERE tenant_id = :tenant_id AND id = :id AND refresh_due_at <= :now AND archived_at IS NULL
+    RETURNING id
+""")
+# Whoever was asked for again while it ran is told once more.
+_DONE = text("""
+    UPDATE segment SET refreshed_at = :now, refreshing_since = NULL, refresh_tells = true, refresh_error = NULL,
+        refresh_took_ms = :took, refresh_due_at = CASE WHEN refresh_due_at > :now THEN refresh_due_at ELSE :due END
+    WHERE tenant_id = :tenant_id AND id = :id AND version = :version AND archived_at IS NULL
+""")
+_FAILED = text("""
+    UPDATE segment SET refreshing_since = NULL, refresh_error = :said, refresh_due_at = :due
+    WHERE tenant_id = :tenant_id AND id = :id AND archived_at IS NULL
+""")
+
+
+class _ChangedMeanwhile(Exception):
+    """The definition is another than the one that was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A refresh that came to its end, and what it changed."""
+
+    segment_id: UUID
+    moved: Moved | None
+
+
+def run_next(*, tenant_id: UUID, now: datetime | None = None, tellers: Sequence[Teller] = ()) -> int:
+    """Refresh the segment of the tenant that has been due for the longest; return 1, or 0 if there is none.
+
+    Those that somebody else is at are left to them. One that fails keeps its members, says why and is tried again.
+    """
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        due = list(session.scalars(_DUE, {"tenant_id": tenant_id, "now": moment}))
+    return next((1 for one in due if refresh(tenant_id=tenant_id, segment_id=one, now=moment, tellers=tellers)), 0)
+
+
+@again_after_deadlock
+def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequence[Teller] = ()) -> bool:
+    """Refresh one segment if it is due; return whether it was, and nobody else was at it."""
+    if not begin(tenant_id=tenant_id, segment_id=segment_id, now=now):
+        return False
+    try:
+        return finish(tenant_id=tenant_id, segment_id=segment_id, now=now, tellers=tellers) is not None
+    except _ChangedMeanwhile:
+        return True
+    except OperationalError as error:
+        # The database's own trouble (a deadlock, a restart) is not the segment's: it stays due.
+        if not isinstance(error.orig, QueryCanceled):
+            raise
+        said = f"It took longer than {MINUTES} minutes."
+    except InvalidConditions as wrong:
+        said = "; ".join(wrong.errors.values())
+    except Exception as error:
+        log.exception("Refreshing segment %s failed", segment_id)
+        said = f"Something went wrong ({type(error).__name__})."
+    with transaction(tenant_id) as session:
+        values = {"tenant_id": tenant_id, "id": segment_id, "said": said, "due": now + TRY_AGAIN}
+        session.execute(_FAILED, values)
+    return True
+
+
+def begin(*, tenant_id: UUID, segment_id: UUID, now: datetime) -> bool:
+    """Mark a segment that is due as being refreshed; return whether it is. Waits for upkeep that is at it."""
+    with transaction(tenant_id) as session:
+        return session.scalar(_BEGIN, {"tenant_id": tenant_id, "id": segment_id, "now": now}) is not None
+
+
+def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequence[Teller] = ()) -> Refreshed | None:
+    """Tell and write the whole difference of a marked segment; None where somebody else does, or did."""
+    began = time.monotonic()
+    with transaction(tenant_id) as session:
+        if not locks.try_refresh(session, segment_id):
+            return None
+        segment = _marked(session, tenant_id, segment_id)
+        if segment is None:
+            return None
+        session.execute(_PATIENCE)
+        question = Question.of(session, segment, custom_fields.catalogue(tenant_id=tenant_id), now)
+        dependencies.write(session, segment, dependencies.reads_of(segment, question.tree))
+        moved = membership.write(
+            session,
+            tenant_id=tenant_id,
+            wanted=question.everybody(),
+            segments={segment_id: question.day},
+            now=now,
+            tells=segment.refresh_tells,
+            tellers=tellers,
+        )
+        values = {
+            "tenant_id": tenant_id,
+            "id": segment_id,
+            "version": segment.version,
+            "now": now,
+            "due": schedule.next_due(segment.refresh_frequency, question.zone, now),
+            "took": int((time.monotonic() - began) * 1000),
+        }
+        if session.execute(_DONE, values).rowcount == 0:  # type: ignore[attr-defined]
+            raise _ChangedMeanwhile
+        return Refreshed(segment_id, moved.get(segment_id))
+
+
+def _marked(session: Session, tenant_id: UUID, segment_id: UUID) -> Segment | None:
+    return session.scalar(
+        select(Segment)
+        .where(
+            Segment.tenant_id == tenant_id,
+            Segment.id == segment_id,
+            Segment.refreshing_since.is_not(None),
+            Segment.archived_at.is_(None),
+        )
+        .execution_options(populate_existing=True)
+    )

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import and_
+
 from app.conditions.fields import Catalogue, FieldType
 
 if TYPE_CHECKING:
@@ -39,14 +41,27 @@ TIMES = frozenset((Aggregate.FIRST, Aggregate.LAST))
 
 @dataclass(frozen=True, slots=True)
 class Doings:
-    """One query's table of what was done: its columns, and which of it the person of the surrounding query did."""
+    """One query's table of what was done: its columns, and which of it the person of the surrounding query did.
+
+    `key` names who did it, as `whose` names the person of the surrounding query, whose table is `person`. `counted`
+    says which rows count at all. `beside` is what else a row has in common with its person (the tenant): it finds one
+    person's rows sooner, and is left out where everybody's are read, since nobody but the tenant's is to be seen.
+    """
 
     table: FromClause
     type: ColumnElement[str]
     occurred_at: ColumnElement[Any]
     payload: ColumnElement[Any]
-    theirs: ColumnElement[bool]
+    key: ColumnElement[Any]
+    whose: ColumnElement[Any]
     person: FromClause
+    counted: tuple[ColumnElement[bool], ...] = ()
+    beside: tuple[ColumnElement[bool], ...] = ()
+
+    @property
+    def theirs(self) -> ColumnElement[bool]:
+        """Return which rows are those of the person of the surrounding query."""
+        return and_(*self.beside, self.key == self.whose, *self.counted)
 
 
 @dataclass(frozen=True, slots=True)

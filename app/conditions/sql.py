@@ -41,9 +41,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import Grouping, SQLColumnExpression
 from sqlalchemy.types import TypeEngine
 
-from app.conditions import payload_sql, values
-from app.conditions.behaviour import Aggregate, Behaviour
+from app.conditions import done_sql, payload_sql, values
+from app.conditions.behaviour import DID, Behaviour, Doings
 from app.conditions.errors import NotEvaluable
+from app.conditions.evaluate import evaluate
 from app.conditions.fields import Field, FieldType, Related
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, enabled, walk
 from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
@@ -57,10 +58,15 @@ _Answer = ColumnElement[bool]
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """When and where a tree is asked, and of what: the payload of an event, or (None) the fields' own columns."""
+    """When and where a tree is asked, and of what: the payload of an event, or (None) the fields' own columns.
+
+    `whole`: of everybody at once. `sought`: those are wanted of whom a rule holds, not (within a NOT) the others.
+    """
 
     present: Present
     payload: Any = None
+    whole: bool = False
+    sought: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +82,17 @@ class Seen:
     value: ColumnElement[Any]
 
 
-def compile_sql(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> ColumnElement[bool]:
+def compile_sql(
+    tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None, whole: bool = False
+) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
-    `zone` is where a day begins and ends, `now` (this moment) what periods are told from. Raises NotEvaluable for a
-    field without a column, and TypeError for one whose column does not hold what its type says.
+    `zone` is where a day begins and ends, `now` (this moment) what periods are told from. `whole` is for the WHERE
+    of a statement that asks it of everybody: what they did is read once, not looked up for each, and the expression
+    is true of the same people, but may be false where else it is unknown. Raises NotEvaluable for a field without a
+    column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(enabled(tree), _Scene(Present.of(zone, now)))
+    return _node(enabled(tree), _Scene(Present.of(zone, now), whole=whole))
 
 
 def compile_rules(
@@ -115,7 +125,7 @@ def _node(node: Node, scene: _Scene) -> _Answer:
         case Rule():
             return _rule(node, scene)
         case Not():
-            return _not(_node(node.item, scene))
+            return _not(_node(node.item, replace(scene, sought=not scene.sought)))
         case Group(items=()):
             return true()
         case Group(combinator=Combinator.OR):
@@ -125,6 +135,8 @@ def _node(node: Node, scene: _Scene) -> _Answer:
 
 
 def _rule(rule: Rule, scene: _Scene) -> _Answer:
+    if rule.did and scene.whole:
+        return _ask_everybody(rule, rule.did, scene)
     contrary = CONTRARY.get(rule.operator)
     operator = contrary or rule.operator
     if rule.did:
@@ -147,33 +159,29 @@ def _not(answer: _Answer) -> _Answer:
 def _done(did: Behaviour, scene: _Scene) -> _Sql:
     """Return what a behaviour comes to for the person of the surrounding query."""
     doings = did.known.doings()
-    present = scene.present
-    begin = [doings.occurred_at >= _bound(FieldType.DATETIME, present.moment(did.within, -1))] if did.within else []
+    return done_sql.of_one(did, doings, scene.present, _where(did, doings, scene))
+
+
+def _where(did: Behaviour, doings: Doings, scene: _Scene) -> _Answer | None:
     asked = enabled(did.where) if did.where else None
-    where = [_node(asked, replace(scene, payload=doings.payload)).is_(True)] if asked else []
-    measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
-    number = payload_sql.read(FieldType.NUMBER, measured, present.zone)
-    found: dict[Aggregate, _Sql] = {
-        Aggregate.COUNT: func.count(type_=Integer()),
-        Aggregate.SUM: func.coalesce(func.sum(number), 0, type_=Numeric()),
-        Aggregate.MIN: func.min(number, type_=Numeric()),
-        Aggregate.MAX: func.max(number, type_=Numeric()),
-        Aggregate.FIRST: func.min(doings.occurred_at, type_=DateTime(timezone=True)),
-        Aggregate.LAST: func.max(doings.occurred_at, type_=DateTime(timezone=True)),
-    }
-    return (
-        select(found[did.aggregate])
-        .select_from(doings.table)
-        .where(
-            doings.theirs,
-            doings.type == did.event,
-            doings.occurred_at <= _bound(FieldType.DATETIME, present.now),
-            *begin,
-            *where,
-        )
-        .correlate(doings.person)
-        .scalar_subquery()
-    )
+    return _node(asked, _Scene(scene.present, doings.payload)) if asked else None
+
+
+def _ask_everybody(rule: Rule, did: Behaviour, scene: _Scene) -> _Answer:
+    """Ask a rule on what was done of everybody at once."""
+    contrary = CONTRARY.get(rule.operator)
+    doings = did.known.doings()
+    told = (did, doings, scene.present, _where(did, doings, scene))
+    quick = done_sql.at_all(*told, (rule.operator, rule.value))
+    if quick is not None:
+        return quick
+
+    def fits(amount: _Sql) -> _Answer:
+        answer = _ask(rule, contrary or rule.operator, amount, scene.present)
+        return _not(answer) if contrary else answer
+
+    nobody = evaluate(Group(Combinator.AND, (rule,)), {DID: ()}, zone=scene.present.zone, now=scene.present.now)
+    return done_sql.of_everybody(*told, fits, nobody=nobody, sought=scene.sought)
 
 
 def _ask_related(related: Related, operator: Operator, value: Any) -> _Answer:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import and_, text
+from sqlalchemy import text
 
 from app.accounts import queries as accounts
 from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, profile
@@ -99,9 +99,18 @@ profile.add(
 
 def _doings() -> Doings:
     """Return a query's table of activities, and which of them are the customer's; private notes are nobody's."""
-    one = Activity.__table__.alias()
-    theirs = and_(one.c.tenant_id == Customer.tenant_id, one.c.customer_id == Customer.id, one.c.private_to.is_(None))
-    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, theirs, Customer.__table__)
+    one, customer = Activity.__table__.alias(), Customer.__table__
+    return Doings(
+        one,
+        one.c.type,
+        one.c.occurred_at,
+        one.c.payload,
+        one.c.customer_id,
+        customer.c.id,
+        customer,
+        counted=(one.c.private_to.is_(None),),
+        beside=(one.c.tenant_id == customer.c.tenant_id,),
+    )
 
 
 profile.behaviours = Behaviours(

@@ -88,7 +88,7 @@ LABELS = {"round": "Round played", "payment": "Payment received"}
 
 def doings() -> Doings:
     one = done.alias()
-    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id == people.c.id, people)
+    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id, people.c.id, people)
 
 
 AMOUNTS = {"spent": Phrases(summed="spent", money=TENANTS)}

@@ -210,6 +210,14 @@ def test_both_readers_answer_the_same_of_what_was_done(
         facts = {**BLANK, DID: did}
         assert evaluate(tree, facts, zone=zone, now=NOW) is answer, (explain(tree), did)
         assert [known for _, known in evaluate_rules(tree, facts, zone=zone, now=NOW)] == answers
+    of_one = {number: {**BLANK, DID: did} for number, did in enumerate(who)}
+    contrary = parse({"not": {"combinator": "OR", "rules": [*rules, {"not": rules[0]}]}}, catalogue)
+    both = parse({"combinator": "AND", "rules": [*rules, {"not": {"not": rules[0]}}]}, catalogue)
+    for asked_of_all in (tree, contrary, both, *(parse({"not": one}, catalogue) for one in rules)):
+        fits = compile_sql(asked_of_all, zone=zone, now=NOW, whole=True)
+        found = set(connection.scalars(select(people.c.id).where(fits)))
+        known = {number for number, facts in of_one.items() if evaluate(asked_of_all, facts, zone=zone, now=NOW)}
+        assert found == known, (explain(asked_of_all), who)
 
 
 @pytest.mark.parametrize(

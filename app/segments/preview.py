@@ -1,0 +1,185 @@
+"""Who conditions would mean, while they are being made: how many, in words, and ten of them; within a second.
+
+The count is exact where the database can tell it within `PATIENCE_MS`. Else it is estimated from some thousands of the
+people, drawn by a hash of their ids: the same each time, whoever they are and in whatever order they came.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, ColumnElement, case, func, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club
+from app.conditions import Tree, compile_sql, explain
+from app.conditions.telling import Names
+from app.customers import queries as customers
+from app.customers.models import ACTIVE, Customer
+from app.infra import clock
+from app.infra.db import transaction
+from app.segments import definition, schedule
+
+PATIENCE_MS = 600
+SAMPLE = 10
+DRAWN = (8_000, 1_000)
+"""How many people are asked for an estimate: first so many, and where even that takes too long, so few."""
+DRAWN_PATIENCE_MS = 1_500
+_CANCELED = "57014"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One of the people meant, with what they are recognised by."""
+
+    id: UUID
+    name: str
+    member_number: str | None
+    club: str | None
+    membership_tier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many people are meant (`estimated`: about), by which conditions, and up to ten of them by name."""
+
+    count: int
+    estimated: bool
+    sentence: str
+    sample: list[Person]
+
+
+class TooSlow(Exception):
+    """The database did not answer in the time it was given."""
+
+
+def preview(
+    *,
+    tenant_id: UUID,
+    criteria: object,
+    club_id: UUID | None = None,
+    now: datetime | None = None,
+    names: Names | None = None,
+) -> Preview:
+    """Return whom a segment with these criteria would hold now; without any conditions everybody.
+
+    With `club_id` only people of that club are meant, and its time zone holds, else the organisation's. `names` gives
+    labels of ids for the sentence. Raises InvalidConditions.
+    """
+    tree = definition.read_criteria(tenant_id=tenant_id, criteria=criteria, allow_empty=True)
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        zone = schedule.zone_of(session, tenant_id, club_id)
+        asked = _Asked(tenant_id, tree, club_id, zone, moment)
+        estimated = False
+        try:
+            count, ids = asked.exactly(session)
+        except TooSlow:
+            count, ids = asked.about(session)
+            estimated = True
+        sample = _people(session, tenant_id, ids)
+    return Preview(count, estimated, explain(tree, names=names, zone=zone), sample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question: the conditions, and of whom, where and when they are asked."""
+
+    tenant_id: UUID
+    tree: Tree
+    club_id: UUID | None
+    zone: ZoneInfo
+    now: datetime
+
+    def exactly(self, session: Session) -> tuple[int, list[UUID]]:
+        """Return how many fit, and some of them; raise TooSlow."""
+        fits = compile_sql(self.tree, zone=self.zone, now=self.now, whole=True)
+        ids = func.array_agg(Customer.id)[1:SAMPLE]
+        wanted = select(func.count(), ids).where(*self._meant(), fits)
+        with _within(session, PATIENCE_MS):
+            count, found = session.execute(wanted).one()
+        return count, found or []
+
+    def about(self, session: Session) -> tuple[int, list[UUID]]:
+        """Return about how many fit, told from some of the people, and some who do."""
+        known = _expected(session, self.tenant_id)
+        for many in DRAWN[:-1]:
+            try:
+                with _within(session, DRAWN_PATIENCE_MS):
+                    return self._of_drawn(session, known, many)
+            except TooSlow:
+                continue
+        return self._of_drawn(session, known, DRAWN[-1])
+
+    def _of_drawn(self, session: Session, known: int, many: int) -> tuple[int, list[UUID]]:
+        share = max(1, known // many)
+        mark = func.uuid_hash_extended(Customer.id, 0, type_=BigInteger()) % share == 0
+        by_key = select(Customer.id).where(Customer.tenant_id == self.tenant_id, mark)
+        # Step by step: who is drawn is told by the key alone, else everybody's row would be read for it; and what is
+        # asked of each is asked once.
+        drawn = by_key.cte("drawn").prefix_with("MATERIALIZED", dialect="postgresql")
+        fits = compile_sql(self.tree, zone=self.zone, now=self.now)
+        asked = select(case((fits, Customer.id)).label("id")).join(drawn, drawn.c.id == Customer.id)
+        met = asked.where(*self._meant()).cte("met").prefix_with("MATERIALIZED", dialect="postgresql")
+        wanted = select(func.count(), func.array_agg(met.c.id)[1:SAMPLE]).where(met.c.id.is_not(None))
+        found = session.execute(wanted).one()
+        return plain(found[0] * share), found[1] or []
+
+    def _meant(self) -> list[ColumnElement[bool]]:
+        of_club = [Customer.club_id == self.club_id] if self.club_id else []
+        return [Customer.tenant_id == self.tenant_id, Customer.status == ACTIVE, *of_club]
+
+
+def plain(count: int) -> int:
+    """Return an estimate as it deserves to be told: three digits at most, then zeros."""
+    unit: int = 10 ** max(0, len(str(count)) - 3)
+    return round(count / unit) * unit
+
+
+@contextmanager
+def _within(session: Session, patience_ms: int) -> Iterator[None]:
+    """Let each statement inside take so long at most, or raise TooSlow; the transaction goes on after it."""
+    before = session.scalar(text("SHOW statement_timeout"))
+    point = session.begin_nested()
+    try:
+        # Compiling a plan to machine code takes longer than the answer may; gathering people in memory does not.
+        session.execute(
+            text("SELECT set_config('statement_timeout', :most, true), set_config('work_mem', '64MB', true)"),
+            {"most": f"{patience_ms}ms"},
+        )
+        session.execute(text("SET LOCAL jit = off"))
+        yield
+    except OperationalError as error:
+        point.rollback()
+        if getattr(error.orig, "sqlstate", None) != _CANCELED:
+            raise
+        raise TooSlow from error
+    else:
+        session.execute(text("SELECT set_config('statement_timeout', :before, true)"), {"before": before})
+        point.commit()
+
+
+def _expected(session: Session, tenant_id: UUID) -> int:
+    """Return about how many customers there are, as the planner expects; none is read for it."""
+    asked = text("EXPLAIN (FORMAT JSON) SELECT FROM customer WHERE tenant_id = CAST(:tenant_id AS uuid)")
+    plan = session.execute(asked, {"tenant_id": str(tenant_id)}).scalar_one()
+    return int(plan[0]["Plan"]["Plan Rows"])
+
+
+def _people(session: Session, tenant_id: UUID, ids: list[UUID]) -> list[Person]:
+    numbers = customers.member_numbers(tenant_id=tenant_id, customer_ids=ids)
+    name = customers.DISPLAY_NAME.label("name")
+    rows = session.execute(
+        select(Customer.id, name, Club.name.label("club"), Customer.membership_tier)
+        .outerjoin(Club, (Club.tenant_id == Customer.tenant_id) & (Club.id == Customer.club_id))
+        .where(Customer.tenant_id == tenant_id, Customer.id.in_(ids))
+        .order_by(Customer.sort_name, Customer.id)
+    )
+    return [
+        Person(row.id, row.name, next(iter(numbers.get(row.id, ())), None), row.club, row.membership_tier)
+        for row in rows
+    ]

@@ -25,6 +25,7 @@ MODELS = (
     "app.content.models",
     "app.messaging.models",
     "app.segments.models",
+    "app.segments.sync.models",
     "app.journeys.models",
     "app.mailbox.models",
     "app.privacy.models",

@@ -11,10 +11,12 @@ from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
 from app.journeys import tagging
 from app.journeys.engine import enrol
+from app.journeys.segments import tell_moves
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
 from app.segments import upkeep
 from app.segments.membership import Teller
+from app.segments.sync.tell import note_changes
 
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
 """Called in this order, inside the transaction that applies the events."""
@@ -22,7 +24,7 @@ HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
 
-SEGMENT_TELLERS: tuple[Teller, ...] = ()
+SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 """What is written when people enter and leave segments, in the statement that lets them."""
 
 

@@ -58,6 +58,7 @@ PERMISSIONS: dict[str, Permission] = {
     "journeys.run": _row("Activate, pause and archive journeys; enrol people", _BUILDERS),
     "segments.view": _row("See segments and how many are in them", _CAMPAIGN_READERS),
     "segments.edit": _row("Build, change and archive segments", _BUILDERS),
+    "segments.sync": _row("Have segments pushed to other systems", _MANAGERS),
     "templates.view": _row("See message templates", _CAMPAIGN_READERS),
     "templates.edit": _row("Write and change message templates", _BUILDERS),
     "messages.view": _row("See messages sent to customers", _READERS),

@@ -85,6 +85,16 @@ _BACKLOG = {
                         min(refresh_due_at) FILTER (WHERE refresh_due_at <= :now) AS oldest
                  FROM segment WHERE tenant_id = :tenant_id AND refresh_due_at IS NOT NULL) AS whole""",
     ),
+    Work.SYNC_SEGMENTS: (
+        "Segments to push",
+        "people",
+        """SELECT changes.due, syncs.parked, least(changes.oldest, syncs.oldest) AS oldest
+           FROM (SELECT count(*) AS due, min(at) AS oldest FROM (SELECT at FROM segment_sync_change
+                 WHERE tenant_id = :tenant_id ORDER BY id LIMIT :counted) one) AS changes,
+                (SELECT count(*) FILTER (WHERE due_at > :now) AS parked,
+                        min(due_at) FILTER (WHERE due_at <= :now) AS oldest
+                 FROM segment_sync WHERE tenant_id = :tenant_id AND due_at IS NOT NULL) AS syncs""",
+    ),
     Work.PRIVACY_JOBS: (
         "Exports and erasures",
         "steps",

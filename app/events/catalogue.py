@@ -83,6 +83,7 @@ class EventType:
     `speaks_for_contact` tells that the sender keeps the customer's address and number: they become the preferred ones.
     `second_hand` tells that somebody says it of the customer (a file that is imported): it is nothing the customer did,
     a yes to messages holds only where nothing was said before, and with `fill` in the payload so does all of it.
+    `ours` tells that Fairway alone says it: sent in by anybody else it is refused.
     """
 
     name: str
@@ -99,6 +100,7 @@ class EventType:
     speaks_for_contact: bool = False
     second_hand: bool = False
     done: str = ""
+    ours: bool = False
 
     def named_topics(self, payload: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the topics (keys, ids or names) that a payload speaks of; none: it speaks of channels as a whole."""

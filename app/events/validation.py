@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 
+from app.events import catalogue
 from app.events.addresses import email_key
 
 MAX_BYTES = 64 * 1024
@@ -108,6 +109,8 @@ def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], boo
         raise Refused("type is missing")
     if not _is_name(type_):
         raise Refused("type must be up to 100 letters, digits, dots, dashes or underscores")
+    if not own and _is_ours(type_):
+        raise Refused(f'events of type "{type_}" are made by Fairway itself')
     source = event.get("source")
     if source is None:
         source = type_.partition(".")[0]
@@ -129,6 +132,11 @@ def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], boo
 def _is_name(text: str) -> bool:
     """Return whether a text may name a type or a source; a club's systems use a handful."""
     return _TYPE.fullmatch(text) is not None
+
+
+@lru_cache(1000)
+def _is_ours(type_: str) -> bool:
+    return catalogue.get(type_).ours
 
 
 def _event_id(value: Any) -> str:

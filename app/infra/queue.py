@@ -40,6 +40,7 @@ class Work(StrEnum):
     SEND_MESSAGES = "send_messages"
     IMPORT_ROWS = "import_rows"
     REFRESH_SEGMENTS = "refresh_segments"
+    SYNC_SEGMENTS = "sync_segments"
     PRIVACY_JOBS = "privacy_jobs"
     TICK = "tick"
 

@@ -29,6 +29,7 @@ from app.journeys.models import (
     JourneyVersion,
 )
 from app.journeys.step_type import Known, Template, read_graph
+from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
 ENROLLMENT_STATUSES = ("ACTIVE", "COMPLETED", "EXITED", "FAILED")
@@ -174,11 +175,13 @@ def known(*, tenant_id: UUID) -> Known:
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
         own = custom_fields.load(session, tenant_id)
         subjects = topics(tenant_id=tenant_id, archived=True)
+        segments = session.execute(select(Segment.id, Segment.name).where(Segment.archived_at.is_(None)))
         return Known(
             templates={row.id: Template(row.name, row.channel) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
             topics={one.id: one.name for one in subjects if one.archived_at is None},
+            segments={row.id: row.name for row in segments},
             profile=custom_fields.catalogue_of(own, subjects),
             custom={one.name: one for one in own if one.archived_at is None},
         )

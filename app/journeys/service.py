@@ -16,6 +16,7 @@ from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
+from app.infra.ids import as_id
 from app.journeys import editing
 from app.journeys.graph import NEXT, TRIGGER, Graph, Step
 from app.journeys.models import Journey, JourneyDraftEdit
@@ -59,7 +60,10 @@ def create(
 
     Without `timezone` it is the club's, else the tenant's. Raises Invalid or NameTaken.
     """
-    config = {"event_type": trigger_type, "conditions": list((trigger_config or {}).get("conditions") or [])}
+    asked = trigger_config or {}
+    config: dict[str, Any] = {"event_type": trigger_type, "conditions": list(asked.get("conditions") or [])}
+    if asked.get("segment_id"):
+        config["segment_id"] = str(asked["segment_id"])
     start = Graph().with_steps(Step("trigger", TRIGGER, None, config, dict.fromkeys(exits_of(TRIGGER, config))))
     with transaction(tenant_id) as session:
         given = {
@@ -335,6 +339,9 @@ def copy_trigger(journey: Journey, graph: Graph) -> None:
     """Put the settings of a graph's TRIGGER onto the journey's row, by which events find it."""
     config = dict(graph.trigger.config) if graph.trigger else {}
     journey.trigger_type = str(config.pop("event_type", None) or MANUAL)
+    if segment_id := as_id(config.get("segment_id")):
+        # As events name it, however it was written.
+        config["segment_id"] = str(segment_id)
     journey.trigger_config = config
 
 

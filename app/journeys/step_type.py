@@ -4,7 +4,7 @@ A kind's `Config` is a pydantic model; form, OpenAPI and engine all come from it
 description and, in `json_schema_extra`, the `widget` a form draws:
 
     duration      text such as "3 days"                  template     id of a template (of the chosen channel)
-    topic         id of a topic of consent
+    topic         id of a topic of consent               segment      id of a segment, where the event is about one
     time          text "09:00"                           event_type   name of an event type, or MANUAL
     conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with its conditions
@@ -56,13 +56,14 @@ class Template:
 class Known:
     """What settings may refer to in this tenant: event types by name with labels, the rest by id.
 
-    `topics` are those in use.
+    `topics` and `segments` are those in use.
     """
 
     templates: Mapping[UUID, Template] = field(default_factory=dict)
     event_types: Mapping[str, str] = field(default_factory=dict)
     clubs: Mapping[UUID, str] = field(default_factory=dict)
     topics: Mapping[UUID, str] = field(default_factory=dict)
+    segments: Mapping[UUID, str] = field(default_factory=dict)
     profile: Catalogue = profile
     """What conditions may ask of this tenant's customers."""
     custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)

@@ -447,6 +447,13 @@ _SEGMENTS = (
           plain=_columns("id segment_id number club_id changed_at changed_by changed_by_name")),
     _keep("segment_day", "Growth of segments", A_COUNT, plain=_columns("segment_id day entered left members")),
     _keep("segment_dependency", "What segments ask about", OF_THE_CLUB, plain=_columns("reads segment_id")),
+    _keep("segment_sync", "Where segments are pushed to", OF_THE_CLUB, plain=_columns(
+        "segment_id shape url fields secret old_secret old_secret_until status run part position pushed version "
+        "batch_id batch_end batch_last due_at attempts failing_since error receiver_id last_pushed_at last_full_at "
+        "created_at changed_at changed_by changed_by_name")),
+    _special("segment_sync_change", "That a receiver of a segment has to be told of them",
+             "The receiver is told that they left, by their id; then it is used up.",
+             of=_columns("customer_id"), own=_columns("segment_id act at"), plain=_columns("id batch_id")),
 )  # fmt: skip
 
 _ACCOUNTS = (

@@ -25,6 +25,7 @@ from app.messaging import service as messaging
 from app.privacy import work as privacy
 from app.road import HANDLERS, SEGMENT_TELLERS
 from app.segments import work as segments
+from app.segments.sync import work as segment_sync
 
 log = logging.getLogger(__name__)
 # Long enough to be worth the wake-up, short enough that another tenant's turn comes soon.
@@ -87,6 +88,16 @@ def refresh_segments(tenant_id: str) -> None:
         Work.REFRESH_SEGMENTS,
         UUID(tenant_id),
         lambda tenant: segments.run_step(tenant_id=tenant, now=clock.now(), tellers=SEGMENT_TELLERS),
+    )
+
+
+def sync_segments(tenant_id: str) -> None:
+    """Tell receivers who is in the tenant's segments that are pushed somewhere, and who entered and left."""
+    _turn(
+        Work.SYNC_SEGMENTS,
+        UUID(tenant_id),
+        lambda tenant: segment_sync.push_one(tenant_id=tenant, now=clock.now()),
+        spread=False,
     )
 
 
@@ -158,6 +169,13 @@ _DUE = text("""
     SELECT 'refresh_segments', id FROM tenant t WHERE EXISTS
         (SELECT FROM segment_due d WHERE d.tenant_id = t.id)
         OR EXISTS (SELECT FROM segment s WHERE s.tenant_id = t.id AND s.refresh_due_at <= :now)
+    UNION ALL
+    SELECT 'sync_segments', id FROM tenant t WHERE EXISTS
+        (SELECT FROM segment_sync s WHERE s.tenant_id = t.id AND (s.due_at <= :now OR s.due_at IS NULL
+            AND s.status = 'LIVE' AND (EXISTS (SELECT FROM segment_sync_change c
+                WHERE c.tenant_id = t.id AND c.segment_id = s.segment_id)
+            OR EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
+                AND g.version <> s.version AND g.refresh_tells))))
     UNION ALL
     SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
         (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)

@@ -24,8 +24,12 @@ EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 
 
 class TriggerConfig(Body):
-    """Conditions on the payload of the event that lets people in; all must hold."""
+    """Conditions on the payload of the event that lets people in; all must hold.
 
+    For the events `segment.entered` and `segment.left`: the segment.
+    """
+
+    segment_id: UUID | None = None
     conditions: list[dict[str, Any]] = Field(default=[])
 
 

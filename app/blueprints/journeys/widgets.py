@@ -10,6 +10,7 @@ from typing import Any
 
 from app.blueprints.journeys.conditions import BLANK, Drawing, Form, read_rows
 from app.conditions import Catalogue, FieldType
+from app.events.types.segments import MOVES
 from app.journeys.step_type import MANUAL, Known
 
 UNITS = ("minutes", "hours", "days", "weeks")
@@ -154,6 +155,18 @@ def _prepare_topic(ask: Ask) -> Mapping[str, Any]:
     return {"options": [(str(key), name) for key, name in ask.sources.known.topics.items()]}
 
 
+def _prepare_segment(ask: Ask) -> Mapping[str, Any]:
+    found = sorted(ask.sources.known.segments.items(), key=lambda one: one[1].casefold())
+    return {
+        "options": [(str(key), name) for key, name in found],
+        "asked": ask.config.get("event_type") in MOVES or bool(ask.value),
+    }
+
+
+def _read_segment(ask: Ask, form: Form) -> str | None:
+    return _read_text(ask, form) if ask.config.get("event_type") in MOVES else None
+
+
 def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
     found = sorted(ask.sources.known.event_types.items(), key=lambda one: one[1].casefold())
     return {
@@ -243,6 +256,7 @@ WIDGETS: dict[str, Widget] = {
     "duration": Widget(_prepare_duration, _read_duration),
     "template": Widget(_prepare_template, _read_text),
     "topic": Widget(_prepare_topic, _read_text),
+    "segment": Widget(_prepare_segment, _read_segment),
     "event_type": Widget(_prepare_event_type, _read_text),
     "combinator": TEXT,
     "conditions": Widget(_prepare_conditions, _read_conditions),

@@ -22,6 +22,7 @@ from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, asks_nothing, matches
 from app.events import catalogue
 from app.events.places import places
+from app.events.types.segments import MOVES
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
@@ -261,6 +262,8 @@ class _Clubs:
 
 
 def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
+    if event.type in MOVES and journey.trigger_config.get("segment_id") != event.payload.get("segment_id"):
+        return False
     tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
     if tree is None or asks_nothing(tree):
         return tree is not None

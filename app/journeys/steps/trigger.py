@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
 from app.conditions import InvalidConditions, Tree, asks_nothing, explain, parse
 from app.events.catalogue import payload_fields
+from app.events.types.segments import ENTERED, MOVES
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
 
 MAX_CONDITIONS = 50
 
 
 class TriggerConfig(StepConfig):
-    """An event type with conditions on its payload, or MANUAL."""
+    """An event type with conditions on its payload, or MANUAL. Who enters or leaves a segment: `segment_id`."""
 
     event_type: str = Field(
         title="Event",
@@ -21,6 +23,12 @@ class TriggerConfig(StepConfig):
         min_length=1,
         max_length=100,
         json_schema_extra={"widget": "event_type"},
+    )
+    segment_id: UUID | None = Field(
+        default=None,
+        title="Segment",
+        description="Who is in it already when the journey begins to run is not let in.",
+        json_schema_extra={"widget": "segment"},
     )
     conditions: list[dict[str, Any]] = Field(
         default=[],
@@ -45,8 +53,15 @@ class Trigger(StepType[TriggerConfig]):
     placeable = False
     Config = TriggerConfig
 
-    def check(self, config: TriggerConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
-        """Yield what is wrong with the conditions."""
+    def check(self, config: TriggerConfig, known: Known) -> Iterator[tuple[str | None, str]]:
+        """Yield what is wrong with the segment and the conditions."""
+        if config.event_type in MOVES:
+            if config.segment_id is None:
+                yield "segment_id", "Choose the segment."
+            elif config.segment_id not in known.segments:
+                yield "segment_id", "This segment does not exist, or is archived. Choose another one."
+        elif config.segment_id is not None:
+            yield "segment_id", "This event has nothing to do with a segment. Leave it out."
         if config.event_type == MANUAL and config.conditions:
             yield "conditions", "Nobody is let in by an event here, so there is nothing to ask. Remove the conditions."
             return
@@ -60,16 +75,24 @@ class Trigger(StepType[TriggerConfig]):
         """Return the event and its conditions."""
         if config.event_type == MANUAL:
             return "When somebody is enrolled by hand"
-        event = known.event_types.get(config.event_type, config.event_type)
+        happens = _happens(config, known)
         try:
             tree = payload_tree(config.event_type, config.conditions)
         except InvalidConditions:
-            return f"When “{event}” happens"
-        return f"When “{event}” happens" + ("" if asks_nothing(tree) else f" and {explain(tree)}")
+            return happens
+        return happens + ("" if asks_nothing(tree) else f" and {explain(tree)}")
 
     def run(self, batch: StepBatch[TriggerConfig]) -> None:
         """Let everybody pass."""
         batch.leave_all()
+
+
+def _happens(config: TriggerConfig, known: Known) -> str:
+    if config.event_type not in MOVES:
+        return f"When “{known.event_types.get(config.event_type, config.event_type)}” happens"
+    name = known.segments.get(config.segment_id) if config.segment_id else None
+    segment = f"the segment “{name}”" if name else "a segment"
+    return f"When somebody {'enters' if config.event_type == ENTERED else 'leaves'} {segment}"
 
 
 registry.register("TRIGGER")(Trigger())

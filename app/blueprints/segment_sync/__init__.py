@@ -1,0 +1,5 @@
+"""Where a segment is pushed to, over the API and on its page."""
+
+from app.blueprints.segment_sync import api
+
+BLUEPRINTS = (api.api,)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Club
 from app.conditions import Tree, compile_sql, explain
 from app.conditions.telling import Names
+from app.customers import custom_fields
 from app.customers import queries as customers
 from app.customers.models import ACTIVE, Customer
 from app.infra import clock
@@ -70,7 +71,7 @@ def preview(
     With `club_id` only people of that club are meant, and its time zone holds, else the organisation's. `names` gives
     labels of ids for the sentence. Raises InvalidConditions.
     """
-    tree = definition.read_criteria(tenant_id=tenant_id, criteria=criteria, allow_empty=True)
+    tree = definition.read_criteria(criteria, custom_fields.catalogue(tenant_id=tenant_id), allow_empty=True)
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         zone = schedule.zone_of(session, tenant_id, club_id)

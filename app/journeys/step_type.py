@@ -7,7 +7,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     topic         id of a topic of consent               segment      id of a segment, where the event is about one
     time          text "09:00"                           event_type   name of an event type, or MANUAL
     conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
-    updates       list of {field, operation, value}      combinator   AND or OR, drawn with its conditions
+    updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
 
 Others are drawn by their JSON type.
 """

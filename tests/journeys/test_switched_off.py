@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from app.blueprints.journeys.conditions import Drawing, KeptRow
-from app.events.catalogue import payload_fields
 from app.journeys.step_type import Known, step_types
 from app.journeys.steps.trigger import TriggerConfig, payload_tree
 from app.journeys.tagging import renamed_graph
@@ -28,14 +26,3 @@ def test_a_renamed_tag_is_followed_into_what_is_switched_off() -> None:
     graph = {"steps": [{"type": "CONDITION", "config": {"rules": [{"not": rule, "disabled": True}]}}]}
     [step] = renamed_graph(graph, "vip", "regular")["steps"]
     assert step["config"]["rules"] == [{"not": {**rule, "value": "regular"}, "disabled": True}]
-
-
-def test_the_form_keeps_it_and_says_that_it_is_off() -> None:
-    drawing = Drawing(payload_fields("teetime.completed"), {}, {})
-    group = {"combinator": "OR", "rules": [ON], "disabled": True}
-    rows = drawing.rows([OFF, group], "conditions")
-    assert all(isinstance(row, KeptRow) for row in rows)
-    assert [row.words for row in rows if isinstance(row, KeptRow)] == [
-        "Holes is 18 (switched off)",
-        "Tees is red (switched off)",
-    ]

@@ -1,16 +1,17 @@
 """What every view of the builder shows: the journey, its canvas, the bar, and one panel beside it."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response, url_for
 
 from app.accounts import places
+from app.blueprints.conditions import of_customers, of_event
+from app.blueprints.conditions.asked import Names
 from app.blueprints.journeys import presenters, step_form
-from app.blueprints.journeys.conditions import Names
-from app.blueprints.journeys.widgets import Sources, Updatable
+from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
@@ -120,10 +121,11 @@ class Board:
         canvas: presenters.Canvas,
         config: dict[str, Any] | None = None,
         name: str | None = None,
+        form: Form | None = None,
         changed: bool = False,
         conflict: bool = False,
     ) -> dict[str, Any]:
-        """Return what the panel of one step is drawn from; `config` and `name` are what was typed, if anything was."""
+        """Return what the panel of one step is drawn from; `config`, `name` and `form` are what was typed."""
         if key not in self.graph.steps:
             raise NoSuchStep
         step = self.graph.steps[key]
@@ -131,14 +133,13 @@ class Board:
         problems = [one for one in self.problems if one.step_key == key]
         if config is not None:
             problems = check_step(replace(step, config=config), self.known)
-        around = sources(self.tenant_id, self.known)
-        controls = step_form.controls(step, shown, [] if changed else problems, around)
+        around = sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
+        controls = step_form.controls(step, shown, [] if changed else problems, around, form)
         return {
             "panel": STEP,
             "card": next(one for one in canvas.cards if one.key == key),
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
-            "combinator_name": next((one.name for one in controls if one.setting.widget == "combinator"), None),
             "meets": self._meets(step),
             "step_name": (step.name or "") if name is None else name,
             "revision": self.journey.draft_revision,
@@ -172,15 +173,15 @@ def known(tenant_id: UUID) -> Known:
     return replace(found, event_types={kind.name: kind.label for kind in events.known()} | dict(found.event_types))
 
 
-def sources(tenant_id: UUID, known: Known) -> Sources:
+def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, editable: bool = True) -> Sources:
     """Return what the widgets of a step's form draw from."""
-    names = condition_names(tenant_id)
     return Sources(
         known=known,
-        profile=known.profile,
-        payload=events.payload_fields,
-        updatable=updatable(names, known),
-        names=names,
+        updatable=updatable(condition_names(tenant_id), known),
+        customers=cache(partial(of_customers, tenant_id)),
+        event=cache(partial(of_event, tenant_id)),
+        club_id=club_id,
+        editable=editable,
     )
 
 

@@ -148,7 +148,7 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
 
 def _redrawn(board: Board, key: str, config: dict[str, Any], name: str) -> Response:
     context = board.context(selected=key)
-    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True)
+    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, form=request.form, changed=True)
     panel["revision"] = request.form.get("revision", board.journey.draft_revision)
     if not is_htmx():
         return page("journeys/builder.html", **context, **panel)

@@ -1,15 +1,14 @@
 """The form of a step, made of its kind's settings schema: drawn as controls, read back into a config."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.blueprints.journeys.conditions import BLANK, Form, row_errors
-from app.blueprints.journeys.widgets import BLANK_ROWS, WIDGETS, Ask, Control, Setting, Sources
+from app.blueprints.journeys.widgets import BLANK_ROWS, DEPENDENT, WIDGETS, Ask, Control, Form, Setting, Sources
 from app.journeys.graph import Problem, Step
 from app.journeys.step_type import step_types
 
-_ACT = re.compile(r"(add|group|remove):(\w+)((?:\.\d{1,4})*)", re.ASCII)
+_ACT = re.compile(r"(add|remove):(\w+)(?:\.(\d{1,4}))?", re.ASCII)
 _BY_TYPE = {"boolean": "checkbox", "integer": "number", "number": "number"}
 
 
@@ -52,6 +51,7 @@ def _setting(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any
         required=required,
         options=[(str(value), str(schema.get("labels", {}).get(value) or _spoken(str(value)))) for value in values],
         default=schema.get("default"),
+        joins=schema.get("joins"),
         parts=parts,
     )
 
@@ -60,21 +60,29 @@ def _spoken(value: str) -> str:
     return {"EMAIL": "E-mail", "SMS": "SMS"}.get(value, value.replace("_", " ").capitalize())
 
 
-def controls(step: Step, config: Mapping[str, Any], problems: list[Problem], sources: Sources) -> list[Control]:
-    """Return the controls of a step's settings, each with what is wrong with it."""
-    return [_control(setting, config, problems, sources) for setting in settings_of(step.type)]
+def controls(
+    step: Step,
+    config: Mapping[str, Any],
+    problems: list[Problem],
+    sources: Sources,
+    form: Form | None = None,
+) -> list[Control]:
+    """Return the controls of a step's settings, each with what is wrong with it; `form` is what was posted last."""
+    return [_control(setting, config, problems, sources, form) for setting in settings_of(step.type)]
 
 
-def _control(setting: Setting, config: Mapping[str, Any], problems: list[Problem], sources: Sources) -> Control:
+def _control(
+    setting: Setting, config: Mapping[str, Any], problems: list[Problem], sources: Sources, form: Form | None
+) -> Control:
     mine = [one for one in problems if one.field and _concerns(one.field, setting.name)]
     value = config.get(setting.name, setting.default)
     if setting.parts:
         inner = {f"{setting.name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {}
         own = next((one.message for one in mine if one.field == setting.name), None)
-        parts = [_control(part, inner, mine, sources) for part in setting.parts]
+        parts = [_control(part, inner, mine, sources, form) for part in setting.parts]
         return Control(setting, value, own, {}, {"controls": parts})
     rows = row_errors((one.field or "", one.message) for one in mine)
-    more = WIDGETS[setting.widget].prepare(Ask(setting, config, sources, rows))
+    more = WIDGETS[setting.widget].prepare(Ask(setting, config, sources, rows, form))
     return Control(setting, value, rows.get(""), rows, more)
 
 
@@ -101,7 +109,7 @@ def read(type: str, form: Form, sources: Sources) -> dict[str, Any]:
     config: dict[str, Any] = {}
     excluded = set(form.getlist("either.of")) - {form.get("either")}
     # What other settings depend on (the event type, the channel) is read before those that are lists.
-    for setting in sorted(settings_of(type), key=lambda one: one.widget in BLANK_ROWS):
+    for setting in sorted(settings_of(type), key=lambda one: one.widget in DEPENDENT):
         value = None if setting.name in excluded else _read(setting, form, sources, config)
         if value is not None:
             config[setting.name] = value
@@ -123,17 +131,18 @@ def rearranged(type: str, config: dict[str, Any], act: str) -> dict[str, Any]:
     settings = {one.name: one for one in settings_of(type)}
     if match is None or match[2] not in settings or settings[match[2]].widget not in BLANK_ROWS:
         return config
-    verb, name, path = match[1], match[2], [int(part) for part in match[3].split(".")[1:]]
+    verb, name, place = match.groups()
     rows = config.setdefault(name, [])
-    last = path.pop() if verb == "remove" and path else None
-    for index in path:
-        if index >= len(rows) or not isinstance(rows[index].get("rules"), list):
-            return config
-        rows = rows[index]["rules"]
     if verb == "add":
         rows.append(BLANK_ROWS[settings[name].widget]())
-    elif verb == "group":
-        rows.append({"combinator": "OR", "rules": [dict(BLANK)]})
-    elif last is not None and last < len(rows):
-        del rows[last]
+    elif place is not None and int(place) < len(rows):
+        del rows[int(place)]
     return config
+
+
+def row_errors(problems: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return messages by row out of (path, message): `updates[1]` concerns row `1`; the whole is ''."""
+    found: dict[str, str] = {}
+    for path, message in problems:
+        found.setdefault(".".join(re.findall(r"\[(\d+)\]", path)), message)
+    return found

@@ -7,13 +7,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
-from app.blueprints.journeys.conditions import BLANK, Drawing, Form, read_rows
-from app.conditions import Catalogue, FieldType
+from werkzeug.datastructures import MultiDict
+
+from app.blueprints import conditions
+from app.blueprints.conditions import Asked
+from app.conditions import FieldType
 from app.events.types.segments import MOVES
 from app.journeys.step_type import MANUAL, Known
 
+Form = MultiDict[str, str]
 UNITS = ("minutes", "hours", "days", "weeks")
+PAYLOAD = "payload_conditions"
 _DURATION = re.compile(r"\s*(.*?)\s*(minute|hour|day|week)s?\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -30,23 +36,27 @@ class Updatable:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What settings may refer to: the tenant's things, the catalogues of fields, and what a step may change."""
+    """What settings may refer to: the tenant's things, what conditions are asked of, what a step may change.
+
+    `customers` and `event` give what conditions on people, and on the payload of a type of event, are asked of;
+    `club_id` is the club whose people the journey is for.
+    """
 
     known: Known
-    profile: Catalogue
-    payload: Callable[[str], Catalogue]
     updatable: list[Updatable]
-    names: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """What fields without choices of their own hold in this tenant: clubs by id, the tiers there are."""
+    customers: Callable[[], Asked]
+    event: Callable[[str], Asked]
+    club_id: UUID | None = None
+    editable: bool = True
 
-    def catalogue(self, widget: str, config: Mapping[str, Any]) -> Catalogue:
-        """Return the catalogue the rules of a step ask of."""
-        return self.payload(str(config.get("event_type") or MANUAL)) if widget == "payload_conditions" else self.profile
+    def asked(self, widget: str, config: Mapping[str, Any]) -> Asked:
+        """Return what the rules of a step are asked of."""
+        return self.event(str(config.get("event_type") or MANUAL)) if widget == PAYLOAD else self.customers()
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as its schema has it; `parts` are those of a setting that is an object itself."""
+    """One setting as its schema has it: `joins` names the conditions it joins, `parts` are those of an object."""
 
     name: str
     widget: str
@@ -55,6 +65,7 @@ class Setting:
     required: bool
     options: list[tuple[str, str]]
     default: Any
+    joins: str | None = None
     parts: list["Setting"] = field(default_factory=list)
 
 
@@ -76,12 +87,16 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a widget works on: its setting, the step's config (as far as read), the sources, messages by row."""
+    """What a widget works on: its setting, the step's config (as far as read), the sources, messages by row.
+
+    `form` is what was posted, where it is drawn again before it is saved.
+    """
 
     setting: Setting
     config: Mapping[str, Any]
     sources: Sources
     errors: Mapping[str, str] = field(default_factory=dict)
+    form: Form | None = None
 
     @property
     def name(self) -> str:
@@ -178,22 +193,42 @@ def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
 
 
 def _prepare_conditions(ask: Ask) -> Mapping[str, Any]:
-    catalogue = ask.sources.catalogue(ask.setting.widget, ask.config)
-    given = ask.value
-    drawing = Drawing(catalogue, ask.sources.names, ask.errors)
+    asked = ask.sources.asked(ask.setting.widget, ask.config)
+    given = ask.value if isinstance(ask.value, list) else []
+    stored = _whole(given, ask.config.get("combinator"))
     return {
-        "rows": drawing.rows(given, ask.name),
-        "fields": drawing.fields(),
-        "open": catalogue.open,
-        "pointless": not given
-        and ask.setting.widget == "payload_conditions"
-        and ask.config.get("event_type") == MANUAL,
-        "combinator": str(ask.config.get("combinator") or "AND").upper(),
+        "builder": conditions.draw(
+            stored if ask.form is None else conditions.read(ask.form, ask.name, asked),
+            ask.name,
+            asked,
+            errors={"": ask.errors[""]} if "" in ask.errors else None,
+            checked=bool(ask.errors),
+            allow_empty=ask.setting.widget == PAYLOAD,
+            club_id=ask.sources.club_id,
+            editable=ask.sources.editable,
+        ),
+        "pointless": not given and ask.setting.widget == PAYLOAD and ask.config.get("event_type") == MANUAL,
     }
 
 
+def _whole(rules: list[Any], combinator: object) -> object:
+    """Return rules as one group: a list that holds nothing but a group of alternatives is that group."""
+    alone = rules[0] if len(rules) == 1 and combinator is None else None
+    if isinstance(alone, Mapping) and alone.get("combinator") == "OR" and not alone.get("disabled"):
+        return alone
+    return {"combinator": combinator or "AND", "rules": rules}
+
+
 def _read_conditions(ask: Ask, form: Form) -> list[dict[str, Any]]:
-    return read_rows(form, ask.name, ask.sources.catalogue(ask.setting.widget, ask.config))
+    """Return the rules; the word that joins them is a setting of its own, else a group that says it."""
+    tree = conditions.read(form, ask.name, ask.sources.asked(ask.setting.widget, ask.config)).tree
+    rules: list[dict[str, Any]] = tree["rules"]
+    alternatives = tree["combinator"] == "OR" and len(rules) > 1
+    return [tree] if ask.setting.widget == PAYLOAD and alternatives else rules
+
+
+def _read_combinator(ask: Ask, form: Form) -> str:
+    return form.get(f"{ask.setting.joins}.join", "AND")
 
 
 def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
@@ -258,14 +293,14 @@ WIDGETS: dict[str, Widget] = {
     "topic": Widget(_prepare_topic, _read_text),
     "segment": Widget(_prepare_segment, _read_segment),
     "event_type": Widget(_prepare_event_type, _read_text),
-    "combinator": TEXT,
+    "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),
-    "payload_conditions": Widget(_prepare_conditions, _read_conditions),
+    PAYLOAD: Widget(_prepare_conditions, _read_conditions),
     "updates": Widget(_prepare_updates, _read_updates),
 }
 
 BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
-    "conditions": lambda: dict(BLANK),
-    "payload_conditions": lambda: dict(BLANK),
     "updates": lambda: {"field": "", "operation": "set", "value": ""},
 }
+# What is read last, because what it asks depends on other settings (the event type).
+DEPENDENT = ("conditions", PAYLOAD, "updates")

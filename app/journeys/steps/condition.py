@@ -24,7 +24,9 @@ class ConditionConfig(StepConfig):
         description="Asked at the moment the person comes here. What is not known counts as no.",
         json_schema_extra={"widget": "conditions"},
     )
-    combinator: Literal["AND", "OR"] = Field(default="AND", title="Join by", json_schema_extra={"widget": "combinator"})
+    combinator: Literal["AND", "OR"] = Field(
+        default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
+    )
 
     def tree(self, catalogue: Catalogue) -> Tree:
         """Return the rules as a tree over the tenant's catalogue, or raise InvalidConditions."""

@@ -69,9 +69,11 @@ document.addEventListener("click", (event) => {
 panel.addEventListener("input", (event) => {
   if (event.target.closest("form[data-step-form]")) touched = true;
 });
-// An answer of the server brings its own idea of what is unsaved (data-changed on the form).
+// An answer of the server that brings a form brings its own idea of what is unsaved (data-changed on the form).
+let shown = form();
 document.addEventListener("htmx:after:swap", () => {
-  if (!panel.querySelector(":scope form[data-step-form]") || !form().hasAttribute("data-changed")) touched = false;
+  if (form() !== shown) touched = false;
+  shown = form();
   mark();
 });
 

@@ -1,22 +1,33 @@
 // select[data-combobox] becomes searchable (Tom Select), also after swaps.
-function enhance(root) {
-  const found = [...root.querySelectorAll("select[data-combobox]")];
-  if (root.matches?.("select[data-combobox]")) found.push(root);
-  for (const select of found) {
+const within = (root) => [...root.querySelectorAll("select[data-combobox]"), ...(root.matches?.("select[data-combobox]") ? [root] : [])];
+
+/** Make the selects of an element searchable. */
+export function enhance(root) {
+  for (const select of within(root)) {
     if (select.tomselect) continue;
+    const create = select.dataset.combobox === "create";
     const box = new TomSelect(select, {
       plugins: select.multiple ? ["remove_button"] : ["dropdown_input"],
-      create: select.dataset.combobox === "create",
+      create,
+      createOnBlur: create, // what was typed is not lost by going on
+      persist: false,
+      refreshThrottle: 0, // Enter takes what was typed, not what stood there before
       maxOptions: 500,
       hidePlaceholder: true,
       render: {
         no_results: (data, escape) => `<div class="no-results">Nothing matches “${escape(data.input)}”.</div>`,
       },
     });
+    box.control.dataset.placeholder = select.querySelector("option[value='']")?.text ?? "";
     // Read out is the control that Tom Select labels, not the select under it, and what is typed into has that name too.
     select.ariaHidden = "true";
     box.control_input.setAttribute("aria-labelledby", `${select.id}-ts-label`);
   }
+}
+
+/** Make the selects of an element plain ones again. */
+export function plain(root) {
+  for (const select of within(root)) select.tomselect?.destroy();
 }
 
 enhance(document.body); // htmx may have been here before this module

@@ -1,8 +1,9 @@
-// form[data-guard]: leaving with unsaved changes asks first, and a refused form starts at what is wrong.
+// form[data-guard]: leaving with unsaved changes (or with data-changed) asks first, and a refused form starts at what is
+// wrong.
 const saving = new WeakSet();
 
 function changed(form) {
-  return [...form.elements].some((field) => {
+  return form.hasAttribute("data-changed") || [...form.elements].some((field) => {
     if (!field.name || field.type === "hidden") return false;
     if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
     if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected) && field.dataset.touched;

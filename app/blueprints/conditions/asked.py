@@ -1,0 +1,72 @@
+"""Of what conditions are asked: a tenant's customers, or the payload of one type of event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.accounts import queries as accounts
+from app.conditions import Catalogue, Field
+from app.customers import custom_fields
+from app.events import catalogue as events
+from app.road import condition_names
+
+Names = Mapping[str, list[tuple[str, str]]]
+CUSTOMERS, EVENT = "customers", "event:"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a form for conditions is drawn from, and read with.
+
+    `of` says the same in a word, for the form to carry: CUSTOMERS, or EVENT and the type. `names` are the values, with
+    labels, that fields without choices of their own have in this tenant; instants are typed in `zone`.
+    """
+
+    of: str
+    catalogue: Catalogue
+    names: Names = field(default_factory=dict)
+    zone: tzinfo = UTC
+    events: tuple[tuple[str, str], ...] = ()
+
+    def payload_of(self, event: str) -> "Asked":
+        """Return the same for the conditions on the payloads of what somebody did."""
+        known = self.catalogue.behaviours
+        return Asked(f"{EVENT}{event}", known.fields_of(event) if known else Catalogue(), self.names, self.zone)
+
+    def headings(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the fields to choose from as (name, label), under their headings."""
+        groups = self.catalogue.groups().items()
+        offered = [(heading, [one for one in fields if self._offers(one)]) for heading, fields in groups]
+        return [(heading, [(one.name, one.label) for one in fields]) for heading, fields in offered if fields]
+
+    def _offers(self, one: Field) -> bool:
+        return one.from_payload if self.catalogue.for_payload else one.in_sql
+
+    def labels(self) -> dict[str, dict[str, str]]:
+        """Return the names as the language's words want them."""
+        return {name: dict(some) for name, some in self.names.items()}
+
+
+def of_customers(tenant_id: UUID) -> Asked:
+    """Return what conditions on the tenant's customers are asked of."""
+    known = custom_fields.catalogue(tenant_id=tenant_id)
+    told = sorted(((kind.name, kind.label) for kind in events.known()), key=lambda one: one[1].casefold())
+    return Asked(
+        CUSTOMERS, known, condition_names(tenant_id), _zone(tenant_id), tuple(told) if known.behaviours else ()
+    )
+
+
+def of_event(tenant_id: UUID, event: str) -> Asked:
+    """Return what conditions on the payload of one type of event are asked of."""
+    return Asked(f"{EVENT}{event}", events.payload_fields(event), condition_names(tenant_id), _zone(tenant_id))
+
+
+def asked_of(tenant_id: UUID, of: str) -> Asked:
+    """Return what a form says its conditions are asked of."""
+    return of_event(tenant_id, of.removeprefix(EVENT)[:100]) if of.startswith(EVENT) else of_customers(tenant_id)
+
+
+def _zone(tenant_id: UUID) -> tzinfo:
+    return ZoneInfo(accounts.tenant_info(tenant_id=tenant_id).timezone)

@@ -1,0 +1,400 @@
+"""The tree as the form draws it: rows that read as sentences, in groups. `templates/conditions/` draws these.
+
+A page makes a `Builder` and hands it to the macros of `templates/conditions/builder.html`; nothing else is needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.blueprints.conditions import controls
+from app.blueprints.conditions.asked import CUSTOMERS, Asked
+from app.blueprints.conditions.draft import NOT, OFF, Node, closed, opened
+from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted
+from app.conditions import PERIODS, Arity, Field, FieldType, InvalidConditions, OperatorInfo, operators_for, parse
+from app.conditions.operators import find_operator
+
+HOW_OFTEN = {
+    "gte": "at least",
+    "eq": "exactly",
+    "lte": "at most",
+    "gt": "more than",
+    "lt": "fewer than",
+    "between": "between",
+    "neq": "not exactly",
+    "in": "one of",
+    "not_in": "none of",
+    "isNull": "is unknown",
+    "isNotNull": "is known",
+}
+HOW_MUCH = {
+    "sum": "with a total of",
+    "min": "with the least",
+    "max": "with the greatest",
+    "first": "for the first time",
+    "last": "for the last time",
+}
+# A count is never unknown: offered only where somebody has asked it all the same.
+_POINTLESS = ("isNull", "isNotNull")
+# The last parts of a path that name what is wrong in a rule, not another rule.
+_PARTS = ("field", "operator", "value", "event", "aggregate", "within", "combinator", "rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A rule's value as it is asked for: `control` names the partial, `options` are what can be chosen there."""
+
+    control: str = "none"
+    texts: list[str] = field(default_factory=list)
+    options: list[tuple[str, str]] = field(default_factory=list)
+    moments: list[controls.Moment] = field(default_factory=list)
+    kinds: list[tuple[str, str]] = field(default_factory=list)
+    kind: str = ""
+    units: list[tuple[str, str]] = field(default_factory=list)
+    amount: str = ""
+    unit: str = "days"
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What a rule on what somebody did has beside its event: how often or how much, how long ago, of which payload."""
+
+    how: str
+    often: list[tuple[str, str]]
+    much: list[tuple[str, str]]
+    counts: bool
+    measures: bool
+    measured: str
+    measurable: list[tuple[str, str]]
+    measured_other: bool
+    span: str
+    amount: str
+    unit: str
+    units: list[tuple[str, str]]
+    where: "GroupRow | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What rules and groups share: names of inputs begin with `name`, ids of elements with `id`; `at` is the key."""
+
+    name: str
+    id: str
+    at: int
+    marks: list[str]
+    error: str | None
+    place: "Place"
+
+    @property
+    def negations(self) -> list[str]:
+        """Return a word for each negation around it."""
+        return [mark for mark in self.marks if mark == NOT]
+
+    @property
+    def off(self) -> bool:
+        """Return whether it is disabled."""
+        return OFF in self.marks
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands: what of its menu makes sense there."""
+
+    movable: bool = False
+    first: bool = False
+    last: bool = False
+    nested: bool = False
+    beside_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow(Row):
+    """One rule. `picked` is chosen in the list of fields and events; `typed` a name that isn't in it."""
+
+    asked: Asked
+    picked: str
+    was: str
+    other: str | None
+    unknown: str | None
+    operators: list[tuple[str, str]]
+    operator: str
+    value: Value
+    did: Did | None
+    template: str = "rule"
+
+    @property
+    def slug(self) -> str:
+        """Return what ids of inputs hold that are made anew when another field is asked."""
+        return "".join(letter if letter.isalnum() else "-" for letter in self.was) or "new"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow(Row):
+    """Rows joined by one word."""
+
+    combinator: str
+    rows: list[Row]
+    template: str = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """One form for conditions, ready to be drawn.
+
+    `name` is what its inputs' names begin with, `of` what it asks (for the redraw), `focus` the id of what takes the
+    keyboard, `club_id` the club whose people are counted (None: the form's own input `club_id`, if it has one),
+    `errors` what is wrong, by path in the tree.
+    """
+
+    name: str
+    of: str
+    group: GroupRow
+    tree: dict[str, Any]
+    asked: Asked
+    errors: Mapping[str, str]
+    told: tuple[int, ...] = ()
+    focus: str = ""
+    club_id: str = ""
+    editable: bool = True
+
+    @property
+    def id(self) -> str:
+        """Return the id of its element."""
+        return f"{self.name}-builder"
+
+    @property
+    def counts(self) -> bool:
+        """Return whether it asks of people, so that they can be counted."""
+        return self.of == CUSTOMERS
+
+
+def draw(
+    conditions: Posted | object,
+    name: str,
+    asked: Asked,
+    *,
+    checked: bool = False,
+    errors: Mapping[str, str] | None = None,
+    allow_empty: bool = False,
+    club_id: object = None,
+    editable: bool = True,
+) -> Builder:
+    """Return the form of conditions: as posted, or as JSON (unfinished ones too).
+
+    `checked` says what is wrong beside the rule it concerns: for a form that was refused. While it is edited on, that
+    stands there until it is mended. `errors` adds what else is wrong, by path (`rules[1]`; '' is the whole).
+    """
+    posted = conditions if isinstance(conditions, Posted) else None
+    root = posted.root if posted else opened(conditions)
+    tree = closed(root)
+    checked = checked or bool(errors)
+    again = frozenset() if posted is None else posted.told
+    wrong = {**_wrong(tree, asked, allow_empty=allow_empty), **(errors or {})} if checked or again else {}
+    drawing = _Drawing(name, wrong, None if checked else again)
+    group = drawing.group(root, name, asked, "")
+    focus = f"{name}-{posted.focus[0]}-{posted.focus[1]}" if posted and posted.focus else ""
+    club = "" if club_id is None else str(club_id)
+    return Builder(name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable)
+
+
+def _wrong(tree: dict[str, Any], asked: Asked, *, allow_empty: bool) -> dict[str, str]:
+    try:
+        parse(tree, asked.catalogue, allow_empty=allow_empty)
+    except InvalidConditions as wrong:
+        return dict(wrong.errors)
+    return {}
+
+
+class _Drawing:
+    """`only`: the keys of the nodes beside which it is said what is wrong, where not beside all."""
+
+    def __init__(self, name: str, errors: Mapping[str, str], only: frozenset[int] | None) -> None:
+        self.name = name
+        self.only = only
+        self.told: list[int] = []
+        self.errors: dict[str, str] = {}
+        for path, message in errors.items():
+            self.errors.setdefault(_of_rule(path), message)
+
+    def group(self, node: Node, name: str, asked: Asked, path: str, place: Place = Place()) -> GroupRow:
+        inner, error = self._at(node, path)
+        members, nested = node.members, place.movable
+        rows: list[Row] = []
+        for index, one in enumerate(members):
+            beside = members[max(0, index - 1) : index + 2]
+            where = Place(
+                movable=True,
+                first=index == 0,
+                last=index == len(members) - 1,
+                nested=nested,
+                beside_group=any(other.is_group for other in beside if other is not one),
+            )
+            rows.append(self._row(one, f"{name}.{index}", asked, _join(inner, f"rules[{index}]"), where))
+        return GroupRow(name, self._id(node), node.key, node.marks, error, place, node.combinator, rows)
+
+    def _row(self, node: Node, name: str, asked: Asked, path: str, place: Place) -> Row:
+        if node.is_group:
+            return self.group(node, name, asked, path, place)
+        if "event" in node.data and asked.catalogue.behaviours:
+            return self._did(node, name, asked, path, place)
+        return self._rule(node, name, asked, path, place)
+
+    def _id(self, node: Node) -> str:
+        return f"{self.name}-{node.key}"
+
+    def _at(self, node: Node, path: str) -> tuple[str, str | None]:
+        """Return the path inside a node's negations, and what is wrong with it or one of them."""
+        found = self.errors.get(path)
+        for mark in node.marks:
+            if mark == NOT:
+                path = _join(path, "not")
+                found = found or self.errors.get(path)
+        if found is None or (self.only is not None and node.key not in self.only):
+            return path, None
+        self.told.append(node.key)
+        return path, found
+
+    def _rule(self, node: Node, name: str, asked: Asked, path: str, place: Place) -> RuleRow:
+        _, error = self._at(node, path)
+        data = node.data
+        called = str(data.get("field") or data.get("event") or "")
+        known = asked.catalogue.find(called) if called else None
+        typed = node.naming or (known is not None and known.name not in asked.catalogue)
+        offered = operators_for(known.type) if known else []
+        chosen = _chosen(offered, data.get("operator"))
+        value = _value(known, chosen, data.get("value"), asked, node.reads) if known and chosen else Value()
+        if known is None:
+            value = Value("kept", controls.texts(data.get("value")))
+        field = known.name if known and not typed else called
+        return RuleRow(
+            name=name,
+            id=self._id(node),
+            at=node.key,
+            marks=node.marks,
+            error=error,
+            place=place,
+            asked=asked,
+            picked=OTHER if typed else field,
+            was=field,
+            other=called if typed else None,
+            unknown=called if known is None and called and not typed else None,
+            operators=[(one.name, _short(one.label)) for one in offered],
+            operator=chosen.name if chosen else str(data.get("operator") or ""),
+            value=value,
+            did=None,
+        )
+
+    def _did(self, node: Node, name: str, asked: Asked, path: str, place: Place) -> RuleRow:
+        inner, error = self._at(node, path)
+        data = node.data
+        event = str(data.get("event") or "")
+        typed = node.naming or (bool(event) and event not in dict(asked.events))
+        payload = asked.payload_of(event)
+        how = str(data.get("aggregate") or COUNT)
+        how = how if how in HOW_MUCH else COUNT
+        kind = FieldType.DATETIME if how in TIMES else FieldType.NUMBER
+        offered = operators_for(kind)
+        given = data.get("operator")
+        never = how == COUNT and (given == NEVER or (_is(given, "eq") and data.get("value") in (0, "0")))
+        chosen = _chosen(offered, given)
+        asks = Field("value", "", "", kind, from_payload=True)
+        value = Value() if never or chosen is None else _value(asks, chosen, data.get("value"), asked)
+        operator = chosen.name if chosen else ""
+        where = None if node.where is None else self.group(node.where, f"{name}.where", payload, _join(inner, "where"))
+        told = f"{COUNT}:{NEVER if never else operator}" if how == COUNT else how
+        return RuleRow(
+            name=name,
+            id=self._id(node),
+            at=node.key,
+            marks=node.marks,
+            error=error,
+            place=place,
+            asked=asked,
+            picked=f"{DID}{OTHER if typed else event}",
+            was=f"{DID}{event}",
+            other=event if typed else None,
+            unknown=None,
+            operators=[] if how == COUNT else [(one.name, _short(one.label)) for one in offered],
+            operator=operator,
+            value=value,
+            did=_done(data, how, told, payload, where),
+        )
+
+
+def _done(data: Mapping[str, Any], how: str, told: str, payload: Asked, where: GroupRow | None) -> Did:
+    measured = str(data.get("field") or "")
+    numbers = [(one.name, one.label) for one in payload.catalogue if one.type is FieldType.NUMBER]
+    amount, unit = controls.period(data.get("within"))
+    often = [(f"{COUNT}:{one}", label) for one, label in HOW_OFTEN.items()]
+    return Did(
+        how=told,
+        often=[
+            (f"{COUNT}:{NEVER}", NEVER),
+            *((one, label) for one, label in often if not one.endswith(_POINTLESS) or one == told),
+        ],
+        much=list(HOW_MUCH.items()),
+        counts=how == COUNT and told != f"{COUNT}:{NEVER}" and not told.endswith(_POINTLESS),
+        measures=how in MEASURES,
+        measured=measured,
+        measurable=numbers,
+        measured_other=how in MEASURES and measured not in dict(numbers),
+        span=LAST if data.get("within") is not None else "ever",
+        amount=amount,
+        unit=unit,
+        units=[(one, one) for one in PERIODS],
+        where=where,
+    )
+
+
+def _value(field: Field, operator: OperatorInfo, value: object, asked: Asked, reads: str = "") -> Value:
+    """Return a value as it is asked for."""
+    control = controls.control_of(field, operator.name, operator.arity, value, asked.names)
+    if operator.arity is Arity.PERIOD:
+        amount, unit = controls.period(value)
+        return Value(control, amount=amount, unit=unit, units=controls.units(field))
+    texts = controls.texts(value)
+    if field.type is FieldType.CHOICE:
+        texts = [known.value if (known := field.choice(one)) else one for one in texts]
+    kinds = list(controls.AS) if field.type is FieldType.ANY and operator.name in controls.EXACT else []
+    return Value(
+        control,
+        texts,
+        options=controls.options(field, asked.names, texts, many=operator.arity is Arity.MANY),
+        moments=[controls.moment(one, asked.zone) for one in texts],
+        kinds=kinds if operator.arity is Arity.ONE else kinds[:2],
+        kind=_kind(value, reads) if kinds else "",
+    )
+
+
+def _kind(value: object, reads: str) -> str:
+    """Return as what an undeclared key's value is read: as its type says, else as was chosen before one was typed."""
+    one = value[0] if isinstance(value, list) and value else value
+    if isinstance(one, bool):
+        return controls.BOOLEAN
+    return controls.NUMBER if isinstance(one, int | float) or reads == controls.NUMBER else controls.TEXT
+
+
+def _chosen(offered: list[OperatorInfo], given: object) -> OperatorInfo | None:
+    return next((one for one in offered if _is(given, one.name)), offered[0] if offered else None)
+
+
+def _is(given: object, name: str) -> bool:
+    known = find_operator(given) if isinstance(given, str) else None
+    return known is not None and known.value == name
+
+
+def _short(label: str) -> str:
+    """Return an operator's words without the place of its period, where that comes last."""
+    return label.removesuffix("…").strip()
+
+
+def _join(path: str, last: str) -> str:
+    return f"{path}.{last}" if path else last
+
+
+def _of_rule(path: str) -> str:
+    """Return the path of the rule or group in which something is wrong: `rules[1].value` is in `rules[1]`."""
+    steps = path.split(".")
+    while steps and steps[-1] in _PARTS:
+        steps.pop()
+    return ".".join(steps)

@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conditions import add, choose, compare, pick, rule
+
 
 def drag(page: Page, source: str, target: str) -> None:
     """Drag by hand: down, off, over the place once it has lit up, up."""
@@ -32,11 +34,10 @@ def save(page: Page) -> None:
 def drag_welcome_journey(page: Page) -> None:
     """Build the welcome journey of the templates Welcome and Reminder, on the builder of a journey without steps."""
     page.locator("#step-trigger-main").click()
-    page.get_by_role("button", name="Add a condition").click()
-    page.locator("[name='conditions.0.field']").select_option("membership_tier")
-    page.locator("[name='conditions.0.operator']").select_option("in")
-    page.get_by_label("Gold", exact=True).check()
-    page.get_by_label("Platinum", exact=True).check()
+    add(page)
+    pick(rule(page, 0), "Membership tier")
+    compare(rule(page, 0), "in", ".conditions-many")
+    choose(rule(page, 0), "Platinum", "Gold")
     save(page)
 
     drag(page, ".palette-item[data-kind=SEND]", "#slot-trigger-next")
@@ -48,9 +49,10 @@ def drag_welcome_journey(page: Page) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("#step-wait_1 .step-words")).to_have_text("Wait 1 minute")
     drag(page, ".palette-item[data-kind=CONDITION]", "#slot-wait_1-next")
-    page.get_by_role("button", name="Add a condition").click()
-    page.locator("[name='rules.0.field']").select_option("last_email_open_at")
-    page.locator("[name='rules.0.operator']").select_option("isNotNull")
+    add(page)
+    pick(rule(page, 0), "Last e-mail opened")
+    rule(page, 0).locator("select[name$='.operator']").select_option("isNotNull")
+    expect(rule(page, 0).locator("[name$='.value']")).to_have_count(0)
     save(page)
 
     page.keyboard.press("Escape")

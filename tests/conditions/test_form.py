@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from flask import Flask, render_template_string
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -135,3 +136,104 @@ junk = st.recursive(
 def test_whatever_is_stored_can_be_drawn(app: Flask, data: Any) -> None:
     assert "data-conditions" in drawn(app, data, checked=True)
     again(app, data)
+
+
+@pytest.mark.parametrize(("name", "operator"), [("greater_than", "gt"), ("at_least", "gte"), ("is_null", "isNull")])
+def test_operators_are_drawn_whatever_they_are_called(app: Flask, name: str, operator: str) -> None:
+    [rule] = again(app, [{"field": "handicap", "operator": name, "value": 18}]).tree["rules"]
+    assert rule["operator"] == operator
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "value"),
+    [
+        ("city", {"operator": "in", "value": ["Rome", "a, b"], "more": "Oslo, Bonn"}, ["Rome", "a, b", "Oslo", "Bonn"]),
+        ("handicap", {"operator": "in", "drawn": "number_many", "value": "1, 2.5,x"}, ["1", "2.5", "x"]),
+        ("handicap", {"operator": "between", "drawn": "number_pair", "value": ["1", ""]}, ["1", ""]),
+        ("handicap", {"operator": "gte", "drawn": "number_pair", "value": ["1", "2"]}, "1"),
+        ("born", {"operator": "within_last", "drawn": "period", "value": " 3 ", "unit": "weeks"}, "3 weeks"),
+        ("born", {"operator": "within_last", "drawn": "date", "value": "2026-01-01"}, " days"),
+        ("opened_at", {"operator": "gt", "drawn": "moment", "value": "2026-03-29", "time": ""}, "2026-03-29"),
+        (
+            "opened_at",
+            {"operator": "gt", "drawn": "moment", "value": "2026-03-29", "time": "09:30"},
+            "2026-03-29T09:30:00+02:00",
+        ),
+        ("club_id", {"operator": "in", "drawn": "choice_many", "value": ["nonsense"]}, ["nonsense"]),
+    ],
+)
+def test_what_is_typed_becomes_the_value(app: Flask, field: str, typed: dict[str, Any], value: Any) -> None:
+    stored = [{"field": field, "operator": "isNull"}]
+    drawn_as = {"drawn": "text_many"} | typed
+    [rule] = again(app, stored, **{f"_0__{name}": one for name, one in drawn_as.items()}).tree["rules"]
+    assert (rule["operator"], rule["value"]) == (typed["operator"], value)
+
+
+def test_an_instant_keeps_what_its_inputs_cannot_say(app: Flask) -> None:
+    # The second of two hours that have the same name.
+    stored = {"field": "opened_at", "operator": "eq", "value": "2026-10-25T01:30:00.000007Z"}
+    asked = Asked("customers", catalogue, {}, ZoneInfo("Europe/London"), EVENTS)
+    assert again(app, [stored], asked).tree["rules"] == [stored]
+
+
+def test_choosing_another_field_keeps_what_still_fits(app: Flask) -> None:
+    number = {"field": "handicap", "operator": "gt", "value": 18}
+    [rule] = again(app, [number], _0__field="rounds").tree["rules"]
+    assert rule == {"field": "rounds", "operator": "gt", "value": "18"}
+    [rule] = again(app, [number], _0__field="city").tree["rules"]
+    assert rule == {"field": "city", "operator": "eq", "value": ""}
+    [rule] = again(app, [number], _0__field="club_id").tree["rules"]
+    assert rule == {"field": "club_id", "operator": "in", "value": []}
+    [rule] = again(app, [number], _0__field="event:round").tree["rules"]
+    assert rule == {"event": "round", "aggregate": "count", "operator": "gte", "value": "1"}
+
+
+def test_a_field_that_is_gone_stays_until_another_is_chosen(app: Flask) -> None:
+    stored = {"field": "custom.locker", "operator": "in", "value": ["7", "8"]}
+    assert again(app, [stored]).tree["rules"] == [stored]
+    assert "custom.locker (no longer there)" in drawn(app, [stored])
+
+
+def test_what_is_wrong_stands_beside_its_rule_until_it_is_mended(app: Flask) -> None:
+    rules = [
+        {"not": {"field": "handicap", "operator": "gt", "value": "many"}},
+        {"combinator": "OR", "rules": [{"field": "", "operator": "eq", "value": ""}]},
+        {"event": "round", "operator": "gte", "value": 1, "where": [{"field": "holes", "operator": "eq", "value": ""}]},
+    ]
+    with app.test_request_context():
+        html = drawn(app, rules)
+        assert "field-error" not in html
+        refused = drawn(app, rules, checked=True)
+    for key, words in ((2, "give a number, such as"), (4, "Choose a field."), (7, "give a number, such as")):
+        assert words in refused[refused.index(f'id="criteria-{key}-error"') :][:400]
+    form = posted(refused, act="criteria:add:1")
+    form["criteria.0.value"] = "18"
+    further = read(form, "criteria", ASKED)
+    html = drawn(app, further)
+    assert [key for key in range(1, 10) if f'id="criteria-{key}-error"' in html] == [4, 7]
+
+
+def test_what_only_the_service_knows_is_told_by_path(app: Flask) -> None:
+    rules = [{"field": "city", "operator": "eq", "value": "Rome"}]
+    html = drawn(app, rules, errors={"rules[0].value": "This names itself.", "": "In a circle."})
+    assert "This names itself." in html[html.index('id="criteria-2-error"') :]
+    assert "In a circle." in html[html.index('id="criteria-1-error"') :]
+
+
+@pytest.mark.parametrize(
+    "name", ["criteria.0.0x.field", "criteria.-1.field", "criteria.0", "criteria.²", "criteria..a"]
+)
+def test_names_that_mean_nothing_are_passed_over(name: str) -> None:
+    form = posted("")
+    form[name] = "city"
+    read(form, "criteria", ASKED)
+
+
+def test_nobodys_words_become_markup(app: Flask) -> None:
+    evil = '"><script>alert(1)</script>'
+    stored = [
+        {"field": "city", "operator": "eq", "value": evil},
+        {"field": evil, "operator": evil, "value": evil},
+        {"event": evil, "aggregate": "sum", "field": evil, "within": evil, "operator": "gt", "value": evil},
+    ]
+    assert "<script>" not in drawn(app, stored, checked=True)

@@ -215,7 +215,9 @@ def test_what_is_wrong_stands_beside_its_rule_until_it_is_mended(app: Flask) -> 
 
 def test_what_only_the_service_knows_is_told_by_path(app: Flask) -> None:
     rules = [{"field": "city", "operator": "eq", "value": "Rome"}]
-    html = drawn(app, rules, errors={"rules[0].value": "This names itself.", "": "In a circle."})
+    html = drawn(app, rules, errors={"criteria.rules[0].value": "This names itself.", "criteria": "In a circle."})
+    assert "This names itself." in html[html.index('id="criteria-2-error"') :]
+    html = drawn(app, rules, errors={"rules[0]": "This names itself.", "": "In a circle."})
     assert "This names itself." in html[html.index('id="criteria-2-error"') :]
     assert "In a circle." in html[html.index('id="criteria-1-error"') :]
 

@@ -182,7 +182,8 @@ def draw(
     """Return the form of conditions: as posted, or as JSON (unfinished ones too).
 
     `checked` says what is wrong beside the rule it concerns: for a form that was refused. While it is edited on, that
-    stands there until it is mended. `errors` adds what else is wrong, by path (`rules[1]`; '' is the whole).
+    stands there until it is mended. `errors` adds what else is wrong, by path (`rules[1]`; '' is the whole; both may
+    begin with the form's name, as services say it).
     """
     posted = conditions if isinstance(conditions, Posted) else None
     root = posted.root if posted else opened(conditions)
@@ -214,7 +215,7 @@ class _Drawing:
         self.told: list[int] = []
         self.errors: dict[str, str] = {}
         for path, message in errors.items():
-            self.errors.setdefault(_of_rule(path), message)
+            self.errors.setdefault(_of_rule(path, name), message)
 
     def group(self, node: Node, name: str, asked: Asked, path: str, place: Place = Place()) -> GroupRow:
         inner, error = self._at(node, path)
@@ -392,9 +393,11 @@ def _join(path: str, last: str) -> str:
     return f"{path}.{last}" if path else last
 
 
-def _of_rule(path: str) -> str:
-    """Return the path of the rule or group in which something is wrong: `rules[1].value` is in `rules[1]`."""
+def _of_rule(path: str, name: str) -> str:
+    """Return the path of the rule or group in which something is wrong: `criteria.rules[1].value` is in `rules[1]`."""
     steps = path.split(".")
+    if steps[0] == name:
+        steps.pop(0)
     while steps and steps[-1] in _PARTS:
         steps.pop()
     return ".".join(steps)

@@ -39,8 +39,8 @@ def previewed() -> Response:
     try:
         found = preview(tenant_id=tenant_id, criteria=tree, club_id=club_id, now=clock.now(), names=asked.labels())
     except InvalidConditions as wrong:
-        return page("conditions/preview.html", missing=next(iter(wrong.errors.values())), empty=not tree["rules"])
-    return page("conditions/preview.html", found=found)
+        return page("conditions/preview.html", missing=next(iter(wrong.errors.values())))
+    return page("conditions/preview.html", found=found, empty=not tree["rules"])
 
 
 def _root() -> str:

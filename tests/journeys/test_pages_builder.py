@@ -175,6 +175,7 @@ def test_conditions_grow_by_rows_and_groups_before_they_are_saved(marketer: Any,
     there = f"/journeys/{journey.id}/steps/trigger"
     base = {"event_type": "scl.member.created", "revision": revision(journey)}
     row = {
+        "conditions.key": "1",
         "conditions.0.key": "2",
         "conditions.0.field": "membership_tier",
         "conditions.0.was": "membership_tier",
@@ -183,9 +184,7 @@ def test_conditions_grow_by_rows_and_groups_before_they_are_saved(marketer: Any,
         "conditions.0.value": ["Gold", "Platinum"],
         "conditions.0.more": "Honorary",
     }
-    added = marketer.post(
-        there, {**base, **row, "conditions.key": "1", "act": "conditions:add:1"}, htmx=True, status=200
-    )
+    added = marketer.post(there, {**base, **row, "act": "conditions:add:1"}, htmx=True, status=200)
     assert added.text.count('class="conditions-rule') == 2
     assert "data-changed" in added.text
     assert steps(journey)["trigger"]["config"]["conditions"] == []

@@ -9,11 +9,13 @@ from uuid import UUID
 from app.capture.batch import Handler
 from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
+from app.journeys import condition_fields as journey_fields
 from app.journeys import tagging
 from app.journeys.engine import enrol
 from app.journeys.segments import tell_moves
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
+from app.segments import condition_fields as segment_fields
 from app.segments import upkeep
 from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
@@ -30,5 +32,5 @@ SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 
 def condition_names(tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return by field of conditions the values it has in this tenant, each with what people call it."""
-    rooms = (customer_fields.names, message_fields.names)
+    rooms = (customer_fields.names, message_fields.names, segment_fields.names, journey_fields.names)
     return {field: known for names in rooms for field, known in names(tenant_id=tenant_id).items()}

@@ -114,6 +114,7 @@ class EventType:
 
 
 types: Registry[EventType] = Registry("event type")
+_own: dict[str, EventType] = {}
 
 SPENT = Phrases(summed="spent", money=TENANTS)
 """How an amount is spoken of that somebody paid."""
@@ -126,6 +127,11 @@ def register(*kinds: EventType) -> None:
         types.register(kind.name)(kind)
 
 
+def register_own(*kinds: EventType) -> None:
+    """File types of activities that Fairway writes itself: conditions ask for them, but no event ever brings one."""
+    _own.update({kind.name: kind for kind in kinds})
+
+
 @cache
 def _discover() -> None:
     types.discover("app.events.types")
@@ -134,7 +140,7 @@ def _discover() -> None:
 def get(name: str) -> EventType:
     """Return the type of that name; one nobody registered is titled by its name and changes nothing."""
     _discover()
-    return types.get(name) if name in types else _unknown(name)
+    return types.get(name) if name in types else _own.get(name) or _unknown(name)
 
 
 def is_known(name: str) -> bool:
@@ -147,6 +153,11 @@ def known() -> list[EventType]:
     """Return all types of the catalogue, by name."""
     _discover()
     return [kind for _, kind in types]
+
+
+def done() -> list[EventType]:
+    """Return all types of what somebody may have done or been done to, by name: events, and what Fairway writes."""
+    return sorted([*known(), *_own.values()], key=lambda kind: kind.name)
 
 
 @lru_cache(1000)

@@ -19,6 +19,7 @@ from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
+from app.journeys import condition_fields  # noqa: F401 - it fills the catalogue
 from app.journeys.graph import Graph
 from app.journeys.models import (
     Journey,

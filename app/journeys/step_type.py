@@ -30,7 +30,6 @@ from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
 from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
-from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
 
 MANUAL = "MANUAL"
 
@@ -68,6 +67,8 @@ class Known:
     """What conditions may ask of this tenant's customers."""
     custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)
     """The tenant's own fields that are in use, by what conditions call them."""
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What people call the values of fields, for words: by field and value (road.condition_names)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from app.accounts.models import Club
 from app.conditions import Catalogue, InvalidConditions, Tree, parse
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
-from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
+from app.segments import condition_fields  # noqa: F401 - it fills the catalogue
 from app.segments.models import DYNAMIC, FREQUENCIES, TYPES, Segment
 
 MAX_NAME = 200

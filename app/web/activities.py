@@ -13,9 +13,8 @@ CATEGORY_TONES: dict[str, str] = {
     Category.ENQUIRY: "info",
     Category.PREFERENCE: "warning",
 }
-# Activities Fairway writes itself, which no event type stands behind.
+# Activities Fairway writes itself, which no type stands behind.
 OWN_ICONS = {
-    "message.sent": "send",
     "consent.recorded": "adjustments",
     "note.general": "note",
     "note.call": "phone",

@@ -80,7 +80,7 @@ def fields() -> dict[str, Any]:
         "fields": _fields(found, names),
         "events": [
             {"name": kind.name, "label": kind.label, "fields": _fields(catalogue.payload_fields(kind.name), names)}
-            for kind in catalogue.known()
+            for kind in catalogue.done()
         ],
         "aggregates": [_aggregate(one) for one in Aggregate],
     }

@@ -52,7 +52,7 @@ class Asked:
 def of_customers(tenant_id: UUID) -> Asked:
     """Return what conditions on the tenant's customers are asked of."""
     known = custom_fields.catalogue(tenant_id=tenant_id)
-    told = sorted(((kind.name, kind.label) for kind in events.known()), key=lambda one: one[1].casefold())
+    told = sorted(((kind.name, kind.label) for kind in events.done()), key=lambda one: one[1].casefold())
     return Asked(
         CUSTOMERS, known, condition_names(tenant_id), _zone(tenant_id), tuple(told) if known.behaviours else ()
     )

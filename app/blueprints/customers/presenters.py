@@ -49,7 +49,7 @@ ID_LABELS = {
     "messaging_contact_id": "Messaging contact",
     "auth_user_id": "Sign-in",
 }
-OWN_LABELS = {"message.sent": "Message sent", "consent.recorded": "Consent recorded"}
+OWN_LABELS = {"consent.recorded": "Consent recorded"}
 MAX_SHOWN = 300
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 

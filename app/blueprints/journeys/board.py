@@ -15,7 +15,6 @@ from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
-from app.events import catalogue as events
 from app.infra.errors import NotFound
 from app.journeys import queries
 from app.journeys.graph import Graph, Problem, Step
@@ -168,16 +167,17 @@ class Board:
 
 
 def known(tenant_id: UUID) -> Known:
-    """Return what settings may refer to, with the labels of the event types."""
-    found = queries.known(tenant_id=tenant_id)
-    return replace(found, event_types={kind.name: kind.label for kind in events.known()} | dict(found.event_types))
+    """Return what settings may refer to, with what people call the values that conditions name."""
+    names = {field: dict(some) for field, some in condition_names(tenant_id).items()}
+    return replace(queries.known(tenant_id=tenant_id), names=names)
 
 
 def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, editable: bool = True) -> Sources:
     """Return what the widgets of a step's form draw from."""
+    names = {field: list(some.items()) for field, some in known.names.items()}
     return Sources(
         known=known,
-        updatable=updatable(condition_names(tenant_id), known),
+        updatable=updatable(names, known),
         customers=cache(partial(of_customers, tenant_id)),
         event=cache(partial(of_event, tenant_id)),
         club_id=club_id,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.conditions.fields import FieldType
-from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register
+from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register, register_own
 from app.events.readers import a_text
 
 CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsapp"}
@@ -131,4 +131,14 @@ register(
         title=lambda payload: _subject("E-mail could not be delivered", payload),
         fields=(*FIELDS, PayloadField("reason", "Reason", FieldType.TEXT)),
     ),
+)
+register_own(
+    EventType(
+        "message.sent",
+        "E-mail sent",
+        Category.MESSAGE,
+        "send",
+        title=lambda payload: _subject("Was sent an e-mail", payload),
+        fields=FIELDS,
+    )
 )

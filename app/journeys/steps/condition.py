@@ -12,6 +12,7 @@ from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, co
 from app.customers import custom_fields
 from app.customers.models import Customer
 from app.infra.arrays import array
+from app.journeys import condition_fields  # noqa: F401 - it fills the catalogue
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 
@@ -60,8 +61,7 @@ class Condition(StepType[ConditionConfig]):
     def words(self, config: ConditionConfig, known: Known) -> str:
         """Return the rules as a sentence."""
         try:
-            clubs = {str(id): name for id, name in known.clubs.items()}
-            return explain(config.tree(known.profile), names={"club_id": clubs})
+            return explain(config.tree(known.profile), names=known.names)
         except InvalidConditions:
             return "Not set up yet"
 

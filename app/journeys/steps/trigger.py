@@ -80,7 +80,7 @@ class Trigger(StepType[TriggerConfig]):
             tree = payload_tree(config.event_type, config.conditions)
         except InvalidConditions:
             return happens
-        return happens + ("" if asks_nothing(tree) else f" and {explain(tree)}")
+        return happens + ("" if asks_nothing(tree) else f" and {explain(tree, names=known.names)}")
 
     def run(self, batch: StepBatch[TriggerConfig]) -> None:
         """Let everybody pass."""

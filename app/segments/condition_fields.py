@@ -1,0 +1,36 @@
+"""Which segments a customer is in, as conditions ask of it; whoever imports this has what rooms below tell, too."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from app.conditions import Field, FieldType, Related, profile
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
+from app.segments.models import Segment, SegmentMember
+
+SEGMENTS = "segments"
+GROUP = "Segments"
+READS = "segment"
+
+
+def _segments() -> Related:
+    member, person = SegmentMember.__table__.alias(), Customer.__table__.c
+    return Related(member, member.c.customer_id, member.c.segment_id, person.id, member.c.tenant_id == person.tenant_id)
+
+
+def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return what people call the segments; archived ones say so and come last."""
+    wanted = (
+        select(Segment.id, Segment.name, Segment.archived_at)
+        .where(Segment.tenant_id == tenant_id)
+        .order_by(Segment.archived_at.is_not(None), func.lower(Segment.name), Segment.id)
+    )
+    with transaction(tenant_id) as session:
+        rows = session.execute(wanted).all()
+    known = [(str(one.id), f"{one.name} (archived)" if one.archived_at else one.name) for one in rows]
+    return {SEGMENTS: known, "segment_id": known}
+
+
+profile.add(Field(SEGMENTS, "Segments", GROUP, FieldType.LIST, related=_segments, reads=READS))

@@ -238,6 +238,9 @@ def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present) -> _Ans
             return _ask_moment(operator, column, rule.value, present.zone)
         case _ if operator is Operator.IS_NULL:
             return column.is_(None)
+        case FieldType.BOOLEAN if operator is Operator.EQ:
+            # Bare, for a database joins the rows that an EXISTS asks of only where nothing is compared with it.
+            return column if rule.value else _not(column)
         case _:
             return _ORDER[operator](column, _bound(rule.type, rule.value))
 

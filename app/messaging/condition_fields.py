@@ -12,14 +12,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, false, func, literal, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Select, Text, and_, case, false, func, literal, or_, select
 
 from app.conditions import Choice, Field, FieldType, profile
 from app.content.models import Template
-from app.customers import consent_fields, topics
+from app.customers import (
+    condition_fields,  # noqa: F401 - it fills the catalogue
+    consent_fields,
+    topics,
+)
 from app.customers.consents import ALL, State
 from app.customers.facts import CONSENT_FIELDS
-from app.customers.models import Consent, ContactPoint, Customer, Topic
+from app.customers.models import Consent, Customer, Topic
 from app.infra.db import transaction
 from app.messaging.channel import EMAIL
 from app.messaging.destination import MOST
@@ -38,6 +42,7 @@ NAMES = {
 _READS = frozenset(("profile", "consent", "contact", "suppression"))
 _ON_LIST = frozenset(("profile", "suppression"))
 _PERSON = Customer.__table__.c
+_DEAD = [str(one) for one in sorted(DEAD)]
 _Answer = ColumnElement[bool]
 
 
@@ -75,94 +80,52 @@ def _said(channel: str, topic: Topic | None, state: State | None = None, *, sinc
 
 
 def _reached(channel: str) -> _Answer:
-    """Return whether there is an address that nothing is known against, where the preferred one allows for another."""
+    """Return whether there is an address that nothing is known against, where the preferred one allows for another.
+
+    The list is asked by one NOT EXISTS that stands alone: so it becomes a join, and no look for each customer.
+    """
     kind = KINDS[channel]
     if kind not in ("email", "phone"):
         return _elsewhere(channel)
-    address = _PERSON[kind]
+    address, entry = _PERSON[kind], Suppression.__table__.alias()
     sound = _sound(kind, address)
-    refused = and_(sound, _listed(channel, address, Customer.__table__, dead=False))
-    return case(
-        (and_(sound, ~_listed(channel, address, Customer.__table__)), true()),
-        (refused, false()),
-        else_=_elsewhere(channel),
-    )
+    out_of_reach = or_(entry.c.reason.in_(_DEAD), ~sound)
+    refused = _entries(entry, channel, address).where(~and_(out_of_reach, _elsewhere(channel)))
+    return and_(or_(sound, _elsewhere(channel)), ~refused.exists())
 
 
-def _listed(channel: str, address: Any, of: FromClause, *, dead: bool | None = None) -> _Answer:
-    """Return whether an address is suppressed; `dead`: only where mail can or can't reach it."""
-    entry = Suppression.__table__.alias()
-    dead_ones = [str(one) for one in sorted(DEAD)]
-    why = [] if dead is None else [entry.c.reason.in_(dead_ones) if dead else entry.c.reason.not_in(dead_ones)]
-    found = (
+def _entries(entry: Any, channel: str, address: Any) -> Select[Any]:
+    """Return the query of what the list has on an address of the customer's."""
+    return (
         select(literal(1))
         .select_from(entry)
         .where(
-            entry.c.tenant_id == of.c.tenant_id,
+            entry.c.tenant_id == _PERSON.tenant_id,
             entry.c.channel == channel,
             entry.c.address_key == address,
             entry.c.lifted_at.is_(None),
-            *why,
         )
+        .correlate(Customer.__table__)
     )
-    return found.correlate(of).exists()
 
 
-def _sound(kind: str, address: Any) -> _Answer:
+def _sound(kind: str, address: ColumnElement[Any]) -> _Answer:
     """Return whether a message can go to an address at all: never unknown."""
     if kind != "email":
         return func.coalesce(address, "", type_=Text()) != ""
-    mailbox = func.split_part(address, "@", 1, type_=Text())
-    plain = _bytes(address) == func.char_length(address, type_=Integer())
-    plain_mailbox = _bytes(mailbox) == func.char_length(mailbox, type_=Integer())
-    at = func.strpos(address, "@", type_=Integer())
-    return func.coalesce(and_(at > 1, or_(plain, plain_mailbox)), false())
-
-
-def _bytes(value: ColumnElement[str]) -> ColumnElement[int]:
-    return func.octet_length(value, type_=Integer())
+    return func.mail_can_go_to(address, type_=Boolean())
 
 
 def _elsewhere(channel: str) -> _Answer:
     """Return whether one of the customer's addresses will do: one that is theirs alone, or verified."""
-    mine, theirs = ContactPoint.__table__.alias(), ContactPoint.__table__.alias()
-    shared = (
-        select(literal(1))
-        .select_from(theirs)
-        .where(
-            theirs.c.tenant_id == mine.c.tenant_id,
-            theirs.c.kind == mine.c.kind,
-            theirs.c.key == mine.c.key,
-            theirs.c.customer_id != mine.c.customer_id,
-        )
-    )
-    best = (
-        select(mine.c.tenant_id, mine.c.key, mine.c.value)
-        .where(
-            mine.c.tenant_id == _PERSON.tenant_id,
-            mine.c.customer_id == _PERSON.id,
-            mine.c.kind == KINDS[channel],
-            or_(mine.c.verified_at.is_not(None), ~shared.correlate(mine).exists()),
-        )
-        .order_by(mine.c.verified_at.is_not(None).desc(), mine.c.created_at.desc(), mine.c.id.desc())
-        .limit(MOST)
-        .correlate(Customer.__table__)
-        .subquery()
-    )
-    free = ~_listed(channel, best.c.key, best)
-    return select(literal(1)).select_from(best).where(_sound(KINDS[channel], best.c.value), free).exists()
+    asked = (_PERSON.tenant_id, _PERSON.id, KINDS[channel], channel, MOST)
+    return func.reached_elsewhere(*asked, type_=Boolean())
 
 
 def _because() -> ColumnElement[str]:
     """Return why the preferred e-mail address is suppressed; nothing where it is not."""
     entry = Suppression.__table__.alias()
-    found = select(entry.c.reason).where(
-        entry.c.tenant_id == _PERSON.tenant_id,
-        entry.c.channel == EMAIL,
-        entry.c.address_key == _PERSON.email,
-        entry.c.lifted_at.is_(None),
-    )
-    return found.correlate(Customer.__table__).scalar_subquery()
+    return _entries(entry, EMAIL, _PERSON.email).with_only_columns(entry.c.reason).scalar_subquery()
 
 
 def _about(topic: Topic) -> Iterator[Field]:
@@ -179,7 +142,8 @@ def _about(topic: Topic) -> Iterator[Field]:
 
 
 def _dead() -> _Answer:
-    return _listed(EMAIL, _PERSON.email, Customer.__table__, dead=True)
+    entry = Suppression.__table__.alias()
+    return _entries(entry, EMAIL, _PERSON.email).where(entry.c.reason.in_(_DEAD)).exists()
 
 
 def _yes_no(name: str, label: str, column: Callable[[], _Answer], reads: frozenset[str]) -> Field:

@@ -39,6 +39,16 @@ _CLAIM = text(f"""
     WHERE tenant_id = :tenant_id AND status = 'received' AND id <> ALL(cast(:but AS uuid[]))
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - the columns are ours
+_WAITING = text("""
+    SELECT count(*) AS many, sum(pg_column_size(e.payload)) AS size
+    FROM (
+        SELECT payload FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT :most
+    ) AS e
+""")
+_STILL_WAITING = text("""
+    SELECT id FROM inbound_event
+    WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND status = 'received'
+""")
 _CLAIM_AGAIN = text("""
     SELECT id FROM inbound_event
     WHERE tenant_id = :tenant_id AND id = ANY(cast(:ids AS uuid[])) AND status = 'received'
@@ -74,6 +84,22 @@ _TOLD = text("""
     ) AS event
     GROUP BY customer_id, identity, type, said
 """)
+
+
+def share(session: Session, tenant_id: UUID, limit: int, *, least: int, size: int) -> int:
+    """Return how many of the waiting events a worker should claim: half, but `least`, and up to `limit`.
+
+    Fewer where these, as they are stored, would take more than `size` bytes.
+    """
+    waiting = session.execute(_WAITING, {"tenant_id": tenant_id, "most": 2 * limit}).one()
+    fair = max(least, waiting.many // 2)
+    fits = size * waiting.many // max(1, waiting.size or 0)
+    return max(1, min(limit, fair, fits)) if waiting.many else limit
+
+
+def still_waiting(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the events that nobody has applied yet."""
+    return set(session.scalars(_STILL_WAITING, {"tenant_id": tenant_id, "ids": array(ids)}))
 
 
 def claim(session: Session, tenant_id: UUID, limit: int, but: Collection[UUID] = ()) -> Sequence[Row[Any]]:

@@ -5,8 +5,8 @@ that is the quick road and nearly all of the traffic. Where something does (a fa
 history of that component is divided anew by `partition`, a function of the evidence alone: the people found are the
 same whatever order events come in. An event that proves to have been another's is moved to them.
 
-The caller holds the tenant's capture lock: for itself to `resolve`, shared with others to `resolve_known`. Nothing here
-writes; `app.capture.record` does.
+The caller holds the tenant's capture lock: for itself to `resolve`, shared with others to `resolve_known`, and shared
+to `resolve_growing` for the only one who does so. Nothing here writes; `app.capture.record` does.
 """
 
 from collections import Counter, defaultdict
@@ -42,11 +42,13 @@ class Join:
 class Resolution:
     """What resolving a batch came to: a match for each event row, and what must change in the database.
 
+    `plain` are the rows of events that say nothing new of anybody.
     `moves` are earlier events that prove to be another's: row → its new owner. `divided` are all earlier events of
     the people this concerns; what they say of their owners must be gone through again.
     """
 
     matches: dict[UUID, Match] = field(default_factory=dict)
+    plain: set[UUID] = field(default_factory=set)
     created: list[UUID] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     moves: dict[UUID, UUID] = field(default_factory=dict)
@@ -65,12 +67,32 @@ def resolve_known(session: Session, tenant_id: UUID, evidence: Sequence[Evidence
     return found
 
 
+def resolve_growing(session: Session, tenant_id: UUID, evidence: Sequence[Evidence]) -> Resolution:
+    """Return whose the evidence is that is all of one customer, known or new; what concerns several has no match.
+
+    Others may `resolve_known` meanwhile. What they settle is of customers who hold each hint of it alone, and here
+    such a customer gains a hint that nobody had, or somebody is made of hints that nobody had: neither has a say in
+    what becomes of the other.
+    """
+    found = Resolution()
+    for people, pieces, by_name in _components(*_unsettled(session, tenant_id, found, evidence)):
+        if len(people) < 2 and not by_name and _consistent(people, pieces):
+            _settle(found, people, pieces)
+    return found
+
+
+def _unsettled(
+    session: Session, tenant_id: UUID, found: Resolution, evidence: Sequence[Evidence]
+) -> tuple[list[Profile], list[Evidence]]:
+    evidence = profiles.follow_merges(session, tenant_id, evidence)
+    known = profiles.load(session, tenant_id, evidence, also=profiles.namesakes(session, tenant_id, evidence))
+    return _settle_known(found, known, evidence)
+
+
 def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], places: Places) -> Resolution:
     """Return whose each piece of evidence is, a customer made up where nobody fits."""
     found = Resolution()
-    evidence = profiles.follow_merges(session, tenant_id, evidence)
-    known = profiles.load(session, tenant_id, evidence, also=profiles.namesakes(session, tenant_id, evidence))
-    people_left, evidence_left = _settle_known(found, known, evidence)
+    people_left, evidence_left = _unsettled(session, tenant_id, found, evidence)
     contested: list[tuple[list[Profile], list[Evidence]]] = []
     # Only those who might become one person with another need to be asked for.
     apart = _apart(session, tenant_id, [one.id for one in people_left]) if len(people_left) > 1 else set()
@@ -132,6 +154,7 @@ def _settle_known(
             rest.append(piece)
         else:
             found.matches[piece.events[0]] = plain_match(piece, holder.id)
+            found.plain.add(piece.events[0])
     return [person for id_, person in known.items() if id_ in apart], rest
 
 

@@ -146,16 +146,15 @@ def write(
         for one in found.divided
         if (owner := one.evidence.customer_id)
     ]
-    # Activities come first where everybody is there: other batches need not wait for the customers meanwhile.
-    if not found.created:
-        _apply(session, tenant_id, fresh, found.matches, now, arriving)
+    # Activities come first, but of those who are not there yet: other batches need not wait for customers meanwhile.
+    made = set(found.created)
+    _apply(session, tenant_id, [one for one in fresh if one[1] not in made], found.matches, now, arriving)
     people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     write_hints(session, tenant_id, found)
-    if found.created:
-        _apply(session, tenant_id, fresh, found.matches, now, arriving)
+    _apply(session, tenant_id, [one for one in fresh if one[1] in made], found.matches, now, arriving)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     return consented | topic_words.hear(session, tenant_id, fresh), merged
@@ -355,6 +354,8 @@ def _apply(
     now: datetime,
     arriving: Arriving | None,
 ) -> None:
+    if not fresh:
+        return
     found = [matches[event.id] for event, _ in fresh]
     if arriving is not None:
         rows = [

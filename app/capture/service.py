@@ -1,7 +1,8 @@
 """Applying events: who they are of, what they change, what follows; a batch at a time.
 
-What says nothing new of anybody is applied by several workers at once, sharing the tenant's capture lock. What may
-make, join or divide people is applied by one at a time: it has the lock for itself.
+What says nothing new of anybody is applied by several workers at once, sharing the tenant's capture lock. What is new
+of one customer, or makes one, is applied by one of these at a time. What may join or divide people is applied by one
+who has the lock for itself.
 """
 
 import logging
@@ -13,11 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.capture import forgotten, identity, likeness, record
+from app.capture import claimed, forgotten, identity, likeness, record
 from app.capture.batch import AppliedEvent, Batch, Handler
-from app.capture.claimed import Claimed, claim, claim_again, understand
+from app.capture.claimed import Claimed
 from app.capture.identity import Resolution
-from app.events.capture_lock import lock_tenant, share_tenant, try_to_lock_tenant
+from app.events.capture_lock import lock_tenant, share_tenant, try_to_grow, try_to_lock_tenant
 from app.events.places import Places, places
 from app.infra import clock
 from app.infra.db import transaction
@@ -25,8 +26,12 @@ from app.infra.db import transaction
 log = logging.getLogger(__name__)
 
 # A customer's row is read and written once a batch, however many events it has in it: in 4,000 at a time an event
-# took a fifth less than in 1,000. Events may be large, so no more than this are held in memory at once.
-BATCH = 2000
+# took a fifth less than in 1,000.
+BATCH = 4000
+# Events may be large: of those in a batch no more is held in memory than this, about, as they are stored.
+BATCH_BYTES = 16 << 20
+# Of what waits a worker takes half, so that two who share a backlog end at the same time, but no less than this.
+LEAST = 2000
 # While more is waiting, up to so many events that can't be applied beside others are left for later rather than waited
 # for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800
@@ -53,9 +58,10 @@ def process_batch(
 ) -> int:
     """Apply up to `limit` of the tenant's received events; return how many were settled (0: nothing waits here).
 
-    Two transactions at most, first what says nothing new and then the rest, each whole: identity, activities, fields,
-    consent, then each handler with the Batch. Events that another worker has claimed are left to it. Where a batch
-    fails, its events are applied one by one, so that a bad one becomes `failed` with the reason and holds up no other.
+    Two transactions at most, first what concerns one customer each and then the rest, each whole: identity,
+    activities, fields, consent, then each handler with the Batch. Events that another worker has claimed are left to
+    it. Where a batch fails, its events are applied one by one, so that a bad one becomes `failed` with the reason and
+    holds up no other.
 
     `left` is the caller's, empty at first and given again to the next call: what was left for later is kept in it.
     """
@@ -74,28 +80,53 @@ def process_batch(
 
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int, left: Left) -> int:
     with transaction(tenant_id) as session:
-        known, events = _claim(session, tenant_id, limit, left)
-        claimed = len(events)
+        share = claimed.share(session, tenant_id, limit, least=LEAST, size=BATCH_BYTES)
+        known, events = _claim(session, tenant_id, share, left)
+        count = len(events)
         if events:
             share_tenant(session, tenant_id)
             session.execute(_ANY_TENANT)
-            events = forgotten.drop(session, tenant_id, events, now)
-            found = identity.resolve_known(session, tenant_id, [one.evidence for one in events])
-            _finish(session, tenant_id, [one for one in events if one.id in found.matches], found, now, handlers)
-            events = [one for one in events if one.id not in found.matches]
+            events = _apply_shared(session, tenant_id, forgotten.drop(session, tenant_id, events, now), now, handlers)
     left.update((one.id, one) for one in events)
-    applied = claimed - len(events)
+    applied = count - len(events)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
     if left:
-        patient = claimed < limit or len(left) > LEFT_FOR_LATER
+        patient = count < share or _are_many(tenant_id, left)
         applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient)
     return applied
+
+
+def _apply_shared(
+    session: Session, tenant_id: UUID, events: list[Claimed], now: datetime, handlers: Sequence[Handler]
+) -> list[Claimed]:
+    """Apply what can be applied while others do so too; return the rest."""
+    evidence = [one.evidence for one in events]
+    if try_to_grow(session, tenant_id):
+        found = identity.resolve_growing(session, tenant_id, evidence)
+    else:
+        found = identity.resolve_known(session, tenant_id, evidence)
+    mine = [one for one in events if one.id in found.matches]
+    _finish(session, tenant_id, mine, found, now, handlers)
+    if len(found.plain) < len(mine):
+        likeness.look(session, tenant_id, _news(found, mine), now)
+    return [one for one in events if one.id not in found.matches]
+
+
+def _are_many(tenant_id: UUID, left: Left) -> bool:
+    """Return whether too many are left for later; what others have applied meanwhile is no longer."""
+    if len(left) <= LEFT_FOR_LATER:
+        return False
+    with transaction(tenant_id) as session:
+        waiting = claimed.still_waiting(session, tenant_id, left)
+    for id_ in left.keys() - waiting:
+        del left[id_]
+    return len(left) > LEFT_FOR_LATER
 
 
 def _apply_left(
     tenant_id: UUID, left: Left, known: Places, now: datetime, handlers: Sequence[Handler], *, patient: bool
 ) -> int:
-    """Apply what may make, join or divide people; unless `patient`, leave it for later if the lock is in use.
+    """Apply what may join or divide people; unless `patient`, leave it for later if the lock is in use.
 
     Return how many events were applied; those that another worker has claimed meanwhile are left to it.
     """
@@ -104,7 +135,7 @@ def _apply_left(
             lock_tenant(session, tenant_id)
         elif not try_to_lock_tenant(session, tenant_id):
             return 0
-        mine = [left[id_] for id_ in claim_again(session, tenant_id, left)]
+        mine = [left[id_] for id_ in claimed.claim_again(session, tenant_id, left)]
         _apply(session, tenant_id, forgotten.drop(session, tenant_id, mine, now), known, now, handlers)
     left.clear()
     return len(mine)
@@ -113,7 +144,7 @@ def _apply_left(
 def _claim(session: Session, tenant_id: UUID, limit: int, left: Left) -> tuple[Places, list[Claimed]]:
     """Claim events other than those left for later, and read them."""
     known = places(session, tenant_id)
-    return known, [understand(row, known) for row in claim(session, tenant_id, limit, left)]
+    return known, [claimed.understand(row, known) for row in claimed.claim(session, tenant_id, limit, left)]
 
 
 def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
@@ -155,7 +186,9 @@ def _news(found: Resolution, events: Sequence[Claimed]) -> set[UUID]:
     named = {
         found.matches[one.id].customer_id
         for one in events
-        if one.id in found.matches and (one.evidence.first_name or one.evidence.date_of_birth)
+        if (one.evidence.first_name or one.evidence.date_of_birth)
+        and one.id in found.matches
+        and one.id not in found.plain
     }
     return ({*found.created, *found.ids.values(), *(owner for owner, _ in found.points)} | named) - losers
 

@@ -50,7 +50,7 @@ def process_events(tenant_id: str) -> None:
         UUID(tenant_id),
         lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS, left=left),
         # What comes in after a batch was claimed has asked for a turn of its own, which gathers before it begins.
-        enough=capture.BATCH - capture.LEFT_FOR_LATER,
+        enough=capture.LEAST - capture.LEFT_FOR_LATER,
     )
 
 

@@ -1,5 +1,7 @@
 """Applying events: what they change, in any order; who is told; what a bad one costs."""
 
+import random
+import string
 import threading
 import time
 from datetime import timedelta
@@ -13,7 +15,7 @@ from app.capture import service
 from app.capture.batch import Batch
 from app.events import log
 from app.events import service as events
-from app.events.capture_lock import LOCK_SPACE
+from app.events.capture_lock import GROWTH_SPACE, LOCK_SPACE
 from app.events.service import NotFailed
 from tests.capture.people import NOW, START, event, member, owner, people, post, query
 
@@ -169,6 +171,13 @@ def test_four_at_once_make_one_person_and_each_event_once(app: Flask, real_db: s
     assert counts == [1, 40, 40]
 
 
+def be_at_work(connection: psycopg.Connection[Any], tenant: Any, *, growing: bool) -> None:
+    """Hold what a worker holds who applies a batch; `growing`: who lets people become known, too."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
+    if growing:
+        connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [GROWTH_SPACE, str(tenant.id)])
+
+
 @pytest.mark.committed
 def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(app: Flask, real_db: str) -> None:
     from tests.conftest import make_tenant
@@ -185,7 +194,7 @@ def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(
 
     applied = "SELECT event_id FROM inbound_event WHERE status = 'processed' ORDER BY event_id"
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
+        be_at_work(other, tenant, growing=True)
         worker = threading.Thread(target=work)
         worker.start()
         deadline = time.monotonic() + 30
@@ -208,7 +217,7 @@ def test_a_full_batch_leaves_what_is_new_for_later_rather_than_wait(app: Flask, 
     log.append(tenant_id=tenant.id, events=[event(4, email="bob@example.com"), *known], now=NOW)
     waiting = "SELECT event_id FROM inbound_event WHERE status = 'received'"
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
+        be_at_work(other, tenant, growing=True)
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 2
         assert [row.event_id for row in query(tenant, waiting)] == ["e4"]
     assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 1
@@ -225,7 +234,7 @@ def test_a_turn_looks_once_at_what_it_leaves_for_later(app: Flask, real_db: str)
     log.append(tenant_id=tenant.id, events=[event(2, email="bob@example.com"), *known], now=NOW)
     left: service.Left = {}
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
+        be_at_work(other, tenant, growing=True)
         # The oldest is somebody's who is new; one by one, the others pass it.
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 1
@@ -245,10 +254,55 @@ def test_what_was_left_for_later_is_not_applied_twice(app: Flask, real_db: str) 
     log.append(tenant_id=tenant.id, events=[event(1, email="ann@example.com")], now=NOW)
     left: service.Left = {}
     with psycopg.connect(real_db) as other:
-        other.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [LOCK_SPACE, str(tenant.id)])
+        be_at_work(other, tenant, growing=True)
         assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
     # Another worker comes by, whom nothing holds up.
     assert service.process_batch(tenant_id=tenant.id, now=NOW) == 1
     assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=1, left=left) == 0
     assert len(query(tenant, "SELECT FROM activity")) == 1
     assert len(query(tenant, "SELECT FROM customer")) == 1
+
+
+@pytest.mark.committed
+def test_people_become_known_beside_another_worker_and_are_joined_once_it_is_done(app: Flask, real_db: str) -> None:
+    from tests.conftest import make_tenant
+
+    tenant = make_tenant()
+    post(tenant, member(1, "Ann", "M1", email="ann@example.com"), member(2, "Bob", "M2"))
+    news = [
+        event(3, scl_member_id="M2", email="bob@example.com"),
+        event(4, email="cid@example.com"),
+        event(5, email="cid@example.com", phone_number="+27827688932"),
+        # Whose it is nobody can tell who doesn't know all of Ann and of Bob.
+        event(6, scl_member_id="M2", email="ann@example.com"),
+        event(7, email="ann@example.com"),
+        event(8, email="dot@example.com"),
+    ]
+    waiting = "SELECT event_id FROM inbound_event WHERE status = 'received' ORDER BY event_id"
+    with psycopg.connect(real_db) as other:
+        be_at_work(other, tenant, growing=False)
+        for some, rest in ((news[:3], []), (news[3:], ["e6", "e7"])):
+            log.append(tenant_id=tenant.id, events=some, now=NOW)
+            # As long as a batch is full, nobody waits for the other worker.
+            assert service.process_batch(tenant_id=tenant.id, now=NOW, limit=3) == 3 - len(rest)
+            assert [row.event_id for row in query(tenant, waiting)] == rest
+    assert service.process_batch(tenant_id=tenant.id, now=NOW) == 2
+    assert query(tenant, waiting) == []
+    assert sorted(sorted(one) for one in people(tenant)) == [
+        ["e1", "e7"],
+        ["e2", "e3", "e6"],
+        ["e4", "e5"],
+        ["e8"],
+    ]
+
+
+def test_a_batch_holds_no_more_than_its_share_of_memory(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "BATCH_BYTES", 100_000)
+    # Nothing that Postgres could keep in less than it takes.
+    large = {"words": "".join(random.Random(7).choices(string.ascii_letters, k=40_000))}
+    log.append(tenant_id=tenant.id, events=[event(n, "odd.one", large, email="a@example.com") for n in range(6)])
+    done = []
+    while count := service.process_batch(tenant_id=tenant.id, now=NOW):
+        done.append(count)
+    assert sum(done) == 6
+    assert max(done) <= 3

@@ -42,13 +42,13 @@ class Join:
 class Resolution:
     """What resolving a batch came to: a match for each event row, and what must change in the database.
 
-    `plain` are the rows of events that say nothing new of anybody.
+    `news` are the rows of events that may say something new of somebody.
     `moves` are earlier events that prove to be another's: row → its new owner. `divided` are all earlier events of
     the people this concerns; what they say of their owners must be gone through again.
     """
 
     matches: dict[UUID, Match] = field(default_factory=dict)
-    plain: set[UUID] = field(default_factory=set)
+    news: set[UUID] = field(default_factory=set)
     created: list[UUID] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     moves: dict[UUID, UUID] = field(default_factory=dict)
@@ -86,7 +86,9 @@ def _unsettled(
 ) -> tuple[list[Profile], list[Evidence]]:
     evidence = profiles.follow_merges(session, tenant_id, evidence)
     known = profiles.load(session, tenant_id, evidence, also=profiles.namesakes(session, tenant_id, evidence))
-    return _settle_known(found, known, evidence)
+    people_left, evidence_left = _settle_known(found, known, evidence)
+    found.news.update(piece.events[0] for piece in evidence_left)
+    return people_left, evidence_left
 
 
 def resolve(session: Session, tenant_id: UUID, evidence: Sequence[Evidence], places: Places) -> Resolution:
@@ -154,7 +156,6 @@ def _settle_known(
             rest.append(piece)
         else:
             found.matches[piece.events[0]] = plain_match(piece, holder.id)
-            found.plain.add(piece.events[0])
     return [person for id_, person in known.items() if id_ in apart], rest
 
 

@@ -48,9 +48,9 @@ def plain_match(piece: Evidence, owner: UUID) -> Match:
     """Return the match of an event that names its customer, or all of whose hints that customer alone holds."""
     if piece.own:
         return Match(owner, False, ("customer_id",), 100)
-    kinds = tuple(kind for kind, _ in (*piece.ids, *piece.points))
-    confidence = 100 if piece.ids else max(CONFIDENCE[kind] for kind in kinds)
-    return Match(owner, False, kinds, confidence, "; ".join(piece.notes) or None)
+    kinds = tuple([kind for kind, _ in (*piece.ids, *piece.points)])
+    confidence = 100 if piece.ids else max([CONFIDENCE[kind] for kind in kinds])
+    return Match(owner, False, kinds, confidence, "; ".join(piece.notes) if piece.notes else None)
 
 
 def explain(piece: Evidence, owner: UUID, is_new: bool, known: Company) -> Match:

@@ -148,13 +148,16 @@ def write(
     ]
     # Activities come first, but of those who are not there yet: other batches need not wait for customers meanwhile.
     made = set(found.created)
-    _apply(session, tenant_id, [one for one in fresh if one[1] not in made], found.matches, now, arriving)
+    there = [one for one in fresh if one[1] not in made] if made else fresh
+    _apply(session, tenant_id, there, found.matches, now, arriving)
     people = _people(session, tenant_id, found, fresh, past, merged)
     consented = _change_people(people, fresh, past, merged)
     _let_be_found(people, found, merged)
     records.save(session, tenant_id, people.values(), now)
     write_hints(session, tenant_id, found)
-    _apply(session, tenant_id, [one for one in fresh if one[1] in made], found.matches, now, arriving)
+    if made:
+        made_now = [one for one in fresh if one[1] in made]
+        _apply(session, tenant_id, made_now, found.matches, now, arriving)
     _move(session, tenant_id, found, people, now)
     _write_consents(session, tenant_id, fresh)
     return consented | topic_words.hear(session, tenant_id, fresh), merged

@@ -107,7 +107,7 @@ def _apply_shared(
         found = identity.resolve_known(session, tenant_id, evidence)
     mine = [one for one in events if one.id in found.matches]
     _finish(session, tenant_id, mine, found, now, handlers)
-    if len(found.plain) < len(mine):
+    if found.news:
         likeness.look(session, tenant_id, _news(found, mine), now)
     return [one for one in events if one.id not in found.matches]
 
@@ -186,9 +186,7 @@ def _news(found: Resolution, events: Sequence[Claimed]) -> set[UUID]:
     named = {
         found.matches[one.id].customer_id
         for one in events
-        if (one.evidence.first_name or one.evidence.date_of_birth)
-        and one.id in found.matches
-        and one.id not in found.plain
+        if (one.evidence.first_name or one.evidence.date_of_birth) and one.id in found.news and one.id in found.matches
     }
     return ({*found.created, *found.ids.values(), *(owner for owner, _ in found.points)} | named) - losers
 

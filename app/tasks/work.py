@@ -50,7 +50,8 @@ def process_events(tenant_id: str) -> None:
         UUID(tenant_id),
         lambda tenant: capture.process_batch(tenant_id=tenant, now=clock.now(), handlers=HANDLERS, left=left),
         # What comes in after a batch was claimed has asked for a turn of its own, which gathers before it begins.
-        enough=capture.LEAST - capture.LEFT_FOR_LATER,
+        # What was left for later is this turn's, though: nobody else need come by.
+        more=lambda done: done >= capture.LEAST - capture.LEFT_FOR_LATER or bool(left),
     )
 
 
@@ -130,8 +131,15 @@ class WorkFailed(RuntimeError):
     """A turn failed. Ops see this line, and ops must not see customers' data: the rest is in the worker's log."""
 
 
-def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int], enough: int = 1, *, spread: bool = True) -> None:
-    """Call `step` until it did less than `enough`, or the turn is over and the next one is asked for.
+def _turn(
+    work: Work,
+    tenant_id: UUID,
+    step: Callable[[UUID], int],
+    *,
+    more: Callable[[int], bool] = bool,
+    spread: bool = True,
+) -> None:
+    """Call `step` until there is no `more` after what it did, or the turn is over and the next one is asked for.
 
     `spread`: several workers may do this work for one tenant at once.
     """
@@ -141,7 +149,7 @@ def _turn(work: Work, tenant_id: UUID, step: Callable[[UUID], int], enough: int 
     try:
         while done := step(tenant_id):
             analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
-            if done < enough:
+            if not more(done):
                 return
             if done >= ENOUGH_FOR_TWO and alone:
                 queue.enqueue(work, tenant_id)

@@ -177,12 +177,22 @@ def keep(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], n
     session.execute(_INSERT, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
 
 
+_THREE = [f"{number:03x}" for number in range(0x1000)]
+# Of the first figure after the count only two bits are chance.
+_VARIANT = {f"{number:x}": "89ab"[number % 4] for number in range(16)}
+
+
 def new_ids(count: int) -> list[str]:
     """Return `count` UUIDs (version 7) in hexadecimal that sort in the order they are returned, as they were sent.
 
     As texts: making an object of each takes five times as long, and most only go into a statement.
     """
-    base = int(time.time() * 1000) << 80 | 0x7 << 76 | 0x2 << 62
-    noise = os.urandom(8 * count)
-    mask = (1 << 62) - 1
-    return [f"{base + (at << 64) + (int.from_bytes(noise[8 * at : 8 * at + 8]) & mask):032x}" for at in range(count)]
+    start = int(time.time() * 1000)
+    noise = os.urandom(8 * count).hex()
+    found = []
+    for at in range(0, count, len(_THREE)):
+        # The milliseconds and the version; then a count in place of the first bits of chance.
+        head = f"{start + at // len(_THREE):012x}7"
+        for number, three in zip(range(16 * at, 16 * count, 16), _THREE, strict=False):
+            found.append(f"{head}{three}{_VARIANT[noise[number]]}{noise[number + 1 : number + 16]}")
+    return found

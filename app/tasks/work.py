@@ -43,7 +43,7 @@ def process_events(tenant_id: str) -> None:
     """Apply the tenant's accepted events to its customers, and let journeys and messages know of them."""
     # Before the turn takes the mark down: whoever posts meanwhile need not wake anybody. A wake-up that has waited for
     # other tenants' work has gathered already.
-    time.sleep(max(0.0, GATHER_SECONDS - queue.waited()))
+    time.sleep(max(0.0, GATHER_SECONDS - queue.SEEN_SECONDS - queue.waited()))
     left: capture.Left = {}
     _turn(
         Work.PROCESS_EVENTS,

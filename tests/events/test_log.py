@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from sqlalchemy import text
@@ -92,3 +93,9 @@ def test_a_club_added_a_moment_ago_lets_its_numbers_in(tenant: Any) -> None:
 def test_a_batch_has_a_limit(tenant: Any) -> None:
     with pytest.raises(ValueError, match="1000 at most"):
         log.append(tenant_id=tenant.id, events=[event(str(n)) for n in range(1001)])
+
+
+def test_ids_sort_as_they_were_given_and_are_of_version_7() -> None:
+    ids = log.new_ids(9000)
+    assert ids == sorted(set(ids))
+    assert {(one.version, one.variant) for one in map(UUID, ids)} == {(7, RFC_4122)}

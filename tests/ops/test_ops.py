@@ -137,6 +137,26 @@ def test_wake_ups_of_one_tenant_are_one_job(tenant: Any) -> None:
     assert queue.waiting()[Work.PROCESS_EVENTS] == 2
 
 
+def test_who_saw_a_wake_up_does_not_look_again_as_long_as_its_job_waits(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(queue.time, "sleep", waited.append)
+    monkeypatch.setattr(queue, "SEEN_SECONDS", 60.0)
+    queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
+    # A worker, which is another process, takes the mark down: it will not begin before 60 seconds are over.
+    queue.redis().delete(queue._mark(Work.PROCESS_EVENTS, tenant.id))
+    queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
+    assert queue.waiting()[Work.PROCESS_EVENTS] == 1
+    monkeypatch.setattr(queue, "SEEN_SECONDS", 0.0)
+    queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
+    assert queue.waiting()[Work.PROCESS_EVENTS] == 2
+    monkeypatch.setattr(queue, "SEEN_SECONDS", 60.0)
+    queue.awake(Work.PROCESS_EVENTS, tenant.id)
+    queue.awake(Work.SEND_MESSAGES, tenant.id)
+    assert waited == [60.0]
+
+
 def test_the_scheduler_puts_its_tick_back_and_never_piles_it_up() -> None:
     scheduler = TickScheduler(connection=queue.redis(), interval=1)
     scheduler.enqueue_jobs()

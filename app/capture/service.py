@@ -34,6 +34,8 @@ BATCH_BYTES = 16 << 20
 LEAST = 2000
 # After a batch of fewer, what was left for later is waited for: not much more can have come in meanwhile.
 FEW = 500
+# One by one an event takes fifty times as long, and nobody else applies any meanwhile: the job must end in time.
+ONE_BY_ONE = 1000
 # While more is waiting, up to so many events that can't be applied beside others are left for later rather than waited
 # for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800
@@ -77,7 +79,7 @@ def process_batch(
     except Exception:
         log.exception("A batch of events of %s failed; applying them one by one", tenant_id)
     left.clear()
-    return _one_by_one(tenant_id, now, handlers, limit)
+    return _one_by_one(tenant_id, now, handlers, min(limit, ONE_BY_ONE))
 
 
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int, left: Left) -> int:

@@ -35,7 +35,7 @@ LEAST = 2000
 # After a batch of fewer, what was left for later is waited for: not much more can have come in meanwhile.
 FEW = 500
 # One by one an event takes fifty times as long, and nobody else applies any meanwhile: the job must end in time.
-ONE_BY_ONE = 1000
+ONE_BY_ONE = 2000
 # While more is waiting, up to so many events that can't be applied beside others are left for later rather than waited
 # for: a worker who waits for the lock does nothing.
 LEFT_FOR_LATER = 800

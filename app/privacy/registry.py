@@ -500,6 +500,7 @@ REDIS: dict[str, str] = {
 
 ELSEWHERE: dict[str, str] = {
     "Files": "None are kept on disk. Those of imports and exports are in the database, and are deleted.",
+    "Receivers of segments": "What was pushed to another system stays there. It is told, by id, that they left.",
     "Logs": "They tell what happened by ids. Addresses and numbers never get into them.",
     "Backups": "They hold the person until they are overwritten. Whoever restores one erases again.",
 }

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
-from app.conditions import Catalogue, InvalidConditions, Tree, parse
+from app.conditions import Catalogue, InvalidConditions, Tree, parse, walk
+from app.events.types.segments import MOVES
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
 from app.segments import condition_fields  # noqa: F401 - it fills the catalogue
@@ -16,12 +17,20 @@ MAX_NAME = 200
 MAX_TEXT = 2000
 SETTINGS = ("name", "description", "club_id", "criteria", "refresh_frequency")
 CRITERIA = "criteria"
+_NO_MOVES = "A segment can't ask who entered or left a segment. Ask whether somebody is in it."
 
 
 def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool = False) -> Tree:
-    """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`."""
+    """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`.
+
+    Who entered or left a segment can't be asked: being let in would be a reason to be let out, for ever.
+    """
     try:
-        return parse(criteria, catalogue, allow_empty=allow_empty)
+        tree = parse(criteria, catalogue, allow_empty=allow_empty)
+        moves = {f"{path}.event": _NO_MOVES for path, rule in walk(tree) if rule.did and rule.did.event in MOVES}
+        if moves:
+            raise InvalidConditions(moves)
+        return tree
     except InvalidConditions as wrong:
         raise type(wrong)(
             {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.conditions import InvalidConditions
 from app.events import log
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -142,3 +143,12 @@ def test_where_a_graph_names_segments() -> None:
     }  # fmt: skip
     assert naming(graph) == {one, two, three}
     assert naming(None) == frozenset()
+
+
+def test_a_segment_that_asks_who_enters_segments_is_refused(tenant: Any) -> None:
+    """Being let in would be a reason to be let out, and so on for ever."""
+    rule = {"event": ENTERED, "aggregate": "count", "operator": "eq", "value": 0}
+    criteria = {"combinator": "AND", "rules": [{"not": {"combinator": "OR", "rules": [rule]}}]}
+    with pytest.raises(InvalidConditions) as refused:
+        segments.create(tenant_id=tenant.id, actor=ACTOR, name="Never", criteria=criteria, now=NOW)
+    assert list(refused.value.errors) == ["criteria.rules[0].not.rules[0].event"]

@@ -536,3 +536,42 @@ def test_an_archived_segment_is_pushed_nowhere(tenant: Any, receiver: Receiver) 
         session.execute(text("UPDATE segment SET archived_at = :now"), {"now": NOW})
     with pytest.raises(Archived):
         put(tenant, segment, receiver)
+
+
+def test_who_enters_and_leaves_by_what_happens_to_them_is_told(tenant: Any, receiver: Receiver) -> None:
+    """All of it: a change of somebody, the segment that looks at them again, what is noted, what is told."""
+    from app.road import SEGMENT_TELLERS
+    from app.segments import work as segment_work
+
+    gold = {"combinator": "AND", "rules": [{"field": "membership_tier", "operator": "eq", "value": "Gold"}]}
+
+    def settle(now: datetime) -> None:
+        while segment_work.run_step(tenant_id=tenant.id, now=now, tellers=SEGMENT_TELLERS):
+            pass
+
+    def tier(name: str, *who: UUID) -> None:
+        with transaction(tenant.id) as session:
+            session.execute(
+                text("UPDATE customer SET membership_tier = :name WHERE id = ANY(:who)"),
+                {"name": name, "who": list(who)},
+            )
+
+    one, two, three = people(tenant, 3)
+    tier("Gold", one)
+    segment = segments.create(tenant_id=tenant.id, actor=ACTOR, name="Gold", criteria=gold, now=NOW).id
+    other = segments.create(tenant_id=tenant.id, actor=ACTOR, name="Gold too", criteria=gold, now=NOW).id
+    put(tenant, segment, receiver)
+    push(tenant)
+    assert receiver.told == [], "who is in it is not known yet"
+    settle(NOW)
+    push(tenant, NOW + work.SOON)
+    assert [len(said["contacts"]) for said in receiver.bodies()] == [1]
+    tier("Gold", two, three)
+    settle(NOW + timedelta(minutes=1))
+    tier("Silver", one, two)
+    settle(NOW + timedelta(minutes=2))
+    push(tenant, NOW + timedelta(minutes=2))
+    (said,) = receiver.bodies()[1:]
+    assert said["externalId"] == str(segment) != str(other)
+    assert [contact["externalId"] for contact in said["contacts"]] == [str(three)]
+    assert {contact["externalId"] for contact in said["removedContacts"]} == {str(one), str(two)}

@@ -1,5 +1,5 @@
 """Where a segment is pushed to, over the API and on its page."""
 
-from app.blueprints.segment_sync import api
+from app.blueprints.segment_sync import api, pages
 
-BLUEPRINTS = (api.api,)
+BLUEPRINTS = (pages.blueprint, api.api)

@@ -16,15 +16,19 @@ from app.journeys.segments import tell_moves
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
 from app.segments import condition_fields as segment_fields
-from app.segments import upkeep
+from app.segments import upkeep, usage
 from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
+from app.segments.usage import User
 
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
 """Called in this order, inside the transaction that applies the events."""
 
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
+
+SEGMENT_USERS: tuple[User, ...] = (usage.by_segments,)
+"""What names segments: what runs is not left without the people it acts on."""
 
 SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 """What is written when people enter and leave segments, in the statement that lets them."""

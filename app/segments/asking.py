@@ -65,7 +65,7 @@ class Question:
             )
             fits: ColumnElement[bool] = Customer.id.in_(on_list)
         else:
-            fits = compile_sql(self.tree, zone=self.zone, now=self.now)
+            fits = compile_sql(self.tree, zone=self.zone, now=self.now, whole=True)
         columns: list[Any] = [literal(segment_id, Uuid()).label("segment_id"), Customer.id.label("customer_id")]
         return select(*columns).where(
             Customer.tenant_id == tenant_id, Customer.status == ACTIVE, *self._of_club(), fits
@@ -78,10 +78,11 @@ class Question:
             listed, other = aliased(SegmentListed), aliased(Customer)
             theirs = and_(listed.tenant_id == tenant_id, listed.segment_id == segment_id)
             went_into = and_(other.tenant_id == tenant_id, other.merged_into_id == Customer.id)
-            return or_(
+            on_list = or_(
                 exists().where(theirs, listed.customer_id == Customer.id),
                 exists().where(theirs, went_into, listed.customer_id == other.id),
             )
+            return and_(*self._of_club(), on_list)
         if self.segment.refresh_frequency == MANUAL:
             # It waits to be asked: nobody enters meanwhile, and only who is no customer any more leaves.
             member = aliased(SegmentMember)

@@ -32,9 +32,8 @@ def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool =
             raise InvalidConditions(moves)
         return tree
     except InvalidConditions as wrong:
-        raise type(wrong)(
-            {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}
-        ) from None
+        told = {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}
+        raise type(wrong)(told) from None
 
 
 def tree_of(segment: Segment, catalogue: Catalogue) -> Tree:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.conditions import Catalogue, InvalidConditions, Operator, Tree, dependencies, parse, walk
 from app.conditions.fields import PROFILE
 from app.infra.arrays import array
-from app.segments.models import DYNAMIC, MANUAL, Segment
+from app.segments.models import MANUAL, Segment
 
 STANDING = "standing"
 """Whether somebody is a customer in their own right: members of every segment are. Changes of it name no kind."""
@@ -36,11 +36,16 @@ SEGMENTS = "segments"
 
 
 def reads_of(segment: Segment, tree: Tree | None) -> frozenset[str]:
-    """Return what a live segment depends on. One that waits to be asked only loses who is no customer any more."""
-    if segment.type != DYNAMIC or segment.refresh_frequency == MANUAL or tree is None:
+    """Return what a live segment depends on; without a tree it has a list.
+
+    One that waits to be asked only loses who is no customer any more.
+    """
+    own_club = () if segment.club_id is None else (PROFILE,)
+    if tree is None:
+        return frozenset((STANDING, *own_club))
+    if segment.refresh_frequency == MANUAL:
         return frozenset((STANDING,))
     found = {one for one in dependencies(tree) if one != SEGMENT}
-    own_club = () if segment.club_id is None else (PROFILE,)
     return frozenset((STANDING, ARRIVAL, *own_club, *found, *_of_segments(tree)))
 
 

@@ -1,13 +1,42 @@
-"""Who works on the segments of a tenant: one upkeep at a time, and one refresh of each segment."""
+"""Who works on the segments of a tenant: one upkeep at a time, one refresh of each segment, one change of it."""
 
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+
+from app.infra.errors import Conflict
+from app.segments.models import Segment
+from app.segments.queries import NoSuchSegment
 
 # Any constants: the first of the two keys of advisory locks.
 _UPKEEP, _REFRESH = 0x4641_5355, 0x4641_5352
 _TRY = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:what))")
+
+
+class IsArchived(Conflict):
+    """The segment is in the archive."""
+
+    def __init__(self) -> None:
+        super().__init__("The segment is in the archive. Take it out first.")
+
+
+def locked(session: Session, tenant_id: UUID, segment_id: UUID, *, in_use: bool = False) -> Segment:
+    """Return a segment, nobody else's to change until the transaction ends; raise NoSuchSegment.
+
+    One that has to be `in_use` raises IsArchived where it is not.
+    """
+    segment = session.scalar(
+        select(Segment)
+        .where(Segment.tenant_id == tenant_id, Segment.id == segment_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if segment is None:
+        raise NoSuchSegment
+    if in_use and segment.archived_at is not None:
+        raise IsArchived
+    return segment
 
 
 def try_upkeep(session: Session, tenant_id: UUID) -> bool:

@@ -24,7 +24,7 @@ from app.infra.db import again_after_deadlock, transaction
 from app.segments import dependencies, locks, membership, schedule
 from app.segments.asking import Question
 from app.segments.membership import Moved, Teller
-from app.segments.models import Segment
+from app.segments.models import MANUAL, Segment
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
             "id": segment_id,
             "version": segment.version,
             "now": now,
-            "due": schedule.next_due(segment.refresh_frequency, question.zone, now),
+            # A list changes by hand only.
+            "due": schedule.next_due(segment.refresh_frequency if question.tree else MANUAL, question.zone, now),
             "took": int((time.monotonic() - began) * 1000),
         }
         if session.execute(_DONE, values).rowcount == 0:  # type: ignore[attr-defined]

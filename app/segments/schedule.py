@@ -1,12 +1,13 @@
 """When a segment is told anew: on the hour, at midnight or on Monday of its zone, so that a day begins with its day."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club, Tenant
+from app.infra.db import transaction
 from app.segments.models import DAILY, HOURLY, WEEKLY
 
 
@@ -31,3 +32,9 @@ def next_due(frequency: str, zone: ZoneInfo, now: datetime) -> datetime | None:
     else:
         return None
     return datetime.combine(local.date() + timedelta(days=days), time(), zone).astimezone(UTC)
+
+
+def today(*, tenant_id: UUID, club_id: UUID | None, now: datetime) -> date:
+    """Return the day it is where a segment is."""
+    with transaction(tenant_id) as session:
+        return now.astimezone(zone_of(session, tenant_id, club_id)).date()

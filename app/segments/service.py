@@ -1,10 +1,15 @@
-"""Acts on segments."""
+"""Acts on segments: make one, change what it means, put it away and take it out again, copy it, keep who is in it.
 
-from collections.abc import Sequence
+Acts on the lists of static ones are in `app.segments.lists` and offered here too. `users` say what uses a segment
+(app/road.py puts them together): what runs is never left without the people it acts on.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -14,12 +19,37 @@ from app.conditions import InvalidConditions, Tree, to_json
 from app.customers import custom_fields
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict
+from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
-from app.segments import definition, dependencies
-from app.segments.models import DAILY, DYNAMIC, Segment, SegmentVersion
-from app.segments.queries import NoSuchSegment
+from app.segments import definition, dependencies, lists, schedule, usage
+from app.segments.asking import Question
+from app.segments.definition import CRITERIA
+from app.segments.lists import add_imported, add_pasted, add_people, remove_people
+from app.segments.locks import IsArchived, locked
+from app.segments.models import DAILY, DYNAMIC, MANUAL, STATIC, Segment, SegmentMember, SegmentVersion
+from app.segments.usage import InUse, User
+
+__all__ = [
+    "Circle",
+    "InUse",
+    "IsArchived",
+    "NameTaken",
+    "NoSuchVersion",
+    "add_imported",
+    "add_pasted",
+    "add_people",
+    "archive",
+    "ask_refresh",
+    "change",
+    "copy",
+    "create",
+    "delete",
+    "remove_people",
+    "restore",
+    "snapshot",
+    "unarchive",
+]
 
 
 class NameTaken(Conflict):
@@ -29,12 +59,19 @@ class NameTaken(Conflict):
         super().__init__(f"There is already a segment called “{name}”. Choose another name.", "name")
 
 
+class NoSuchVersion(NotFound):
+    """The segment never had a definition of this number."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such version of this segment.")
+
+
 class Circle(InvalidConditions):
     """The segment would ask whether people are in itself, by way of others."""
 
     def __init__(self, way: Sequence[str]) -> None:
         told = " asks who is in ".join(f"“{one}”" for one in way)
-        super().__init__({definition.CRITERIA: f"A segment can't depend on itself: {told}."})
+        super().__init__({CRITERIA: f"A segment can't depend on itself: {told}."})
         self.way = list(way)
 
 
@@ -48,79 +85,289 @@ def create(
     type: str = DYNAMIC,
     criteria: object = None,
     refresh_frequency: str = DAILY,
+    ready_made: str | None = None,
     actor_name: str = "",
     now: datetime | None = None,
 ) -> Segment:
     """Make a segment and return it. Who is in a DYNAMIC one is told a moment later, a STATIC one begins empty.
 
-    With `club_id` only people of that club are meant. Raises Invalid, InvalidConditions (paths `criteria.rules[0]`) or
-    NameTaken.
+    With `club_id` only people of that club are meant. Only a `ready_made` one may ask nothing, and so mean everybody.
+    Raises Invalid, InvalidConditions (paths `criteria.rules[0]`) or NameTaken.
+    """
+    moment = now or clock.now()
+    given: dict[str, Any] = {
+        "name": name,
+        "description": description,
+        "club_id": club_id,
+        "type": type,
+        CRITERIA: criteria,
+        "refresh_frequency": refresh_frequency,
+    }
+    with transaction(tenant_id) as session:
+        segment = _new(tenant_id, actor, actor_name, moment, ready_made=ready_made)
+        definition.apply(session, segment, given)
+        tree = None
+        if segment.type == DYNAMIC:
+            tree = _read(session, segment, criteria)
+            segment.criteria = to_json(tree)
+        return _add(session, segment, tree, actor, actor_name, moment, "segment.create")
+
+
+def change(
+    *,
+    tenant_id: UUID,
+    segment_id: UUID,
+    actor: str,
+    changes: Mapping[str, Any],
+    users: Sequence[User],
+    tells: bool = False,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Segment:
+    """Change settings (keys of `definition.SETTINGS`) of a segment and return it.
+
+    Another definition is asked of everybody a moment later; who enters and leaves by it is told of only if it `tells`.
+    Raises what `create` does, NoSuchSegment, IsArchived, and InUse where nobody would fit what something running uses.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
-        segment = Segment(
-            tenant_id=tenant_id,
-            id=new_id(),
-            created_by=actor,
-            created_by_name=actor_name,
-            created_at=moment,
-            updated_at=moment,
-            version=1,
-        )
-        given: dict[str, Any] = {
-            "name": name,
-            "description": description,
-            "club_id": club_id,
-            "type": type,
-            "criteria": criteria,
-            "refresh_frequency": refresh_frequency,
-        }
-        definition.apply(session, segment, given)
-        tree = _define(session, segment, criteria, moment) if segment.type == DYNAMIC else None
-        session.add(segment)
+        segment = locked(session, tenant_id, segment_id, in_use=True)
+        before = (segment.criteria, segment.club_id)
+        definition.apply(session, segment, {name: value for name, value in changes.items() if name != "type"})
+        if segment.type == DYNAMIC:
+            tree = _read(session, segment, changes.get(CRITERIA, segment.criteria))
+            segment.criteria = to_json(tree)
+        elif changes.get(CRITERIA) is not None:
+            raise Invalid({CRITERIA: "A static segment has a list of people, and no conditions."})
+        else:
+            tree = None
+        segment.updated_at = moment
+        if (segment.criteria, segment.club_id) != before:
+            _keep_running(session, segment, tree, users, moment)
+            segment.version += 1
+            _keep_version(session, segment, actor, actor_name, moment)
+            _ask_everybody(segment, moment, tells=tells)
+        elif "refresh_frequency" in changes and segment.refreshing_since is None and segment.type == DYNAMIC:
+            zone = schedule.zone_of(session, tenant_id, segment.club_id)
+            segment.refresh_due_at = schedule.next_due(segment.refresh_frequency, zone, moment)
         _flush_named(session, segment)
         dependencies.write(session, segment, dependencies.reads_of(segment, tree))
-        _keep_version(session, segment, actor, actor_name, moment)
-        audit.record(session, actor, "segment.create", "segment", segment.id, {"name": segment.name})
-        session.flush()
-        session.refresh(segment)
+        audit.record(session, actor, "segment.change", "segment", segment_id, {"changed": sorted(changes)})
         return segment
 
 
-def locked(session: Session, tenant_id: UUID, segment_id: UUID) -> Segment:
-    """Return a segment, nobody else's to change until the transaction ends, or raise NoSuchSegment."""
-    segment = session.scalar(
-        select(Segment)
-        .where(Segment.tenant_id == tenant_id, Segment.id == segment_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
+def restore(
+    *,
+    tenant_id: UUID,
+    segment_id: UUID,
+    version: int,
+    actor: str,
+    users: Sequence[User],
+    tells: bool = False,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Segment:
+    """Let a segment mean again what its `version` meant, as a new version, and return it.
+
+    Raises NoSuchVersion, and what `change` does: the conditions may ask what can't be asked any more.
+    """
+    with transaction(tenant_id) as session:
+        locked(session, tenant_id, segment_id, in_use=True)
+        kept = session.scalar(
+            select(SegmentVersion).where(
+                SegmentVersion.tenant_id == tenant_id,
+                SegmentVersion.segment_id == segment_id,
+                SegmentVersion.number == version,
+            )
+        )
+        if kept is None:
+            raise NoSuchVersion
+        changes: dict[str, Any] = {"club_id": kept.club_id}
+        if kept.criteria is not None:
+            changes[CRITERIA] = kept.criteria
+        return change(
+            tenant_id=tenant_id,
+            segment_id=segment_id,
+            actor=actor,
+            changes=changes,
+            users=users,
+            tells=tells,
+            actor_name=actor_name,
+            now=now,
+        )
+
+
+def archive(
+    *, tenant_id: UUID, segment_id: UUID, actor: str, users: Sequence[User], now: datetime | None = None
+) -> Segment:
+    """Put a segment away and return it: who is in it stays as it is. Raises InUse where something running uses it."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        segment = locked(session, tenant_id, segment_id)
+        if segment.archived_at is None:
+            usage.refuse(session, tenant_id, segment_id, users, "archived", idle=False)
+            segment.archived_at = segment.updated_at = moment
+            segment.refresh_due_at = segment.refreshing_since = None
+            session.flush()
+            dependencies.write(session, segment, ())
+            audit.record(session, actor, "segment.archive", "segment", segment_id, {"name": segment.name})
+        return segment
+
+
+def unarchive(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | None = None) -> Segment:
+    """Take a segment out of the archive and return it; who is in it is told anew, and nobody hears of it.
+
+    Raises NameTaken where another one has its name by now, or InvalidConditions where it can't be asked any more.
+    """
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        segment = locked(session, tenant_id, segment_id)
+        if segment.archived_at is not None:
+            tree = _read(session, segment, segment.criteria) if segment.type == DYNAMIC else None
+            segment.archived_at, segment.updated_at = None, moment
+            _ask_everybody(segment, moment, tells=False)
+            _flush_named(session, segment)
+            dependencies.write(session, segment, dependencies.reads_of(segment, tree))
+            audit.record(session, actor, "segment.unarchive", "segment", segment_id, {"name": segment.name})
+        return segment
+
+
+def delete(*, tenant_id: UUID, segment_id: UUID, actor: str, users: Sequence[User]) -> None:
+    """Delete a segment with all that is known of who was in it. Raises InUse where anything names it."""
+    with transaction(tenant_id) as session:
+        segment = locked(session, tenant_id, segment_id)
+        usage.refuse(session, tenant_id, segment_id, users, "deleted", idle=True)
+        audit.record(session, actor, "segment.delete", "segment", segment_id, {"name": segment.name})
+        session.expunge(segment)
+        session.execute(delete_rows(Segment).where(Segment.tenant_id == tenant_id, Segment.id == segment_id))
+
+
+def copy(
+    *, tenant_id: UUID, segment_id: UUID, actor: str, actor_name: str = "", now: datetime | None = None
+) -> Segment:
+    """Make another segment like this one, its list included, and return it."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        one = locked(session, tenant_id, segment_id)
+        made = _new(tenant_id, actor, actor_name, moment)
+        made.name = _free_name(session, tenant_id, f"Copy of {one.name}")
+        made.description, made.club_id, made.type = one.description, one.club_id, one.type
+        made.criteria, made.refresh_frequency = one.criteria, one.refresh_frequency
+        tree = _read(session, made, made.criteria, allow_empty=True) if made.type == DYNAMIC else None
+        _add(session, made, tree, actor, actor_name, moment, "segment.copy", copy_of=str(segment_id))
+        if made.type == STATIC:
+            lists.copy_list(session, one, made, actor, moment)
+            _ask_everybody(made, moment, tells=False)
+            session.flush()
+        return made
+
+
+def snapshot(
+    *,
+    tenant_id: UUID,
+    segment_id: UUID,
+    actor: str,
+    name: str | None = None,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Segment:
+    """Make a static segment of those who are in this one now, and return it; they are in it a moment later."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        one = locked(session, tenant_id, segment_id)
+        made = _new(tenant_id, actor, actor_name, moment)
+        there = schedule.zone_of(session, tenant_id, one.club_id)
+        usual = f"{one.name}, {moment.astimezone(there):%-d %B %Y}"
+        given = {"name": name if name is not None else _free_name(session, tenant_id, usual), "type": STATIC}
+        definition.apply(session, made, {**given, "refresh_frequency": MANUAL, "description": one.description})
+        made.snapshot_of = segment_id
+        _add(session, made, None, actor, actor_name, moment, "segment.snapshot", snapshot_of=str(segment_id))
+        members = select(SegmentMember.customer_id).where(
+            SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == segment_id
+        )
+        lists.put(session, made, members, actor, moment)
+        _ask_everybody(made, moment, tells=False)
+        session.flush()
+        return made
+
+
+def ask_refresh(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | None = None) -> Segment:
+    """Let the whole of a segment be told anew as soon as a worker is free, and return it."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        segment = locked(session, tenant_id, segment_id, in_use=True)
+        segment.refresh_due_at = moment
+        session.flush()
+        wake(Work.REFRESH_SEGMENTS, tenant_id)
+        audit.record(session, actor, "segment.refresh", "segment", segment_id)
+        return segment
+
+
+def _new(tenant_id: UUID, actor: str, actor_name: str, now: datetime, *, ready_made: str | None = None) -> Segment:
+    return Segment(
+        tenant_id=tenant_id,
+        id=new_id(),
+        created_by=actor,
+        created_by_name=actor_name,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        ready_made=ready_made,
     )
-    if segment is None:
-        raise NoSuchSegment
+
+
+def _add(
+    session: Session,
+    segment: Segment,
+    tree: Tree | None,
+    actor: str,
+    actor_name: str,
+    now: datetime,
+    act: str,
+    **detail: str,
+) -> Segment:
+    if segment.type == DYNAMIC:
+        _ask_everybody(segment, now, tells=False)
+    session.add(segment)
+    _flush_named(session, segment)
+    dependencies.write(session, segment, dependencies.reads_of(segment, tree))
+    _keep_version(session, segment, actor, actor_name, now)
+    audit.record(session, actor, act, "segment", segment.id, {"name": segment.name, **detail})
+    session.flush()
+    session.refresh(segment)
     return segment
 
 
-def _define(session: Session, segment: Segment, criteria: object, now: datetime) -> Tree:
-    """Give a segment its conditions; from now on until they are asked of everybody nobody else changes its members."""
-    catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
-    tree = definition.read_criteria(criteria, catalogue)
-    way = dependencies.circle(session, segment.tenant_id, segment.id, tree, catalogue)
-    if way:
-        raise Circle(_called(session, segment, way))
-    segment.criteria = to_json(tree)
+def _ask_everybody(segment: Segment, now: datetime, *, tells: bool) -> None:
+    """Let a definition be asked of everybody; from now on until then nobody else changes the members."""
     segment.refresh_due_at = segment.refreshing_since = now
-    segment.refresh_tells = False
+    segment.refresh_tells = tells
     wake(Work.REFRESH_SEGMENTS, segment.tenant_id)
+
+
+def _read(session: Session, segment: Segment, criteria: object, *, allow_empty: bool = False) -> Tree:
+    """Return the conditions a segment is to have, or raise InvalidConditions; a ready-made one may ask nothing."""
+    catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
+    tree = definition.read_criteria(criteria, catalogue, allow_empty=allow_empty or segment.ready_made is not None)
+    with session.no_autoflush:
+        way = dependencies.circle(session, segment.tenant_id, segment.id, tree, catalogue)
+        if way:
+            rows = session.execute(
+                select(Segment.id, Segment.name).where(Segment.tenant_id == segment.tenant_id, Segment.id.in_(way))
+            )
+            names = {row.id: row.name for row in rows} | {segment.id: segment.name}
+            raise Circle([names[one] for one in way if one in names])
     return tree
 
 
-def _called(session: Session, segment: Segment, way: Sequence[UUID]) -> list[str]:
+def _keep_running(session: Session, segment: Segment, tree: Tree | None, users: Sequence[User], now: datetime) -> None:
+    """Raise InUse if something running uses a segment that nobody would fit."""
+    if not segment.member_count:
+        return
+    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
     with session.no_autoflush:
-        rows = session.execute(
-            select(Segment.id, Segment.name).where(Segment.tenant_id == segment.tenant_id, Segment.id.in_(way))
-        )
-        names = {row.id: row.name for row in rows} | {segment.id: segment.name}
-    return [names[one] for one in way if one in names]
+        if session.execute(Question(segment, tree, zone, now).everybody().limit(1)).first() is None:
+            usage.refuse(session, segment.tenant_id, segment.id, users, "emptied", idle=False)
 
 
 def _keep_version(session: Session, segment: Segment, actor: str, actor_name: str, now: datetime) -> None:
@@ -136,6 +383,21 @@ def _keep_version(session: Session, segment: Segment, actor: str, actor_name: st
             changed_by_name=actor_name,
         )
     )
+
+
+def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
+    """Return the name, or with a number after it where others have it."""
+    name = name[: definition.MAX_NAME - 6]
+    taken = set(
+        session.scalars(
+            select(Segment.name).where(Segment.tenant_id == tenant_id, Segment.name.istartswith(name, autoescape=True))
+        )
+    )
+    lower = {one.lower() for one in taken}
+    number = 1
+    while (free := name if number == 1 else f"{name} ({number})").lower() in lower:
+        number += 1
+    return free
 
 
 def _flush_named(session: Session, segment: Segment) -> None:

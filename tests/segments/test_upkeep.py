@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.capture import merging
 from app.infra.db import transaction
-from app.segments import refresh, service, upkeep
+from app.segments import membership, refresh, service, upkeep, usage
 from app.segments.models import Segment
 from tests.segments.helpers import (
     ACTOR,
@@ -335,3 +335,47 @@ def test_tellers_hear_of_each_who_moves_but_not_of_a_first_refresh(tenant: Any) 
     change(tenant.id, first, membership_tier=None)
     settle(tenant.id, tellers=[teller])
     assert {row.name for row in rows(tenant.id, "SELECT name FROM tag")} == {f"in:{second}", f"out:{first}"}
+
+
+def test_people_follow_through_segments_that_ask_about_segments(tenant: Any) -> None:
+    gold = segment(tenant.id)
+    both = segment(tenant.id, all_of(rule("segments", "contains", str(gold.id)), *PLAYED["rules"]), "Gold who play")
+    others = segment(tenant.id, all_of(rule("segments", "not_contains", str(both.id))), "Others")
+    one, other = people(tenant.id, 2)
+    play(tenant.id, one, other)
+    settle(tenant.id)
+    assert (members(tenant.id, both), members(tenant.id, others)) == (set(), {one, other})
+    change(tenant.id, one, membership_tier="Gold")
+    settle(tenant.id)
+    assert (members(tenant.id, both), members(tenant.id, others)) == ({one}, {other})
+
+
+def test_after_many_moves_segments_that_ask_about_them_are_refreshed(tenant: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(membership, "MOST_DUE", 2)
+    gold = segment(tenant.id)
+    also = segment(tenant.id, all_of(rule("segments", "in", [str(gold.id)])), "Also gold")
+    found = people(tenant.id, 3)
+    change(tenant.id, *found, membership_tier="Gold")
+    settle(tenant.id)
+    assert members(tenant.id, also) == set(found)
+
+
+def test_a_segment_that_asks_about_itself_is_refused_with_the_way_in_words(tenant: Any) -> None:
+    gold = segment(tenant.id)
+    second = segment(tenant.id, all_of(rule("segments", "contains", str(gold.id))), "Second")
+    third = segment(tenant.id, all_of({"not": rule("segments", "in", [str(second.id)])}), "Third")
+    circle = all_of(*GOLD["rules"], rule("segments", "contains", str(third.id)))
+    with pytest.raises(service.Circle) as refused:
+        service.change(tenant_id=tenant.id, segment_id=gold.id, actor=ACTOR, changes={"criteria": circle}, users=())
+    assert refused.value.way == ["Gold", "Third", "Second", "Gold"]
+    assert "“Gold” asks who is in “Third” asks" in refused.value.errors["criteria"]
+    with pytest.raises(service.Circle):
+        segment(tenant.id, all_of(rule("segments", "isNull")), "In none")
+    # What is switched off asks nothing.
+    switched_off = all_of(*GOLD["rules"], rule("segments", "contains", str(third.id)) | {"disabled": True})
+    service.change(tenant_id=tenant.id, segment_id=gold.id, actor=ACTOR, changes={"criteria": switched_off}, users=())
+    found = usage.of(tenant_id=tenant.id, segment_ids=[gold.id, second.id], users=[usage.by_segments])
+    assert {key: [one.name for one in uses] for key, uses in found.items()} == {
+        gold.id: ["Second"],
+        second.id: ["Third"],
+    }

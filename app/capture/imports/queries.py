@@ -6,10 +6,19 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 
 from app.capture.imports import reading
-from app.capture.imports.models import COMPLETED, DRAFT, UNDONE, ImportChunk, ImportLine, ImportRefusal, ImportRun
+from app.capture.imports.models import (
+    COMPLETED,
+    DRAFT,
+    UNDONE,
+    ImportChange,
+    ImportChunk,
+    ImportLine,
+    ImportRefusal,
+    ImportRun,
+)
 from app.capture.imports.service import NoSuchImport
 from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_cursor
@@ -135,6 +144,14 @@ def run(*, tenant_id: UUID, run_id: UUID, drafts: bool = False) -> ImportRun:
     if found is None or (found.status == DRAFT and not drafts):
         raise NoSuchImport
     return found
+
+
+def touched(*, tenant_id: UUID, run_id: UUID) -> Select[UUID]:
+    """Return the statement of the customers an import made or changed; raise NoSuchImport."""
+    run(tenant_id=tenant_id, run_id=run_id)
+    return select(ImportChange.row_id).where(
+        ImportChange.tenant_id == tenant_id, ImportChange.run_id == run_id, ImportChange.table_name == "customer"
+    )
 
 
 def refused(*, tenant_id: UUID, run_id: UUID) -> Iterator[list[Refusal]]:

@@ -16,8 +16,8 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.http import RefusedUrl
 from app.infra.queue import Work, wake
+from app.segments.locks import locked
 from app.segments.queries import one as segment_of
-from app.segments.service import locked
 from app.segments.sync.envelope import FIELDS, new_secret
 from app.segments.sync.models import FULL, SHAPES, STOPPED, SegmentSync
 from app.segments.sync.work import PURPOSE, from_the_start

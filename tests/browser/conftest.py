@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.conftest import ROOT, make_tenant
@@ -21,6 +21,9 @@ from tests.stack import Stack
 
 # Chromium as root has no sandbox; the rest keeps it from asking the outside world for anything.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+# No test depends on the speed of the machine: what has to come may take its time.
+expect.set_options(timeout=30_000)
 
 
 def chromium() -> str | None:

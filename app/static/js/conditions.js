@@ -103,6 +103,7 @@ document.addEventListener("input", (event) => {
 });
 
 const MOVES = { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "out", ArrowRight: "into" };
+// Before what else listens: Escape in a menu closes the menu alone.
 document.addEventListener("keydown", (event) => {
   const builder = builderOf(event.target);
   if (!builder || event.defaultPrevented) return;
@@ -114,7 +115,7 @@ document.addEventListener("keydown", (event) => {
   if (!move || !row || builder.matches(".is-fixed") || event.target.closest("select, input, textarea, .ts-wrapper, .ts-dropdown")) return;
   event.preventDefault();
   act(builder, `${builder.dataset.conditions}:${move}:${row.dataset.row}`);
-});
+}, true);
 
 function inMenu(event, menu) {
   const items = [...menu.querySelectorAll(".dropdown-item")];

@@ -103,7 +103,8 @@ def put(
             sync.receiver_id = None
             _start(sync, segment.version, moment)
         sync.changed_at, sync.changed_by, sync.changed_by_name = moment, actor, actor_name
-        told = {"url": url, "shape": shape, "fields": chosen, "new_secret": secret is not None}
+        # Whoever has the whole of some receivers' URLs may write to them, so it is told to managers alone.
+        told = {"host": urlsplit(url).hostname, "shape": shape, "fields": chosen, "new_secret": secret is not None}
         audit.record(session, actor, "segment.sync", "segment", segment_id, told)
         session.flush()
         wake(Work.SYNC_SEGMENTS, tenant_id)

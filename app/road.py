@@ -13,12 +13,14 @@ from app.journeys import condition_fields as journey_fields
 from app.journeys import tagging
 from app.journeys.engine import enrol
 from app.journeys.segments import tell_moves
+from app.journeys.segments import using as by_journeys
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
 from app.segments import condition_fields as segment_fields
 from app.segments import upkeep, usage
 from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
+from app.segments.sync.tell import using as by_syncs
 from app.segments.usage import User
 
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
@@ -27,7 +29,7 @@ HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
 
-SEGMENT_USERS: tuple[User, ...] = (usage.by_segments,)
+SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs)
 """What names segments: what runs is not left without the people it acts on."""
 
 SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)

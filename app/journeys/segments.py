@@ -1,6 +1,6 @@
 """Segments as journeys name them: who waits for somebody to enter or leave one, and where one is used."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from app.events.types.segments import ENTERED, LEFT
 from app.events.validation import OWN_SOURCE
 from app.infra.ids import as_id
 from app.infra.queue import Work, wake
+from app.segments.usage import Use
 
 FIELD = "segments"
 """What conditions call the segments somebody is in."""
@@ -19,6 +20,15 @@ FIELD = "segments"
 _LISTENING = text("""
     SELECT EXISTS (SELECT FROM journey WHERE tenant_id = :tenant_id AND status = 'ACTIVE'
         AND trigger_type IN ('segment.entered', 'segment.left'))
+""")
+# Most graphs name none: those are not even read.
+_GRAPHS = text("""
+    SELECT j.id, j.name, j.status, j.draft, v.graph FROM journey j
+    LEFT JOIN journey_version v
+        ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
+    WHERE j.tenant_id = :tenant_id AND j.status <> 'ARCHIVED'
+        AND concat(j.draft, v.graph) ~ '"(segments|segment_id)"'
+    ORDER BY lower(j.name), j.id
 """)
 # An event for each who moves in a segment that an active journey listens to, once a move: its id is made of segment,
 # customer and moment. It names its customer by id. Who is no customer any more has no events.
@@ -46,6 +56,18 @@ def tell_moves(session: Session, tenant_id: UUID, now: datetime) -> Sequence[Tex
         return ()
     wake(Work.PROCESS_EVENTS, tenant_id)
     return _TOLD
+
+
+def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, list[Use]]:
+    """Return which journeys name these segments, in what people follow or in a draft; archived ones don't count."""
+    found: dict[UUID, list[Use]] = {}
+    for row in session.execute(_GRAPHS, {"tenant_id": tenant_id}):
+        followed = naming(row.graph)
+        for segment_id in (followed | naming(row.draft)) & set(segment_ids):
+            running = segment_id in followed and row.status in ("ACTIVE", "PAUSED")
+            use = Use("journey", row.id, row.name, "journeys.builder", {"journey_id": row.id}, running)
+            found.setdefault(segment_id, []).append(use)
+    return found
 
 
 def naming(graph: Mapping[str, Any] | None) -> frozenset[UUID]:

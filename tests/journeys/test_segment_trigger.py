@@ -11,7 +11,7 @@ from app.events import log
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
-from app.journeys.segments import naming
+from app.journeys.segments import naming, using
 from app.journeys.step_type import words_of
 from app.segments import service as segments
 from tests.journeys.helpers import NOW, tag
@@ -145,6 +145,33 @@ def test_where_a_graph_names_segments() -> None:
     assert naming(None) == frozenset()
 
 
+def test_which_journeys_use_a_segment(tenant: Any) -> None:
+    def used(*ids: UUID) -> dict[UUID, list[tuple[str, bool]]]:
+        with transaction(tenant.id) as session:
+            found = using(session, tenant.id, ids)
+        return {id_: [(use.name, use.running) for use in uses] for id_, uses in found.items()}
+
+    gold, silver, bronze = (a_segment(tenant, name) for name in ("Gold", "Silver", "Bronze"))
+    assert used(gold, silver, bronze) == {}
+    made = a_journey(tenant, {"segment_id": str(gold)})
+    assert used(gold, silver, bronze) == {gold: [("Welcome", False)]}
+    lifecycle.activate(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
+    assert used(gold) == {gold: [("Welcome", True)]}
+    # The draft goes on to another one; people follow the published one until the draft is published.
+    service.configure_step(
+        tenant_id=tenant.id,
+        journey_id=made,
+        actor=ACTOR,
+        key="trigger",
+        config={"event_type": LEFT, "segment_id": str(silver)},
+    )
+    assert used(gold, silver, bronze) == {gold: [("Welcome", True)], silver: [("Welcome", False)]}
+    lifecycle.pause(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
+    assert used(gold) == {gold: [("Welcome", True)]}
+    lifecycle.archive(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
+    assert used(gold, silver, bronze) == {}
+
+
 def test_a_segment_that_asks_who_enters_segments_is_refused(tenant: Any) -> None:
     """Being let in would be a reason to be let out, and so on for ever."""
     rule = {"event": ENTERED, "aggregate": "count", "operator": "eq", "value": 0}
@@ -152,3 +179,14 @@ def test_a_segment_that_asks_who_enters_segments_is_refused(tenant: Any) -> None
     with pytest.raises(InvalidConditions) as refused:
         segments.create(tenant_id=tenant.id, actor=ACTOR, name="Never", criteria=criteria, now=NOW)
     assert list(refused.value.errors) == ["criteria.rules[0].not.rules[0].event"]
+
+
+def test_a_segment_is_not_archived_or_deleted_from_under_a_running_journey(tenant: Any, api: Any) -> None:
+    segment = a_segment(tenant)
+    made = a_journey(tenant, {"segment_id": str(segment)})
+    lifecycle.activate(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
+    for answer in (api.post(f"/segments/{segment}/archive", json={}), api.delete(f"/segments/{segment}")):
+        assert answer.status_code == 409, answer.json
+        assert "journey “Welcome”" in answer.json["detail"]
+    lifecycle.archive(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
+    assert api.post(f"/segments/{segment}/archive", json={}).status_code == 200

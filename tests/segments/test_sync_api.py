@@ -58,3 +58,15 @@ def test_what_is_wrong_is_said_by_field(tenant: Any, api: Any) -> None:
 def test_managers_alone_see_and_set_where_people_are_told_to(app: Any, tenant: Any, role: str, status: int) -> None:
     client = ApiClient(app, tenant.id, role)
     assert client.get(path(a_segment(tenant))).status_code == status
+
+
+def test_a_segment_that_is_pushed_somewhere_is_not_archived_from_under_it(
+    tenant: Any, api: Any, receiver: Receiver
+) -> None:
+    segment = a_segment(tenant)
+    api.put(path(segment), json={"shape": "WEBHOOK", "url": receiver.url})
+    refused = api.post(f"/segments/{segment}/archive", json={})
+    assert refused.status_code == 409, refused.json
+    assert "sync to “127.0.0.1”" in refused.json["detail"]
+    assert api.delete(path(segment)).status_code == 204
+    assert api.post(f"/segments/{segment}/archive", json={}).status_code == 200

@@ -1,11 +1,16 @@
-"""Noting down who enters and leaves segments that are pushed somewhere, in the statement that lets them."""
+"""Segments that are pushed somewhere: noting down who enters and leaves, and where they go as a use of the segment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
+
+from app.infra.arrays import array
+from app.segments.sync.models import STOPPED
+from app.segments.usage import Use
 
 _ANY = text("SELECT EXISTS (SELECT FROM segment_sync WHERE tenant_id = :tenant_id AND status <> 'STOPPED')")
 _NOTE = """
@@ -23,3 +28,26 @@ def note_changes(session: Session, tenant_id: UUID, now: datetime) -> Sequence[T
     The tick finds what was noted, so nobody is woken.
     """
     return _NOTES if session.scalar(_ANY, {"tenant_id": tenant_id}) else ()
+
+
+_USED = text("""
+    SELECT segment_id, url, status FROM segment_sync
+    WHERE tenant_id = :tenant_id AND segment_id = ANY(CAST(:ids AS uuid[])) ORDER BY segment_id
+""")
+
+
+def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, list[Use]]:
+    """Return which of these segments are pushed somewhere; one that was given up is not running."""
+    return {
+        row.segment_id: [
+            Use(
+                "sync to",
+                row.segment_id,
+                urlsplit(row.url).hostname or row.url,
+                "segment_sync.show",
+                {"segment_id": row.segment_id},
+                running=row.status != STOPPED,
+            )
+        ]
+        for row in session.execute(_USED, {"tenant_id": tenant_id, "ids": array(segment_ids)})
+    }

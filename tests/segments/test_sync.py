@@ -538,6 +538,15 @@ def test_an_archived_segment_is_pushed_nowhere(tenant: Any, receiver: Receiver) 
         put(tenant, segment, receiver)
 
 
+def test_a_sync_that_was_given_up_does_not_go_on_while_its_segment_is_archived(tenant: Any, receiver: Receiver) -> None:
+    segment = a_segment(tenant)
+    put(tenant, segment, receiver)
+    with transaction(tenant.id) as session:
+        session.execute(text("UPDATE segment SET archived_at = :now"), {"now": NOW})
+    with pytest.raises(Archived):
+        service.push_all(tenant_id=tenant.id, segment_id=segment, actor=ACTOR, now=NOW)
+
+
 def test_who_enters_and_leaves_by_what_happens_to_them_is_told(tenant: Any, receiver: Receiver) -> None:
     """All of it: a change of somebody, the segment that looks at them again, what is noted, what is told."""
     from app.road import SEGMENT_TELLERS

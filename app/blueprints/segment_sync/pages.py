@@ -88,7 +88,10 @@ def save(segment_id: UUID) -> Response | Answer:
 def push(segment_id: UUID) -> Answer:
     """Push everybody again."""
     actor = current()
-    service.push_all(tenant_id=actor.tenant_id, segment_id=segment_id, actor=actor.ref)
+    try:
+        service.push_all(tenant_id=actor.tenant_id, segment_id=segment_id, actor=actor.ref)
+    except service.Archived as refused:
+        return _back(segment_id, refused)
     flash("Everybody in the segment is being pushed again.", "success")
     return redirect(url_for(".show", segment_id=segment_id))
 

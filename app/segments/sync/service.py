@@ -112,13 +112,18 @@ def put(
 
 
 def push_all(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | None = None) -> State:
-    """Push everybody again, also where the sync had stopped; return how it stands. Raises NoSuchSegment or NoSync."""
+    """Push everybody again, also where the sync had stopped; return how it stands.
+
+    Raises NoSuchSegment, NoSync or Archived.
+    """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         segment = locked(session, tenant_id, segment_id)
         sync = _locked(session, tenant_id, segment_id)
         if sync is None:
             raise NoSync
+        if segment.archived_at is not None:
+            raise Archived
         _start(sync, segment.version, moment)
         audit.record(session, actor, "segment.sync_push", "segment", segment_id)
         session.flush()

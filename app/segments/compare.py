@@ -154,7 +154,7 @@ def _everybody(segment: Segment, *asked: Any) -> Select[Any]:
 
 
 def _people(segment: Segment, field: Field, zone: ZoneInfo) -> Subquery:
-    """Return each customer's value of a field; of one kept in other rows, 1 where there is any."""
+    """Return each customer's value of a field; of a list something where there is anything in it."""
     if field.related is not None:
         there = field.related()
         held = select(1).select_from(there.table).where(there.person_key == there.person)
@@ -165,6 +165,8 @@ def _people(segment: Segment, field: Field, zone: ZoneInfo) -> Subquery:
         value = cast(func.timezone(zone.key, value), DateType)
     elif field.type is FieldType.TEXT:
         value = func.nullif(value, "")
+    elif field.type is FieldType.LIST:
+        value = func.nullif(func.cardinality(value), 0)
     return _everybody(segment, value.label("value")).subquery()
 
 

@@ -40,6 +40,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
     (
         "Marketing",
         (
+            Item("Segments", "segments.index", "filter", "segments.view"),
             Item("Journeys", "journeys.index", "route", "journeys.view"),
             Item("Templates", "content.index", "template", "templates.view"),
             Item("Messages", "messaging.index", "send", "messages.view"),
@@ -68,7 +69,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
 
 
 # Pages without an entry of their own stand under that of these.
-WITHIN = {"imports": "customers"}
+WITHIN = {"imports": "customers", "segment_sync": "segments"}
 
 
 def install(app: Flask) -> None:

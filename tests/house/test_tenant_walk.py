@@ -122,6 +122,7 @@ PLAIN = {
     "step_key": "start",
     "key": "start",
     "kind": "html",
+    "number": "1",
 }
 # Which table a path variable names a row of.
 ROWS = {

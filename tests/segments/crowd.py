@@ -29,8 +29,7 @@ def filled(tenant_id: UUID, name: str, people: list[UUID], **fields: Any) -> UUI
             id=new_id(),
             name=name,
             created_by="system",
-            member_count=len(people),
-            **({"type": STATIC} | fields),
+            **({"type": STATIC, "member_count": len(people)} | fields),
         )
         session.add(segment)
         session.flush()

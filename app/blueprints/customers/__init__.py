@@ -17,6 +17,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     notices,
     pages,
     privacy,
+    segments,
     tags,
     tags_api,
     topics,

@@ -111,6 +111,7 @@ class Person:
         tabs = [
             ("timeline", "Timeline", "customers.show", "customers.view"),
             ("notes", "Notes", "customers.notes", "customers.view"),
+            ("segments", "Segments", "customers.segments", "customers.view"),
             ("journeys", "Journeys", "customers.walks", "journeys.view"),
             ("messages", "Messages", "customers.letters", "messages.view"),
             ("details", "Details", "customers.details", "customers.view"),

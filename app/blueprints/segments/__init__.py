@@ -1,5 +1,7 @@
-"""Segments: what is done with them over the API."""
+"""Segments: the list, each segment's pages, what is done with one; and all of it over the API."""
 
-from app.blueprints.segments import api
+from app.blueprints.segments import acts, api, editing, insight, pages, people, why
+from app.blueprints.segments.base import blueprint
 
-BLUEPRINTS = (api.api,)
+VIEWS = (pages, editing, people, insight, why, acts)
+BLUEPRINTS = (blueprint, api.api)

@@ -1,0 +1,73 @@
+"""What every page about one segment shares."""
+
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, url_for
+
+from app.blueprints.segments import presenters
+from app.infra import clock
+from app.road import SEGMENT_USERS
+from app.segments import queries, usage
+from app.segments.models import DYNAMIC
+from app.web.guards import can, current
+from app.web.htmx import page
+
+blueprint = Blueprint("segments", __name__, url_prefix="/segments")
+
+_TABS = (
+    ("overview", "Overview", "segments.show", None),
+    ("people", "People", "segments.people", "customers.view"),
+    ("compare", "Compare", "segments.compare", None),
+    ("overlap", "Overlap", "segments.overlap", None),
+    ("why", "Why", "segments.why", "customers.view"),
+    ("history", "History", "segments.history", None),
+    ("settings", "Settings", "segments.settings", "segments.edit"),
+)
+
+
+class Shown:
+    """One segment as its pages show it, read once a request."""
+
+    def __init__(self, segment_id: UUID) -> None:
+        self.tenant_id = current().tenant_id
+        self.segment = queries.one(tenant_id=self.tenant_id, segment_id=segment_id)
+        self.words = presenters.Words(self.tenant_id)
+
+    @cached_property
+    def uses(self) -> list[presenters.Used]:
+        """Return where the segment is used."""
+        found = usage.of(tenant_id=self.tenant_id, segment_ids=[self.segment.id], users=SEGMENT_USERS)
+        return [presenters.used(one) for one in found.get(self.segment.id, [])]
+
+    def page(self, section: str, *, block: str | None = None, status: int = 200, **context: Any) -> Response:
+        """Return one section of the segment's page; for htmx its `block` alone."""
+        segment = self.segment
+        return page(
+            f"segments/{section}.html",
+            block=block,
+            status=status,
+            segment=segment,
+            is_dynamic=segment.type == DYNAMIC,
+            sentence=self.words.sentence(segment),
+            club_name=self.words.clubs.get(segment.club_id) if segment.club_id else None,
+            refresh=presenters.refresh_of(segment, clock.now()),
+            type_labels=presenters.TYPE_LABELS,
+            frequency_labels=presenters.FREQUENCY_LABELS,
+            tabs=self._tabs(section),
+            section=section,
+            **context,
+        )
+
+    def _tabs(self, section: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": label,
+                "url": url_for(endpoint, segment_id=self.segment.id),
+                "active": name == section,
+                "count": self.segment.member_count if name == "people" else None,
+            }
+            for name, label, endpoint, permission in _TABS
+            if permission is None or can(permission)
+        ]

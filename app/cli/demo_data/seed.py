@@ -5,7 +5,7 @@ from random import Random
 
 from sqlalchemy import text
 
-from app.cli.demo_data import story, write
+from app.cli.demo_data import segments, story, write
 from app.cli.demo_data.history import history
 from app.cli.demo_data.people import YEAR, people
 from app.cli.demo_data.places import SEED, SIZE, TENANT_ID
@@ -35,6 +35,7 @@ def seed(*, size: int = SIZE, now: datetime | None = None) -> bool:
         write.notes(session, random, everybody, moment)
         _households(moment)
         story.tell(session, random, happenings, moment)
+        segments.make(random, everybody, moment)
     return True
 
 

@@ -25,11 +25,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from app.conditions import Catalogue, Tree, compile_sql
 from app.customers.models import ACTIVE, Customer
-from app.segments import definition, schedule
+from app.segments import definition
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentListed, SegmentMember
 
 
@@ -43,10 +43,9 @@ class Question:
     now: datetime
 
     @classmethod
-    def of(cls, session: Session, segment: Segment, catalogue: Catalogue, now: datetime) -> "Question":
+    def of(cls, segment: Segment, catalogue: Catalogue, zone: ZoneInfo, now: datetime) -> "Question":
         """Return what a segment asks; raise InvalidConditions where it can't be asked (any more)."""
-        tree = definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None
-        return cls(segment, tree, schedule.zone_of(session, segment.tenant_id, segment.club_id), now)
+        return cls(segment, definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None, zone, now)
 
     @property
     def day(self) -> date:

@@ -20,7 +20,7 @@ from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.queue import Work, wake
-from app.segments import asking, membership, usage
+from app.segments import asking, membership, schedule, usage
 from app.segments.asking import Question
 from app.segments.locks import locked
 from app.segments.membership import Teller
@@ -236,7 +236,8 @@ def _look(session: Session, segment: Segment, people: Sequence[UUID], now: datet
         wake(Work.REFRESH_SEGMENTS, segment.tenant_id)
         return
     catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
-    question, customers = Question.of(session, segment, catalogue, now), array(people)
+    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
+    question, customers = Question.of(segment, catalogue, zone, now), array(people)
     membership.write(
         session,
         tenant_id=segment.tenant_id,

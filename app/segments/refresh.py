@@ -101,8 +101,13 @@ def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequen
 
 
 def begin(*, tenant_id: UUID, segment_id: UUID, now: datetime) -> bool:
-    """Mark a segment that is due as being refreshed; return whether it is. Waits for upkeep that is at it."""
+    """Mark a segment that is due as being refreshed; return whether it is, and nobody is at it.
+
+    Upkeep that looks at people for it is waited for; whoever refreshes it is not.
+    """
     with transaction(tenant_id) as session:
+        if not locks.try_refresh(session, segment_id):
+            return False
         return session.scalar(_BEGIN, {"tenant_id": tenant_id, "id": segment_id, "now": now}) is not None
 
 
@@ -116,7 +121,8 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
         if segment is None:
             return None
         session.execute(_PATIENCE)
-        question = Question.of(session, segment, custom_fields.catalogue(tenant_id=tenant_id), now)
+        zone = schedule.zone_of(session, tenant_id, segment.club_id)
+        question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone, now)
         dependencies.write(session, segment, dependencies.reads_of(segment, question.tree))
         moved = membership.write(
             session,

@@ -4,11 +4,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club, Tenant
 from app.infra.db import transaction
 from app.segments.models import DAILY, HOURLY, WEEKLY
+
+_ZONES = text("""
+    SELECT CAST(NULL AS uuid) AS club_id, timezone FROM tenant WHERE id = :tenant_id
+    UNION ALL SELECT id, timezone FROM club WHERE tenant_id = :tenant_id
+""")
 
 
 def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> ZoneInfo:
@@ -17,6 +23,12 @@ def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> ZoneInfo
         club = session.get(Club, (tenant_id, club_id)) if club_id else None
         tenant = session.get(Tenant, tenant_id)
     return ZoneInfo(club.timezone if club else tenant.timezone if tenant else "UTC")
+
+
+def zones(session: Session, tenant_id: UUID) -> dict[UUID | None, ZoneInfo]:
+    """Return the zone of each club, and under None the organisation's."""
+    rows = session.execute(_ZONES, {"tenant_id": tenant_id})
+    return {row.club_id: ZoneInfo(row.timezone) for row in rows}
 
 
 def next_due(frequency: str, zone: ZoneInfo, now: datetime) -> datetime | None:

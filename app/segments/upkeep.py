@@ -5,11 +5,12 @@ refreshed is passed over: the refresh may have looked before the change, so who 
 """
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
@@ -47,6 +48,12 @@ _PUT_BACK = text("""
     INSERT INTO segment_due (tenant_id, customer_id, segment_id)
     SELECT :tenant_id, customer_id, :segment_id FROM unnest(CAST(:customers AS uuid[])) AS c(customer_id)
 """)
+_PUT_BACK_GONE = text("""
+    INSERT INTO segment_due (tenant_id, customer_id, segment_id, reads)
+    SELECT :tenant_id, customer_id, :segment_id, 'gone' FROM unnest(CAST(:customers AS uuid[])) AS c(customer_id)
+""")
+# Read without a lock: whoever refreshes may hold one for as long as it takes to write.
+_BUSY = text("SELECT id FROM segment WHERE tenant_id = :tenant_id AND refreshing_since IS NOT NULL")
 _COUNT = text("""
     WITH counted AS (
         UPDATE segment SET member_count = member_count - :gone WHERE tenant_id = :tenant_id AND id = :id
@@ -77,11 +84,11 @@ _AT_ONCE = "People could not be looked at as things happened ({}). The next refr
 
 @dataclass(slots=True)
 class _Due:
-    """Who was taken: by kind of row that changed (None: whatever it is), by segment, and how many were deleted."""
+    """Who was taken: by kind of row that changed (None: whatever it is), by segment; who was deleted out of which."""
 
     by_reads: dict[str | None, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     by_segment: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
-    gone: Counter[UUID] = field(default_factory=Counter)
+    gone: dict[UUID, list[UUID]] = field(default_factory=lambda: defaultdict(list))
     rows: int = 0
 
 
@@ -109,20 +116,21 @@ def run_batch(
             return 0
         session.execute(_NO_JIT)
         who = _concerned(session, tenant_id, due)
-        segments = _held(session, tenant_id, {*who, *due.gone})
-        open_ = [one for one in segments if one.archived_at is None and who.get(one.id)]
-        for one in open_:
-            if one.refreshing_since is not None:
-                values = {"tenant_id": tenant_id, "segment_id": one.id, "customers": array(sorted(who[one.id]))}
-                session.execute(_PUT_BACK, values)
-        ready = [one for one in open_ if one.refreshing_since is None]
+        busy = set(session.scalars(_BUSY, {"tenant_id": tenant_id}))
+        segments = _held(session, tenant_id, {*who, *due.gone} - busy)
+        # Some may have begun while they were waited for.
+        busy |= {one.id for one in segments if one.refreshing_since is not None}
+        _put_back(session, tenant_id, due, who, busy)
+        free = [one for one in segments if one.id not in busy]
+        ready = [one for one in free if one.archived_at is None and who.get(one.id)]
+        zones = schedule.zones(session, tenant_id)
         if ready:
             customers = sorted({customer for one in ready for customer in who[one.id]})
-            _look(session, tenant_id, ready, customers, moment, tellers)
-        for one in segments:
-            if due.gone[one.id]:
-                day = moment.astimezone(schedule.zone_of(session, tenant_id, one.club_id)).date()
-                session.execute(_COUNT, {"tenant_id": tenant_id, "id": one.id, "gone": due.gone[one.id], "day": day})
+            _look(session, tenant_id, ready, customers, zones, moment, tellers)
+        for one in free:
+            if gone := len(due.gone.get(one.id, ())):
+                day = moment.astimezone(zones[one.club_id]).date()
+                session.execute(_COUNT, {"tenant_id": tenant_id, "id": one.id, "gone": gone, "day": day})
         if None in due.by_reads:
             session.execute(_FORGET, {"tenant_id": tenant_id, "customers": array(sorted(due.by_reads[None]))})
         return due.rows
@@ -133,7 +141,7 @@ def _take(session: Session, tenant_id: UUID, limit: int) -> _Due:
     for row in session.execute(_TAKE, {"tenant_id": tenant_id, "limit": limit}):
         due.rows += 1
         if row.reads == GONE:
-            due.gone[row.segment_id] += 1
+            due.gone[row.segment_id].append(row.customer_id)
         elif row.segment_id is not None:
             due.by_segment[row.segment_id].add(row.customer_id)
         else:
@@ -156,6 +164,18 @@ def _concerned(session: Session, tenant_id: UUID, due: _Due) -> dict[UUID, set[U
     return who
 
 
+def _put_back(
+    session: Session, tenant_id: UUID, due: _Due, who: Mapping[UUID, set[UUID]], busy: Collection[UUID]
+) -> None:
+    """Note people again for the segments that are being refreshed."""
+    for one in sorted(busy):
+        values = {"tenant_id": tenant_id, "segment_id": one}
+        if customers := who.get(one):
+            session.execute(_PUT_BACK, {**values, "customers": array(sorted(customers))})
+        if gone := due.gone.get(one):
+            session.execute(_PUT_BACK_GONE, {**values, "customers": array(gone)})
+
+
 def _held(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> Sequence[Segment]:
     """Return these segments, nobody else's to change or to begin to refresh until the transaction ends."""
     return session.scalars(
@@ -172,6 +192,7 @@ def _look(
     tenant_id: UUID,
     segments: Sequence[Segment],
     customers: Collection[UUID],
+    zones: Mapping[UUID | None, ZoneInfo],
     now: datetime,
     tellers: Sequence[Teller],
 ) -> None:
@@ -180,7 +201,7 @@ def _look(
     questions: list[Question] = []
     for one in segments:
         try:
-            questions.append(Question.of(session, one, catalogue, now))
+            questions.append(Question.of(one, catalogue, zones[one.club_id], now))
         except InvalidConditions as wrong:
             _say(session, one, "; ".join(wrong.errors.values()))
 

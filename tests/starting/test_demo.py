@@ -128,6 +128,17 @@ CONTRADICTIONS = {
         SELECT count(*) FROM journey_step_count s WHERE active <> (
             SELECT count(*) FROM journey_enrollment e WHERE e.status = 'ACTIVE' AND e.current_step_key = s.step_key)
     """,
+    "segments and members": """
+        SELECT count(*) FROM segment s WHERE member_count = 0 OR member_count <> (
+            SELECT count(*) FROM segment_member m WHERE m.segment_id = s.id)
+    """,
+    "growth that does not add up": """
+        SELECT count(*) FROM (SELECT members - entered + "left" AS before, lag(members) OVER (
+            PARTITION BY segment_id ORDER BY day) AS last FROM segment_day) AS one WHERE before <> last
+    """,
+    "segments that were not refreshed": """
+        SELECT count(*) FROM segment WHERE type = 'DYNAMIC' AND (refreshed_at IS NULL OR refresh_error IS NOT NULL)
+    """,
     "messages still due": "SELECT count(*) FROM message WHERE status NOT IN ('sent', 'skipped')",
     "mails to people who did not agree": """
         SELECT count(*) FROM message m JOIN customer c ON c.id = m.customer_id

@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.cli.demo_data.people import Person
-from app.cli.demo_data.places import CLUBS, TENANT_ID
+from app.cli.demo_data.places import CLUBS, TENANT_ID, USERS
 from app.infra import clock
 from app.road import SEGMENT_TELLERS
 from app.segments import ready_made, refresh, service
@@ -18,7 +18,8 @@ from app.segments.models import DAILY, DYNAMIC, STATIC
 NIGHTS = 28
 """For how many nights those have been kept whose people come and go with time."""
 GUESTS = 24
-AUTHOR = "system"
+MARKETER = next(one for one in USERS if one.role == "marketer")
+AUTHOR = f"user:{MARKETER.id}"
 
 Criteria = dict[str, Any]
 
@@ -72,7 +73,7 @@ SEGMENTS = (
 def make(random: Random, people: Sequence[Person], now: datetime) -> None:
     """Make the segments and the list of the captain's guests, and let those grow that did."""
     for recipe in ("all_customers", "members_by_mail"):
-        made = ready_made.make(tenant_id=TENANT_ID, key=recipe, actor=AUTHOR, now=now)
+        made = ready_made.make(tenant_id=TENANT_ID, key=recipe, actor=AUTHOR, actor_name=MARKETER.name, now=now)
         refresh.refresh(tenant_id=TENANT_ID, segment_id=made.id, now=now)
     for one in SEGMENTS:
         nights = _nights(now) if one.grown else []
@@ -80,6 +81,7 @@ def make(random: Random, people: Sequence[Person], now: datetime) -> None:
         made = service.create(
             tenant_id=TENANT_ID,
             actor=AUTHOR,
+            actor_name=MARKETER.name,
             name=one.name,
             description=one.description,
             type=DYNAMIC,
@@ -87,8 +89,10 @@ def make(random: Random, people: Sequence[Person], now: datetime) -> None:
             refresh_frequency=DAILY,
             now=made_at,
         )
-        for night in [*nights, now]:
+        for night in nights:
             refresh.refresh(tenant_id=TENANT_ID, segment_id=made.id, now=night)
+        service.ask_refresh(tenant_id=TENANT_ID, segment_id=made.id, actor=AUTHOR, now=now)
+        refresh.refresh(tenant_id=TENANT_ID, segment_id=made.id, now=now)
     _guests(random, people, now)
 
 
@@ -102,6 +106,7 @@ def _guests(random: Random, people: Sequence[Person], now: datetime) -> None:
     made = service.create(
         tenant_id=TENANT_ID,
         actor=AUTHOR,
+        actor_name=MARKETER.name,
         name="Captain's day guests",
         description="Put together by the captain; the dinner seats two dozen.",
         type=STATIC,

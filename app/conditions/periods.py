@@ -104,6 +104,12 @@ class Anniversaries:
         years = {self.first.year, self.last.year}
         return any(self.first <= date(year, 2, 29 if calendar.isleap(year) else 28) <= self.last for year in years)
 
+    @property
+    def numbers(self) -> list[int]:
+        """Return the days of birth, as `month_day`, of those who have their day among these; at most 366."""
+        found = {month_day(self.first + timedelta(days=at)) for at in range((self.last - self.first).days + 1)}
+        return sorted(found - {LEAP_DAY} | ({LEAP_DAY} if self.leap_day else set()))
+
     def __contains__(self, born: date) -> bool:
         if self.whole_year:
             return True

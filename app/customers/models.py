@@ -402,6 +402,16 @@ class Activity(TenantRow, Base):
             text("id DESC"),
             postgresql_include=["category", "type", "club_id", "private_to"],
         ),
+        # What many people did of one kind in a stretch of time: segments and their previews read no row for it but
+        # those, and none at all where the payload does not matter. It costs an event about 4 µs.
+        Index(
+            "ix_activity_done",
+            "tenant_id",
+            "type",
+            "occurred_at",
+            postgresql_include=["customer_id"],
+            postgresql_where=text("private_to IS NULL"),
+        ),
     )
 
     customer_id: Mapped[UUID]

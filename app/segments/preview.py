@@ -149,10 +149,12 @@ def _within(session: Session, patience_ms: int) -> Iterator[None]:
     try:
         # Compiling a plan to machine code takes longer than the answer may; gathering people in memory does not.
         session.execute(
-            text("SELECT set_config('statement_timeout', :most, true), set_config('work_mem', '64MB', true)"),
+            text(
+                "SELECT set_config('statement_timeout', :most, true), set_config('work_mem', '64MB', true),"
+                " set_config('jit', 'off', true)"
+            ),
             {"most": f"{patience_ms}ms"},
         )
-        session.execute(text("SET LOCAL jit = off"))
         yield
     except OperationalError as error:
         point.rollback()

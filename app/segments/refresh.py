@@ -30,7 +30,12 @@ log = logging.getLogger(__name__)
 
 TRY_AGAIN = timedelta(minutes=15)
 MINUTES = 30
-_PATIENCE = text(f"SET LOCAL statement_timeout = '{MINUTES}min'")
+# Whoever was read is hashed in memory, a million ids in about 100 MB; and machine code is not worth its making for what
+# waits for memory.
+_ROOM = text(
+    f"SELECT set_config('statement_timeout', '{MINUTES}min', true), set_config('work_mem', '128MB', true),"
+    " set_config('jit', 'off', true)"
+)
 _DUE = text("""
     SELECT id FROM segment WHERE tenant_id = :tenant_id AND refresh_due_at <= :now AND archived_at IS NULL
     ORDER BY refresh_due_at, id LIMIT 100
@@ -120,7 +125,7 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
         segment = _marked(session, tenant_id, segment_id)
         if segment is None:
             return None
-        session.execute(_PATIENCE)
+        session.execute(_ROOM)
         zone = schedule.zone_of(session, tenant_id, segment.club_id)
         question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone, now)
         dependencies.write(session, segment, dependencies.reads_of(segment, question.tree))

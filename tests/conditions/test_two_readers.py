@@ -248,6 +248,10 @@ def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]
     questions = [compile_sql(tree, zone=zone, now=now) for tree in trees]
     questions += [question.is_(True) for question in questions]
     answers = connection.execute(select(*questions).select_from(people).order_by(people.c.id)).all()
+    for tree in trees:
+        found = set(connection.scalars(select(people.c.id).where(compile_sql(tree, zone=zone, now=now, whole=True))))
+        known = {at for at, person in enumerate(who) if evaluate(tree, person, zone=zone, now=now)}
+        assert found == known, (explain(tree), who)
     for person, answer in zip(who, answers, strict=True):
         for tree, known, surely in zip(trees, answer, answer[len(trees) :], strict=False):
             assert evaluate(tree, person, zone=zone, now=now) is known, (explain(tree), person)

@@ -173,7 +173,8 @@ def _sooner(rule: Rule, column: _Sql, answer: _Answer) -> _Answer:
         if not any(sign in one for one in given for sign in '"\\'):
             lowered = folded(cast(column, Text()), given)
             alike = and_(alike, or_(*(func.strpos(lowered, fold(one), type_=Integer()) > 0 for one in given)))
-        return or_(cast(column.overlap(spelled), Boolean()), and_(alike, answer))
+        held = cast(column, postgresql.ARRAY(Text()))
+        return or_(held.overlap(spelled), and_(alike, answer))
     return answer
 
 

@@ -117,6 +117,16 @@ def test_what_was_done_counts_and_other_tenants_are_not_seen(tenant: Any, other_
     assert ask(tenant, {**PLAYED, "operator": "eq", "value": 0}).count == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "count"), [("VIP", 2), ("vip", 2), ("nine holes", 1), ("élan", 1), ('a "b"', 1), ("vi", 0), ("none", 0)]
+)
+def test_tags_are_found_however_they_are_written(tenant: Any, given: str, count: int) -> None:
+    for tags in (["vip", "nine holes"], ["Vip", 'a "b"'], ["Élan"], []):
+        people(tenant, tags=tags)
+    assert ask(tenant, {"field": "tags", "operator": "contains", "value": given}).count == count
+    assert ask(tenant, {"field": "tags", "operator": "not_contains", "value": given}).count == 4 - count
+
+
 def test_names_tell_ids_in_the_sentence(tenant: Any) -> None:
     club_id = new_id()
     assert (

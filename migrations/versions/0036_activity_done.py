@@ -7,8 +7,8 @@ all of them had to be read for those of one type and a few weeks. Private notes 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 

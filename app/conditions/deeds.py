@@ -1,4 +1,4 @@
-"""What somebody did, in words: "has played a round (teetime.completed) at least 3 times in the last 90 days"."""
+"""What somebody did, in words: "has played a round at least 3 times in the last 90 days"."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,11 +42,11 @@ def _counted(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool)
         often = f"{'a known' if not_ else 'an unknown'} number of times"
     else:
         often = _times(_amount(rule, no, lambda one: telling.number(rule.field, one), "fewer than"), rule.value)
-    return f"has {_done(did)} ({did.event}) {often}{_lately(did)}{where}"
+    return f"has {_done(did)} {often}{_lately(did)}{where}"
 
 
 def _timed(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -> str:
-    """Return a rule on the first or last time: "last played a round (teetime.completed) more than 60 days ago"."""
+    """Return a rule on the first or last time: "last played a round more than 60 days ago"."""
     operator, not_ = contrary(rule.operator, no)
     if operator is Operator.IS_NULL:
         return _happened(did, where, ever=not_)
@@ -61,18 +61,20 @@ def _timed(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -
     told = told.removeprefix("was ").removeprefix("is ")
     if operator is Operator.EQ:
         told = f"not on {told.removeprefix('not ')}" if not_ else f"on {told}"
-    return f"{did.aggregate.value} {_done(did)} ({did.event}{',' if did.within else ''}{_lately(did)}{where}) {told}"
+    which = f"{_lately(did)}{where}".strip()
+    return f"{did.aggregate.value} {_done(did)} {f'({which}) ' if which else ''}{told}"
 
 
 def _measured(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -> str:
-    """Return a rule on a number of the payloads: "has spent more than R20,000 (payment.received, ever)"."""
+    """Return a rule on a number of the payloads: "has spent more than R20,000 (payment received, ever)"."""
     number = did.measured or rule.field
-    of = f"({did.event}){_lately(did)}" if did.within else f"({did.event}, ever)"
     if did.aggregate is Aggregate.SUM and number.phrases.summed and rule.value is not None:
         amount = _amount(rule, no, lambda one: telling.number(number, one), "less than")
-        return f"has {number.phrases.summed} {amount} {of}{where}"
+        name = inside(did.known.label_of(did.event))
+        return f"has {number.phrases.summed} {amount} ({name}{'' if did.within else ', ever'}){_lately(did)}{where}"
     told = asked(replace(rule, field=number), telling, no=no)
-    return f"{_OF[did.aggregate]} {inside(number.label)} of {_called(did)} {of}{where} {told}"
+    when = _lately(did) or " ever"
+    return f"{_OF[did.aggregate]} {inside(number.label)} of {_called(did)}{when}{where} {told}"
 
 
 def _amount(rule: Rule, no: bool, number: Callable[[Decimal], str], less: str) -> str:
@@ -95,8 +97,8 @@ def _times(told: str, value: Any) -> str:
 def _happened(did: Behaviour, where: str, *, ever: bool) -> str:
     when = _lately(did)
     if ever:
-        return f"has {_done(did)} ({did.event}) at least once{when}{where}"
-    return f"has {'not' if when else 'never'} {_done(did)} ({did.event}){when}{where}"
+        return f"has {_done(did)} at least once{when}{where}"
+    return f"has {'not' if when else 'never'} {_done(did)}{when}{where}"
 
 
 def _lately(did: Behaviour) -> str:

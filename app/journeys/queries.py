@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
+from app.accounts.queries import tenant_info
 from app.content.models import Template as TemplateRow
 from app.customers import custom_fields
 from app.customers.models import Customer
@@ -171,6 +172,7 @@ def journeys(
 
 def known(*, tenant_id: UUID) -> Known:
     """Return what the settings of steps may refer to."""
+    place = tenant_info(tenant_id=tenant_id)
     with transaction(tenant_id) as session:
         templates = session.execute(select(TemplateRow.id, TemplateRow.name, TemplateRow.channel))
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
@@ -185,6 +187,8 @@ def known(*, tenant_id: UUID) -> Known:
             segments={row.id: row.name for row in segments},
             profile=custom_fields.catalogue_of(own, subjects),
             custom={one.name: one for one in own if one.archived_at is None},
+            locale=place.locale,
+            currency=place.currency,
         )
 
 

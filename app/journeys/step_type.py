@@ -24,7 +24,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.orm import Session
 
-from app.conditions import Catalogue, profile
+from app.conditions import Catalogue, Tree, explain, profile
+from app.conditions.telling import LOCALE
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
@@ -69,6 +70,13 @@ class Known:
     """The tenant's own fields that are in use, by what conditions call them."""
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What people call the values of fields, for words: by field and value (road.condition_names)."""
+    locale: str = LOCALE
+    """How the tenant writes numbers and days, and in which currency amounts are where nothing says another."""
+    currency: str = ""
+
+    def told(self, tree: Tree) -> str:
+        """Return conditions in words."""
+        return explain(tree, names=self.names, locale=self.locale, currency=self.currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
+from app.accounts.queries import tenant_info
 from app.conditions import Tree, compile_sql, explain
 from app.conditions.telling import Names
 from app.customers import custom_fields
@@ -83,7 +84,9 @@ def preview(
             count, ids = asked.about(session)
             estimated = True
         sample = _people(session, tenant_id, ids)
-    return Preview(count, estimated, explain(tree, names=names, zone=zone), sample)
+    place = tenant_info(tenant_id=tenant_id)
+    sentence = explain(tree, names=names, zone=zone, locale=place.locale, currency=place.currency)
+    return Preview(count, estimated, sentence, sample)
 
 
 @dataclass(frozen=True, slots=True)

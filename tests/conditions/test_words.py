@@ -204,9 +204,9 @@ def test_a_whole_segment_is_a_sentence_a_person_would_say() -> None:
         custom_fields.catalogue_of(()),
     )
     assert explain(tree, locale="en_GB", currency="GBP") == (
-        "Membership tier is Gold or Platinum, and has not played a round (teetime.completed) in the last 60 days, "
+        "Membership tier is Gold or Platinum, and has not played a round in the last 60 days, "
         "and agreed to e-mail, and (birthday is in the next 30 days or has spent more than £20,000 "
-        "(payment.received, ever))"
+        "(payment received, ever))"
     )
 
 

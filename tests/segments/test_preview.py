@@ -127,6 +127,11 @@ def test_tags_are_found_however_they_are_written(tenant: Any, given: str, count:
     assert ask(tenant, {"field": "tags", "operator": "not_contains", "value": given}).count == 4 - count
 
 
+def test_amounts_are_told_in_the_money_of_the_organisation(tenant: Any) -> None:
+    spent = {"event": "payment.received", "aggregate": "sum", "field": "amount", "operator": "gt", "value": 20_000}
+    assert ask(tenant, spent).sentence == "Has spent more than R20\u00a0000 (payment received, ever)"
+
+
 def test_names_tell_ids_in_the_sentence(tenant: Any) -> None:
     club_id = new_id()
     assert (

@@ -57,7 +57,12 @@ class Words:
             tree = self.tree(criteria)
         except InvalidConditions as wrong:
             return f"These conditions can’t be read any more: {'; '.join(wrong.errors.values())}"
-        return explain(tree, names=self.names, zone=self.zone(club_id)) if tree.items else "Everybody"
+        return self.told(tree, club_id) if tree.items else "Everybody"
+
+    def told(self, tree: Tree, club_id: UUID | None) -> str:
+        """Return a tree in words, as the organisation writes numbers, days and money."""
+        place = organisation()
+        return explain(tree, names=self.names, zone=self.zone(club_id), locale=place.locale, currency=place.currency)
 
     def tree(self, criteria: Any) -> Tree:
         """Return conditions as a tree, or raise InvalidConditions."""

@@ -9,7 +9,7 @@ from flask import Response, request
 from app.blueprints.customers.presenters import full_name
 from app.blueprints.segments.base import Shown, blueprint
 from app.blueprints.segments.presenters import Words
-from app.conditions import InvalidConditions, explain_rule, walk
+from app.conditions import Group, InvalidConditions
 from app.customers import queries as customers
 from app.infra.ids import as_id
 from app.infra.paging import Page
@@ -98,13 +98,12 @@ def _told(shown: Shown, version: SegmentVersion, before: SegmentVersion | None) 
 
 
 def _rules(words: Words, version: SegmentVersion) -> list[str]:
-    """Return the rules of a definition in words; none of one that can't be read any more."""
+    """Return the parts of a definition in words; none of one that can't be read any more."""
     try:
         tree = words.tree(version.criteria)
     except InvalidConditions:
         return []
-    zone = words.zone(version.club_id)
-    return [explain_rule(rule, names=words.names, zone=zone) for _, rule in walk(tree)]
+    return [words.told(Group(tree.combinator, (item,)), version.club_id) for item in tree.items]
 
 
 def _club_words(words: Words, version: SegmentVersion) -> str:

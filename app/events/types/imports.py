@@ -72,7 +72,7 @@ register(
         "Round (imported)",
         Category.GOLF,
         "golf",
-        done="played a round",
+        done="played a round (imported)",
         title=_round,
         fields=(
             PayloadField("holes", "Holes", FieldType.NUMBER),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
 
-from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, compile_sql, explain, parse
+from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, compile_sql, parse
 from app.customers import custom_fields
 from app.customers.models import Customer
 from app.infra.arrays import array
@@ -61,7 +61,7 @@ class Condition(StepType[ConditionConfig]):
     def words(self, config: ConditionConfig, known: Known) -> str:
         """Return the rules as a sentence."""
         try:
-            return explain(config.tree(known.profile), names=known.names)
+            return known.told(config.tree(known.profile))
         except InvalidConditions:
             return "Not set up yet"
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.conditions import InvalidConditions, Tree, asks_nothing, explain, parse
+from app.conditions import InvalidConditions, Tree, asks_nothing, parse
 from app.events.catalogue import payload_fields
 from app.events.types.segments import ENTERED, MOVES
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
@@ -80,7 +80,7 @@ class Trigger(StepType[TriggerConfig]):
             tree = payload_tree(config.event_type, config.conditions)
         except InvalidConditions:
             return happens
-        return happens + ("" if asks_nothing(tree) else f" and {explain(tree, names=known.names)}")
+        return happens + ("" if asks_nothing(tree) else f" and {known.told(tree)}")
 
     def run(self, batch: StepBatch[TriggerConfig]) -> None:
         """Let everybody pass."""

@@ -253,6 +253,7 @@ def test_time_from_now_is_asked_for_as_a_number_and_a_unit(marketer: Any, journe
     # Chosen just now, after "is", which had one date.
     before = {"rules.0.drawn": "date", "rules.0.value": "1979-04-25"}
     drawn = save(marketer, journey, "condition_1", {**row, **before}).text
+    assert "birthday is in the next" in drawn
     assert all(unit in drawn for unit in ('value="days" selected', 'value="months"'))
     assert 'value="hours"' not in drawn
     told = {"rules.0.drawn": "period", "rules.0.value": "7", "rules.0.unit": "weeks"}

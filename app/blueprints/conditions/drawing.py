@@ -11,8 +11,18 @@ from app.blueprints.conditions import controls
 from app.blueprints.conditions.asked import CUSTOMERS, Asked
 from app.blueprints.conditions.draft import NOT, OFF, Node, closed, opened
 from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted
-from app.conditions import PERIODS, Arity, Field, FieldType, InvalidConditions, OperatorInfo, operators_for, parse
-from app.conditions.operators import find_operator
+from app.conditions import (
+    PERIODS,
+    Arity,
+    Field,
+    FieldType,
+    InvalidConditions,
+    OperatorInfo,
+    find_operator,
+    operators_for,
+    parse,
+)
+from app.conditions.operators import YEARLY
 
 HOW_OFTEN = {
     "gte": "at least",
@@ -279,7 +289,7 @@ class _Drawing:
             was=field,
             other=called if typed else None,
             unknown=called if known is None and called and not typed else None,
-            operators=[(one.name, _short(one.label)) for one in offered],
+            operators=[(one.name, _words(one, known)) for one in offered],
             operator=chosen.name if chosen else str(data.get("operator") or ""),
             value=value,
             did=None,
@@ -315,7 +325,7 @@ class _Drawing:
             was=f"{DID}{event}",
             other=event if typed else None,
             unknown=None,
-            operators=[] if how == COUNT else [(one.name, _short(one.label)) for one in offered],
+            operators=[] if how == COUNT else [(one.name, _words(one)) for one in offered],
             operator=operator,
             value=value,
             did=_done(data, how, told, payload, where),
@@ -384,9 +394,13 @@ def _is(given: object, name: str) -> bool:
     return known is not None and known.value == name
 
 
-def _short(label: str) -> str:
+def _words(operator: OperatorInfo, field: Field | None = None) -> str:
     """Return an operator's words without the place of its period, where that comes last."""
-    return label.removesuffix("…").strip()
+    words = operator.label.removesuffix("…").strip()
+    if field and field.anniversary and operator.name in YEARLY:
+        day = field.anniversary[:1].lower() + field.anniversary[1:]
+        return words.replace("has its anniversary", f"{day} is").replace("had its anniversary", f"{day} was")
+    return words
 
 
 def _join(path: str, last: str) -> str:

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
 
 from tests.conftest import ROOT, make_tenant
 from tests.page_client import make_user
@@ -80,14 +82,39 @@ class Live:
         return user_id
 
 
+class Answering:
+    """The app, and how many requests it is answering: a page may still ask when a test ends, and the database goes."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.changed = threading.Condition()
+        self.count = 0
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        self._add(1)
+        return ClosingIterator(self.app(environ, start_response), partial(self._add, -1))
+
+    def _add(self, number: int) -> None:
+        with self.changed:
+            self.count += number
+            self.changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until all are answered."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.count == 0, timeout=60)
+
+
 @pytest.fixture
 def live(app: Flask, real_db: str) -> Iterator[Live]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    answering = Answering(app)
+    server = make_server("127.0.0.1", 0, answering, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield Live(app, f"http://127.0.0.1:{server.server_port}", make_tenant())
     server.shutdown()
     thread.join()
+    answering.wait()
     server.server_close()
 
 

@@ -14,6 +14,7 @@ from app.conditions.fields import (
     payload_catalogue,
     profile,
 )
+from app.conditions.gathered import Gathered
 from app.conditions.language import (
     ACTIVITY,
     Combinator,
@@ -47,6 +48,7 @@ __all__ = [
     "DuplicateField",
     "Field",
     "FieldType",
+    "Gathered",
     "Group",
     "InvalidConditions",
     "Node",

@@ -21,20 +21,29 @@ _ONCE_OR_MORE = frozenset(((Operator.GT, 0), (Operator.GTE, 1)))
 _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 
 
-def amount(did: Behaviour, doings: Doings, present: Present) -> ColumnElement[Any]:
-    """Return what the behaviour comes to over the rows of `doings`: an aggregate."""
+def amount(did: Behaviour, doings: Doings, present: Present, *, of: _Answer | None = None) -> ColumnElement[Any]:
+    """Return what the behaviour comes to over the rows of `doings`, or those `of` them: an aggregate."""
     measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
     number = payload_sql.read(FieldType.NUMBER, measured, present.zone)
     moment = DateTime(timezone=True)
-    found: dict[Aggregate, ColumnElement[Any]] = {
-        Aggregate.COUNT: func.count(type_=Integer()),
-        Aggregate.SUM: func.coalesce(func.sum(number), 0, type_=Numeric()),
-        Aggregate.MIN: func.min(number, type_=Numeric()),
-        Aggregate.MAX: func.max(number, type_=Numeric()),
-        Aggregate.FIRST: func.min(doings.occurred_at, type_=moment),
-        Aggregate.LAST: func.max(doings.occurred_at, type_=moment),
-    }
-    return found[did.aggregate]
+
+    def over(aggregate: Any) -> ColumnElement[Any]:
+        found: ColumnElement[Any] = aggregate if of is None else aggregate.filter(of)
+        return found
+
+    match did.aggregate:
+        case Aggregate.COUNT:
+            return over(func.count(type_=Integer()))
+        case Aggregate.SUM:
+            return func.coalesce(over(func.sum(number, type_=Numeric())), 0, type_=Numeric())
+        case Aggregate.MIN:
+            return over(func.min(number, type_=Numeric()))
+        case Aggregate.MAX:
+            return over(func.max(number, type_=Numeric()))
+        case Aggregate.FIRST:
+            return over(func.min(doings.occurred_at, type_=moment))
+        case _:
+            return over(func.max(doings.occurred_at, type_=moment))
 
 
 def chosen(did: Behaviour, doings: Doings, present: Present, where: _Answer | None) -> list[_Answer]:

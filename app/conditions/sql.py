@@ -47,6 +47,7 @@ from app.conditions.behaviour import DID, Behaviour, Doings
 from app.conditions.errors import NotEvaluable
 from app.conditions.evaluate import evaluate
 from app.conditions.fields import Field, FieldType, Related
+from app.conditions.gathered import Gathered
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, enabled, walk
 from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
 from app.conditions.periods import Anniversaries, Period, Present
@@ -62,12 +63,14 @@ class _Scene:
     """When and where a tree is asked, and of what: the payload of an event, or (None) the fields' own columns.
 
     `whole`: of everybody at once. `sought`: those are wanted of whom a rule holds, not (within a NOT) the others.
+    `gathered`: what people did is told beside the statement, of all its trees at once.
     """
 
     present: Present
     payload: Any = None
     whole: bool = False
     sought: bool = True
+    gathered: Gathered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,22 @@ class Seen:
 
 
 def compile_sql(
-    tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None, whole: bool = False
+    tree: Tree,
+    *,
+    zone: tzinfo = UTC,
+    now: datetime | None = None,
+    whole: bool = False,
+    gathered: Gathered | None = None,
 ) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
     `zone` is where a day begins and ends, `now` (this moment) what periods are told from. `whole` is for the WHERE
     of a statement that asks it of everybody: what they did is read once, not looked up for each, and the expression
-    is true of the same people, but may be false where else it is unknown. Raises NotEvaluable for a field without a
-    column, and TypeError for one whose column does not hold what its type says.
+    is true of the same people, but may be false where else it is unknown. `gathered` is for a statement that asks many
+    trees of a few people: it is joined with `gathered.table(…)` once all are compiled. Raises NotEvaluable for a field
+    without a column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(enabled(tree), _Scene(Present.of(zone, now), whole=whole))
+    return _node(enabled(tree), _Scene(Present.of(zone, now), whole=whole, gathered=gathered))
 
 
 def compile_rules(
@@ -186,6 +195,10 @@ def _not(answer: _Answer) -> _Answer:
 
 def _done(did: Behaviour, scene: _Scene) -> _Sql:
     """Return what a behaviour comes to for the person of the surrounding query."""
+    if scene.gathered is not None:
+        found = scene.gathered.amount(did, scene.present, lambda doings: _where(did, doings, scene))
+        if found is not None:
+            return found
     doings = did.known.doings()
     return done_sql.of_one(did, doings, scene.present, _where(did, doings, scene))
 

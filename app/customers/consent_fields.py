@@ -5,6 +5,7 @@ It is `app.customers.consents.decide` in SQL, for a set of customers; a test hol
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, literal, or_, select, true
@@ -47,7 +48,8 @@ def fields(topics: Sequence[Topic]) -> Iterator[Field]:
                 f"Wants {name} by {CHANNEL_WORDS[channel]}",
                 GROUP,
                 FieldType.CHOICE,
-                comes_to(topic, channel),
+                # Made when it is asked: a catalogue has one for each topic and channel.
+                partial(comes_to, topic, channel),
                 _CHOICES,
                 reads=_READS,
             )

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
-from app.conditions import Catalogue, Tree, compile_sql
+from app.conditions import Catalogue, Gathered, Tree, compile_sql
 from app.customers.models import ACTIVE, Customer
 from app.segments import definition
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentListed, SegmentMember
@@ -70,7 +70,7 @@ class Question:
             Customer.tenant_id == tenant_id, Customer.status == ACTIVE, *self._of_club(), fits
         )
 
-    def of_few(self) -> ColumnElement[bool]:
+    def of_few(self, gathered: Gathered) -> ColumnElement[bool]:
         """Return the condition that a customer of the surrounding statement, one of a few, fits."""
         tenant_id, segment_id = self.segment.tenant_id, self.segment.id
         if self.tree is None:
@@ -88,7 +88,7 @@ class Question:
             return exists().where(
                 member.tenant_id == tenant_id, member.segment_id == segment_id, member.customer_id == Customer.id
             )
-        return and_(*self._of_club(), compile_sql(self.tree, zone=self.zone, now=self.now))
+        return and_(*self._of_club(), compile_sql(self.tree, zone=self.zone, now=self.now, gathered=gathered))
 
     def _of_club(self) -> list[ColumnElement[bool]]:
         return [] if self.segment.club_id is None else [Customer.club_id == self.segment.club_id]
@@ -97,16 +97,16 @@ class Question:
 def of_people(tenant_id: UUID, questions: Sequence[Question], customers: str) -> Select[Any]:
     """Return the statement of who of `customers` (the text of an array of ids) fits which segment.
 
-    Each customer is read once, whatever many segments there are.
+    Each customer is read once, and what they did once, whatever many segments there are.
     """
-    answers: list[Any] = [case((one.of_few(), literal(one.segment.id, Uuid()))) for one in questions]
+    gathered, table = Gathered(), Customer.__table__
+    answers: list[Any] = [case((one.of_few(gathered), literal(one.segment.id, Uuid()))) for one in questions]
+    ids = cast(literal(customers, Text()), ARRAY(Uuid()))
+    done = gathered.table(lambda key: key == any_(ids))
     person = (
         select(Customer.id, func.array_remove(postgresql.array(answers, type_=Uuid()), null()).label("fits"))
-        .where(
-            Customer.tenant_id == tenant_id,
-            Customer.status == ACTIVE,
-            Customer.id == any_(cast(literal(customers, Text()), ARRAY(Uuid()))),
-        )
+        .select_from(table if done is None else table.outerjoin(*done))
+        .where(Customer.tenant_id == tenant_id, Customer.status == ACTIVE, Customer.id == any_(ids))
         .subquery("person")
     )
     return select(func.unnest(person.c.fits).label("segment_id"), person.c.id.label("customer_id"))

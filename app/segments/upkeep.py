@@ -91,6 +91,15 @@ class _Due:
     gone: dict[UUID, list[UUID]] = field(default_factory=lambda: defaultdict(list))
     rows: int = 0
 
+    def of(self, segment_id: UUID, kinds: Iterable[str | None]) -> set[UUID]:
+        """Return whom a segment has to look at."""
+        return self.by_segment.get(segment_id, set()).union(*(self.by_reads.get(one, ()) for one in kinds))
+
+    def everybody(self) -> list[UUID]:
+        """Return all who are to be looked at, in one order in every process."""
+        who: set[UUID] = set()
+        return sorted(who.union(*self.by_reads.values(), *self.by_segment.values()))
+
 
 def on_events(batch: Batch) -> None:
     """Wake who keeps segments up to date if the batch's events concern any: they show in them at once."""
@@ -115,18 +124,17 @@ def run_batch(
         if not due.rows:
             return 0
         session.execute(_NO_JIT)
-        who = _concerned(session, tenant_id, due)
+        kinds = _concerned(session, tenant_id, due)
         busy = set(session.scalars(_BUSY, {"tenant_id": tenant_id}))
-        segments = _held(session, tenant_id, {*who, *due.gone} - busy)
+        segments = _held(session, tenant_id, {*kinds, *due.gone} - busy)
         # Some may have begun while they were waited for.
         busy |= {one.id for one in segments if one.refreshing_since is not None}
-        _put_back(session, tenant_id, due, who, busy)
+        _put_back(session, tenant_id, due, kinds, busy)
         free = [one for one in segments if one.id not in busy]
-        ready = [one for one in free if one.archived_at is None and who.get(one.id)]
+        ready = [one for one in free if one.archived_at is None and one.id in kinds]
         zones = schedule.zones(session, tenant_id)
         if ready:
-            customers = sorted({customer for one in ready for customer in who[one.id]})
-            _look(session, tenant_id, ready, customers, zones, moment, tellers)
+            _look(session, tenant_id, ready, due.everybody(), zones, moment, tellers)
         for one in free:
             if gone := len(due.gone.get(one.id, ())):
                 day = moment.astimezone(zones[one.club_id]).date()
@@ -149,28 +157,26 @@ def _take(session: Session, tenant_id: UUID, limit: int) -> _Due:
     return due
 
 
-def _concerned(session: Session, tenant_id: UUID, due: _Due) -> dict[UUID, set[UUID]]:
-    """Return by segment whom it has to look at."""
-    who: dict[UUID, set[UUID]] = defaultdict(set)
+def _concerned(session: Session, tenant_id: UUID, due: _Due) -> dict[UUID, set[str | None]]:
+    """Return the segments that have to look at somebody, with the kinds of rows that changed for which they do."""
     asked = select(SegmentDependency.segment_id, SegmentDependency.reads).where(
         SegmentDependency.tenant_id == tenant_id
     )
     if None not in due.by_reads:
         asked = asked.where(SegmentDependency.reads.in_(sorted(one for one in due.by_reads if one)))
+    kinds: dict[UUID, set[str | None]] = {one: set() for one in due.by_segment}
     for segment_id, reads in session.execute(asked):
-        who[segment_id] |= due.by_reads.get(reads, set()) | due.by_reads.get(None, set())
-    for segment_id, customers in due.by_segment.items():
-        who[segment_id] |= customers
-    return who
+        kinds.setdefault(segment_id, set()).update((reads, None))
+    return kinds
 
 
 def _put_back(
-    session: Session, tenant_id: UUID, due: _Due, who: Mapping[UUID, set[UUID]], busy: Collection[UUID]
+    session: Session, tenant_id: UUID, due: _Due, kinds: Mapping[UUID, set[str | None]], busy: Collection[UUID]
 ) -> None:
     """Note people again for the segments that are being refreshed."""
     for one in sorted(busy):
         values = {"tenant_id": tenant_id, "segment_id": one}
-        if customers := who.get(one):
+        if customers := due.of(one, kinds.get(one, ())):
             session.execute(_PUT_BACK, {**values, "customers": array(sorted(customers))})
         if gone := due.gone.get(one):
             session.execute(_PUT_BACK_GONE, {**values, "customers": array(gone)})

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.conditions import (
     Field,
     FieldType,
+    Gathered,
     NotEvaluable,
     compile_rules,
     compile_sql,
@@ -213,7 +214,15 @@ def test_both_readers_answer_the_same_of_what_was_done(
     of_one = {number: {**BLANK, DID: did} for number, did in enumerate(who)}
     contrary = parse({"not": {"combinator": "OR", "rules": [*rules, {"not": rules[0]}]}}, catalogue)
     both = parse({"combinator": "AND", "rules": [*rules, {"not": {"not": rules[0]}}]}, catalogue)
-    for asked_of_all in (tree, contrary, both, *(parse({"not": one}, catalogue) for one in rules)):
+    trees = (tree, contrary, both, *(parse({"not": one}, catalogue) for one in rules))
+    gathered = Gathered()
+    fitting = [compile_sql(one, zone=zone, now=NOW, gathered=gathered) for one in trees]
+    table = gathered.table(lambda key: key.in_(list(of_one)))
+    assert table
+    together = select(people.c.id, *fitting).select_from(people.outerjoin(*table))
+    for number, *answers in connection.execute(together):
+        assert answers == [evaluate(one, of_one[number], zone=zone, now=NOW) for one in trees], (rules, who[number])
+    for asked_of_all in trees:
         fits = compile_sql(asked_of_all, zone=zone, now=NOW, whole=True)
         found = set(connection.scalars(select(people.c.id).where(fits)))
         known = {number for number, facts in of_one.items() if evaluate(asked_of_all, facts, zone=zone, now=NOW)}

@@ -10,7 +10,8 @@ from app.segments.models import Segment
 from app.segments.queries import NoSuchSegment
 
 # Any constants: the first of the two keys of advisory locks.
-_UPKEEP, _REFRESH = 0x4641_5355, 0x4641_5352
+_UPKEEP, _REFRESH, _ASKING = 0x4641_5355, 0x4641_5352, 0x4641_5351
+_LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:what))")
 _TRY = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:what))")
 
 
@@ -47,3 +48,8 @@ def try_upkeep(session: Session, tenant_id: UUID) -> bool:
 def try_refresh(session: Session, segment_id: UUID) -> bool:
     """Return whether this transaction may tell the whole of a segment; whoever began and died no longer holds it."""
     return bool(session.scalar(_TRY, {"space": _REFRESH, "what": str(segment_id)}))
+
+
+def lock_asking(session: Session, tenant_id: UUID) -> None:
+    """Wait until nobody else makes a segment of the tenant ask who is in others; nobody does until this ends."""
+    session.execute(_LOCK, {"space": _ASKING, "what": str(tenant_id)})

@@ -41,7 +41,7 @@ def _order(sort: str) -> tuple[bool, ColumnElement[Any], Callable[[Any], Any]]:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise BadCursor
     return value
 

@@ -22,7 +22,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
-from app.segments import definition, dependencies, lists, schedule, usage
+from app.segments import definition, dependencies, lists, locks, schedule, usage
 from app.segments.asking import Question
 from app.segments.definition import CRITERIA
 from app.segments.lists import add_imported, add_pasted, add_people, remove_people
@@ -346,10 +346,17 @@ def _ask_everybody(segment: Segment, now: datetime, *, tells: bool) -> None:
 
 
 def _read(session: Session, segment: Segment, criteria: object, *, allow_empty: bool = False) -> Tree:
-    """Return the conditions a segment is to have, or raise InvalidConditions; a ready-made one may ask nothing."""
+    """Return the conditions a segment is to have, or raise InvalidConditions.
+
+    A ready-made one may ask nothing, and so may what was made of it: one that asks nothing already.
+    """
     catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
-    tree = definition.read_criteria(criteria, catalogue, allow_empty=allow_empty or segment.ready_made is not None)
+    may_be_empty = allow_empty or segment.ready_made is not None or _is_everybody(segment)
+    tree = definition.read_criteria(criteria, catalogue, allow_empty=may_be_empty)
     with session.no_autoflush:
+        if dependencies.referred(tree):
+            # Two who let segments ask for each other at the same moment would not see each other's.
+            locks.lock_asking(session, segment.tenant_id)
         way = dependencies.circle(session, segment.tenant_id, segment.id, tree, catalogue)
         if way:
             rows = session.execute(
@@ -358,6 +365,10 @@ def _read(session: Session, segment: Segment, criteria: object, *, allow_empty: 
             names = {row.id: row.name for row in rows} | {segment.id: segment.name}
             raise Circle([names[one] for one in way if one in names])
     return tree
+
+
+def _is_everybody(segment: Segment) -> bool:
+    return segment.criteria is not None and not segment.criteria["rules"]
 
 
 def _keep_running(session: Session, segment: Segment, tree: Tree | None, users: Sequence[User], now: datetime) -> None:

@@ -271,3 +271,16 @@ def test_uses_are_told_by_segment(tenant: Any) -> None:
     assert usage.of(tenant_id=tenant.id, segment_ids=[made.id], users=[usage.by_segments]) == {}
     found = usage.of(tenant_id=tenant.id, segment_ids=[made.id], users=uses(running=True))
     assert [one.name for one in found[made.id]] == ["Welcome"]
+
+
+def test_a_copy_of_everybody_can_be_changed_archived_and_taken_out_like_any_other(tenant: Any) -> None:
+    everybody = ready_made.make(tenant_id=tenant.id, key="all_customers", actor=ACTOR, now=NOW)
+    made = service.copy(tenant_id=tenant.id, segment_id=everybody.id, actor=ACTOR, now=NOW)
+    # A form sends the conditions again with the name.
+    redefine(tenant, made, name="All of them", criteria=made.criteria)
+    assert redefine(tenant, made, refresh_frequency="WEEKLY").name == "All of them"
+    service.archive(tenant_id=tenant.id, segment_id=made.id, actor=ACTOR, users=(), now=NOW)
+    assert service.unarchive(tenant_id=tenant.id, segment_id=made.id, actor=ACTOR, now=NOW).archived_at is None
+    redefine(tenant, made, criteria=GOLD)
+    with pytest.raises(InvalidConditions):
+        redefine(tenant, made, criteria=all_of())

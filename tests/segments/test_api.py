@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 
+from app.infra.paging import encode_cursor
 from app.segments import refresh
 from tests.page_client import ApiClient
 from tests.segments.helpers import GOLD, all_of, members, people, rule, settle
@@ -179,3 +180,14 @@ def test_who_may_see_segments(app: Flask, tenant: Any, api: Any, role: str, sees
     assert client.post("/segments", json={"name": "x", "criteria": GOLD}).status_code == (
         201 if role == "marketer" else 403
     )
+
+
+@pytest.mark.parametrize("value", [True, 1.5, None, "1"])
+def test_a_cursor_that_was_made_by_hand_is_refused(api: Any, value: Any) -> None:
+    cursor = encode_cursor(value, uuid4())
+    assert api.get("/segments", query_string={"sort": "people", "cursor": cursor}).status_code == 400
+
+
+@pytest.mark.parametrize("version, status", [(0, 422), (2**31, 422), (10**30, 422), (7, 404)])
+def test_a_version_that_never_was_is_not_restored(api: Any, version: int, status: int) -> None:
+    assert api.post(f"/segments/{make(api)['id']}/restore", json={"version": version}).status_code == status

@@ -17,7 +17,9 @@ from app.segments.queries import NoSuchSegment
 from app.segments.sync import envelope, service, work
 from app.segments.sync.models import SegmentSync
 from app.segments.sync.service import Archived, NoSync
+from app.segments.sync.tell import note_changes
 from app.tasks.work import _due
+from tests.segments.helpers import settle as segments_settle
 from tests.segments.receiver import Receiver, receiving
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -232,6 +234,32 @@ def test_then_changes_are_told_the_last_of_each_person(tenant: Any, receiver: Re
     assert {contact["externalId"] for contact in said["removedContacts"]} == {str(two), str(three)}
     assert service.state(tenant_id=tenant.id, segment_id=segment).waiting == 0
     assert push(tenant) == 0
+
+
+def test_who_waited_for_the_segment_is_told_last_however_early_they_began(tenant: Any, receiver: Receiver) -> None:
+    segment = a_segment(tenant)
+    segments_settle(tenant.id, NOW)
+    (one,) = people(tenant, 1)
+    put(tenant, segment, receiver)
+    push(tenant)
+    given: dict[str, Any] = {"tenant_id": tenant.id, "segment_id": segment, "customer_ids": [one], "actor": ACTOR}
+    segments.add_people(**given, tellers=[note_changes], now=NOW + timedelta(seconds=1))
+    # Asked for before, and held up by the other.
+    segments.remove_people(**given, users=(), tellers=[note_changes], now=NOW)
+    push(tenant)
+    assert receiver.bodies()[-1]["contacts"] == []
+    assert [contact["externalId"] for contact in receiver.bodies()[-1]["removedContacts"]] == [str(one)]
+
+
+def test_the_audit_trail_says_only_the_host_of_a_receiver(tenant: Any, receiver: Receiver) -> None:
+    segment = a_segment(tenant)
+    put(tenant, segment, receiver, url=f"{receiver.url}/a-secret-path")
+    service.remove(tenant_id=tenant.id, segment_id=segment, actor=ACTOR)
+    with transaction(tenant.id) as session:
+        details = session.scalars(
+            text("SELECT CAST(detail AS text) FROM audit_entry WHERE action LIKE 'segment.sync%'")
+        )
+        assert [("a-secret-path" in one, "host" in one) for one in details] == [(False, True)] * 2
 
 
 def test_somebody_who_is_deleted_is_told_to_have_left_by_their_id_alone(tenant: Any, receiver: Receiver) -> None:

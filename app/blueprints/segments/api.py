@@ -70,7 +70,7 @@ class SnapshotBody(Body):
 class RestoreBody(Body):
     """Which version's definition is to hold again."""
 
-    version: int
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     tells: bool = False
 
 

@@ -139,7 +139,9 @@ def remove(*, tenant_id: UUID, segment_id: UUID, actor: str) -> None:
         if sync is None:
             raise NoSync
         session.delete(sync)
-        audit.record(session, actor, "segment.sync_remove", "segment", segment_id, {"url": sync.url})
+        audit.record(
+            session, actor, "segment.sync_remove", "segment", segment_id, {"host": urlsplit(sync.url).hostname}
+        )
         session.flush()
 
 

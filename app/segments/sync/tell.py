@@ -13,16 +13,17 @@ from app.segments.sync.models import STOPPED
 from app.segments.usage import Use
 
 _ANY = text("SELECT EXISTS (SELECT FROM segment_sync WHERE tenant_id = :tenant_id AND status <> 'STOPPED')")
+# Each with the moment it is written, not the one its writer began at: who waited for the segment comes after.
 _NOTE = """
     INSERT INTO segment_sync_change (tenant_id, segment_id, customer_id, act, at)
-    SELECT :tenant_id, moved.segment_id, moved.customer_id, '{act}', :now
+    SELECT :tenant_id, moved.segment_id, moved.customer_id, '{act}', clock_timestamp()
     FROM {rows} AS moved
     JOIN segment_sync s ON s.tenant_id = :tenant_id AND s.segment_id = moved.segment_id AND s.status <> 'STOPPED'
 """
 _NOTES = tuple(text(_NOTE.format(act=act, rows=rows)) for act, rows in (("entered", "entered"), ("left", "gone")))
 
 
-def note_changes(session: Session, tenant_id: UUID, now: datetime) -> Sequence[TextClause]:  # noqa: ARG001 - in `_NOTES`
+def note_changes(session: Session, tenant_id: UUID, now: datetime) -> Sequence[TextClause]:  # noqa: ARG001 - a Teller
     """Return what is written beside members who enter and leave (see `app.segments.membership.Teller`).
 
     The tick finds what was noted, so nobody is woken.

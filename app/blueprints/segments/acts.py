@@ -111,7 +111,7 @@ def delete(segment_id: UUID) -> Response:
     return redirect(url_for("segments.index"))
 
 
-@blueprint.post("/<uuid:segment_id>/restore/<int:number>")
+@blueprint.post("/<uuid:segment_id>/restore/<int(max=2147483647):number>")
 @requires("segments.edit")
 def restore(segment_id: UUID, number: int) -> Response:
     """Let the segment mean again what it meant under an earlier definition."""

@@ -391,6 +391,25 @@ def test_another_definition_pushes_everybody_anew_once_it_is_worked_out(tenant: 
     assert sync_of(tenant, segment).run != run
 
 
+def test_a_change_from_before_another_definition_does_not_undo_it(tenant: Any, receiver: Receiver) -> None:
+    """Who had left and is back by the new definition, of which nobody is told, stays in; who is gone has left."""
+    segment = a_segment(tenant)
+    back, gone = people(tenant, 2)
+    put(tenant, segment, receiver)
+    push(tenant)
+    note(tenant, segment, "left", back, gone)
+    with transaction(tenant.id) as session:
+        session.execute(
+            text("INSERT INTO segment_member VALUES (:tenant, :segment, :customer, :now)"),
+            {"tenant": tenant.id, "segment": segment, "customer": back, "now": NOW},
+        )
+        session.execute(text("UPDATE segment SET version = 2 WHERE id = :id"), {"id": segment})
+    push(tenant)
+    everybody, after = receiver.bodies()[-2:]
+    assert [contact["externalId"] for contact in everybody["contacts"]] == [str(back)]
+    assert [contact["externalId"] for contact in after["removedContacts"]] == [str(gone)]
+
+
 def test_a_segment_that_is_being_worked_out_is_pushed_after_that(tenant: Any, receiver: Receiver) -> None:
     """A refresh that began before there was a sync does not note for it who enters."""
     segment = a_segment(tenant)

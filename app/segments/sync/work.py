@@ -56,6 +56,13 @@ _CLAIM = text("""
 """)
 _LATER = text("UPDATE segment_sync SET due_at = :due_at WHERE tenant_id = :tenant_id AND segment_id = :segment_id")
 _FORGET = text("DELETE FROM segment_sync_change WHERE tenant_id = :tenant_id AND segment_id = :segment_id")
+# By another definition people come and go without a note: one from before it must not undo what everybody's push says.
+_OUTDATED = text("""
+    DELETE FROM segment_sync_change c
+    WHERE c.tenant_id = :tenant_id AND c.segment_id = :segment_id AND (c.act = 'entered') <> EXISTS (
+        SELECT FROM segment_member m
+        WHERE m.tenant_id = c.tenant_id AND m.segment_id = c.segment_id AND m.customer_id = c.customer_id)
+""")
 _PAGE = text("""
     SELECT customer_id FROM segment_member
     WHERE tenant_id = :tenant_id AND segment_id = :segment_id
@@ -148,6 +155,8 @@ def _claim(tenant_id: UUID, now: datetime) -> Claimed | bool:
             if beginning and not row.settled:
                 session.execute(_LATER, state | {"due_at": now + SOON})
                 return True
+            if beginning:
+                session.execute(_OUTDATED, state)
             if row.version != row.defined:
                 state |= from_the_start(row.defined)
             if not _write_down(session, state):

@@ -350,10 +350,11 @@ def _read(session: Session, segment: Segment, criteria: object, *, allow_empty: 
 
     A ready-made one may ask nothing, and so may what was made of it: one that asks nothing already.
     """
-    catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
-    may_be_empty = allow_empty or segment.ready_made is not None or _is_everybody(segment)
-    tree = definition.read_criteria(criteria, catalogue, allow_empty=may_be_empty)
+    # A name that is taken is to be found out by `_flush_named`.
     with session.no_autoflush:
+        catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
+        may_be_empty = allow_empty or segment.ready_made is not None or _is_everybody(segment)
+        tree = definition.read_criteria(criteria, catalogue, allow_empty=may_be_empty)
         if dependencies.referred(tree):
             # Two who let segments ask for each other at the same moment would not see each other's.
             locks.lock_asking(session, segment.tenant_id)

@@ -284,3 +284,10 @@ def test_a_copy_of_everybody_can_be_changed_archived_and_taken_out_like_any_othe
     redefine(tenant, made, criteria=GOLD)
     with pytest.raises(InvalidConditions):
         redefine(tenant, made, criteria=all_of())
+
+
+def test_a_name_that_another_has_is_refused_beside_its_field(tenant: Any) -> None:
+    segment(tenant.id, SILVER, "Silver")
+    made = segment(tenant.id)
+    with pytest.raises(service.NameTaken):
+        redefine(tenant, made, name="silver")

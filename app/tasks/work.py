@@ -147,8 +147,10 @@ def _turn(
     ends = time.monotonic() + TURN_SECONDS
     alone = spread
     try:
-        while done := step(tenant_id):
-            analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
+        while True:
+            done = step(tenant_id)
+            if done:
+                analytics.record(tenant_id=tenant_id, work=work, done=done, now=clock.now())
             if not more(done):
                 return
             if done >= ENOUGH_FOR_TWO and alone:

@@ -215,3 +215,17 @@ def test_old_counts_are_forgotten(tenant: Any) -> None:
 def test_an_unknown_job_is_gone(client: PageClient, sign_in: Callable[..., UUID]) -> None:
     sign_in("owner")
     client.post(f"/ops/jobs/{uuid4()}/retry", status=404)
+
+
+def test_a_turn_does_not_end_while_something_was_left_for_later(tenant: Any) -> None:
+    left: list[str] = []
+
+    def step(_: UUID) -> int:
+        if left:
+            left.clear()
+            return 1
+        left.append("what another worker held up")
+        return 0
+
+    tasks._turn(Work.PROCESS_EVENTS, tenant.id, step, more=lambda _: bool(left))
+    assert left == []

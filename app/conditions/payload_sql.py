@@ -1,6 +1,6 @@
 """A payload's values in SQL, read by functions of the database that do what `values` does.
 
-Migration 0030 made them; a test holds both to one reading of any JSON.
+Migrations 0030 and 0037 made them; a test holds both to one reading of any JSON.
 """
 
 from collections.abc import Callable

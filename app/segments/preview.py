@@ -77,16 +77,23 @@ def preview(
     with transaction(tenant_id) as session:
         zone = schedule.zone_of(session, tenant_id, club_id)
         asked = _Asked(tenant_id, tree, club_id, zone, moment)
-        estimated = False
         try:
-            count, ids = asked.exactly(session)
+            found = asked.exactly(session)
         except TooSlow:
-            count, ids = asked.about(session)
-            estimated = True
-        sample = _people(session, tenant_id, ids)
+            found = asked.about(session)
+        sample = _people(session, tenant_id, found.ids)
     place = tenant_info(tenant_id=tenant_id)
     sentence = explain(tree, names=names, zone=zone, locale=place.locale, currency=place.currency)
-    return Preview(count, estimated, sentence, sample)
+    return Preview(found.count, found.estimated, sentence, sample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How many fit, whether that is an estimate, and some of them."""
+
+    count: int
+    estimated: bool
+    ids: list[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +106,17 @@ class _Asked:
     zone: ZoneInfo
     now: datetime
 
-    def exactly(self, session: Session) -> tuple[int, list[UUID]]:
-        """Return how many fit, and some of them; raise TooSlow."""
+    def exactly(self, session: Session) -> _Found:
+        """Return who fits; raise TooSlow."""
         fits = compile_sql(self.tree, zone=self.zone, now=self.now, whole=True)
         ids = func.array_agg(Customer.id)[1:SAMPLE]
         wanted = select(func.count(), ids).where(*self._meant(), fits)
         with _within(session, PATIENCE_MS):
             count, found = session.execute(wanted).one()
-        return count, found or []
+        return _Found(count, False, found or [])
 
-    def about(self, session: Session) -> tuple[int, list[UUID]]:
-        """Return about how many fit, told from some of the people, and some who do."""
+    def about(self, session: Session) -> _Found:
+        """Return who fits as told from some of the people: of an organisation that has no more than these, from all."""
         known = _expected(session, self.tenant_id)
         for many in DRAWN[:-1]:
             try:
@@ -119,7 +126,7 @@ class _Asked:
                 continue
         return self._of_drawn(session, known, DRAWN[-1])
 
-    def _of_drawn(self, session: Session, known: int, many: int) -> tuple[int, list[UUID]]:
+    def _of_drawn(self, session: Session, known: int, many: int) -> _Found:
         share = max(1, known // many)
         mark = func.uuid_hash_extended(Customer.id, 0, type_=BigInteger()) % share == 0
         by_key = select(Customer.id).where(Customer.tenant_id == self.tenant_id, mark)
@@ -130,8 +137,8 @@ class _Asked:
         asked = select(case((fits, Customer.id)).label("id")).join(drawn, drawn.c.id == Customer.id)
         met = asked.where(*self._meant()).cte("met").prefix_with("MATERIALIZED", dialect="postgresql")
         wanted = select(func.count(), func.array_agg(met.c.id)[1:SAMPLE]).where(met.c.id.is_not(None))
-        found = session.execute(wanted).one()
-        return plain(found[0] * share), found[1] or []
+        count, found = session.execute(wanted).one()
+        return _Found(plain(count * share) if share > 1 else count, share > 1, found or [])
 
     def _meant(self) -> list[ColumnElement[bool]]:
         of_club = [Customer.club_id == self.club_id] if self.club_id else []

@@ -170,6 +170,9 @@ def test_what_takes_too_long_is_estimated_and_said_so(tenant: Any, monkeypatch: 
     assert len(players.sample) == 10
     assert {one.id for one in players.sample} <= set(ids[::10])
     assert ask(tenant, eq("membership_tier", "Platinum")).sample == []
+    monkeypatch.setattr(previews, "_expected", lambda *_: 999)
+    everybody = ask(tenant, eq("membership_tier", "Gold"))
+    assert (everybody.count, everybody.estimated) == (600, False)
 
 
 def test_a_statement_is_given_its_time_and_the_transaction_goes_on(tenant: Any) -> None:

@@ -241,3 +241,13 @@ def test_another_tenants_segment_is_not_there(client: PageClient, sign_in: Any, 
         client.get(f"/segments/{theirs}{path}", status=404)
     client.get(f"/segments/{mine}/overlap?with={theirs}", status=404)
     client.get(f"/segments/{mine}/overlap/people?in={theirs}", status=404)
+
+
+@pytest.mark.parametrize("role, status", [("staff", 403), ("viewer", 200)])
+def test_who_sees_customers_and_no_segments_does_not_see_who_is_in_them(
+    client: PageClient, sign_in: Any, tenant: Any, role: str, status: int
+) -> None:
+    segment = gold(tenant)
+    sign_in(role)
+    for path in ("people", "why", f"overlap/people?in={segment}"):
+        client.get(f"/segments/{segment}/{path}", status=status)

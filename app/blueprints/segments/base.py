@@ -8,6 +8,7 @@ from flask import Blueprint, Response, url_for
 
 from app.blueprints.segments import presenters
 from app.infra import clock
+from app.infra.errors import Forbidden
 from app.road import SEGMENT_USERS
 from app.segments import queries, usage
 from app.segments.models import DYNAMIC
@@ -28,9 +29,14 @@ _TABS = (
 
 
 class Shown:
-    """One segment as its pages show it, read once a request."""
+    """One segment as its pages show it, read once a request.
+
+    Raises Forbidden where a page is open to whoever sees customers, and this one sees no segments.
+    """
 
     def __init__(self, segment_id: UUID) -> None:
+        if not can("segments.view"):
+            raise Forbidden("Your role does not allow this (see segments and how many are in them).")
         self.tenant_id = current().tenant_id
         self.segment = queries.one(tenant_id=self.tenant_id, segment_id=segment_id)
         self.words = presenters.Words(self.tenant_id)

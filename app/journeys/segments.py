@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.events.types.segments import ENTERED, LEFT
 from app.events.validation import OWN_SOURCE
+from app.infra.arrays import array
 from app.infra.ids import as_id
 from app.infra.queue import Work, wake
 from app.segments.usage import Use
@@ -20,6 +21,9 @@ FIELD = "segments"
 _LISTENING = text("""
     SELECT EXISTS (SELECT FROM journey WHERE tenant_id = :tenant_id AND status = 'ACTIVE'
         AND trigger_type IN ('segment.entered', 'segment.left'))
+""")
+_HOLD = text("""
+    SELECT id FROM segment WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR SHARE
 """)
 # Most graphs name none: those are not even read.
 _GRAPHS = text("""
@@ -68,6 +72,12 @@ def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> d
             use = Use("journey", row.id, row.name, "journeys.builder", {"journey_id": row.id}, running)
             found.setdefault(segment_id, []).append(use)
     return found
+
+
+def hold(session: Session, tenant_id: UUID, graph: Mapping[str, Any]) -> None:
+    """Let nobody archive or delete a segment that a stored graph names until this transaction ends."""
+    if ids := naming(graph):
+        session.execute(_HOLD, {"tenant_id": tenant_id, "ids": array(sorted(ids))})
 
 
 def naming(graph: Mapping[str, Any] | None) -> frozenset[UUID]:

@@ -6,7 +6,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,6 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
-from werkzeug.wsgi import ClosingIterator
 
 from tests.conftest import ROOT, make_tenant
 from tests.page_client import make_user
@@ -92,7 +90,15 @@ class Answering:
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         self._add(1)
-        return ClosingIterator(self.app(environ, start_response), partial(self._add, -1))
+        try:
+            answer = self.app(environ, start_response)
+            try:
+                # Whole at once: who asked may be gone before it is sent, and then the server never closes it.
+                return [b"".join(answer)]
+            finally:
+                answer.close()
+        finally:
+            self._add(-1)
 
     def _add(self, number: int) -> None:
         with self.changed:

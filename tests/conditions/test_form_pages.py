@@ -104,3 +104,23 @@ def test_what_others_posted_never_breaks_it(marketer: Any) -> None:
     }
     for there in ("draw", "preview"):
         marketer.post(f"/conditions/{there}?name=criteria", hostile, htmx=True, status=200)
+
+
+def test_fields_and_what_people_did_are_found_by_what_people_call_them(marketer: Any) -> None:
+    form = {"criteria.of": "customers", "criteria.key": "1", "act": "criteria:add:1"}
+    text = marketer.post("/conditions/draw?name=criteria", form, htmx=True, status=200).text
+    assert '<option value="date_of_birth" data-words="Birthday">' in text
+    assert '<option value="event:pos.purchase" data-words="spent">' in text
+    assert '<option value="membership_tier">' in text
+
+
+@pytest.mark.parametrize(
+    "field, words",
+    [("date_of_birth", "birthday is in the next"), ("joined_on", "anniversary of joining is in the next")],
+)
+def test_a_day_of_the_year_is_asked_by_its_name(marketer: Any, field: str, words: str) -> None:
+    asked = {"criteria.of": "customers", "criteria.key": "1", "criteria.0.key": "2", "criteria.0.field": field}
+    text = marketer.post(
+        "/conditions/draw?name=criteria", {**asked, "act": "criteria:redraw"}, htmx=True, status=200
+    ).text
+    assert f'<option value="anniversary_next">{words}</option>' in text

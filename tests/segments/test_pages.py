@@ -235,7 +235,20 @@ def test_a_refresh_is_followed_on_the_page(client: PageClient, sign_in: Any, ten
     refresh.begin(tenant_id=tenant.id, segment_id=one, now=clock.now())
     assert "Looking at everybody" in client.get(f"/segments/{one}", htmx=True).text
     refresh.refresh(tenant_id=tenant.id, segment_id=one, now=clock.now())
-    assert "data-poll" not in client.get(f"/segments/{one}", htmx=True).text
+    done = client.get(f"/segments/{one}", htmx=True).text
+    assert "data-poll" not in done
+    # The growth is drawn anew with it.
+    assert 'hx-target="#growth"' in done
+
+
+def test_the_tab_tells_no_number_that_a_refresh_is_about_to_change(
+    client: PageClient, sign_in: Any, tenant: Any
+) -> None:
+    sign_in("marketer")
+    one = made(tenant)
+    assert "tab-count" in client.get(f"/segments/{one}").text
+    client.post(f"/segments/{one}/refresh", status=302)
+    assert "tab-count" not in client.get(f"/segments/{one}").text
 
 
 def test_a_failed_refresh_says_why(client: PageClient, sign_in: Any, tenant: Any) -> None:

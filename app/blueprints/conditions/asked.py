@@ -41,6 +41,16 @@ class Asked:
         offered = [(heading, [one for one in fields if self._offers(one)]) for heading, fields in groups]
         return [(heading, [(one.name, one.label) for one in fields]) for heading, fields in offered if fields]
 
+    def words_of(self, name: str) -> str:
+        """Return what else a field is searched by: what people call its day of the year ("Birthday")."""
+        found = self.catalogue.find(name)
+        return found.anniversary if found else ""
+
+    def words_of_event(self, event: str) -> str:
+        """Return what else an event is searched by: what a total of it comes to ("spent")."""
+        fields = [one for group in self.payload_of(event).catalogue.groups().values() for one in group]
+        return " ".join(sorted({one.phrases.summed for one in fields} - {""}))
+
     def _offers(self, one: Field) -> bool:
         return one.from_payload if self.catalogue.for_payload else one.in_sql
 

@@ -50,6 +50,7 @@ class Shown:
     def page(self, section: str, *, block: str | None = None, status: int = 200, **context: Any) -> Response:
         """Return one section of the segment's page; for htmx its `block` alone."""
         segment = self.segment
+        refreshing = presenters.refresh_of(segment, clock.now())
         return page(
             f"segments/{section}.html",
             block=block,
@@ -58,21 +59,22 @@ class Shown:
             is_dynamic=segment.type == DYNAMIC,
             sentence=self.words.sentence(segment),
             club_name=self.words.clubs.get(segment.club_id) if segment.club_id else None,
-            refresh=presenters.refresh_of(segment, clock.now()),
+            refresh=refreshing,
             type_labels=presenters.TYPE_LABELS,
             frequency_labels=presenters.FREQUENCY_LABELS,
-            tabs=self._tabs(section),
+            tabs=self._tabs(section, refreshing=refreshing is not None),
             section=section,
             **context,
         )
 
-    def _tabs(self, section: str) -> list[dict[str, Any]]:
+    def _tabs(self, section: str, *, refreshing: bool) -> list[dict[str, Any]]:
+        # The tabs aren't drawn again when a refresh ends: a number of before it would stand beside the new one.
         return [
             {
                 "label": label,
                 "url": url_for(endpoint, segment_id=self.segment.id),
                 "active": name == section,
-                "count": self.segment.member_count if name == "people" else None,
+                "count": self.segment.member_count if name == "people" and not refreshing else None,
             }
             for name, label, endpoint, permission in _TABS
             if permission is None or can(permission)

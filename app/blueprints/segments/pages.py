@@ -15,7 +15,7 @@ from app.segments import lately, queries, ready_made, service, usage
 from app.segments.models import TYPES, Segment
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
-from app.web.htmx import page
+from app.web.htmx import is_htmx, page
 
 RANGES = (30, 90, 365)
 _COLUMNS = (
@@ -123,6 +123,7 @@ def show(segment_id: UUID) -> Response:
         growth=charts.growth(shown.tenant_id, segment_id, days, today),
         days=days,
         ranges=RANGES,
+        refreshed_meanwhile=is_htmx(),
         uses=shown.uses,
     )
 

@@ -13,6 +13,7 @@ export function enhance(root) {
       persist: false,
       refreshThrottle: 0, // Enter takes what was typed, not what stood there before
       maxOptions: 500,
+      searchField: ["text", "words"], // `data-words` of an option: what else people call it
       hidePlaceholder: true,
       render: {
         no_results: (data, escape) => `<div class="no-results">Nothing matches “${escape(data.input)}”.</div>`,

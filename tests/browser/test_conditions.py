@@ -159,6 +159,21 @@ def test_everything_goes_by_keyboard(form: Page, journey: Journey) -> None:
     assert sorted(found["rules"], key=len) == [{"not": name}, name]
 
 
+def test_values_that_are_found_by_typing_stay_apart(form: Page) -> None:
+    page = form
+    add(page)
+    pick(rule(page, 0), "Membership tier")
+    compare(rule(page, 0), "in", ".conditions-many")
+    box = rule(page, 0).locator(".conditions-many .ts-control > input")
+    box.focus()
+    for value in ("Gold", "Platinum"):
+        page.keyboard.type(value)
+        expect(rule(page, 0).locator(".conditions-many .ts-dropdown .active")).to_have_text(value)
+        page.keyboard.press("Enter")
+        expect(box).to_have_value("")
+    expect(page.locator(".conditions-sentence")).to_contain_text("Membership tier is Gold or Platinum")
+
+
 def test_a_rule_is_dragged_into_a_group(form: Page, journey: Journey) -> None:
     page = form
     for called in ("First name", "Last name"):

@@ -91,6 +91,8 @@ def test_people_are_put_on_a_list_and_taken_off_with_undo(client: PageClient, si
     answer = client.post(f"/segments/{one}/people", {"customer_id": [ann, bob]}, status=302)
     assert "2 people are on the list" in client.get(answer.location).text
     assert names(tenant, one) == ["Ann", "Bob"]
+    # Each row's button is read with the name of whom it removes.
+    assert re.search(r'<button [^>]*aria-label="Remove Bob Botha"', client.get(f"/segments/{one}/people").text)
     answer = client.post(f"/segments/{one}/people/{bob}/remove", status=302)
     page = client.get(answer.location).text
     assert "Bob Botha is off the list" in page

@@ -15,6 +15,10 @@ export function enhance(root) {
       maxOptions: 500,
       searchField: ["text", "words"], // `data-words` of an option: what else people call it
       hidePlaceholder: true,
+      onItemAdd() {
+        // What was typed to find a value is not the beginning of the next one.
+        if (select.multiple) this.setTextboxValue("");
+      },
       render: {
         no_results: (data, escape) => `<div class="no-results">Nothing matches “${escape(data.input)}”.</div>`,
       },

@@ -54,6 +54,7 @@ WANTED: dict[str, Any] = {
     "tags": ["vip"],
     "fields": {"first_name": "winner"},
     "address": "walk@example.com",
+    "criteria": {"combinator": "AND", "rules": [{"field": "membership_tier", "operator": "eq", "value": "Gold"}]},
     "how": "on paper",
 }
 # And what some want in fields that others have too, by the end of their path.
@@ -123,6 +124,10 @@ class Schema:
 
     def texts(self, schema: dict[str, Any], at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the places of all texts that are free to be any."""
+        if at and at[-1] == "criteria":
+            # Groups hold groups for ever: its texts are those of one rule.
+            yield from ((*at, "rules", 0, "field"), (*at, "rules", 0, "value"), (*at, "rules", 0, "operator"))
+            return
         schema = self.plain(schema)
         kind = schema.get("type")
         if kind == "string" and not {"format", "enum", "const"} & schema.keys():

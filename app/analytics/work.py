@@ -64,8 +64,16 @@ _BACKLOG = {
         "messages",
         """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
                   min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-           FROM (SELECT due_at FROM message WHERE tenant_id = :tenant_id AND status IN ('queued', 'held')
-                 ORDER BY due_at LIMIT :counted) due""",
+           FROM (SELECT due_at FROM (
+                   (SELECT due_at FROM message WHERE tenant_id = :tenant_id AND status IN ('queued', 'held')
+                        AND run_id IS NULL ORDER BY due_at LIMIT :counted)
+                   UNION ALL
+                   (SELECT m.due_at FROM message_run r
+                    CROSS JOIN LATERAL (
+                        SELECT due_at FROM message m WHERE m.tenant_id = :tenant_id AND m.run_id = r.id
+                            AND m.status IN ('queued', 'held') ORDER BY due_at LIMIT :counted) m
+                    WHERE r.tenant_id = :tenant_id AND r.status = 'open' LIMIT :counted)
+                 ) one ORDER BY due_at LIMIT :counted) due""",
     ),
     Work.IMPORT_ROWS: (
         "Imports",

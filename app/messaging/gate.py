@@ -7,15 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from app.content.merge_tags import CUSTOMER_FIELDS
 from app.customers import consents
 from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.ids import new_id
+from app.messaging import runs
 from app.messaging.channel import Channel, channel, installed
 from app.messaging.destination import Destination, destinations
 from app.messaging.states import Purpose, Reason, Status
@@ -34,20 +36,22 @@ _FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_ANSWER
 # First a few rows are locked, by the index of what is due; only then is looked up what is said about them, row by row
 # (the OFFSETs keep the planner from reading all customers for it). An id that was merged away is followed to the
 # profile that took its place.
-DUE = text(f"""
-    WITH due AS MATERIALIZED (
-        SELECT id, channel, purpose, created_at, due_at, attempts, customer_id, user_id, to_address, template_id,
-               topic_id, builtin, context
-        FROM message
-        WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now
-        ORDER BY due_at
-        LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    )
-    SELECT due.id, due.channel, due.purpose, due.created_at, due.attempts, due.customer_id, due.user_id,
-           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, reader.*, said.*,
+_TAKEN = """
+    SELECT id, channel, purpose, created_at, due_at, expires_at, attempts, customer_id, user_id, to_address,
+           template_id, template_version, topic_id, builtin, context, run_id
+    FROM message
+    WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now AND run_id {of}
+    ORDER BY due_at
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+"""
+_LOOKED_AT = f"""
+    SELECT due.id, due.channel, due.purpose, due.created_at, due.expires_at, due.attempts, due.customer_id, due.user_id,
+           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, due.run_id, reader.*, said.*,
            (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
-           (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id) AS template_version
+           coalesce(due.template_version,
+                    (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
+           ) AS template_version
     FROM due
     LEFT JOIN LATERAL (
         SELECT coalesce(merged_into_id, id) AS id FROM customer
@@ -68,7 +72,16 @@ DUE = text(f"""
           AND (channel = 'ALL' OR (channel = due.channel AND topic_id IS NOT DISTINCT FROM due.topic_id))
     ) AS said ON true
     ORDER BY due.due_at
-""")  # noqa: S608 - the field names are ours
+"""  # noqa: S608 - the field names are ours
+DUE = text(f"WITH due AS MATERIALIZED ({_TAKEN.format(of='IS NULL')}) {_LOOKED_AT}")
+# Of each of these runs as many.
+DUE_OF_RUNS = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT taken.* FROM unnest(CAST(:runs AS uuid[])) AS run(run)
+        CROSS JOIN LATERAL ({_TAKEN.format(of="= run.run")}) AS taken
+    )
+    {_LOOKED_AT}
+""")  # noqa: S608
 
 MOVE = text("""
     UPDATE message
@@ -113,12 +126,15 @@ class Claim:
 
 
 def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
-    """Take up to `limit` due messages, judge each, and commit those let out as `sending` under a new attempt."""
+    """Take about `limit` due messages, judge each, and commit those let out as `sending` under a new attempt.
+
+    Those of no run come first. What room is left is for the runs that may send, for each as much.
+    """
     attempt_id = new_id()
     with transaction(tenant_id) as session:
-        found = session.execute(DUE, {"tenant_id": tenant_id, "now": now, "limit": limit})
-        names = list(found.keys())
-        rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in found]
+        rows = _due(session, DUE, tenant_id=tenant_id, now=now, limit=limit)
+        if len(rows) < limit:
+            rows += _of_runs(session, tenant_id, limit - len(rows), now)
         if not rows:
             return Claim(attempt_id, "", [], 0)
         verdicts = _judge_all(session, tenant_id, rows, now)
@@ -135,6 +151,8 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         ]
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "now": now}
         session.execute(MOVE, {**values, "verdicts": orjson.dumps(moves).decode()})
+        let_out = zip(rows, verdicts, strict=True)
+        runs.count_out(session, tenant_id, (r["run_id"] for r, v in let_out if v.status is Status.SENDING), now)
         name = session.execute(text("SELECT name FROM tenant WHERE id = :id"), {"id": tenant_id}).scalar_one()
     out = [
         {**row, "address": verdict.address}
@@ -144,9 +162,27 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     return Claim(attempt_id, name, out, len(rows))
 
 
+def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:
+    found = session.execute(query, values)
+    names = list(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _of_runs(session: Session, tenant_id: UUID, limit: int, now: datetime) -> list[dict[str, Any]]:
+    """Return due messages of runs, `limit` or a few more; the runs can't be paused before this transaction ends."""
+    shares = runs.shares(session, tenant_id=tenant_id, limit=limit, now=now)
+    rows: list[dict[str, Any]] = []
+    for share, ids in shares.items():
+        values = {"tenant_id": tenant_id, "now": now, "limit": share, "runs": array(ids)}
+        rows += _due(session, DUE_OF_RUNS, **values)
+    return rows
+
+
 def judge(row: Mapping[str, Any], via: Channel, there: Destination, events_waiting: bool, now: datetime) -> Verdict:
     """Return the verdict on one message that would go `there`."""
     marketing = row["purpose"] == Purpose.MARKETING
+    if row["expires_at"] is not None and now >= row["expires_at"]:
+        return Verdict(Status.SKIPPED, Reason.EXPIRED)
     if not there.raw or not there.raw.strip():
         return Verdict(Status.SKIPPED, Reason.NO_ADDRESS)
     if there.address is None:

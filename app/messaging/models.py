@@ -4,16 +4,36 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
 
 
+class MessageRun(TenantRow, Base):
+    """Messages that go out together: `status` lets them out, keeps them or ends them, without a write to any of them.
+
+    Not more than `per_hour` of them go out in an hour; the next one does at `ready_at`.
+    """
+
+    __tablename__ = "message_run"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("ix_message_run_open", "tenant_id", "id", postgresql_where=text("status = 'open'")),
+    )
+
+    status: Mapped[str]
+    per_hour: Mapped[int | None]
+    ready_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Message(TenantRow, Base):
     """One intended message: `dedupe_key` makes the intention unique, `status` tells how far it came, `reason` why.
 
-    `instead_of` is the reader's preferred address, where mail can't reach them, if `to_address` is another.
+    `instead_of` is the reader's preferred address, where mail can't reach them, if `to_address` is another. It says
+    what version `template_version` of its template says, or without one what the template says when it is sent. Those
+    of a run go out as the run allows. At `expires_at` it is no longer worth sending.
     """
 
     __tablename__ = "message"
@@ -22,8 +42,31 @@ class Message(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"]),
         ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["message_run.tenant_id", "message_run.id"]),
         UniqueConstraint("tenant_id", "dedupe_key", name="uq_message_dedupe"),
-        Index("ix_message_due", "tenant_id", "due_at", postgresql_where=text("status IN ('queued', 'held')")),
+        Index(
+            "ix_message_single_due",
+            "tenant_id",
+            "due_at",
+            postgresql_where=text("status IN ('queued', 'held') AND run_id IS NULL"),
+        ),
+        Index(
+            "ix_message_run_due",
+            "tenant_id",
+            "run_id",
+            "due_at",
+            postgresql_where=text("status IN ('queued', 'held') AND run_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_message_run_fate",
+            "tenant_id",
+            "run_id",
+            "status",
+            "reason",
+            "id",
+            postgresql_where=text("run_id IS NOT NULL"),
+        ),
+        Index("ix_message_held", "tenant_id", "reason", "customer_id", postgresql_where=text("status = 'held'")),
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),
         Index("ix_message_failed", "tenant_id", "id", postgresql_where=text("status IN ('failed', 'unknown')")),
         Index("ix_message_customer", "tenant_id", "customer_id", text("id DESC")),
@@ -45,12 +88,18 @@ class Message(TenantRow, Base):
     to_address: Mapped[str | None]
     instead_of: Mapped[str | None]
     template_id: Mapped[UUID | None]
+    template_version: Mapped[int | None]
     topic_id: Mapped[UUID | None]
     builtin: Mapped[str | None]
     context: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     journey_id: Mapped[UUID | None]
     enrollment_id: Mapped[UUID | None]
     step_key: Mapped[str | None]
+    campaign_id: Mapped[UUID | None]
+    run_id: Mapped[UUID | None]
+    variant: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="0", default=0)
+    expires_at: Mapped[datetime | None]
     dedupe_key: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="queued", default="queued")
     reason: Mapped[str | None]

@@ -18,18 +18,18 @@ from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.messaging.channel import EMAIL, channel
-from app.messaging.states import Purpose, Reason
+from app.messaging.states import Priority, Purpose, Reason
 
 PUT_MANY = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
-                         journey_id, enrollment_id, step_key, dedupe_key, due_at, created_at)
+                         journey_id, enrollment_id, step_key, priority, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, entry.customer_id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
            :template_id,
            coalesce(CAST(:topic_id AS uuid),
                     (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id)),
            coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
-           entry.enrollment_id, :step_key, entry.dedupe_key, :due_at, :now
+           entry.enrollment_id, :step_key, :priority, entry.dedupe_key, :due_at, :now
     FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
                 CAST(:enrollment_ids AS uuid[])) AS entry(customer_id, dedupe_key, context, enrollment_id)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = entry.customer_id
@@ -38,10 +38,10 @@ PUT_MANY = text("""
 """)
 
 PUT_LETTERS = text("""
-    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, builtin, context, dedupe_key, due_at,
-                         created_at)
-    SELECT :tenant_id, :channel, :purpose, entry.customer_id, entry.to_address, :builtin, '{}', entry.dedupe_key, :now,
-           :now
+    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, builtin, context, priority, dedupe_key,
+                         due_at, created_at)
+    SELECT :tenant_id, :channel, :purpose, entry.customer_id, entry.to_address, :builtin, '{}', :priority,
+           entry.dedupe_key, :now, :now
     FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:addresses AS text[]), CAST(:dedupe_keys AS text[]))
         AS entry(customer_id, to_address, dedupe_key)
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
@@ -54,9 +54,9 @@ FIND_BY_KEY = text("""
 
 PUT_ONE = text("""
     INSERT INTO message (tenant_id, id, channel, purpose, customer_id, user_id, to_address, template_id, builtin,
-                         context, dedupe_key, due_at, created_at)
+                         context, priority, dedupe_key, due_at, created_at)
     VALUES (:tenant_id, :id, :channel, :purpose, :customer_id, :user_id, :to_address, :template_id, :builtin,
-            CAST(:context AS jsonb), :dedupe_key, :now, :now)
+            CAST(:context AS jsonb), :priority, :dedupe_key, :now, :now)
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
     RETURNING id
 """)
@@ -106,6 +106,7 @@ def put(
                 "topic_id": topic_id,
                 "journey_id": journey_id,
                 "step_key": step_key,
+                "priority": Priority.TRANSACTIONAL if purpose is Purpose.TRANSACTIONAL else Priority.JOURNEY,
                 "customer_ids": array(customer_ids),
                 "dedupe_keys": array(dedupe_keys),
                 "contexts": array(orjson.dumps(context, default=str).decode() for context in contexts or ()),
@@ -157,6 +158,7 @@ def put_one(
                 "template_id": template_id,
                 "builtin": builtin,
                 "context": orjson.dumps(context or {}, default=str).decode(),
+                "priority": Priority.TRANSACTIONAL,
                 "dedupe_key": dedupe_key,
                 "now": now or clock.now(),
             },
@@ -185,6 +187,7 @@ def put_letters(
                 "customer_ids": array(customer_id for customer_id, _, _ in letters),
                 "addresses": array(address for _, address, _ in letters),
                 "dedupe_keys": array(key for _, _, key in letters),
+                "priority": Priority.TRANSACTIONAL,
                 "now": now or clock.now(),
             },
         )

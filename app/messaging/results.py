@@ -33,10 +33,10 @@ FINISH = text("""
         WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
           AND message.status IN ('sending', 'unknown')
         RETURNING message.id, ending.status, ending.subject, ending.sent_at, ending.customer_id, message.template_id,
-            message.topic_id, message.journey_id, message.step_key
+            message.topic_id, message.journey_id, message.step_key, message.campaign_id
     ), reader AS (
         SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at,
-            finished.template_id, finished.topic_id, finished.journey_id, finished.step_key
+            finished.template_id, finished.topic_id, finished.journey_id, finished.step_key, finished.campaign_id
         FROM finished JOIN customer ON customer.id = finished.customer_id
         WHERE customer.tenant_id = :tenant_id AND finished.status = 'sent'
         ORDER BY customer.id FOR NO KEY UPDATE OF customer
@@ -45,7 +45,8 @@ FINISH = text("""
                               object_id, club_id, payload)
         SELECT :tenant_id, id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
                'message', message_id, club_id, jsonb_build_object('message_id', message_id, 'subject', subject,
-                   'template_id', template_id, 'topic_id', topic_id, 'journey_id', journey_id, 'step_key', step_key)
+                   'template_id', template_id, 'topic_id', topic_id, 'journey_id', journey_id, 'step_key', step_key,
+                   'campaign_id', campaign_id)
         FROM reader
     )
     UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, latest.sent_at)

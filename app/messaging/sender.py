@@ -63,7 +63,7 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
         if unreachable:
             # The rest of the queue need not be tried in vain now as well.
             return 0
-    if claimed.looked_at == size:
+    if claimed.looked_at >= size:
         _pace.learn(time.monotonic() - begun)
     return claimed.looked_at
 

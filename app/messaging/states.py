@@ -1,6 +1,6 @@
 """The states of a message and the reasons for them, with the words the pages use."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Status(StrEnum):
@@ -20,6 +20,14 @@ class Purpose(StrEnum):
 
     MARKETING = "marketing"
     TRANSACTIONAL = "transactional"
+
+
+class Priority(IntEnum):
+    """Which message matters more where a reader may not get all of them."""
+
+    CAMPAIGN = 10
+    JOURNEY = 50
+    TRANSACTIONAL = 100
 
 
 class Reason(StrEnum):
@@ -44,6 +52,8 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"
     INTERRUPTED = "interrupted"
     ERASED = "erased"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 STATUS_WORDS = {
@@ -86,6 +96,8 @@ REASON_WORDS = {
     Reason.NO_ANSWER: "The connection broke after the message was handed over, so it may have arrived.",
     Reason.INTERRUPTED: "Sending was interrupted, so it may have arrived; marketing is never sent a second time.",
     Reason.ERASED: "The person it was meant for was erased.",
+    Reason.EXPIRED: "It could not go out while it was worth reading.",
+    Reason.CANCELLED: "It was called off before it went out.",
 }
 
 

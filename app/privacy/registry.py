@@ -351,8 +351,8 @@ _MESSAGES = (
         own=_columns("user_id"),
         words=_columns("subject response context to_address instead_of"),
         plain=_columns(
-            "id channel purpose template_id topic_id builtin journey_id step_key due_at created_at attempts "
-            "sending_at sent_at first_open_at first_click_at"
+            "id channel purpose template_id template_version topic_id builtin journey_id step_key campaign_id run_id "
+            "variant priority expires_at due_at created_at attempts sending_at sent_at first_open_at first_click_at"
         ),
         blank={
             "status": "CASE WHEN t.status IN ('queued', 'held') THEN 'skipped' ELSE t.status END",
@@ -370,6 +370,7 @@ _MESSAGES = (
         },
         left_out=_columns("dedupe_key attempt_id context user_id"),
     ),
+    _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(
         "mailbox_mail",
         "Mails in the local mailbox",

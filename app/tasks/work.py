@@ -191,7 +191,12 @@ _DUE = text("""
         (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
-        (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now)
+        (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now
+            AND m.run_id IS NULL)
+        OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status = 'open'
+            AND (r.ready_at IS NULL OR r.ready_at <= :now)
+            AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = r.id
+                AND m.status IN ('queued', 'held') AND m.due_at <= :now))
 """)
 _STUCK = text("""
     SELECT id FROM tenant t WHERE EXISTS

@@ -12,6 +12,7 @@ _WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp
 CONSENTS = tuple(Consent(channel, (f"{name}_opt_in", f"{name}OptIn")) for channel, name in CHANNELS.items())
 FIELDS = (
     PayloadField("journey_id", "Journey", FieldType.ID),
+    PayloadField("campaign_id", "Campaign", FieldType.ID),
     PayloadField("template_id", "Template", FieldType.ID),
     PayloadField("topic_id", "Topic", FieldType.ID),
     PayloadField("subject", "Subject", FieldType.TEXT),

@@ -1,0 +1,311 @@
+"""Runs: messages that go out together, and can be kept back together.
+
+Who makes a run (a campaign) is of no concern here. A run begins `paused`, people are put into it, then it is opened. A
+sender that takes messages of a run holds its row until it has committed them as `sending`: after `pause` has returned,
+no more than what was committed before goes out. Nothing is written to any message for it.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+
+from app.infra.arrays import array
+from app.infra.db import transaction
+from app.infra.queue import Work, wake
+from app.messaging.channel import channel
+from app.messaging.states import Priority, Purpose, Reason
+
+MOST_AT_ONCE = 8
+"""So many runs share a batch; which ones is left to chance, so that all get their turn."""
+BURST = timedelta(seconds=5)
+"""A run with a limit that could not send for a while makes up for so much of it, and no more."""
+_HOUR = timedelta(hours=1)
+
+
+class RunStatus(StrEnum):
+    """Whether the messages of a run go out. One that is closed is over: none of it is looked at again."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a run says on one channel: a version of a template, so that saving it again changes nothing."""
+
+    channel: str
+    template_id: UUID
+    template_version: int
+    topic_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What became of the messages of a run; `skipped` by reason, and so with `failed`."""
+
+    queued: int
+    held: Mapping[str, int]
+    sending: int
+    sent: int
+    skipped: Mapping[str, int]
+    failed: Mapping[str, int]
+    unknown: int
+
+    @property
+    def total(self) -> int:
+        """Return how many there are."""
+        return self.waiting + self.sending + self.done
+
+    @property
+    def waiting(self) -> int:
+        """Return how many are still to go out."""
+        return self.queued + sum(self.held.values())
+
+    @property
+    def done(self) -> int:
+        """Return how many are settled."""
+        return self.sent + sum(self.skipped.values()) + sum(self.failed.values()) + self.unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What people did with the messages of a run that were sent."""
+
+    opened: int
+    clicked: int
+
+
+_MAKE = text("""
+    INSERT INTO message_run (tenant_id, id, status, created_at) VALUES (:tenant_id, :id, 'paused', :now)
+    ON CONFLICT DO NOTHING
+""")
+_SET = text("""
+    UPDATE message_run SET status = :status WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
+""")
+_OPEN = text("""
+    UPDATE message_run SET status = 'open', per_hour = :per_hour, ready_at = CASE WHEN :limited THEN :now END
+    WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
+""")
+# A row that somebody pauses at this moment is left alone: what they write decides. One with a limit is one sender's.
+_DUE = """
+    SELECT id, per_hour, ready_at FROM message_run AS run
+    WHERE tenant_id = :tenant_id AND status = 'open' AND {limit}
+        AND EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = run.id
+            AND status IN ('queued', 'held') AND due_at <= :now)
+    ORDER BY random() LIMIT :most FOR {lock} OF run SKIP LOCKED
+"""
+_FREE = text(_DUE.format(limit="per_hour IS NULL", lock="SHARE"))
+_LIMITED = text(_DUE.format(limit="per_hour IS NOT NULL AND ready_at <= :now", lock="NO KEY UPDATE"))
+_ANY = text("SELECT EXISTS (SELECT FROM message_run WHERE tenant_id = :tenant_id AND status = 'open')")
+_COUNT_OUT = text("""
+    UPDATE message_run AS run
+    SET ready_at = greatest(run.ready_at, :earliest)
+        + make_interval(secs => 3600.0 * counted.out / run.per_hour)
+    FROM unnest(CAST(:runs AS uuid[]), CAST(:outs AS integer[])) AS counted(id, out)
+    WHERE run.tenant_id = :tenant_id AND run.id = counted.id AND run.per_hour IS NOT NULL
+""")
+# People are taken in the order of their ids, each into one message a channel; who was put in already stays.
+_PUT = """
+    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
+                         campaign_id, run_id, priority, dedupe_key, due_at, created_at)
+    SELECT :tenant_id, :channel, :purpose, customer.id,
+           CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
+           :template_id, :template_version, :topic_id, :campaign_id, :run_id, :priority,
+           concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
+           coalesce(local.due_at, :due_at), :now
+    FROM unnest(CAST(:customers AS uuid[])) AS chosen(id)
+    JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
+    LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
+        ON local.zone = customer.timezone
+    ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
+"""
+_PUT_MANY: TextClause = text(_PUT)
+_LEFT = text("""
+    SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = :id
+        AND status IN ('queued', 'held', 'sending'))
+""")
+_CANCEL = text("""
+    WITH left_over AS (
+        SELECT id FROM message WHERE tenant_id = :tenant_id AND run_id = :id AND status IN ('queued', 'held')
+        LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE message SET status = 'skipped', reason = :reason FROM left_over
+    WHERE message.tenant_id = :tenant_id AND message.id = left_over.id
+""")
+# Answered from ix_message_run_fate alone, as far as its pages are known to be all visible.
+_FATES = text("""
+    SELECT run_id, status, reason, count(*) AS number FROM message
+    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) GROUP BY run_id, status, reason
+""")
+_RESPONSE = text("""
+    SELECT count(first_open_at) AS opened, count(first_click_at) AS clicked FROM message
+    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND status IN ('sent', 'unknown')
+""")
+
+
+def make(*, tenant_id: UUID, run_id: UUID, now: datetime) -> None:
+    """Make a run of this id, which sends nothing before it is opened; one that is there stays as it is."""
+    with transaction(tenant_id) as session:
+        session.execute(_MAKE, {"tenant_id": tenant_id, "id": run_id, "now": now})
+
+
+def put(
+    *,
+    tenant_id: UUID,
+    run_id: UUID,
+    campaign_id: UUID | None,
+    content: Content,
+    customers: Collection[UUID],
+    due_at: datetime,
+    moments: Mapping[str, datetime] | None = None,
+    purpose: Purpose = Purpose.MARKETING,
+    now: datetime,
+) -> int:
+    """Put a message for each customer into a run and return how many are new: a repeat adds none.
+
+    It is due at `due_at`, for those whose zone is among `moments` at their own.
+    """
+    if not customers:
+        return 0
+    local = moments or {}
+    values: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "run_id": run_id,
+        "campaign_id": campaign_id,
+        "channel": content.channel,
+        "field": channel(content.channel).customer_field,
+        "purpose": purpose,
+        "template_id": content.template_id,
+        "template_version": content.template_version,
+        "topic_id": content.topic_id,
+        "priority": Priority.CAMPAIGN,
+        "customers": array(customers),
+        "zones": array(local.keys()),
+        "moments": array(one.isoformat() for one in local.values()),
+        "due_at": due_at,
+        "now": now,
+    }
+    with transaction(tenant_id) as session:
+        made = session.execute(_PUT_MANY, values)
+        return int(made.rowcount)  # type: ignore[attr-defined]
+
+
+def open_(*, tenant_id: UUID, run_id: UUID, per_hour: int | None, now: datetime) -> None:
+    """Let the messages of a run go out, at most `per_hour` an hour if that is given. A closed one stays closed."""
+    with transaction(tenant_id) as session:
+        session.execute(
+            _OPEN,
+            {
+                "tenant_id": tenant_id,
+                "id": run_id,
+                "per_hour": per_hour,
+                "limited": per_hour is not None,
+                "now": now,
+            },
+        )
+        wake(Work.SEND_MESSAGES, tenant_id)
+
+
+def pause(*, tenant_id: UUID, run_id: UUID) -> None:
+    """Let no more messages of a run go out. What a sender has in hand still does."""
+    _set(tenant_id, run_id, RunStatus.PAUSED)
+
+
+def close(*, tenant_id: UUID, run_id: UUID) -> None:
+    """End a run for good."""
+    _set(tenant_id, run_id, RunStatus.CLOSED)
+
+
+def _set(tenant_id: UUID, run_id: UUID, status: RunStatus) -> None:
+    with transaction(tenant_id) as session:
+        session.execute(_SET, {"tenant_id": tenant_id, "id": run_id, "status": status})
+
+
+def is_left(*, tenant_id: UUID, run_id: UUID) -> bool:
+    """Return whether messages of a run are waiting or in the air."""
+    with transaction(tenant_id) as session:
+        return bool(session.scalar(_LEFT, {"tenant_id": tenant_id, "id": run_id}))
+
+
+def call_off(*, tenant_id: UUID, run_id: UUID, limit: int) -> int:
+    """Skip up to `limit` messages of a run that have not gone out, and return how many."""
+    values = {"tenant_id": tenant_id, "id": run_id, "reason": Reason.CANCELLED, "limit": limit}
+    with transaction(tenant_id) as session:
+        return int(session.execute(_CANCEL, values).rowcount)  # type: ignore[attr-defined]
+
+
+def fates(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[UUID, Fates]:
+    """Return what became of the messages of each of these runs."""
+    counted: dict[UUID, dict[str, Counter[str]]] = {one: {} for one in run_ids}
+    if run_ids:
+        with transaction(tenant_id) as session:
+            for row in session.execute(_FATES, {"tenant_id": tenant_id, "runs": array(run_ids)}):
+                counted[row.run_id].setdefault(row.status, Counter())[row.reason or ""] += row.number
+    return {one: _fates(found) for one, found in counted.items()}
+
+
+def _fates(found: Mapping[str, Counter[str]]) -> Fates:
+    def by_reason(status: str) -> Mapping[str, int]:
+        return dict(sorted(found.get(status, Counter()).items()))
+
+    def number(status: str) -> int:
+        return found.get(status, Counter()).total()
+
+    return Fates(
+        queued=number("queued"),
+        held=by_reason("held"),
+        sending=number("sending"),
+        sent=number("sent"),
+        skipped=by_reason("skipped"),
+        failed=by_reason("failed"),
+        unknown=number("unknown"),
+    )
+
+
+def response(*, tenant_id: UUID, run_ids: Collection[UUID]) -> Response:
+    """Return how many opened and clicked, of all these runs together; machines don't count."""
+    with transaction(tenant_id) as session:
+        row = session.execute(_RESPONSE, {"tenant_id": tenant_id, "runs": array(run_ids)}).one()
+    return Response(row.opened, row.clicked)
+
+
+def shares(session: Session, *, tenant_id: UUID, limit: int, now: datetime) -> dict[int, list[UUID]]:
+    """Return runs that have messages due, by how many of each may be taken now, `limit` or a few more in all.
+
+    They are held: nobody pauses them before the transaction ends. For the gate.
+    """
+    values = {"tenant_id": tenant_id, "now": now, "most": MOST_AT_ONCE}
+    if not session.scalar(_ANY, values):
+        return {}
+    held: Sequence[Any] = [*session.execute(_LIMITED, values), *session.execute(_FREE, values)]
+    found: dict[int, list[UUID]] = {}
+    for place, run in enumerate(held):
+        # What those with a limit leave is for the others.
+        share = -(-limit // (len(held) - place))
+        if run.per_hour is not None:
+            share = min(share, _allowed(run.per_hour, run.ready_at, now))
+        limit -= share
+        if share > 0:
+            found.setdefault(share, []).append(run.id)
+    return found
+
+
+def _allowed(per_hour: int, ready_at: datetime, now: datetime) -> int:
+    since = max(ready_at, now - BURST)
+    return 1 + int((now - since) * per_hour / _HOUR)
+
+
+def count_out(session: Session, tenant_id: UUID, let_out: Iterable[UUID | None], now: datetime) -> None:
+    """Note how many messages of runs were let out, for those that have a limit. For the gate."""
+    counted = Counter(one for one in let_out if one is not None)
+    if counted:
+        values = {"tenant_id": tenant_id, "earliest": now - BURST}
+        session.execute(_COUNT_OUT, {**values, "runs": array(counted), "outs": array(counted.values())})

@@ -12,13 +12,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, imports, journeys, mails, search
+from benchmarks import events, imports, journeys, mails, search, segments
 from benchmarks.figures import Figure, Latencies
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
 
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
-ASKED = ("search",)
+ASKED = ("search", "segments")
 """What takes too long to be among those that run when none is named."""
 
 
@@ -26,14 +26,17 @@ def main() -> int:
     """Run the benchmarks asked for and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = ", ".join((*NAMES, *ASKED))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {names}; all but search without one")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which to run: {names}; all but search and segments without one"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of product and raw limit in turn (3)")
     parser.add_argument("--events", type=int, default=20_000, help="events a round (20,000)")
     parser.add_argument("--singles", type=int, default=5_000, help="events a round that are posted one by one (5,000)")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
-    parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search (1,000,000)")
+    parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search and segments (1,000,000)")
+    parser.add_argument("--activities", type=int, default=10_000_000, help="activities of segments (10,000,000)")
     parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
     parser.add_argument("--plans", action="store_true", help="show the plans of search as well")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
@@ -54,7 +57,9 @@ def main() -> int:
     return 1 if failures and options.check else 0
 
 
-def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Figure | Latencies:
+def _measure(
+    name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink"
+) -> Figure | Latencies | segments.Segments:
     match name:
         case "events-batch":
             return events.batches(stack, options.events, options.rounds)
@@ -66,6 +71,8 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
             return journeys.measure(stack, options.people, options.rounds)
         case "search":
             return search.measure(stack, options.customers, options.requests, plans=options.plans)
+        case "segments":
+            return segments.measure(stack, options.customers, options.activities, options.rounds)
         case _:
             return mails.measure(stack, sink, options.mails, options.rounds)
 

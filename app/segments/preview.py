@@ -112,6 +112,8 @@ class _Asked:
         ids = func.array_agg(Customer.id)[1:SAMPLE]
         wanted = select(func.count(), ids).where(*self._meant(), fits)
         with _within(session, PATIENCE_MS):
+            # Most of a table is read faster in the order it lies in than by an index, whose every row costs a page.
+            session.execute(text("SET LOCAL random_page_cost = 4"))
             count, found = session.execute(wanted).one()
         return _Found(count, False, found or [])
 

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, func, literal,
 
 from app.conditions import payload_sql
 from app.conditions.behaviour import Aggregate, Behaviour, Doings
-from app.conditions.fields import FieldType
 from app.conditions.operators import Operator
 from app.conditions.periods import Present
 
@@ -23,8 +22,9 @@ _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 
 def amount(did: Behaviour, doings: Doings, present: Present, *, of: _Answer | None = None) -> ColumnElement[Any]:
     """Return what the behaviour comes to over the rows of `doings`, or those `of` them: an aggregate."""
-    measured = payload_sql.value_at(doings.payload, did.measured.name) if did.measured else null()
-    number = payload_sql.read(FieldType.NUMBER, measured, present.zone)
+    number: ColumnElement[Any] = null()
+    if did.measured:
+        number = payload_sql.number_at(doings.payload, did.measured.name, present.zone)
     moment = DateTime(timezone=True)
 
     def over(aggregate: Any) -> ColumnElement[Any]:

@@ -9,11 +9,13 @@ from uuid import UUID
 from app.capture.batch import Handler
 from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
+from app.infra.usage import User
 from app.journeys import condition_fields as journey_fields
 from app.journeys import tagging
 from app.journeys.engine import enrol
 from app.journeys.segments import tell_moves
 from app.journeys.segments import using as by_journeys
+from app.journeys.templates import using as sent_by_journeys
 from app.messaging import condition_fields as message_fields
 from app.messaging import service as messaging
 from app.segments import condition_fields as segment_fields
@@ -21,7 +23,6 @@ from app.segments import upkeep, usage
 from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
 from app.segments.sync.tell import using as by_syncs
-from app.segments.usage import User
 
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
 """Called in this order, inside the transaction that applies the events."""
@@ -31,6 +32,9 @@ TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 
 SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs)
 """What names segments: what runs is not left without the people it acts on."""
+
+TEMPLATE_USERS: tuple[User, ...] = (sent_by_journeys,)
+"""What sends templates: what runs is not left without its words."""
 
 SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 """What is written when people enter and leave segments, in the statement that lets them."""

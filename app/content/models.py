@@ -1,22 +1,25 @@
-"""Templates: what is said, before it is known to whom."""
+"""Templates: what is said, before it is known to whom, and what each of them said before."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
 
 
 class Template(TenantRow, Base):
-    """A message with merge tags. `version` rises with every save, and compiled forms are cached by it."""
+    """A message with merge tags. `version` rises with every change, and compiled forms are cached by it."""
 
     __tablename__ = "template"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
-        UniqueConstraint("tenant_id", "name", name="uq_template_name"),
+        Index(
+            "uq_template_name_in_use", "tenant_id", "name", unique=True, postgresql_where=text("archived_at IS NULL")
+        ),
     )
 
     name: Mapped[str]
@@ -26,5 +29,29 @@ class Template(TenantRow, Base):
     html: Mapped[str | None]
     text: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1", default=1)
+    archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TemplateVersion(TenantRow, Base):
+    """What a template was at one `number` of its versions: never changed once written.
+
+    `content` holds what is said, by the names of the template's columns. `restored_from` is the version it is again.
+    """
+
+    __tablename__ = "template_version"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "template_id", "number", name="uq_template_version_number"),
+    )
+
+    template_id: Mapped[UUID]
+    number: Mapped[int]
+    name: Mapped[str]
+    topic_id: Mapped[UUID | None]
+    content: Mapped[dict[str, Any]]
+    restored_from: Mapped[int | None]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    changed_by: Mapped[str] = mapped_column(server_default="", default="")
+    changed_by_name: Mapped[str] = mapped_column(server_default="", default="")

@@ -1,19 +1,22 @@
-"""Reading templates, and the customers a preview is shown for."""
+"""Reading templates and what they said before, and the customers a preview is shown for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import ColumnElement, func, select, text, tuple_
 
 from app.content.letters import LetterSource
 from app.content.merge_tags import CUSTOMER_FIELDS
-from app.content.models import Template
+from app.content.models import Template, TemplateVersion
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of, moment_of
 
 _FIELDS = ", ".join(f"customer.{field}" for field in CUSTOMER_FIELDS)
+
+MAX_NUMBER = 2**31 - 1
+"""The largest a version can be numbered."""
 
 SAMPLE = text(f"""
     SELECT customer.id, {_FIELDS}, club.name AS club_name
@@ -22,11 +25,27 @@ SAMPLE = text(f"""
 """)  # noqa: S608 - the field names are ours
 
 
+CONTENT = ("subject", "html", "text")
+"""The columns of a template that hold what it says; a version keeps them under these names."""
+
+
 class TemplateNotFound(NotFound):
     """There is no such template in this tenant."""
 
     def __init__(self) -> None:
         super().__init__("There is no such template.")
+
+
+class NoSuchVersion(NotFound):
+    """The template never had a version of this number, or it was not kept."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such version of this template.")
+
+
+def content_of(template: Template) -> dict[str, Any]:
+    """Return what a template says, as its versions keep it."""
+    return {key: getattr(template, key) for key in CONTENT}
 
 
 def get(*, tenant_id: UUID, template_id: UUID) -> Template:
@@ -38,40 +57,111 @@ def get(*, tenant_id: UUID, template_id: UUID) -> Template:
         return found
 
 
-def source(*, tenant_id: UUID, template_id: UUID) -> LetterSource:
-    """Return what a template's author wrote, or raise TemplateNotFound."""
+def source(*, tenant_id: UUID, template_id: UUID, version: int | None = None) -> LetterSource:
+    """Return what a template's author wrote, now or in one `version`. Raises TemplateNotFound or NoSuchVersion."""
     with transaction(tenant_id) as session:
         found = session.execute(
-            select(Template.subject, Template.html, Template.text).where(
+            select(Template.version, Template.subject, Template.html, Template.text).where(
                 Template.tenant_id == tenant_id, Template.id == template_id
             )
         ).first()
     if found is None:
         raise TemplateNotFound
-    return LetterSource(found.subject, found.html, found.text)
+    if version is None or version == found.version:
+        return LetterSource(found.subject, found.html, found.text)
+    return source_of(kept(tenant_id=tenant_id, template_id=template_id, number=version).content)
+
+
+def source_of(content: Mapping[str, Any]) -> LetterSource:
+    """Return the letter that a version kept."""
+    return LetterSource(content.get("subject") or "", content.get("html"), content.get("text"))
+
+
+def kept(*, tenant_id: UUID, template_id: UUID, number: int) -> TemplateVersion:
+    """Return what a template was at one of its versions, or raise NoSuchVersion."""
+    with transaction(tenant_id) as session:
+        found = session.scalar(
+            select(TemplateVersion).where(
+                TemplateVersion.tenant_id == tenant_id,
+                TemplateVersion.template_id == template_id,
+                TemplateVersion.number == number,
+            )
+        )
+    if found is None:
+        raise NoSuchVersion
+    return found
+
+
+def versions(
+    *, tenant_id: UUID, template_id: UUID, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[TemplateVersion]:
+    """Return a template's versions, the newest first."""
+    wanted = select(TemplateVersion).where(
+        TemplateVersion.tenant_id == tenant_id, TemplateVersion.template_id == template_id
+    )
+    if cursor:
+        wanted = wanted.where(TemplateVersion.number < _number(decode_cursor(cursor, 1)[0]))
+    with transaction(tenant_id) as session:
+        rows = session.scalars(wanted.order_by(TemplateVersion.number.desc()).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.number,), lambda row: row)
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_NUMBER:
+        raise BadCursor
+    return value
+
+
+_SORTS: dict[str, tuple[ColumnElement[Any], Callable[[Any], Any]]] = {
+    "name": (func.lower(Template.name), str),
+    "changed": (Template.updated_at.expression, moment_of),
+}
+SORTS = tuple(_SORTS)
 
 
 def page(
-    *, tenant_id: UUID, q: str | None = None, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    *,
+    tenant_id: UUID,
+    q: str | None = None,
+    channel: str | None = None,
+    topic_id: UUID | None = None,
+    archived: bool = False,
+    sort: str = "name",
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Page[Template]:
-    """Return templates by name, a page at a time; `q` is a part of the name."""
-    query = select(Template).where(Template.tenant_id == tenant_id).order_by(Template.name, Template.id)
-    if q:
-        query = query.where(Template.name.icontains(q, autoescape=True))
+    """Return templates, archived ones only if asked for; `q` is looked for in name and subject.
+
+    `sort` is one of SORTS, by name where it is none; with a minus before it the last come first.
+    """
+    down = sort.startswith("-")
+    key, read = _SORTS.get(sort.removeprefix("-"), _SORTS["name"])
+    wanted = select(Template, key.label("key")).where(Template.tenant_id == tenant_id)
+    wanted = wanted.where(Template.archived_at.is_not(None) if archived else Template.archived_at.is_(None))
+    if q and q.strip():
+        held = Template.name.icontains(q.strip(), autoescape=True)
+        wanted = wanted.where(held | Template.subject.icontains(q.strip(), autoescape=True))
+    if channel is not None:
+        wanted = wanted.where(Template.channel == channel)
+    if topic_id is not None:
+        wanted = wanted.where(Template.topic_id == topic_id)
+    after = tuple_(key, Template.id)
     if cursor:
-        name, template_id = decode_cursor(cursor, 2)
-        query = query.where(tuple_(Template.name, Template.id) > (str(name), id_of(template_id)))
+        value, last = decode_cursor(cursor, 2)
+        place = tuple_(read(value), id_of(last))
+        wanted = wanted.where(after < place if down else after > place)
+    order = (key.desc(), Template.id.desc()) if down else (key, Template.id)
     with transaction(tenant_id) as session:
-        rows = session.scalars(query.limit(limit + 1)).all()
-    return cut(rows, limit, lambda row: (row.name, row.id), lambda row: row)
+        rows = session.execute(wanted.order_by(*order).limit(limit + 1)).all()
+    return cut(rows, limit, lambda row: (row.key, row[0].id), lambda row: row[0])
 
 
 def choices(*, tenant_id: UUID, channel: str = "EMAIL") -> list[tuple[str, str]]:
-    """Return (id, name) of every template of a channel by name, for a select."""
+    """Return (id, name) of the templates of a channel by name, those in use, for a select."""
     with transaction(tenant_id) as session:
         rows = session.execute(
             select(Template.id, Template.name)
-            .where(Template.tenant_id == tenant_id, Template.channel == channel)
+            .where(Template.tenant_id == tenant_id, Template.channel == channel, Template.archived_at.is_(None))
             .order_by(Template.name)
         )
         return [(str(row.id), row.name) for row in rows]

@@ -1,133 +1,304 @@
-"""Acts on templates: write, change, preview."""
+"""Acts on templates: write one, change it, let it say again what it said, copy it, put it away and take it out again.
 
-from collections.abc import Mapping
-from datetime import date
+`users` say what uses a template (app/road.py puts them together): what runs is never left without its words.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from app.accounts import audit
 from app.content import queries
-from app.content.letters import (
-    MAX_SUBJECT,
-    LetterProblem,
-    LetterSource,
-    RenderedLetter,
-    compile_letter,
-    problems_of,
-    render_letter,
-)
-from app.content.merge_tags import letter_values
-from app.content.models import Template
+from app.content.letters import MAX_SUBJECT, LetterSource, problems_of
+from app.content.models import Template, TemplateVersion
+from app.content.queries import CONTENT, TemplateNotFound, content_of
 from app.customers.topics import topics
-from app.infra import clock
+from app.infra import clock, usage
 from app.infra.db import transaction
-from app.infra.errors import Invalid
+from app.infra.errors import Conflict, Invalid
 from app.infra.ids import new_id
+from app.infra.usage import User
 from app.infra.words import is_visible
 
 CHANNELS = ("EMAIL",)
 MAX_NAME = 200
-PREVIEW_UNSUBSCRIBE = "https://example.com/unsubscribe"
-PREVIEW_PREFERENCES = "https://example.com/preferences"
+SYSTEM = "system"
 
-# Shown where no customer is chosen, so that a new installation has something to look at.
-MADE_UP = {
-    "title": "Ms",
-    "first_name": "Alex",
-    "last_name": "Example",
-    "email": "alex@example.com",
-    "phone": "+27821234567",
-    "date_of_birth": date(1980, 5, 17),
-    "membership_tier": "Gold",
-    "membership_status": "ACTIVE",
-    "joined_on": date(2019, 3, 1),
-    "handicap_index": "14.2",
-    "lifecycle_stage": "MEMBER",
-    "tags": ["early-bird"],
-    "custom": {},
-}
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else saved the template after the caller read it; `version` is theirs."""
+
+    def __init__(self, version: TemplateVersion) -> None:
+        who = version.changed_by_name or "Somebody else"
+        super().__init__(
+            f"{who} saved version {version.number} of this template while you were changing it. Look at what they "
+            "changed, and save again if yours is to hold."
+        )
+        self.version = version
+
+
+class IsArchived(Conflict):
+    """The template is in the archive."""
+
+    def __init__(self) -> None:
+        super().__init__("The template is in the archive. Take it out first.")
+
+
+class InUse(usage.InUse):
+    """What runs sends the template; `uses` says what."""
+
+    def __init__(self, does: str, uses: Sequence[usage.Use]) -> None:
+        super().__init__("template", does, uses)
 
 
 def create(
     *,
     tenant_id: UUID,
     name: str,
-    subject: str,
+    subject: str = "",
     html: str | None = None,
     text: str | None = None,
     channel: str = "EMAIL",
     topic_id: UUID | None = None,
+    actor: str = SYSTEM,
+    actor_name: str = "",
+    now: datetime | None = None,
 ) -> Template:
     """Write a template and return it, or raise Invalid with a message for each field that is wrong.
 
     `topic_id` is the topic whose consent messages made of it ask for, unless they name another.
     """
     fields = _checked(name, channel, LetterSource(subject, html, text))
-    template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, topic_id=topic_id, version=1, **fields)
     with transaction(tenant_id) as session:
         _check_topic(tenant_id, topic_id)
-        try:
-            with session.begin_nested():
-                session.add(template)
-                session.flush()
-        except IntegrityError:
-            raise _name_taken() from None
-        session.refresh(template)
-    return template
+        template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, topic_id=topic_id, version=1, **fields)
+        return _add(session, template, actor, actor_name, now or clock.now(), "template.create")
 
 
-def update(*, tenant_id: UUID, template_id: UUID, changes: Mapping[str, Any]) -> Template:
+def update(
+    *,
+    tenant_id: UUID,
+    template_id: UUID,
+    changes: Mapping[str, Any],
+    seen: int | None = None,
+    actor: str = SYSTEM,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Template:
     """Change a template's name, subject, html, text or topic_id and return it with its next version.
 
-    Messages that are queued are rendered from the new text. Raise TemplateNotFound or Invalid.
+    Changes that change nothing make no version. `seen` is the version the caller changed: where it is not the newest
+    any more, nothing is saved and ChangedMeanwhile raised. Messages that are queued are rendered from the new text.
+    Raises TemplateNotFound, IsArchived or Invalid too.
     """
     with transaction(tenant_id) as session:
-        template = session.get(Template, (tenant_id, template_id), with_for_update=True)
-        if template is None:
-            raise queries.TemplateNotFound
-        wanted = {key: changes.get(key, getattr(template, key)) for key in ("name", "subject", "html", "text")}
+        template = _locked(session, tenant_id, template_id)
+        if template.archived_at is not None:
+            raise IsArchived
+        wanted = {key: changes.get(key, getattr(template, key)) for key in ("name", *CONTENT)}
         fields = _checked(
             wanted["name"], template.channel, LetterSource(wanted["subject"], wanted["html"], wanted["text"])
         )
-        if changes.get("topic_id", template.topic_id) != template.topic_id:
-            _check_topic(tenant_id, changes["topic_id"])
-            template.topic_id = changes["topic_id"]
-        for key, value in fields.items():
-            setattr(template, key, value)
-        template.version += 1
-        template.updated_at = clock.now()
-        try:
-            with session.begin_nested():
-                session.flush()
-        except IntegrityError:
-            raise _name_taken() from None
+        fields["topic_id"] = changes.get("topic_id", template.topic_id)
+        if fields["topic_id"] != template.topic_id:
+            _check_topic(tenant_id, fields["topic_id"])
+        if all(getattr(template, key) == value for key, value in fields.items()):
+            return template
+        if seen is not None and seen != template.version:
+            _keep(session, template)
+            raise ChangedMeanwhile(queries.kept(tenant_id=tenant_id, template_id=template_id, number=template.version))
+        return _change(session, template, fields, actor, actor_name, now or clock.now(), "template.change")
+
+
+def restore(
+    *,
+    tenant_id: UUID,
+    template_id: UUID,
+    version: int,
+    actor: str = SYSTEM,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Template:
+    """Let a template say again what its `version` said, as a new version, and return it.
+
+    Its name and topic stay as they are. Raises NoSuchVersion, IsArchived, or Invalid where that text can't be read any
+    more.
+    """
+    with transaction(tenant_id) as session:
+        template = _locked(session, tenant_id, template_id)
+        if template.archived_at is not None:
+            raise IsArchived
+        kept = queries.kept(tenant_id=tenant_id, template_id=template_id, number=version)
+        said = {key: kept.content.get(key) for key in CONTENT}
+        if said == content_of(template):
+            return template
+        fields = _checked(
+            template.name, template.channel, LetterSource(said["subject"] or "", said["html"], said["text"])
+        )
+        moment = now or clock.now()
+        return _change(session, template, fields, actor, actor_name, moment, "template.restore", restored_from=version)
+
+
+def copy(
+    *,
+    tenant_id: UUID,
+    template_id: UUID,
+    actor: str = SYSTEM,
+    actor_name: str = "",
+    now: datetime | None = None,
+) -> Template:
+    """Make another template that says the same, and return it; an archived one may be copied too."""
+    with transaction(tenant_id) as session:
+        one = _locked(session, tenant_id, template_id)
+        made = Template(
+            tenant_id=tenant_id,
+            id=new_id(),
+            name=_free_name(session, tenant_id, f"Copy of {one.name}"),
+            channel=one.channel,
+            topic_id=one.topic_id,
+            version=1,
+            **content_of(one),
+        )
+        moment = now or clock.now()
+        return _add(session, made, actor, actor_name, moment, "template.copy", copy_of=str(template_id))
+
+
+def archive(
+    *,
+    tenant_id: UUID,
+    template_id: UUID,
+    users: Sequence[User],
+    actor: str = SYSTEM,
+    now: datetime | None = None,
+) -> Template:
+    """Put a template away and return it: nothing can be made to send it. Raises InUse where something running does."""
+    with transaction(tenant_id) as session:
+        template = _locked(session, tenant_id, template_id)
+        if template.archived_at is None:
+            uses = [use for user in users for use in user(session, tenant_id, [template_id]).get(template_id, ())]
+            if running := [one for one in uses if one.running]:
+                raise InUse("archived", running)
+            template.archived_at = now or clock.now()
+            session.flush()
+            audit.record(session, actor, "template.archive", "template", template_id, {"name": template.name})
+        return template
+
+
+def unarchive(*, tenant_id: UUID, template_id: UUID, actor: str = SYSTEM) -> Template:
+    """Take a template out of the archive and return it. Raises Invalid where another one has its name by now."""
+    with transaction(tenant_id) as session:
+        template = _locked(session, tenant_id, template_id)
+        if template.archived_at is not None:
+            template.archived_at = None
+            _flush_named(session)
+            audit.record(session, actor, "template.unarchive", "template", template_id, {"name": template.name})
+        return template
+
+
+def _locked(session: Session, tenant_id: UUID, template_id: UUID) -> Template:
+    """Return a template, nobody else's to change until the transaction ends; messages may be put in that name it."""
+    found = session.scalar(
+        select(Template)
+        .where(Template.tenant_id == tenant_id, Template.id == template_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise TemplateNotFound
+    return found
+
+
+def _add(
+    session: Session, template: Template, actor: str, actor_name: str, now: datetime, act: str, **detail: str
+) -> Template:
+    template.created_at = template.updated_at = now
+    session.add(template)
+    _flush_named(session)
+    _keep(session, template, actor, actor_name, now)
+    audit.record(session, actor, act, "template", template.id, {"name": template.name, **detail})
     return template
 
 
-def preview(
-    *, tenant_id: UUID, tenant_name: str, source: LetterSource, customer_id: UUID | None = None
-) -> tuple[RenderedLetter | None, dict[str, str]]:
-    """Return the letter as the customer (or a made-up one) would get it, or None and the problems by part.
+def _change(
+    session: Session,
+    template: Template,
+    fields: Mapping[str, Any],
+    actor: str,
+    actor_name: str,
+    now: datetime,
+    act: str,
+    *,
+    restored_from: int | None = None,
+) -> Template:
+    # What a process of the last release wrote while this one is being installed has no row yet.
+    _keep(session, template)
+    for key, value in fields.items():
+        setattr(template, key, value)
+    template.version += 1
+    template.updated_at = now
+    _flush_named(session)
+    _keep(session, template, actor, actor_name, now, restored_from)
+    audit.record(session, actor, act, "template", template.id, {"version": template.version})
+    return template
 
-    It is rendered by the function that renders what is sent.
-    """
-    customer = queries.sample_customer(tenant_id=tenant_id, customer_id=customer_id) if customer_id else None
-    values = letter_values(
-        customer=customer or MADE_UP,
-        club_name=customer["club_name"] if customer else None,
-        tenant_name=tenant_name,
-        context={},
-        unsubscribe_url=PREVIEW_UNSUBSCRIBE,
-        preferences_url=PREVIEW_PREFERENCES,
+
+def _keep(
+    session: Session,
+    template: Template,
+    actor: str = "",
+    actor_name: str = "",
+    now: datetime | None = None,
+    restored_from: int | None = None,
+) -> None:
+    """Write down what the template says as the version it is at, unless that stands already."""
+    session.execute(
+        insert(TemplateVersion)
+        .values(
+            tenant_id=template.tenant_id,
+            template_id=template.id,
+            number=template.version,
+            name=template.name,
+            topic_id=template.topic_id,
+            content=content_of(template),
+            restored_from=restored_from,
+            changed_at=now or template.updated_at,
+            changed_by=actor,
+            changed_by_name=actor_name,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "template_id", "number"])
     )
-    problems = problems_of(source)
-    if problems:
-        return None, problems
+
+
+def _flush_named(session: Session) -> None:
     try:
-        return render_letter(compile_letter(source), values), {}
-    except LetterProblem as problem:
-        return None, {problem.part: str(problem)}
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:
+        if "uq_template_name" not in str(error.orig):
+            raise
+        raise Invalid({"name": "Another template has this name; choose a different one."}) from None
+
+
+def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
+    """Return the name, or with a number after it where others have it."""
+    name = name[: MAX_NAME - 6]
+    taken = set(
+        session.scalars(
+            select(Template.name).where(
+                Template.tenant_id == tenant_id, Template.name.startswith(name, autoescape=True)
+            )
+        )
+    )
+    number = 1
+    while (free := name if number == 1 else f"{name} ({number})") in taken:
+        number += 1
+    return free
 
 
 def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
@@ -160,7 +331,3 @@ def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
 def _check_topic(tenant_id: UUID, topic_id: UUID | None) -> None:
     if topic_id is not None and topic_id not in {one.id for one in topics(tenant_id=tenant_id)}:
         raise Invalid({"topic_id": "This topic does not exist or was archived. Choose another one."})
-
-
-def _name_taken() -> Invalid:
-    return Invalid({"name": "Another template has this name; choose a different one."})

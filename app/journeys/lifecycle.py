@@ -12,7 +12,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.queue import Work, wake
-from app.journeys import segments
+from app.journeys import segments, templates
 from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Problem
 from app.journeys.models import Journey, JourneyVersion
@@ -131,6 +131,7 @@ def _publish(session: Session, journey: Journey, actor: str) -> None:
     """Write the draft as a new version, unless it is the live one already."""
     graph = read_graph(journey.draft)
     segments.hold(session, journey.tenant_id, journey.draft)
+    templates.hold(session, journey.tenant_id, journey.draft)
     problems = check_graph(graph, known(tenant_id=journey.tenant_id))
     if problems:
         raise NotReady(problems)

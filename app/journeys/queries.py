@@ -174,13 +174,15 @@ def known(*, tenant_id: UUID) -> Known:
     """Return what the settings of steps may refer to."""
     place = tenant_info(tenant_id=tenant_id)
     with transaction(tenant_id) as session:
-        templates = session.execute(select(TemplateRow.id, TemplateRow.name, TemplateRow.channel))
+        templates = session.execute(
+            select(TemplateRow.id, TemplateRow.name, TemplateRow.channel, TemplateRow.archived_at)
+        )
         clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
         own = custom_fields.load(session, tenant_id)
         subjects = topics(tenant_id=tenant_id, archived=True)
         segments = session.execute(select(Segment.id, Segment.name).where(Segment.archived_at.is_(None)))
         return Known(
-            templates={row.id: Template(row.name, row.channel) for row in templates},
+            templates={row.id: Template(row.name, row.channel, row.archived_at is not None) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},
             topics={one.id: one.name for one in subjects if one.archived_at is None},

@@ -13,7 +13,8 @@ from app.events.validation import OWN_SOURCE
 from app.infra.arrays import array
 from app.infra.ids import as_id
 from app.infra.queue import Work, wake
-from app.segments.usage import Use
+from app.infra.usage import Use
+from app.journeys import uses
 
 FIELD = "segments"
 """What conditions call the segments somebody is in."""
@@ -24,15 +25,6 @@ _LISTENING = text("""
 """)
 _HOLD = text("""
     SELECT id FROM segment WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR SHARE
-""")
-# Most graphs name none: those are not even read.
-_GRAPHS = text("""
-    SELECT j.id, j.name, j.status, j.draft, v.graph FROM journey j
-    LEFT JOIN journey_version v
-        ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
-    WHERE j.tenant_id = :tenant_id AND j.status <> 'ARCHIVED'
-        AND concat(j.draft, v.graph) ~ '"(segments|segment_id)"'
-    ORDER BY lower(j.name), j.id
 """)
 # An event for each who moves in a segment that an active journey listens to, once a move: its id is made of segment,
 # customer and moment. It names its customer by id. Who is no customer any more has no events.
@@ -64,14 +56,7 @@ def tell_moves(session: Session, tenant_id: UUID, now: datetime) -> Sequence[Tex
 
 def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, list[Use]]:
     """Return which journeys name these segments, in what people follow or in a draft; archived ones don't count."""
-    found: dict[UUID, list[Use]] = {}
-    for row in session.execute(_GRAPHS, {"tenant_id": tenant_id}):
-        followed = naming(row.graph)
-        for segment_id in (followed | naming(row.draft)) & set(segment_ids):
-            running = segment_id in followed and row.status in ("ACTIVE", "PAUSED")
-            use = Use("journey", row.id, row.name, "journeys.builder", {"journey_id": row.id}, running)
-            found.setdefault(segment_id, []).append(use)
-    return found
+    return uses.of(session, tenant_id, segment_ids, naming=naming, pattern='"(segments|segment_id)"')
 
 
 def hold(session: Session, tenant_id: UUID, graph: Mapping[str, Any]) -> None:

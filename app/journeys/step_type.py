@@ -50,6 +50,7 @@ class Template:
 
     name: str
     channel: str
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

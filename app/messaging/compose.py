@@ -51,14 +51,14 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any]) -> Letter:
             return builtin.compiled(row["builtin"])
         except NotRegistered as error:
             raise NothingToSend(str(error)) from None
-    template_id = row["template_id"]
-    if template_id is None or row["template_version"] is None:
+    template_id, version = row["template_id"], row["template_version"]
+    if template_id is None or version is None:
         raise NothingToSend("The message names no template.")
     return _cache.get(
         tenant_id,
         template_id,
-        row["template_version"],
-        lambda: templates.source(tenant_id=tenant_id, template_id=template_id),
+        version,
+        lambda: templates.source(tenant_id=tenant_id, template_id=template_id, version=version),
     )
 
 

@@ -388,7 +388,9 @@ _MESSAGES = (
         plain=_columns("id channel reason added_by created_at lifted_at lifted_by"),
     ),
     _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text"),
-          plain=_columns("id channel topic_id version created_at updated_at")),
+          plain=_columns("id channel topic_id version archived_at created_at updated_at")),
+    _keep("template_version", "Earlier versions of templates", OF_THE_CLUB, addresses=_columns("name content"),
+          plain=_columns("id template_id number topic_id restored_from changed_at changed_by changed_by_name")),
 )  # fmt: skip
 
 _JOURNEYS = (

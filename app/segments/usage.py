@@ -1,8 +1,7 @@
 """Where segments are used, and the guard on what runs: it may not be taken away from under it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,28 +9,11 @@ from sqlalchemy.orm import Session
 
 from app.conditions import InvalidConditions, parse
 from app.customers import custom_fields
-from app.infra.db import transaction
-from app.infra.errors import Conflict
+from app.infra import usage
+from app.infra.usage import Use, User
 from app.segments.dependencies import referred
 
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Something that names a segment: its kind and name in words, the page it has (`endpoint` and its values).
-
-    `running`: it acts on who is in the segment now, without anybody's doing.
-    """
-
-    kind: str
-    id: UUID
-    name: str
-    endpoint: str
-    values: Mapping[str, UUID]
-    running: bool
-
-
-User = Callable[[Session, UUID, Collection[UUID]], Mapping[UUID, Sequence[Use]]]
-"""Returns, of these segments of a tenant, what of its kind uses which."""
+__all__ = ["InUse", "Use", "User", "by_segments", "of", "refuse"]
 
 _ASKING = text("""
     SELECT id, name, criteria FROM segment WHERE tenant_id = :tenant_id AND type = 'DYNAMIC' AND archived_at IS NULL
@@ -40,24 +22,16 @@ _ASKING = text("""
 """)
 
 
-class InUse(Conflict):
+class InUse(usage.InUse):
     """What runs uses the segment; `uses` says what."""
 
     def __init__(self, does: str, uses: Sequence[Use]) -> None:
-        listed = ", ".join(f"{one.kind} “{one.name}”" for one in uses[:5])
-        more = f" and {len(uses) - 5} more" if len(uses) > 5 else ""
-        super().__init__(f"The segment is used by {listed}{more}, so it can't be {does}. End that use first.")
-        self.uses = list(uses)
+        super().__init__("segment", does, uses)
 
 
 def of(*, tenant_id: UUID, segment_ids: Collection[UUID], users: Sequence[User]) -> dict[UUID, list[Use]]:
     """Return what uses each of the segments; those that nothing uses are missing."""
-    with transaction(tenant_id) as session:
-        found: dict[UUID, list[Use]] = {}
-        for user in users if segment_ids else ():
-            for segment_id, uses in user(session, tenant_id, segment_ids).items():
-                found.setdefault(segment_id, []).extend(uses)
-        return {segment_id: uses for segment_id, uses in found.items() if uses}
+    return usage.of(tenant_id=tenant_id, ids=segment_ids, users=users)
 
 
 def refuse(

@@ -19,7 +19,7 @@ from app.content.letters import (
 )
 from app.content.liquid import compile_source
 from app.content.merge_tags import CUSTOMER_FIELDS, MERGE_TAGS, letter_values
-from app.content.service import MADE_UP
+from app.content.preview import MADE_UP
 
 WAY_OUT = "https://club.example/u/token"
 

@@ -28,7 +28,7 @@ def test_a_template_is_written_edited_and_listed(client: PageClient, sign_in: An
     [template] = queries.page(tenant_id=tenant.id).items
     assert (template.name, template.version) == ("Welcome aboard", 2)
     assert "Welcome aboard" in client.get("/templates").text
-    assert "No template has such a name" in client.get("/templates?q=zebra", htmx=True).text
+    assert "No template matches" in client.get("/templates?q=zebra", htmx=True).text
 
 
 def test_mistakes_stand_beside_their_field_and_nothing_typed_is_lost(

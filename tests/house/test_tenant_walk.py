@@ -67,6 +67,8 @@ FIXED: dict[str, Any] = {
     "message.channel": "EMAIL",
     "message.purpose": "marketing",
     "template.channel": "EMAIL",
+    "template.archived_at": None,
+    "template_version.content": {"subject": MARK, "html": MARK, "text": MARK},
     "inbound_event.status": "failed",
     "consent.channel": "EMAIL",
     "consent.state": "subscribed",

@@ -1,20 +1,22 @@
 """Templates over the API."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.content import queries, service
 from app.content.liquid import MAX_SOURCE
-from app.content.models import Template
+from app.content.models import Template, TemplateVersion
 from app.customers import topics
+from app.infra import usage
 from app.infra.errors import Invalid
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
+from app.road import TEMPLATE_USERS
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, PageQuery, Shown
 
 blueprint = ApiBlueprint("content_api", __name__)
 
@@ -43,6 +45,15 @@ class TemplateChange(Body):
     subject: str | None = None
     html: Source | None = None
     text: Source | None = None
+    version: int | None = Field(
+        default=None, description="The version that was changed: 409, and nothing saved, where it is not the newest."
+    )
+
+
+class RestoreBody(Body):
+    """Which version is to hold again."""
+
+    version: int = Field(ge=1, le=queries.MAX_NUMBER)
 
 
 class TemplateOut(Shown):
@@ -56,27 +67,62 @@ class TemplateOut(Shown):
     html: str | None
     text: str | None
     version: int
+    archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class VersionOut(Shown):
+    """What a template said in one version; `restored_from`: it says again what that version said."""
+
+    number: int
+    name: str
+    subject: str
+    html: str | None
+    text: str | None
+    restored_from: int | None
+    changed_at: datetime
+    changed_by: str
+    changed_by_name: str
+
+
+class UseOut(Shown):
+    """Something that sends a template; `running`: it does so without anybody's doing."""
+
+    kind: str
+    id: UUID
+    name: str
+    running: bool
 
 
 _SHOWN = [name for name in TemplateOut.model_fields if name != "topic"]
 
 
-class TemplateQuery(BaseModel):
-    """Which templates, by a part of the name, and from where on."""
+class TemplateQuery(PageQuery):
+    """Which templates, by a part of the name or the subject."""
 
     q: str | None = None
-    cursor: str | None = None
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    channel: str | None = None
+    topic: str | None = Field(default=None, description="A topic's key or id.")
+    archived: bool = False
+    sort: Literal["name", "-name", "changed", "-changed"] = "name"
 
 
 @blueprint.operation(
     "GET", "/templates", permission="templates.view", query=TemplateQuery, returns=TemplateOut, paged=True
 )
 def list_templates(query: TemplateQuery) -> Page[TemplateOut]:
-    """List templates by name."""
-    page = queries.page(tenant_id=current().tenant_id, q=query.q, cursor=query.cursor, limit=query.limit)
+    """List templates, archived ones only if asked for."""
+    page = queries.page(
+        tenant_id=current().tenant_id,
+        q=query.q,
+        channel=query.channel,
+        topic_id=_topic_id(query.topic),
+        archived=query.archived,
+        sort=query.sort,
+        cursor=query.cursor,
+        limit=query.limit,
+    )
     return Page(_out(*page.items), page.next_cursor)
 
 
@@ -87,7 +133,7 @@ def create_template(body: TemplateIn) -> TemplateOut:
     """Write a template; what is wrong with it is said by field, with the line."""
     fields = body.model_dump() | {"topic_id": _topic_id(body.topic)}
     del fields["topic"]
-    return _out(service.create(tenant_id=current().tenant_id, **fields))[0]
+    return _out(service.create(**_by(), **fields))[0]
 
 
 @blueprint.operation("GET", "/templates/<uuid:template_id>", permission="templates.view", returns=TemplateOut)
@@ -106,9 +152,95 @@ def get_template(template_id: UUID) -> TemplateOut:
 def change_template(template_id: UUID, body: TemplateChange) -> TemplateOut:
     """Change a template; messages that are still queued are made from the new text."""
     changes = body.model_dump(exclude_unset=True)
+    seen = changes.pop("version", None)
     if "topic" in changes:
         changes["topic_id"] = _topic_id(changes.pop("topic"))
-    return _out(service.update(tenant_id=current().tenant_id, template_id=template_id, changes=changes))[0]
+    return _out(service.update(**_by(), template_id=template_id, changes=changes, seen=seen))[0]
+
+
+@blueprint.operation(
+    "GET",
+    "/templates/<uuid:template_id>/versions",
+    permission="templates.view",
+    query=PageQuery,
+    returns=VersionOut,
+    paged=True,
+)
+def template_versions(template_id: UUID, query: PageQuery) -> Page[VersionOut]:
+    """List what a template said, the newest version first."""
+    tenant_id = current().tenant_id
+    queries.get(tenant_id=tenant_id, template_id=template_id)
+    page = queries.versions(tenant_id=tenant_id, template_id=template_id, cursor=query.cursor, limit=query.limit)
+    return Page([_version_out(one) for one in page.items], page.next_cursor)
+
+
+@blueprint.operation(
+    "GET",
+    "/templates/<uuid:template_id>/versions/<int(max=2147483647):number>",
+    permission="templates.view",
+    returns=VersionOut,
+)
+def template_version(template_id: UUID, number: int) -> VersionOut:
+    """Return what a template said in one version."""
+    return _version_out(queries.kept(tenant_id=current().tenant_id, template_id=template_id, number=number))
+
+
+@blueprint.operation(
+    "POST",
+    "/templates/<uuid:template_id>/restore",
+    permission="templates.edit",
+    body=RestoreBody,
+    returns=TemplateOut,
+)
+def restore_template(template_id: UUID, body: RestoreBody) -> TemplateOut:
+    """Let a template say again what it said in a version, as a new version."""
+    return _out(service.restore(**_by(), template_id=template_id, version=body.version))[0]
+
+
+@blueprint.operation(
+    "POST", "/templates/<uuid:template_id>/copy", permission="templates.edit", returns=TemplateOut, status=201
+)
+def copy_template(template_id: UUID) -> TemplateOut:
+    """Make another template that says the same."""
+    return _out(service.copy(**_by(), template_id=template_id))[0]
+
+
+@blueprint.operation("POST", "/templates/<uuid:template_id>/archive", permission="templates.edit", returns=TemplateOut)
+def archive_template(template_id: UUID) -> TemplateOut:
+    """Put a template away; 409 where something running sends it."""
+    actor = current()
+    return _out(
+        service.archive(tenant_id=actor.tenant_id, template_id=template_id, users=TEMPLATE_USERS, actor=actor.ref)
+    )[0]
+
+
+@blueprint.operation(
+    "POST", "/templates/<uuid:template_id>/unarchive", permission="templates.edit", returns=TemplateOut
+)
+def unarchive_template(template_id: UUID) -> TemplateOut:
+    """Take a template out of the archive."""
+    actor = current()
+    return _out(service.unarchive(tenant_id=actor.tenant_id, template_id=template_id, actor=actor.ref))[0]
+
+
+@blueprint.operation("GET", "/templates/<uuid:template_id>/usage", permission="templates.view")
+def template_usage(template_id: UUID) -> dict[str, Any]:
+    """Tell what sends a template."""
+    tenant_id = current().tenant_id
+    queries.get(tenant_id=tenant_id, template_id=template_id)
+    found = usage.of(tenant_id=tenant_id, ids=[template_id], users=TEMPLATE_USERS).get(template_id, [])
+    items = [UseOut.model_validate(one).model_dump(mode="json") for one in found]
+    return {"items": items, "next_cursor": None}
+
+
+def _by() -> dict[str, Any]:
+    actor = current()
+    return {"tenant_id": actor.tenant_id, "actor": actor.ref, "actor_name": actor.name}
+
+
+def _version_out(one: TemplateVersion) -> VersionOut:
+    fields = {name: getattr(one, name, None) for name in VersionOut.model_fields}
+    return VersionOut(**fields | {"subject": "", "html": None, "text": None} | one.content)
 
 
 def _topic_id(name: str | None) -> UUID | None:

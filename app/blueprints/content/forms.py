@@ -31,6 +31,7 @@ class TemplateForm(Form):
         render_kw={"rows": 8, **_CODE},
     )
     customer_id = HiddenField()
+    version = HiddenField()
 
     def offer_topics(self, topics: Iterable[Topic]) -> None:
         """Offer these topics."""
@@ -41,6 +42,11 @@ class TemplateForm(Form):
                 for one in topics
             ),
         ]
+
+    def seen(self) -> int | None:
+        """Return which version of the template is being changed, None where the form does not say."""
+        said = self.version.data or ""
+        return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
 
     def source(self) -> LetterSource:
         """Return the letter as it stands in the form."""

@@ -162,7 +162,11 @@ def _read_duration(ask: Ask, form: Form) -> str | None:
 
 def _prepare_template(ask: Ask) -> Mapping[str, Any]:
     channel = ask.config.get("channel")
-    found = [(str(key), one.name) for key, one in ask.sources.known.templates.items() if channel in (None, one.channel)]
+    found = [
+        (str(key), f"{one.name} (archived)" if one.archived else one.name)
+        for key, one in ask.sources.known.templates.items()
+        if channel in (None, one.channel) and (not one.archived or str(key) == str(ask.value))
+    ]
     return {"options": sorted(found, key=lambda one: one[1].casefold())}
 
 

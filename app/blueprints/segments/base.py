@@ -14,6 +14,7 @@ from app.segments import queries, usage
 from app.segments.models import DYNAMIC
 from app.web.guards import can, current
 from app.web.htmx import page
+from app.web.uses import Used, used
 
 blueprint = Blueprint("segments", __name__, url_prefix="/segments")
 
@@ -42,10 +43,10 @@ class Shown:
         self.words = presenters.Words(self.tenant_id)
 
     @cached_property
-    def uses(self) -> list[presenters.Used]:
+    def uses(self) -> list[Used]:
         """Return where the segment is used."""
         found = usage.of(tenant_id=self.tenant_id, segment_ids=[self.segment.id], users=SEGMENT_USERS)
-        return [presenters.used(one) for one in found.get(self.segment.id, [])]
+        return [used(one) for one in found.get(self.segment.id, [])]
 
     def page(self, section: str, *, block: str | None = None, status: int = 200, **context: Any) -> Response:
         """Return one section of the segment's page; for htmx its `block` alone."""

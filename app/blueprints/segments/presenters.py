@@ -7,15 +7,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flask import current_app, url_for
-
 from app.accounts import queries as accounts
 from app.conditions import InvalidConditions, Tree, explain, parse
 from app.customers import custom_fields
 from app.road import condition_names
 from app.segments.models import DAILY, DYNAMIC, HOURLY, MANUAL, STATIC, WEEKLY, Segment
-from app.segments.usage import Use
-from app.web.guards import can, guard_of
 from app.web.shell import organisation
 
 TYPE_LABELS = {DYNAMIC: "Dynamic", STATIC: "Static"}
@@ -100,22 +96,3 @@ def took(milliseconds: int | None) -> str | None:
         return f"{milliseconds / 1000:.1f} s"
     minutes, seconds = divmod(round(milliseconds / 1000), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """Something that uses a segment, with its page: none where the reader may not see it."""
-
-    name: str
-    label: str
-    url: str | None
-    running: bool
-
-
-def used(one: Use) -> Used:
-    """Return a use as pages show it."""
-    guard = guard_of(current_app, one.endpoint)
-    open_to_reader = guard is not None and guard.permission is not None and can(guard.permission)
-    values: dict[str, Any] = dict(one.values)
-    url = url_for(one.endpoint, **values) if open_to_reader else None
-    return Used(one.name, one.kind.capitalize(), url, one.running)

@@ -51,6 +51,8 @@ class Send(StepType[SendConfig]):
         template = known.templates.get(config.template_id)
         if template is None:
             yield "template_id", "This template does not exist (any more). Choose another one."
+        elif template.archived:
+            yield "template_id", "This template is in the archive. Take it out, or choose another one."
         elif template.channel != config.channel:
             yield "template_id", "This template is for another channel. Choose another one."
         if config.topic_id is not None and config.topic_id not in known.topics:

@@ -1,0 +1,189 @@
+"""Writing templates: the editor with its live preview, and what becomes of a save."""
+
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from flask import Response, abort, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.content.base import blueprint, rendered
+from app.blueprints.content.forms import TemplateForm
+from app.blueprints.content.history import Part, content_parts
+from app.content import queries, service
+from app.content.merge_tags import MERGE_TAGS, MergeTag
+from app.content.models import Template
+from app.customers import custom_fields, topics
+from app.customers.queries import customer
+from app.customers.queries import customers as customers_like
+from app.infra.errors import Invalid, NotFound
+from app.infra.ids import as_id, new_id
+from app.messaging import outbox
+from app.web.guards import can, current, requires
+from app.web.htmx import is_htmx, page
+from app.web.security import nonce
+
+STARTER_HTML = """<html>
+<body style="margin:0;padding:24px;font:16px/1.6 sans-serif;color:#1d2939">
+<p>Dear {{ customer.first_name | default: "member" }},</p>
+<p>Write your letter here.</p>
+<p>Kind regards,<br>{{ club.name }}</p>
+</body>
+</html>
+"""
+OFFERED = 8
+"""How many customers are offered at once to preview with."""
+
+
+@blueprint.get("/new")
+@requires("templates.edit")
+def new() -> Response:
+    """Show an empty editor."""
+    return _editor(TemplateForm(data={"html": STARTER_HTML}), None)
+
+
+@blueprint.post("/new")
+@requires("templates.edit")
+def create() -> Response | Answer:
+    """Save a new template, and send a test if asked to."""
+    form, actor = TemplateForm(request.form), current()
+    try:
+        template = service.create(tenant_id=actor.tenant_id, actor=actor.ref, actor_name=actor.name, **form.values())
+    except Invalid as problem:
+        form.refuse(problem)
+        return _editor(form, None, status=422)
+    return _saved(template, form)
+
+
+@blueprint.get("/<uuid:template_id>/edit")
+@requires("templates.edit")
+def edit(template_id: UUID) -> Response | Answer:
+    """Show a template in the editor."""
+    template = queries.get(tenant_id=current().tenant_id, template_id=template_id)
+    if template.archived_at is not None:
+        return redirect(url_for("content.show", template_id=template_id))
+    form = TemplateForm(obj=template)
+    form.customer_id.data = request.args.get("customer_id")
+    return _editor(form, template)
+
+
+@blueprint.post("/<uuid:template_id>/edit")
+@requires("templates.edit")
+def save(template_id: UUID) -> Response | Answer:
+    """Save a template, and send a test if asked to. Who saves over somebody else's changes is shown them first."""
+    form, actor = TemplateForm(request.form), current()
+    seen = form.seen()
+    try:
+        template = service.update(
+            tenant_id=actor.tenant_id,
+            template_id=template_id,
+            changes=form.values(),
+            seen=seen,
+            actor=actor.ref,
+            actor_name=actor.name,
+        )
+    except Invalid as problem:
+        form.refuse(problem)
+        return _editor(form, queries.get(tenant_id=actor.tenant_id, template_id=template_id), status=422)
+    except service.ChangedMeanwhile as refused:
+        # Another save is meant to come after theirs.
+        form.version.data = str(refused.version.number)
+        newest = queries.get(tenant_id=actor.tenant_id, template_id=template_id)
+        return _editor(form, newest, status=409, refused=refused, theirs=_theirs(template_id, seen, refused))
+    return _saved(template, form)
+
+
+def _theirs(template_id: UUID, seen: int | None, refused: service.ChangedMeanwhile) -> list[Part]:
+    """Return what somebody else changed since the version that was being edited; nothing where that is not kept."""
+    with suppress(queries.NoSuchVersion):
+        base = queries.kept(tenant_id=current().tenant_id, template_id=template_id, number=seen or 0)
+        return content_parts(base.content, refused.version.content)
+    return []
+
+
+@blueprint.post("/preview")
+@requires("templates.edit")
+def preview() -> Response | Answer:
+    """Answer with the preview of what stands in the editor now, which is a part of its page and no page itself."""
+    if not is_htmx():
+        return redirect(url_for("content.index"))
+    form = TemplateForm(request.form)
+    return page("content/edit.html", block="preview", **_preview(form))
+
+
+@blueprint.get("/customers")
+@requires("templates.edit")
+def customers() -> Response | Answer:
+    """Answer with the customers to preview with whose name begins with what was typed: a part of the editor too."""
+    if not is_htmx():
+        return redirect(url_for("content.index"))
+    found = _customers(request.args.get("customer_q"), request.args.get("customer_id"))
+    return page("content/edit.html", block="customers", **found)
+
+
+def _editor(form: TemplateForm, template: Template | None, status: int = 200, **context: Any) -> Response:
+    held = template.topic_id if template else None
+    known = topics.topics(tenant_id=current().tenant_id, archived=True)
+    form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
+    response = page(
+        "content/edit.html",
+        status=status,
+        form=form,
+        saved=template,
+        merge_tags=(*MERGE_TAGS, *_own_tags()),
+        once=new_id(),
+        **context,
+        **_preview(form),
+        **_customers(None, form.customer_id.data or None),
+    )
+    # The preview's frame inherits this page's policy: its letter has styles of its own, and pictures from anywhere.
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce()}'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: https: http:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'self'"
+    )
+    return response
+
+
+def _own_tags() -> list[MergeTag]:
+    known = custom_fields.fields(tenant_id=current().tenant_id)
+    return [MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known]
+
+
+def _preview(form: TemplateForm) -> dict[str, Any]:
+    letter, problems = rendered(form.source(), form.customer_id.data or None)
+    return {"letter": letter, "problems": problems}
+
+
+def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:
+    """Return the customers on offer: those found, and the chosen one before them whatever was searched for."""
+    if not can("customers.view"):
+        return {"customers": [], "chosen": None, "customer_q": q, "nobody": True}
+    tenant_id, chosen_id = current().tenant_id, as_id(chosen)
+    found = list(customers_like(tenant_id=tenant_id, q=q, limit=OFFERED).items)
+    nobody = not found
+    if chosen_id and all(one.id != chosen_id for one in found):
+        with suppress(NotFound):
+            found.insert(0, customer(tenant_id=tenant_id, customer_id=chosen_id))
+    return {"customers": found, "chosen": chosen, "customer_q": q, "nobody": nobody}
+
+
+def _saved(template: Template, form: TemplateForm) -> Answer:
+    """Say that the template is saved, send the test if it was asked for, and go back to the editor."""
+    if request.form.get("act") == "test" and can("messages.send_test"):
+        actor = current()
+        if actor.email is None or actor.user_id is None:
+            abort(403)
+        outbox.put_one(
+            tenant_id=actor.tenant_id,
+            to_address=actor.email,
+            user_id=actor.user_id,
+            template_id=template.id,
+            # The page that was sent names it, so that a second click on it sends no second mail.
+            dedupe_key=f"test:{template.id}:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
+            context={"preview_customer_id": form.customer_id.data or None, "subject_prefix": "[Test]"},
+        )
+        flash(f"Saved. A test is on its way to {actor.email}.", "success")
+    else:
+        flash("Saved.", "success")
+    return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))

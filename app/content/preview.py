@@ -1,0 +1,60 @@
+"""A letter as one customer would get it, before it is sent: rendered by what sends."""
+
+from datetime import date
+from uuid import UUID
+
+from app.content import queries
+from app.content.letters import (
+    LetterProblem,
+    LetterSource,
+    RenderedLetter,
+    compile_letter,
+    problems_of,
+    render_letter,
+)
+from app.content.merge_tags import letter_values
+
+PREVIEW_UNSUBSCRIBE = "https://example.com/unsubscribe"
+PREVIEW_PREFERENCES = "https://example.com/preferences"
+
+# Shown where no customer is chosen, so that a new installation has something to look at.
+MADE_UP = {
+    "title": "Ms",
+    "first_name": "Alex",
+    "last_name": "Example",
+    "email": "alex@example.com",
+    "phone": "+27821234567",
+    "date_of_birth": date(1980, 5, 17),
+    "membership_tier": "Gold",
+    "membership_status": "ACTIVE",
+    "joined_on": date(2019, 3, 1),
+    "handicap_index": "14.2",
+    "lifecycle_stage": "MEMBER",
+    "tags": ["early-bird"],
+    "custom": {},
+}
+
+
+def preview(
+    *, tenant_id: UUID, tenant_name: str, source: LetterSource, customer_id: UUID | None = None
+) -> tuple[RenderedLetter | None, dict[str, str]]:
+    """Return the letter as the customer (or a made-up one) would get it, or None and the problems by part.
+
+    It is rendered by the function that renders what is sent.
+    """
+    customer = queries.sample_customer(tenant_id=tenant_id, customer_id=customer_id) if customer_id else None
+    values = letter_values(
+        customer=customer or MADE_UP,
+        club_name=customer["club_name"] if customer else None,
+        tenant_name=tenant_name,
+        context={},
+        unsubscribe_url=PREVIEW_UNSUBSCRIBE,
+        preferences_url=PREVIEW_PREFERENCES,
+    )
+    problems = problems_of(source)
+    if problems:
+        return None, problems
+    try:
+        return render_letter(compile_letter(source), values), {}
+    except LetterProblem as problem:
+        return None, {problem.part: str(problem)}

@@ -2,12 +2,11 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from html import escape
 from threading import Lock
 from typing import Any
-from uuid import UUID
 
 from app.content.html_text import TAG_MARK, text_of
 from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
@@ -161,12 +160,11 @@ class LetterCache:
 
     def __init__(self, size: int = CACHED_LETTERS) -> None:
         self._size = size
-        self._letters: OrderedDict[tuple[UUID, UUID, int], Letter] = OrderedDict()
+        self._letters: OrderedDict[Hashable, Letter] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, tenant_id: UUID, template_id: UUID, version: int, load: Callable[[], LetterSource]) -> Letter:
-        """Return the compiled letter of a template's version, calling `load` for its source on first use."""
-        key = (tenant_id, template_id, version)
+    def get(self, key: Hashable, load: Callable[[], LetterSource]) -> Letter:
+        """Return the compiled letter that `key` names, calling `load` for its source on first use."""
         with self._lock:
             if key in self._letters:
                 self._letters.move_to_end(key)

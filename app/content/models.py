@@ -55,3 +55,56 @@ class TemplateVersion(TenantRow, Base):
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     changed_by: Mapped[str] = mapped_column(server_default="", default="")
     changed_by_name: Mapped[str] = mapped_column(server_default="", default="")
+
+
+class Snippet(TenantRow, Base):
+    """Words that many templates share, under a `key`; with `club_id` those of one club, in place of everybody's.
+
+    `revision` rises with every change, those of no version too: letters are compiled anew when the sum of all rises.
+    """
+
+    __tablename__ = "snippet"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
+        Index(
+            "uq_snippet_key",
+            "tenant_id",
+            "key",
+            "club_id",
+            unique=True,
+            postgresql_where=text("archived_at IS NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    key: Mapped[str]
+    club_id: Mapped[UUID | None]
+    name: Mapped[str]
+    html: Mapped[str]
+    text: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default="1", default=1)
+    revision: Mapped[int] = mapped_column(server_default="1", default=1)
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SnippetVersion(TenantRow, Base):
+    """What a snippet was at one `number` of its versions: never changed once written."""
+
+    __tablename__ = "snippet_version"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "snippet_id"], ["snippet.tenant_id", "snippet.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "snippet_id", "number", name="uq_snippet_version_number"),
+    )
+
+    snippet_id: Mapped[UUID]
+    number: Mapped[int]
+    name: Mapped[str]
+    html: Mapped[str]
+    text: Mapped[str | None]
+    restored_from: Mapped[int | None]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    changed_by: Mapped[str] = mapped_column(server_default="", default="")
+    changed_by_name: Mapped[str] = mapped_column(server_default="", default="")

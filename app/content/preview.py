@@ -3,13 +3,12 @@
 from datetime import date
 from uuid import UUID
 
-from app.content import queries
+from app.content import queries, snippets
 from app.content.letters import (
     LetterProblem,
     LetterSource,
     RenderedLetter,
     compile_letter,
-    problems_of,
     render_letter,
 )
 from app.content.merge_tags import letter_values
@@ -51,10 +50,11 @@ def preview(
         unsubscribe_url=PREVIEW_UNSUBSCRIBE,
         preferences_url=PREVIEW_PREFERENCES,
     )
-    problems = problems_of(source)
+    known = snippets.known(tenant_id=tenant_id, club_id=customer["club_id"] if customer else None)
+    problems = snippets.problems(source, known, snippets.in_use(tenant_id=tenant_id) | known.keys())
     if problems:
         return None, problems
     try:
-        return render_letter(compile_letter(source), values), {}
+        return render_letter(compile_letter(snippets.fill(source, known)), values), {}
     except LetterProblem as problem:
         return None, {problem.part: str(problem)}

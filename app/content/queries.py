@@ -19,7 +19,7 @@ MAX_NUMBER = 2**31 - 1
 """The largest a version can be numbered."""
 
 SAMPLE = text(f"""
-    SELECT customer.id, {_FIELDS}, club.name AS club_name
+    SELECT customer.id, customer.club_id, {_FIELDS}, club.name AS club_name
     FROM customer LEFT JOIN club ON club.tenant_id = customer.tenant_id AND club.id = customer.club_id
     WHERE customer.tenant_id = :tenant_id AND customer.id = :customer_id
 """)  # noqa: S608 - the field names are ours
@@ -100,13 +100,14 @@ def versions(
         TemplateVersion.tenant_id == tenant_id, TemplateVersion.template_id == template_id
     )
     if cursor:
-        wanted = wanted.where(TemplateVersion.number < _number(decode_cursor(cursor, 1)[0]))
+        wanted = wanted.where(TemplateVersion.number < number_of(decode_cursor(cursor, 1)[0]))
     with transaction(tenant_id) as session:
         rows = session.scalars(wanted.order_by(TemplateVersion.number.desc()).limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.number,), lambda row: row)
 
 
-def _number(value: Any) -> int:
+def number_of(value: Any) -> int:
+    """Return the number of a version that a cursor's value is, or raise BadCursor."""
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_NUMBER:
         raise BadCursor
     return value
@@ -168,7 +169,7 @@ def choices(*, tenant_id: UUID, channel: str = "EMAIL") -> list[tuple[str, str]]
 
 
 def sample_customer(*, tenant_id: UUID, customer_id: UUID) -> Mapping[str, Any] | None:
-    """Return the merge-tag fields, id and club_name of a customer, or None when there is no such one."""
+    """Return the merge-tag fields, id, club_id and club_name of a customer, or None when there is no such one."""
     with transaction(tenant_id) as session:
         found = session.execute(SAMPLE, {"tenant_id": tenant_id, "customer_id": customer_id}).mappings().first()
     return None if found is None else dict(found)

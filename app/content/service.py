@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.content import queries
-from app.content.letters import MAX_SUBJECT, LetterSource, problems_of
+from app.content import queries, snippets
+from app.content.letters import MAX_SUBJECT, LetterSource
 from app.content.models import Template, TemplateVersion
 from app.content.queries import CONTENT, TemplateNotFound, content_of
 from app.customers.topics import topics
@@ -53,8 +53,10 @@ class IsArchived(Conflict):
 class InUse(usage.InUse):
     """What runs sends the template; `uses` says what."""
 
+    thing = "template"
+
     def __init__(self, does: str, uses: Sequence[usage.Use]) -> None:
-        super().__init__("template", does, uses)
+        super().__init__(self.thing, does, uses)
 
 
 def create(
@@ -74,8 +76,8 @@ def create(
 
     `topic_id` is the topic whose consent messages made of it ask for, unless they name another.
     """
-    fields = _checked(name, channel, LetterSource(subject, html, text))
     with transaction(tenant_id) as session:
+        fields = _checked(tenant_id, name, channel, LetterSource(subject, html, text))
         _check_topic(tenant_id, topic_id)
         template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, topic_id=topic_id, version=1, **fields)
         return _add(session, template, actor, actor_name, now or clock.now(), "template.create")
@@ -102,9 +104,8 @@ def update(
         if template.archived_at is not None:
             raise IsArchived
         wanted = {key: changes.get(key, getattr(template, key)) for key in ("name", *CONTENT)}
-        fields = _checked(
-            wanted["name"], template.channel, LetterSource(wanted["subject"], wanted["html"], wanted["text"])
-        )
+        source = LetterSource(wanted["subject"], wanted["html"], wanted["text"])
+        fields = _checked(tenant_id, wanted["name"], template.channel, source)
         fields["topic_id"] = changes.get("topic_id", template.topic_id)
         if fields["topic_id"] != template.topic_id:
             _check_topic(tenant_id, fields["topic_id"])
@@ -138,9 +139,8 @@ def restore(
         said = {key: kept.content.get(key) for key in CONTENT}
         if said == content_of(template):
             return template
-        fields = _checked(
-            template.name, template.channel, LetterSource(said["subject"] or "", said["html"], said["text"])
-        )
+        source = LetterSource(said["subject"] or "", said["html"], said["text"])
+        fields = _checked(tenant_id, template.name, template.channel, source)
         moment = now or clock.now()
         return _change(session, template, fields, actor, actor_name, moment, "template.restore", restored_from=version)
 
@@ -301,8 +301,8 @@ def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
     return free
 
 
-def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
-    """Return the columns of a template, or raise Invalid."""
+def _checked(tenant_id: UUID, name: str, channel: str, source: LetterSource) -> dict[str, Any]:
+    """Return the columns of a template, or raise Invalid; the snippets it names stay until the transaction ends."""
     errors: dict[str, str] = {}
     name = " ".join((name or "").split())
     if not is_visible(name):
@@ -321,7 +321,9 @@ def _checked(name: str, channel: str, source: LetterSource) -> dict[str, Any]:
     if html is None and text is None:
         errors["html"] = "Write an HTML part, a text part, or both."
     cleaned = LetterSource(subject, html, text)
-    for part, problem in problems_of(cleaned).items():
+    usable = snippets.hold(tenant_id=tenant_id, keys=snippets.named_in(subject, html, text))
+    known = snippets.known(tenant_id=tenant_id, club_id=None) if usable else {}
+    for part, problem in snippets.problems(cleaned, known, usable).items():
         errors.setdefault(part, problem)
     if errors:
         raise Invalid(errors)

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from app.content import queries as templates
-from app.content.letters import Letter, LetterCache, RenderedLetter, render_letter
+from app.content import snippets
+from app.content.letters import Letter, LetterCache, LetterSource, RenderedLetter, render_letter
 from app.content.merge_tags import letter_values
 from app.infra.registry import NotRegistered
 from app.messaging import builtin
@@ -39,13 +40,13 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
         unsubscribe_url=link,
         preferences_url=choose,
     )
-    letter = render_letter(_letter(tenant_id, row), values)
+    letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
     if prefix := context.get("subject_prefix"):
         letter = RenderedLetter(f"{prefix} {letter.subject}", letter.html, letter.text)
     return Outgoing(tenant_id, tenant_name, row["id"], row["address"], marketing, letter, link)
 
 
-def _letter(tenant_id: UUID, row: Mapping[str, Any]) -> Letter:
+def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:
     if row["builtin"] is not None:
         try:
             return builtin.compiled(row["builtin"])
@@ -54,12 +55,14 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any]) -> Letter:
     template_id, version = row["template_id"], row["template_version"]
     if template_id is None or version is None:
         raise NothingToSend("The message names no template.")
-    return _cache.get(
-        tenant_id,
-        template_id,
-        version,
-        lambda: templates.source(tenant_id=tenant_id, template_id=template_id, version=version),
-    )
+
+    def source() -> LetterSource:
+        written = templates.source(tenant_id=tenant_id, template_id=template_id, version=version)
+        return snippets.fill(written, snippets.known(tenant_id=tenant_id, club_id=club_id)) if revision else written
+
+    # Snippets are their newest: whatever changes one changes the sum of their revisions.
+    revision = row["snippets_revision"]
+    return _cache.get((tenant_id, template_id, version, *((revision, club_id) if revision else ())), source)
 
 
 def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:

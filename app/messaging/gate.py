@@ -51,14 +51,15 @@ _LOOKED_AT = f"""
            (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
            coalesce(due.template_version,
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
-           ) AS template_version
+           ) AS template_version,
+           (SELECT sum(revision) FROM snippet WHERE tenant_id = :tenant_id) AS snippets_revision
     FROM due
     LEFT JOIN LATERAL (
         SELECT coalesce(merged_into_id, id) AS id FROM customer
         WHERE tenant_id = :tenant_id AND id = due.customer_id OFFSET 0
     ) AS named ON true
     LEFT JOIN LATERAL (
-        SELECT customer.id AS reader_id, {_FIELDS},
+        SELECT customer.id AS reader_id, customer.club_id, {_FIELDS},
                (SELECT name FROM club WHERE tenant_id = :tenant_id AND id = customer.club_id) AS club_name
         FROM customer
         WHERE customer.tenant_id = :tenant_id AND customer.id = named.id OFFSET 0

@@ -389,6 +389,10 @@ _MESSAGES = (
     ),
     _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text"),
           plain=_columns("id channel topic_id version archived_at created_at updated_at")),
+    _keep("snippet", "Snippets", OF_THE_CLUB, addresses=_columns("name html text"),
+          plain=_columns("id key club_id version revision archived_at created_at updated_at")),
+    _keep("snippet_version", "Earlier versions of snippets", OF_THE_CLUB, addresses=_columns("name html text"),
+          plain=_columns("id snippet_id number restored_from changed_at changed_by changed_by_name")),
     _keep("template_version", "Earlier versions of templates", OF_THE_CLUB, addresses=_columns("name content"),
           plain=_columns("id template_id number topic_id restored_from changed_at changed_by changed_by_name")),
 )  # fmt: skip

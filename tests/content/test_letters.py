@@ -136,10 +136,10 @@ def test_compiled_letters_are_kept_by_version_and_the_oldest_goes_first() -> Non
     def load(name: str) -> Any:
         return lambda: loads.append(name) or LetterSource(name, None, "x")
 
-    cache.get(tenant, one, 1, load("one"))
-    cache.get(tenant, one, 1, load("again"))
-    cache.get(tenant, one, 2, load("changed"))
-    cache.get(uuid4(), two, 1, load("of another"))
-    cache.get(tenant, one, 2, load("still there"))
-    cache.get(tenant, one, 1, load("gone"))
+    cache.get((tenant, one, 1), load("one"))
+    cache.get((tenant, one, 1), load("again"))
+    cache.get((tenant, one, 2), load("changed"))
+    cache.get((uuid4(), two, 1), load("of another"))
+    cache.get((tenant, one, 2), load("still there"))
+    cache.get((tenant, one, 1), load("gone"))
     assert loads == ["one", "changed", "of another", "gone"]

@@ -68,6 +68,7 @@ FIXED: dict[str, Any] = {
     "message.purpose": "marketing",
     "template.channel": "EMAIL",
     "template.archived_at": None,
+    "snippet.archived_at": None,
     "template_version.content": {"subject": MARK, "html": MARK, "text": MARK},
     "inbound_event.status": "failed",
     "consent.channel": "EMAIL",
@@ -154,6 +155,7 @@ ROWS = {
     "field_id": "custom_field",
     "request_id": "privacy_request",
     "segment_id": "segment",
+    "snippet_id": "snippet",
     "point_id": "contact_point",
     "external_id": "external_id",
 }

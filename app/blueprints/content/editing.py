@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.content.base import blueprint, rendered
 from app.blueprints.content.forms import TemplateForm
 from app.blueprints.content.history import Part, content_parts
-from app.content import queries, service
+from app.content import queries, service, snippet_queries
 from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
 from app.customers import custom_fields, topics
@@ -147,7 +147,11 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
 
 def _own_tags() -> list[MergeTag]:
     known = custom_fields.fields(tenant_id=current().tenant_id)
-    return [MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known]
+    shared = snippet_queries.choices(tenant_id=current().tenant_id)
+    return [
+        *(MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known),
+        *(MergeTag(name, f'{{% snippet "{key}" %}}', "Snippets") for key, name in shared),
+    ]
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The form of a template."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
@@ -45,8 +46,7 @@ class TemplateForm(Form):
 
     def seen(self) -> int | None:
         """Return which version of the template is being changed, None where the form does not say."""
-        said = self.version.data or ""
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
+        return number_in(self.version)
 
     def source(self) -> LetterSource:
         """Return the letter as it stands in the form."""
@@ -57,3 +57,49 @@ class TemplateForm(Form):
         source = self.source()
         words = {"name": self.name.data or "", "subject": source.subject, "html": source.html, "text": source.text}
         return words | {"topic_id": as_id(self.topic_id.data)}
+
+
+class SnippetForm(Form):
+    """Words that many templates share; the service says what is wrong with them."""
+
+    key = StringField(
+        "Key", description='Templates call it by this: {% snippet "footer" %}. It stays as it is.', render_kw=_CODE
+    )
+    name = StringField("Name", description="For your team; readers never see it.")
+    club_id = SelectField(
+        "Club",
+        description="One for a club stands in place of the one for all clubs, for that club’s people.",
+        validate_choice=False,
+    )
+    html = TextAreaField("HTML", render_kw={"rows": 10, **_CODE})
+    text = TextAreaField(
+        "Plain text",
+        description="Leave it empty to have it made from the HTML.",
+        render_kw={"rows": 5, **_CODE},
+    )
+    version = HiddenField()
+
+    def offer_clubs(self, clubs: Mapping[UUID, str]) -> None:
+        """Offer these clubs."""
+        self.club_id.choices = [
+            SelectChoice("", "All clubs"),
+            *(SelectChoice(str(key), name) for key, name in clubs.items()),
+        ]
+
+    def seen(self) -> int | None:
+        """Return which version of the snippet is being changed, None where the form does not say."""
+        return number_in(self.version)
+
+    def club(self) -> UUID | None:
+        """Return the club that is chosen."""
+        return as_id(self.club_id.data)
+
+    def values(self) -> dict[str, Any]:
+        """Return what is to be saved of it, new or not."""
+        return {"name": self.name.data or "", "html": self.html.data or "", "text": self.text.data or None}
+
+
+def number_in(field: HiddenField) -> int | None:
+    """Return the number that a hidden field holds, None where it holds none."""
+    said = str(field.data or "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None

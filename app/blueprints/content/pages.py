@@ -14,7 +14,7 @@ from app.blueprints.content.base import (
     topic_names,
     uses_of,
 )
-from app.content import queries
+from app.content import queries, snippets
 from app.content.models import Template
 from app.customers import topics
 from app.infra.ids import as_id
@@ -100,7 +100,15 @@ def show(template_id: UUID) -> Response:
     shown = Shown(template_id)
     letter, problems = rendered(queries.source(tenant_id=shown.tenant_id, template_id=template_id), None)
     uses = uses_of(shown.template).get(template_id, [])
-    return shown.page("show", letter=letter, problems=problems, topics=topic_names(), uses=[used(one) for one in uses])
+    saved = shown.template
+    return shown.page(
+        "show",
+        letter=letter,
+        problems=problems,
+        topics=topic_names(),
+        uses=[used(one) for one in uses],
+        snippets=sorted(snippets.named_in(saved.subject, saved.html, saved.text)),
+    )
 
 
 @blueprint.get("/<uuid:template_id>/letter")

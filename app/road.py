@@ -6,6 +6,8 @@ the fields that conditions may ask of, and what their values are called.
 
 from uuid import UUID
 
+from app.campaigns import condition_fields as campaign_fields
+from app.campaigns.segments import using as by_campaigns
 from app.capture.batch import Handler
 from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
@@ -30,7 +32,7 @@ HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
 
-SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs)
+SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs, by_campaigns)
 """What names segments: what runs is not left without the people it acts on."""
 
 TEMPLATE_USERS: tuple[User, ...] = (sent_by_journeys,)
@@ -42,5 +44,5 @@ SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 
 def condition_names(tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return by field of conditions the values it has in this tenant, each with what people call it."""
-    rooms = (customer_fields.names, message_fields.names, segment_fields.names, journey_fields.names)
-    return {field: known for names in rooms for field, known in names(tenant_id=tenant_id).items()}
+    rooms = (customer_fields, message_fields, segment_fields, journey_fields, campaign_fields)
+    return {field: known for room in rooms for field, known in room.names(tenant_id=tenant_id).items()}

@@ -103,6 +103,15 @@ _BACKLOG = {
                         min(due_at) FILTER (WHERE due_at <= :now) AS oldest
                  FROM segment_sync WHERE tenant_id = :tenant_id AND due_at IS NOT NULL) AS syncs""",
     ),
+    Work.RUN_CAMPAIGNS: (
+        "Campaigns",
+        "steps",
+        """SELECT count(*) FILTER (WHERE at <= :now) AS due, count(*) FILTER (WHERE at > :now) AS parked,
+                  min(at) FILTER (WHERE at <= :now) AS oldest
+           FROM (SELECT due_at AS at FROM campaign WHERE tenant_id = :tenant_id AND due_at IS NOT NULL
+                 UNION ALL SELECT look_at FROM campaign_run WHERE tenant_id = :tenant_id AND look_at IS NOT NULL
+                 LIMIT :counted) due""",
+    ),
     Work.PRIVACY_JOBS: (
         "Exports and erasures",
         "steps",

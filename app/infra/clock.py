@@ -1,6 +1,6 @@
 """The only place that asks the machine for the time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -12,3 +12,24 @@ def midnight(moment: datetime, zone: ZoneInfo) -> datetime:
 def now() -> datetime:
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the clocks of a zone show a local time, in UTC.
+
+    A time that a spring night leaves out is the first minute after the gap; one that an autumn night shows twice is
+    its first showing.
+    """
+    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if first.astimezone(zone).replace(tzinfo=None, fold=0) == local:
+        return first
+    # In a gap fold=1 reads the time by the offset after it, which lies before the change, and fold=0 after it.
+    low, high = local.replace(tzinfo=zone, fold=1).astimezone(UTC), first
+    before = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        if middle.astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)

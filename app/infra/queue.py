@@ -46,6 +46,7 @@ class Work(StrEnum):
     IMPORT_ROWS = "import_rows"
     REFRESH_SEGMENTS = "refresh_segments"
     SYNC_SEGMENTS = "sync_segments"
+    RUN_CAMPAIGNS = "run_campaigns"
     PRIVACY_JOBS = "privacy_jobs"
     TICK = "tick"
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Select, Text, and_, case, false, func, literal, or_, select
+from sqlalchemy import Boolean, ColumnElement, Select, Text, and_, case, false, func, literal, null, or_, select
 
 from app.conditions import Choice, Field, FieldType, profile
 from app.content.models import Template
@@ -28,6 +28,7 @@ from app.infra.db import transaction
 from app.messaging.channel import EMAIL
 from app.messaging.destination import MOST
 from app.messaging.models import Suppression
+from app.messaging.states import Reason
 from app.messaging.suppression import DEAD, REASONS
 
 GROUP = "Reachability"
@@ -49,6 +50,44 @@ _Answer = ColumnElement[bool]
 def can_get(channel: str, topic: Topic | None = None) -> _Answer:
     """Return whether marketing (about a topic, if one is named) would go out to the customer of the query."""
     return and_(_agrees(channel, topic), _reached(channel))
+
+
+def why_not(channel: str, topic: Topic | None = None) -> ColumnElement[str]:
+    """Return why marketing would not go out to the customer of the query, as the gate has it: null where it would."""
+    kind = KINDS[channel]
+    address = _PERSON[kind] if kind in ("email", "phone") else null()
+    entry = Suppression.__table__.alias()
+    listed = _entries(entry, channel, address).exists()
+    opted_in, said_no_at = _PERSON[CONSENT_FIELDS[channel]], _PERSON[f"{CONSENT_FIELDS[channel]}_at"]
+    reasons = [
+        (can_get(channel, topic), null()),
+        (and_(~_reached(channel), func.btrim(func.coalesce(address, "")) == ""), Reason.NO_ADDRESS),
+        (and_(~_reached(channel), ~_sound(kind, address)), Reason.INVALID_ADDRESS),
+        (and_(~_reached(channel), listed), Reason.SUPPRESSED),
+        (~_reached(channel), Reason.NO_ADDRESS),
+        (_said(ALL, None, State.UNSUBSCRIBED), Reason.STOPPED),
+    ]
+    if topic is None:
+        return _first_of(
+            *reasons,
+            (_said(channel, None, State.PENDING, since=said_no_at), Reason.UNCONFIRMED),
+            (opted_in.is_(False), Reason.OPTED_OUT),
+            (_said(channel, None, State.PENDING), Reason.UNCONFIRMED),
+            rest=Reason.NO_OPT_IN,
+        )
+    return _first_of(
+        *reasons,
+        (_said(channel, topic, State.UNSUBSCRIBED), Reason.TOPIC_OPTED_OUT),
+        (and_(opted_in.is_(False), ~_said(channel, topic, State.PENDING, since=said_no_at)), Reason.OPTED_OUT),
+        (_said(channel, topic, State.PENDING), Reason.UNCONFIRMED),
+        (opted_in.is_(True), Reason.NO_TOPIC_OPT_IN),
+        rest=Reason.NO_OPT_IN,
+    )
+
+
+def _first_of(*reasons: tuple[Any, Any], rest: Reason) -> ColumnElement[str]:
+    told = [(holds, one if isinstance(one, ColumnElement) else literal(str(one), Text())) for holds, one in reasons]
+    return case(*told, else_=literal(str(rest), Text()))
 
 
 def _agrees(channel: str, topic: Topic | None) -> _Answer:

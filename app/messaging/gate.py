@@ -201,7 +201,8 @@ def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_wa
         return Verdict(Status.SKIPPED, reason, address)
     if comes_to is not State.SUBSCRIBED:
         until = row["created_at"] + CONSENT_GRACE
-        if row["customer_id"] is None or now >= until:
+        # Those of a run were chosen, and not by something that has only just come in.
+        if row["customer_id"] is None or row["run_id"] is not None or now >= until:
             return Verdict(Status.SKIPPED, reason, address)
         return Verdict(Status.HELD, Reason.AWAITING_CONSENT, address, min(now + CONSENT_RECHECK, until))
     until = row["created_at"] + EVENTS_GRACE

@@ -15,10 +15,11 @@ from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 _COLUMNS = """
     message.id, message.channel, message.purpose, message.customer_id, message.user_id, message.to_address,
     message.instead_of, message.template_id, message.builtin, message.journey_id, message.enrollment_id,
-    message.step_key, message.status, message.reason, message.due_at, message.created_at, message.attempts,
+    message.step_key, message.campaign_id, message.run_id, message.status, message.reason, message.due_at,
+    message.created_at, message.attempts,
     message.sending_at, message.sent_at, message.response, message.subject, message.first_open_at,
     message.first_click_at,
-    template.name AS template_name, journey.name AS journey_name,
+    template.name AS template_name, journey.name AS journey_name, campaign.name AS campaign_name,
     nullif(concat_ws(' ', customer.first_name, customer.last_name), '') AS customer_name
 """
 
@@ -26,6 +27,7 @@ _JOINS = """
     FROM message
     LEFT JOIN template ON template.tenant_id = message.tenant_id AND template.id = message.template_id
     LEFT JOIN journey ON journey.tenant_id = message.tenant_id AND journey.id = message.journey_id
+    LEFT JOIN campaign ON campaign.tenant_id = message.tenant_id AND campaign.id = message.campaign_id
     LEFT JOIN customer ON customer.tenant_id = message.tenant_id AND customer.id = message.customer_id
 """
 
@@ -38,6 +40,10 @@ _FATES = text("""
 _FILTERS = {
     "customer_id": "message.customer_id = :customer_id",
     "journey_id": "message.journey_id = :journey_id",
+    # By its runs, in which messages are found by what became of them.
+    "campaign_id": "message.run_id IN (SELECT id FROM campaign_run AS run"
+    " WHERE run.tenant_id = :tenant_id AND run.campaign_id = :campaign_id)",
+    "run_id": "message.run_id = :run_id",
     "status": "message.status = :status",
     "reason": "message.reason = :reason",
     "since": "message.id >= :first AND coalesce(message.sent_at, message.sending_at, message.due_at) >= :since",
@@ -82,6 +88,8 @@ def page(
     tenant_id: UUID,
     customer_id: UUID | None = None,
     journey_id: UUID | None = None,
+    campaign_id: UUID | None = None,
+    run_id: UUID | None = None,
     status: str | None = None,
     reason: str | None = None,
     since: datetime | None = None,
@@ -92,7 +100,15 @@ def page(
 
     `since`: settled then or later, or due then where it isn't settled yet.
     """
-    given = {"customer_id": customer_id, "journey_id": journey_id, "status": status, "reason": reason, "since": since}
+    given = {
+        "customer_id": customer_id,
+        "journey_id": journey_id,
+        "campaign_id": campaign_id,
+        "run_id": run_id,
+        "status": status,
+        "reason": reason,
+        "since": since,
+    }
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     conditions = ["message.tenant_id = :tenant_id", *(_FILTERS[name] for name in values)]
     if since:
@@ -121,6 +137,19 @@ def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
     with transaction(tenant_id) as session:
         rows = session.execute(
             text("SELECT id, name FROM journey WHERE tenant_id = :tenant_id ORDER BY lower(name), id"),
+            {"tenant_id": tenant_id},
+        )
+        return [(str(row.id), row.name) for row in rows]
+
+
+def campaign_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
+    """Return (id, name) of every campaign that was sent by name, for a select."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text(
+                "SELECT id, name FROM campaign WHERE tenant_id = :tenant_id AND EXISTS (SELECT FROM campaign_run AS run"
+                " WHERE run.tenant_id = :tenant_id AND run.campaign_id = campaign.id) ORDER BY lower(name), id"
+            ),
             {"tenant_id": tenant_id},
         )
         return [(str(row.id), row.name) for row in rows]

@@ -145,6 +145,10 @@ _FATES = text("""
     SELECT run_id, status, reason, count(*) AS number FROM message
     WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) GROUP BY run_id, status, reason
 """)
+_SENT = text("""
+    SELECT run_id, count(*) AS number FROM message
+    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND status = 'sent' GROUP BY run_id
+""")
 _RESPONSE = text("""
     SELECT count(first_open_at) AS opened, count(first_click_at) AS clicked FROM message
     WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND status IN ('sent', 'unknown')
@@ -268,6 +272,13 @@ def _fates(found: Mapping[str, Counter[str]]) -> Fates:
         failed=by_reason("failed"),
         unknown=number("unknown"),
     )
+
+
+def sent(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return how many messages of each of these runs were sent; those of which none was are missing."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(_SENT, {"tenant_id": tenant_id, "runs": array(run_ids)})
+        return {row.run_id: row.number for row in rows}
 
 
 def response(*, tenant_id: UUID, run_ids: Collection[UUID]) -> Response:

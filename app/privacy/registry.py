@@ -436,6 +436,17 @@ _JOURNEYS = (
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
 )  # fmt: skip
 
+_CAMPAIGNS = (
+    _keep("campaign", "Campaigns", OF_THE_CLUB, addresses=_columns("name description schedule"),
+          plain=_columns("id type campaign_type segment_id channels channel_mode email_template_id sms_template_id "
+                         "push_template_id whatsapp_template_id topic_id timezone throttle_per_hour spread_minutes "
+                         "status due_at next_occurrence version archived_at created_by created_by_name created_at "
+                         "updated_at")),
+    _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
+          plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "
+                         "refresh_asked_at prepared_at started_at paused_at finished_at look_at error created_at")),
+)  # fmt: skip
+
 _THEY_GO = "They go with the profile, and a trigger sees to it."
 _SEGMENTS = (
     _special("segment_member", "Segments they are in", _THEY_GO, section="segments", order="entered_at, segment_id",
@@ -494,7 +505,16 @@ _PRIVACY = (
           plain=_columns("hash erased_at")),
 )  # fmt: skip
 
-TABLES: tuple[Table, ...] = (*_CUSTOMERS, *_EVENTS, *_MESSAGES, *_JOURNEYS, *_SEGMENTS, *_ACCOUNTS, *_PRIVACY)
+TABLES: tuple[Table, ...] = (
+    *_CUSTOMERS,
+    *_EVENTS,
+    *_MESSAGES,
+    *_JOURNEYS,
+    *_CAMPAIGNS,
+    *_SEGMENTS,
+    *_ACCOUNTS,
+    *_PRIVACY,
+)
 BY_NAME: dict[str, Table] = {one.name: one for one in TABLES}
 
 REDIS: dict[str, str] = {

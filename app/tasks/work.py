@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app.analytics import work as analytics
+from app.campaigns import running as campaigns
 from app.capture import service as capture
 from app.capture.imports import work as imports
 from app.infra import clock, queue
@@ -102,6 +103,16 @@ def sync_segments(tenant_id: str) -> None:
     )
 
 
+def run_campaigns(tenant_id: str) -> None:
+    """Begin the tenant's campaigns that are due, put people into them, and see what is over."""
+    _turn(
+        Work.RUN_CAMPAIGNS,
+        UUID(tenant_id),
+        lambda tenant: campaigns.run_step(tenant_id=tenant, now=clock.now()),
+        spread=False,
+    )
+
+
 def privacy_jobs(tenant_id: str) -> None:
     """Collect or erase all of a person, a step in a transaction; delete what is kept for a while, once that is over."""
     privacy.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
@@ -186,6 +197,10 @@ _DUE = text("""
                 WHERE c.tenant_id = t.id AND c.segment_id = s.segment_id)
             OR EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
                 AND g.version <> s.version AND g.refresh_tells))))
+    UNION ALL
+    SELECT 'run_campaigns', id FROM tenant t WHERE EXISTS
+        (SELECT FROM campaign c WHERE c.tenant_id = t.id AND c.due_at <= :now)
+        OR EXISTS (SELECT FROM campaign_run r WHERE r.tenant_id = t.id AND r.look_at <= :now)
     UNION ALL
     SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
         (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)

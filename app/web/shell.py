@@ -42,6 +42,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
         (
             Item("Segments", "segments.index", "filter", "segments.view"),
             Item("Journeys", "journeys.index", "route", "journeys.view"),
+            Item("Campaigns", "campaigns.index", "calendar-event", "campaigns.view"),
             Item("Templates", "content.index", "template", "templates.view"),
             Item("Messages", "messaging.index", "send", "messages.view"),
             Item("Suppressions", "suppressions.index", "mail-off", "messages.view"),

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.conditions import compile_sql, parse
 from app.customers import custom_fields, topics
@@ -53,6 +53,23 @@ def let_out(tenant_id: UUID, template_id: UUID, people: list[UUID], topic: Topic
     found = gate.claim(tenant_id=tenant_id, limit=10_000, now=LATER)
     assert found.looked_at == len(people)
     return {one["reader_id"] for one in found.letters}
+
+
+def told(tenant_id: UUID, people: list[UUID], topic: Topic | None) -> dict[UUID, str | None]:
+    """Return why the database says that marketing would not go out, by customer."""
+    asked = select(Customer.id, condition_fields.why_not("EMAIL", topic)).where(Customer.id.in_(people))
+    with transaction(tenant_id) as session:
+        return {row[0]: row[1] for row in session.execute(asked)}
+
+
+def recorded(tenant_id: UUID, topic: Topic | None) -> dict[UUID, str | None]:
+    """Return why the gate skipped each message about a topic, or None where it let it out."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            text("SELECT customer_id, reason FROM message WHERE dedupe_key LIKE :key || ':%'"),
+            {"key": str(topic and topic.key)},
+        )
+        return {row.customer_id: row.reason for row in rows}
 
 
 class Crowd:
@@ -145,6 +162,7 @@ def test_can_be_mailed_is_what_the_gate_says(tenant: Any, template: UUID, seed: 
         assert 0 < len(expected) < len(crowd.people)
         assert yes(tenant.id, rule(name)) == expected
         assert yes(tenant.id, rule(name, False)) == set(crowd.people) - expected
+        assert told(tenant.id, crowd.people, topic) == recorded(tenant.id, topic)
 
 
 def test_every_mix_of_words_comes_to_what_the_gate_says(tenant: Any, template: UUID) -> None:
@@ -175,6 +193,7 @@ def test_every_mix_of_words_comes_to_what_the_gate_says(tenant: Any, template: U
     for topic in (None, *subjects):
         name = f"can_be_mailed.{topic.key}" if topic else "can_be_mailed"
         assert yes(tenant.id, rule(name)) == let_out(tenant.id, template, people, topic), name
+        assert told(tenant.id, people, topic) == recorded(tenant.id, topic), name
 
 
 def test_other_channels_are_asked_for_address_and_consent_alike(tenant: Any) -> None:

@@ -16,10 +16,12 @@ blueprint = ApiBlueprint("messaging_api", __name__)
 
 
 class MessageQuery(BaseModel):
-    """Whose messages, of which journey, in which state; every filter given must match."""
+    """Whose messages, of which journey, campaign or run of one, in which state; every filter given must match."""
 
     customer_id: UUID | None = None
     journey_id: UUID | None = None
+    campaign_id: UUID | None = None
+    run_id: UUID | None = None
     status: Status | None = None
     reason: Reason | None = None
     cursor: str | None = None
@@ -42,6 +44,8 @@ class MessageOut(BaseModel):
     journey_id: UUID | None
     enrollment_id: UUID | None
     step_key: str | None
+    campaign_id: UUID | None
+    run_id: UUID | None
     status: Status
     reason: str | None
     subject: str | None

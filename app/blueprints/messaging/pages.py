@@ -47,6 +47,7 @@ def index() -> Response:
         statuses=list(STATUS_WORDS.items()),
         reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
         journeys=queries.journey_choices(tenant_id=tenant_id),
+        campaigns=queries.campaign_choices(tenant_id=tenant_id),
         **WORDS,
     )
 
@@ -58,6 +59,7 @@ def _filters() -> dict[str, Any]:
         "status": status if status in set(Status) else None,
         "reason": reason if reason in set(Reason) else None,
         "journey_id": as_id(request.args.get("journey")),
+        "campaign_id": as_id(request.args.get("campaign")),
         "customer_id": as_id(request.args.get("customer")),
         "since": clock.midnight(clock.now(), ZoneInfo(organisation().timezone)) if today else None,
     }
@@ -71,6 +73,7 @@ COLUMNS = (
     "customer_name",
     "customer_id",
     "journey_name",
+    "campaign_name",
     "template_name",
     "subject",
     "due_at",

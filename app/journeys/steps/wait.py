@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sqlalchemy import text
 
 from app.infra.arrays import array
+from app.infra.clock import instant
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 
 DURATION = re.compile(r"([0-9]{1,6})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
@@ -82,31 +83,14 @@ class WaitConfig(StepConfig):
 def at_local(now: datetime, zone: ZoneInfo, clock: time, days: int) -> datetime:
     """Return when the zone's clocks next show `clock`, `days` days after today, as an instant in UTC after `now`.
 
-    A time that a spring night leaves out is the first minute after the gap; one that an autumn night shows twice is
-    its first showing.
+    Nights on which the clocks change are as `clock.instant` has them.
     """
     today = now.astimezone(zone).date()
     while True:
-        found = _instant(datetime.combine(today + timedelta(days=days), clock), zone)
+        found = instant(datetime.combine(today + timedelta(days=days), clock), zone)
         if found > now:
             return found
         days += 1
-
-
-def _instant(local: datetime, zone: ZoneInfo) -> datetime:
-    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None, fold=0) == local:
-        return first
-    # In a gap fold=1 reads the time by the offset after it, which lies before the change, and fold=0 after it.
-    low, high = local.replace(tzinfo=zone, fold=1).astimezone(UTC), first
-    before = low.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + (high - low) // 2
-        if middle.astimezone(zone).utcoffset() == before:
-            low = middle
-        else:
-            high = middle
-    return high.replace(microsecond=0)
 
 
 ZONES = text("""

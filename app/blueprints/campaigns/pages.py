@@ -1,0 +1,140 @@
+"""The list of campaigns, and the page of one, which moves while it sends."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+
+from app.blueprints.campaigns import presenters
+from app.blueprints.campaigns.base import blueprint
+from app.campaigns import queries, why
+from app.campaigns.models import CAMPAIGN_TYPES, TEMPLATES, TYPES, Campaign
+from app.campaigns.states import Status
+from app.customers import queries as customers
+from app.infra import clock
+from app.infra.errors import Forbidden, NotFound
+from app.infra.ids import as_id
+from app.web.downloads import PERMISSION, download
+from app.web.guards import can, current, requires
+from app.web.htmx import page
+
+_COLUMNS = ("name", "description", "type", "campaign_type", "status", "timezone", "due_at", "created_at", "id")
+
+
+@blueprint.get("")
+@requires("campaigns.view")
+def index() -> Response:
+    """List the campaigns: by status, type and part of the name, archived ones apart."""
+    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    found = queries.page(tenant_id=tenant_id, sort=sort, cursor=request.args.get("cursor"), **filters)
+    wanted = {one.segment_id for one in found.items if one.segment_id}
+    return page(
+        "campaigns/index.html",
+        block="results",
+        page=found,
+        filters=filters,
+        filtered=any(filters.values()),
+        sort=sort,
+        segments=presenters.names_of_segments(tenant_id, wanted),
+        numbers=queries.numbers(tenant_id=tenant_id, campaign_ids=[one.id for one in found.items]),
+        when=presenters.when,
+        gone=_gone(tenant_id),
+        **presenters.WORDS,
+    )
+
+
+def _filters() -> dict[str, Any]:
+    args = request.args
+    return {
+        "q": args.get("q", "").strip() or None,
+        "status": args.get("status") if args.get("status") in set(Status) else None,
+        "type": args.get("type") if args.get("type") in TYPES else None,
+        "campaign_type": args.get("campaign_type") if args.get("campaign_type") in CAMPAIGN_TYPES else None,
+        "archived": args.get("show") == "archived",
+    }
+
+
+def _sort() -> str:
+    sort = request.args.get("sort", "")
+    return sort if sort.removeprefix("-") in queries.SORTS else "-created"
+
+
+def _gone(tenant_id: UUID) -> Campaign | None:
+    """Return the campaign just archived, for its notice."""
+    archived = as_id(request.args.get("archived"))
+    if archived is None:
+        return None
+    try:
+        found = queries.one(tenant_id=tenant_id, campaign_id=archived)
+    except NotFound:
+        return None
+    return found if found.archived_at else None
+
+
+@blueprint.post("/export")
+@requires(PERMISSION)
+def export_list() -> Response:
+    """Give out the campaigns the list shows."""
+    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    return download(
+        "campaigns",
+        seen_by="campaigns.view",
+        header=[*_COLUMNS, "when"],
+        pages=lambda cursor, limit: queries.page(tenant_id=tenant_id, sort=sort, cursor=cursor, limit=limit, **filters),
+        rows=lambda found: [[*(getattr(one, name) for name in _COLUMNS), presenters.when(one)] for one in found],
+        filters=filters | {"sort": sort},
+    )
+
+
+@blueprint.get("/<uuid:campaign_id>")
+@requires("campaigns.view")
+def show(campaign_id: UUID) -> Response:
+    """Show one campaign: how it stands, its numbers, each time it was sent."""
+    tenant_id = current().tenant_id
+    campaign = queries.one(tenant_id=tenant_id, campaign_id=campaign_id)
+    runs = queries.page_of_runs(tenant_id=tenant_id, campaign_id=campaign_id, cursor=request.args.get("cursor"))
+    stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id)
+    return page(
+        "campaigns/show.html",
+        block="runs" if "cursor" in request.args else "standing",
+        campaign=campaign,
+        stats=stats,
+        parts=presenters.sum_line(stats),
+        runs=runs,
+        live=presenters.is_live(campaign),
+        legal=presenters.legal(campaign),
+        when=presenters.when(campaign),
+        said=presenters.said(campaign, TEMPLATES),
+        segment=presenters.segment_of(campaign),
+        dates=queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=clock.now())
+        if campaign.status in (Status.DRAFT, Status.SCHEDULED)
+        else [],
+        local=presenters.local,
+        **presenters.WORDS,
+    )
+
+
+@blueprint.get("/<uuid:campaign_id>/why")
+@requires("customers.view")
+def why_page(campaign_id: UUID) -> Response:
+    """Show why a customer got a campaign or did not, run by run."""
+    if not can("campaigns.view"):
+        raise Forbidden("Your role does not allow this (see campaigns and their numbers).")
+    tenant_id = current().tenant_id
+    campaign = queries.one(tenant_id=tenant_id, campaign_id=campaign_id)
+    q, chosen = request.args.get("q", "").strip(), as_id(request.args.get("customer_id"))
+    found = customers.customers(tenant_id=tenant_id, q=q, limit=8).items if q and chosen is None else []
+    traces, who = None, None
+    if chosen is not None:
+        who = customers.customer(tenant_id=tenant_id, customer_id=chosen)
+        traces = why.of(tenant_id=tenant_id, campaign_id=campaign_id, customer_id=chosen)
+    return page(
+        "campaigns/why.html",
+        block="answer",
+        campaign=campaign,
+        q=q,
+        found=found,
+        who=who,
+        traces=traces,
+        **presenters.WORDS,
+    )

@@ -1,0 +1,165 @@
+"""Campaigns in words: what they are called, when they are sent, what may be done with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask import url_for
+
+from app.campaigns import queries, schedule, states
+from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign
+from app.campaigns.queries import Stats
+from app.campaigns.states import LEGAL, Act, Status
+from app.content import queries as templates
+from app.infra.errors import NotFound
+from app.messaging.states import reason_in_words
+from app.segments import queries as segments
+from app.web.guards import can
+
+TYPE_LABELS = {ONE_TIME: "One-off", RECURRING: "Recurring"}
+CAMPAIGN_TYPE_LABELS = {one: one.replace("_", " ").capitalize() for one in CAMPAIGN_TYPES}
+MODE_LABELS = {
+    schedule.NOW: "As soon as I press Send",
+    schedule.AT: "At a date and time at the club",
+    schedule.RECIPIENT_ZONE: "At that time where each recipient is",
+}
+CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
+STATUS_LABELS = {one.value: words for one, words in states.WORDS.items()}
+STATUS_TONES = {one.value: tone for one, tone in states.TONES.items()}
+_DAYS = {
+    "MO": "Monday",
+    "TU": "Tuesday",
+    "WE": "Wednesday",
+    "TH": "Thursday",
+    "FR": "Friday",
+    "SA": "Saturday",
+    "SU": "Sunday",
+}
+_UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
+WORDS: dict[str, Any] = {
+    "tones": STATUS_TONES,
+    "labels": STATUS_LABELS,
+    "type_labels": TYPE_LABELS,
+    "campaign_type_labels": CAMPAIGN_TYPE_LABELS,
+    "channel_labels": CHANNEL_LABELS,
+    "why": reason_in_words,
+}
+
+
+def when(campaign: Campaign) -> str:
+    """Return when a campaign is sent, in words without a full stop."""
+    given = campaign.schedule
+    where = " where each recipient is" if given.get("mode") == schedule.RECIPIENT_ZONE else ""
+    if campaign.type == RECURRING:
+        rule = given.get("rrule")
+        return f"{rule_in_words(rule)} at {given['local_time']}{where}" if rule else "Not said yet"
+    if start := given.get("start_at"):
+        return f"{datetime.fromisoformat(start):%-d %B %Y, %H:%M}{where}"
+    return "When it is started" if given.get("mode") == schedule.NOW else "Not said yet"
+
+
+def rule_in_words(rule: str) -> str:
+    """Return a recurrence in words: "Every week on Monday"; one that has no plain words as it is written."""
+    parts = dict(part.split("=", 1) for part in rule.split(";"))
+    unit, every = _UNITS[parts.pop("FREQ")], int(parts.pop("INTERVAL", "1"))
+    said = f"Every {unit}" if every == 1 else f"Every {every} {unit}s"
+    if days := parts.pop("BYDAY", None):
+        if any(one not in _DAYS for one in days.split(",")):
+            return f"By the rule {rule}"
+        said += " on " + _and([_DAYS[one] for one in days.split(",")])
+    if days := parts.pop("BYMONTHDAY", None):
+        said += " on " + _and(["the last day" if one == "-1" else f"day {one}" for one in days.split(",")])
+    if count := parts.pop("COUNT", None):
+        said += f", {count} times"
+    if until := parts.pop("UNTIL", None):
+        said += f", until {until[6:8]}.{until[4:6]}.{until[:4]}"
+    return f"By the rule {rule}" if parts else said
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def legal(campaign: Campaign) -> dict[str, bool]:
+    """Return which acts may be done with a campaign now, by who is asking."""
+    in_use = campaign.archived_at is None
+    allowed = {act: campaign.status in LEGAL[act] and in_use for act in Act}
+    may = {act: can("campaigns.run") for act in (Act.SCHEDULE, Act.UNSCHEDULE, Act.START, Act.PAUSE, Act.RESUME)}
+    may |= {Act.CANCEL: can("campaigns.run")}
+    return {act.value: allowed[act] and may.get(act, can("campaigns.edit")) for act in Act}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a campaign says on a channel: the template's name and page."""
+
+    channel: str
+    name: str
+    url: str | None
+
+
+def said(campaign: Campaign, column_of: Mapping[str, str]) -> list[Said]:
+    """Return what a campaign says on each of its channels."""
+    found = []
+    for channel in campaign.channels:
+        template_id = getattr(campaign, column_of[channel])
+        if template_id is None:
+            found.append(Said(CHANNEL_LABELS[channel], "Not chosen yet", None))
+            continue
+        one = templates.get(tenant_id=campaign.tenant_id, template_id=template_id)
+        url = url_for("content.show", template_id=template_id) if can("templates.view") else None
+        found.append(Said(CHANNEL_LABELS[channel], one.name, url))
+    return found
+
+
+def segment_of(campaign: Campaign) -> Any:
+    """Return the segment of a campaign, None where it has none (any more)."""
+    if campaign.segment_id is None:
+        return None
+    try:
+        return segments.one(tenant_id=campaign.tenant_id, segment_id=campaign.segment_id)
+    except NotFound:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number of a campaign, with where its people are."""
+
+    label: str
+    value: int
+    tone: str
+    status: str | None
+    reason: str | None = None
+
+
+def sum_line(stats: Stats) -> list[Number]:
+    """Return the parts of the sum that a campaign's audience is."""
+    return [
+        Number("Waiting", stats.queued, "info", "queued"),
+        Number("Sending", stats.sending, "info", "sending"),
+        Number("Sent", stats.sent, "success", "sent"),
+        Number("Skipped", stats.total_skipped, "neutral", "skipped"),
+        Number("Failed", stats.failed, "danger", "failed"),
+        Number("Unknown", stats.unknown, "warning", "unknown"),
+    ]
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """Return a moment as the clocks of a zone show it."""
+    return moment.astimezone(ZoneInfo(zone))
+
+
+def is_live(campaign: Campaign) -> bool:
+    """Return whether a campaign's numbers move."""
+    return campaign.status in (Status.PREPARING, Status.SENDING) or (
+        campaign.status == Status.SCHEDULED and campaign.schedule.get("mode") == schedule.NOW
+    )
+
+
+def names_of_segments(tenant_id: UUID, wanted: set[UUID]) -> dict[UUID, str]:
+    """Return what these segments are called."""
+    return queries.segment_names(tenant_id=tenant_id, segment_ids=wanted)

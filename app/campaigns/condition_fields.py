@@ -1,0 +1,19 @@
+"""What conditions call the campaigns that the payloads of messages name."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from app.campaigns.models import Campaign
+from app.infra.db import transaction
+
+
+def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return what people call the campaigns."""
+    wanted = (
+        select(Campaign.id, Campaign.name)
+        .where(Campaign.tenant_id == tenant_id)
+        .order_by(func.lower(Campaign.name), Campaign.id)
+    )
+    with transaction(tenant_id) as session:
+        return {"campaign_id": [(str(row.id), row.name) for row in session.execute(wanted)]}

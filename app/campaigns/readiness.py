@@ -1,0 +1,95 @@
+"""What a campaign needs before it can be sent, and what of it is pinned when it is."""
+
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from app.campaigns import schedule
+from app.campaigns.models import TEMPLATES, Campaign
+from app.content.models import Template
+from app.infra.errors import Invalid
+from app.messaging.runs import Content
+from app.segments.models import Segment
+
+_HOLD = text("""
+    SELECT archived_at FROM segment WHERE tenant_id = :tenant_id AND id = :id FOR SHARE
+""")
+_ZONES = text("SELECT DISTINCT timezone FROM customer WHERE tenant_id = :tenant_id AND timezone IS NOT NULL")
+MOST_ZONES = 1000
+
+
+class NotReady(Invalid):
+    """The campaign lacks something that is needed to send it; `errors` says what, by setting."""
+
+    title = "The campaign is not ready"
+
+
+def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
+    """Return what a campaign lacks, by setting; nothing where it can be sent."""
+    found: dict[str, str] = {}
+    segment = session.get(Segment, (campaign.tenant_id, campaign.segment_id)) if campaign.segment_id else None
+    if segment is None:
+        found["segment_id"] = "Choose whom it goes to."
+    elif segment.archived_at is not None:
+        found["segment_id"] = "The segment is in the archive. Choose another one."
+    for channel in campaign.channels:
+        column = TEMPLATES[channel]
+        if getattr(campaign, column) is None:
+            found[column] = "Choose what is sent."
+    return found | schedule.missing(campaign.schedule, type_=campaign.type)
+
+
+def require(session: Session, campaign: Campaign) -> None:
+    """Raise NotReady unless a campaign can be sent; its segment is nobody's to archive until the transaction ends."""
+    if campaign.segment_id is not None:
+        session.execute(_HOLD, {"tenant_id": campaign.tenant_id, "id": campaign.segment_id})
+    if found := lacks(session, campaign):
+        raise NotReady(found)
+
+
+def pinned(session: Session, campaign: Campaign) -> list[Content]:
+    """Return what a campaign says on each of its channels now, in their order."""
+    chosen = {channel: getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels}
+    wanted = select(Template.id, Template.version, Template.topic_id).where(
+        Template.tenant_id == campaign.tenant_id, Template.id.in_(list(chosen.values()))
+    )
+    rows = {row.id: row for row in session.execute(wanted)}
+    return [
+        Content(channel, template_id, rows[template_id].version, campaign.topic_id or rows[template_id].topic_id)
+        for channel, template_id in chosen.items()
+    ]
+
+
+def to_json(content: Content) -> dict[str, Any]:
+    """Return pinned content as a run keeps it."""
+    return {
+        "channel": content.channel,
+        "template_id": str(content.template_id),
+        "template_version": content.template_version,
+        "topic_id": content.topic_id and str(content.topic_id),
+    }
+
+
+def from_json(kept: dict[str, Any]) -> Content:
+    """Return pinned content as a run kept it."""
+    topic_id = kept["topic_id"] and UUID(kept["topic_id"])
+    return Content(kept["channel"], UUID(kept["template_id"]), kept["template_version"], topic_id)
+
+
+def zones_of(session: Session, campaign: Campaign) -> list[ZoneInfo]:
+    """Return the zones whose clocks a campaign goes by: its own first, then those of its recipients if it asks them."""
+    own = ZoneInfo(campaign.timezone)
+    if campaign.schedule.get("mode") != schedule.RECIPIENT_ZONE:
+        return [own]
+    names = session.scalars(_ZONES, {"tenant_id": campaign.tenant_id})
+    return [own, *(zone for name in names if (zone := _zone(name)) is not None)][:MOST_ZONES]
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None

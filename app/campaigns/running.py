@@ -1,0 +1,222 @@
+"""What a worker does for a tenant's campaigns, a step in a transaction: begin what is due, put people into runs, look
+whether a run is over, skip what was called off. A worker that dies in between costs time; another one goes on."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.campaigns import lifecycle, readiness, schedule
+from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
+from app.campaigns.reach import first_that_reaches
+from app.campaigns.states import Status
+from app.infra import clock
+from app.infra.db import transaction
+from app.messaging import runs
+from app.segments import service as segments
+from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentMember
+
+log = logging.getLogger(__name__)
+
+BATCH = 5_000
+LOOK_AGAIN = timedelta(seconds=2)
+LOOK_SELDOM = timedelta(seconds=15)
+QUICK_FOR = timedelta(minutes=5)
+TOO_LATE = timedelta(hours=12)
+"""An occurrence that nobody was there to begin for so long is left out: yesterday's good morning is none today."""
+STUMBLED = timedelta(minutes=1)
+
+
+class CannotGoOn(Exception):
+    """A run can't be prepared; the text says why, for people."""
+
+
+def run_step(*, tenant_id: UUID, now: datetime | None = None) -> int:
+    """Do one step of one campaign that has something due; return 1, or 0 where none has, or others are at it."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        return _begin_one(session, tenant_id, moment) or _look_at_one(session, tenant_id, moment)
+
+
+def _begin_one(session: Session, tenant_id: UUID, now: datetime) -> int:
+    campaign = session.scalar(
+        select(Campaign)
+        .where(Campaign.tenant_id == tenant_id, Campaign.due_at <= now)
+        .order_by(Campaign.due_at, Campaign.id)
+        .limit(1)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if campaign is None:
+        return 0
+    assert campaign.due_at is not None
+    assert campaign.next_occurrence is not None
+    local = campaign.next_occurrence
+    once = campaign.type == ONE_TIME
+    run = lifecycle.begin(
+        session,
+        campaign,
+        occurrence=ONCE if once else date.fromisoformat(local[:10]).isoformat(),
+        local=local if campaign.schedule["mode"] == schedule.RECIPIENT_ZONE else None,
+        due_at=campaign.due_at,
+        now=now,
+    )
+    if run is not None and not once and now - run.due_at > TOO_LATE:
+        _fail(session, campaign, run, "Nobody was there to send it when it was due, and then it was too late.", now)
+    return 1
+
+
+def _look_at_one(session: Session, tenant_id: UUID, now: datetime) -> int:
+    found = session.execute(
+        select(CampaignRun.id, CampaignRun.campaign_id)
+        .where(CampaignRun.tenant_id == tenant_id, CampaignRun.look_at <= now)
+        .order_by(CampaignRun.look_at, CampaignRun.id)
+        .limit(20)
+    ).all()
+    for run_id, campaign_id in found:
+        # The campaign before its runs, as whoever pauses it takes them.
+        campaign = session.scalar(
+            select(Campaign)
+            .where(Campaign.tenant_id == tenant_id, Campaign.id == campaign_id)
+            .with_for_update(key_share=True, skip_locked=True)
+            .execution_options(populate_existing=True)
+        )
+        if campaign is None:
+            continue
+        run = session.get(CampaignRun, (tenant_id, run_id), populate_existing=True)
+        if run is None or run.look_at is None or run.look_at > now:
+            continue
+        _look(session, campaign, run, now)
+        return 1
+    return 0
+
+
+def _look(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
+    """Take a run one step on. One that stumbles is tried again in a minute, and is in no other's way."""
+    step = {Status.PREPARING: _prepare, Status.SENDING: _watch, Status.CANCELLED: _call_off, Status.FAILED: _call_off}[
+        Status(run.status)
+    ]
+    try:
+        with session.begin_nested():
+            step(session, campaign, run, now)
+            session.flush()
+    except OperationalError:
+        # The database's own trouble is no fault of the run.
+        raise
+    except CannotGoOn as why:
+        session.refresh(run)
+        _fail(session, campaign, run, str(why), now)
+    except Exception as error:
+        log.exception("Campaign run %s stumbled", run.id)
+        session.refresh(run)
+        run.error = f"Something went wrong ({type(error).__name__}). It is tried again in a minute."
+        run.look_at = now + STUMBLED
+
+
+def _fail(session: Session, campaign: Campaign, run: CampaignRun, why: str, now: datetime) -> None:
+    run.status, run.error, run.finished_at = Status.FAILED, why, now
+    # Whoever is in it already is skipped, as after calling it off.
+    run.look_at = now if run.people else None
+    runs.close(tenant_id=run.tenant_id, run_id=run.id)
+    lifecycle.settle(session, campaign)
+
+
+def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
+    """Put the next people of the segment into the run; once there are none left, let it go."""
+    if not _is_fresh(session, run, now):
+        run.look_at = now + timedelta(seconds=1)
+        return
+    members = select(SegmentMember.customer_id).where(
+        SegmentMember.tenant_id == run.tenant_id, SegmentMember.segment_id == run.segment_id
+    )
+    if run.cursor is not None:
+        members = members.where(SegmentMember.customer_id > run.cursor)
+    people = list(session.scalars(members.order_by(SegmentMember.customer_id).limit(BATCH)))
+    if people:
+        _put(session, campaign, run, people, now)
+        run.cursor = people[-1]
+        run.people += len(people)
+    run.error = None
+    if len(people) == BATCH:
+        run.look_at = now
+        return
+    run.status, run.prepared_at, run.started_at = Status.SENDING, now, now
+    run.look_at = now + LOOK_AGAIN
+    lifecycle.open_run(session, campaign, run, now)
+    lifecycle.settle(session, campaign)
+
+
+def _is_fresh(session: Session, run: CampaignRun, now: datetime) -> bool:
+    """Return whether it is known who is in the run's segment at this time, after having asked for it to be told.
+
+    A list is what it is. Who is in a segment that waits to be asked is what its owner last asked for.
+    """
+    segment = session.get(Segment, (run.tenant_id, run.segment_id), populate_existing=True)
+    if segment is None:
+        raise CannotGoOn("The segment was deleted.")
+    if segment.archived_at is not None:
+        raise CannotGoOn("The segment is in the archive.")
+    if segment.type == DYNAMIC and (segment.refresh_frequency != MANUAL or segment.refreshed_at is None):
+        if run.refresh_asked_at is None:
+            segments.ask_refresh(tenant_id=run.tenant_id, segment_id=segment.id, actor="system", now=now)
+            run.refresh_asked_at = now
+            return False
+        if segment.refreshed_at is None or segment.refreshed_at < run.refresh_asked_at:
+            rests = segment.refreshing_since is None and (segment.refresh_due_at or now) > now
+            if segment.refresh_error and rests:
+                raise CannotGoOn(f"Who is in the segment could not be told: {segment.refresh_error}")
+            return False
+    return segment.refreshing_since is None
+
+
+def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID], now: datetime) -> None:
+    contents = [readiness.from_json(one) for one in run.content]
+    if campaign.channel_mode == ALL or len(contents) == 1:
+        shares: Mapping[str, Sequence[UUID]] = {one.channel: people for one in contents}
+    else:
+        shares = first_that_reaches(session, run.tenant_id, contents, people)
+    moments = _moments(session, campaign, run)
+    for content in contents:
+        run.audience += runs.put(
+            tenant_id=run.tenant_id,
+            run_id=run.id,
+            campaign_id=run.campaign_id,
+            content=content,
+            customers=shares.get(content.channel, ()),
+            due_at=moments.get(campaign.timezone, run.due_at),
+            moments=moments,
+            now=now,
+        )
+
+
+def _moments(session: Session, campaign: Campaign, run: CampaignRun) -> dict[str, datetime]:
+    """Return by zone when it is time there; none where everybody's time is the same."""
+    if run.local_at is None:
+        return {}
+    local = datetime.fromisoformat(run.local_at)
+    return {zone.key: clock.instant(local, zone) for zone in readiness.zones_of(session, campaign)}
+
+
+def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
+    """Look whether a run is over: when nothing of it waits or is in the air."""
+    if runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
+        assert run.started_at is not None
+        run.look_at = now + (LOOK_AGAIN if now - run.started_at < QUICK_FOR else LOOK_SELDOM)
+        return
+    runs.close(tenant_id=run.tenant_id, run_id=run.id)
+    run.status, run.finished_at, run.look_at = Status.COMPLETED, now, None
+    lifecycle.settle(session, campaign)
+
+
+def _call_off(session: Session, _campaign: Campaign, run: CampaignRun, now: datetime) -> None:
+    """Skip the next of those that have not gone out; what is in the air is waited for, it may come back to wait."""
+    runs.call_off(tenant_id=run.tenant_id, run_id=run.id, limit=BATCH)
+    if runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
+        run.look_at = now + timedelta(seconds=1)
+    else:
+        run.look_at = None
+    session.flush()

@@ -1,0 +1,183 @@
+"""When a campaign is sent: at once, at a local time, at that time in each recipient's zone, or again and again.
+
+All times of a schedule are local times of the campaign's zone, without an offset: what they are in UTC is worked out
+when they come, so that 09:00 stays 09:00 when the clocks change. A time that a spring night leaves out is the first
+minute after the gap; one that an autumn night has twice is its first showing. One occurrence a local date.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from app.campaigns.models import RECURRING
+from app.infra import clock
+from app.infra.errors import Invalid
+
+NOW, AT, RECIPIENT_ZONE = "now", "at", "recipient_zone"
+MODES = (NOW, AT, RECIPIENT_ZONE)
+SHOWN = 5
+MOST_YEARS = 11
+"""A rule is followed for so long: the 29th of February may be eight years off."""
+MAX_RULE = 300
+MAX_COUNT = 1000
+
+_DAY = r"(MO|TU|WE|TH|FR|SA|SU)"
+_PARTS = {
+    "FREQ": r"DAILY|WEEKLY|MONTHLY|YEARLY",
+    "INTERVAL": r"[1-9][0-9]{0,2}",
+    "COUNT": r"[1-9][0-9]{0,3}",
+    "UNTIL": r"[0-9]{8}(T[0-9]{6}Z?)?",
+    "BYDAY": rf"([+-]?[1-5])?{_DAY}(,([+-]?[1-5])?{_DAY})*",
+    "BYMONTHDAY": r"-?[1-9][0-9]?(,-?[1-9][0-9]?)*",
+    "BYMONTH": r"(1[0-2]|[1-9])(,(1[0-2]|[1-9]))*",
+    "BYSETPOS": r"-?[1-9][0-9]?(,-?[1-9][0-9]?)*",
+    "WKST": _DAY,
+}
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_RULE_HELP = "Give a rule such as FREQ=WEEKLY;BYDAY=MO, with FREQ one of DAILY, WEEKLY, MONTHLY and YEARLY."
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A recurrence: the parts of an RRULE that say which days, how many of them, and until when."""
+
+    days: str
+    count: int | None
+    until: date | None
+
+    def occurrences(self, first: datetime, horizon: date) -> Iterator[datetime]:
+        """Yield local times from `first` on, each on a date of its own, none later than `horizon`."""
+        last = min(self.until or horizon, horizon)
+        rule = rrulestr(f"RRULE:{self.days}", dtstart=first).replace(until=datetime.combine(last, time.max))
+        return islice(iter(rule), self.count)
+
+
+def read_rule(text: str) -> Rule:
+    """Return the recurrence that a text says, or raise ValueError with what is wrong."""
+    parts: dict[str, str] = {}
+    for part in text.removeprefix("RRULE:").upper().split(";"):
+        name, _, value = part.partition("=")
+        if name not in _PARTS or name in parts or not re.fullmatch(_PARTS[name], value, re.ASCII):
+            raise ValueError(_RULE_HELP)
+        parts[name] = value
+    if "FREQ" not in parts:
+        raise ValueError(_RULE_HELP)
+    if "COUNT" in parts and "UNTIL" in parts:
+        raise ValueError("Give a number of times or an end, not both.")
+    count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
+    if count and int(count) > MAX_COUNT:
+        raise ValueError(f"Repeat it at most {MAX_COUNT} times.")
+    try:
+        days = ";".join(f"{name}={value}" for name, value in parts.items())
+        end = datetime.strptime(until[:8], "%Y%m%d").date() if until else None  # noqa: DTZ007 - a date has no zone
+        rrulestr(f"RRULE:{days}", dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - local times have no zone
+    except ValueError:
+        raise ValueError(_RULE_HELP) from None
+    return Rule(days, int(count) if count else None, end)
+
+
+def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+    """Return a schedule as it is kept, or raise Invalid with messages by `schedule.<part>`.
+
+    What is not given yet is missing: `missing` says what a campaign needs before it can be scheduled. `start_at` may
+    have an offset and is then read in the campaign's zone.
+    """
+    errors: dict[str, str] = {}
+    found: dict[str, Any] = {}
+    start = _start(given.get("start_at"), zone, errors)
+    mode = given.get("mode") or (AT if start or type_ == RECURRING else NOW)
+    if mode not in MODES or (mode == NOW and type_ == RECURRING):
+        allowed = [one for one in MODES if one != NOW or type_ != RECURRING]
+        errors["schedule.mode"] = f"Choose one of {', '.join(allowed)}."
+    found["mode"] = mode
+    if clock_ := given.get("local_time"):
+        if not isinstance(clock_, str) or not _CLOCK.fullmatch(clock_):
+            errors["schedule.local_time"] = "Give a time of day such as 09:00."
+        elif start is not None and type_ != RECURRING:
+            start = datetime.combine(start.date(), time.fromisoformat(clock_))
+    if start is not None:
+        found["start_at"] = start.isoformat(timespec="minutes")
+    if type_ == RECURRING:
+        found["local_time"] = clock_ or (f"{start:%H:%M}" if start else "09:00")
+        found["start_at"] = (start.date() if start else now.astimezone(zone).date()).isoformat()
+        if given.get("rrule"):
+            _read_rule(given["rrule"], found, errors)
+    elif given.get("rrule"):
+        errors["schedule.rrule"] = "Only a recurring campaign has a rule."
+    if errors:
+        raise Invalid(errors)
+    return found
+
+
+def _start(value: Any, zone: ZoneInfo, errors: dict[str, str]) -> datetime | None:
+    if value in (None, ""):
+        return None
+    try:
+        start = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        if start.tzinfo is not None:
+            start = start.astimezone(zone).replace(tzinfo=None)
+        if not 2000 <= start.year <= 2200:
+            raise ValueError
+    except (ValueError, OverflowError):
+        errors["schedule.start_at"] = "Give a date and time such as 2026-11-25T09:00."
+        return None
+    return start.replace(second=0, microsecond=0, fold=0)
+
+
+def _read_rule(value: Any, found: dict[str, Any], errors: dict[str, str]) -> None:
+    try:
+        if not isinstance(value, str) or len(value) > MAX_RULE:
+            raise ValueError(_RULE_HELP)
+        read_rule(value)
+        found["rrule"] = value.removeprefix("RRULE:").upper()
+    except ValueError as wrong:
+        errors["schedule.rrule"] = str(wrong)
+
+
+def missing(schedule: Mapping[str, Any], *, type_: str) -> dict[str, str]:
+    """Return what a schedule lacks, by `schedule.<part>`: nothing where it says when to send."""
+    if type_ == RECURRING and not schedule.get("rrule"):
+        return {"schedule.rrule": "Say how often it is sent."}
+    if type_ != RECURRING and schedule.get("mode") != NOW and not schedule.get("start_at"):
+        return {"schedule.start_at": "Say when it is sent."}
+    return {}
+
+
+def local_times(schedule: Mapping[str, Any], *, type_: str, after: date | None, today: date) -> Iterator[datetime]:
+    """Yield the local times at which a campaign is sent, those on dates later than `after`; none for one sent now."""
+    if type_ != RECURRING:
+        if start := schedule.get("start_at"):
+            yield datetime.fromisoformat(start)
+        return
+    first = datetime.combine(date.fromisoformat(schedule["start_at"]), time.fromisoformat(schedule["local_time"]))
+    horizon = min(max(first.date(), today) + timedelta(days=366 * MOST_YEARS), date.max)
+    for one in read_rule(schedule["rrule"]).occurrences(first, horizon):
+        if after is None or one.date() > after:
+            yield one
+
+
+def coming(
+    schedule: Mapping[str, Any],
+    *,
+    type_: str,
+    zones: Sequence[ZoneInfo],
+    now: datetime,
+    after: date | None = None,
+    limit: int = SHOWN,
+) -> list[tuple[datetime, datetime]]:
+    """Return the next local times at which a campaign is sent, each with when it begins in UTC: in the first zone that
+    reaches it. Times that have passed are left out."""
+    today = now.astimezone(zones[0]).date()
+    found = ((one, begins(one, zones)) for one in local_times(schedule, type_=type_, after=after, today=today))
+    return list(islice((one for one in found if one[1] > now), limit))
+
+
+def begins(local: datetime, zones: Sequence[ZoneInfo]) -> datetime:
+    """Return when the first of these zones reaches a local time, in UTC."""
+    return min(clock.instant(local, zone) for zone in zones)

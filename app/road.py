@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.campaigns import condition_fields as campaign_fields
 from app.campaigns.segments import using as by_campaigns
+from app.campaigns.templates import using as sent_by_campaigns
 from app.capture.batch import Handler
 from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
@@ -35,7 +36,7 @@ TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs, by_campaigns)
 """What names segments: what runs is not left without the people it acts on."""
 
-TEMPLATE_USERS: tuple[User, ...] = (sent_by_journeys,)
+TEMPLATE_USERS: tuple[User, ...] = (sent_by_journeys, sent_by_campaigns)
 """What sends templates: what runs is not left without its words."""
 
 SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)

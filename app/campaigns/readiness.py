@@ -17,6 +17,7 @@ from app.segments.models import Segment
 _HOLD = text("""
     SELECT archived_at FROM segment WHERE tenant_id = :tenant_id AND id = :id FOR SHARE
 """)
+_HOLD_TEMPLATE = text("SELECT FROM template WHERE tenant_id = :tenant_id AND id = :id FOR SHARE")
 _ZONES = text("SELECT DISTINCT timezone FROM customer WHERE tenant_id = :tenant_id AND timezone IS NOT NULL")
 MOST_ZONES = 1000
 
@@ -30,22 +31,33 @@ class NotReady(Invalid):
 def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
     """Return what a campaign lacks, by setting; nothing where it can be sent."""
     found: dict[str, str] = {}
-    segment = session.get(Segment, (campaign.tenant_id, campaign.segment_id)) if campaign.segment_id else None
+    segment_id, tenant_id = campaign.segment_id, campaign.tenant_id
+    segment = session.get(Segment, (tenant_id, segment_id), populate_existing=True) if segment_id else None
     if segment is None:
         found["segment_id"] = "Choose whom it goes to."
     elif segment.archived_at is not None:
         found["segment_id"] = "The segment is in the archive. Choose another one."
     for channel in campaign.channels:
         column = TEMPLATES[channel]
-        if getattr(campaign, column) is None:
+        template_id = getattr(campaign, column)
+        template = session.get(Template, (tenant_id, template_id), populate_existing=True) if template_id else None
+        if template is None:
             found[column] = "Choose what is sent."
+        elif template.archived_at is not None:
+            found[column] = "The template is in the archive. Choose another one."
     return found | schedule.missing(campaign.schedule, type_=campaign.type)
 
 
 def require(session: Session, campaign: Campaign) -> None:
-    """Raise NotReady unless a campaign can be sent; its segment is nobody's to archive until the transaction ends."""
+    """Raise NotReady unless a campaign can be sent.
+
+    Its segment and its templates are nobody's to archive until the transaction ends.
+    """
     if campaign.segment_id is not None:
         session.execute(_HOLD, {"tenant_id": campaign.tenant_id, "id": campaign.segment_id})
+    for column in TEMPLATES.values():
+        if getattr(campaign, column) is not None:
+            session.execute(_HOLD_TEMPLATE, {"tenant_id": campaign.tenant_id, "id": getattr(campaign, column)})
     if found := lacks(session, campaign):
         raise NotReady(found)
 

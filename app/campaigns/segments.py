@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.campaigns.models import Campaign
 from app.campaigns.states import OVER, UNDER_WAY
-from app.segments.usage import Use
+from app.infra.usage import Use
 
 
 def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, list[Use]]:

@@ -292,7 +292,7 @@ def _apply_rows(session: Session, campaign: Campaign, given: Mapping[str, Any], 
             continue
         setattr(campaign, column, given[column])
         template = session.get(Template, (tenant_id, given[column])) if given[column] else None
-        if given[column] and (template is None or template.channel != channel):
+        if given[column] and (template is None or template.channel != channel or template.archived_at is not None):
             errors[column] = "This template does not exist or is for another channel. Choose another one."
     if "topic_id" in given:
         campaign.topic_id = given["topic_id"]

@@ -12,6 +12,7 @@ from app.content import service as content
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 from app.messaging import gate, results, sender
+from app.road import SEGMENT_USERS, TEMPLATE_USERS
 from app.segments import service as segments
 from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.messaging.sink import Sink
@@ -249,6 +250,7 @@ def test_what_it_says_is_pinned_when_it_begins(club: Club, sink: Sink) -> None:
     content.update(tenant_id=club.tenant_id, template_id=club.template_id, changes={"subject": "Something else"})
     club.work()
     assert {row.template_version for row in club.rows("SELECT template_version FROM message")} == {1}
+    assert {one.mail["Subject"] for one in sink.letters} == {"Welcome, Ann"}
 
 
 def test_illegal_moves_are_refused_in_words(club: Club) -> None:
@@ -272,8 +274,6 @@ def test_what_is_missing_is_told_by_field(club: Club) -> None:
 
 
 def test_a_segment_that_is_sent_to_stays(club: Club) -> None:
-    from app.road import SEGMENT_USERS
-
     where = club.segment(club.people(1))
     campaign = club.campaign(where, schedule={"start_at": "2026-11-21T09:00"})
     club.act("schedule_", campaign)
@@ -282,6 +282,19 @@ def test_a_segment_that_is_sent_to_stays(club: Club) -> None:
     club.act("cancel", campaign)
     segments.delete(tenant_id=club.tenant_id, segment_id=where, actor=ACTOR, users=SEGMENT_USERS)
     assert club.status(campaign) == Status.CANCELLED
+
+
+def test_a_template_that_is_sent_stays(club: Club) -> None:
+    other = club.other_template("Other")
+    campaign = club.campaign([], email_template_id=other, schedule={"start_at": "2026-11-21T09:00"})
+    club.act("schedule_", campaign)
+    with pytest.raises(content.InUse, match="campaign “News”"):
+        content.archive(tenant_id=club.tenant_id, template_id=other, users=TEMPLATE_USERS)
+    club.act("unschedule", campaign)
+    content.archive(tenant_id=club.tenant_id, template_id=other, users=TEMPLATE_USERS)
+    with pytest.raises(Invalid) as refused:
+        club.act("start", campaign)
+    assert set(refused.value.errors) == {"email_template_id"}
 
 
 def test_only_the_run_that_is_paused_stands_still(club: Club, sink: Sink) -> None:

@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.tenancy import dispatchable, protect
 
-revision = "0040"
-down_revision = "0039"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 

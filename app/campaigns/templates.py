@@ -1,0 +1,32 @@
+"""Templates as campaigns send them."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from app.campaigns.models import TEMPLATES, Campaign
+from app.campaigns.states import OVER, UNDER_WAY
+from app.infra.usage import Use
+
+
+def using(session: Session, tenant_id: UUID, template_ids: Collection[UUID]) -> dict[UUID, list[Use]]:
+    """Return which campaigns send these templates; those that are over, or in the archive, don't count."""
+    columns = [getattr(Campaign, name) for name in TEMPLATES.values()]
+    wanted = (
+        select(Campaign.id, Campaign.name, Campaign.status, *columns)
+        .where(
+            Campaign.tenant_id == tenant_id,
+            or_(*(column.in_(template_ids) for column in columns)),
+            Campaign.archived_at.is_(None),
+            Campaign.status.not_in(OVER),
+        )
+        .order_by(Campaign.name, Campaign.id)
+    )
+    found: dict[UUID, list[Use]] = {}
+    for row in session.execute(wanted):
+        use = Use("campaign", row.id, row.name, "campaigns.show", {"campaign_id": row.id}, row.status in UNDER_WAY)
+        for template_id in {row[3 + place] for place in range(len(columns))} & set(template_ids):
+            found.setdefault(template_id, []).append(use)
+    return found

@@ -74,10 +74,10 @@ def test_why(api: ApiClient, club: Club, made: dict[str, Any], sink: Sink) -> No
 
 def test_scheduled_with_a_body_or_by_what_it_says(api: ApiClient, made: dict[str, Any]) -> None:
     path = f"/campaigns/{made['id']}"
-    done = api.post(f"{path}/schedule", {"start_at": "2031-05-01T09:00:00"}).get_json()
-    assert (done["status"], done["due_at"]) == ("scheduled", "2031-05-01T07:00:00Z")
-    again = api.patch(path, {"schedule": {"start_at": "2031-05-02T09:00:00+00:00"}}).get_json()
-    assert again["due_at"] == "2031-05-02T09:00:00Z"
+    done = api.post(f"{path}/schedule", {"start_at": "2131-05-01T09:00:00"}).get_json()
+    assert (done["status"], done["due_at"]) == ("scheduled", "2131-05-01T07:00:00Z")
+    again = api.patch(path, {"schedule": {"start_at": "2131-05-02T09:00:00+00:00"}}).get_json()
+    assert again["due_at"] == "2131-05-02T09:00:00Z"
     assert api.post(f"{path}/unschedule").get_json()["status"] == "draft"
     assert api.post(f"{path}/schedule", {}).get_json()["status"] == "scheduled"
     assert api.post(f"{path}/schedule", {"start_at": "2001-01-01T09:00:00"}).status_code == 422

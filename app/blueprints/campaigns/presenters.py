@@ -29,7 +29,7 @@ MODE_LABELS = {
 CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 STATUS_LABELS = {one.value: words for one, words in states.WORDS.items()}
 STATUS_TONES = {one.value: tone for one, tone in states.TONES.items()}
-_DAYS = {
+DAYS = {
     "MO": "Monday",
     "TU": "Tuesday",
     "WE": "Wednesday",
@@ -67,9 +67,9 @@ def rule_in_words(rule: str) -> str:
     unit, every = _UNITS[parts.pop("FREQ")], int(parts.pop("INTERVAL", "1"))
     said = f"Every {unit}" if every == 1 else f"Every {every} {unit}s"
     if days := parts.pop("BYDAY", None):
-        if any(one not in _DAYS for one in days.split(",")):
+        if any(one not in DAYS for one in days.split(",")):
             return f"By the rule {rule}"
-        said += " on " + _and([_DAYS[one] for one in days.split(",")])
+        said += " on " + _and([DAYS[one] for one in days.split(",")])
     if days := parts.pop("BYMONTHDAY", None):
         said += " on " + _and(["the last day" if one == "-1" else f"day {one}" for one in days.split(",")])
     if count := parts.pop("COUNT", None):

@@ -1,0 +1,258 @@
+"""The forms of a campaign, a step each. The service checks what is typed; a form carries it and shows what it said."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from wtforms import HiddenField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from app.blueprints.campaigns.presenters import (
+    CAMPAIGN_TYPE_LABELS,
+    CHANNEL_LABELS,
+    DAYS,
+    MODE_LABELS,
+    TYPE_LABELS,
+)
+from app.campaigns import schedule
+from app.campaigns.models import ALL, FIRST, ONE_TIME, RECURRING, TEMPLATES, Campaign
+from app.infra.errors import Invalid
+from app.infra.ids import as_id
+from app.messaging.channel import installed
+from app.web.forms import Form
+
+_RULE = "RULE"
+REPEATS = {
+    "DAILY": "Every so many days",
+    "WEEKLY": "On days of the week",
+    "MONTHLY": "On a day of the month",
+    _RULE: "By a rule of my own",
+}
+_LAST_DAY = "-1"
+
+
+def _choices(found: Iterable[tuple[str, str]], blank: str | None = None) -> list[SelectChoice]:
+    head = [] if blank is None else [SelectChoice("", blank)]
+    return [*head, *(SelectChoice(value, label) for value, label in found)]
+
+
+class StepForm(Form):
+    """What the forms of all steps share: the version that was read, so that two who save don't overwrite each other."""
+
+    version = HiddenField()
+
+    @property
+    def seen(self) -> int | None:
+        """Return the version the form was made of."""
+        told = self["version"].data
+        return int(told) if told and told.isascii() and told.isdigit() and len(told) < 10 else None
+
+
+class WhomForm(StepForm):
+    """Whom it goes to, and what it is called."""
+
+    name = StringField("Name", render_kw={"required": True, "maxlength": 200, "autocomplete": "off"})
+    description = TextAreaField("Description", render_kw={"rows": 2, "maxlength": 2000})
+    campaign_type = SelectField("Type", validate_choice=False)
+    segment_id = SelectField("Segment", description="Who is in it when it begins gets it.", validate_choice=False)
+
+    def offer(self, segments: Sequence[tuple[str, str]]) -> None:
+        """Fill the selects."""
+        self.segment_id.choices = _choices(segments, "Choose a segment")
+        self.campaign_type.choices = _choices(CAMPAIGN_TYPE_LABELS.items(), "No type")
+
+    def values(self) -> dict[str, Any]:
+        """Return what the service takes."""
+        return {
+            "name": self["name"].data or "",
+            "description": self["description"].data or "",
+            "campaign_type": self["campaign_type"].data or None,
+            "segment_id": _id(self["segment_id"].data, "segment_id"),
+        }
+
+
+class WhatForm(StepForm):
+    """What it says, on which channels."""
+
+    channels = SelectMultipleField(
+        "Channels", widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(), validate_choice=False
+    )
+    channel_mode = RadioField(
+        "On several channels",
+        choices=[
+            SelectChoice(FIRST, "The first that reaches them, in this order"),
+            SelectChoice(ALL, "All that reach them"),
+        ],
+        default=FIRST,
+        validate_choice=False,
+    )
+    email_template_id = SelectField("E-mail", validate_choice=False)
+    sms_template_id = SelectField("SMS", validate_choice=False)
+    push_template_id = SelectField("Push", validate_choice=False)
+    whatsapp_template_id = SelectField("WhatsApp", validate_choice=False)
+    topic_id = SelectField("Topic", description="Goes to those who want this topic.", validate_choice=False)
+
+    def offer(self, templates: Mapping[str, Sequence[tuple[str, str]]], topics: Sequence[tuple[str, str]]) -> None:
+        """Fill the selects: of each channel that is there its templates."""
+        self.channels.choices = _choices((one, CHANNEL_LABELS[one]) for one in templates)
+        for channel, column in TEMPLATES.items():
+            field: Any = self[column]
+            field.choices = _choices(templates.get(channel, ()), "Choose a template")
+        self.topic_id.choices = _choices(topics, "The template’s own, or none")
+
+    def values(self) -> dict[str, Any]:
+        """Return what the service takes. Where there is one channel, it is that one."""
+        there = [one for one in TEMPLATES if one in installed()]
+        chosen = self["channels"].data or []
+        found: dict[str, Any] = {
+            "channels": there if len(there) == 1 else [one for one in there if one in chosen],
+            "channel_mode": self["channel_mode"].data or FIRST,
+            "topic_id": _id(self["topic_id"].data, "topic_id"),
+        }
+        for channel, column in TEMPLATES.items():
+            found[column] = _id(self[column].data, column) if channel in there else None
+        return found
+
+
+class WhenForm(StepForm):
+    """When it is sent, how often, and how quickly."""
+
+    type = RadioField(
+        "How often",
+        choices=[SelectChoice(key, label) for key, label in TYPE_LABELS.items()],
+        default=ONE_TIME,
+        validate_choice=False,
+    )
+    mode = RadioField(
+        "When",
+        choices=[SelectChoice(key, label) for key, label in MODE_LABELS.items()],
+        default=schedule.NOW,
+        validate_choice=False,
+    )
+    date = StringField("Day", render_kw={"type": "date"})
+    time = StringField("Time", default="09:00", render_kw={"type": "time"})
+    timezone = StringField(
+        "Time zone", description="The club’s, unless you say otherwise.", render_kw={"maxlength": 60, "list": "zones"}
+    )
+    repeat = SelectField("Repeat", choices=_choices(REPEATS.items()), default="WEEKLY", validate_choice=False)
+    every = IntegerField("Every", default=1, render_kw={"min": 1, "max": 999})
+    days = SelectMultipleField(
+        "On",
+        choices=_choices(DAYS.items()),
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        validate_choice=False,
+    )
+    month_day = SelectField(
+        "Day of the month",
+        choices=_choices([*((str(day), str(day)) for day in range(1, 32)), (_LAST_DAY, "The last")]),
+        default="1",
+        validate_choice=False,
+    )
+    rrule = StringField(
+        "Rule", description="An RRULE such as FREQ=MONTHLY;BYDAY=2TU.", render_kw={"maxlength": schedule.MAX_RULE}
+    )
+    until = StringField("Until", render_kw={"type": "date"})
+    throttle_per_hour = IntegerField("At most so many an hour", render_kw={"min": 1})
+    spread_minutes = IntegerField("Spread over so many minutes", render_kw={"min": 1})
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "WhenForm":
+        """Return the form filled in with what a campaign says."""
+        kept = campaign.schedule
+        filled: dict[str, Any] = {
+            "version": campaign.version,
+            "type": campaign.type,
+            "mode": kept.get("mode") or schedule.NOW,
+            "timezone": campaign.timezone,
+            "throttle_per_hour": campaign.throttle_per_hour,
+            "spread_minutes": campaign.spread_minutes,
+        }
+        if start := kept.get("start_at"):
+            filled |= {"date": start[:10], "time": start[11:16] or "09:00"}
+        if campaign.type == RECURRING:
+            filled |= {"time": kept.get("local_time")} | _repeat_of(kept.get("rrule"))
+            filled["mode"] = kept.get("mode") or schedule.AT
+        return cls(data=filled)
+
+    def values(self) -> dict[str, Any]:
+        """Return what the service takes, or raise Invalid where a number is none."""
+        errors = {
+            name: "Give a whole number."
+            for name in ("every", "throttle_per_hour", "spread_minutes")
+            if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
+        }
+        if errors:
+            raise Invalid(errors)
+        return {
+            "type": self["type"].data or ONE_TIME,
+            "timezone": self["timezone"].data or None,
+            "schedule": self._schedule(),
+            "throttle_per_hour": self["throttle_per_hour"].data,
+            "spread_minutes": self["spread_minutes"].data,
+        }
+
+    def _schedule(self) -> dict[str, Any]:
+        day, clock = self["date"].data or "", self["time"].data or "09:00"
+        if self["type"].data == RECURRING:
+            mode = self["mode"].data
+            given = {"mode": schedule.AT if mode == schedule.NOW else mode, "local_time": clock, "rrule": self._rule()}
+            return given | ({"start_at": f"{day}T{clock}"} if day else {})
+        if self["mode"].data == schedule.NOW:
+            return {"mode": schedule.NOW}
+        return {"mode": self["mode"].data} | ({"start_at": f"{day}T{clock}"} if day else {})
+
+    def _rule(self) -> str:
+        repeat = self["repeat"].data
+        if repeat == _RULE:
+            return self["rrule"].data or ""
+        parts = [f"FREQ={repeat}", f"INTERVAL={self['every'].data or 1}"]
+        if repeat == "WEEKLY" and self["days"].data:
+            parts.append("BYDAY=" + ",".join(day for day in DAYS if day in self["days"].data))
+        if repeat == "MONTHLY":
+            parts.append(f"BYMONTHDAY={self['month_day'].data}")
+        if self["until"].data:
+            parts.append("UNTIL=" + self["until"].data.replace("-", ""))
+        return ";".join(parts)
+
+    def show(self, errors: Mapping[str, str]) -> bool:
+        """Put what the service found wrong beside the fields; return whether all of it found one."""
+        places = {
+            "schedule.start_at": "date",
+            "schedule.local_time": "time",
+            "schedule.mode": "mode",
+            "schedule.rrule": "rrule" if self["repeat"].data == _RULE else "repeat",
+        }
+        for name, message in errors.items():
+            field = places.get(name, name)
+            if field not in self:
+                return False
+            self[field].errors = [message]
+        return True
+
+
+def _repeat_of(rule: str | None) -> dict[str, Any]:
+    """Return a rule as the fields of the form say it; one they can't as it is written."""
+    if rule is None:
+        return {}
+    parts = dict(part.split("=", 1) for part in rule.split(";"))
+    filled: dict[str, Any] = {"repeat": parts.pop("FREQ"), "every": int(parts.pop("INTERVAL", "1")), "rrule": rule}
+    if until := parts.pop("UNTIL", None):
+        filled["until"] = datetime.strptime(until[:8], "%Y%m%d").date().isoformat()  # noqa: DTZ007 - a date has no zone
+    if filled["repeat"] == "WEEKLY":
+        filled["days"] = parts.pop("BYDAY", "").split(",")
+    if filled["repeat"] == "MONTHLY":
+        filled["month_day"] = parts.pop("BYMONTHDAY", "")
+    plain = not parts and filled["repeat"] in REPEATS and set(filled.get("days", ())) <= {*DAYS, ""}
+    if not plain or filled.get("month_day", "1") not in (*map(str, range(1, 32)), _LAST_DAY):
+        return {"repeat": _RULE, "rrule": rule}
+    return filled
+
+
+def _id(chosen: str | None, field: str) -> UUID | None:
+    found = as_id(chosen)
+    if chosen and found is None:
+        raise Invalid({field: "Choose one of the list."})
+    return found

@@ -1,0 +1,195 @@
+"""The way of a campaign: whom, what, when, review, send. Each step is a page that is saved when it is left."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from flask import Response, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.campaigns import presenters
+from app.blueprints.campaigns.base import blueprint
+from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomForm
+from app.campaigns import queries, reach, readiness, schedule, service
+from app.campaigns.models import TEMPLATES, Campaign
+from app.campaigns.states import Act, check
+from app.content import queries as templates
+from app.customers.topics import topics
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Conflict, Invalid, UserError
+from app.infra.ids import as_id
+from app.messaging.channel import installed
+from app.web.guards import current, requires
+from app.web.htmx import page
+
+STEPS = (("whom", "Whom"), ("what", "What"), ("when", "When"), ("review", "Review"))
+
+
+def _page(
+    step: str, campaign: Campaign | None, form: StepForm | None = None, *, status: int = 200, **more: Any
+) -> Response:
+    at = [name for name, _ in STEPS].index(step) + 1
+    return page(
+        f"campaigns/{step}.html",
+        status=status,
+        campaign=campaign,
+        form=form,
+        steps=[(label, campaign and url_for(f"campaigns.{name}", campaign_id=campaign.id)) for name, label in STEPS],
+        at=at,
+        **presenters.WORDS,
+        **more,
+    )
+
+
+@blueprint.get("/new")
+@requires("campaigns.edit")
+def new() -> Response:
+    """Show the first step of a new campaign."""
+    form = WhomForm(data={"segment_id": request.args.get("segment") if as_id(request.args.get("segment")) else None})
+    return _whom(None, form)
+
+
+@blueprint.post("/new")
+@requires("campaigns.edit")
+def create() -> Response | Answer:
+    """Make a draft and go on to what it says."""
+    actor, form = current(), WhomForm(request.form)
+    try:
+        made = service.create(tenant_id=actor.tenant_id, actor=actor.ref, actor_name=actor.name, given=form.values())
+    except UserError as refused:
+        form.refuse(refused)
+        return _whom(None, form, status=422)
+    return redirect(url_for("campaigns.what", campaign_id=made.id))
+
+
+def _whom(campaign: Campaign | None, form: WhomForm, status: int = 200, **more: Any) -> Response:
+    form.offer(queries.segment_choices(tenant_id=current().tenant_id))
+    return _page("whom", campaign, form, status=status, **more)
+
+
+def _changeable(campaign_id: UUID) -> Campaign:
+    """Return a campaign that can be changed, or raise Conflict."""
+    campaign = queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)
+    if campaign.archived_at is not None:
+        raise service.InArchive
+    check(Act.CHANGE, campaign.status)
+    return campaign
+
+
+def _save(
+    campaign_id: UUID,
+    form: Any,
+    again: Callable[..., Response],
+    next_step: str,
+    show: Callable[[UserError], bool] | None = None,
+) -> Response | Answer:
+    """Save a step and go on to the next; where that is refused, show the form again with why."""
+    actor = current()
+    try:
+        service.change(
+            tenant_id=actor.tenant_id,
+            campaign_id=campaign_id,
+            actor=actor.ref,
+            changes=form.values(),
+            version=form.seen,
+        )
+    except Conflict as refused:
+        return again(
+            queries.one(tenant_id=actor.tenant_id, campaign_id=campaign_id), form, 409, refused=refused.message
+        )
+    except Invalid as refused:
+        if show is None or not show(refused):
+            form.refuse(refused)
+        return again(queries.one(tenant_id=actor.tenant_id, campaign_id=campaign_id), form, 422)
+    return redirect(url_for(f"campaigns.{next_step}", campaign_id=campaign_id))
+
+
+@blueprint.get("/<uuid:campaign_id>/whom")
+@requires("campaigns.edit")
+def whom(campaign_id: UUID) -> Response:
+    """Show whom a campaign goes to."""
+    campaign = _changeable(campaign_id)
+    return _whom(campaign, WhomForm(obj=campaign))
+
+
+@blueprint.post("/<uuid:campaign_id>/whom")
+@requires("campaigns.edit")
+def save_whom(campaign_id: UUID) -> Response | Answer:
+    """Save whom a campaign goes to."""
+    return _save(campaign_id, WhomForm(request.form), _whom, "what")
+
+
+@blueprint.get("/<uuid:campaign_id>/what")
+@requires("campaigns.edit")
+def what(campaign_id: UUID) -> Response:
+    """Show what a campaign says."""
+    campaign = _changeable(campaign_id)
+    return _what(campaign, WhatForm(obj=campaign))
+
+
+@blueprint.post("/<uuid:campaign_id>/what")
+@requires("campaigns.edit")
+def save_what(campaign_id: UUID) -> Response | Answer:
+    """Save what a campaign says."""
+    return _save(campaign_id, WhatForm(request.form), _what, "when")
+
+
+def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) -> Response:
+    tenant_id = current().tenant_id
+    there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
+    form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)])
+    return _page("what", campaign, form, status=status, channels=[TEMPLATES[one] for one in there], **more)
+
+
+@blueprint.get("/<uuid:campaign_id>/when")
+@requires("campaigns.edit")
+def when(campaign_id: UUID) -> Response:
+    """Show when a campaign is sent."""
+    campaign = _changeable(campaign_id)
+    return _when(campaign, WhenForm.of(campaign))
+
+
+@blueprint.post("/<uuid:campaign_id>/when")
+@requires("campaigns.edit")
+def save_when(campaign_id: UUID) -> Response | Answer:
+    """Save when a campaign is sent."""
+    form = WhenForm(request.form)
+    return _save(campaign_id, form, _when, "review", show=lambda refused: form.show(refused.errors))
+
+
+def _when(campaign: Campaign, form: WhenForm, status: int = 200, **more: Any) -> Response:
+    return _page("when", campaign, form, status=status, zones=sorted(available_timezones()), **more)
+
+
+@blueprint.get("/<uuid:campaign_id>/review")
+@requires("campaigns.edit")
+def review(campaign_id: UUID) -> Response:
+    """Show exactly who would get a campaign, who would not and why, and what is still missing."""
+    tenant_id = current().tenant_id
+    campaign = _changeable(campaign_id)
+    with transaction(tenant_id) as session:
+        lacks = readiness.lacks(session, campaign)
+    now = clock.now()
+    dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
+    starts_now = campaign.schedule.get("mode") == schedule.NOW
+    return _page(
+        "review",
+        campaign,
+        lacks=[(words, _step_of(field, campaign)) for field, words in lacks.items()],
+        too_late=not lacks and not dates and not starts_now,
+        reach=None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign),
+        dates=dates,
+        starts_now=starts_now,
+        when=presenters.when(campaign),
+        said=presenters.said(campaign, TEMPLATES),
+        segment=presenters.segment_of(campaign),
+        legal=presenters.legal(campaign),
+        local=presenters.local,
+    )
+
+
+def _step_of(field: str, campaign: Campaign) -> str:
+    step = "when" if field.startswith("schedule") else "whom" if field == "segment_id" else "what"
+    return url_for(f"campaigns.{step}", campaign_id=campaign.id)

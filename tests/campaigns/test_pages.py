@@ -1,0 +1,214 @@
+"""Campaigns' pages: the list, the way from whom to send, the page that moves, the calendar, and who may."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.campaigns import queries, running
+from app.campaigns.models import Campaign
+from app.infra import clock
+from app.messaging import sender
+from tests.campaigns.conftest import Club
+from tests.messaging.sink import Sink
+from tests.page_client import PageClient
+
+
+def work(club: Club, seconds: int = 0) -> None:
+    """Do all that is due by the real clock, which the pages go by."""
+    moment = clock.now() + timedelta(seconds=seconds)
+    while running.run_step(tenant_id=club.tenant_id, now=moment) + sender.send_batch(
+        tenant_id=club.tenant_id, now=moment
+    ):
+        pass
+
+
+def only(club: Club) -> Campaign:
+    (found,) = queries.page(tenant_id=club.tenant_id).items
+    return found
+
+
+def form_of(page: str) -> dict[str, str]:
+    """Return the hidden fields that a form of the page carries."""
+    return dict(re.findall(r'<input[^>]*name="(version)"[^>]*value="([^"]*)"', page))
+
+
+def test_from_whom_to_sent_without_javascript(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:
+    sign_in("marketer")
+    segment = club.segment([*club.people(2), *club.people(1, email_opt_in=False)])
+    assert client.get(f"/campaigns/new?segment={segment}").text.count("selected") >= 1
+    made = client.post("/campaigns/new", {"name": "Spring", "segment_id": str(segment), "campaign_type": ""})
+    campaign = only(club)
+    path = f"/campaigns/{campaign.id}"
+    assert made.headers["Location"] == f"{path}/what"
+    hidden = form_of(client.get(f"{path}/what").text)
+    assert hidden == {"version": "1"}
+    done = client.post(f"{path}/what", hidden | {"email_template_id": str(club.template_id), "topic_id": ""})
+    assert done.headers["Location"] == f"{path}/when"
+    hidden = form_of(client.get(f"{path}/when").text)
+    done = client.post(f"{path}/when", hidden | {"type": "ONE_TIME", "mode": "now", "timezone": ""})
+    assert done.headers["Location"] == f"{path}/review"
+    review = client.get(f"{path}/review").text
+    assert re.search(r"Would be sent.*?>2<", review, re.DOTALL)
+    assert "The customer said no to e-mail." in review
+    client.post(f"{path}/start", status=302)
+    work(club)
+    work(club, 5)
+    page = client.get(path).text
+    assert "3 in all = 0 waiting + 0 sending + 2 sent + 1 skipped + 0 failed + 0 unknown" in page
+    assert len(sink.letters) == 2
+    link = re.search(r'href="(/messages\?[^"]*status=skipped[^"]*)"', page)
+    assert link is not None
+    assert client.get(link[1].replace("&amp;", "&")).text.count('data-label="To"') == 1
+
+
+def test_what_is_wrong_stands_beside_the_field_and_what_was_typed_stays(
+    client: PageClient, sign_in: Any, club: Club
+) -> None:
+    sign_in()
+    page = client.post("/campaigns/new", {"name": " ", "description": "Typed by me"}, status=422).text
+    assert 'id="name-error"' in page
+    assert "Typed by me" in page
+    campaign = club.campaign(club.people(1))
+    wrong = {"type": "RECURRING", "mode": "at", "repeat": "RULE", "rrule": "FREQ=HOURLY", "time": "09:00", "every": "x"}
+    page = client.post(f"/campaigns/{campaign.id}/when", wrong, status=422).text
+    assert 'id="every-error"' in page
+    page = client.post(f"/campaigns/{campaign.id}/when", wrong | {"every": "1"}, status=422).text
+    assert 'id="rrule-error"' in page
+    assert "FREQ=HOURLY" in page
+
+
+def test_two_who_save_don_t_overwrite_each_other(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(1))
+    path = f"/campaigns/{campaign.id}/whom"
+    hidden = form_of(client.get(path).text)
+    given = hidden | {"name": "Mine", "segment_id": str(campaign.segment_id)}
+    client.post(path, given, status=302)
+    page = client.post(path, given | {"name": "Theirs"}, status=409).text
+    assert "Somebody else has changed this campaign" in page
+    assert "Theirs" in page
+    assert only(club).name == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "words"),
+    [
+        ({"repeat": "DAILY", "every": "2"}, "FREQ=DAILY;INTERVAL=2", "Every 2 days"),
+        ({"repeat": "WEEKLY", "days": ["MO", "FR"]}, "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,FR", "on Monday and Friday"),
+        ({"repeat": "MONTHLY", "month_day": "-1"}, "FREQ=MONTHLY;INTERVAL=1;BYMONTHDAY=-1", "on the last day"),
+        ({"repeat": "RULE", "rrule": "FREQ=MONTHLY;BYDAY=2TU"}, "FREQ=MONTHLY;BYDAY=2TU", "By the rule"),
+    ],
+)
+def test_a_recurrence_is_said_shown_and_said_again(
+    client: PageClient, sign_in: Any, club: Club, fields: dict[str, Any], rule: str, words: str
+) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(1))
+    path = f"/campaigns/{campaign.id}"
+    given = {"type": "RECURRING", "mode": "at", "time": "08:15", "every": "1"} | fields
+    client.post(f"{path}/when", given, status=302)
+    assert only(club).schedule["rrule"] == rule
+    review = client.get(f"{path}/review").text
+    assert words in review
+    assert len(re.findall(r"<li>[A-Z][a-z]+day, [^<]*08:15</li>", review)) == 5
+    form = client.get(f"{path}/when").text
+    assert 'value="08:15"' in form
+    assert re.search(rf'<option value="{given["repeat"]}" selected|<option selected value="{given["repeat"]}"', form)
+    client.post(f"{path}/start", status=302)
+    assert only(club).status == "scheduled"
+
+
+def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(3))
+    path = f"/campaigns/{campaign.id}"
+    assert "data-poll" not in client.get(path).text
+    client.post(f"{path}/start")
+    running.run_step(tenant_id=club.tenant_id)
+    part = client.get(path, htmx=True).text
+    assert "data-poll" in part
+    assert "<h1" not in part
+    client.post(f"{path}/pause")
+    assert "Resume" in client.get(path).text
+    client.post(f"{path}/resume")
+    work(club)
+    work(club, 5)
+    assert "data-poll" not in client.get(path, htmx=True).text
+    assert len(sink.letters) == 3
+    assert "that is completed can" in client.get(client.post(f"{path}/cancel").headers["Location"]).text
+
+
+def test_the_list_is_searched_filtered_and_undone(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    first, second = club.campaign([], name="Alpha", campaign_type="birthday"), club.campaign([], name="Beta")
+    names = lambda query: re.findall(r">(Alpha|Beta)</a>", client.get(f"/campaigns?{query}").text)  # noqa: E731
+    assert names("sort=name") == ["Alpha", "Beta"]
+    assert names("q=alp") == names("campaign_type=birthday") == ["Alpha"]
+    assert names("status=sending") == []
+    assert names("status=nonsense&sort=nonsense") == ["Beta", "Alpha"]
+    gone = client.post(f"/campaigns/{first.id}/archive").headers["Location"]
+    assert "Undo" in client.get(gone).text
+    assert names("") == ["Beta"]
+    client.post(f"/campaigns/{first.id}/unarchive", {"back": "list"})
+    client.post(f"/campaigns/{second.id}/delete")
+    assert names("") == ["Alpha"]
+    client.post(f"/campaigns/{first.id}/duplicate")
+    assert "Copy of Alpha" in client.get("/campaigns").text
+
+
+def test_the_calendar_shows_and_moves(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    campaign = club.campaign([], schedule={"start_at": "2131-05-14T09:00"})
+    club.act("schedule_", campaign)
+    page = client.get("/campaigns/calendar?month=2131-05").text
+    assert re.search(r'data-day="2131-05-14".*?09:00</span> News', page, re.DOTALL)
+    moved = client.post(f"/campaigns/{campaign.id}/move", {"date": "2131-05-20"})
+    assert moved.headers["Location"] == "/campaigns/calendar?month=2131-05"
+    assert only(club).schedule == {"mode": "at", "start_at": "2131-05-20T09:00"}
+    for wrong in ("", "x", "1999-01-01", "2001-01-01"):
+        client.post(f"/campaigns/{campaign.id}/move", {"date": wrong}, status=302)
+    assert only(club).schedule["start_at"] == "2131-05-20T09:00"
+    assert client.get("/campaigns/calendar?month=nonsense").status_code == 200
+
+
+def test_the_calendar_shows_each_day_of_a_recurring_one(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    given = {"start_at": "2131-05-01T09:00", "rrule": "FREQ=WEEKLY;BYDAY=MO"}
+    campaign = club.campaign([], type="RECURRING", schedule=given)
+    club.act("schedule_", campaign)
+    page = client.get("/campaigns/calendar?month=2131-05").text
+    assert len(re.findall(r"09:00</span> News", page)) == 4
+    assert "data-move" not in page
+
+
+def test_why(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    people: list[UUID] = club.people(1, first_name="Zoe", email_opt_in=False)
+    campaign = club.campaign(people)
+    path = f"/campaigns/{campaign.id}/why"
+    assert "Zoe" in client.get(f"{path}?q=zoe").text
+    told = client.get(f"{path}?customer_id={people[0]}").text
+    assert "They are in the segment now." in told
+    assert "The customer said no to e-mail." in told
+
+
+@pytest.mark.parametrize("role", ["staff", "ops"])
+def test_staff_see_nothing_of_it(client: PageClient, sign_in: Any, club: Club, role: str) -> None:
+    campaign = club.campaign([])
+    sign_in(role)
+    for path in ("", "/calendar", "/new", f"/{campaign.id}", f"/{campaign.id}/why"):
+        client.get(f"/campaigns{path}", status=403)
+    client.post(f"/campaigns/{campaign.id}/start", status=403)
+
+
+def test_viewers_read(client: PageClient, sign_in: Any, club: Club) -> None:
+    campaign = club.campaign([])
+    sign_in("viewer")
+    page = client.get(f"/campaigns/{campaign.id}").text
+    assert "Review and send" not in page
+    assert "New campaign" not in client.get("/campaigns").text
+    client.post(f"/campaigns/{campaign.id}/start", status=403)
+    client.get(f"/campaigns/{campaign.id}/review", status=403)

@@ -179,6 +179,9 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
             said = {row.type: row.number for row in session.execute(_SAID, {"tenant_id": tenant_id, **values})}
     bounced = said.get("message.bounced", 0)
     audience = sum(run.audience for run in found)
+    if any(run.status == Status.PREPARING for run in found):
+        # More may have been put in between the two looks.
+        audience = max(audience, fates.total)
     return Stats(
         status=found[0].status if run_id is not None and found else campaign.status,
         people=sum(run.people for run in found),

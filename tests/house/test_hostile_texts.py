@@ -56,6 +56,11 @@ WANTED: dict[str, Any] = {
     "address": "walk@example.com",
     "criteria": {"combinator": "AND", "rules": [{"field": "membership_tier", "operator": "eq", "value": "Gold"}]},
     "how": "on paper",
+    "local_time": "09:00",
+}
+CAMPAIGN = {
+    "schedule": {"mode": "now"},
+    **dict.fromkeys((f"{one}_template_id" for one in ("email", "sms", "push", "whatsapp")), None),
 }
 # And what some want in fields that others have too, by the end of their path.
 WANTED_AT: dict[str, dict[str, Any]] = {
@@ -65,6 +70,8 @@ WANTED_AT: dict[str, dict[str, Any]] = {
     "/custom-fields": {"key": "some_key"},
     "/events": {"type": "pos.purchase", "source": "walk"},
     "/journeys/{journey_id}/steps": {"type": "END", "key": "other", "config": {}},
+    **dict.fromkeys(("/campaigns", "/campaigns/create", "/campaigns/{campaign_id}"), CAMPAIGN),
+    "/campaigns/{campaign_id}/schedule": {"mode": "at", "start_at": "2131-01-01T09:00:00", "rrule": None},
 }
 
 

@@ -41,12 +41,12 @@ def batches(stack: Stack, count: int, rounds: int) -> Figure:
     )
     with stack.database() as connection:
         people.make_clubs(connection)
-        _send(stack, connection, people.joining(PEOPLE))
+        send(stack, connection, people.joining(PEOPLE))
         for at in range(1, rounds + 1):
             # A twentieth of each round's people are new: nobody has told of them yet.
             name = f"batch-{at}"
             found = people.events(count, people=PEOPLE, first_person=at * PEOPLE // 20, batch_name=name)
-            figure.product.append(count / _send(stack, connection, found))
+            figure.product.append(count / send(stack, connection, found))
             connection.execute(_ROWS, [f"{name}-%"])
             stack.tidy(*TABLES)
             began = time.monotonic()
@@ -60,13 +60,14 @@ def batches(stack: Stack, count: int, rounds: int) -> Figure:
     return figure
 
 
-def _send(stack: Stack, connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> float:
+def send(stack: Stack, connection: psycopg.Connection[Any], found: list[dict[str, Any]]) -> float:
+    """Post events in batches, and return how long it took until all were applied."""
     requests = [stack.request(body) for body in people.bodies(found, BATCH)]
     run = load.post(stack.port, requests, connections=CLIENTS)
-    return _wait_until_applied(connection) - run.began
+    return wait_until_applied(connection) - run.began
 
 
-def _wait_until_applied(connection: psycopg.Connection[Any]) -> float:
+def wait_until_applied(connection: psycopg.Connection[Any]) -> float:
     """Wait until no event is left to apply and return when that was."""
     while True:
         row = connection.execute("SELECT EXISTS (SELECT FROM inbound_event WHERE status = 'received')").fetchone()
@@ -97,7 +98,7 @@ def singles(stack: Stack, count: int, rounds: int) -> Figure:
                 found = people.events(count, people=PEOPLE, first_person=0, batch_name=f"single-{at}")
                 requests = [stack.request(body) for body in people.bodies(found, 1)]
                 run = load.post(stack.port, requests, connections=CONNECTIONS, processes=2)
-                drained = _wait_until_applied(connection) - run.ended
+                drained = wait_until_applied(connection) - run.ended
                 raw = load.post(stack.port, empty, connections=CONNECTIONS, processes=2)
                 least = load.post(port, empty, connections=CONNECTIONS, processes=2)
                 if at:  # The first round warms up.

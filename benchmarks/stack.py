@@ -21,7 +21,15 @@ import psycopg
 from app.cli.run import ROOT, Settings
 from app.infra.embedded import Postgres
 
-SCOPES = ["events.write", "events.view", "journeys.view", "journeys.edit", "journeys.run", "templates.edit"]
+SCOPES = [
+    "events.write",
+    "events.view",
+    "journeys.view",
+    "journeys.edit",
+    "journeys.run",
+    "segments.edit",
+    "templates.edit",
+]
 START_SECONDS = 180
 OWNER = {
     "organisation": "Benchmark Golf",

@@ -30,6 +30,7 @@ from app.conditions.language import (
     to_json,
     walk,
 )
+from app.conditions.moments import Later
 from app.conditions.operators import Arity, Operator, OperatorInfo, find_operator, operators_for
 from app.conditions.parse import parse
 from app.conditions.periods import UNITS as PERIODS
@@ -51,6 +52,7 @@ __all__ = [
     "Gathered",
     "Group",
     "InvalidConditions",
+    "Later",
     "Node",
     "Not",
     "NotEvaluable",

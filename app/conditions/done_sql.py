@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, func, literal,
 
 from app.conditions import payload_sql
 from app.conditions.behaviour import Aggregate, Behaviour, Doings
+from app.conditions.moments import Someday, told
 from app.conditions.operators import Operator
 from app.conditions.periods import Present
 
@@ -20,7 +21,9 @@ _ONCE_OR_MORE = frozenset(((Operator.GT, 0), (Operator.GTE, 1)))
 _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 
 
-def amount(did: Behaviour, doings: Doings, present: Present, *, of: _Answer | None = None) -> ColumnElement[Any]:
+def amount(
+    did: Behaviour, doings: Doings, present: Present | Someday, *, of: _Answer | None = None
+) -> ColumnElement[Any]:
     """Return what the behaviour comes to over the rows of `doings`, or those `of` them: an aggregate."""
     number: ColumnElement[Any] = null()
     if did.measured:
@@ -46,18 +49,19 @@ def amount(did: Behaviour, doings: Doings, present: Present, *, of: _Answer | No
             return over(func.max(doings.occurred_at, type_=moment))
 
 
-def chosen(did: Behaviour, doings: Doings, present: Present, where: _Answer | None) -> list[_Answer]:
+def chosen(did: Behaviour, doings: Doings, present: Present | Someday, where: _Answer | None) -> list[_Answer]:
     """Return which rows the behaviour is told from, whoever's they are; `where` is its own, over their payloads."""
-    moment = DateTime(timezone=True)
-    found = [doings.type == did.event, doings.occurred_at <= literal(present.now, moment)]
-    if did.within:
-        found.append(doings.occurred_at >= literal(present.moment(did.within, -1), moment))
+    moment, within = DateTime(timezone=True), did.within
+    found = [doings.type == did.event, doings.occurred_at <= told(present, "now", lambda one: one.now, moment)]
+    if within:
+        begin = told(present, ("moment", within, -1), lambda one: one.moment(within, -1), moment)
+        found.append(doings.occurred_at >= begin)
     if where is not None:
         found.append(where.is_(True))
     return found
 
 
-def of_one(did: Behaviour, doings: Doings, present: Present, where: _Answer | None) -> ColumnElement[Any]:
+def of_one(did: Behaviour, doings: Doings, present: Present | Someday, where: _Answer | None) -> ColumnElement[Any]:
     """Return what the behaviour comes to for the person of the surrounding query."""
     return (
         select(amount(did, doings, present))

@@ -6,6 +6,7 @@ The expression is three-valued: in a WHERE clause NULL means no; in a SELECT lis
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -49,8 +50,9 @@ from app.conditions.evaluate import evaluate
 from app.conditions.fields import Field, FieldType, Related
 from app.conditions.gathered import Gathered
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, enabled, walk
+from app.conditions.moments import Later, Someday, told
 from app.conditions.operators import CONTRARY, FROM_NOW, OF_LISTS, YEARLY, Operator
-from app.conditions.periods import Anniversaries, Period, Present
+from app.conditions.periods import Period, Present
 from app.conditions.values import LOWER, UPPER, fold, span
 
 _Sql = ColumnElement[Any]
@@ -66,7 +68,7 @@ class _Scene:
     `gathered`: what people did is told beside the statement, of all its trees at once.
     """
 
-    present: Present
+    present: Present | Someday
     payload: Any = None
     whole: bool = False
     sought: bool = True
@@ -93,16 +95,19 @@ def compile_sql(
     now: datetime | None = None,
     whole: bool = False,
     gathered: Gathered | None = None,
+    later: Later | None = None,
 ) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
     `zone` is where a day begins and ends, `now` (this moment) what periods are told from. `whole` is for the WHERE
     of a statement that asks it of everybody: what they did is read once, not looked up for each, and the expression
     is true of the same people, but may be false where else it is unknown. `gathered` is for a statement that asks many
-    trees of a few people: it is joined with `gathered.table(…)` once all are compiled. Raises NotEvaluable for a field
-    without a column, and TypeError for one whose column does not hold what its type says.
+    trees of a few people: it is joined with `gathered.table(…)` once all are compiled. With `later` now is left open:
+    the statement may be kept and asked with `later.values(now)` each time, unless it is `whole`. Raises NotEvaluable
+    for a field without a column, and TypeError for one whose column does not hold what its type says.
     """
-    return _node(enabled(tree), _Scene(Present.of(zone, now), whole=whole, gathered=gathered))
+    present = Someday(zone, later) if later else Present.of(zone, now)
+    return _node(enabled(tree), _Scene(present, whole=whole, gathered=gathered))
 
 
 def compile_rules(
@@ -147,6 +152,9 @@ def _node(node: Node, scene: _Scene) -> _Answer:
 def _rule(rule: Rule, scene: _Scene) -> _Answer:
     if rule.did and scene.whole:
         return _ask_everybody(rule, rule.did, scene)
+    if scene.gathered is not None and _elsewhere(rule):
+        by_now = scene.present if isinstance(rule.value, Period) else None
+        return scene.gathered.answer((rule, by_now), lambda: _rule(rule, replace(scene, gathered=None)))
     contrary = CONTRARY.get(rule.operator)
     operator = contrary or rule.operator
     if rule.did:
@@ -160,6 +168,11 @@ def _rule(rule: Rule, scene: _Scene) -> _Answer:
         if scene.whole and scene.sought and not contrary:
             answer = _sooner(rule, _column(rule.field), answer)
     return _not(answer) if contrary else answer
+
+
+def _elsewhere(rule: Rule) -> bool:
+    """Return whether a rule on no behaviour is answered from other rows than the person's own."""
+    return rule.did is None and not isinstance(rule.field.column, SQLColumnExpression)
 
 
 def _sooner(rule: Rule, column: _Sql, answer: _Answer) -> _Answer:
@@ -211,18 +224,20 @@ def _where(did: Behaviour, doings: Doings, scene: _Scene) -> _Answer | None:
 def _ask_everybody(rule: Rule, did: Behaviour, scene: _Scene) -> _Answer:
     """Ask a rule on what was done of everybody at once."""
     contrary = CONTRARY.get(rule.operator)
-    doings = did.known.doings()
-    told = (did, doings, scene.present, _where(did, doings, scene))
-    quick = done_sql.at_all(*told, (rule.operator, rule.value))
+    doings, present = did.known.doings(), scene.present
+    if isinstance(present, Someday):
+        raise TypeError("what is asked of everybody depends on now: it can't be kept")
+    asked = (did, doings, present, _where(did, doings, scene))
+    quick = done_sql.at_all(*asked, (rule.operator, rule.value))
     if quick is not None:
         return quick
 
     def fits(amount: _Sql) -> _Answer:
-        answer = _ask(rule, contrary or rule.operator, amount, scene.present)
+        answer = _ask(rule, contrary or rule.operator, amount, present)
         return _not(answer) if contrary else answer
 
-    nobody = evaluate(Group(Combinator.AND, (rule,)), {DID: ()}, zone=scene.present.zone, now=scene.present.now)
-    return done_sql.of_everybody(*told, fits, nobody=nobody, sought=scene.sought)
+    nobody = evaluate(Group(Combinator.AND, (rule,)), {DID: ()}, zone=present.zone, now=present.now)
+    return done_sql.of_everybody(*asked, fits, nobody=nobody, sought=scene.sought)
 
 
 def _ask_related(related: Related, operator: Operator, value: Any) -> _Answer:
@@ -267,7 +282,7 @@ def _ask_value(rule: Rule, operator: Operator, value: _Sql, scene: _Scene) -> _A
     return answer
 
 
-def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present) -> _Answer:
+def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present | Someday) -> _Answer:
     if isinstance(rule.value, Period):
         return _ask_from_now(operator, column, rule.value, rule.type, present)
     match rule.type:
@@ -332,12 +347,17 @@ def folded(column: ColumnElement[Any], wanted: list[str]) -> ColumnElement[str]:
     return translated
 
 
-def _ask_from_now(operator: Operator, column: _Sql, period: Period, type: FieldType, present: Present) -> _Answer:
+def _ask_from_now(
+    operator: Operator, column: _Sql, period: Period, type: FieldType, present: Present | Someday
+) -> _Answer:
     """Compare a day or an instant with a stretch of time before or after now."""
-    sign = FROM_NOW[operator]
+    sign, days = FROM_NOW[operator], type is FieldType.DATE
     if operator in YEARLY:
-        return _ask_anniversary(column, present.anniversaries(period, sign))
-    now, end = (_bound(type, one) for one in present.ends(period, sign, days=type is FieldType.DATE))
+        return _ask_anniversary(column, period, sign, present)
+    now, end = (
+        told(present, ("end", at, period, sign, days), partial(_end, at, period, sign, days), _BOUND_AS[type])
+        for at in (0, 1)
+    )
     answer: _Answer
     match operator:
         case Operator.WITHIN_LAST:
@@ -351,12 +371,17 @@ def _ask_from_now(operator: Operator, column: _Sql, period: Period, type: FieldT
     return answer
 
 
-def _ask_anniversary(column: _Sql, days: Anniversaries) -> _Answer:
-    if days.whole_year:
+def _end(at: int, period: Period, sign: int, days: bool, present: Present) -> Any:
+    return present.ends(period, sign, days=days)[at]
+
+
+def _ask_anniversary(column: _Sql, period: Period, sign: int, present: Present | Someday) -> _Answer:
+    if isinstance(present, Present) and present.anniversaries(period, sign).whole_year:
         return case((column.is_(None), null()), else_=true())
     # One question of one number: the database works it out once a row, and hashes what it is compared with.
     at = cast(_part("month", column) * 100 + _part("day", column), Integer)
-    return at == any_(literal(days.numbers, postgresql.ARRAY(Integer())))
+    key, numbers = ("anniversary", period, sign), postgresql.ARRAY(Integer())
+    return at == any_(told(present, key, lambda one: one.anniversaries(period, sign).numbers, numbers))
 
 
 def _part(name: str, column: _Sql) -> _Sql:

@@ -5,6 +5,7 @@ change as long as nobody has a value, nor is being given one (`load_to_write`). 
 archived: it is not asked for any more, values and conditions stay.
 """
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from babel.core import get_global
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -67,6 +68,9 @@ _USED = text("""
 """)
 
 
+_TOPIC = tuple(one.key for one in inspect(Topic).column_attrs)
+
+
 class NoSuchCustomField(NotFound):
     """There is no custom field with this id."""
 
@@ -111,10 +115,34 @@ def catalogue(*, tenant_id: UUID) -> Catalogue:
 
     Archived topics and fields are among them: what asks of them goes on working.
     """
+    return vocabulary(tenant_id=tenant_id).catalogue()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What conditions of one tenant may ask beside what all may: two that are equal make the same catalogue.
+
+    `about` is what is known of each topic, `topics` the same as rows.
+    """
+
+    fields: tuple[CustomFieldInfo, ...]
+    about: tuple[tuple[Any, ...], ...]
+    topics: tuple[Topic, ...] = dataclasses.field(compare=False, repr=False)
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue."""
+        return catalogue_of(self.fields, self.topics)
+
+
+def vocabulary(*, tenant_id: UUID) -> Vocabulary:
+    """Return what makes this tenant's catalogue differ from others': its topics and its own fields, archived or not."""
     with transaction(tenant_id):
-        return catalogue_of(
-            fields(tenant_id=tenant_id, archived=True), topics.topics(tenant_id=tenant_id, archived=True)
-        )
+        known = topics.topics(tenant_id=tenant_id, archived=True)
+        # Nothing that is changed meanwhile changes these: rows of a session are whatever was read last.
+        rows = [{name: getattr(one, name) for name in _TOPIC} for one in known]
+        about = tuple(tuple(row.values()) for row in rows)
+        own = tuple(fields(tenant_id=tenant_id, archived=True))
+    return Vocabulary(own, about, tuple(Topic(**row) for row in rows))
 
 
 def catalogue_of(known: Sequence[CustomFieldInfo], about: Sequence[Topic] = ()) -> Catalogue:

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    FromClause,
     Select,
-    Text,
     Uuid,
     and_,
     any_,
+    bindparam,
     case,
     cast,
     exists,
@@ -26,33 +27,33 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
+from sqlalchemy.types import NullType
 
-from app.conditions import Catalogue, Gathered, Tree, compile_sql
+from app.conditions import Catalogue, Gathered, Later, Tree, compile_sql
 from app.customers.models import ACTIVE, Customer
 from app.segments import definition
+from app.segments.membership import Wanted
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentListed, SegmentMember
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A segment as it is asked now: its conditions (None: of its list), its zone."""
+    """What a segment asks: its conditions (None: of its list), in its zone."""
 
     segment: Segment
     tree: Tree | None
     zone: ZoneInfo
-    now: datetime
 
     @classmethod
-    def of(cls, segment: Segment, catalogue: Catalogue, zone: ZoneInfo, now: datetime) -> "Question":
+    def of(cls, segment: Segment, catalogue: Catalogue, zone: ZoneInfo) -> "Question":
         """Return what a segment asks; raise InvalidConditions where it can't be asked (any more)."""
-        return cls(segment, definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None, zone, now)
+        return cls(segment, definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None, zone)
 
-    @property
-    def day(self) -> date:
+    def day(self, now: datetime) -> date:
         """Return the day it is where the segment is."""
-        return self.now.astimezone(self.zone).date()
+        return now.astimezone(self.zone).date()
 
-    def everybody(self) -> Select[Any]:
+    def everybody(self, now: datetime) -> Select[Any]:
         """Return the statement of all who fit: rows of segment_id and customer_id."""
         tenant_id, segment_id = self.segment.tenant_id, self.segment.id
         if self.tree is None:
@@ -64,14 +65,14 @@ class Question:
             )
             fits: ColumnElement[bool] = Customer.id.in_(on_list)
         else:
-            fits = compile_sql(self.tree, zone=self.zone, now=self.now, whole=True)
+            fits = compile_sql(self.tree, zone=self.zone, now=now, whole=True)
         columns: list[Any] = [literal(segment_id, Uuid()).label("segment_id"), Customer.id.label("customer_id")]
         return select(*columns).where(
             Customer.tenant_id == tenant_id, Customer.status == ACTIVE, *self._of_club(), fits
         )
 
-    def of_few(self, gathered: Gathered) -> ColumnElement[bool]:
-        """Return the condition that a customer of the surrounding statement, one of a few, fits."""
+    def of_few(self, gathered: Gathered, later: Later) -> ColumnElement[bool]:
+        """Return the condition that a customer of the surrounding statement, one of a few, fits at whatever moment."""
         tenant_id, segment_id = self.segment.tenant_id, self.segment.id
         if self.tree is None:
             listed, other = aliased(SegmentListed), aliased(Customer)
@@ -88,30 +89,37 @@ class Question:
             return exists().where(
                 member.tenant_id == tenant_id, member.segment_id == segment_id, member.customer_id == Customer.id
             )
-        return and_(*self._of_club(), compile_sql(self.tree, zone=self.zone, now=self.now, gathered=gathered))
+        return and_(*self._of_club(), compile_sql(self.tree, zone=self.zone, gathered=gathered, later=later))
 
     def _of_club(self) -> list[ColumnElement[bool]]:
         return [] if self.segment.club_id is None else [Customer.club_id == self.segment.club_id]
 
 
-def of_people(tenant_id: UUID, questions: Sequence[Question], customers: str) -> Select[Any]:
-    """Return the statement of who of `customers` (the text of an array of ids) fits which segment.
+def of_people(tenant_id: UUID, questions: Sequence[Question]) -> Wanted:
+    """Return who of :customers (the text of an array of ids) fits which segment, at whatever moment it is asked.
 
     Each customer is read once, and what they did once, whatever many segments there are.
     """
-    gathered, table = Gathered(), Customer.__table__
-    answers: list[Any] = [case((one.of_few(gathered), literal(one.segment.id, Uuid()))) for one in questions]
-    ids = cast(literal(customers, Text()), ARRAY(Uuid()))
+    gathered, later, table = Gathered(), Later(), Customer.__table__
+    answers: list[Any] = [case((one.of_few(gathered, later), literal(one.segment.id, Uuid()))) for one in questions]
+    # Of no type of its own: as a text it would be read anew for each row it is compared with.
+    ids = cast(bindparam("customers", type_=NullType()), ARRAY(Uuid()))
+    of_these = (Customer.tenant_id == tenant_id, Customer.status == ACTIVE, Customer.id == any_(ids))
     done = gathered.table(lambda key: key == any_(ids))
+    answered = gathered.answers(select(Customer.id.label("key")).where(*of_these))
+    source: FromClause = table if done is None else table.outerjoin(*done)
+    if answered is not None:
+        source = source.join(answered, answered.c.key == Customer.id)
     person = (
         select(Customer.id, func.array_remove(postgresql.array(answers, type_=Uuid()), null()).label("fits"))
-        .select_from(table if done is None else table.outerjoin(*done))
-        .where(Customer.tenant_id == tenant_id, Customer.status == ACTIVE, Customer.id == any_(ids))
+        .select_from(source)
+        .where(*of_these)
         .subquery("person")
     )
-    return select(func.unnest(person.c.fits).label("segment_id"), person.c.id.label("customer_id"))
+    rows = select(func.unnest(person.c.fits).label("segment_id"), person.c.id.label("customer_id"))
+    return Wanted(rows, later)
 
 
-def days(questions: Sequence[Question]) -> Mapping[UUID, date]:
+def days(questions: Sequence[Question], now: datetime) -> Mapping[UUID, date]:
     """Return by segment the day it is there."""
-    return {one.segment.id: one.day for one in questions}
+    return {one.segment.id: one.day(now) for one in questions}

@@ -237,13 +237,13 @@ def _look(session: Session, segment: Segment, people: Sequence[UUID], now: datet
         return
     catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
     zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
-    question, customers = Question.of(segment, catalogue, zone, now), array(people)
+    question = Question.of(segment, catalogue, zone)
     membership.write(
         session,
         tenant_id=segment.tenant_id,
-        wanted=asking.of_people(segment.tenant_id, [question], customers),
-        segments=asking.days([question]),
-        customers=customers,
+        wanted=asking.of_people(segment.tenant_id, [question]),
+        segments=asking.days([question], now),
+        customers=array(people),
         now=now,
         tellers=tellers,
     )

@@ -4,15 +4,16 @@ All of it is one statement: the difference, the members, the past ones, the coun
 looked at by the segments that ask about these, and what the tellers say of it. Only counts come to Python.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, TextClause, Uuid, text
+from sqlalchemy import Integer, Select, TextClause, TextualSelect, Uuid, text
 from sqlalchemy.orm import Session
 
+from app.conditions import Later
 from app.infra.arrays import array
 
 MOST_DUE = 20_000
@@ -21,6 +22,37 @@ MOST_DUE = 20_000
 Teller = Callable[[Session, UUID, datetime], Sequence[TextClause]]
 """Returns what else is written because people enter and leave, in the same statement: each an INSERT … SELECT out of
 `entered` and `gone` (segment_id, customer_id). It is called for each statement, whoever moves in the end."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Wanted:
+    """Who is to be in segments: `rows` of segment_id, customer_id, with what of them is told `later`.
+
+    Whoever keeps one keeps the statements it was written by, too.
+    """
+
+    rows: Select[Any]
+    later: Later | None = None
+    _statements: dict[tuple[Hashable, ...], TextualSelect] = field(default_factory=dict)
+
+    def statement(self, *, single: bool, theirs: str, told: Sequence[TextClause]) -> TextualSelect:
+        """Return the statement that writes it, of a `single` segment or several, and what is `told` beside."""
+        key = (single, theirs, *told)
+        if key not in self._statements:
+            parts = {
+                "changes": _CHANGES[single].format(theirs=theirs),
+                "entered": _ENTERED,
+                "gone": _GONE,
+                "past": _PAST,
+                "due": _DUE,
+                "counted": _COUNTED,
+                "grown": _DAYS,
+            }
+            texts = [text(does).columns().cte(name) for name, does in parts.items()]
+            more = [one.columns().cte(f"told_{at}") for at, one in enumerate(told)]
+            self._statements.clear()
+            self._statements[key] = _RESULT.add_cte(self.rows.cte("want"), *texts, *more)
+        return self._statements[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,34 +144,24 @@ def write(
     session: Session,
     *,
     tenant_id: UUID,
-    wanted: Select[Any],
+    wanted: Wanted,
     segments: Mapping[UUID, date],
     customers: str | None = None,
     now: datetime,
     tells: bool = True,
     tellers: Sequence[Teller] = (),
 ) -> dict[UUID, Moved]:
-    """Make the members of `segments` those `wanted` (rows of segment_id, customer_id), and return what moved where.
+    """Make the members of `segments` those `wanted`, and return what moved where.
 
     `segments` are the ids with the day it is there. With `customers` (the text of an array of ids) only they are told
     about; others stay as they are. Unless it `tells`, people enter and leave because a definition is another, which is
     no move of theirs: nobody is told, and it is no growth. The caller sees to it that nobody else changes the members.
     """
     single = len(segments) == 1
-    parts = {
-        "changes": _CHANGES[single].format(theirs="" if customers is None else _THEIRS),
-        "entered": _ENTERED,
-        "gone": _GONE,
-        "past": _PAST,
-        "due": _DUE,
-        "counted": _COUNTED,
-        "grown": _DAYS,
-    }
-    statement = _RESULT.add_cte(wanted.cte("want"), *(text(does).columns().cte(name) for name, does in parts.items()))
-    if tells:
-        told = [one for teller in tellers for one in teller(session, tenant_id, now)]
-        statement = statement.add_cte(*(one.columns().cte(f"told_{at}") for at, one in enumerate(told)))
+    told = [one for teller in tellers for one in teller(session, tenant_id, now)] if tells else []
+    statement = wanted.statement(single=single, theirs="" if customers is None else _THEIRS, told=told)
     values: dict[str, Any] = {
+        **(wanted.later.values(now) if wanted.later else {}),
         "tenant_id": tenant_id,
         "segments": array(segments),
         "days": array(day.isoformat() for day in segments.values()),

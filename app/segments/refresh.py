@@ -23,7 +23,7 @@ from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
 from app.segments import dependencies, locks, membership, schedule
 from app.segments.asking import Question
-from app.segments.membership import Moved, Teller
+from app.segments.membership import Moved, Teller, Wanted
 from app.segments.models import MANUAL, Segment
 
 log = logging.getLogger(__name__)
@@ -127,13 +127,13 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
             return None
         session.execute(_ROOM)
         zone = schedule.zone_of(session, tenant_id, segment.club_id)
-        question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone, now)
+        question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone)
         dependencies.write(session, segment, dependencies.reads_of(segment, question.tree))
         moved = membership.write(
             session,
             tenant_id=tenant_id,
-            wanted=question.everybody(),
-            segments={segment_id: question.day},
+            wanted=Wanted(question.everybody(now)),
+            segments={segment_id: question.day(now)},
             now=now,
             tells=segment.refresh_tells,
             tellers=tellers,

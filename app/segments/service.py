@@ -378,7 +378,7 @@ def _keep_running(session: Session, segment: Segment, tree: Tree | None, users: 
         return
     zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
     with session.no_autoflush:
-        if session.execute(Question(segment, tree, zone, now).everybody().limit(1)).first() is None:
+        if session.execute(Question(segment, tree, zone).everybody(now).limit(1)).first() is None:
             usage.refuse(session, segment.tenant_id, segment.id, users, "emptied", idle=False)
 
 

@@ -17,14 +17,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.capture.batch import Batch
-from app.conditions import InvalidConditions
 from app.customers import custom_fields
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.queue import Work, wake
-from app.segments import asking, locks, membership, schedule
+from app.segments import asking, kept, locks, membership, schedule
 from app.segments.asking import Question
+from app.segments.kept import Definition
 from app.segments.membership import Teller
 from app.segments.models import Segment, SegmentDependency
 
@@ -203,27 +203,25 @@ def _look(
     tellers: Sequence[Teller],
 ) -> None:
     """Tell who of the customers is in which segment; one that can't be asked keeps its members and says why."""
-    catalogue = custom_fields.catalogue(tenant_id=tenant_id)
-    questions: list[Question] = []
-    for one in segments:
-        try:
-            questions.append(Question.of(one, catalogue, zones[one.club_id], now))
-        except InvalidConditions as wrong:
-            _say(session, one, "; ".join(wrong.errors.values()))
+    vocabulary = custom_fields.vocabulary(tenant_id=tenant_id)
+    asked = kept.asked(tenant_id, vocabulary, tuple(Definition.of(one, zones[one.club_id]) for one in segments))
+    for segment_id, why in asked.wrong.items():
+        _say(session, tenant_id, segment_id, why)
 
-    def write(asked: Sequence[Question]) -> None:
+    def write(questions: Sequence[Question]) -> None:
+        everything = len(questions) == len(asked.questions)
         membership.write(
             session,
             tenant_id=tenant_id,
-            wanted=asking.of_people(tenant_id, asked, array(customers)),
-            segments=asking.days(asked),
+            wanted=asked.wanted if everything else asking.of_people(tenant_id, questions),
+            segments=asking.days(questions, now),
             customers=array(customers),
             now=now,
             tellers=tellers,
         )
 
-    for question, error in _each_or_all(session, questions, write):
-        _say(session, question.segment, type(error).__name__)
+    for question, error in _each_or_all(session, asked.questions, write):
+        _say(session, tenant_id, question.segment.id, type(error).__name__)
 
 
 def _each_or_all(
@@ -247,6 +245,5 @@ def _each_or_all(
             yield from _each_or_all(session, [one], write)
 
 
-def _say(session: Session, segment: Segment, why: str) -> None:
-    said = _AT_ONCE.format(why)
-    session.execute(_FAILED, {"tenant_id": segment.tenant_id, "id": segment.id, "said": said})
+def _say(session: Session, tenant_id: UUID, segment_id: UUID, why: str) -> None:
+    session.execute(_FAILED, {"tenant_id": tenant_id, "id": segment_id, "said": _AT_ONCE.format(why)})

@@ -14,6 +14,7 @@ from app.conditions import (
     Field,
     FieldType,
     Gathered,
+    Later,
     NotEvaluable,
     compile_rules,
     compile_sql,
@@ -228,13 +229,14 @@ def test_both_readers_answer_the_same_of_what_was_done(
     contrary = parse({"not": {"combinator": "OR", "rules": [*rules, {"not": rules[0]}]}}, catalogue)
     both = parse({"combinator": "AND", "rules": [*rules, {"not": {"not": rules[0]}}]}, catalogue)
     trees = (tree, contrary, both, *(parse({"not": one}, catalogue) for one in rules))
-    gathered = Gathered()
-    fitting = [compile_sql(one, zone=zone, now=NOW, gathered=gathered) for one in trees]
-    table = gathered.table(lambda key: key.in_(list(of_one)))
-    assert table
-    together = select(people.c.id, *fitting).select_from(people.outerjoin(*table))
-    for number, *answers in connection.execute(together):
-        assert answers == [evaluate(one, of_one[number], zone=zone, now=NOW) for one in trees], (rules, who[number])
+    for later in (None, Later()):
+        gathered = Gathered()
+        fitting = [compile_sql(one, zone=zone, now=NOW, gathered=gathered, later=later) for one in trees]
+        table = gathered.table(lambda key: key.in_(list(of_one)))
+        assert table
+        together = select(people.c.id, *fitting).select_from(people.outerjoin(*table))
+        for number, *answers in connection.execute(together, later.values(NOW) if later else {}):
+            assert answers == [evaluate(one, of_one[number], zone=zone, now=NOW) for one in trees], (rules, who[number])
     for asked_of_all in trees:
         fits = compile_sql(asked_of_all, zone=zone, now=NOW, whole=True)
         found = set(connection.scalars(select(people.c.id).where(fits)))

@@ -17,6 +17,7 @@ from app.conditions import (
     Arity,
     Field,
     FieldType,
+    Later,
     Tree,
     asks_nothing,
     compile_rules,
@@ -248,6 +249,10 @@ def ask_both(connection: Connection, trees: list[Tree], who: list[dict[str, Any]
     questions = [compile_sql(tree, zone=zone, now=now) for tree in trees]
     questions += [question.is_(True) for question in questions]
     answers = connection.execute(select(*questions).select_from(people).order_by(people.c.id)).all()
+    later = Later()
+    kept = select(*(compile_sql(tree, zone=zone, later=later) for tree in trees)).select_from(people)
+    again = connection.execute(kept.order_by(people.c.id), later.values(now)).all()
+    assert again == [answer[: len(trees)] for answer in answers]
     for tree in trees:
         found = set(connection.scalars(select(people.c.id).where(compile_sql(tree, zone=zone, now=now, whole=True))))
         known = {at for at, person in enumerate(who) if evaluate(tree, person, zone=zone, now=now)}

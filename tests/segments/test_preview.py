@@ -158,6 +158,7 @@ def test_what_takes_too_long_is_estimated_and_said_so(tenant: Any, monkeypatch: 
     play(tenant, *ids[::10], *ids[::10])
     monkeypatch.setattr(previews, "_expected", lambda *_: 3000)
     monkeypatch.setattr(previews, "DRAWN", (1000, 100))
+    monkeypatch.setattr(previews, "DRAWN_PATIENCE_MS", 60_000)
 
     def slow(*_: Any) -> Any:
         raise TooSlow

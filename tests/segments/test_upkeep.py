@@ -256,8 +256,8 @@ def test_one_that_fails_in_the_database_does_not_hold_up_the_others(tenant: Any,
     broken, sound = segment(tenant.id), segment(tenant.id, name="Also gold")
     asked = upkeep.Question.of_few
 
-    def divide(question: Any, gathered: Any) -> Any:
-        return text("1 / (SELECT 0) = 1") if question.segment.id == broken.id else asked(question, gathered)
+    def divide(question: Any, *where: Any) -> Any:
+        return text("1 / (SELECT 0) = 1") if question.segment.id == broken.id else asked(question, *where)
 
     monkeypatch.setattr(upkeep.Question, "of_few", divide)
     change(tenant.id, one, membership_tier="Gold")

@@ -111,18 +111,18 @@ def test_a_topic_that_asks_for_a_yes_of_its_own_is_seen(tenant: Any) -> None:
 
 
 def test_a_field_of_another_kind_is_seen(tenant: Any) -> None:
-    shoe = custom_fields.add(tenant_id=tenant.id, key="shoe", label="Shoe", kind="number", actor=ACTOR)
+    shoe = custom_fields.add(tenant_id=tenant.id, key="shoe", label="Shoe", kind="NUMBER", actor=ACTOR)
     (one,) = people(tenant.id)
     made = segment(tenant.id, all_of({"not": rule("custom.shoe", "gt", 40)}))
     touch(tenant.id, one)
     settle(tenant.id)
-    custom_fields.change(tenant_id=tenant.id, field_id=shoe.id, changes={"kind": "text"}, actor=ACTOR)
+    custom_fields.change(tenant_id=tenant.id, field_id=shoe.id, changes={"kind": "TEXT"}, actor=ACTOR)
     touch(tenant.id, one)
     settle(tenant.id)
     (found,) = rows(tenant.id, "SELECT refresh_error FROM segment")
     assert "Shoe can't be compared with" in found.refresh_error
-    custom_fields.change(tenant_id=tenant.id, field_id=shoe.id, changes={"kind": "number"}, actor=ACTOR)
-    change(tenant.id, one, custom={"shoe": 39})
+    custom_fields.change(tenant_id=tenant.id, field_id=shoe.id, changes={"kind": "NUMBER"}, actor=ACTOR)
+    rows(tenant.id, """UPDATE customer SET custom = '{"shoe": 39}' RETURNING id""")
     settle(tenant.id)
     assert members(tenant.id, made) == {one}
 

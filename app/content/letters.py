@@ -9,7 +9,9 @@ from threading import Lock
 from typing import Any
 
 from app.content.html_text import TAG_MARK, text_of
+from app.content.inline import inline_all
 from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
+from app.content.masks import Masks
 
 MAX_SUBJECT = 500
 CACHED_LETTERS = 500
@@ -20,11 +22,17 @@ _NAMES_PREFERENCES = re.compile(r"\bpreferences_url\b")
 _TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MAKES_MARKUP = re.compile(r"[<&]|newline_to_br|escape|\braw\b|\bcomment\b|\bliquid\b|\bcapture\b")
 _BLANK_LINES = re.compile(r"\n{3,}")
+_BODY_BEGIN = re.compile(r"<body\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
+# What follows the words keeps a mailbox from showing the letter's own beginning after them.
+_PREHEADER = (
+    '<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all;font-size:1px;'
+    'line-height:1px">{}' + "&#8199;&#847;&zwnj;" * 40 + "</div>"
+)
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 class LetterProblem(TemplateProblem):
-    """A part of a letter cannot be read or rendered; `part` is subject, html or text."""
+    """A part of a letter cannot be read or rendered; `part` is subject, html, text or preheader."""
 
     def __init__(self, part: str, problem: TemplateProblem) -> None:
         super().__init__(problem.message, problem.line)
@@ -33,11 +41,16 @@ class LetterProblem(TemplateProblem):
 
 @dataclass(frozen=True, slots=True)
 class LetterSource:
-    """A letter as its author wrote it. At least one of `html` and `text` has words in it."""
+    """A letter as its author wrote it. At least one of `html` and `text` has words in it.
+
+    `inlined`: its style sheets are for those who read them, and nothing of them is to be written into its elements.
+    """
 
     subject: str
     html: str | None
     text: str | None
+    preheader: str | None = None
+    inlined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ def compile_letter(source: LetterSource) -> Letter:
     """Return `source` compiled, or raise LetterProblem naming the part and line that cannot be read."""
     html = source.html if source.html and source.html.strip() else None
     text = source.text if source.text and source.text.strip() else None
-    compiled_html = None if html is None else _compile("html", html, html=True)
+    compiled_html = None if html is None else _compile("html", _sent(html, source), html=True)
     compiled_text = None if text is None else _compile("text", text, html=False)
     if html is not None and text is None:
         text = text_template(html)
@@ -83,6 +96,21 @@ def compile_letter(source: LetterSource) -> Letter:
         html_links_choice=bool(html and _NAMES_PREFERENCES.search(html)),
         text_links_choice=bool(text and _NAMES_PREFERENCES.search(text)),
     )
+
+
+def _sent(html: str, source: LetterSource) -> str:
+    """Return the HTML as it goes out: style sheets written into its elements, and the preheader before all else."""
+    html = html if source.inlined else inline_all(html)
+    if not source.preheader:
+        return html
+    masks = Masks()
+    try:
+        words = masks.show(escape(masks.hide(source.preheader)))
+    except TemplateProblem as problem:
+        raise LetterProblem("preheader", problem) from None
+    begin = _BODY_BEGIN.search(html)
+    place = begin.end() if begin else 0
+    return f"{html[:place]}{_PREHEADER.format(words)}{html[place:]}"
 
 
 def text_template(html: str) -> str | None:
@@ -105,6 +133,7 @@ def problems_of(source: LetterSource) -> dict[str, str]:
         ("subject", source.subject, False),
         ("html", source.html or "", True),
         ("text", source.text or "", False),
+        ("preheader", source.preheader or "", False),
     ):
         try:
             _compile(part, text, html=html)

@@ -11,7 +11,11 @@ from app.infra.db import Base, TenantRow
 
 
 class Template(TenantRow, Base):
-    """A message with merge tags. `version` rises with every change, and compiled forms are cached by it."""
+    """A message with merge tags. `version` rises with every change, and compiled forms are cached by it.
+
+    `editor` is the way it is written. What is drawn or written in MJML keeps its `mjml`, and
+    `html` is what was made of it. `preheader` is what a mailbox shows after the subject.
+    """
 
     __tablename__ = "template"
     __table_args__ = (
@@ -28,6 +32,9 @@ class Template(TenantRow, Base):
     subject: Mapped[str]
     html: Mapped[str | None]
     text: Mapped[str | None]
+    editor: Mapped[str] = mapped_column(server_default="html", default="html")
+    preheader: Mapped[str | None]
+    mjml: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1", default=1)
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

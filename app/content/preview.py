@@ -1,9 +1,11 @@
 """A letter as one customer would get it, before it is sent: rendered by what sends."""
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 from uuid import UUID
 
-from app.content import queries, snippets
+from app.content import mjml, queries, snippets
 from app.content.letters import (
     LetterProblem,
     LetterSource,
@@ -11,8 +13,11 @@ from app.content.letters import (
     compile_letter,
     render_letter,
 )
+from app.content.liquid import TemplateProblem
 from app.content.merge_tags import letter_values
 
+COMPILED = ("visual", "mjml")
+"""The ways of writing whose MJML is made into the HTML."""
 PREVIEW_UNSUBSCRIBE = "https://example.com/unsubscribe"
 PREVIEW_PREFERENCES = "https://example.com/preferences"
 
@@ -58,3 +63,21 @@ def preview(
         return render_letter(compile_letter(snippets.fill(source, known)), values), {}
     except LetterProblem as problem:
         return None, {problem.part: str(problem)}
+
+
+def of_content(
+    *, tenant_id: UUID, tenant_name: str, content: Mapping[str, Any], customer_id: UUID | None = None
+) -> tuple[RenderedLetter | None, dict[str, str]]:
+    """Return the letter that `content` (the names of `queries.CONTENT`) would be, as `preview` does, saved or not."""
+    source = content.get("mjml") if content.get("editor") in COMPILED else None
+    html = content.get("html")
+    if source is not None:
+        try:
+            html = mjml.to_html(source)
+        except TemplateProblem as problem:
+            return None, {"mjml": str(problem)}
+    letter = queries.source_of({**content, "html": html, "mjml": source})
+    rendered, problems = preview(tenant_id=tenant_id, tenant_name=tenant_name, source=letter, customer_id=customer_id)
+    if source is not None and "html" in problems:
+        problems["mjml"] = problems.pop("html")
+    return rendered, problems

@@ -25,7 +25,7 @@ SAMPLE = text(f"""
 """)  # noqa: S608 - the field names are ours
 
 
-CONTENT = ("subject", "html", "text")
+CONTENT = ("editor", "subject", "preheader", "html", "mjml", "text")
 """The columns of a template that hold what it says; a version keeps them under these names."""
 
 
@@ -59,22 +59,21 @@ def get(*, tenant_id: UUID, template_id: UUID) -> Template:
 
 def source(*, tenant_id: UUID, template_id: UUID, version: int | None = None) -> LetterSource:
     """Return what a template's author wrote, now or in one `version`. Raises TemplateNotFound or NoSuchVersion."""
-    with transaction(tenant_id) as session:
-        found = session.execute(
-            select(Template.version, Template.subject, Template.html, Template.text).where(
-                Template.tenant_id == tenant_id, Template.id == template_id
-            )
-        ).first()
-    if found is None:
-        raise TemplateNotFound
-    if version is None or version == found.version:
-        return LetterSource(found.subject, found.html, found.text)
+    template = get(tenant_id=tenant_id, template_id=template_id)
+    if version is None or version == template.version:
+        return source_of(content_of(template))
     return source_of(kept(tenant_id=tenant_id, template_id=template_id, number=version).content)
 
 
 def source_of(content: Mapping[str, Any]) -> LetterSource:
-    """Return the letter that a version kept."""
-    return LetterSource(content.get("subject") or "", content.get("html"), content.get("text"))
+    """Return the letter that a version kept, or that stands in an editor."""
+    return LetterSource(
+        content.get("subject") or "",
+        content.get("html"),
+        content.get("text"),
+        content.get("preheader"),
+        inlined=content.get("mjml") is not None,
+    )
 
 
 def kept(*, tenant_id: UUID, template_id: UUID, number: int) -> TemplateVersion:

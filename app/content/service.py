@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.content import queries, snippets
-from app.content.letters import MAX_SUBJECT, LetterSource
+from app.content.kind import kinds
 from app.content.models import Template, TemplateVersion
 from app.content.queries import CONTENT, TemplateNotFound, content_of
 from app.customers.topics import topics
@@ -26,7 +26,6 @@ from app.infra.ids import new_id
 from app.infra.usage import User
 from app.infra.words import is_visible
 
-CHANNELS = ("EMAIL",)
 MAX_NAME = 200
 SYSTEM = "system"
 
@@ -63,21 +62,21 @@ def create(
     *,
     tenant_id: UUID,
     name: str,
-    subject: str = "",
-    html: str | None = None,
-    text: str | None = None,
     channel: str = "EMAIL",
     topic_id: UUID | None = None,
     actor: str = SYSTEM,
     actor_name: str = "",
     now: datetime | None = None,
+    **content: Any,
 ) -> Template:
     """Write a template and return it, or raise Invalid with a message for each field that is wrong.
 
-    `topic_id` is the topic whose consent messages made of it ask for, unless they name another.
+    `content` is what it says, by the names of `queries.CONTENT`: of a letter `subject`, and as its `editor` wants it
+    `html` (the usual one), `mjml`, or `text` alone. `topic_id` is the topic whose consent messages made of it ask
+    for, unless they name another.
     """
     with transaction(tenant_id) as session:
-        fields = _checked(tenant_id, name, channel, LetterSource(subject, html, text))
+        fields = _checked(tenant_id, name, channel, content)
         _check_topic(tenant_id, topic_id)
         template = Template(tenant_id=tenant_id, id=new_id(), channel=channel, topic_id=topic_id, version=1, **fields)
         return _add(session, template, actor, actor_name, now or clock.now(), "template.create")
@@ -93,7 +92,7 @@ def update(
     actor_name: str = "",
     now: datetime | None = None,
 ) -> Template:
-    """Change a template's name, subject, html, text or topic_id and return it with its next version.
+    """Change a template's name, topic_id or what it says (`queries.CONTENT`) and return it with its next version.
 
     Changes that change nothing make no version. `seen` is the version the caller changed: where it is not the newest
     any more, nothing is saved and ChangedMeanwhile raised. Messages that are queued are rendered from the new text.
@@ -104,8 +103,7 @@ def update(
         if template.archived_at is not None:
             raise IsArchived
         wanted = {key: changes.get(key, getattr(template, key)) for key in ("name", *CONTENT)}
-        source = LetterSource(wanted["subject"], wanted["html"], wanted["text"])
-        fields = _checked(tenant_id, wanted["name"], template.channel, source)
+        fields = _checked(tenant_id, wanted["name"], template.channel, wanted)
         fields["topic_id"] = changes.get("topic_id", template.topic_id)
         if fields["topic_id"] != template.topic_id:
             _check_topic(tenant_id, fields["topic_id"])
@@ -137,10 +135,10 @@ def restore(
             raise IsArchived
         kept = queries.kept(tenant_id=tenant_id, template_id=template_id, number=version)
         said = {key: kept.content.get(key) for key in CONTENT}
+        said["editor"] = said["editor"] or "html"
         if said == content_of(template):
             return template
-        source = LetterSource(said["subject"] or "", said["html"], said["text"])
-        fields = _checked(tenant_id, template.name, template.channel, source)
+        fields = _checked(tenant_id, template.name, template.channel, said)
         moment = now or clock.now()
         return _change(session, template, fields, actor, actor_name, moment, "template.restore", restored_from=version)
 
@@ -301,7 +299,7 @@ def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
     return free
 
 
-def _checked(tenant_id: UUID, name: str, channel: str, source: LetterSource) -> dict[str, Any]:
+def _checked(tenant_id: UUID, name: str, channel: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a template, or raise Invalid; the snippets it names stay until the transaction ends."""
     errors: dict[str, str] = {}
     name = " ".join((name or "").split())
@@ -309,25 +307,16 @@ def _checked(tenant_id: UUID, name: str, channel: str, source: LetterSource) -> 
         errors["name"] = "Give the template a name."
     elif len(name) > MAX_NAME:
         errors["name"] = f"Use at most {MAX_NAME} characters."
-    if channel not in CHANNELS:
-        errors["channel"] = f"Choose one of: {', '.join(CHANNELS)}."
-    subject = (source.subject or "").strip()
-    if not subject:
-        errors["subject"] = "Write a subject."
-    elif len(subject) > MAX_SUBJECT:
-        errors["subject"] = f"Use at most {MAX_SUBJECT} characters."
-    html = source.html if source.html and source.html.strip() else None
-    text = source.text if source.text and source.text.strip() else None
-    if html is None and text is None:
-        errors["html"] = "Write an HTML part, a text part, or both."
-    cleaned = LetterSource(subject, html, text)
-    usable = snippets.hold(tenant_id=tenant_id, keys=snippets.named_in(subject, html, text))
-    known = snippets.known(tenant_id=tenant_id, club_id=None) if usable else {}
-    for part, problem in snippets.problems(cleaned, known, usable).items():
-        errors.setdefault(part, problem)
+    known = kinds()
+    if channel not in known:
+        raise Invalid(errors | {"channel": f"Choose one of: {', '.join(known)}."})
+    texts = [text for key in ("subject", "preheader", "html", "mjml", "text") if (text := given.get(key))]
+    usable = snippets.hold(tenant_id=tenant_id, keys=snippets.named_in(*texts))
+    words = snippets.known(tenant_id=tenant_id, club_id=None) if usable else {}
+    columns = known[channel].read(given, errors, lambda letter: snippets.problems(letter, words, usable))
     if errors:
         raise Invalid(errors)
-    return {"name": name, "subject": subject, "html": html, "text": text}
+    return {"name": name, **columns}
 
 
 def _check_topic(tenant_id: UUID, topic_id: UUID | None) -> None:

@@ -16,7 +16,7 @@ from app.content.liquid import MAX_SOURCE, TemplateProblem
 from app.infra.db import transaction
 
 MAX_DEPTH = 10
-PARTS = ("subject", "html", "text")
+PARTS = ("subject", "html", "text", "preheader")
 
 _TAG = re.compile(r"""\{%-?\s*snippet\s+(?:"([^"\n]*)"|'([^'\n]*)')\s*-?%\}""")
 
@@ -80,13 +80,18 @@ def fill(source: LetterSource, known: Mapping[str, Words]) -> LetterSource:
 
     Raise LetterProblem where they stand in each other without end, or come to more than a letter may be.
     """
-    if not named_in(source.subject, source.html, source.text):
+    if not named_in(source.subject, source.html, source.text, source.preheader):
         return source
+
+    def plain(key: str) -> str:
+        return known[key].plain() if key in known else ""
+
     return replace(
         source,
-        subject=_filled("subject", source.subject, lambda key: known[key].plain() if key in known else ""),
+        subject=_filled("subject", source.subject, plain),
         html=source.html and _filled("html", source.html, lambda key: known[key].html if key in known else ""),
-        text=source.text and _filled("text", source.text, lambda key: known[key].plain() if key in known else ""),
+        text=source.text and _filled("text", source.text, plain),
+        preheader=source.preheader and _filled("preheader", source.preheader, plain),
     )
 
 
@@ -116,6 +121,7 @@ def _without(source: LetterSource) -> LetterSource:
         subject=_TAG.sub("", source.subject),
         html=source.html and _TAG.sub("", source.html),
         text=source.text and _TAG.sub("", source.text),
+        preheader=source.preheader and _TAG.sub("", source.preheader),
     )
 
 

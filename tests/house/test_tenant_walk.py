@@ -84,6 +84,8 @@ FIXED: dict[str, Any] = {
     "campaign_run.look_at": None,
     "template.channel": "EMAIL",
     "template.archived_at": None,
+    "template.editor": "html",
+    "template.mjml": None,
     "snippet.archived_at": None,
     "template_version.content": {"subject": MARK, "html": MARK, "text": MARK},
     "inbound_event.status": "failed",

@@ -26,14 +26,22 @@ Source = Annotated[str, Field(max_length=MAX_SOURCE)]
 _TOPIC = "A topic's key or id: marketing made of the template goes to people who want it."
 
 
+_EDITOR = "How it is written: html, mjml, visual (MJML too, drawn) or plain. `html` is made of `mjml` when it is saved."
+_PREHEADER = "What a mailbox shows after the subject."
+
+
 class TemplateIn(Body):
-    """A template to be written: a subject, and an HTML part, a text part or both, with Liquid merge tags."""
+    """A template to be written, with Liquid merge tags. A letter has a subject, and as its `editor` wants it HTML
+    (the usual one), MJML, or plain text alone; its text part is made from it unless it is written."""
 
     name: str
     channel: str = "EMAIL"
     topic: str | None = Field(default=None, description=_TOPIC)
+    editor: str | None = Field(default=None, description=_EDITOR)
     subject: str = ""
+    preheader: str | None = Field(default=None, description=_PREHEADER)
     html: Source | None = None
+    mjml: Source | None = None
     text: Source | None = None
 
 
@@ -42,8 +50,11 @@ class TemplateChange(Body):
 
     name: str | None = None
     topic: str | None = Field(default=None, description=f"{_TOPIC} Null takes it away.")
+    editor: str | None = Field(default=None, description=_EDITOR)
     subject: str | None = None
+    preheader: str | None = Field(default=None, description=_PREHEADER)
     html: Source | None = None
+    mjml: Source | None = None
     text: Source | None = None
     version: int | None = Field(
         default=None, description="The version that was changed: 409, and nothing saved, where it is not the newest."
@@ -63,8 +74,11 @@ class TemplateOut(Shown):
     name: str
     channel: str
     topic: str | None = Field(description="Its topic's key.")
+    editor: str
     subject: str
+    preheader: str | None
     html: str | None
+    mjml: str | None
     text: str | None
     version: int
     archived_at: datetime | None
@@ -77,9 +91,12 @@ class VersionOut(Shown):
 
     number: int
     name: str
-    subject: str
-    html: str | None
-    text: str | None
+    editor: str = "html"
+    subject: str = ""
+    preheader: str | None = None
+    html: str | None = None
+    mjml: str | None = None
+    text: str | None = None
     restored_from: int | None
     changed_at: datetime
     changed_by: str
@@ -133,6 +150,8 @@ def create_template(body: TemplateIn) -> TemplateOut:
     """Write a template; what is wrong with it is said by field, with the line."""
     fields = body.model_dump() | {"topic_id": _topic_id(body.topic)}
     del fields["topic"]
+    if fields["editor"] is None and fields["mjml"] is not None:
+        fields["editor"] = "mjml"
     return _out(service.create(**_by(), **fields))[0]
 
 
@@ -155,6 +174,10 @@ def change_template(template_id: UUID, body: TemplateChange) -> TemplateOut:
     seen = changes.pop("version", None)
     if "topic" in changes:
         changes["topic_id"] = _topic_id(changes.pop("topic"))
+    if changes.get("html") is not None and "editor" not in changes:
+        template = queries.get(tenant_id=current().tenant_id, template_id=template_id)
+        if template.mjml is not None:
+            raise Invalid({"html": "It is made of the template's MJML. Change that, or set editor to html."})
     return _out(service.update(**_by(), template_id=template_id, changes=changes, seen=seen))[0]
 
 
@@ -239,8 +262,9 @@ def _by() -> dict[str, Any]:
 
 
 def _version_out(one: TemplateVersion) -> VersionOut:
-    fields = {name: getattr(one, name, None) for name in VersionOut.model_fields}
-    return VersionOut(**fields | {"subject": "", "html": None, "text": None} | one.content)
+    fields = {name: getattr(one, name) for name in VersionOut.model_fields if hasattr(one, name)}
+    said = {name: value for name, value in one.content.items() if name in VersionOut.model_fields}
+    return VersionOut(**fields | said)
 
 
 def _topic_id(name: str | None) -> UUID | None:

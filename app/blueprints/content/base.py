@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, url_for
 
 from app.content import preview, queries
+from app.content.kind import kinds
 from app.content.letters import LetterSource, RenderedLetter
 from app.content.models import Template
 from app.customers import topics
@@ -23,7 +24,6 @@ blueprint = Blueprint("content", __name__, url_prefix="/templates")
 LETTER_POLICY = (
     "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-CHANNEL_LABELS = {"EMAIL": "E-mail"}
 _TABS = (("show", "Overview", "content.show"), ("history", "History", "content.history"))
 
 
@@ -69,7 +69,7 @@ class Shown:
             f"content/{section}.html",
             block=block,
             saved=self.template,
-            channel_labels=CHANNEL_LABELS,
+            kind=kinds()[self.template.channel],
             tabs=[
                 {
                     "label": label,

@@ -7,12 +7,14 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.content.base import blueprint, rendered
-from app.blueprints.content.forms import TemplateForm
+from app.blueprints.content.base import blueprint
+from app.blueprints.content.forms import HTML, TemplateForm
 from app.blueprints.content.history import Part, content_parts
 from app.content import queries, service, snippet_queries
+from app.content.kind import kinds
 from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
+from app.content.preview import of_content as preview_of_content
 from app.customers import custom_fields, topics
 from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
@@ -22,6 +24,7 @@ from app.messaging import outbox
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
 from app.web.security import nonce
+from app.web.shell import organisation
 
 STARTER_HTML = """<html>
 <body style="margin:0;padding:24px;font:16px/1.6 sans-serif;color:#1d2939">
@@ -31,6 +34,27 @@ STARTER_HTML = """<html>
 </body>
 </html>
 """
+STARTER_MJML = """<mjml>
+  <mj-body background-color="#f4f6f4">
+    <mj-section background-color="#ffffff">
+      <mj-column>
+        <mj-text font-size="16px" line-height="1.6">Dear {{ customer.first_name | default: "member" }},</mj-text>
+        <mj-text font-size="16px" line-height="1.6">Write your letter here.</mj-text>
+        <mj-button href="https://www.example.com/">A button</mj-button>
+        <mj-text font-size="16px" line-height="1.6">Kind regards,<br/>{{ club.name }}</mj-text>
+      </mj-column>
+    </mj-section>
+  </mj-body>
+</mjml>
+"""
+STARTER_TEXT = """Dear {{ customer.first_name | default: "member" }},
+
+Write your letter here.
+
+Kind regards,
+{{ club.name }}
+"""
+STARTERS = {"html": {"html": STARTER_HTML}, "mjml": {"mjml": STARTER_MJML}, "plain": {"text": STARTER_TEXT}}
 OFFERED = 8
 """How many customers are offered at once to preview with."""
 
@@ -38,8 +62,10 @@ OFFERED = 8
 @blueprint.get("/new")
 @requires("templates.edit")
 def new() -> Response:
-    """Show an empty editor."""
-    return _editor(TemplateForm(data={"html": STARTER_HTML}), None)
+    """Show an empty editor, for one of the ways to write a letter."""
+    editor = request.args.get("editor", "")
+    editor = editor if editor in STARTERS else HTML
+    return _editor(TemplateForm(data={"editor": editor, **STARTERS[editor]}), None)
 
 
 @blueprint.post("/new")
@@ -132,6 +158,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         saved=template,
         merge_tags=(*MERGE_TAGS, *_own_tags()),
         once=new_id(),
+        editors={name: label for name, label in kinds()["EMAIL"].editors.items() if name in STARTERS},
         **context,
         **_preview(form),
         **_customers(None, form.customer_id.data or None),
@@ -155,8 +182,13 @@ def _own_tags() -> list[MergeTag]:
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:
-    letter, problems = rendered(form.source(), form.customer_id.data or None)
-    return {"letter": letter, "problems": problems}
+    letter, problems = preview_of_content(
+        tenant_id=current().tenant_id,
+        tenant_name=organisation().name,
+        content=form.content(),
+        customer_id=as_id(form.customer_id.data) if can("customers.view") else None,
+    )
+    return {"letter": letter, "problems": problems, "text_is_made": not form.text.data}
 
 
 def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:

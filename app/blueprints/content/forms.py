@@ -7,11 +7,13 @@ from uuid import UUID
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
-from app.content.letters import LetterSource
 from app.customers.models import Topic
 from app.infra.ids import as_id
 from app.web.forms import Form
 
+HTML = "html"
+PARTS = {"html": ("html", "text"), "mjml": ("mjml", "text"), "plain": ("text",)}
+"""Which fields each way of writing has."""
 _CODE = {"spellcheck": "false", "autocomplete": "off"}
 
 
@@ -20,10 +22,21 @@ class TemplateForm(Form):
 
     name = StringField("Name", description="For your team; readers never see it.")
     subject = StringField("Subject", render_kw={"autocomplete": "off"})
+    preheader = StringField(
+        "Preheader",
+        description="What a mailbox shows after the subject.",
+        render_kw={"autocomplete": "off"},
+    )
     topic_id = SelectField(
         "Topic",
         description="Marketing goes to people who want this topic. A step of a journey may name another one.",
         validate_choice=False,
+    )
+    editor = HiddenField()
+    mjml = TextAreaField(
+        "MJML",
+        description="Sections, columns, text, buttons and images that look right in every mail program.",
+        render_kw={"rows": 20, **_CODE},
     )
     html = TextAreaField("HTML", render_kw={"rows": 16, **_CODE})
     text = TextAreaField(
@@ -48,15 +61,24 @@ class TemplateForm(Form):
         """Return which version of the template is being changed, None where the form does not say."""
         return number_in(self.version)
 
-    def source(self) -> LetterSource:
-        """Return the letter as it stands in the form."""
-        return LetterSource(self.subject.data or "", self.html.data or None, self.text.data or None)
+    @property
+    def parts(self) -> list[Any]:
+        """Return the fields that this way of writing has."""
+        return [self[name] for name in PARTS.get(self.editor.data or HTML, PARTS[HTML])]
+
+    def content(self) -> dict[str, Any]:
+        """Return what the letter says as it stands in the form."""
+        written = {part.name: part.data or None for part in self.parts}
+        return {
+            "editor": self.editor.data or HTML,
+            "subject": self.subject.data or "",
+            "preheader": self.preheader.data or None,
+            **written,
+        }
 
     def values(self) -> dict[str, Any]:
         """Return what is to be saved."""
-        source = self.source()
-        words = {"name": self.name.data or "", "subject": source.subject, "html": source.html, "text": source.text}
-        return words | {"topic_id": as_id(self.topic_id.data)}
+        return {"name": self.name.data or "", "topic_id": as_id(self.topic_id.data), **self.content()}
 
 
 class SnippetForm(Form):

@@ -18,7 +18,15 @@ from app.infra.errors import Invalid
 from app.infra.paging import Page
 from app.web.guards import current, requires
 
-_PARTS = (("subject", "Subject"), ("html", "HTML"), ("text", "Plain text"))
+_PARTS = (
+    ("editor", "Way of writing"),
+    ("subject", "Subject"),
+    ("preheader", "Preheader"),
+    ("mjml", "MJML"),
+    ("html", "HTML"),
+    ("text", "Plain text"),
+)
+_SOURCES = ("mjml", "html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,11 @@ def _before(one: TemplateVersion) -> TemplateVersion | None:
 
 def _changed_parts(before: TemplateVersion, after: TemplateVersion) -> tuple[str, ...]:
     named = [("Name", before.name, after.name), ("Topic", before.topic_id, after.topic_id)]
-    said = [(label, before.content.get(key), after.content.get(key)) for key, label in _PARTS]
+    said = [
+        (label, before.content.get(key), after.content.get(key))
+        for key, label in _PARTS
+        if key != "html" or not after.content.get("mjml")
+    ]
     return tuple(label for label, old, new in (*named, *said) if old != new)
 
 
@@ -142,13 +154,19 @@ def content_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[P
 def _content_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Part]:
     for key, label in _PARTS:
         old, new = before.get(key) or "", after.get(key) or ""
-        if key == "html":
-            if words := difference.between(text_of(old), text_of(new)):
-                yield Part("What it says", words)
+        if key == "html" and after.get("mjml"):
+            continue  # made of what was told already
+        if key == _SOURCES[0] and (words := difference.between(_words(before), _words(after))):
+            yield Part("What it says", words)
+        if key in _SOURCES:
             if markup := difference.between(old, new):
                 yield Part(label, markup, source=True)
         elif found := difference.between(old, new):
             yield Part(label, found)
+
+
+def _words(content: Mapping[str, Any]) -> str:
+    return text_of(content.get("html") or "")
 
 
 def _topic(names: Mapping[UUID, str], topic_id: UUID | None) -> str:

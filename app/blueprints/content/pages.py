@@ -6,7 +6,6 @@ from uuid import UUID
 from flask import Response, abort, request
 
 from app.blueprints.content.base import (
-    CHANNEL_LABELS,
     Shown,
     blueprint,
     letter_alone,
@@ -15,6 +14,7 @@ from app.blueprints.content.base import (
     uses_of,
 )
 from app.content import queries, snippets
+from app.content.kind import kinds
 from app.content.models import Template
 from app.customers import topics
 from app.infra.ids import as_id
@@ -41,7 +41,7 @@ def index() -> Response:
         sort=sort,
         topics=topic_names(),
         topic_choices=[(str(one.id), one.name) for one in topics.topics(tenant_id=tenant_id)],
-        channel_labels=CHANNEL_LABELS,
+        kinds=kinds(),
         used={one: len(uses) for one, uses in uses_of(*found.items).items()},
         gone=_gone(tenant_id),
     )
@@ -51,7 +51,7 @@ def _filters() -> dict[str, Any]:
     args = request.args
     return {
         "q": args.get("q", "").strip() or None,
-        "channel": args.get("channel") if args.get("channel") in CHANNEL_LABELS else None,
+        "channel": args.get("channel") if args.get("channel") in kinds() else None,
         "topic_id": as_id(args.get("topic")),
         "archived": args.get("show") == "archived",
     }

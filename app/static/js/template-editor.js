@@ -1,7 +1,7 @@
 // form[data-template-editor]: merge tags go in where the cursor last stood, and the preview takes the width of a device.
 const form = document.querySelector("form[data-template-editor]");
 const fields = [...form.querySelectorAll("[data-merge]")];
-let last = fields.find((field) => field.name === "html") ?? fields[0];
+let last = fields.find((field) => ["html", "mjml"].includes(field.name)) ?? fields.at(-1);
 let width = "";
 
 form.addEventListener("focusin", ({ target }) => {

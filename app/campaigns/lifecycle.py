@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -69,8 +70,9 @@ def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | Non
             plan(session, campaign, moment)
             campaign.status = Status.SCHEDULED
             return
-        if not campaign.schedule.get("start_at"):
-            campaign.schedule = {"mode": schedule.NOW}
+        # What was planned for later is sent now: that is when it was.
+        here = moment.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
+        campaign.schedule = {"mode": schedule.NOW, "start_at": here.isoformat(timespec="minutes")}
         readiness.require(session, campaign)
         begin(session, campaign, occurrence=ONCE, local=None, due_at=moment, now=moment)
 

@@ -212,11 +212,12 @@ def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime
     lifecycle.settle(session, campaign)
 
 
-def _call_off(session: Session, _campaign: Campaign, run: CampaignRun, now: datetime) -> None:
+def _call_off(_session: Session, _campaign: Campaign, run: CampaignRun, now: datetime) -> None:
     """Skip the next of those that have not gone out; what is in the air is waited for, it may come back to wait."""
-    runs.call_off(tenant_id=run.tenant_id, run_id=run.id, limit=BATCH)
-    if runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
+    done = runs.call_off(tenant_id=run.tenant_id, run_id=run.id, limit=BATCH)
+    if done == BATCH:
+        run.look_at = now
+    elif runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
         run.look_at = now + timedelta(seconds=1)
     else:
         run.look_at = None
-    session.flush()

@@ -171,6 +171,25 @@ def test_cancelled_is_skipped_and_told(club: Club, sink: Sink) -> None:
         club.act("resume", campaign)
 
 
+def test_many_are_called_off_at_once(club: Club, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "BATCH", 3)
+    campaign = club.campaign(club.people(8))
+    club.act("start", campaign)
+    club.work(send=False)
+    club.act("cancel", campaign)
+    club.work()
+    assert club.stats(campaign).skipped == {"cancelled": 8}
+
+
+def test_sent_now_what_was_planned_for_later_says_when_it_was(club: Club, sink: Sink) -> None:
+    campaign = club.campaign(club.people(1), schedule={"start_at": "2026-12-24T09:00"})
+    club.act("schedule_", campaign)
+    started = club.act("start", campaign)
+    assert started.schedule == {"mode": "now", "start_at": "2026-11-20T14:00"}
+    club.work()
+    assert len(sink.letters) == 1
+
+
 def test_what_comes_back_after_a_cancel_is_called_off_too(club: Club, sink: Sink) -> None:
     sink.on_letter = lambda _address, _nth: "451 later"
     campaign = club.campaign(club.people(3))

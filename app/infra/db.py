@@ -134,9 +134,6 @@ _TENANT = "fairway.tenant"
 _HOOKS = "fairway.after_commit"
 
 
-_SET_TENANT = text("SELECT set_config('fairway.tenant_id', :id, true)")
-
-
 @contextmanager
 def transaction(tenant_id: UUID | None) -> Iterator[Session]:
     """Open the transaction of one tenant (None: of nobody, which sees no tenant's rows), or join the open one.
@@ -153,7 +150,7 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
     session.info[_TENANT] = tenant_id
     session.info[_HOOKS] = []
     try:
-        session.execute(_SET_TENANT, {"id": str(tenant_id or "")})
+        _name_tenant(session, tenant_id)
         yield session
         session.commit()
     except BaseException:
@@ -166,6 +163,22 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
         del session.info[_TENANT]
     for hook in session.info.pop(_HOOKS):
         hook()
+
+
+def _name_tenant(session: Session, tenant_id: UUID | None) -> None:
+    """Begin the transaction by naming its tenant.
+
+    Past SQLAlchemy, and as a plain command: every transaction does it, and so it takes half the time.
+    """
+    connection = session.connection()
+    named = f"SET LOCAL fairway.tenant_id = '{UUID(int=tenant_id.int) if tenant_id else ''}'"
+    driver = connection.connection.driver_connection
+    try:
+        assert isinstance(driver, psycopg.Connection)
+        driver.execute(named, prepare=False)
+    except psycopg.Error:
+        # As SQLAlchemy tells of it, and so that it drops a connection that is broken.
+        connection.exec_driver_sql(named)
 
 
 def after_commit(hook: Callable[[], None]) -> None:

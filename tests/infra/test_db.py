@@ -70,6 +70,19 @@ def test_a_pooled_connection_whose_server_ended_is_replaced(real_db: str) -> Non
 
 
 @pytest.mark.committed
+def test_a_server_that_ends_as_a_transaction_begins_is_told_of_as_any_other_time(real_db: str) -> None:
+    tenant = make_tenant()
+    before = db.session().scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(real_db, autocommit=True) as owner:
+        owner.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    with pytest.raises(OperationalError), transaction(tenant.id):
+        raise AssertionError("nobody's transaction")
+    with transaction(tenant.id) as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) != before
+        assert session.scalar(text("SELECT current_setting('fairway.tenant_id')")) == str(tenant.id)
+
+
+@pytest.mark.committed
 def test_what_was_read_before_a_rollback_can_still_be_shown(real_db: str) -> None:
     made = make_tenant()
     with transaction(made.id) as session:

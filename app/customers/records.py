@@ -53,6 +53,10 @@ OFTEN = ("last_activity_at", "last_activity_type", "club_id", "handicap_index")
 SEEN = frozenset(("last_activity_at", "last_activity_type"))
 """All that most events change."""
 _OFTEN = frozenset((*OFTEN, "facts_at"))
+NAMED = ("first_name", "last_name", "email", "phone", "search_extra")
+"""What customers are searched by, and sorted by."""
+# Naming any of those in an update costs as much as the rest of it, though none is another than before.
+UNNAMED = tuple(name for name in COLUMNS if name not in NAMED)
 
 
 @dataclass(slots=True)
@@ -155,6 +159,7 @@ _INSERT = text(
     f" FROM {_rows(COLUMNS)}"
 )
 _UPDATE = _update(COLUMNS)
+_UPDATE_UNNAMED = _update(UNNAMED)
 _UPDATE_OFTEN = _update(OFTEN)
 _UPDATE_SEEN = text("""
     UPDATE customer c SET last_activity_at = r.at, last_activity_type = r.type, updated_at = :now
@@ -185,14 +190,16 @@ def _read(session: Session, tenant_id: UUID, ids: Collection[UUID], query: TextC
 
 
 def save(session: Session, tenant_id: UUID, records: Iterable[Record], now: datetime) -> None:
-    """Write the changed records: new customers with one statement, the others with up to three."""
+    """Write the changed records: new customers with one statement, the others with up to four."""
     changed = [one for one in records if one.changed]
     known = [one for one in changed if not one.is_new]
     seen = [one for one in known if one.touched <= SEEN]
     more = [one for one in known if not one.touched <= SEEN]
+    rest = [one for one in more if not one.touched <= _OFTEN]
     for statement, columns, rows in (
         (_INSERT, COLUMNS, [one for one in changed if one.is_new]),
-        (_UPDATE, COLUMNS, [one for one in more if not one.touched <= _OFTEN]),
+        (_UPDATE, COLUMNS, [one for one in rest if not one.touched.isdisjoint(NAMED)]),
+        (_UPDATE_UNNAMED, UNNAMED, [one for one in rest if one.touched.isdisjoint(NAMED)]),
         (_UPDATE_OFTEN, OFTEN, [one for one in more if one.touched <= _OFTEN]),
     ):
         if rows:

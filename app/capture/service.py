@@ -95,8 +95,9 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
     applied = count - len(events)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
     if left:
-        patient = count < min(share, FEW) or _are_many(tenant_id, left)
-        applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient)
+        few = count < min(share, FEW)
+        patient = few or _are_many(tenant_id, left)
+        applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient, more=FEW if few else 0)
     return applied
 
 
@@ -131,11 +132,13 @@ def _are_many(tenant_id: UUID, left: Left) -> bool:
 
 
 def _apply_left(
-    tenant_id: UUID, left: Left, known: Places, now: datetime, handlers: Sequence[Handler], *, patient: bool
+    tenant_id: UUID, left: Left, known: Places, now: datetime, handlers: Sequence[Handler], *, patient: bool, more: int
 ) -> int:
     """Apply what may join or divide people; unless `patient`, leave it for later if the lock is in use.
 
-    Return how many events were applied; those that another worker has claimed meanwhile are left to it.
+    Up to `more` that wait are taken along: at the end of a backlog these are what others left, who would go through all
+    of this again for them. Return how many events were applied; those that another worker has claimed meanwhile are
+    left to it.
     """
     with transaction(tenant_id) as session:
         if patient:
@@ -143,6 +146,9 @@ def _apply_left(
         elif not try_to_lock_tenant(session, tenant_id):
             return 0
         mine = [left[id_] for id_ in claimed.claim_again(session, tenant_id, left)]
+        if more:
+            others = claimed.claim(session, tenant_id, more, left)
+            mine = sorted([*mine, *(claimed.understand(row, known) for row in others)], key=lambda one: one.id)
         _apply(session, tenant_id, forgotten.drop(session, tenant_id, mine, now), known, now, handlers)
     left.clear()
     return len(mine)

@@ -203,8 +203,11 @@ def test_what_says_nothing_new_waits_for_no_other_worker_and_anything_else_does(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2"]
+        # What the other one leaves is applied in the same turn.
+        log.append(tenant_id=tenant.id, events=[event(4, email="bob@example.com", phone_number="0827688932")], now=NOW)
     worker.join()
-    assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2", "e3"]
+    assert [row.event_id for row in query(tenant, applied)] == ["e1", "e2", "e3", "e4"]
+    assert sorted(sorted(one) for one in people(tenant)) == [["e1", "e2"], ["e3", "e4"]]
 
 
 @pytest.mark.committed

@@ -63,6 +63,7 @@ def append(
     events: Sequence[Any],
     source_default: str | None = None,
     own: bool = False,
+    clean: bool = False,
     now: datetime | None = None,
 ) -> list[Result]:
     """Write the events (at most MAX_BATCH) that are fit to be kept and return a result for each, in their order.
@@ -70,15 +71,16 @@ def append(
     An event is an object in the shape of the seeds' CrmEvent (`id, type, source, timestamp, identity, payload`), or
     the JSON text of one. `source_default` stands in where an event names no source; without it the part of the type
     before the first dot does. `own` is for events Fairway makes itself: only they may have the source "fairway" and
-    the hint `identity.customer_id`. Unique are (tenant, source, id): a repeat is a duplicate and changes nothing.
-    Once the transaction has committed, a worker is woken to apply them.
+    the hint `identity.customer_id`. `clean` is what `validation.parse` said of objects it read.
+    Unique are (tenant, source, id): a repeat is a duplicate and changes nothing. Once the transaction has committed, a
+    worker is woken to apply them.
     """
     if len(events) > MAX_BATCH:
         raise ValueError(f"{len(events)} events at once, {MAX_BATCH} at most")
     now = now or clock.now()
     with transaction(tenant_id) as session:
         phones = _phones(session, tenant_id)
-        judged = [_judge(event, source_default, now, phones, own) for event in events]
+        judged = [_judge(event, source_default, now, phones, own, clean) for event in events]
         written = _write(session, tenant_id, [one for one in judged if isinstance(one, Incoming)], now)
         if written:
             wake(Work.PROCESS_EVENTS, tenant_id)
@@ -112,14 +114,19 @@ def _phones(session: Session, tenant_id: UUID) -> Callable[[str, Any], bool]:
 
 
 def _judge(
-    event: Any, source_default: str | None, now: datetime, valid_phone: Callable[[str, Any], bool], own: bool
+    event: Any,
+    source_default: str | None,
+    now: datetime,
+    valid_phone: Callable[[str, Any], bool],
+    own: bool,
+    clean: bool,
 ) -> Incoming | Result:
     try:
         if isinstance(event, str | bytes):
-            event = parse(event)
+            event, clean = parse(event)
         if source_default and isinstance(event, dict) and event.get("source") is None:
             event = {**event, "source": source_default}
-        return validate(event, now=now, valid_phone=valid_phone, own=own)
+        return validate(event, now=now, valid_phone=valid_phone, own=own, clean=clean)
     except Refused as error:
         return Result(_spoken_id(event), Status.REJECTED, str(error))
 

@@ -36,6 +36,8 @@ _MOMENT = re.compile(
 )
 SYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", re.ASCII)
 """How another system is named whose ids somebody has."""
+_KEYS = 6
+"""So many keys of an event are read: id, type, source, timestamp, identity and payload."""
 # Values that need no closer look: nothing nested, and no number that may be none.
 _PLAIN_TYPES = frozenset((str, int, bool, type(None)))
 # The seeds' own spelling, which some senders keep.
@@ -66,20 +68,22 @@ class Incoming:
     payload: dict[str, Any]
 
 
-def parse(raw: str | bytes) -> Any:
-    """Return the JSON value in `raw`, or raise Refused.
+def parse(raw: str | bytes) -> tuple[Any, bool]:
+    """Return the JSON value in `raw` and whether it is clean (see `validate`), or raise Refused.
 
     What orjson refuses whole (bytes that are no UTF-8, a lone surrogate, NaN, a huge number) is read the lenient way,
     so that one such event does not take the rest of its batch with it: `validate` then refuses it alone.
     """
     try:
-        return orjson.loads(raw)
+        value = orjson.loads(raw)
+        nul = "\\u0000" in raw if isinstance(raw, str) else b"\\u0000" in raw
+        return value, not nul and len(raw) <= MAX_BYTES
     except orjson.JSONDecodeError:
         pass
     try:
         # Bytes that are no UTF-8 become halves of surrogate pairs.
         told = raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
-        return json.loads(told, parse_int=_int)
+        return json.loads(told, parse_int=_int), False
     except RecursionError:
         raise Refused("nested too deep") from None
     except ValueError as error:
@@ -90,15 +94,18 @@ def _int(digits: str) -> float | int:
     return int(digits) if len(digits) < 20 else math.inf
 
 
-def validate(event: Any, *, now: datetime, valid_phone: Callable[[str, Any], bool], own: bool = False) -> Incoming:
+def validate(
+    event: Any, *, now: datetime, valid_phone: Callable[[str, Any], bool], own: bool = False, clean: bool = False
+) -> Incoming:
     """Return the event as it will be kept, or raise Refused.
 
+    `clean`: it was in JSON that orjson read, no longer than one event may be and without a NUL character.
     `valid_phone(number, club)` is asked only where nothing but a phone number says whose the event is. `own` events
     come from Fairway itself: they may name their customer, and the source "fairway".
     """
     if not isinstance(event, dict):
         raise Refused("an event must be an object")
-    _check_content(event)
+    _check_content(event, clean)
     payload = event.get("payload")
     if payload is None:
         payload = {}
@@ -231,8 +238,12 @@ def _external_ids(value: Any) -> dict[str, str]:
     return ids
 
 
-def _check_content(event: dict[Any, Any]) -> None:
+def _check_content(event: dict[Any, Any], clean: bool) -> None:
     """Refuse what Postgres or a reader would choke on. Dumping is the fast way to look at every character."""
+    payload = event.get("payload")
+    flat = payload is None or (isinstance(payload, dict) and _PLAIN_TYPES.issuperset(map(type, payload.values())))
+    if clean and flat and len(event) <= _KEYS:
+        return
     try:
         raw = orjson.dumps(event)
     except (TypeError, RecursionError, orjson.JSONEncodeError) as error:
@@ -241,8 +252,7 @@ def _check_content(event: dict[Any, Any]) -> None:
         raise Refused(f"larger than {MAX_BYTES // 1024} kB")
     if b"\\u0000" in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         _walk(event, 0)
-    payload = event.get("payload")
-    if not isinstance(payload, dict) or not _PLAIN_TYPES.issuperset(map(type, payload.values())):
+    if not flat:
         _walk(payload, 1)
 
 

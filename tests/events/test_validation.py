@@ -1,5 +1,6 @@
 """What may come in, and with which words the rest is refused."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,8 +27,10 @@ def event(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in sound.items() if value is not ...}
 
 
-def judged(value: Any, own: bool = False) -> Any:
-    return validate(value, now=NOW, valid_phone=lambda number, _: phone_key(number, "ZA") is not None, own=own)
+def judged(value: Any, own: bool = False, clean: bool = False) -> Any:
+    return validate(
+        value, now=NOW, valid_phone=lambda number, _: phone_key(number, "ZA") is not None, own=own, clean=clean
+    )
 
 
 def nested(depth: int) -> Any:
@@ -130,12 +133,42 @@ def test_what_is_not_json_is_refused(raw: bytes) -> None:
 
 
 def test_one_bad_event_does_not_take_the_others_with_it() -> None:
-    bad, sound = parse(b'[{"id": "\\ud800"}, {"id": "b"}]')
+    (bad, sound), clean = parse(b'[{"id": "\\ud800"}, {"id": "b"}]')
     assert sound == {"id": "b"}
+    assert not clean
     with pytest.raises(Refused, match="surrogate"):
         judged(bad)
-    assert parse(b'[NaN, {"id": "b"}]')[1] == {"id": "b"}
-    assert parse(b"[" + b"9" * 5000 + b"]") == [float("inf")]
+    assert parse(b'[NaN, {"id": "b"}]')[0][1] == {"id": "b"}
+    assert parse(b"[" + b"9" * 5000 + b"]") == ([float("inf")], False)
+
+
+@pytest.mark.parametrize(
+    "payload, clean, reason",
+    [
+        ({"note": "x" * 70_000}, False, "larger than 64 kB"),
+        ({"note": "a\x00b"}, False, "NUL"),
+        ({"a\x00": 1}, False, "NUL"),
+        ({"note": nested(25)}, True, "nested deeper"),
+        ({"amount": 1e30}, True, "too large"),
+        ({"amount": 10**30}, True, "too large"),
+        ({"note": [{"amount": 1e30}]}, True, "too large"),
+    ],
+)
+def test_what_is_read_clean_is_still_judged(payload: dict[str, Any], clean: bool, reason: str) -> None:
+    sent, read_clean = parse(json.dumps(event(payload=payload)))
+    assert read_clean is clean
+    with pytest.raises(Refused, match=reason):
+        judged(sent, clean=read_clean)
+
+
+def test_an_event_of_a_clean_body_is_kept_as_it_is() -> None:
+    sent, clean = parse(
+        json.dumps(event(payload={"note": "ö", "holes": 18, "paid": True, "none": None}, more=nested(9)))
+    )
+    assert clean
+    assert judged(sent, clean=clean).payload == {"note": "ö", "holes": 18, "paid": True, "none": None}
+    with pytest.raises(Refused, match="nested deeper"):
+        judged(event(more=nested(25)), clean=True)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def post_events(body: bytes) -> Response:
     """
     refuse_masses(body, MAX_SIGNS)
     try:
-        sent = parse(body)
+        sent, clean = parse(body)
     except Refused as error:
         raise BadRequest(f"The body can't be read: {error}.") from None
     if not isinstance(sent, list | dict):
@@ -110,7 +110,7 @@ def post_events(body: bytes) -> Response:
     events = sent if isinstance(sent, list) else [sent]
     if len(events) > MAX_BATCH:
         raise BadRequest(f"Send at most {MAX_BATCH:,} events at once; these are {len(events):,}.")
-    results = log.append(tenant_id=current().tenant_id, events=events)
+    results = log.append(tenant_id=current().tenant_id, events=events, clean=clean)
     if isinstance(sent, dict) and results[0].status is Status.REJECTED:
         return problem(422, "Event refused", results[0].reason, results=[_shown(results[0])])
     answer = orjson.dumps({"results": [_shown(one) for one in results]})

@@ -18,18 +18,20 @@ class TemplateKind(ABC):
     label: str
     icon: str
     editors: Mapping[str, str]
-    """Ways to write one, by name, with what people call them; the first is taken where none is said."""
+    """Ways to write one, by name, with what people call them."""
+    usual: str
+    """The way that is meant where none is said."""
 
     @abstractmethod
     def read(self, given: Mapping[str, Any], errors: dict[str, str], judge: Judge) -> dict[str, Any]:
         """Return the columns of `queries.CONTENT` for what was `given`; what is wrong goes into `errors` by field."""
 
     def editor_of(self, given: Mapping[str, Any], errors: dict[str, str]) -> str:
-        """Return the way that is given, or the first one."""
-        editor = given.get("editor") or next(iter(self.editors))
+        """Return the way that is given, or the usual one."""
+        editor = given.get("editor") or self.usual
         if editor not in self.editors:
             errors["editor"] = f"Choose one of: {', '.join(self.editors)}."
-            return next(iter(self.editors))
+            return self.usual
         return str(editor)
 
 

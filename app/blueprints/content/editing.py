@@ -8,7 +8,7 @@ from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.content.base import blueprint
-from app.blueprints.content.forms import HTML, TemplateForm
+from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
 from app.content import queries, service, snippet_queries
 from app.content.kind import kinds
@@ -54,7 +54,12 @@ Write your letter here.
 Kind regards,
 {{ club.name }}
 """
-STARTERS = {"html": {"html": STARTER_HTML}, "mjml": {"mjml": STARTER_MJML}, "plain": {"text": STARTER_TEXT}}
+STARTERS = {
+    "visual": {"mjml": STARTER_MJML},
+    "mjml": {"mjml": STARTER_MJML},
+    "html": {"html": STARTER_HTML},
+    "plain": {"text": STARTER_TEXT},
+}
 OFFERED = 8
 """How many customers are offered at once to preview with."""
 
@@ -64,7 +69,7 @@ OFFERED = 8
 def new() -> Response:
     """Show an empty editor, for one of the ways to write a letter."""
     editor = request.args.get("editor", "")
-    editor = editor if editor in STARTERS else HTML
+    editor = editor if editor in STARTERS else VISUAL
     return _editor(TemplateForm(data={"editor": editor, **STARTERS[editor]}), None)
 
 
@@ -150,15 +155,17 @@ def customers() -> Response | Answer:
 def _editor(form: TemplateForm, template: Template | None, status: int = 200, **context: Any) -> Response:
     held = template.topic_id if template else None
     known = topics.topics(tenant_id=current().tenant_id, archived=True)
+    merge_tags = (*MERGE_TAGS, *_own_tags())
     form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
     response = page(
         "content/edit.html",
         status=status,
         form=form,
         saved=template,
-        merge_tags=(*MERGE_TAGS, *_own_tags()),
+        merge_tags=merge_tags,
+        tags_for_drawing=[{"group": one.group, "label": one.label, "tag": one.tag} for one in merge_tags],
         once=new_id(),
-        editors={name: label for name, label in kinds()["EMAIL"].editors.items() if name in STARTERS},
+        editors=kinds()["EMAIL"].editors,
         **context,
         **_preview(form),
         **_customers(None, form.customer_id.data or None),

@@ -11,8 +11,8 @@ from app.customers.models import Topic
 from app.infra.ids import as_id
 from app.web.forms import Form
 
-HTML = "html"
-PARTS = {"html": ("html", "text"), "mjml": ("mjml", "text"), "plain": ("text",)}
+HTML, VISUAL = "html", "visual"
+PARTS = {"html": ("html", "text"), "visual": ("mjml", "text"), "mjml": ("mjml", "text"), "plain": ("text",)}
 """Which fields each way of writing has."""
 _CODE = {"spellcheck": "false", "autocomplete": "off"}
 

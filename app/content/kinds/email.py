@@ -17,7 +17,8 @@ class Email(TemplateKind):
 
     label = "E-mail"
     icon = "mail"
-    editors: Mapping[str, str] = {HTML: "HTML", VISUAL: "Drawn", MJML: "MJML", PLAIN: "Plain text"}
+    editors: Mapping[str, str] = {VISUAL: "Visual", MJML: "MJML", HTML: "HTML", PLAIN: "Plain text"}
+    usual = HTML
 
     def read(self, given: Mapping[str, Any], errors: dict[str, str], judge: Judge) -> dict[str, Any]:
         """Return the columns of a letter."""

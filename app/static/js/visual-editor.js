@@ -1,0 +1,148 @@
+// [data-visual-editor]: a letter is drawn instead of written. The textarea with its MJML stays the one that is saved and
+// previewed; without this module it is written in. GrapesJS finds nothing in the network: no icons, telemetry, uploads.
+const box = document.querySelector("[data-visual-editor]");
+const source = box.querySelector("textarea[name=mjml]");
+const form = source.form;
+const tags = JSON.parse(box.dataset.tags);
+const BLOCKS = ["mj-1-column", "mj-2-columns", "mj-3-columns", "mj-text", "mj-button", "mj-image", "mj-divider", "mj-spacer", "mj-raw"];
+// Shown until a picture is chosen; the checks before sending name it.
+const PLACE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='600' height='200'%3E%3Crect width='600' height='200' fill='%23dfe5e0'/%3E%3C/svg%3E";
+const VIEWS = { "open-blocks": "Parts", "open-tm": "Settings", "open-sm": "Style", "open-layers": "Outline" };
+const SECTIONS = ["mj-1-column", "mj-2-columns", "mj-3-columns"];
+
+const canvas = box.querySelector("[data-canvas]");
+const written = box.querySelector("[data-written]");
+written.hidden = true;
+canvas.hidden = false;
+box.querySelector("[data-tools]").hidden = false;
+
+const editor = globalThis.grapesjs.init({
+  container: canvas,
+  height: matchMedia("(width < 48rem)").matches ? "60rem" : "40rem",
+  width: "auto",
+  fromElement: false,
+  storageManager: false,
+  telemetry: false,
+  cssIcons: "",
+  assetManager: { upload: false, embedAsBase64: false, custom: false },
+  canvas: { frameStyle: "body { background: #fff; } ::-webkit-scrollbar { width: 8px; }" },
+  plugins: [globalThis["grapesjs-mjml"]?.default ?? globalThis["grapesjs-mjml"]],
+  pluginsOpts: {},
+});
+
+// Blocks that fetch pictures of others, and those of services a club may not use, are not offered.
+for (const block of editor.Blocks.getAll().models.slice()) if (!BLOCKS.includes(block.getId())) editor.Blocks.remove(block.getId());
+const image = editor.Blocks.get("mj-image");
+if (image) image.set("content", `<mj-image src="${PLACE}" alt="" padding="10px 25px"></mj-image>`);
+const raw = editor.Blocks.get("mj-raw");
+if (raw) raw.set("content", "<mj-raw><p>HTML</p></mj-raw>");
+
+// The toolbar above does what these buttons do, with words; the views are named by words too.
+editor.Panels.removePanel("options");
+for (const [id, label] of Object.entries(VIEWS)) editor.Panels.getButton("views", id)?.set({ label, className: "", attributes: { title: label } });
+
+// The words of a merge tag may hold signs that HTML writes otherwise; a tag means them as they are.
+const plain = document.createElement("textarea");
+function unescaped(mjml) {
+  return mjml.replace(/\{\{.*?\}\}|\{%.*?%\}/gs, (tag) => {
+    plain.innerHTML = tag;
+    return plain.value;
+  });
+}
+
+let loading = true;
+editor.on("load", () => {
+  editor.setComponents(source.value);
+  editor.UndoManager.clear();
+  editor.Panels.getButton("views", "open-blocks")?.set("active", true);
+  loading = false;
+});
+
+let waiting;
+editor.on("update", () => {
+  if (loading) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(write, 250);
+});
+
+function write() {
+  clearTimeout(waiting);
+  if (loading) return;
+  source.value = unescaped(editor.getHtml().trim());
+  form.dataset.changed = "";
+  source.dispatchEvent(new Event("input", { bubbles: true }));
+}
+form.addEventListener("submit", write, true);
+
+// Merge tags go in where the cursor stands in a text.
+editor.RichTextEditor.add("merge-tag", {
+  icon: menu(),
+  event: "change",
+  result: (rte, action) => {
+    const chosen = action.btn.firstChild;
+    if (chosen.value) rte.insertHTML(chosen.value.replaceAll("&", "&amp;").replaceAll("<", "&lt;"));
+    chosen.value = "";
+  },
+});
+
+function menu() {
+  const select = document.createElement("select");
+  select.setAttribute("aria-label", "Put in a merge tag");
+  select.append(new Option("Merge tag…", ""));
+  for (const group of new Set(tags.map((one) => one.group))) {
+    const list = document.createElement("optgroup");
+    list.label = group;
+    for (const one of tags) if (one.group === group) list.append(new Option(one.label, one.tag));
+    select.append(list);
+  }
+  return select.outerHTML;
+}
+
+// What is dragged in with a mouse is put in by these buttons with a key or a finger: after what is chosen, else at the end.
+box.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-add-block]");
+  if (button) add(button.dataset.addBlock);
+  const act = target.closest("[data-act]")?.dataset.act;
+  if (act === "undo") editor.UndoManager.undo();
+  if (act === "redo") editor.UndoManager.redo();
+  if (act === "remove") for (const one of editor.getSelectedAll()) one.remove();
+  if (act === "up" || act === "down") move(act === "up" ? -1 : 1);
+  const device = target.closest("[data-device]");
+  if (device) editor.Devices.select(device.dataset.device);
+});
+
+function add(id) {
+  const block = editor.Blocks.get(id);
+  const chosen = editor.getSelected();
+  const isSection = SECTIONS.includes(id);
+  const near = chosen && closest(chosen, isSection ? "mj-section" : "mj-column", true);
+  const body = editor.getWrapper().findType("mj-body")[0];
+  if (isSection) return select(body.append(block.get("content"), near ? { at: near.index() + 1 } : {}));
+  const columns = editor.getWrapper().findType("mj-column");
+  let column = near ?? columns.at(-1);
+  if (!column) [column] = body.append(editor.Blocks.get("mj-1-column").get("content"))[0].findType("mj-column");
+  const at = chosen && chosen.parent() === column ? { at: chosen.index() + 1 } : {};
+  return select(column.append(block.get("content"), at));
+}
+
+function select([first]) {
+  editor.select(first);
+  editor.Canvas.scrollTo(first, { behavior: "auto", block: "nearest" });
+}
+
+function closest(one, type) {
+  let found = one;
+  while (found && found.get("type") !== type) found = found.parent();
+  return found;
+}
+
+function move(by) {
+  const one = editor.getSelected();
+  const parent = one?.parent();
+  if (!parent) return;
+  const to = one.index() + by;
+  if (to < 0 || to >= parent.components().length) return;
+  one.move(parent, { at: by > 0 ? to + 1 : to });
+  editor.select(one);
+}
+globalThis.fairwayVisualEditor = editor;

@@ -1,0 +1,63 @@
+"""A letter is drawn in a real browser: with clicks and keys alone, under the page's policy, asking nobody outside."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.content import queries
+
+pytestmark = [pytest.mark.browser, pytest.mark.committed]
+
+
+@pytest.fixture
+def canvas(live: Any, page: Page) -> Iterator[Page]:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/templates/new?editor=visual")
+    expect(page.frame_locator(".gjs-frame").get_by_text("Write your letter here.")).to_be_visible()
+    yield page
+    outside = [url for url in asked if not url.startswith((live.base_url, "data:", "blob:", "about:"))]
+    assert outside == []
+
+
+def test_a_letter_is_drawn_saved_and_drawn_again(live: Any, canvas: Page) -> None:
+    page, letter = canvas, canvas.frame_locator(".gjs-frame")
+    page.get_by_label("Name", exact=True).fill("Spring")
+    page.get_by_label("Subject").fill("Spring is here")
+    page.get_by_role("button", name="2 columns").click()
+    expect(letter.get_by_text("Content 2")).to_be_visible()
+    page.get_by_role("button", name="Button", exact=True).click()
+    expect(letter.get_by_text("Button", exact=True)).to_be_visible()
+
+    letter.get_by_text("Write your letter here.").dblclick()
+    page.keyboard.press("End")
+    page.get_by_label("Put in a merge tag").select_option(label="Club name")
+    letter.get_by_text("Content 1").click()
+
+    preview = page.frame_locator("[data-preview-frame] iframe")
+    expect(preview.get_by_text("Content 2")).to_be_visible()
+    expect(preview.get_by_text(live.tenant.name).first).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+    [template] = queries.page(tenant_id=live.tenant.id).items
+    assert template.editor == "visual"
+    assert "<mj-button>Button</mj-button>" in (template.mjml or "")
+    assert (template.mjml or "").count("{{ club.name }}") == 2
+    assert '{{ customer.first_name | default: "member" }}' in (template.html or "")
+    expect(letter.get_by_text("Content 2")).to_be_visible()
+
+
+def test_a_letter_is_drawn_by_keys_on_a_phone(live: Any, canvas: Page) -> None:
+    page, letter = canvas, canvas.frame_locator(".gjs-frame")
+    page.set_viewport_size({"width": 390, "height": 844})
+    add = page.get_by_role("button", name="Text", exact=True)
+    add.focus()
+    page.keyboard.press("Enter")
+    expect(letter.get_by_text("Insert text here")).to_be_visible()
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(letter.get_by_text("Insert text here")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.content import queries, service
+from app.content import checks, queries, service
 from app.content.liquid import MAX_SOURCE
 from app.content.models import Template, TemplateVersion
+from app.content.preview import preview
 from app.customers import topics
 from app.infra import usage
 from app.infra.errors import Invalid
@@ -17,6 +18,7 @@ from app.road import TEMPLATE_USERS
 from app.web.api import ApiBlueprint
 from app.web.guards import current
 from app.web.schemas import Body, PageQuery, Shown
+from app.web.shell import organisation
 
 blueprint = ApiBlueprint("content_api", __name__)
 
@@ -110,6 +112,30 @@ class UseOut(Shown):
     id: UUID
     name: str
     running: bool
+
+
+class FindingOut(Shown):
+    """One thing to look at before sending."""
+
+    severity: Literal["problem", "warning", "hint"]
+    about: str
+    message: str
+    where: str | None
+
+
+class MissingOut(Shown):
+    """A merge tag without a default, and for how many people it has no value."""
+
+    tag: str
+    people: int
+    of: int
+
+
+class ChecksOut(Shown):
+    """What should be looked at before a template is sent, what matters most first."""
+
+    findings: list[FindingOut]
+    missing: list[MissingOut]
 
 
 _SHOWN = [name for name in TemplateOut.model_fields if name != "topic"]
@@ -254,6 +280,17 @@ def template_usage(template_id: UUID) -> dict[str, Any]:
     found = usage.of(tenant_id=tenant_id, ids=[template_id], users=TEMPLATE_USERS).get(template_id, [])
     items = [UseOut.model_validate(one).model_dump(mode="json") for one in found]
     return {"items": items, "next_cursor": None}
+
+
+@blueprint.operation("GET", "/templates/<uuid:template_id>/checks", permission="templates.view", returns=ChecksOut)
+def template_checks(template_id: UUID) -> ChecksOut:
+    """Tell what should be looked at before a template is sent, and who lacks a value that it names."""
+    tenant_id = current().tenant_id
+    source = queries.source(tenant_id=tenant_id, template_id=template_id)
+    letter, _ = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
+    found = checks.of_letter(letter, source) if letter else []
+    missing = checks.missing_values(tenant_id=tenant_id, source=source)
+    return ChecksOut.model_validate({"findings": found, "missing": missing}, from_attributes=True)
 
 
 def _by() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.content.base import blueprint
 from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
-from app.content import queries, service, snippet_queries
+from app.content import checks, queries, service, snippet_queries
 from app.content.kind import kinds
 from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
@@ -195,7 +195,8 @@ def _preview(form: TemplateForm) -> dict[str, Any]:
         content=form.content(),
         customer_id=as_id(form.customer_id.data) if can("customers.view") else None,
     )
-    return {"letter": letter, "problems": problems, "text_is_made": not form.text.data}
+    found = checks.of_letter(letter, queries.source_of(form.content())) if letter else []
+    return {"letter": letter, "problems": problems, "text_is_made": not form.text.data, "checks": found}
 
 
 def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, abort, request
+from flask import Response, abort, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.content.base import (
     Shown,
@@ -13,14 +14,14 @@ from app.blueprints.content.base import (
     topic_names,
     uses_of,
 )
-from app.content import queries, snippets
+from app.content import checks, queries, snippets
 from app.content.kind import kinds
 from app.content.models import Template
 from app.customers import topics
 from app.infra.ids import as_id
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
-from app.web.htmx import page
+from app.web.htmx import is_htmx, page
 from app.web.uses import used
 
 _COLUMNS = ("name", "channel", "subject", "version", "created_at", "updated_at", "id")
@@ -98,7 +99,8 @@ def export() -> Response:
 def show(template_id: UUID) -> Response:
     """Show a template as a customer would get it, and where it is used."""
     shown = Shown(template_id)
-    letter, problems = rendered(queries.source(tenant_id=shown.tenant_id, template_id=template_id), None)
+    source = queries.source(tenant_id=shown.tenant_id, template_id=template_id)
+    letter, problems = rendered(source, None)
     uses = uses_of(shown.template).get(template_id, [])
     saved = shown.template
     return shown.page(
@@ -107,6 +109,7 @@ def show(template_id: UUID) -> Response:
         problems=problems,
         topics=topic_names(),
         uses=[used(one) for one in uses],
+        checks=checks.of_letter(letter, source) if letter else [],
         snippets=sorted(snippets.named_in(saved.subject, saved.html, saved.text)),
     )
 
@@ -117,3 +120,16 @@ def letter(template_id: UUID) -> Response:
     """Answer with the rendered HTML alone, for a sandboxed frame."""
     found = letter_alone(queries.source(tenant_id=current().tenant_id, template_id=template_id))
     return found if found is not None else abort(404)
+
+
+@blueprint.get("/<uuid:template_id>/missing")
+@requires("templates.view")
+def missing(template_id: UUID) -> Response | Answer:
+    """Answer with the tags that have no value for some people: a part of the template's page, counted when asked."""
+    if not is_htmx():
+        return redirect(url_for("content.show", template_id=template_id))
+    tenant_id = current().tenant_id
+    source = queries.source(tenant_id=tenant_id, template_id=template_id)
+    return page(
+        "content/missing.html", block="missing", missing=checks.missing_values(tenant_id=tenant_id, source=source)
+    )

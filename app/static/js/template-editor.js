@@ -3,6 +3,7 @@ const form = document.querySelector("form[data-template-editor]");
 const fields = [...form.querySelectorAll("[data-merge]")];
 let last = fields.find((field) => ["html", "mjml"].includes(field.name)) ?? fields.at(-1);
 let width = "";
+let dark = false;
 
 form.addEventListener("focusin", ({ target }) => {
   if (fields.includes(target)) last = target;
@@ -20,12 +21,20 @@ form.addEventListener("click", ({ target }) => {
     width = device.dataset.previewWidth;
     narrow();
   }
+  const moon = target.closest("[data-preview-dark]");
+  if (moon) {
+    dark = !dark;
+    moon.setAttribute("aria-pressed", String(dark));
+    narrow();
+  }
 });
 
 function narrow() {
   const frame = form.querySelector("[data-preview-frame]");
   if (!frame) return;
   frame.style.maxWidth = width;
+  // Mail programs turn the colours of letters that say nothing of the dark themselves.
+  frame.classList.toggle("preview-dark", dark);
   frame.style.marginInline = width ? "auto" : "";
   for (const device of form.querySelectorAll("[data-preview-width]"))
     device.setAttribute("aria-pressed", String(device.dataset.previewWidth === width));

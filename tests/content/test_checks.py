@@ -1,0 +1,121 @@
+"""What is found before a letter is sent, and for how many people a merge tag is empty."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.content import checks, service
+from app.content.letters import LetterSource, RenderedLetter
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.infra.ids import new_id
+from tests.page_client import ApiClient, PageClient
+
+WORDS = "Dear Ann, there are tee times free this week at the club, in the mornings above all, and nine holes take two."
+FINE = f'<p>{WORDS} <a href="https://club.example/book">book</a> <a href="{{{{ unsubscribe_url }}}}">out</a></p>'
+
+
+def found(html: str = FINE, subject: str = "Tee times this week", **more: Any) -> list[tuple[str, str]]:
+    source = LetterSource(subject, html, None, more.pop("preheader", "Book now"))
+    letter = RenderedLetter(subject, html.replace("{{ unsubscribe_url }}", "https://club.example/out"), WORDS, **more)
+    return [(one.severity.value, one.about) for one in checks.of_letter(letter, source)]
+
+
+def test_nothing_is_found_in_a_letter_that_is_right() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "html, what",
+    [
+        ('<img src="https://club.example/a.png">', ("warning", "alt")),
+        ('<img src="data:image/png;base64,xx" alt="">', ("problem", "pictures")),
+        ('<img src="/static/a.png" alt="">', ("problem", "pictures")),
+        ('<a href="">x</a>', ("problem", "links")),
+        ('<a href="#">x</a>', ("problem", "links")),
+        ('<a href="javascript:alert(1)">x</a>', ("problem", "links")),
+        ('<a href="https://">x</a>', ("problem", "links")),
+        ('<a href="http://[::1">x</a>', ("problem", "links")),
+        ('<a href="https://www.example.com/">x</a>', ("problem", "links")),
+        ('<a href="http://club.example/x">x</a>', ("hint", "links")),
+        ("<script>x</script>", ("warning", "markup")),
+        ("x" * 110_000, ("warning", "size")),
+    ],
+)
+def test_each_fault_of_a_letter_is_found(html: str, what: tuple[str, str]) -> None:
+    assert found(FINE + html) == [what]
+
+
+@pytest.mark.parametrize(
+    "subject, what",
+    [
+        ("", ("problem", "subject")),
+        ("FREE GOLF FOR YOU", ("warning", "subject")),
+        ("Come!! Now!", ("warning", "subject")),
+        ("Re: your booking", ("warning", "subject")),
+        ("x" * 90, ("hint", "subject")),
+    ],
+)
+def test_each_fault_of_a_subject_is_found(subject: str, what: tuple[str, str]) -> None:
+    assert found(subject=subject) == [what]
+
+
+def test_what_matters_most_comes_first() -> None:
+    listed = found('<img src="x"><a href="#">x</a>', preheader=None)
+    assert [severity for severity, _ in listed] == sorted(
+        (severity for severity, _ in listed), key=["problem", "warning", "hint"].index
+    )
+    assert ("hint", "unsubscribe") in listed
+    assert ("hint", "preheader") in listed
+
+
+def people(tenant: Any) -> list[Any]:
+    ids = [new_id() for _ in range(4)]
+    rows = [
+        {"first_name": "Ann", "handicap_index": 4, "custom": {"size": "L"}},
+        {"first_name": ""},
+        {},
+        {"email": None},
+    ]
+    with transaction(tenant.id) as session:
+        for number, (key, fields) in enumerate(zip(ids, rows, strict=True)):
+            fields = {"email": f"p{number}@example.com"} | fields
+            session.add(Customer(tenant_id=tenant.id, id=key, **fields))
+    return ids
+
+
+def test_it_is_counted_who_lacks_a_value(tenant: Any) -> None:
+    ids = people(tenant)
+    html = (
+        '{{ customer.first_name }}{{ customer.last_name | default: "x" }}{{ customer.handicap_index }}'
+        "{{ customer.custom.size | upcase }}{{ customer.tags }}{{ club.name }}{% if customer.phone %}x{% endif %}"
+    )
+    source = LetterSource("Hi {{ customer.first_name }}", html, None)
+    missing = checks.missing_values(tenant_id=tenant.id, source=source)
+    assert {(one.tag, one.people, one.of) for one in missing} == {
+        ("customer.first_name", 2, 3),
+        ("customer.handicap_index", 2, 3),
+        ("customer.custom.size", 2, 3),
+    }
+    only = select(Customer.id).where(Customer.tenant_id == tenant.id, Customer.id == ids[0])
+    assert checks.missing_values(tenant_id=tenant.id, source=source, people=only) == []
+    assert checks.missing_values(tenant_id=tenant.id, source=LetterSource("Hi", "x", None)) == []
+
+
+def test_checks_stand_beside_the_preview_and_in_the_api(
+    client: PageClient, sign_in: Any, tenant: Any, api: ApiClient
+) -> None:
+    people(tenant)
+    html = '<p>Hello {{ customer.first_name }}</p><img src="https://club.example/<b>.png">'
+    made = service.create(tenant_id=tenant.id, name="W", subject="Hi", html=html)
+    sign_in("marketer")
+    for path in (f"/templates/{made.id}", f"/templates/{made.id}/edit"):
+        text = client.get(path).text
+        assert "One picture has no words" in text
+        assert "club.example/&lt;b&gt;.png" in text
+    assert "is empty for 2 of 3 people" in client.get(f"/templates/{made.id}/missing", htmx=True).text
+    client.get(f"/templates/{made.id}/missing", status=302)
+    told = api.get(f"/templates/{made.id}/checks").get_json()
+    assert told["findings"][0]["about"] == "alt"
+    assert told["missing"] == [{"tag": "customer.first_name", "people": 2, "of": 3}]

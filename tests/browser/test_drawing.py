@@ -1,12 +1,13 @@
 """A letter is drawn in a real browser: with clicks and keys alone, under the page's policy, asking nobody outside."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from app.content import queries
+from app.content import queries, service
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
 
@@ -61,3 +62,27 @@ def test_a_letter_is_drawn_by_keys_on_a_phone(live: Any, canvas: Page) -> None:
     page.get_by_role("button", name="Undo").press("Enter")
     expect(letter.get_by_text("Insert text here")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_what_somebody_else_wrote_runs_nothing_in_the_editor(live: Any, context: BrowserContext) -> None:
+    """A template is other people's text, and where it is drawn it stands in our own origin: the policy refuses it."""
+    page = context.new_page()
+    evil = (
+        '<img src="x" onerror="document.title=\'ran\'"/><b onclick="top.document.title=\'ran\'">press</b>'
+        "<script>top.document.title = 'ran'</script><a href=\"javascript:top.document.title='ran'\">go</a>"
+        "<div data-gjs-script=\"top.document.title = 'ran'\">x</div>"
+    )
+    mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>Hello {evil}</mj-text></mj-column></mj-section>"
+    made = service.create(
+        tenant_id=live.tenant.id,
+        name="Evil",
+        subject="x",
+        editor="visual",
+        mjml=f"{mjml}<mj-raw>{evil}</mj-raw></mj-body></mjml>",
+    )
+    live.sign_in(page, "owner")
+    page.goto(f"{live.base_url}/templates/{made.id}/edit")
+    letter = page.frame_locator(".gjs-frame")
+    letter.get_by_text("press").first.click()
+    letter.get_by_text("press").first.dblclick()
+    expect(page).to_have_title(re.compile("Evil"))

@@ -31,7 +31,7 @@ from app.conditions.language import (
     walk,
 )
 from app.conditions.moments import Later
-from app.conditions.operators import Arity, Operator, OperatorInfo, find_operator, operators_for
+from app.conditions.operators import Arity, Operator, OperatorInfo, find_operator, operators_for, operators_of
 from app.conditions.parse import parse
 from app.conditions.periods import UNITS as PERIODS
 from app.conditions.sql import Seen, compile_rules, compile_seen, compile_sql
@@ -78,6 +78,7 @@ __all__ = [
     "find_operator",
     "matches",
     "operators_for",
+    "operators_of",
     "parse",
     "payload_catalogue",
     "profile",

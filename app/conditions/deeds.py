@@ -1,16 +1,15 @@
 """What somebody did, in words: "has played a round at least 3 times in the last 90 days"."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from app.conditions.behaviour import TIMES, Aggregate, Behaviour
 from app.conditions.language import Rule
-from app.conditions.operators import Operator
+from app.conditions.operators import FROM_NOW, Operator
 from app.conditions.periods import Period
-from app.conditions.rule_words import OPPOSITE, asked, contrary, from_now
-from app.conditions.telling import Telling, inside, listing, span
+from app.conditions.rule_words import ago, amount, asked, contrary, from_now, happens
+from app.conditions.telling import Telling, inside, span
 
 
 def deed(rule: Rule, did: Behaviour, where: str, telling: Telling, *, no: bool) -> str:
@@ -32,16 +31,14 @@ def seen_deed(rule: Rule, did: Behaviour, value: Any, telling: Telling) -> str:
 
 
 def _counted(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -> str:
+    ever = happens(rule, no=no)
+    if ever is not None:
+        return _happened(did, where, ever=ever)
     operator, not_ = contrary(rule.operator, no)
-    operator, not_ = (OPPOSITE[operator], False) if not_ and operator in OPPOSITE else (operator, not_)
-    if (operator, rule.value) in _NEVER:
-        return _happened(did, where, ever=not_)
-    if (operator, rule.value) in _ONCE:
-        return _happened(did, where, ever=True)
     if operator is Operator.IS_NULL:
         often = f"{'a known' if not_ else 'an unknown'} number of times"
     else:
-        often = _times(_amount(rule, no, lambda one: telling.number(rule.field, one), "fewer than"), rule.value)
+        often = _times(amount(rule, lambda one: telling.number(rule.field, one), no=no), rule.value)
     return f"has {_done(did)} {often}{_lately(did)}{where}"
 
 
@@ -52,42 +49,27 @@ def _timed(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -
         return _happened(did, where, ever=not_)
     period = rule.value
     if isinstance(period, Period):
-        # What was done lies behind, so each of these two is what the other is not.
-        if not_ and operator in _BEHIND:
-            rule, not_ = replace(rule, operator=_BEHIND[operator]), False
-        told = from_now(rule, period, no=not_)
+        told = ago(rule, period, no=not_) if FROM_NOW[operator] < 0 else from_now(rule, period, no=not_)
     else:
         told = asked(rule, telling, no=no)
     told = told.removeprefix("was ").removeprefix("is ")
     if operator is Operator.EQ:
         told = f"not on {told.removeprefix('not ')}" if not_ else f"on {told}"
     which = f"{_lately(did)}{where}".strip()
-    return f"{did.aggregate.value} {_done(did)} {f'({which}) ' if which else ''}{told}"
+    return f"{_latest(did)} {f'({which}) ' if which else ''}{told}"
 
 
 def _measured(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -> str:
     """Return a rule on a number of the payloads: "has spent more than R20,000 (payment received, ever)"."""
     number = did.measured or rule.field
     if did.aggregate is Aggregate.SUM and number.phrases.summed and rule.value is not None:
-        amount = _amount(rule, no, lambda one: telling.number(number, one), "less than")
-        name = inside(did.known.label_of(did.event))
-        return f"has {number.phrases.summed} {amount} ({name}{'' if did.within else ', ever'}){_lately(did)}{where}"
+        told = amount(rule, lambda one: telling.number(number, one), "less than", no=no)
+        # A name with brackets of its own stands in them without.
+        name = inside(did.known.label_of(did.event)).replace(" (", ", ").replace(")", "")
+        return f"has {number.phrases.summed} {told} ({name}{'' if did.within else ', ever'}){_lately(did)}{where}"
     told = asked(replace(rule, field=number), telling, no=no)
     when = _lately(did) or " ever"
-    return f"{_OF[did.aggregate]} {inside(number.label)} of {_called(did)}{when}{where} {told}"
-
-
-def _amount(rule: Rule, no: bool, number: Callable[[Decimal], str], less: str) -> str:
-    operator, no = contrary(rule.operator, no)
-    given = rule.value if isinstance(rule.value, tuple) else (rule.value,)
-    told = [number(one) for one in given if isinstance(one, Decimal)]
-    if operator is Operator.BETWEEN:
-        return f"{'not ' if no else ''}between {told[0]} and {told[1]}"
-    if operator in (Operator.EQ, Operator.IN):
-        return f"{'not ' if no else ''}exactly {listing(told, 'or')}"
-    operator = OPPOSITE[operator] if no else operator
-    words = {Operator.GT: "more than", Operator.GTE: "at least", Operator.LT: less, Operator.LTE: "at most"}
-    return f"{words[operator]} {told[0]}"
+    return f"{_OF[did.aggregate].format(inside(number.label))} {_called(did)}{when}{where} {told}"
 
 
 def _times(told: str, value: Any) -> str:
@@ -109,11 +91,22 @@ def _done(did: Behaviour) -> str:
     return did.known.done_of(did.event) or f"had {_called(did)}"
 
 
+def _latest(did: Behaviour) -> str:
+    """Return what somebody did first or last, in the past: "last played a round", "was last sent a quote"."""
+    verb, _, rest = _done(did).partition(" ")
+    if verb == "been":
+        return f"was {did.aggregate.value} {rest}"
+    return f"{did.aggregate.value} {_PAST.get(verb, verb)} {rest}".strip()
+
+
 def _called(did: Behaviour) -> str:
     return f"“{did.known.label_of(did.event)}”"
 
 
-_NEVER = {(Operator.EQ, Decimal(0)), (Operator.LT, Decimal(1)), (Operator.LTE, Decimal(0))}
-_ONCE = {(Operator.GT, Decimal(0)), (Operator.GTE, Decimal(1))}
-_BEHIND = {Operator.LONGER_AGO: Operator.WITHIN_LAST, Operator.WITHIN_LAST: Operator.LONGER_AGO}
-_OF = {Aggregate.SUM: "the total", Aggregate.MIN: "the smallest", Aggregate.MAX: "the largest"}
+_OF = {
+    Aggregate.SUM: "the total {} of all",
+    Aggregate.MIN: "the smallest {} of any",
+    Aggregate.MAX: "the largest {} of any",
+}
+# "Has written", but "last wrote"; most verbs have one form for both.
+_PAST = {"become": "became", "written": "wrote"}

@@ -43,19 +43,26 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value of a field, and how people call it."""
+    """One value of a field, and how people call it.
+
+    `said` and `denied` are what a sentence says of who has the value, and of who does not, where "is" and the label do
+    not read well ("was never asked about golf trips").
+    """
 
     value: str
     label: str
+    said: str = ""
+    denied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
     """How a field is spoken of where its label does not read well in a sentence; what is empty is told by the label.
 
-    `yes` and `no` are a truth value's ("can be mailed"), `has` and `has_not` stand before a list's values ("is in the
-    segment"), `some` and `none` for any and no value. `summed` is what a total comes to ("spent"). `money` is the code
-    of the currency an amount is in, TENANTS for the tenant's own.
+    `yes` and `no` are a truth value's ("can be mailed"), `has` and `has_not` stand before the values ("is in the
+    segment"), `some` and `none` for any and no value. `when` is what happened then ("was born"), `counts` what a number
+    is of, one and several ("e-mail address", "e-mail addresses"). `summed` is what a total comes to ("spent"). `money`
+    is the code of the currency an amount is in, TENANTS for the tenant's own.
     """
 
     yes: str = ""
@@ -64,6 +71,8 @@ class Phrases:
     has_not: str = ""
     some: str = ""
     none: str = ""
+    when: str = ""
+    counts: tuple[str, str] | None = None
     summed: str = ""
     money: str = ""
 
@@ -91,7 +100,8 @@ class Field:
     that import late). `related` does so in its place for a LIST that is kept in other rows, compared exactly; each
     call returns it over an alias of its own. `from_payload` says that the value can also be read from a mapping in
     Python, under the field's name. `choices` bind a CHOICE field and are suggestions for a TEXT or LIST field.
-    `anniversary` is what people call a DATE's day of the year ("Birthday").
+    `anniversary` is what people call a DATE's day of the year ("Birthday"). `past` says that its day or moment lies
+    behind, `always` that nobody is without a value: forms don't offer what would be asked in vain.
 
     `reads` names the kinds of rows the answer depends on, and `by_time` says that it changes as time passes, whatever
     the rule's operator.
@@ -105,6 +115,8 @@ class Field:
     choices: tuple[Choice, ...] = ()
     from_payload: bool = False
     anniversary: str = ""
+    past: bool = False
+    always: bool = False
     related: Callable[[], Related] | None = field(default=None, compare=False, repr=False)
     reads: str | frozenset[str] = PROFILE
     by_time: bool = False

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.conditions.fields import FieldType
+from app.conditions.fields import Field, FieldType
 
 _MAX_NAME = 100
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -211,4 +211,20 @@ def operators_for(type: FieldType) -> list[OperatorInfo]:
     return [OperatorInfo(operator.value, label, arity(operator)) for operator, label in WORDS[type].items()]
 
 
+def operators_of(field: Field) -> list[OperatorInfo]:
+    """Return the operators a form should offer for a field, in order: those of its type that are not asked in vain.
+
+    A day of the year that has a name ("Birthday") comes first.
+    """
+    vain = (_AHEAD if field.past else set()) | (set(_KNOWN) if field.always else set())
+    found = [one for one in operators_for(field.type) if one.name not in vain]
+    return sorted(found, key=lambda one: one.name not in YEARLY) if field.anniversary else found
+
+
+def words_of(operator: Operator) -> str:
+    """Return what forms call an operator; where that differs by the type of field, the first of them."""
+    return next(words[operator] for words in WORDS.values() if operator in words)
+
+
+_AHEAD = {Operator.WITHIN_NEXT, Operator.FURTHER_AHEAD}
 _NAMES = {plain_name(one.value): one for one in Operator} | ALIASES

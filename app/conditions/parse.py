@@ -11,7 +11,7 @@ from app.conditions.behaviour import MEASURES, Aggregate, Behaviour
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.fields import Catalogue, Field, FieldType, is_name
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, asks_nothing, step
-from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator, plain_name
+from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator, plain_name, words_of
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
 
@@ -27,16 +27,17 @@ _MAX_PROBLEMS = 20
 _MAX_SHOWN = 60
 
 
-def parse(data: object, catalogue: Catalogue, *, allow_empty: bool = False) -> Tree:
+def parse(data: object, catalogue: Catalogue, *, allow_empty: bool = False, spoken: bool = False) -> Tree:
     """Return the tree of the JSON conditions `data`, with fields of `catalogue` and values in their types.
 
     `data` is a group, a bare rule, a negation, or a list of these (joined by AND). Nothing at all (None, `{}`,
-    `[]`, a group without rules) is refused unless `allow_empty`.
+    `[]`, a group without rules) is refused unless `allow_empty`. Messages call operators by their names, or as forms do
+    if it is `spoken`.
 
     Raises InvalidConditions with a message for each path that is wrong, or NotEvaluable if the only trouble is
     that fields can't be answered where the catalogue is for.
     """
-    parser = _Parser(catalogue)
+    parser = _Parser(catalogue, spoken)
     tree = parser.tree(data, allow_empty)
     if parser.errors or tree is None:
         raise (NotEvaluable if parser.only_unanswerable else InvalidConditions)(parser.errors)
@@ -48,12 +49,17 @@ class _TooMuch(Exception):
 
 
 class _Wrong(Exception):
-    """A value does not fit; the text says what would."""
+    """A value does not fit; the text says what would, with {} for the operators that do."""
+
+    def __init__(self, text: str, *operators: Operator) -> None:
+        super().__init__(text)
+        self.operators = operators
 
 
 class _Parser:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, spoken: bool) -> None:
         self.catalogue = catalogue
+        self.spoken = spoken
         self.errors: dict[str, str] = {}
         self.only_unanswerable = True
         self._rules = 0
@@ -141,15 +147,21 @@ class _Parser:
         if field is None or operator is None:
             return None
         if operator not in WORDS[field.type]:
-            offered = ", ".join(WORDS[field.type])
-            self._problem(path, f"{field.label} can't be compared with “{operator.value}”. Use one of: {offered}.")
+            offered = ", ".join(map(self._called, WORDS[field.type]))
+            self._problem(
+                path, f"{field.label} can't be compared with “{self._called(operator)}”. Use one of: {offered}."
+            )
             return None
         try:
             type, value = _value(field, operator, data.get("value"))
         except _Wrong as wrong:
-            self._problem(path, f"{field.label}: {wrong}")
+            said = str(wrong).format(*map(self._called, wrong.operators)) if wrong.operators else str(wrong)
+            self._problem(path, f"{field.label}: {said}")
             return None
         return Rule(field, operator, value, type, did)
+
+    def _called(self, operator: Operator) -> str:
+        return words_of(operator) if self.spoken else operator.value
 
     def _did(self, data: dict[str, Any], path: str, depth: int) -> Rule | None:
         """Return a rule on what somebody did."""
@@ -310,7 +322,7 @@ def _text(_: Field, given: object) -> str:
     if isinstance(given, int | float) and not isinstance(given, bool):
         given = values.text(given)
     if not isinstance(given, str) or not given.strip():
-        raise _Wrong("give a text. To ask whether it is missing, use “isNull”.")
+        raise _Wrong("give a text. To ask whether it is missing, use “{}”.", Operator.IS_NULL)
     if len(given) > MAX_TEXT:
         raise _Wrong(f"give a text of at most {MAX_TEXT} characters.")
     if "\0" in given or any("\ud800" <= letter <= "\udfff" for letter in given):

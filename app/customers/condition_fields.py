@@ -1,9 +1,11 @@
 """What conditions may ask of a customer: importing this adds the fields to `app.conditions.profile`."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts import queries as accounts
 from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, profile
@@ -19,7 +21,12 @@ _LAST = "last_activity"
 _OF_TAGS = Phrases(has="has the tag", has_not="does not have the tag", some="has a tag", none="has no tag")
 
 _E_MAIL, _SMS, _PUSH, _WHATSAPP = (
-    Phrases(yes=f"agreed to {channel}", no=f"declined {channel}")
+    Phrases(
+        yes=f"agreed to {channel}",
+        no=f"declined {channel}",
+        some=f"has said whether they want {channel}",
+        none=f"has not said whether they want {channel}",
+    )
     for channel in ("e-mail", "SMS", "push messages", "WhatsApp")
 )
 
@@ -43,19 +50,54 @@ _TAGS = text("""
 """)
 STAGES = tuple(Choice(name, name.capitalize()) for name in LIFECYCLE_STAGES)
 
+
+def _latest(
+    name: str, label: str, column: InstrumentedAttribute[datetime | None], when: str, some: str, none: str
+) -> Field:
+    """Return the field of when something happened last."""
+    said = Phrases(when=when, some=some, none=none)
+    return Field(name, label, "Activity", _MOMENT, column, reads=_LAST, past=True, phrases=said)
+
+
 profile.add(
     Field("first_name", "First name", "Profile", _TEXT, Customer.first_name),
     Field("last_name", "Last name", "Profile", _TEXT, Customer.last_name),
     Field("title", "Title", "Profile", _TEXT, Customer.title),
     Field("email", "E-mail", "Profile", _TEXT, Customer.email),
     Field("phone", "Phone", "Profile", _TEXT, Customer.phone),
-    Field("date_of_birth", "Date of birth", "Profile", _DAY, Customer.date_of_birth, anniversary="Birthday"),
+    Field(
+        "date_of_birth",
+        "Date of birth",
+        "Profile",
+        _DAY,
+        Customer.date_of_birth,
+        anniversary="Birthday",
+        past=True,
+        phrases=Phrases(when="was born"),
+    ),
     Field("tags", "Tags", "Profile", FieldType.LIST, Customer.tags, phrases=_OF_TAGS),
-    Field("created_at", "Known since", "Profile", _MOMENT, Customer.created_at),
+    Field(
+        "created_at",
+        "First known",
+        "Profile",
+        _MOMENT,
+        Customer.created_at,
+        past=True,
+        always=True,
+        phrases=Phrases(when="became known"),
+    ),
     Field("club_id", "Club", "Membership", FieldType.ID, Customer.club_id),
     Field("membership_tier", "Membership tier", "Membership", _TEXT, Customer.membership_tier),
     Field("membership_status", "Membership status", "Membership", _TEXT, Customer.membership_status),
-    Field("joined_on", "Joined on", "Membership", _DAY, Customer.joined_on, anniversary="Anniversary of joining"),
+    Field(
+        "joined_on",
+        "Day of joining",
+        "Membership",
+        _DAY,
+        Customer.joined_on,
+        anniversary="Anniversary of joining",
+        phrases=Phrases(when="joined"),
+    ),
     Field("handicap_index", "Handicap index", "Membership", FieldType.NUMBER, Customer.handicap_index),
     Field("lifecycle_stage", "Lifecycle stage", "Membership", FieldType.CHOICE, Customer.lifecycle_stage, STAGES),
     Field("email_opt_in", "Agreed to e-mail", "Consent", _YES_NO, Customer.email_opt_in, phrases=_E_MAIL),
@@ -78,7 +120,14 @@ profile.add(
     ),
     *contact_fields.FIELDS,
     *household_fields.FIELDS,
-    Field("last_activity_at", "Last activity", "Activity", _MOMENT, Customer.last_activity_at, reads=_LAST),
+    _latest(
+        "last_activity_at",
+        "Last activity",
+        Customer.last_activity_at,
+        "was last active",
+        "has been active",
+        "was never active",
+    ),
     Field(
         "activity_count_30d",
         "Activities in 30 days",
@@ -87,12 +136,46 @@ profile.add(
         count_30d,
         reads=_LAST,
         by_time=True,
+        always=True,
+        phrases=Phrases(counts=("activity in the last 30 days", "activities in the last 30 days")),
     ),
-    Field("last_activity_type", "Kind of last activity", "Activity", _TEXT, Customer.last_activity_type, reads=_LAST),
-    Field("last_email_sent_at", "Last e-mail sent", "Activity", _MOMENT, Customer.last_email_sent_at, reads=_LAST),
-    Field("last_email_open_at", "Last e-mail opened", "Activity", _MOMENT, Customer.last_email_open_at, reads=_LAST),
     Field(
-        "last_email_click_at", "Last click in an e-mail", "Activity", _MOMENT, Customer.last_email_click_at, reads=_LAST
+        "last_activity_type",
+        "Kind of last activity",
+        "Activity",
+        _TEXT,
+        Customer.last_activity_type,
+        reads=_LAST,
+        phrases=Phrases(
+            has="the last activity was",
+            has_not="the last activity was not",
+            some="has been active",
+            none="was never active",
+        ),
+    ),
+    _latest(
+        "last_email_sent_at",
+        "Last e-mail sent",
+        Customer.last_email_sent_at,
+        "was last sent an e-mail",
+        "has been sent an e-mail",
+        "was never sent an e-mail",
+    ),
+    _latest(
+        "last_email_open_at",
+        "Last e-mail opened",
+        Customer.last_email_open_at,
+        "last opened an e-mail",
+        "has opened an e-mail",
+        "has never opened an e-mail",
+    ),
+    _latest(
+        "last_email_click_at",
+        "Last click in an e-mail",
+        Customer.last_email_click_at,
+        "last clicked in an e-mail",
+        "has clicked in an e-mail",
+        "has never clicked in an e-mail",
     ),
 )
 
@@ -133,5 +216,10 @@ def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     return {
         "club_id": [(str(one.id), one.name) for one in clubs],
         "membership_tier": [(one, one) for one in tiers],
+        "last_activity_type": sorted(((one.name, one.label) for one in catalogue.done()), key=_by_label),
         "tags": [(one, one) for one in tags],
     }
+
+
+def _by_label(known: tuple[str, str]) -> str:
+    return known[1].casefold()

@@ -26,7 +26,12 @@ WORDS = {
 }
 # What was said of a topic, and the columns of the channel that hold where nothing was.
 _READS = frozenset(("consent", "profile"))
-_CHOICES = tuple(Choice(str(state), words) for state, words in WORDS.items())
+_SAID = {
+    State.SUBSCRIBED: ("agreed to {}", "has not agreed to {}"),
+    State.PENDING: ("has still to confirm {}", "does not have to confirm {}"),
+    State.UNSUBSCRIBED: ("declined {}", "has not declined {}"),
+    State.NEVER: ("was never asked about {}", "was asked about {}"),
+}
 
 by_topic: list[Callable[[Topic], Iterable[Field]]] = []
 """What higher rooms can tell of each topic: they add themselves."""
@@ -43,15 +48,19 @@ def fields(topics: Sequence[Topic]) -> Iterator[Field]:
     for topic in topics:
         name = f"{topic.name} (archived)" if topic.archived_at else topic.name
         for channel in CONSENT_FIELDS:
+            about = f"{name} by {CHANNEL_WORDS[channel]}"
             yield Field(
                 f"{PREFIX}{topic.key}.{channel}",
-                f"Wants {name} by {CHANNEL_WORDS[channel]}",
+                f"Wants {about}",
                 GROUP,
                 FieldType.CHOICE,
                 # Made when it is asked: a catalogue has one for each topic and channel.
                 partial(comes_to, topic, channel),
-                _CHOICES,
+                tuple(
+                    Choice(str(state), WORDS[state], *(one.format(about) for one in _SAID[state])) for state in WORDS
+                ),
                 reads=_READS,
+                always=True,
             )
 
 

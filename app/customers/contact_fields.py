@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Integer, ScalarSelect, and_, func, select
 
-from app.conditions import Choice, Field, FieldType, Related
+from app.conditions import Choice, Field, FieldType, Phrases, Related
 from app.customers.contact_points import KINDS
 from app.customers.models import ContactPoint, Customer
 
@@ -19,6 +19,7 @@ _SEVERAL = {
     "whatsapp": "WhatsApp numbers",
     "push": "push tokens",
 }
+_ONE = {"email": "e-mail address", "phone": "phone number", "whatsapp": "WhatsApp number", "push": "push token"}
 _CHOICES = tuple(Choice(kind, label) for kind, label in KINDS.items())
 _PERSON = Customer.__table__.c
 
@@ -60,6 +61,7 @@ FIELDS: tuple[Field, ...] = (
         choices=_CHOICES,
         related=_kinds(verified=False),
         reads=READS,
+        phrases=Phrases(some="has a way to be reached", none="has no way to be reached"),
     ),
     Field(
         "verified_contact_points",
@@ -69,9 +71,19 @@ FIELDS: tuple[Field, ...] = (
         choices=_CHOICES,
         related=_kinds(verified=True),
         reads=READS,
+        phrases=Phrases(some="has a verified way to be reached", none="has no verified way to be reached"),
     ),
     *(
-        Field(f"{kind}_count", f"Number of {several}", GROUP, FieldType.NUMBER, _number(kind), reads=READS)
+        Field(
+            f"{kind}_count",
+            f"Number of {several}",
+            GROUP,
+            FieldType.NUMBER,
+            _number(kind),
+            reads=READS,
+            always=True,
+            phrases=Phrases(counts=(_ONE[kind], several)),
+        )
         for kind, several in _SEVERAL.items()
     ),
 )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Integer, ScalarSelect, func, select
 
-from app.conditions import Choice, Field, FieldType
+from app.conditions import Choice, Field, FieldType, Phrases
 from app.customers.greetings import ROLES
 from app.customers.household_models import HouseholdMember
 from app.customers.models import Customer
@@ -35,8 +35,20 @@ def _size() -> ScalarSelect[int]:
 
 
 FIELDS: tuple[Field, ...] = (
-    Field("in_household", "Is in a household", GROUP, FieldType.BOOLEAN, _in_one, reads=READS),
-    Field("household_size", "People in the household", GROUP, FieldType.NUMBER, _size, reads=READS),
+    Field("in_household", "Is in a household", GROUP, FieldType.BOOLEAN, _in_one, reads=READS, always=True),
+    Field(
+        "household_size",
+        "People in the household",
+        GROUP,
+        FieldType.NUMBER,
+        _size,
+        reads=READS,
+        phrases=Phrases(
+            counts=("person in the household", "people in the household"),
+            some="is in a household",
+            none="is in no household",
+        ),
+    ),
     Field(
         "household_role",
         "Role in the household",

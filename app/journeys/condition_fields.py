@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, func, select, text
 
-from app.conditions import Field, FieldType, Related, profile
+from app.conditions import Field, FieldType, Phrases, Related, profile
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.registry import NotRegistered
@@ -21,10 +21,40 @@ GROUP = "Journeys"
 READS = "journey"
 _PERSON = Customer.__table__.c
 _JOURNEYS = {
-    "journeys": ("Journeys they are in", "ACTIVE"),
-    "journeys_finished": ("Journeys they finished", "COMPLETED"),
-    "journeys_ever": ("Journeys they were ever in", None),
+    "journeys": (
+        "Journeys they are in",
+        "ACTIVE",
+        Phrases(
+            has="is in the journey", has_not="is not in the journey", some="is in a journey", none="is in no journey"
+        ),
+    ),
+    "journeys_finished": (
+        "Journeys they finished",
+        "COMPLETED",
+        Phrases(
+            has="has finished the journey",
+            has_not="has not finished the journey",
+            some="has finished a journey",
+            none="has finished no journey",
+        ),
+    ),
+    "journeys_ever": (
+        "Journeys they were ever in",
+        None,
+        Phrases(
+            has="has been in the journey",
+            has_not="has never been in the journey",
+            some="has been in a journey",
+            none="has never been in a journey",
+        ),
+    ),
 }
+_AT = Phrases(
+    has="is at the step",
+    has_not="is not at the step",
+    some="is at a step of a journey",
+    none="is at no step of a journey",
+)
 _STEPS = text("""
     SELECT j.id, j.name, j.archived_at, step.value ->> 'key' AS key, step.value ->> 'name' AS step_name,
            step.value ->> 'type' AS type
@@ -86,8 +116,8 @@ def _kind(type: str) -> str:
 
 profile.add(
     *(
-        Field(name, label, GROUP, FieldType.LIST, related=_walks(status, _journey), reads=READS)
-        for name, (label, status) in _JOURNEYS.items()
+        Field(name, label, GROUP, FieldType.LIST, related=_walks(status, _journey), reads=READS, phrases=said)
+        for name, (label, status, said) in _JOURNEYS.items()
     ),
     Field(
         "journey_steps",
@@ -96,5 +126,6 @@ profile.add(
         FieldType.LIST,
         related=_walks("ACTIVE", _step),
         reads=READS,
+        phrases=_AT,
     ),
 )

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, Select, Text, and_, case, false, func, literal, null, or_, select
 
-from app.conditions import Choice, Field, FieldType, profile
+from app.conditions import Choice, Field, FieldType, Phrases, profile
 from app.content.models import Template
 from app.customers import (
     condition_fields,  # noqa: F401 - it fills the catalogue
@@ -177,6 +177,7 @@ def _about(topic: Topic) -> Iterator[Field]:
         FieldType.BOOLEAN,
         partial(can_get, EMAIL, topic),
         reads=_READS,
+        always=True,
     )
 
 
@@ -186,7 +187,7 @@ def _dead() -> _Answer:
 
 
 def _yes_no(name: str, label: str, column: Callable[[], _Answer], reads: frozenset[str]) -> Field:
-    return Field(name, label, GROUP, FieldType.BOOLEAN, column, reads=reads)
+    return Field(name, label, GROUP, FieldType.BOOLEAN, column, reads=reads, always=True)
 
 
 profile.add(
@@ -200,6 +201,12 @@ profile.add(
         _because,
         tuple(Choice(str(reason), label) for reason, label in REASONS.items()),
         reads=_ON_LIST,
+        phrases=Phrases(
+            has="the reason e-mail is suppressed is",
+            has_not="the reason e-mail is suppressed is not",
+            some="e-mail is suppressed",
+            none="e-mail is not suppressed",
+        ),
     ),
 )
 consent_fields.by_topic.append(_about)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from app.conditions import Field, FieldType, Related, profile
+from app.conditions import Field, FieldType, Phrases, Related, profile
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
@@ -33,4 +33,19 @@ def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     return {SEGMENTS: known, "segment_id": known}
 
 
-profile.add(Field(SEGMENTS, "Segments", GROUP, FieldType.LIST, related=_segments, reads=READS))
+profile.add(
+    Field(
+        SEGMENTS,
+        "Segments",
+        GROUP,
+        FieldType.LIST,
+        related=_segments,
+        reads=READS,
+        phrases=Phrases(
+            has="is in the segment",
+            has_not="is not in the segment",
+            some="is in a segment",
+            none="is in no segment",
+        ),
+    )
+)

@@ -8,6 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from babel import Locale
+from babel.numbers import format_decimal
+
 WIDE, HIGH = 1000, 240
 DATES_SHOWN = 4
 _STEPS = (1, 2, 2.5, 5, 10)
@@ -39,16 +42,15 @@ class Chart:
     middle: float = HIGH
 
 
-def line(days: Sequence[str], values: Sequence[int | None], told: Sequence[str]) -> Chart:
-    """Return a line through a value a day; it has gaps where there is none.
+def line(days: Sequence[str], values: Sequence[int | None], told: Sequence[str], locale: Locale | str = "en") -> Chart:
+    """Return a line through a value a day, and the area from zero up to it; it has gaps where there is none.
 
-    `days` are their names as they stand below it, `told` is what is said of each.
+    `days` are their names as they stand below it, `told` is what is said of each; the `locale` writes the scale.
     """
-    known = [one for one in values if one is not None]
-    low, step, count = _scale(min(known, default=0), max(known, default=0))
+    step, count = _scale(max((one for one in values if one is not None), default=0))
     wide = WIDE / max(len(days), 1)
     dots = [
-        None if one is None else (_places((place + 0.5) * wide), _places(HIGH * (1 - (one - low) / (step * count))))
+        None if one is None else (_places((place + 0.5) * wide), _places(HIGH * (1 - one / (step * count))))
         for place, one in enumerate(values)
     ]
     drawn = [one for one in _unbroken(dots) if one]
@@ -56,14 +58,20 @@ def line(days: Sequence[str], values: Sequence[int | None], told: Sequence[str])
         line=" ".join(_path(one) for one in drawn),
         area=" ".join(f"{_path(one)} L{one[-1][0]:g} {HIGH} L{one[0][0]:g} {HIGH} Z" for one in drawn),
         columns=[Column(_places(place * wide), _places(wide), one) for place, one in enumerate(told)],
-        scale=[_short(low + step * number) for number in range(count, -1, -1)],
+        scale=[_short(step * number, locale) for number in range(count, -1, -1)],
         dates=_some(days),
     )
 
 
-def up_and_down(days: Sequence[str], ups: Sequence[int], downs: Sequence[int], told: Sequence[str]) -> Chart:
+def up_and_down(
+    days: Sequence[str],
+    ups: Sequence[int],
+    downs: Sequence[int],
+    told: Sequence[str],
+    locale: Locale | str = "en",
+) -> Chart:
     """Return bars for two counts a day, one up and one down from a middle line, on the same scale."""
-    _, step, count = _scale(0, max([*ups, *downs], default=0))
+    step, count = _scale(max([*ups, *downs], default=0))
     most = step * count
     wide, half = WIDE / max(len(days), 1), HIGH / 2
     return Chart(
@@ -73,7 +81,7 @@ def up_and_down(days: Sequence[str], ups: Sequence[int], downs: Sequence[int], t
             Column(_places(place * wide), _places(wide), said, _places(half * up / most), _places(half * down / most))
             for place, (up, down, said) in enumerate(zip(ups, downs, told, strict=True))
         ],
-        scale=[_short(most), "0", _short(most)],
+        scale=[_short(most, locale), "0", _short(most, locale)],
         dates=_some(days),
         middle=half,
     )
@@ -100,21 +108,19 @@ def _path(dots: Sequence[tuple[float, float]]) -> str:
     return f"M{first[0]:g} {first[1]:g} {more}"
 
 
-def _scale(low: int, high: int) -> tuple[int, int, int]:
-    """Return (lowest, step, number of steps) of a scale in round numbers; from 0, unless all lies in its upper half."""
-    base = low if low * 2 > high else 0
-    # Flat is flat: the least that is shown is a tenth of what there is.
-    reach = max(high - base, high // 10, 4)
-    base = max(high - reach, 0) if base else 0
+def _scale(high: int) -> tuple[int, int]:
+    """Return (step, number of steps) of a scale in round numbers, from 0 to where all has room."""
+    reach = max(high, 4)
     power = 10 ** math.floor(math.log10(reach / 4))
     step = max(1, math.ceil(next(one * power for one in _STEPS if one * power * 4 >= reach)))
-    start = base // step * step
-    return start, step, max(1, math.ceil((high - start) / step), 1 if high else 4 // step)
+    return step, max(1, math.ceil(high / step), 1 if high else 4 // step)
 
 
-def _short(value: float) -> str:
+def _short(value: float, locale: Locale | str) -> str:
     """Return a number as it stands beside a chart: "950", "12,500", "1.2 m"."""
-    return f"{value / 1_000_000:g} m" if value >= 1_000_000 else f"{int(value):,}"
+    if value >= 1_000_000:
+        return f"{format_decimal(value / 1_000_000, locale=locale, decimal_quantization=False)} m"
+    return str(format_decimal(int(value), locale=locale))
 
 
 def _some(days: Sequence[str]) -> list[str]:
@@ -125,8 +131,9 @@ def _some(days: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A set drawn as a circle; where its name, a letter, stands."""
+    """A set drawn as a circle, `number` its place among them from 1; where its name, a letter, stands."""
 
+    number: int
     x: float
     y: float
     radius: float
@@ -136,8 +143,8 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class Circles:
-    """Two or three sets. `parts` says where the number of each part stands, by which sets it lies in; one that is too
-    small to write in is not among them."""
+    """Two or three sets; one of nobody has no circle. `parts` says where the number of each part stands, by which sets
+    it lies in; one that is too small to write in is not among them."""
 
     circles: list[Circle]
     parts: dict[tuple[bool, ...], tuple[float, float]]
@@ -164,7 +171,7 @@ def circles(parts: Mapping[tuple[bool, ...], int]) -> Circles:
         pair: _apart(radii[pair[0]], radii[pair[1]], count / max(min(sizes[pair[0]], sizes[pair[1]]), 1))
         for pair, count in shared.items()
     }
-    return _framed(_centres(apart, sets), radii)
+    return _framed(_centres(apart, sets), radii, [place for place, size in enumerate(sizes) if size])
 
 
 def _apart(one: float, other: float, share: float) -> float:
@@ -205,22 +212,36 @@ def _centres(apart: Mapping[tuple[int, int], float], sets: int) -> list[tuple[fl
     return found[:sets]
 
 
-def _framed(centres: Sequence[tuple[float, float]], radii: Sequence[float]) -> Circles:
+def _framed(centres: Sequence[tuple[float, float]], radii: Sequence[float], drawn: Sequence[int]) -> Circles:
+    if not drawn:
+        return Circles([], {}, 0, 0)
     margin = 24
-    left = min(x - radius for (x, _), radius in zip(centres, radii, strict=True)) - margin
-    top = min(y - radius for (_, y), radius in zip(centres, radii, strict=True)) - margin
-    moved = [(x - left, y - top, radius) for (x, y), radius in zip(centres, radii, strict=True)]
+    placed = [(*centres[place], radii[place]) for place in drawn]
+    left = min(x - radius for x, _, radius in placed) - margin
+    top = min(y - radius for _, y, radius in placed) - margin
+    moved = [(x - left, y - top, radius) for x, y, radius in placed]
     width = math.ceil(max(x + radius for x, _, radius in moved)) + margin
     height = math.ceil(max(y + radius for _, y, radius in moved)) + margin
     middle = sum(x for x, _, _ in moved) / len(moved), sum(y for _, y, _ in moved) / len(moved)
     return Circles(
         circles=[
-            Circle(_places(x), _places(y), _places(radius), *_name_of(x, y, radius, middle)) for x, y, radius in moved
+            Circle(place + 1, _places(x), _places(y), _places(radius), *_name_of(x, y, radius, middle))
+            for place, (x, y, radius) in zip(drawn, moved, strict=True)
         ],
-        parts=_labels(moved, width, height),
+        parts=_keyed(_labels(moved, width, height), drawn, len(radii)),
         width=width,
         height=height,
     )
+
+
+def _keyed(
+    labels: Mapping[tuple[bool, ...], tuple[float, float]], drawn: Sequence[int], sets: int
+) -> dict[tuple[bool, ...], tuple[float, float]]:
+    """Return labels of parts of the drawn sets as parts of all of them."""
+    return {
+        tuple(key[drawn.index(place)] if place in drawn else False for place in range(sets)): where
+        for key, where in labels.items()
+    }
 
 
 def _name_of(x: float, y: float, radius: float, middle: tuple[float, float]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal, format_percent
 from flask import Flask, current_app, g, request, url_for
 
 from app.accounts import queries as accounts
@@ -79,6 +81,8 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["UNNAMED"] = UNNAMED
     app.jinja_env.filters["localtime"] = localtime
     app.jinja_env.filters["ago"] = ago
+    app.jinja_env.filters["number"] = number
+    app.jinja_env.filters["percent"] = percent
     with app.app_context():
         app.jinja_env.globals["ui"] = app.jinja_env.get_template("components/ui.html").module
 
@@ -153,6 +157,23 @@ def _locale() -> tuple[Locale, ZoneInfo]:
     here = organisation()
     # User-visible words are English; dates and numbers follow the club's region.
     return _region(here.locale), _zone(here.timezone)
+
+
+def number(value: int | float | Decimal | None) -> str:
+    """Return a number as the tenant's region writes it: "12,345" or "12 345,6"; a dash for None."""
+    if value is None:
+        return "—"
+    # What most numbers are is written alike everywhere.
+    if isinstance(value, int) and 0 <= value < 1000:
+        return str(value)
+    return str(format_decimal(value, locale=_locale()[0], decimal_quantization=False))
+
+
+def percent(share: float, places: int = 0) -> str:
+    """Return a share of one as the tenant's region writes it, with so many places: "69.2%" or "69,2 %"."""
+    locale, _ = _locale()
+    pattern = locale.percent_formats[None].pattern
+    return str(format_percent(share, pattern.replace("0", f"0.{'0' * places}", 1) if places else pattern, locale))
 
 
 def localtime(at: datetime | None, style: str = "d MMM y, HH:mm") -> str:

@@ -123,4 +123,4 @@ def test_a_day_of_the_year_is_asked_by_its_name(marketer: Any, field: str, words
     text = marketer.post(
         "/conditions/draw?name=criteria", {**asked, "act": "criteria:redraw"}, htmx=True, status=200
     ).text
-    assert f'<option value="anniversary_next">{words}</option>' in text
+    assert f'<option value="anniversary_next" selected>{words}</option>' in text

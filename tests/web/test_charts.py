@@ -43,13 +43,19 @@ def test_a_day_nobody_counted_breaks_the_line() -> None:
         ([0, 3], ["3", "2", "1", "0"]),
         ([0, 9_000], ["10,000", "7,500", "5,000", "2,500", "0"]),
         ([0, 3_600_000], ["4 m", "3 m", "2 m", "1 m", "0"]),
-        # What lies in its upper half alone does not begin at zero.
-        ([900, 1000], ["1,000", "975", "950", "925", "900"]),
-        ([8000, 8000], ["8,000", "7,800", "7,600", "7,400", "7,200"]),
+        # An area is as high as what it stands for, wherever its values lie.
+        ([900, 1000], ["1,000", "750", "500", "250", "0"]),
+        ([8000, 8000], ["8,000", "6,000", "4,000", "2,000", "0"]),
     ],
 )
-def test_a_scale_has_round_numbers(values: list[int], scale: list[str]) -> None:
+def test_a_scale_has_round_numbers_from_zero(values: list[int], scale: list[str]) -> None:
     assert charts.line(DAYS[: len(values)], values, DAYS[: len(values)]).scale == scale
+
+
+def test_a_scale_is_written_as_the_region_does() -> None:
+    assert charts.line(DAYS[:1], [2_000], DAYS[:1], "en_ZA").scale[0] == "2\u00a0000"
+    assert charts.up_and_down(DAYS[:1], [5_000_000], [0], DAYS[:1], "de_DE").scale == ["6 m", "0", "6 m"]
+    assert charts.line(DAYS[:1], [9_000_000], DAYS[:1], "de_DE").scale[1:3] == ["7,5 m", "5 m"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), min_size=1, max_size=30))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app import road
-from app.conditions import Catalogue, Field, FieldType, operators_for
+from app.conditions import Catalogue, Field, FieldType, OperatorInfo, operators_for, operators_of
 from app.conditions.behaviour import MEASURES, TIMES, Aggregate
 from app.customers import custom_fields
 from app.events import catalogue
@@ -97,13 +97,13 @@ def _field(one: Field, known: list[tuple[str, str]]) -> dict[str, Any]:
         "label": one.label,
         "group": one.group,
         "type": one.type.value,
-        "operators": _operators(one.type),
+        "operators": _operators(operators_of(one)),
         "choices": [{"value": value, "label": label} for value, label in choices],
     }
 
 
-def _operators(type: FieldType) -> list[dict[str, str]]:
-    return [{"name": one.name, "label": one.label, "value": one.arity.value} for one in operators_for(type)]
+def _operators(offered: list[OperatorInfo]) -> list[dict[str, str]]:
+    return [{"name": one.name, "label": one.label, "value": one.arity.value} for one in offered]
 
 
 def _aggregate(one: Aggregate) -> dict[str, Any]:
@@ -112,5 +112,5 @@ def _aggregate(one: Aggregate) -> dict[str, Any]:
         "name": one.value,
         "type": type.value,
         "measures": one in MEASURES,
-        "operators": _operators(type),
+        "operators": _operators(operators_for(type)),
     }

@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.accounts import queries as accounts
-from app.conditions import Catalogue, Field
+from app.conditions import Catalogue, Field, InvalidConditions, parse
 from app.customers import custom_fields
 from app.events import catalogue as events
 from app.road import condition_names
@@ -50,6 +50,14 @@ class Asked:
         """Return what else an event is searched by: what a total of it comes to ("spent")."""
         fields = [one for group in self.payload_of(event).catalogue.groups().values() for one in group]
         return " ".join(sorted({one.phrases.summed for one in fields} - {""}))
+
+    def problems(self, tree: object, *, allow_empty: bool) -> dict[str, str]:
+        """Return what is wrong with conditions in JSON, by path in the tree, operators called as the form does."""
+        try:
+            parse(tree, self.catalogue, allow_empty=allow_empty, spoken=True)
+        except InvalidConditions as wrong:
+            return dict(wrong.errors)
+        return {}
 
     def _offers(self, one: Field) -> bool:
         return one.from_payload if self.catalogue.for_payload else one.in_sql

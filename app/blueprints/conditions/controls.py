@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.blueprints.conditions.asked import Names
-from app.conditions import PERIODS, Arity, Field, FieldType
+from app.conditions import PERIODS, Arity, Field, FieldType, values
 
 # What a day can be told from now in.
 DAYS = tuple(one for one in PERIODS if one not in ("minutes", "hours"))
@@ -40,6 +40,24 @@ class Moment:
     told: str
 
 
+# A truth value is asked for by one choice: its operator and its value, or the operator alone.
+TRUTHS = {"eq:true": "yes", "eq:false": "no", "isNull": "unknown", "isNotNull": "known"}
+
+
+def truth_of(operator: str, value: object) -> str:
+    """Return what a rule on a truth value asks, as TRUTHS has it; yes where it is not told yet."""
+    if operator in ("isNull", "isNotNull"):
+        return operator
+    return f"{'neq' if operator == 'neq' else 'eq'}:{'false' if values.boolean(value) is False else 'true'}"
+
+
+def truths(field: Field, chosen: str) -> list[tuple[str, str]]:
+    """Return what can be chosen of a truth value, with words; what is chosen keeps its own way of saying it."""
+    same = {"neq:true": "eq:false", "neq:false": "eq:true"}.get(chosen, chosen)
+    offered = {one: words for one, words in TRUTHS.items() if ":" in one or one == chosen or not field.always}
+    return [(chosen if one == same else one, words) for one, words in offered.items()]
+
+
 def is_closed(field: Field) -> bool:
     """Return whether a value is one of those that can be chosen, and never typed."""
     return field.type in (FieldType.CHOICE, FieldType.ID) or field.related is not None
@@ -51,7 +69,12 @@ def control_of(field: Field, operator: str, arity: Arity, value: object, names: 
         return "none"
     if arity is Arity.PERIOD:
         return "period"
-    chosen = is_closed(field) and bool(field.choices or names.get(field.name))
+    if field.type is FieldType.BOOLEAN:
+        return "none"
+    known = names.get(field.name, [])
+    # What is kept is not what people call it: it is chosen by that name, where the very value is asked.
+    called = operator in EXACT and any(value != label for value, label in known)
+    chosen = (is_closed(field) and bool(field.choices or known)) or (called and arity is Arity.ONE)
     single = "choice" if chosen else _BY_TYPE.get(field.type, "text")
     if field.type is FieldType.ANY and operator in EXACT[:2] and isinstance(value, bool):
         single = "boolean"

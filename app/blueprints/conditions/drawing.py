@@ -9,6 +9,7 @@ from typing import Any
 
 from app.blueprints.conditions import controls
 from app.blueprints.conditions.asked import CUSTOMERS, Asked
+from app.blueprints.conditions.counting import Counted, count
 from app.blueprints.conditions.draft import NOT, OFF, Node, closed, opened
 from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted
 from app.conditions import (
@@ -16,13 +17,13 @@ from app.conditions import (
     Arity,
     Field,
     FieldType,
-    InvalidConditions,
     OperatorInfo,
     find_operator,
     operators_for,
-    parse,
+    operators_of,
 )
 from app.conditions.operators import YEARLY
+from app.web.guards import current
 
 HOW_OFTEN = {
     "gte": "at least",
@@ -153,7 +154,7 @@ class Builder:
 
     `name` is what its inputs' names begin with, `of` what it asks (for the redraw), `focus` the id of what takes the
     keyboard, `club_id` the club whose people are counted (None: the form's own input `club_id`, if it has one),
-    `errors` what is wrong, by path in the tree.
+    `errors` what is wrong, by path in the tree, `counted` whom it means, where that was asked for.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Builder:
     focus: str = ""
     club_id: str = ""
     editable: bool = True
+    counted: Counted | None = None
 
     @property
     def id(self) -> str:
@@ -200,20 +202,16 @@ def draw(
     tree = closed(root)
     checked = checked or bool(errors)
     again = frozenset() if posted is None else posted.told
-    wrong = {**_wrong(tree, asked, allow_empty=allow_empty), **(errors or {})} if checked or again else {}
+    # What the form finds itself it says in its own words; services speak of the language's names.
+    wrong = asked.problems(tree, allow_empty=allow_empty) if checked or again else {}
+    wrong |= {path: message for path, message in (errors or {}).items() if path not in wrong}
     drawing = _Drawing(name, wrong, None if checked else again)
     group = drawing.group(root, name, asked, "")
     focus = f"{name}-{posted.focus[0]}-{posted.focus[1]}" if posted and posted.focus else ""
     club = "" if club_id is None else str(club_id)
-    return Builder(name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable)
-
-
-def _wrong(tree: dict[str, Any], asked: Asked, *, allow_empty: bool) -> dict[str, str]:
-    try:
-        parse(tree, asked.catalogue, allow_empty=allow_empty)
-    except InvalidConditions as wrong:
-        return dict(wrong.errors)
-    return {}
+    asks = posted is not None and posted.counts and asked.of == CUSTOMERS
+    counted = count(posted, asked, tenant_id=current().tenant_id) if posted and asks else None
+    return Builder(name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable, counted)
 
 
 class _Drawing:
@@ -271,12 +269,14 @@ class _Drawing:
         called = str(data.get("field") or data.get("event") or "")
         known = asked.catalogue.find(called) if called else None
         typed = node.naming or (known is not None and known.name not in asked.catalogue)
-        offered = operators_for(known.type) if known else []
+        offered = _offered(known, data.get("operator")) if known else []
         chosen = _chosen(offered, data.get("operator"))
         value = _value(known, chosen, data.get("value"), asked, node.reads) if known and chosen else Value()
         if known is None:
             value = Value("kept", controls.texts(data.get("value")))
         field = known.name if known and not typed else called
+        of_truth = known is not None and known.type is FieldType.BOOLEAN and chosen is not None
+        truth = controls.truth_of(chosen.name if chosen else "", data.get("value")) if of_truth else ""
         return RuleRow(
             name=name,
             id=self._id(node),
@@ -289,8 +289,10 @@ class _Drawing:
             was=field,
             other=called if typed else None,
             unknown=called if known is None and called and not typed else None,
-            operators=[(one.name, _words(one, known)) for one in offered],
-            operator=chosen.name if chosen else str(data.get("operator") or ""),
+            operators=controls.truths(known, truth)
+            if truth and known
+            else [(one.name, _words(one, known)) for one in offered],
+            operator=truth or (chosen.name if chosen else str(data.get("operator") or "")),
             value=value,
             did=None,
         )
@@ -304,11 +306,12 @@ class _Drawing:
         how = str(data.get("aggregate") or COUNT)
         how = how if how in HOW_MUCH else COUNT
         kind = FieldType.DATETIME if how in TIMES else FieldType.NUMBER
-        offered = operators_for(kind)
         given = data.get("operator")
+        # A total is always known, and what was done lies behind.
+        asks = Field("value", "", "", kind, from_payload=True, past=True, always=how == "sum")
+        offered = _offered(asks, given)
         never = how == COUNT and (given == NEVER or (_is(given, "eq") and data.get("value") in (0, "0")))
         chosen = _chosen(offered, given)
-        asks = Field("value", "", "", kind, from_payload=True)
         value = Value() if never or chosen is None else _value(asks, chosen, data.get("value"), asked)
         operator = chosen.name if chosen else ""
         where = None if node.where is None else self.group(node.where, f"{name}.where", payload, _join(inner, "where"))
@@ -383,6 +386,14 @@ def _kind(value: object, reads: str) -> str:
     if isinstance(one, bool):
         return controls.BOOLEAN
     return controls.NUMBER if isinstance(one, int | float) or reads == controls.NUMBER else controls.TEXT
+
+
+def _offered(field: Field, given: object) -> list[OperatorInfo]:
+    """Return the operators to choose from, with the one that is chosen already."""
+    found = operators_of(field)
+    if any(_is(given, one.name) for one in found):
+        return found
+    return [*found, *(one for one in operators_for(field.type) if _is(given, one.name))]
 
 
 def _chosen(offered: list[OperatorInfo], given: object) -> OperatorInfo | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from werkzeug.datastructures import MultiDict
 
@@ -15,8 +16,9 @@ from app.blueprints.conditions import controls
 from app.blueprints.conditions.acts import act
 from app.blueprints.conditions.asked import Asked
 from app.blueprints.conditions.draft import NOT, OFF, Node, blank, closed, group, numbered
-from app.conditions import Arity, Field, FieldType, OperatorInfo, operators_for
+from app.conditions import Arity, Field, FieldType, OperatorInfo, operators_for, operators_of
 from app.infra.errors import Invalid
+from app.infra.ids import as_id
 
 Form = MultiDict[str, str]
 MAX_NODES = 500
@@ -35,14 +37,17 @@ LAST = "last"
 class Posted:
     """The conditions of a form: the tree as it is edited, and as JSON.
 
-    `acted` says that one of the form's own buttons was pressed: draw the page again and save nothing. `focus` is the
-    node and part that takes the keyboard; `told` are the keys of nodes beside which it said what is wrong with them.
+    `acted` says that one of the form's own buttons was pressed: draw the page again and save nothing; `counts`, that it
+    was the one that asks how many are meant, of the people of `club_id` if there is one. `focus` is the node and part
+    that takes the keyboard; `told` are the keys of nodes beside which it said what is wrong with them.
     """
 
     root: Node
     acted: bool
     focus: tuple[str, str] | None
     told: frozenset[int]
+    counts: bool = False
+    club_id: UUID | None = None
 
     @property
     def tree(self) -> dict[str, Any]:
@@ -73,7 +78,8 @@ def read(form: Form, root: str, asked: Asked) -> Posted:
     verb, _, rest = form.get("act", "").partition(":")
     mine = verb == root
     told = frozenset(map(int, re.findall(r"\d{1,6}", part.one("told"), re.ASCII)))
-    return Posted(tree, mine, act(tree, rest) if mine else None, told)
+    club_id = as_id(form.get(f"{root}.club") or form.get("club_id"))
+    return Posted(tree, mine, act(tree, rest) if mine else None, told, mine and rest == COUNT, club_id)
 
 
 def _parts(form: Form, root: str) -> Part:
@@ -150,7 +156,11 @@ def _compared(part: Part, field: Field, before: str | None, asked: Asked) -> dic
     was = asked.catalogue.find(before) if before and not before.startswith(DID) else None
     drawn = part.one("drawn")
     fresh = before is not None and not (was and was.type is field.type and not controls.is_closed(field))
-    operator = offered.get(part.one("operator"))
+    asked_for, _, truth = part.one("operator").partition(":")
+    if field.type is FieldType.BOOLEAN and (truth or fresh):
+        name, told = ("eq", "true") if fresh else (asked_for, truth)
+        return {"operator": "neq" if name == "neq" else "eq", "value": "false" if told == "false" else "true"}
+    operator = offered.get(asked_for)
     if operator is None or fresh:
         operator = offered[default_operator(field)]
     values = [] if fresh else _values(part, asked)
@@ -162,9 +172,12 @@ def _compared(part: Part, field: Field, before: str | None, asked: Asked) -> dic
 
 
 def default_operator(field: Field) -> str:
-    """Return the operator a field begins with: several may be chosen where there is something to choose."""
-    offered = [one.name for one in operators_for(field.type)]
-    return "in" if controls.is_closed(field) and "in" in offered else offered[0]
+    """Return the operator a field begins with: several may be chosen where there is something to choose, and of an
+    instant it is asked how long ago it was."""
+    offered = [one.name for one in operators_of(field)]
+    if controls.is_closed(field) and "in" in offered:
+        return "in"
+    return "within_last" if field.type is FieldType.DATETIME else offered[0]
 
 
 def _values(part: Part, asked: Asked) -> list[Any]:

@@ -4,13 +4,11 @@ from flask import Response, request
 
 from app.blueprints.conditions.asked import asked_of, of_customers
 from app.blueprints.conditions.base import blueprint
+from app.blueprints.conditions.counting import count
 from app.blueprints.conditions.drawing import draw
 from app.blueprints.conditions.form import read
-from app.conditions import InvalidConditions
-from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.segments.preview import preview
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -34,13 +32,8 @@ def previewed() -> Response:
     """Tell whom the form's conditions mean: the sentence, how many, ten of them; or what is missing still."""
     name, tenant_id = _root(), current().tenant_id
     asked = of_customers(tenant_id)
-    tree = read(request.form, name, asked).tree
-    club_id = as_id(request.form.get(f"{name}.club") or request.form.get("club_id"))
-    try:
-        found = preview(tenant_id=tenant_id, criteria=tree, club_id=club_id, now=clock.now(), names=asked.labels())
-    except InvalidConditions as wrong:
-        return page("conditions/preview.html", missing=next(iter(wrong.errors.values())))
-    return page("conditions/preview.html", found=found, empty=not tree["rules"])
+    counted = count(read(request.form, name, asked), asked, tenant_id=tenant_id)
+    return page("conditions/preview.html", counted=counted)
 
 
 def _root() -> str:

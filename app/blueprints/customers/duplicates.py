@@ -19,6 +19,7 @@ from app.road import HANDLERS
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.shell import number
 
 
 @blueprint.get("/duplicates")
@@ -114,5 +115,5 @@ def _merge(ids: Sequence[UUID]) -> list[UUID]:
             # One of them went into another customer through a pair before it.
             left += 1
     if left:
-        flash(f"{left:,} could not be merged: one of the two was merged before.", "warning")
+        flash(f"{number(left)} could not be merged: one of the two was merged before.", "warning")
     return done

@@ -14,6 +14,7 @@ from app.customers.merge import CHOICES, SYSTEM
 from app.customers.merge_queries import MergeEntry
 from app.customers.models import Customer
 from app.infra.ids import as_id
+from app.web.shell import number
 
 FIELD_LABELS = {
     "title": "Title",
@@ -105,7 +106,7 @@ def _shown(name: str, value: Any, clubs: dict[UUID | None, str]) -> str:
 
 def count_words(counts: dict[str, int]) -> list[str]:
     """Return counts by part in words, without those that are nothing."""
-    return [f"{count:,} {PART_LABELS[part][count != 1]}" for part, count in counts.items() if count]
+    return [f"{number(count)} {PART_LABELS[part][count != 1]}" for part, count in counts.items() if count]
 
 
 def by_words(tenant_id: UUID, entries: Collection[MergeEntry]) -> dict[UUID, str]:

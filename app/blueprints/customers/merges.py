@@ -16,6 +16,7 @@ from app.infra.paging import Page
 from app.road import HANDLERS
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.shell import number
 
 FIELD = "field-"
 QUEUE = "duplicates"
@@ -128,7 +129,7 @@ def undo_merge(merge_id: UUID) -> Response:
     except CannotUndo as refused:
         flash(refused.message, "warning")
         return redirect(url_for("customers.merged", merge_id=merge_id))
-    more = f" {undone.given_back:,} events since then went to the other one." if undone.given_back else ""
+    more = f" {number(undone.given_back)} events since then went to the other one." if undone.given_back else ""
     flash(f"The merge is undone: they are two profiles again.{more}", "success")
     return redirect(url_for("customers.merged", merge_id=merge_id))
 

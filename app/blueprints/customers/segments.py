@@ -26,7 +26,7 @@ def segments(customer_id: UUID) -> Response:
     labels = {field: dict(known) for field, known in condition_names(person.tenant_id).items()} if segment else {}
     return person.page(
         "segments",
-        block="why" if asked else "standings",
+        block="why" if "why" in request.args else "standings",
         page=found,
         asked=segment,
         reason=reasons.of(tenant_id=person.tenant_id, segment_id=segment.id, customer_id=customer_id, names=labels)

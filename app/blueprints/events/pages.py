@@ -13,6 +13,7 @@ from app.infra.config import load
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.shell import number
 
 blueprint = Blueprint("events", __name__, url_prefix="/settings/events")
 STATUSES = list(presenters.STATUS_LABELS.items())
@@ -110,7 +111,7 @@ def retry_all() -> Response:
     """Try all failed events again."""
     count = service.retry_all(tenant_id=current().tenant_id)
     flash(
-        f"{count:,} events are being applied again." if count else "No event has failed.",
+        f"{number(count)} events are being applied again." if count else "No event has failed.",
         "success" if count else "info",
     )
     return redirect(url_for("events.index", status="received" if count else None))

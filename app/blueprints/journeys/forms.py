@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts import places
 from app.infra.errors import UserError
@@ -64,10 +65,9 @@ class NewJourneyForm(JourneyForm):
     def offer_events(self, known: Known) -> None:
         """Fill the select of events."""
         events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
-        by_hand = (MANUAL, "People are added by hand")
         self.trigger_type.choices = [
-            by_hand,
-            *((key, f"{label}  ·  {key}") for key, label in events if key != MANUAL),
+            SelectChoice(MANUAL, "People are added by hand"),
+            *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
         ]
 
 

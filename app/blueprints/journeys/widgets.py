@@ -191,8 +191,9 @@ def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
     return {
         "options": [
             (MANUAL, "Nothing: people are added by hand"),
-            *((key, f"{label}  ·  {key}") for key, label in found if key != MANUAL),
-        ]
+            *((key, label) for key, label in found if key != MANUAL),
+        ],
+        "beside": {key: key for key, _ in found if key != MANUAL},
     }
 
 

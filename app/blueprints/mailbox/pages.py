@@ -13,6 +13,7 @@ from app.messaging import queries as messages
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.shell import number
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 VIEWS: dict[str, str] = {"html": "HTML", "text": "Text", "source": "Source", "headers": "Headers"}
@@ -39,7 +40,7 @@ def index() -> Response:
 def empty() -> Answer:
     """Remove every mail."""
     count = service.clear(tenant_id=current().tenant_id)
-    flash("1 mail is removed." if count == 1 else f"{count:,} mails are removed.", "success")
+    flash("1 mail is removed." if count == 1 else f"{number(count)} mails are removed.", "success")
     return redirect(url_for("mailbox.index"))
 
 

@@ -9,7 +9,7 @@ from babel.dates import format_date
 from app.segments import growth as history
 from app.web import charts
 from app.web.charts import Chart
-from app.web.shell import organisation
+from app.web.shell import number, organisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The line of how many are in a segment, the bars of who came and went, and the same in rows, the newest first."""
+    """The line of how many are in a segment, the bars of who came and went, and the same in rows, the newest first.
 
-    line: Chart
-    moves: Chart
+    It begins with the first day that was counted. While that is the only one there is nothing to draw (`line` is None)
+    and the number stands in words.
+    """
+
+    line: Chart | None
+    moves: Chart | None
     rows: list[Row]
     summary: str
 
@@ -39,18 +43,28 @@ def growth(tenant_id: UUID, segment_id: UUID, days: int, today: date) -> Growth 
     if not known:
         return None
     locale = organisation().locale
-    rows = [Row(format_date(one.day, "d MMM y", locale=locale), one.entered, one.left, one.members) for one in found]
-    short = [format_date(one.day, "d MMM", locale=locale) for one in found]
+    rows = [Row(format_date(one.day, "d MMM y", locale=locale), one.entered, one.left, one.members) for one in known]
+    if len(known) == 1:
+        return Growth(None, None, rows, _first_day(rows[0]))
+    short = [format_date(one.day, "d MMM", locale=locale) for one in known]
     told = [_told(one) for one in rows]
     return Growth(
-        line=charts.line(short, [one.members for one in found], told),
-        moves=charts.up_and_down(short, [one.entered for one in found], [one.left for one in found], told),
+        line=charts.line(short, [one.members for one in known], told, locale),
+        moves=charts.up_and_down(short, [one.entered for one in known], [one.left for one in known], told, locale),
         rows=rows[::-1],
-        summary=f"{known[0].members:,} at first, {known[-1].members:,} at last",
+        summary=f"{number(known[0].members)} at first, {number(known[-1].members)} at last",
     )
 
 
 def _told(row: Row) -> str:
-    if row.members is None:
-        return f"{row.day}: not counted yet"
-    return f"{row.day}: {row.members:,} people, {row.entered:,} entered, {row.left:,} left"
+    return f"{row.day}: {_people(row.members)}, {number(row.entered)} entered, {number(row.left)} left"
+
+
+def _first_day(row: Row) -> str:
+    moved = [f"{number(many)} {did}" for many, did in ((row.entered, "entered"), (row.left, "left")) if many]
+    since = f"; {' and '.join(moved)} since it was counted first" if moved else ""
+    return f"{_people(row.members)} today, the first day that is counted{since}. The line begins tomorrow."
+
+
+def _people(many: int | None) -> str:
+    return "1 person" if many == 1 else f"{number(many)} people"

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from babel.dates import format_date
-from babel.numbers import format_decimal, format_percent
 from flask import Response, request
 
 from app.blueprints.customers.presenters import full_name
@@ -26,7 +25,7 @@ from app.web.charts import Circles
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx
-from app.web.shell import organisation
+from app.web.shell import number, organisation, percent
 
 AT_ONCE = 50_000
 """What takes longer, by the number of rows it reads, is asked for by the page once it is there."""
@@ -102,7 +101,7 @@ def _overlap(segments: list[Segment]) -> Overlap:
         )
         for key, count in found.items()
     ]
-    summary = "; ".join(f"{one.words}: {one.people:,}" for one in parts)
+    summary = "; ".join(f"{one.words}: {number(one.people)}" for one in parts)
     return Overlap(charts.circles(found), found, parts, summary)
 
 
@@ -172,16 +171,12 @@ class Line:
     @property
     def percent_mine(self) -> str:
         """Return the share of those in the segment, in words."""
-        return _percent(self.share_mine)
+        return percent(self.share_mine, 1)
 
     @property
     def percent_all(self) -> str:
         """Return the share of everybody, in words."""
-        return _percent(self.share_all)
-
-
-def _percent(share: float) -> str:
-    return format_percent(share, "0.0 %", locale=organisation().locale)
+        return percent(self.share_all, 1)
 
 
 @blueprint.get("/<uuid:segment_id>/compare")
@@ -251,7 +246,7 @@ def _range_words(one: Share) -> str:
 
 
 def _number(value: Any) -> str:
-    return format_decimal(round(Decimal(value), 2), locale=organisation().locale)
+    return number(round(Decimal(value), 2))
 
 
 def _measures(found: Comparison) -> list[tuple[str, str, str]]:

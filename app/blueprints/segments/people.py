@@ -19,7 +19,7 @@ from app.segments.usage import InUse
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
-from app.web.shell import localtime
+from app.web.shell import localtime, number
 
 FOUND = 50
 _COLUMNS = ("first_name", "last_name", "email", "phone", "membership_tier", "lifecycle_stage")
@@ -131,7 +131,7 @@ def add_people(segment_id: UUID) -> Answer:
 
 
 def _added(segment_id: UUID, added: int) -> Answer:
-    words = "Nobody new is" if not added else "1 person is" if added == 1 else f"{added:,} people are"
+    words = "Nobody new is" if not added else "1 person is" if added == 1 else f"{number(added)} people are"
     flash(f"{words} on the list.", "success" if added else "info")
     return redirect(url_for("segments.people", segment_id=segment_id))
 

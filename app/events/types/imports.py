@@ -79,7 +79,7 @@ register(
             *AMOUNT,
         ),
     ),
-    _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar", "been to the bar"),
-    _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop", "been to the shop"),
-    _visit("visit.function", "Function (imported)", "calendar-event", "Function", "been to a function"),
+    _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar", "visited the bar"),
+    _visit("visit.shop", "Shop visit (imported)", "shopping-bag", "Shop", "visited the shop"),
+    _visit("visit.function", "Function (imported)", "calendar-event", "Function", "attended a function"),
 )

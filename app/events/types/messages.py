@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.conditions.fields import FieldType
+from app.conditions.fields import FieldType, Phrases
 from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register, register_own
 from app.events.readers import a_text
 
@@ -19,7 +19,12 @@ FIELDS = (
     PayloadField("step_key", "Journey step", FieldType.TEXT),
     PayloadField("message_id", "Message", FieldType.ID),
 )
-IS_MACHINE = PayloadField("is_machine", "Was a machine’s doing", FieldType.BOOLEAN)
+IS_MACHINE = PayloadField(
+    "is_machine",
+    "Was a machine’s doing",
+    FieldType.BOOLEAN,
+    phrases=Phrases(yes="a machine did it", no="a person did it"),
+)
 """Mail systems open mails and follow links by themselves."""
 
 
@@ -76,7 +81,12 @@ register(
             CLUB,
             PayloadField("topic", "Topic", FieldType.TEXT),
             *(
-                PayloadField(f"{name}_opt_in", f"{_WORDS[channel].capitalize()} opt-in", FieldType.BOOLEAN)
+                PayloadField(
+                    f"{name}_opt_in",
+                    f"Agrees to {_WORDS[channel]}",
+                    FieldType.BOOLEAN,
+                    phrases=Phrases(yes=f"they agree to {_WORDS[channel]}", no=f"they decline {_WORDS[channel]}"),
+                )
                 for channel, name in CHANNELS.items()
             ),
         ),
@@ -139,6 +149,7 @@ register_own(
         "E-mail sent",
         Category.MESSAGE,
         "send",
+        done="been sent an e-mail",
         title=lambda payload: _subject("Was sent an e-mail", payload),
         fields=FIELDS,
     )

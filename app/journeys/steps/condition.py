@@ -31,7 +31,7 @@ class ConditionConfig(StepConfig):
 
     def tree(self, catalogue: Catalogue) -> Tree:
         """Return the rules as a tree over the tenant's catalogue, or raise InvalidConditions."""
-        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue)
+        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue, spoken=True)
 
 
 class Condition(StepType[ConditionConfig]):

@@ -41,7 +41,7 @@ class TriggerConfig(StepConfig):
 
 def payload_tree(event_type: str, conditions: object) -> Tree:
     """Return conditions on the payload of an event type as a tree, or raise InvalidConditions."""
-    return parse(conditions, payload_fields(event_type), allow_empty=True)
+    return parse(conditions, payload_fields(event_type), allow_empty=True, spoken=True)
 
 
 class Trigger(StepType[TriggerConfig]):

@@ -1,6 +1,9 @@
 // select[data-combobox] becomes searchable (Tom Select), also after swaps.
 const within = (root) => [...root.querySelectorAll("select[data-combobox]"), ...(root.matches?.("select[data-combobox]") ? [root] : [])];
 
+// `data-beside` of an option stands small after it: what it is called elsewhere.
+const spoken = (data, escape) => escape(data.text) + (data.beside ? ` <small class="text-secondary">${escape(data.beside)}</small>` : "");
+
 /** Make the selects of an element searchable. */
 export function enhance(root) {
   for (const select of within(root)) {
@@ -13,13 +16,15 @@ export function enhance(root) {
       persist: false,
       refreshThrottle: 0, // Enter takes what was typed, not what stood there before
       maxOptions: 500,
-      searchField: ["text", "words"], // `data-words` of an option: what else people call it
+      searchField: ["text", "words", "beside"], // `data-words` of an option: what else people call it
       hidePlaceholder: true,
       onItemAdd() {
         // What was typed to find a value is not the beginning of the next one.
         if (select.multiple) this.setTextboxValue("");
       },
       render: {
+        option: (data, escape) => `<div>${spoken(data, escape)}</div>`,
+        item: (data, escape) => `<div>${spoken(data, escape)}</div>`,
         no_results: (data, escape) => `<div class="no-results">Nothing matches “${escape(data.input)}”.</div>`,
       },
     });
@@ -29,6 +34,9 @@ export function enhance(root) {
     box.control_input.setAttribute("aria-labelledby", `${select.id}-ts-label`);
   }
 }
+
+// `data-beside` of an option stands small after it: what it is called elsewhere.
+const spoken = (data, escape) => escape(data.text) + (data.beside ? ` <small class="text-secondary">${escape(data.beside)}</small>` : "");
 
 /** Make the selects of an element plain ones again. */
 export function plain(root) {

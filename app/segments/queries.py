@@ -34,6 +34,17 @@ def one(*, tenant_id: UUID, segment_id: UUID) -> Segment:
         return found
 
 
+def names(*, tenant_id: UUID) -> dict[UUID, str]:
+    """Return what the segments that are not archived are called, by name."""
+    wanted = (
+        select(Segment.id, Segment.name)
+        .where(Segment.tenant_id == tenant_id, Segment.archived_at.is_(None))
+        .order_by(func.lower(Segment.name), Segment.id)
+    )
+    with transaction(tenant_id) as session:
+        return {row.id: row.name for row in session.execute(wanted)}
+
+
 def _order(sort: str) -> tuple[bool, ColumnElement[Any], Callable[[Any], Any]]:
     """Return whether the last come first, what is ordered by, and how a cursor's value of it is read."""
     key, read = _SORTS.get(sort.removeprefix("-"), _SORTS["name"])

@@ -1,5 +1,6 @@
 """The form for conditions over HTTP: drawn again after an act, and whom it means."""
 
+import re
 from typing import Any
 
 import pytest
@@ -124,3 +125,37 @@ def test_a_day_of_the_year_is_asked_by_its_name(marketer: Any, field: str, words
         "/conditions/draw?name=criteria", {**asked, "act": "criteria:redraw"}, htmx=True, status=200
     ).text
     assert f'<option value="anniversary_next" selected>{words}</option>' in text
+
+
+def test_only_what_can_be_is_offered_of_what_lies_behind(marketer: Any) -> None:
+    def offered(field: str, **more: str) -> list[str]:
+        asked = {"criteria.of": "customers", "criteria.0.key": "2", "criteria.0.field": field, "criteria.0.was": field}
+        form = {**asked, **more, "act": "criteria:redraw"}
+        text = marketer.post("/conditions/draw?name=criteria", form, htmx=True, status=200).text
+        (select,) = re.findall(r'name="criteria.0.operator".*?</select>', text, re.DOTALL)
+        return re.findall(r'<option value="([^"]+)"', select)
+
+    born = offered("date_of_birth")
+    assert born[0] == "anniversary_next"
+    assert "longer_ago" in born
+    assert "within_next" not in born
+    assert "isNull" not in offered("created_at")
+    assert "within_next" in offered("joined_on")
+    # What is stored already can be seen, and changed.
+    stored = {"criteria.0.operator": "within_next", "criteria.0.drawn": "period", "criteria.0.value": "3"}
+    assert "within_next" in offered("date_of_birth", **stored)
+    assert offered("can_be_mailed") == ["eq:true", "eq:false"]
+    assert offered("email_opt_in") == ["eq:true", "eq:false", "isNull", "isNotNull"]
+
+
+def test_without_scripts_a_button_counts(marketer: Any, people: None) -> None:
+    assert re.search(r'<noscript><button [^>]*value="criteria:count"', marketer.get("/segments/new").text)
+    form = {**GOLD, "name": "Best", "type": "DYNAMIC", "act": "criteria:count"}
+    page = marketer.post("/segments/new", form, status=200).text
+    assert "2 <small>people now" in page
+    assert "Membership tier is gold." in page
+    assert 'value="Best"' in page
+    unfinished = marketer.post("/segments/new", {**form, "criteria.0.value": ""}, status=200).text
+    assert (
+        "Not finished yet. Membership tier: give a text. To ask whether it is missing, use “is unknown”." in unfinished
+    )

@@ -342,3 +342,16 @@ def test_a_field_that_could_never_be_asked_is_refused(wrong: dict[str, Any]) -> 
 def test_only_a_payload_has_unknown_names() -> None:
     with pytest.raises(ValueError, match="payloads"):
         Catalogue(open=True)
+
+
+def test_operators_are_called_as_forms_do_where_people_read_it() -> None:
+    def said(data: Any) -> str:
+        with pytest.raises(InvalidConditions) as caught:
+            parse(data, catalogue, spoken=True)
+        (message,) = caught.value.errors.values()
+        return message
+
+    assert said(rule("city", "eq", " ")) == "City: give a text. To ask whether it is missing, use “is unknown”."
+    assert said(rule("city", "gt", "x")).startswith(
+        "City can't be compared with “is more than”. Use one of: is, is not, is any of, is none of, contains"
+    )

@@ -21,7 +21,8 @@ from app.conditions import (
     walk,
 )
 from app.conditions.operators import WORDS
-from app.customers import custom_fields
+from app.customers import consent_fields, custom_fields
+from app.customers.models import Topic
 from tests.conditions.people import catalogue, people
 
 CLUB = "0190f3a1-7b1c-7000-8000-000000000001"
@@ -72,6 +73,7 @@ def test_a_tree_is_one_plain_sentence(data: Any, words: str) -> None:
     assert told(data) == words
 
 
+LONG_AGO = {"operator": "longer_ago", "value": "60 days"}
 BORN, OPENED = "2026-10-04", "2026-10-04T09:00Z"
 
 
@@ -285,3 +287,87 @@ def test_the_builder_is_offered_every_operator_with_its_words() -> None:
     assert offered["isNull"].arity is Arity.NONE
     assert (offered["gt"].label, offered["gt"].arity) == ("is more than", Arity.ONE)
     assert {operator.name for operator in operators_for(FieldType.BOOLEAN)} == {"eq", "neq", "isNull", "isNotNull"}
+
+
+@pytest.mark.parametrize(
+    ("one", "words", "contrary"),
+    [
+        (
+            rule("date_of_birth", "longer_ago", "18 years"),
+            "Was born more than 18 years ago",
+            "Was born in the last 18 years",
+        ),
+        (rule("date_of_birth", "within_last", "0 days"), "Was born today", "Was born before today"),
+        (
+            rule("date_of_birth", "eq", BORN),
+            "Was born on 4 October 2026",
+            "Was born on another day than 4 October 2026",
+        ),
+        (rule("date_of_birth", "anniversary_next", "30 days"), "Birthday is in the next 30 days", None),
+        (rule("date_of_birth", "isNull"), "Date of birth is unknown", "Date of birth is known"),
+        (rule("created_at", "longer_ago", "60 days"), "Became known more than 60 days ago", None),
+        (rule("created_at", "eq", OPENED), None, "Became known at another time than 4 October 2026, 09:00 UTC"),
+        (
+            rule("last_activity_at", "between", [BORN, "2026-11-01"]),
+            "Was last active between 4 October 2026 and 1 November 2026",
+            "Was last active before 4 October 2026 or after 1 November 2026",
+        ),
+        (rule("last_activity_at", "isNull"), "Was never active", "Has been active"),
+        # Memberships are sold beforehand: what was not in the last month may lie ahead.
+        (
+            rule("joined_on", "within_last", "1 months"),
+            "Joined in the last month",
+            "Day of joining was not in the last month",
+        ),
+        (rule("joined_on", "within_next", "1 months"), "Day of joining is in the next month", None),
+        (rule("email_count", "gte", 2), "Has at least 2 e-mail addresses", "Has fewer than 2 e-mail addresses"),
+        (rule("email_count", "eq", 1), "Has exactly 1 e-mail address", "Does not have exactly 1 e-mail address"),
+        (rule("email_count", "eq", 0), "Has no e-mail address", "Has at least one e-mail address"),
+        (rule("household_size", "isNull"), "Is in no household", "Is in a household"),
+        (rule("email_opt_in", "isNull"), "Has not said whether they want e-mail", "Has said whether they want e-mail"),
+        (rule("email_suppressed", "eq", "COMPLAINT"), "The reason e-mail is suppressed is Complained", None),
+        (rule("last_activity_type", "eq", "teetime.completed"), "The last activity was Round played", None),
+        (rule("segments", "contains", CLUB), "Is in the segment Members", "Is not in the segment Members"),
+        (rule("journeys_ever", "isNull"), "Has never been in a journey", "Has been in a journey"),
+    ],
+)
+def test_what_is_asked_of_a_customer_is_said_as_a_person_would(
+    one: dict[str, Any], words: str | None, contrary: str | None
+) -> None:
+    known = custom_fields.catalogue_of(())
+    names = {"segments": {CLUB: "Members"}, "last_activity_type": {"teetime.completed": "Round played"}}
+    for data, expected in ((one, words), ({"not": one}, contrary)):
+        assert expected in (None, explain(parse(data, known), names=names))
+
+
+def test_consent_about_a_topic_is_said_by_what_it_is() -> None:
+    topic = Topic(key="trips", name="Golf trips", archived_at=None)
+    known = Catalogue(consent_fields.fields([topic]))
+    mail = "consent.trips.EMAIL"
+    assert explain(parse(rule(mail, "eq", "subscribed"), known)) == "Agreed to Golf trips by e-mail"
+    assert explain(parse(rule(mail, "neq", "subscribed"), known)) == "Has not agreed to Golf trips by e-mail"
+    assert explain(parse(rule(mail, "in", ["unsubscribed", "never"]), known)) == (
+        "Declined Golf trips by e-mail or was never asked about Golf trips by e-mail"
+    )
+    assert explain(parse(rule(mail, "not_in", ["unsubscribed", "never"]), known)) == (
+        "Has not declined Golf trips by e-mail and was asked about Golf trips by e-mail"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"event": "quote.sent", "aggregate": "last", **LONG_AGO}, "Was last sent a quote more than 60 days ago"),
+        ({"event": "review.submitted", "aggregate": "first", **LONG_AGO}, "First wrote a review more than 60 days ago"),
+        (
+            {"event": "visit.bar", "aggregate": "sum", "field": "amount", "operator": "gt", "value": 20},
+            "Has spent more than 20 (bar visit, imported, ever)",
+        ),
+        (
+            {"event": "message.clicked", "operator": "gte", "value": 1, "where": rule("is_machine", "eq", False)},
+            "Has clicked a link in an e-mail at least once where a person did it",
+        ),
+    ],
+)
+def test_what_somebody_did_is_said_as_a_person_would(data: Any, words: str) -> None:
+    assert explain(parse(data, custom_fields.catalogue_of(()))) == words

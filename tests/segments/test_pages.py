@@ -279,7 +279,9 @@ def test_the_schedule_is_changed_in_the_settings(client: PageClient, sign_in: An
 def test_growth_is_drawn_with_its_numbers(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in()
     one = made(tenant)
-    assert "The first numbers stand here" in client.get(f"/segments/{one}").text
+    page = client.get(f"/segments/{one}").text
+    assert "0 people today, the first day that is counted. The line begins tomorrow." in page
+    assert "90 days" not in page
     service.change(
         tenant_id=tenant.id,
         segment_id=one,

@@ -15,7 +15,6 @@ from app.blueprints.segments.base import Shown, blueprint
 from app.conditions import Catalogue, Field, FieldType
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.infra.paging import MAX_LIMIT
 from app.segments import compare as comparing
 from app.segments import queries
 from app.segments.compare import Comparison, Parts, Share
@@ -76,8 +75,8 @@ def overlap(segment_id: UUID) -> Response:
 
 
 def _choices(shown: Shown) -> list[tuple[str, str]]:
-    listed = queries.page(tenant_id=shown.tenant_id, limit=MAX_LIMIT).items
-    return [(str(one.id), one.name) for one in listed if one.id != shown.segment.id]
+    known = queries.names(tenant_id=shown.tenant_id)
+    return [(str(key), name) for key, name in known.items() if key != shown.segment.id]
 
 
 def _others(shown: Shown) -> list[Segment]:

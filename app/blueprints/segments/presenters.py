@@ -12,7 +12,7 @@ from app.conditions import InvalidConditions, Tree, explain, parse
 from app.customers import custom_fields
 from app.road import condition_names
 from app.segments.models import DAILY, DYNAMIC, HOURLY, MANUAL, STATIC, WEEKLY, Segment
-from app.web.shell import organisation
+from app.web.shell import number, organisation
 
 TYPE_LABELS = {DYNAMIC: "Dynamic", STATIC: "Static"}
 TYPE_WORDS = {
@@ -89,10 +89,12 @@ def refresh_of(segment: Segment, now: datetime) -> Refresh | None:
 
 
 def took(milliseconds: int | None) -> str | None:
-    """Return how long something took: "0.4 s", "12 s", "2 min 5 s"; None where nobody knows."""
+    """Return how long something took: "a moment", "0.4 s", "12 s", "2 min 5 s"; None where nobody knows."""
     if milliseconds is None:
         return None
+    if milliseconds < 100:
+        return "a moment"
     if milliseconds < 10_000:
-        return f"{milliseconds / 1000:.1f} s"
+        return f"{number(round(milliseconds / 1000, 1))} s"
     minutes, seconds = divmod(round(milliseconds / 1000), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

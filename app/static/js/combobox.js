@@ -35,9 +35,6 @@ export function enhance(root) {
   }
 }
 
-// `data-beside` of an option stands small after it: what it is called elsewhere.
-const spoken = (data, escape) => escape(data.text) + (data.beside ? ` <small class="text-secondary">${escape(data.beside)}</small>` : "");
-
 /** Make the selects of an element plain ones again. */
 export function plain(root) {
   for (const select of within(root)) select.tomselect?.destroy();

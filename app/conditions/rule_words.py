@@ -29,8 +29,8 @@ def of_value(rule: Rule, telling: Telling, *, no: bool) -> str:
     if isinstance(rule.value, bool) and (said := (phrases.yes, phrases.no) if phrases.yes else _said(field.label)):
         return said[rule.value is not_]
     if operator in (Operator.EQ, Operator.IN):
-        if told := _of_choices(rule, not_):
-            return told
+        if chosen := _of_choices(rule, not_):
+            return chosen
         if has := phrases.has_not if not_ else phrases.has:
             return f"{has} {telling.listed(field, _values(rule))}"
     if operator is not Operator.IS_NULL and phrases.counts:

@@ -140,7 +140,9 @@ def _rule(part: Part, picked: str, asked: Asked) -> Node:
     if field is None:
         return Node({"field": name, **_kept(part)}, naming=naming)
     before = part.one("was")
-    data = {"field": name, **_compared(part, field, before if before and before != name else None, asked)}
+    # A row that asked nothing yet says so.
+    other = "was" in part.texts and before != name
+    data = {"field": name, **_compared(part, field, before if other else None, asked)}
     return Node(data, naming=naming, reads=part.one("as"))
 
 

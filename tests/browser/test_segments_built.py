@@ -173,7 +173,9 @@ def test_groups_within_groups_are_built_by_keyboard_only(page: Page, live: Any) 
     keys.press("Enter")
     ask(7, "membership st", "membership-status", "Active")
     sentence = page.locator(".conditions-sentence")
-    expect(sentence).to_have_text("(First name is Ann, or last name is Bob, or title is Dr), and membership status is Active.")
+    expect(sentence).to_have_text(
+        "(First name is Ann, or last name is Bob, or title is Dr), and membership status is Active."
+    )
     to("button[type=submit].btn-primary")
     keys.press("Enter")
     expect(page.locator("h1")).to_contain_text("Anns and Bobs of the Cape")

@@ -1,16 +1,18 @@
 """Growth day by day, and the list of members."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.paging import BadCursor
 from app.segments import growth, lately, queries
 from app.segments.growth import Day
 from app.segments.lately import Lately
-from app.segments.models import SegmentDay
+from app.segments.models import DYNAMIC, SegmentDay
 from tests.segments.crowd import SINCE, filled, person
 
 TODAY = date(2026, 11, 21)
@@ -41,6 +43,20 @@ def test_before_the_first_refresh_nobody_knows(tenant: Any) -> None:
     grown(tenant, one, TODAY, 0, 0, 7)
     found = growth.days(tenant_id=tenant.id, segment_id=one, days=2, today=TODAY)
     assert [day.members for day in found] == [None, 7]
+
+
+def test_where_nobody_was_it_was_empty_since_it_was_made(tenant: Any) -> None:
+    today = clock.now().astimezone(ZoneInfo("Africa/Johannesburg")).date()
+    listed, asked = filled(tenant.id, "Listed", []), filled(tenant.id, "Asked", [], type=DYNAMIC)
+    told = lambda one: [day.members for day in growth.days(tenant_id=tenant.id, segment_id=one, days=3, today=today)]  # noqa: E731
+    assert told(listed) == [None, None, 0]
+    # Nobody has looked yet who is in this one.
+    assert told(asked) == [None, None, None]
+    early = clock.now() - timedelta(days=2)
+    old = filled(tenant.id, "Old", [], type=DYNAMIC, created_at=early, refreshed_at=early)
+    assert told(old) == [0, 0, 0]
+    grown(tenant, old, today - timedelta(days=1), 3, 1, 2)
+    assert told(old) == [0, 2, 2]
 
 
 def test_lately_are_seven_days(tenant: Any) -> None:

@@ -275,7 +275,7 @@ def test_both_readers_answer_the_same_of_what_was_done(
                 "value": 5000,
                 "within": "1 year",
             },
-            "The total amount of “Payment received” in the last year is more than 5,000",
+            "The total amount of all “Payment received” in the last year is more than 5,000",
         ),
         (
             {"event": "round", "aggregate": "last", "operator": "longer_ago", "value": "60 days"},
@@ -348,7 +348,7 @@ TAGGED = {"field": "tags", "operator": "contains", "value": "a"}
             {**SPENT, "aggregate": "max"},
             "gte",
             500,
-            "The largest spent of “Payment received” ever is at least 500",
+            "The largest spent of any “Payment received” ever is at least 500",
             None,
         ),
         (LAST, "isNull", None, "Has never played a round", "Has played a round at least once"),

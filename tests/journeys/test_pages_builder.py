@@ -241,7 +241,7 @@ def test_changing_the_field_takes_an_operator_that_fits(marketer: Any, journey: 
     assert steps(journey)["condition_1"]["config"] == {
         "combinator": "OR",
         "rules": [
-            {"field": "joined_on", "operator": "eq", "value": ""},
+            {"field": "joined_on", "operator": "anniversary_next", "value": " days"},
             {"combinator": "AND", "rules": [{"field": "last_email_open_at", "operator": "isNotNull"}]},
         ],
     }

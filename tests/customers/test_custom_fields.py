@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from app.capture import merging
 from app.conditions import compile_sql, evaluate, operators_for, parse
 from app.conditions.operators import Arity
-from app.content import service as content
+from app.content import preview as letters
 from app.content.letters import LetterSource
 from app.customers import custom_fields, mass_update, service
 from app.customers.field_kind import CustomFieldInfo, field_kinds
@@ -302,7 +302,7 @@ def test_templates_write_values_out(client: Any, sign_in: Any, tenant: Any) -> N
     body = "; ".join(field_kinds().get(one.kind).merge_tag(one) for one in known)
     source = LetterSource(subject="Hello", html=None, text=body)
     shown = [
-        content.preview(tenant_id=tenant.id, tenant_name="Club", source=source, customer_id=one)[0]
+        letters.preview(tenant_id=tenant.id, tenant_name="Club", source=source, customer_id=one)[0]
         for one in (who, other)
     ]
     assert [(one.text or "").splitlines()[0] for one in shown if one] == [

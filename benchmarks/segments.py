@@ -150,7 +150,9 @@ def cases(other: UUID | None = None) -> list[Case]:
 
 
 BY_HAND = """
-    WITH want AS (SELECT c.id FROM customer c WHERE c.status = 'ACTIVE' AND {who}),
+    WITH want AS (
+        SELECT c.id FROM customer c WHERE c.tenant_id = %(tenant)s AND c.status = 'ACTIVE' AND {who}
+    ),
     changes AS (
         SELECT want.id AS enters, have.customer_id AS leaves, have.entered_at
         FROM want FULL JOIN (

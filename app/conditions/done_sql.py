@@ -5,10 +5,22 @@ the database joins what is found by hashing. Who did nothing has no row among th
 decides whether those are sought for whom it holds, or those for whom it does not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Integer, Numeric, func, literal, not_, null, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Integer,
+    Numeric,
+    Select,
+    func,
+    literal,
+    literal_column,
+    not_,
+    null,
+    select,
+)
 
 from app.conditions import payload_sql
 from app.conditions.behaviour import Aggregate, Behaviour, Doings
@@ -21,13 +33,23 @@ _ONCE_OR_MORE = frozenset(((Operator.GT, 0), (Operator.GTE, 1)))
 _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 
 
+def _number(did: Behaviour, doings: Doings, present: Present | Someday) -> ColumnElement[Any]:
+    return payload_sql.number_at(doings.payload, did.measured.name, present.zone) if did.measured else null()
+
+
 def amount(
-    did: Behaviour, doings: Doings, present: Present | Someday, *, of: _Answer | None = None
+    did: Behaviour,
+    doings: Doings,
+    present: Present | Someday,
+    *,
+    of: _Answer | None = None,
+    number: ColumnElement[Any] | None = None,
 ) -> ColumnElement[Any]:
-    """Return what the behaviour comes to over the rows of `doings`, or those `of` them: an aggregate."""
-    number: ColumnElement[Any] = null()
-    if did.measured:
-        number = payload_sql.number_at(doings.payload, did.measured.name, present.zone)
+    """Return what the behaviour comes to over the rows of `doings`, or those `of` them: an aggregate.
+
+    `number` is what is measured, where it was read already.
+    """
+    number = _number(did, doings, present) if number is None else number
     moment = DateTime(timezone=True)
 
     def over(aggregate: Any) -> ColumnElement[Any]:
@@ -88,12 +110,20 @@ def of_everybody(
     two answers have to be told apart in one: for those who are `sought` the answer is true exactly where the rule
     holds, else false exactly where it is known not to hold.
     """
-    rows = [*doings.counted, *chosen(did, doings, present, where)]
-    held = fits(amount(did, doings, present))
+    rows = select(doings.key.label("key")).select_from(doings.table)
+    rows = rows.where(*doings.counted, *chosen(did, doings, present, where))
+    if did.measured:
+        # By itself: a sum would look into each payload as often as the expression of its number does.
+        read = rows.add_columns(_number(did, doings, present).label("number")).offset(literal_column("0")).subquery()
+        rows = select(read.c.key.label("key")).group_by(read.c.key)
+        held = fits(amount(did, doings, present, number=read.c.number))
+    else:
+        rows = rows.group_by(doings.key)
+        held = fits(amount(did, doings, present))
     if nobody is None:
-        answer = _among(doings, rows, held if sought else not_(held))
+        answer = _among(doings, rows.having(held if sought else not_(held)))
         return answer if sought else not_(answer)
-    return not_(_among(doings, rows, held.is_not(True))) if nobody else _among(doings, rows, held)
+    return not_(_among(doings, rows.having(held.is_not(True)))) if nobody else _among(doings, rows.having(held))
 
 
 def at_all(
@@ -109,8 +139,7 @@ def at_all(
     return not_(found.exists()) if asked in _NEVER else found.exists()
 
 
-def _among(doings: Doings, rows: Sequence[_Answer], held: _Answer) -> _Answer:
+def _among(doings: Doings, people: Select[Any]) -> _Answer:
     """Return whether the person is among those whose rows, taken together, fit: EXISTS, to be joined or hashed."""
-    each = select(doings.key.label("key")).select_from(doings.table).where(*rows).group_by(doings.key).having(held)
-    found = each.subquery()
+    found = people.subquery()
     return select(literal(1)).select_from(found).where(found.c.key == doings.whose).correlate(doings.person).exists()

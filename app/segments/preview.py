@@ -1,17 +1,19 @@
 """Who conditions would mean, while they are being made: how many, in words, and ten of them; within a second.
 
-The count is exact where the database can tell it within `PATIENCE_MS`. Else it is estimated from some thousands of the
-people, drawn by a hash of their ids: the same each time, whoever they are and in whatever order they came.
+The count is exact where the database can tell it within `PATIENCE_MS`, and does not expect to need far longer. Else it
+is estimated from some thousands of the people, drawn by a hash of their ids: the same each time, whoever they are and
+in whatever order they came.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, case, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -27,6 +29,8 @@ from app.infra.db import transaction
 from app.segments import definition, schedule
 
 PATIENCE_MS = 600
+HOPELESS = 300_000
+"""What a statement costs, as the planner reckons, that takes well over a second wherever it runs: it is not begun."""
 SAMPLE = 10
 DRAWN = (8_000, 1_000)
 """How many people are asked for an estimate: first so many, and where even that takes too long, so few."""
@@ -114,6 +118,8 @@ class _Asked:
         with _within(session, PATIENCE_MS):
             # Most of a table is read faster in the order it lies in than by an index, whose every row costs a page.
             session.execute(text("SET LOCAL random_page_cost = 4"))
+            if _cost(session, wanted) > HOPELESS:
+                raise TooSlow
             count, found = session.execute(wanted).one()
         return _Found(count, False, found or [])
 
@@ -168,6 +174,9 @@ def _within(session: Session, patience_ms: int) -> Iterator[None]:
             {"most": f"{patience_ms}ms"},
         )
         yield
+    except TooSlow:
+        point.rollback()
+        raise
     except OperationalError as error:
         point.rollback()
         if getattr(error.orig, "sqlstate", None) != _CANCELED:
@@ -176,6 +185,14 @@ def _within(session: Session, patience_ms: int) -> Iterator[None]:
     else:
         session.execute(text("SELECT set_config('statement_timeout', :before, true)"), {"before": before})
         point.commit()
+
+
+def _cost(session: Session, wanted: Select[Any]) -> float:
+    """Return what the planner expects a statement to cost; it is not run."""
+    connection = session.connection()
+    compiled = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
+    return float(plan[0]["Plan"]["Total Cost"])
 
 
 def _expected(session: Session, tenant_id: UUID) -> int:

@@ -176,6 +176,16 @@ def test_what_takes_too_long_is_estimated_and_said_so(tenant: Any, monkeypatch: 
     assert (everybody.count, everybody.estimated) == (600, False)
 
 
+def test_what_is_expected_to_take_far_too_long_is_not_begun(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(tenant, *people(tenant, 3))
+    monkeypatch.setattr(previews, "PATIENCE_MS", 60_000)
+    monkeypatch.setattr(previews, "_expected", lambda *_: 3)
+    monkeypatch.setattr(previews, "HOPELESS", -1)
+    # Of so few all are asked, one by one.
+    found = ask(tenant, {**PLAYED, "value": 1})
+    assert (found.count, found.estimated, len(found.sample)) == (3, False, 3)
+
+
 def test_a_statement_is_given_its_time_and_the_transaction_goes_on(tenant: Any) -> None:
     with transaction(tenant.id) as session:
         before = session.scalar(text("SHOW statement_timeout"))

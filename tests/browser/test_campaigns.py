@@ -1,0 +1,99 @@
+"""A campaign from whom to the last mail: made by keyboard, dragged to another day, sent while the page moves."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.campaigns import running
+from app.content import service as content
+from app.customers.models import Customer
+from app.infra import clock
+from app.infra.db import transaction
+from app.messaging import sender
+from tests.messaging.conftest import sink
+from tests.messaging.sink import Sink
+from tests.segments.crowd import filled, person
+
+pytestmark = [pytest.mark.browser, pytest.mark.committed]
+__all__ = ["sink"]
+
+
+@pytest.fixture
+def segment(live: Any) -> UUID:
+    """Three people who can be mailed and one who said no; and something to say to them."""
+    tenant_id = live.tenant.id
+    content.create(tenant_id=tenant_id, name="Spring news", subject="Spring", text="It is spring.")
+    people = [
+        person(tenant_id, name, email=f"{name}@example.com".lower(), email_opt_in=name != "Dan")
+        for name in ("Ann", "Bob", "Cleo", "Dan")
+    ]
+    with transaction(tenant_id) as session:
+        assert session.query(Customer).count() == len(people)
+    return filled(tenant_id, "Everybody", people)
+
+
+def prepare(live: Any) -> None:
+    while running.run_step(tenant_id=live.tenant.id):
+        pass
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID, sink: Sink, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/campaigns/new?segment={segment}")
+    page.get_by_label("Name", exact=True).fill("Spring")
+    page.get_by_role("button", name="Next: what it says").press("Enter")
+    template = page.locator(".field:has(#email_template_id)")
+    template.locator(".ts-control").click()
+    template.locator(".dropdown-input").press_sequentially("Spring")
+    template.locator(".dropdown-input").press("Enter")
+    expect(template.locator(".ts-control")).to_have_text("Spring news")
+    page.get_by_role("button", name="Next: when").press("Enter")
+    page.get_by_label("At a date and time at the club").press("Space")
+    page.get_by_label("Day", exact=True).fill("2131-05-14")
+    page.get_by_role("button", name="Next: review").press("Enter")
+    expect(page.locator(".stat", has_text="Would be sent").locator(".stat-value")).to_have_text("3")
+    expect(page.get_by_role("cell", name="The customer said no to e-mail.")).to_be_visible()
+    page.get_by_role("button", name="Schedule").press("Enter")
+    expect(page.locator("#standing")).to_contain_text("Scheduled")
+
+    page.goto(f"{live.base_url}/campaigns/calendar?month=2131-05")
+    entry = page.locator(".month-entry", has_text="Spring")
+    if width > 1000:
+        entry.drag_to(page.locator("[data-day='2131-05-20']"))
+    else:
+        entry.locator("summary").press("Enter")
+        entry.get_by_label("To which day").fill("2131-05-20")
+        entry.get_by_role("button", name="Move there").press("Enter")
+    expect(page.locator("[data-day='2131-05-20'] .month-entry")).to_contain_text("Spring")
+    overflows = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not page.evaluate(overflows)
+
+    page.locator(".month-entry a").click()
+    page.get_by_role("link", name="Review and send").click()
+    page.get_by_role("button", name="Send now").click()
+    page.locator("[data-ask-ok]").click()
+    standing = page.locator("#standing")
+    expect(standing).to_contain_text("Preparing")
+    # The page follows by itself.
+    prepare(live)
+    expect(standing.locator(".sum")).to_have_text(re.compile("^4 in all = 4 waiting"))
+    page.get_by_role("button", name="Pause").click()
+    expect(standing).to_contain_text("Paused")
+    assert sender.send_batch(tenant_id=live.tenant.id, now=clock.now()) == 0
+    page.get_by_role("button", name="Resume").click()
+    expect(standing).to_contain_text("Sending")
+    assert sender.send_batch(tenant_id=live.tenant.id, now=clock.now()) == 4
+    expect(standing.locator(".sum")).to_contain_text("3 sent + 1 skipped")
+    while running.run_step(tenant_id=live.tenant.id, now=clock.now() + timedelta(minutes=1)):
+        pass
+    expect(standing).to_contain_text("Completed")
+    assert not page.evaluate(overflows)
+    assert len(sink.letters) == 3
+    page.get_by_role("link", name="1 skipped").click()
+    expect(page.locator("#message-rows tr")).to_have_count(1)

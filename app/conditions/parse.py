@@ -20,6 +20,8 @@ MAX_RULES = 200
 MAX_VALUES = 500
 MAX_TEXT = 500
 MAX_DIGITS = 15
+MAX_TIMES = 1_000_000
+"""More often nobody does anything: whoever asks for it has mistyped."""
 YEARS = range(1800, 2201)
 NEVER = "never"
 """Written in the place of an operator on how often: not once."""
@@ -154,6 +156,8 @@ class _Parser:
             return None
         try:
             type, value = _value(field, operator, data.get("value"))
+            if did is not None and did.aggregate is Aggregate.COUNT:
+                _check_times(operator, value)
         except _Wrong as wrong:
             said = str(wrong).format(*map(self._called, wrong.operators)) if wrong.operators else str(wrong)
             self._problem(path, f"{field.label}: {said}")
@@ -226,6 +230,15 @@ class _Parser:
             shown = f"There is no operator “{_shown(name)}”." if isinstance(name, str) else "Choose an operator."
             self._problem(path, shown)
         return operator
+
+
+def _check_times(operator: Operator, value: Value) -> None:
+    """Raise _Wrong where that is no number of times somebody may have done something."""
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, Decimal) and not (one == one.to_integral_value() and 0 <= one <= MAX_TIMES):
+            raise _Wrong(f"give how many times: a whole number from 0 to {MAX_TIMES:,}.")
+        if one == 0 and operator is Operator.LT:
+            raise _Wrong("nobody does anything less than 0 times. For “never”, ask for exactly 0 times.")
 
 
 def _is_never(operator: object) -> bool:

@@ -170,9 +170,8 @@ def behaviour_rules(draw: st.DrawFn) -> dict[str, Any]:
             )
         )
     else:
-        operator, value = draw(
-            st.sampled_from([("gte", 1), ("eq", 0), ("lt", 2), ("neq", 1), ("gt", "18.2"), ("isNull", None)])
-        )
+        more = ("gt", 1) if aggregate == "count" else ("gt", "18.2")
+        operator, value = draw(st.sampled_from([("gte", 1), ("eq", 0), ("lt", 2), ("neq", 1), more, ("isNull", None)]))
     return {**rule, "operator": operator, "value": value}
 
 
@@ -410,6 +409,26 @@ def test_each_way_of_asking_reads_well(
             "ask it of customers",
         ),
         ({"event": "round", "rules": [{"field": "city"}]}, "", "both"),
+        *(
+            ({"event": "round", "operator": operator, "value": value}, "", "a whole number from 0 to 1,000,000")
+            for operator, value in (
+                ("gte", -1),
+                ("eq", 1.5),
+                ("lt", "0.5"),
+                ("gt", 1_000_001),
+                ("in", [1, -2]),
+                ("between", [-1, 3]),
+            )
+        ),
+        ({"event": "round", "operator": "lt", "value": 0}, "", "less than 0 times"),
+        *(
+            (
+                {"event": "payment", "aggregate": "sum", "field": "holes", "operator": "gt", "value": value},
+                "",
+                "give a number",
+            )
+            for value in (float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "1e5", 10**20)
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_said_where_it_is(rule: dict[str, Any], path: str, words: str) -> None:

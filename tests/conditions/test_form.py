@@ -79,16 +79,18 @@ def did(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         rule["where"] = draw(marked(groups(payload_rules() | marked(payload_rules()))))
     rule["operator"] = operator.name
+    # How often is a whole number, and nobody does anything less than 0 times.
+    one = st.integers(1, 1000) if aggregate == "count" else values[type]
     match operator.arity:
         case Arity.ONE:
-            rule["value"] = draw(values[type])
+            rule["value"] = draw(one)
         case Arity.PERIOD:
             rule["value"] = draw(periods(type, operator.name))
         case Arity.MANY:
-            rule["value"] = draw(st.lists(values[type], min_size=1, max_size=3))
+            rule["value"] = draw(st.lists(one, min_size=1, max_size=3))
         case Arity.PAIR:
             key = Decimal if type is FieldType.NUMBER else lambda text: text[:10]
-            rule["value"] = sorted(draw(st.lists(values[type], min_size=2, max_size=2)), key=key)
+            rule["value"] = sorted(draw(st.lists(one, min_size=2, max_size=2)), key=key)
     return rule
 
 

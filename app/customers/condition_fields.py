@@ -1,6 +1,6 @@
 """What conditions may ask of a customer: importing this adds the fields to `app.conditions.profile`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts import queries as accounts
-from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, profile
+from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, named, profile
 from app.customers import contact_fields, household_fields, queries
 from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
@@ -199,6 +199,13 @@ def _doings() -> Doings:
 profile.behaviours = Behaviours(
     catalogue.payload_fields, lambda name: catalogue.get(name).label, _doings, lambda name: catalogue.get(name).done
 )
+
+
+def _no_clubs(tenant_id: UUID, ids: Collection[str]) -> dict[str, str]:
+    return named.missing("club", ids, [str(one.id) for one in accounts.clubs(tenant_id=tenant_id)])
+
+
+named.register(_no_clubs, "club_id")
 
 
 def in_order(fields: Iterable[Field]) -> list[Field]:

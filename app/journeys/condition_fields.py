@@ -3,15 +3,16 @@
 Whoever imports this has the fields of the rooms below, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, func, select, text
 
-from app.conditions import Field, FieldType, Phrases, Related, profile
+from app.conditions import Field, FieldType, Phrases, Related, named, profile
 from app.customers.models import Customer
 from app.infra.db import transaction
+from app.infra.ids import as_id
 from app.infra.registry import NotRegistered
 from app.journeys.models import Journey, JourneyEnrollment
 from app.journeys.step_type import step_types
@@ -101,6 +102,35 @@ def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     known = [(str(one.id), _called(one)) for one in rows]
     at = [(f"{one.id}/{one.key}", f"{_called(one)}: {one.step_name or _kind(one.type)}") for one in steps]
     return {**dict.fromkeys((*_JOURNEYS, "journey_id"), known), "journey_steps": at}
+
+
+# Also steps that are not published yet: a draft may ask who stands at another of its own.
+_THERE = text("""
+    SELECT DISTINCT concat(j.id, '/', step ->> 'key') FROM journey j
+    LEFT JOIN journey_version v
+        ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
+    CROSS JOIN LATERAL (
+        SELECT jsonb_array_elements(v.graph -> 'steps') UNION ALL SELECT jsonb_array_elements(j.draft -> 'steps')
+    ) AS one(step)
+    WHERE j.tenant_id = :tenant_id AND j.id = ANY(:ids)
+""")
+
+
+def _no_journeys(tenant_id: UUID, ids: Collection[str]) -> dict[str, str]:
+    wanted = select(Journey.id).where(Journey.tenant_id == tenant_id, Journey.id.in_([UUID(one) for one in ids]))
+    with transaction(tenant_id) as session:
+        return named.missing("journey", ids, [str(one) for one in session.scalars(wanted)])
+
+
+def _no_steps(tenant_id: UUID, places: Collection[str]) -> dict[str, str]:
+    ids = sorted({found for one in places if (found := as_id(one.partition("/")[0]))})
+    with transaction(tenant_id) as session:
+        there = session.scalars(_THERE, {"tenant_id": tenant_id, "ids": ids}).all()
+    return named.missing("step of a journey", places, there)
+
+
+named.register(_no_journeys, *_JOURNEYS, "journey_id")
+named.register(_no_steps, "journey_steps")
 
 
 def _called(journey: Any) -> str:

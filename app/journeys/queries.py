@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
 from app.accounts.queries import tenant_info
+from app.conditions import named
 from app.content.models import Template as TemplateRow
 from app.customers import custom_fields
 from app.customers.models import Customer
@@ -191,6 +193,7 @@ def known(*, tenant_id: UUID) -> Known:
             custom={one.name: one for one in own if one.archived_at is None},
             locale=place.locale,
             currency=place.currency,
+            unknown=partial(named.unknown, tenant_id=tenant_id),
         )
 
 

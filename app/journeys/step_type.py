@@ -13,7 +13,7 @@ Others are drawn by their JSON type.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -74,6 +74,8 @@ class Known:
     locale: str = LOCALE
     """How the tenant writes numbers and days, and in which currency amounts are where nothing says another."""
     currency: str = ""
+    unknown: Callable[[Tree], Mapping[str, str]] = lambda _: {}
+    """By path what is wrong with rules that name what is not there: a segment, a journey, a template …"""
 
     def told(self, tree: Tree) -> str:
         """Return conditions in words."""

@@ -7,14 +7,14 @@ SMTP can take the mailbox's name. Of an address that once was somebody's who was
 for the database to know: there the gate alone says no.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, Select, Text, and_, case, false, func, literal, null, or_, select
 
-from app.conditions import Choice, Field, FieldType, Phrases, profile
+from app.conditions import Choice, Field, FieldType, Phrases, named, profile
 from app.content.models import Template
 from app.customers import (
     condition_fields,  # noqa: F401 - it fills the catalogue
@@ -225,3 +225,18 @@ def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
         "template_id": [(str(one.id), one.name) for one in templates],
         "topic_id": [(str(one.id), one.name) for one in subjects],
     }
+
+
+def _no_templates(tenant_id: UUID, ids: Collection[str]) -> dict[str, str]:
+    wanted = select(Template.id).where(Template.tenant_id == tenant_id, Template.id.in_([UUID(one) for one in ids]))
+    with transaction(tenant_id) as session:
+        return named.missing("template", ids, [str(one) for one in session.scalars(wanted)])
+
+
+def _no_topics(tenant_id: UUID, ids: Collection[str]) -> dict[str, str]:
+    known = topics.topics(tenant_id=tenant_id, archived=True)
+    return named.missing("topic", ids, [str(one.id) for one in known])
+
+
+named.register(_no_templates, "template_id")
+named.register(_no_topics, "topic_id")

@@ -1,10 +1,11 @@
 """Which segments a customer is in, as conditions ask of it; whoever imports this has what rooms below tell, too."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import func, select
 
-from app.conditions import Field, FieldType, Phrases, Related, profile
+from app.conditions import Field, FieldType, Phrases, Related, named, profile
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.messaging import condition_fields  # noqa: F401 - it fills the catalogue
@@ -33,6 +34,22 @@ def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     return {SEGMENTS: known, "segment_id": known}
 
 
+def _not_in_use(tenant_id: UUID, ids: Collection[str]) -> dict[str, str]:
+    """Return what is wrong with segments that can't be asked: nobody keeps the members of an archived one."""
+    wanted = select(Segment.id, Segment.name, Segment.archived_at).where(
+        Segment.tenant_id == tenant_id, Segment.id.in_([UUID(one) for one in ids])
+    )
+    with transaction(tenant_id) as session:
+        there = {str(row.id): row for row in session.execute(wanted)}
+    archived = {
+        one: f"The segment “{row.name}” is in the archive. Take it out first, or choose another one."
+        for one, row in there.items()
+        if row.archived_at is not None
+    }
+    return named.missing("segment", ids, there) | archived
+
+
+named.register(_not_in_use, SEGMENTS, "segment_id")
 profile.add(
     Field(
         SEGMENTS,

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
-from app.conditions import Catalogue, InvalidConditions, Tree, parse, walk
+from app.conditions import Catalogue, InvalidConditions, Tree, named, parse, walk
 from app.events.types.segments import MOVES
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
@@ -17,6 +18,7 @@ MAX_NAME = 200
 MAX_TEXT = 2000
 SETTINGS = ("name", "description", "club_id", "criteria", "refresh_frequency")
 CRITERIA = "criteria"
+NO_CLUB = "Choose one of your clubs."
 _NO_MOVES = "A segment can't ask who entered or left a segment. Ask whether somebody is in it."
 
 
@@ -32,13 +34,28 @@ def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool =
             raise InvalidConditions(moves)
         return tree
     except InvalidConditions as wrong:
-        told = {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in wrong.errors.items()}
-        raise type(wrong)(told) from None
+        raise type(wrong)(_told(wrong.errors)) from None
+
+
+def check_named(tree: Tree, tenant_id: UUID) -> None:
+    """Raise InvalidConditions, its paths under `criteria`, where the tree names what is not there to be named."""
+    if wrong := named.unknown(tree, tenant_id):
+        raise InvalidConditions(_told(wrong))
+
+
+def _told(errors: Mapping[str, str]) -> dict[str, str]:
+    return {f"{CRITERIA}.{path}" if path else CRITERIA: said for path, said in errors.items()}
 
 
 def tree_of(segment: Segment, catalogue: Catalogue) -> Tree:
     """Return the criteria of a DYNAMIC segment as they stand; nothing in them is everybody."""
     return parse(segment.criteria, catalogue, allow_empty=True)
+
+
+def is_club(session: Session, tenant_id: UUID, club_id: UUID | None) -> bool:
+    """Return whether that is a club of the tenant; None is all of them."""
+    with session.no_autoflush:
+        return club_id is None or session.get(Club, (tenant_id, club_id)) is not None
 
 
 def apply(session: Session, segment: Segment, given: Mapping[str, Any]) -> None:
@@ -54,9 +71,8 @@ def apply(session: Session, segment: Segment, given: Mapping[str, Any]) -> None:
             errors["description"] = f"Give at most {MAX_TEXT} characters."
     if "club_id" in given:
         segment.club_id = given["club_id"]
-        with session.no_autoflush:
-            if segment.club_id is not None and session.get(Club, (segment.tenant_id, segment.club_id)) is None:
-                errors["club_id"] = "Choose one of your clubs."
+        if not is_club(session, segment.tenant_id, segment.club_id):
+            errors["club_id"] = NO_CLUB
     if "type" in given:
         segment.type = given["type"]
         if segment.type not in TYPES:

@@ -26,6 +26,7 @@ from app.customers import queries as customers
 from app.customers.models import ACTIVE, Customer
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.errors import Invalid
 from app.segments import definition, schedule
 
 PATIENCE_MS = 600
@@ -74,11 +75,14 @@ def preview(
     """Return whom a segment with these criteria would hold now; without any conditions everybody.
 
     With `club_id` only people of that club are meant, and its time zone holds, else the organisation's. `names` gives
-    labels of ids for the sentence. Raises InvalidConditions.
+    labels of ids for the sentence. Raises InvalidConditions, or Invalid for a club that is not there.
     """
     tree = definition.read_criteria(criteria, custom_fields.catalogue(tenant_id=tenant_id), allow_empty=True)
     moment = now or clock.now()
     with transaction(tenant_id) as session:
+        definition.check_named(tree, tenant_id)
+        if not definition.is_club(session, tenant_id, club_id):
+            raise Invalid({"club_id": definition.NO_CLUB})
         zone = schedule.zone_of(session, tenant_id, club_id)
         asked = _Asked(tenant_id, tree, club_id, zone, moment)
         try:

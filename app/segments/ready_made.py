@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from app.infra.db import transaction
 from app.infra.errors import NotFound
-from app.segments import service
+from app.segments import locks, service
 from app.segments.models import Segment
 
 
@@ -81,6 +81,8 @@ def make(*, tenant_id: UUID, key: str, actor: str, actor_name: str = "", now: da
     if recipe is None:
         raise NoSuchRecipe
     with transaction(tenant_id) as session:
+        # Who asks twice, or two who ask at once, all get the one: the later see it once the first is done.
+        locks.lock_ready_made(session, tenant_id)
         there = session.scalar(
             select(Segment).where(
                 Segment.tenant_id == tenant_id, Segment.ready_made == key, Segment.archived_at.is_(None)

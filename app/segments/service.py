@@ -15,14 +15,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.conditions import InvalidConditions, Tree, to_json
+from app.conditions import InvalidConditions, Tree, parse, to_json
 from app.customers import custom_fields
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
-from app.segments import definition, dependencies, lists, locks, schedule, usage
+from app.segments import definition, dependencies, lists, locks, queries, schedule, usage
 from app.segments.asking import Question
 from app.segments.definition import CRITERIA
 from app.segments.lists import add_imported, add_pasted, add_people, remove_people
@@ -104,6 +104,7 @@ def create(
         "refresh_frequency": refresh_frequency,
     }
     with transaction(tenant_id) as session:
+        locks.hold(session, tenant_id, _to_be_asked(session, tenant_id, criteria))
         segment = _new(tenant_id, actor, actor_name, moment, ready_made=ready_made)
         definition.apply(session, segment, given)
         tree = None
@@ -129,31 +130,10 @@ def change(
     Another definition is asked of everybody a moment later; who enters and leaves by it is told of only if it `tells`.
     Raises what `create` does, NoSuchSegment, IsArchived, and InUse where nobody would fit what something running uses.
     """
-    moment = now or clock.now()
     with transaction(tenant_id) as session:
-        segment = locked(session, tenant_id, segment_id, in_use=True)
-        before = (segment.criteria, segment.club_id)
-        definition.apply(session, segment, {name: value for name, value in changes.items() if name != "type"})
-        if segment.type == DYNAMIC:
-            tree = _read(session, segment, changes.get(CRITERIA, segment.criteria))
-            segment.criteria = to_json(tree)
-        elif changes.get(CRITERIA) is not None:
-            raise Invalid({CRITERIA: "A static segment has a list of people, and no conditions."})
-        else:
-            tree = None
-        segment.updated_at = moment
-        if (segment.criteria, segment.club_id) != before:
-            _keep_running(session, segment, tree, users, moment)
-            segment.version += 1
-            _keep_version(session, segment, actor, actor_name, moment)
-            _ask_everybody(segment, moment, tells=tells)
-        elif "refresh_frequency" in changes and segment.refreshing_since is None and segment.type == DYNAMIC:
-            zone = schedule.zone_of(session, tenant_id, segment.club_id)
-            segment.refresh_due_at = schedule.next_due(segment.refresh_frequency, zone, moment)
-        _flush_named(session, segment)
-        dependencies.write(session, segment, dependencies.reads_of(segment, tree))
-        audit.record(session, actor, "segment.change", "segment", segment_id, {"changed": sorted(changes)})
-        return segment
+        return _change(
+            session, tenant_id, segment_id, actor, actor_name, changes, users, now or clock.now(), tells=tells
+        )
 
 
 def restore(
@@ -169,10 +149,11 @@ def restore(
 ) -> Segment:
     """Let a segment mean again what its `version` meant, as a new version, and return it.
 
-    Raises NoSuchVersion, and what `change` does: the conditions may ask what can't be asked any more.
+    One by which it was everybody makes it everybody again. Raises NoSuchVersion, and what `change` does: the
+    conditions may ask what can't be asked any more.
     """
     with transaction(tenant_id) as session:
-        locked(session, tenant_id, segment_id, in_use=True)
+        queries.one(tenant_id=tenant_id, segment_id=segment_id)
         kept = session.scalar(
             select(SegmentVersion).where(
                 SegmentVersion.tenant_id == tenant_id,
@@ -185,15 +166,18 @@ def restore(
         changes: dict[str, Any] = {"club_id": kept.club_id}
         if kept.criteria is not None:
             changes[CRITERIA] = kept.criteria
-        return change(
-            tenant_id=tenant_id,
-            segment_id=segment_id,
-            actor=actor,
-            changes=changes,
-            users=users,
+        moment = now or clock.now()
+        return _change(
+            session,
+            tenant_id,
+            segment_id,
+            actor,
+            actor_name,
+            changes,
+            users,
+            moment,
             tells=tells,
-            actor_name=actor_name,
-            now=now,
+            was_everybody=kept.criteria is not None and not kept.criteria["rules"],
         )
 
 
@@ -221,7 +205,7 @@ def unarchive(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | 
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
-        segment = locked(session, tenant_id, segment_id)
+        segment = _locked_to_ask(session, tenant_id, segment_id)
         if segment.archived_at is not None:
             tree = _read(session, segment, segment.criteria) if segment.type == DYNAMIC else None
             segment.archived_at, segment.updated_at = None, moment
@@ -248,7 +232,7 @@ def copy(
     """Make another segment like this one, its list included, and return it."""
     moment = now or clock.now()
     with transaction(tenant_id) as session:
-        one = locked(session, tenant_id, segment_id)
+        one = _locked_to_ask(session, tenant_id, segment_id)
         made = _new(tenant_id, actor, actor_name, moment)
         made.name = _free_name(session, tenant_id, f"Copy of {one.name}")
         made.description, made.club_id, made.type = one.description, one.club_id, one.type
@@ -303,6 +287,71 @@ def ask_refresh(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime 
         return segment
 
 
+def _change(
+    session: Session,
+    tenant_id: UUID,
+    segment_id: UUID,
+    actor: str,
+    actor_name: str,
+    changes: Mapping[str, Any],
+    users: Sequence[User],
+    moment: datetime,
+    *,
+    tells: bool,
+    was_everybody: bool = False,
+) -> Segment:
+    asked = _to_be_asked(session, tenant_id, changes.get(CRITERIA))
+    segment = locked(session, tenant_id, segment_id, in_use=True, beside=asked)
+    before = (segment.criteria, segment.club_id)
+    definition.apply(session, segment, {name: value for name, value in changes.items() if name != "type"})
+    if segment.type == DYNAMIC:
+        wanted = changes.get(CRITERIA, segment.criteria)
+        tree = _read(session, segment, wanted, allow_empty=was_everybody, standing=segment.criteria)
+        segment.criteria = to_json(tree)
+    elif changes.get(CRITERIA) is not None:
+        raise Invalid({CRITERIA: "A static segment has a list of people, and no conditions."})
+    else:
+        tree = None
+    segment.updated_at = moment
+    if (segment.criteria, segment.club_id) != before:
+        _keep_running(session, segment, tree, users, moment)
+        segment.version += 1
+        _keep_version(session, segment, actor, actor_name, moment)
+        _ask_everybody(segment, moment, tells=tells)
+    elif "refresh_frequency" in changes and segment.refreshing_since is None and segment.type == DYNAMIC:
+        zone = schedule.zone_of(session, tenant_id, segment.club_id)
+        segment.refresh_due_at = schedule.next_due(segment.refresh_frequency, zone, moment)
+    _flush_named(session, segment)
+    dependencies.write(session, segment, dependencies.reads_of(segment, tree))
+    audit.record(session, actor, "segment.change", "segment", segment_id, {"changed": sorted(changes)})
+    return segment
+
+
+def _to_be_asked(session: Session, tenant_id: UUID, criteria: object) -> frozenset[UUID]:
+    """Return the segments that criteria ask about, and let nobody else make segments ask about others until the end.
+
+    Else two who let segments ask about each other at the same moment would not see each other's. Of criteria that can't
+    be read there are none: whoever reads them says why.
+    """
+    if criteria is None:
+        return frozenset()
+    try:
+        asked = dependencies.referred(parse(criteria, custom_fields.catalogue(tenant_id=tenant_id), allow_empty=True))
+    except InvalidConditions:
+        return frozenset()
+    if asked:
+        locks.lock_asking(session, tenant_id)
+    return asked
+
+
+def _locked_to_ask(session: Session, tenant_id: UUID, segment_id: UUID) -> Segment:
+    """Return a segment and lock it, with those that it asks about."""
+    # First, so that it asks about no others by the time it is locked.
+    locks.lock_asking(session, tenant_id)
+    there = queries.one(tenant_id=tenant_id, segment_id=segment_id)
+    return locked(session, tenant_id, segment_id, beside=_to_be_asked(session, tenant_id, there.criteria))
+
+
 def _new(tenant_id: UUID, actor: str, actor_name: str, now: datetime, *, ready_made: str | None = None) -> Segment:
     return Segment(
         tenant_id=tenant_id,
@@ -345,19 +394,26 @@ def _ask_everybody(segment: Segment, now: datetime, *, tells: bool) -> None:
     wake(Work.REFRESH_SEGMENTS, segment.tenant_id)
 
 
-def _read(session: Session, segment: Segment, criteria: object, *, allow_empty: bool = False) -> Tree:
+def _read(
+    session: Session,
+    segment: Segment,
+    criteria: object,
+    *,
+    allow_empty: bool = False,
+    standing: Mapping[str, Any] | None = None,
+) -> Tree:
     """Return the conditions a segment is to have, or raise InvalidConditions.
 
-    A ready-made one may ask nothing, and so may what was made of it: one that asks nothing already.
+    A ready-made one may ask nothing, and so may what was made of it: one that asks nothing already. What they name has
+    to be there, unless they are `standing`: these stay as they are, whatever became of it.
     """
     # A name that is taken is to be found out by `_flush_named`.
     with session.no_autoflush:
         catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
         may_be_empty = allow_empty or segment.ready_made is not None or _is_everybody(segment)
         tree = definition.read_criteria(criteria, catalogue, allow_empty=may_be_empty)
-        if dependencies.referred(tree):
-            # Two who let segments ask for each other at the same moment would not see each other's.
-            locks.lock_asking(session, segment.tenant_id)
+        if standing != to_json(tree):
+            definition.check_named(tree, segment.tenant_id)
         way = dependencies.circle(session, segment.tenant_id, segment.id, tree, catalogue)
         if way:
             rows = session.execute(

@@ -291,3 +291,19 @@ def test_a_name_that_another_has_is_refused_beside_its_field(tenant: Any) -> Non
     made = segment(tenant.id)
     with pytest.raises(service.NameTaken):
         redefine(tenant, made, name="silver")
+
+
+def test_an_earlier_definition_by_which_it_was_everybody_comes_back(tenant: Any) -> None:
+    who = {*people(tenant.id, 2), *people(tenant.id, membership_tier="Gold")}
+    everybody = ready_made.make(tenant_id=tenant.id, key="all_customers", actor=ACTOR, now=NOW)
+    copy = service.copy(tenant_id=tenant.id, segment_id=everybody.id, actor=ACTOR, now=NOW)
+    redefine(tenant, copy, criteria=GOLD)
+    settle(tenant.id, LATER)
+    assert len(members(tenant.id, copy)) == 1
+    back = service.restore(tenant_id=tenant.id, segment_id=copy.id, version=1, actor=ACTOR, users=(), now=LATER)
+    assert (back.version, back.criteria) == (3, all_of())
+    settle(tenant.id, LATER)
+    assert members(tenant.id, copy) == who
+    # By itself nobody makes one of everybody.
+    with pytest.raises(InvalidConditions):
+        redefine(tenant, segment(tenant.id), criteria=all_of())

@@ -53,10 +53,11 @@ class Condition(StepType[ConditionConfig]):
     def check(self, config: ConditionConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield what is wrong with the rules."""
         try:
-            config.tree(known.profile)
+            errors = known.unknown(config.tree(known.profile))
         except InvalidConditions as wrong:
-            for path, message in wrong.errors.items():
-                yield path or "rules", message
+            errors = wrong.errors
+        for path, message in errors.items():
+            yield path or "rules", message
 
     def words(self, config: ConditionConfig, known: Known) -> str:
         """Return the rules as a sentence."""

@@ -66,10 +66,11 @@ class Trigger(StepType[TriggerConfig]):
             yield "conditions", "Nobody is let in by an event here, so there is nothing to ask. Remove the conditions."
             return
         try:
-            payload_tree(config.event_type, config.conditions)
+            errors = known.unknown(payload_tree(config.event_type, config.conditions))
         except InvalidConditions as wrong:
-            for path, message in wrong.errors.items():
-                yield f"conditions{path.removeprefix('rules')}", message
+            errors = wrong.errors
+        for path, message in errors.items():
+            yield f"conditions{path.removeprefix('rules')}", message
 
     def words(self, config: TriggerConfig, known: Known) -> str:
         """Return the event and its conditions."""

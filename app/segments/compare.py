@@ -1,7 +1,8 @@
 """Segments beside each other and beside everybody: what they share, and in what their people differ from the rest."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,8 +28,9 @@ LISTED = 12
 """So many values of a field are listed; the others count as one."""
 STEPS = 8
 """About so many ranges numbers are put into."""
-LONGEST = 25
-"""How many seconds a comparison may take."""
+LONGEST = 20.0
+"""How many seconds a comparison may take, or laying segments over each other: less than a web server waits."""
+_CANCELED = "57014"
 _ROUND = (1, 2, 2.5, 5, 10)
 
 Parts = Mapping[tuple[bool, ...], int]
@@ -47,16 +49,41 @@ class TooLong(UserError):
     status = 503
     title = "That takes too long"
 
-    def __init__(self) -> None:
-        super().__init__("This field takes too long to compare over so many people. Choose another one.", "field")
+
+_FIELD_TOO_LONG = "This field takes too long to compare over so many people. Choose another one."
+_OVERLAP_TOO_LONG = (
+    "So many people are in these segments that counting who is in which takes too long. Choose smaller ones, or make a"
+    " segment that asks who is in all of them: once that is refreshed, it has the number."
+)
+
+
+@contextmanager
+def _patiently(tenant_id: UUID, field: str, said: str) -> Iterator[Session]:
+    """Open a transaction in which each statement may take LONGEST; raise TooLong where one would take longer."""
+    with transaction(tenant_id) as session:
+        before = session.scalar(text("SHOW statement_timeout"))
+        limit = text("SELECT set_config('statement_timeout', :most, true)")
+        session.execute(limit, {"most": f"{LONGEST * 1000:.0f}ms"})
+        try:
+            with session.begin_nested():
+                yield session
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _CANCELED:
+                raise
+            raise TooLong(said, field) from None
+        finally:
+            session.execute(limit, {"most": before})
 
 
 def overlap(*, tenant_id: UUID, segment_ids: Sequence[UUID]) -> Parts:
-    """Return how many are in each part of two or three segments: (True, False) are in the first and not the second."""
+    """Return how many are in each part of two or three segments: (True, False) are in the first and not the second.
+
+    Raises Invalid for other numbers of segments, or TooLong.
+    """
     if not 2 <= len(set(segment_ids)) <= MOST_SEGMENTS or len(set(segment_ids)) != len(segment_ids):
         raise Invalid({"segments": f"Choose two or {MOST_SEGMENTS} different segments."})
     found = {key: 0 for key in product((True, False), repeat=len(segment_ids)) if any(key)}
-    with transaction(tenant_id) as session:
+    with _patiently(tenant_id, "segments", _OVERLAP_TOO_LONG) as session:
         for row in session.execute(_OVERLAP, {"tenant_id": tenant_id, "ids": array(segment_ids)}):
             # In whatever order they were found.
             found[tuple(one in row.held for one in segment_ids)] += row.people
@@ -98,14 +125,8 @@ def values(*, segment: Segment, field: Field, zone: ZoneInfo) -> Comparison:
     """Return how a field's values differ; raises Invalid for one the database can't answer, TooLong."""
     if not field.in_sql:
         raise Invalid({"field": "Choose a field of the customers."})
-    with transaction(segment.tenant_id) as session:
-        session.execute(text(f"SET LOCAL statement_timeout = '{LONGEST}s'"))
-        try:
-            return _compared(session, segment, field, zone)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != "57014":
-                raise
-            raise TooLong from None
+    with _patiently(segment.tenant_id, "field", _FIELD_TOO_LONG) as session:
+        return _compared(session, segment, field, zone)
 
 
 def _compared(session: Session, segment: Segment, field: Field, zone: ZoneInfo) -> Comparison:

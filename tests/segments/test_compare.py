@@ -7,8 +7,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import text
 
 from app.conditions import profile
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.segments import compare, queries
 from app.segments.compare import Comparison
@@ -138,3 +140,32 @@ def test_every_field_can_be_compared(tenant: Any) -> None:
     for field in profile:
         if field.in_sql:
             assert compared(tenant, segment_id, field.name).all == 1, field.name
+
+
+SLOW = text("SELECT CAST(:ids AS uuid[]) AS held, 0 AS people FROM pg_sleep(60) WHERE :tenant_id IS NOT NULL")
+
+
+def test_what_takes_too_long_says_so_on_the_page_and_over_the_api(
+    tenant: Any, api: Any, client: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (filled(tenant.id, name, []) for name in ("One", "Other"))
+    sign_in("marketer")
+    monkeypatch.setattr(compare, "LONGEST", 0.05)
+    monkeypatch.setattr(compare, "_OVERLAP", SLOW)
+    answer = api.get(f"/segments/{one}/overlap?segment_id={other}")
+    assert (answer.status_code, answer.json["title"]) == (503, "That takes too long")
+    assert "Choose smaller ones" in answer.json["errors"]["segments"]
+    drawn = client.get(f"/segments/{one}/overlap?with={other}&now=1", status=503).get_data(as_text=True)
+    assert "Choose smaller ones" in drawn
+
+    def asleep(session: Any, *_: Any) -> Any:
+        session.execute(text("SELECT pg_sleep(60)"))
+
+    monkeypatch.setattr(compare, "_compared", asleep)
+    drawn = client.get(f"/segments/{one}/compare?field=club_id&now=1", status=503).get_data(as_text=True)
+    assert "Choose another one" in drawn
+    # What comes after it in the same transaction has its usual time.
+    with transaction(tenant.id) as session:
+        with pytest.raises(compare.TooLong):
+            compare.overlap(tenant_id=tenant.id, segment_ids=[one, other])
+        assert session.scalar(text("SHOW statement_timeout")) == "1min"

@@ -17,7 +17,7 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.segments import compare as comparing
 from app.segments import queries
-from app.segments.compare import Comparison, Parts, Share
+from app.segments.compare import Comparison, Parts, Share, TooLong
 from app.segments.models import Segment
 from app.web import charts
 from app.web.charts import Circles
@@ -62,15 +62,22 @@ def overlap(segment_id: UUID) -> Response:
     chosen = _others(shown)
     many = sum(one.member_count for one in [shown.segment, *chosen])
     later = bool(chosen) and many > AT_ONCE and not is_htmx() and "now" not in request.args
+    found, too_long = None, None
+    try:
+        found = _overlap([shown.segment, *chosen]) if chosen and not later else None
+    except TooLong as refused:
+        too_long = refused
     return shown.page(
         "overlap",
         block="parts",
+        status=too_long.status if too_long else 200,
+        too_long=too_long,
         others=_choices(shown),
         chosen=chosen,
         all_chosen=[shown.segment, *chosen],
         letters=LETTERS,
         later=later,
-        overlap=_overlap([shown.segment, *chosen]) if chosen and not later else None,
+        overlap=found,
     )
 
 
@@ -188,10 +195,16 @@ def compare(segment_id: UUID) -> Response:
     # Everybody is read, whoever is in it.
     later = not is_htmx() and "now" not in request.args
     zone = shown.words.zone(shown.segment.club_id)
-    found = comparing.values(segment=shown.segment, field=field, zone=zone) if field and not later else None
+    found, too_long = None, None
+    try:
+        found = comparing.values(segment=shown.segment, field=field, zone=zone) if field and not later else None
+    except TooLong as refused:
+        too_long = refused
     return shown.page(
         "compare",
         block="values",
+        status=too_long.status if too_long else 200,
+        too_long=too_long,
         groups=_groups(catalogue),
         field=field,
         later=later,

@@ -89,7 +89,7 @@ def refresh_segments(tenant_id: str) -> None:
     _turn(
         Work.REFRESH_SEGMENTS,
         UUID(tenant_id),
-        lambda tenant: segments.run_step(tenant_id=tenant, now=clock.now(), tellers=SEGMENT_TELLERS),
+        lambda tenant: segments.run_step(tenant_id=tenant, tellers=SEGMENT_TELLERS),
     )
 
 
@@ -193,7 +193,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'sync_segments', id FROM tenant t WHERE EXISTS
         (SELECT FROM segment_sync s WHERE s.tenant_id = t.id AND (s.due_at <= :now OR s.due_at IS NULL
-            AND s.status = 'LIVE' AND (EXISTS (SELECT FROM segment_sync_change c
+            AND s.status = 'FULL' AND EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
+                AND g.refresh_tells)
+            OR s.due_at IS NULL AND s.status = 'LIVE' AND (EXISTS (SELECT FROM segment_sync_change c
                 WHERE c.tenant_id = t.id AND c.segment_id = s.segment_id)
             OR EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
                 AND g.version <> s.version AND g.refresh_tells))))

@@ -1,99 +1,42 @@
 """Segments pushed to a receiver: everybody first, then who enters and leaves; resumable, signed, nobody missed."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 from app.segments import service as segments
+from app.segments.locks import IsArchived
 from app.segments.queries import NoSuchSegment
 from app.segments.sync import envelope, service, work
-from app.segments.sync.models import SegmentSync
-from app.segments.sync.service import Archived, NoSync
+from app.segments.sync.service import NoSync
 from app.segments.sync.tell import note_changes
-from app.tasks.work import _due
 from tests.segments.helpers import settle as segments_settle
+from tests.segments.pushing import (
+    ACTOR,
+    NOW,
+    a_segment,
+    let_in,
+    note,
+    people,
+    push,
+    put,
+    sync_of,
+    waits_for,
+)
 from tests.segments.receiver import Receiver, receiving
-
-NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
-ALL = tuple(envelope.FIELDS)
-ACTOR = "system:tests"
 
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch, tenant: Any) -> Iterator[Receiver]:
     with receiving(monkeypatch) as found:
         yield found
-
-
-def people(tenant: Any, count: int, first: int = 0) -> list[UUID]:
-    """Make customers whose ids are in their order."""
-    made = []
-    with transaction(tenant.id) as session:
-        for at in range(first, first + count):
-            one = Customer(
-                tenant_id=tenant.id,
-                id=UUID(int=(at + 1) << 64 | 7 << 76),
-                first_name=f"Person {at}",
-                last_name="Fairbanks",
-                email=f"person.{at}@example.com",
-                phone=f"+2782000{at:04}",
-            )
-            session.add(one)
-            made.append(one.id)
-        session.flush()
-    return made
-
-
-def let_in(tenant: Any, segment_id: UUID, *customers: UUID) -> None:
-    with transaction(tenant.id) as session:
-        for one in customers:
-            session.execute(
-                text("INSERT INTO segment_member VALUES (:tenant, :segment, :customer, :now)"),
-                {"tenant": tenant.id, "segment": segment_id, "customer": one, "now": NOW},
-            )
-
-
-def note(tenant: Any, segment_id: UUID, act: str, *customers: UUID, at: datetime = NOW) -> None:
-    """Note a change as `note_changes` has it written."""
-    with transaction(tenant.id) as session:
-        for one in customers:
-            session.execute(
-                text(
-                    "INSERT INTO segment_sync_change (tenant_id, id, segment_id, customer_id, act, at)"
-                    " VALUES (:tenant, :id, :segment, :customer, :act, :at)"
-                ),
-                {"tenant": tenant.id, "id": new_id(), "segment": segment_id, "customer": one, "act": act, "at": at},
-            )
-
-
-def a_segment(tenant: Any, name: str = "Gold") -> UUID:
-    return segments.create(tenant_id=tenant.id, actor=ACTOR, name=name, type="STATIC", now=NOW).id
-
-
-def put(tenant: Any, segment_id: UUID, receiver: Receiver, **more: Any) -> service.Saved:
-    given: dict[str, Any] = {"shape": "MESSAGING", "url": receiver.url, "fields": ALL, "now": NOW} | more
-    return service.put(tenant_id=tenant.id, segment_id=segment_id, actor=ACTOR, **given)
-
-
-def push(tenant: Any, now: datetime = NOW) -> int:
-    """Push until there is nothing to tell at `now`; return how many times something was told."""
-    turns = 0
-    while work.push_one(tenant_id=tenant.id, now=now):
-        turns += 1
-        assert turns < 50
-    return turns
-
-
-def sync_of(tenant: Any, segment_id: UUID) -> SegmentSync:
-    return service.state(tenant_id=tenant.id, segment_id=segment_id).sync
 
 
 def test_the_messaging_service_gets_a_segment_in_its_own_shape(tenant: Any, receiver: Receiver) -> None:
@@ -275,159 +218,6 @@ def test_somebody_who_is_deleted_is_told_to_have_left_by_their_id_alone(tenant: 
     assert "person.0" not in receiver.told[-1].body.decode()
 
 
-def test_a_change_that_failed_goes_out_again_under_its_id_with_nobody_new_in_it(
-    tenant: Any, receiver: Receiver
-) -> None:
-    segment = a_segment(tenant)
-    one, two = people(tenant, 2)
-    put(tenant, segment, receiver)
-    push(tenant)
-    note(tenant, segment, "entered", one)
-    receiver.answer(500)
-    assert push(tenant) == 1
-    failed = sync_of(tenant, segment)
-    assert failed.error == "The receiver answered 500."
-    assert failed.due_at is not None
-    assert work.FIRST_WAIT / 2 <= failed.due_at - failed.failing_since <= work.FIRST_WAIT  # type: ignore[operator]
-    note(tenant, segment, "entered", two)
-    push(tenant, failed.due_at)
-    tried, again, more = receiver.told[1:]
-    assert tried.id == again.id
-    assert [contact["externalId"] for contact in again.json["contacts"]] == [str(one)]
-    assert [contact["externalId"] for contact in more.json["contacts"]] == [str(two)]
-    settled = sync_of(tenant, segment)
-    assert (settled.error, settled.failing_since, settled.attempts) == (None, None, 0)
-
-
-@pytest.mark.parametrize(
-    "asked, seconds", [("120", 120), ("Sat, 21 Nov 2026 10:05:00 GMT", 300), ("999999", 6 * 3600), ("0", 1)]
-)
-def test_a_receiver_that_asks_to_be_left_alone_is(tenant: Any, receiver: Receiver, asked: str, seconds: int) -> None:
-    segment = a_segment(tenant)
-    put(tenant, segment, receiver)
-    receiver.answer(429, {"Retry-After": asked})
-    assert push(tenant) == 1
-    assert sync_of(tenant, segment).due_at == NOW + timedelta(seconds=seconds)
-
-
-def test_waits_grow_with_jitter_and_have_a_longest(tenant: Any, receiver: Receiver) -> None:
-    segment = a_segment(tenant)
-    put(tenant, segment, receiver)
-    now, waits = NOW, []
-    for _ in range(14):
-        receiver.answer(503)
-        push(tenant, now)
-        due = sync_of(tenant, segment).due_at
-        assert due is not None
-        waits.append(due - now)
-        now = due
-    for attempt, wait in enumerate(waits):
-        longest = min(work.FIRST_WAIT * 2**attempt, work.LONGEST_WAIT)
-        assert longest / 2 <= wait <= longest
-    assert len(set(waits[-3:])) == 3
-
-
-def test_after_a_day_of_failures_it_stops_and_says_so_and_goes_on_by_hand(tenant: Any, receiver: Receiver) -> None:
-    segment = a_segment(tenant)
-    (one,) = people(tenant, 1)
-    put(tenant, segment, receiver)
-    push(tenant)
-    note(tenant, segment, "entered", one)
-    for moment in (NOW, NOW + timedelta(days=1)):
-        receiver.answer(500)
-        push(tenant, moment)
-    stopped = service.state(tenant_id=tenant.id, segment_id=segment)
-    assert (stopped.sync.status, stopped.sync.error, stopped.sync.due_at) == (
-        "STOPPED",
-        "The receiver answered 500.",
-        None,
-    )
-    assert push(tenant, NOW + timedelta(days=9)) == 0
-    let_in(tenant, segment, one)
-    before = len(receiver.told)
-    service.push_all(tenant_id=tenant.id, segment_id=segment, actor=ACTOR, now=NOW + timedelta(days=9))
-    push(tenant, NOW + timedelta(days=9))
-    (said,) = receiver.bodies()[before:]
-    assert (said["push"]["mode"], len(said["contacts"])) == ("full", 1)
-    assert sync_of(tenant, segment).status == "LIVE"
-
-
-def test_a_receiver_that_is_gone_is_not_asked_again(tenant: Any, receiver: Receiver) -> None:
-    segment = a_segment(tenant)
-    put(tenant, segment, receiver)
-    receiver.answer(410)
-    push(tenant)
-    assert (sync_of(tenant, segment).status, push(tenant, NOW + timedelta(days=2))) == ("STOPPED", 0)
-
-
-def test_a_redirect_is_a_failure_and_nobody_there_hears_of_anybody(tenant: Any, receiver: Receiver) -> None:
-    segment = a_segment(tenant)
-    put(tenant, segment, receiver)
-    receiver.answer(307, {"Location": f"{receiver.origin}/elsewhere"})
-    push(tenant)
-    assert (len(receiver.told), sync_of(tenant, segment).error) == (1, "The receiver answered 307.")
-
-
-def test_another_definition_pushes_everybody_anew_once_it_is_worked_out(tenant: Any, receiver: Receiver) -> None:
-    """Who enters and leaves by it is told to nobody, so the receiver would be left with those of the old one."""
-    segment = a_segment(tenant)
-    put(tenant, segment, receiver)
-    push(tenant)
-    run = sync_of(tenant, segment).run
-
-    def change(**values: object) -> None:
-        with transaction(tenant.id) as session:
-            named = ", ".join(f"{name} = :{name}" for name in values)
-            session.execute(text(f"UPDATE segment SET {named} WHERE id = :id"), {"id": segment, **values})
-
-    change(version=2, refresh_tells=False, refreshing_since=NOW)
-    assert push(tenant) == 0
-    assert _waits_for(tenant) is False
-    change(refresh_tells=True, refreshing_since=None)
-    assert _waits_for(tenant) is True
-    push(tenant)
-    assert len(receiver.told) == 2
-    assert receiver.bodies()[-1]["push"]["mode"] == "full"
-    assert sync_of(tenant, segment).run != run
-
-
-def test_a_change_from_before_another_definition_does_not_undo_it(tenant: Any, receiver: Receiver) -> None:
-    """Who had left and is back by the new definition, of which nobody is told, stays in; who is gone has left."""
-    segment = a_segment(tenant)
-    back, gone = people(tenant, 2)
-    put(tenant, segment, receiver)
-    push(tenant)
-    note(tenant, segment, "left", back, gone)
-    with transaction(tenant.id) as session:
-        session.execute(
-            text("INSERT INTO segment_member VALUES (:tenant, :segment, :customer, :now)"),
-            {"tenant": tenant.id, "segment": segment, "customer": back, "now": NOW},
-        )
-        session.execute(text("UPDATE segment SET version = 2 WHERE id = :id"), {"id": segment})
-    push(tenant)
-    everybody, after = receiver.bodies()[-2:]
-    assert [contact["externalId"] for contact in everybody["contacts"]] == [str(back)]
-    assert [contact["externalId"] for contact in after["removedContacts"]] == [str(gone)]
-
-
-def test_a_segment_that_is_being_worked_out_is_pushed_after_that(tenant: Any, receiver: Receiver) -> None:
-    """A refresh that began before there was a sync does not note for it who enters."""
-    segment = a_segment(tenant)
-    with transaction(tenant.id) as session:
-        session.execute(text("UPDATE segment SET refreshing_since = :now"), {"now": NOW})
-    put(tenant, segment, receiver)
-    push(tenant)
-    assert receiver.told == []
-    with transaction(tenant.id) as session:
-        session.execute(text("UPDATE segment SET refreshing_since = NULL"))
-    push(tenant, NOW + work.SOON)
-    assert len(receiver.told) == 1
-
-
-def _waits_for(tenant: Any) -> bool:
-    return any(job == "sync_segments" and id_ == tenant.id for job, id_ in _due(NOW))
-
-
 @pytest.mark.committed
 def test_the_tick_finds_what_is_to_be_pushed(receiver_of_its_own: Receiver) -> None:
     from tests.conftest import make_tenant
@@ -435,16 +225,16 @@ def test_the_tick_finds_what_is_to_be_pushed(receiver_of_its_own: Receiver) -> N
     tenant: Any = make_tenant()
     segment = a_segment(tenant)
     (one,) = people(tenant, 1)
-    assert not _waits_for(tenant)
+    assert not waits_for(tenant)
     put(tenant, segment, receiver_of_its_own)
-    assert _waits_for(tenant)
+    assert waits_for(tenant)
     push(tenant)
-    assert not _waits_for(tenant)
+    assert not waits_for(tenant)
     note(tenant, segment, "entered", one)
-    assert _waits_for(tenant)
+    assert waits_for(tenant)
     receiver_of_its_own.answer(500)
     push(tenant)
-    assert not _waits_for(tenant)
+    assert not waits_for(tenant)
 
 
 @pytest.fixture
@@ -581,7 +371,7 @@ def test_an_archived_segment_is_pushed_nowhere(tenant: Any, receiver: Receiver) 
     segment = a_segment(tenant)
     with transaction(tenant.id) as session:
         session.execute(text("UPDATE segment SET archived_at = :now"), {"now": NOW})
-    with pytest.raises(Archived):
+    with pytest.raises(IsArchived):
         put(tenant, segment, receiver)
 
 
@@ -590,7 +380,7 @@ def test_a_sync_that_was_given_up_does_not_go_on_while_its_segment_is_archived(t
     put(tenant, segment, receiver)
     with transaction(tenant.id) as session:
         session.execute(text("UPDATE segment SET archived_at = :now"), {"now": NOW})
-    with pytest.raises(Archived):
+    with pytest.raises(IsArchived):
         service.push_all(tenant_id=tenant.id, segment_id=segment, actor=ACTOR, now=NOW)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.infra.ids import new_id
 from tests.page_client import ApiClient
+from tests.segments.pushing import a_segment, let_in, people, push
 from tests.segments.receiver import Receiver, receiving
-from tests.segments.test_sync import a_segment, let_in, people, push
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from app.infra import clock
 from tests.conftest import make_tenant
+from tests.segments.pushing import a_segment, let_in, people, put, sync_of
 from tests.segments.receiver import Told, receiving
-from tests.segments.test_sync import a_segment, let_in, people, put, sync_of
 
 PEOPLE, PAGE = 40, 14
 PUSHING = """

@@ -10,8 +10,8 @@ import pytest
 from app.infra import clock
 from app.segments.sync import service
 from app.segments.sync.service import NoSync
+from tests.segments.pushing import a_segment, let_in, people, push
 from tests.segments.receiver import Receiver, receiving
-from tests.segments.test_sync import a_segment, let_in, people, push
 
 
 @pytest.fixture

@@ -38,6 +38,9 @@ class SyncOut(BaseModel):
     fields: list[Told]
     status: Literal["FULL", "LIVE", "STOPPED"]
     waiting: int = Field(description="FULL: people still to push. LIVE: changes not told yet, counted up to 10,000.")
+    paused: str | None = Field(
+        description="Why nobody is pushed: the segment can't be worked out. It goes on once its conditions are mended."
+    )
     pushed: int = Field(description="How many people were told of when everybody was pushed last.")
     last_pushed_at: datetime | None
     last_full_at: datetime | None
@@ -91,6 +94,7 @@ def _out(state: State, secret: str | None = None) -> SyncOut:
     return SyncOut(
         **{name: getattr(sync, name) for name in SyncOut.model_fields if hasattr(sync, name) and name != "secret"},
         waiting=state.waiting,
+        paused=state.paused,
         next_try_at=sync.due_at if sync.failing_since and sync.status != STOPPED else None,
         secret=secret,
     )

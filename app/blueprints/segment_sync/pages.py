@@ -10,6 +10,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.infra.errors import Conflict, Invalid
 from app.segments import queries
+from app.segments.locks import IsArchived
 from app.segments.sync import service
 from app.segments.sync.envelope import FIELDS
 from app.segments.sync.models import FULL, LIVE, MESSAGING, STOPPED, WEBHOOK
@@ -75,7 +76,7 @@ def save(segment_id: UUID) -> Response | Answer:
     except Invalid as error:
         form.refuse(error)
         return _page(segment_id, _state(segment_id), form, status=422)
-    except service.Archived as refused:
+    except IsArchived as refused:
         return _back(segment_id, refused)
     if saved.secret:
         return _page(segment_id, saved.state, SyncForm(obj=saved.state.sync), secret=saved.secret)
@@ -90,7 +91,7 @@ def push(segment_id: UUID) -> Answer:
     actor = current()
     try:
         service.push_all(tenant_id=actor.tenant_id, segment_id=segment_id, actor=actor.ref)
-    except service.Archived as refused:
+    except IsArchived as refused:
         return _back(segment_id, refused)
     flash("Everybody in the segment is being pushed again.", "success")
     return redirect(url_for(".show", segment_id=segment_id))
@@ -126,8 +127,14 @@ def _page(
         secret=secret,
         status_labels=STATUS_LABELS,
         status_tones=STATUS_TONES,
-        busy=state is not None and state.sync.status != STOPPED and (state.sync.status == FULL or state.waiting > 0),
+        busy=state is not None and _is_busy(state),
     )
+
+
+def _is_busy(state: State) -> bool:
+    """Return whether there is progress to be seen."""
+    status = state.sync.status
+    return state.paused is None and status != STOPPED and (status == FULL or state.waiting > 0)
 
 
 def _back(segment_id: UUID, refused: Conflict) -> Answer:

@@ -26,7 +26,8 @@ class SegmentSync(Base):
     `run` names a push of everybody, `part` and `position` (the last customer who was taken) say how far it is, `pushed`
     how many were told in it, `version` which definition of the segment. A part is written down before it goes out,
     `batch_id` and where it ends (`batch_end`, and whether it is the `batch_last`): after a crash the same part goes out
-    again under the same id. `due_at`: when to try next; none while there is nothing to do but wait for changes.
+    again under the same id. `due_at`: when to try next; none while there is nothing to do but wait for changes, or for
+    another definition to be worked out.
     """
 
     __tablename__ = "segment_sync"

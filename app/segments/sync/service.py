@@ -13,10 +13,11 @@ from app.accounts import audit
 from app.infra import clock, http
 from app.infra.crypto import seal
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.errors import Invalid, NotFound
 from app.infra.http import RefusedUrl
 from app.infra.queue import Work, wake
-from app.segments.locks import locked
+from app.segments.locks import IsArchived, locked
+from app.segments.models import Segment
 from app.segments.queries import one as segment_of
 from app.segments.sync.envelope import FIELDS, new_secret
 from app.segments.sync.models import FULL, SHAPES, STOPPED, SegmentSync
@@ -34,20 +35,17 @@ class NoSync(NotFound):
         super().__init__("This segment is not pushed anywhere.")
 
 
-class Archived(Conflict):
-    """An archived segment is not pushed anywhere."""
-
-    def __init__(self) -> None:
-        super().__init__("This segment is archived. Take it out of the archive before it is pushed anywhere.")
-
-
 @dataclass(frozen=True, slots=True)
 class State:
-    """A sync and how it stands: `waiting` changes not told yet (COUNTED at most), or people still to push in a full."""
+    """A sync and how it stands: `waiting` changes not told yet (COUNTED at most), or people still to push in a full.
+
+    `paused`: why nobody can be pushed until the segment's definition is another one.
+    """
 
     sync: SegmentSync
     waiting: int
     members: int
+    paused: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +72,13 @@ def put(
 
     `shape` is one of SHAPES, `fields` of FIELDS. Another URL, shape or choice of fields pushes everybody again. A
     receiver of another origin gets a secret of its own; `renew_secret` makes a new one, beside which the old one signs
-    for a day. Raises NoSuchSegment, Archived or Invalid.
+    for a day. Raises NoSuchSegment, IsArchived or Invalid.
     """
     moment = now or clock.now()
     _check(shape, url, fields)
     chosen = [name for name in FIELDS if name in fields]
     with transaction(tenant_id) as session:
-        segment = locked(session, tenant_id, segment_id)
-        if segment.archived_at is not None:
-            raise Archived
+        segment = locked(session, tenant_id, segment_id, in_use=True)
         sync = _locked(session, tenant_id, segment_id)
         secret = None
         if sync is None or _origin(sync.url) != _origin(url):
@@ -108,13 +104,13 @@ def put(
         audit.record(session, actor, "segment.sync", "segment", segment_id, told)
         session.flush()
         wake(Work.SYNC_SEGMENTS, tenant_id)
-        return Saved(_state(session, sync, segment.member_count), secret)
+        return Saved(_state(session, sync, segment), secret)
 
 
 def push_all(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | None = None) -> State:
     """Push everybody again, also where the sync had stopped; return how it stands.
 
-    Raises NoSuchSegment, NoSync or Archived.
+    Raises NoSuchSegment, NoSync or IsArchived.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
@@ -123,12 +119,12 @@ def push_all(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | N
         if sync is None:
             raise NoSync
         if segment.archived_at is not None:
-            raise Archived
+            raise IsArchived
         _start(sync, segment.version, moment)
         audit.record(session, actor, "segment.sync_push", "segment", segment_id)
         session.flush()
         wake(Work.SYNC_SEGMENTS, tenant_id)
-        return _state(session, sync, segment.member_count)
+        return _state(session, sync, segment)
 
 
 def remove(*, tenant_id: UUID, segment_id: UUID, actor: str) -> None:
@@ -152,7 +148,7 @@ def state(*, tenant_id: UUID, segment_id: UUID) -> State:
         sync = session.get(SegmentSync, (tenant_id, segment_id), populate_existing=True)
         if sync is None:
             raise NoSync
-        return _state(session, sync, segment.member_count)
+        return _state(session, sync, segment)
 
 
 def _check(shape: str, url: str, fields: Sequence[str]) -> None:
@@ -195,9 +191,11 @@ _WAITING = text("""
 """)
 
 
-def _state(session: Session, sync: SegmentSync, members: int) -> State:
+def _state(session: Session, sync: SegmentSync, segment: Segment) -> State:
     values = {"tenant_id": sync.tenant_id, "segment_id": sync.segment_id, "most": COUNTED}
     waiting = session.scalar(_WAITING, values) or 0
+    members = segment.member_count
     if sync.status in (FULL, STOPPED):
         waiting = max(members - sync.pushed, 0) if sync.status == FULL else 0
-    return State(sync, waiting, members)
+    failed = not segment.refresh_tells and segment.refreshing_since is None
+    return State(sync, waiting, members, segment.refresh_error if failed and sync.status != STOPPED else None)

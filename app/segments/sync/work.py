@@ -39,13 +39,14 @@ SOON = timedelta(seconds=2)
 
 # Live and nothing due: then there is something to do where changes wait, or where the definition is another one and
 # everybody has to be pushed anew. Not while that is being worked out: nobody is told who enters and leaves by it, and
-# a refresh that began before there was a sync does not note down for it who enters.
+# a refresh that began before there was a sync does not note down for it who enters. Full and nothing due: it waits for
+# a definition to be worked out, however long that takes, or whoever has to mend it.
 _NEXT = text("""
     SELECT s.*, g.name, g.version AS defined,
-        g.refresh_tells AND g.refreshing_since IS NULL AS settled
+        g.refresh_tells AS told, g.refresh_tells AND g.refreshing_since IS NULL AS settled
     FROM segment_sync s JOIN segment g ON g.tenant_id = s.tenant_id AND g.id = s.segment_id
-    WHERE s.tenant_id = :tenant_id AND (s.due_at <= :now OR s.status = 'LIVE'
-        AND s.due_at IS NULL AND (g.version <> s.version AND g.refresh_tells OR EXISTS (
+    WHERE s.tenant_id = :tenant_id AND (s.due_at <= :now OR s.status = 'FULL' AND s.due_at IS NULL AND g.refresh_tells
+        OR s.status = 'LIVE' AND s.due_at IS NULL AND (g.version <> s.version AND g.refresh_tells OR EXISTS (
             SELECT FROM segment_sync_change c WHERE c.tenant_id = s.tenant_id AND c.segment_id = s.segment_id)))
     ORDER BY coalesce(s.due_at, :now), s.segment_id LIMIT 1 FOR UPDATE OF s SKIP LOCKED
 """)
@@ -153,7 +154,7 @@ def _claim(tenant_id: UUID, now: datetime) -> Claimed | bool:
         if state["batch_id"] is None:
             beginning = row.version != row.defined or (row.status == FULL and row.part == 0)
             if beginning and not row.settled:
-                session.execute(_LATER, state | {"due_at": now + SOON})
+                session.execute(_LATER, state | {"due_at": now + SOON if row.told else None})
                 return True
             if beginning:
                 session.execute(_OUTDATED, state)

@@ -35,12 +35,13 @@ from sqlalchemy.orm import aliased
 from app.customers.models import Activity, Customer
 from app.events import catalogue
 from app.events.catalogue import Category
+from app.events.types.journeys import REFUSED
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
 
 LATELY = timedelta(days=30)
-OURS = ("message.sent", "consent.recorded")
+OURS = ("message.sent", "consent.recorded", REFUSED)
 """What Fairway does itself: on the timeline, but nothing the customer did. Nor are notes, and what files tell."""
 # Whose kinds of activity are offered as a filter: enough to have met each kind, and never a slow page.
 _KINDS_AMONG = 5000

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select
 
+from app.customers.models import Activity
+from app.events.types.journeys import REFUSED
 from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys.graph import Graph
@@ -41,6 +43,23 @@ def live(*, tenant_id: UUID, journey: Journey) -> Graph:
     if journey.published_version is None:
         return draft(journey)
     return version_graph(tenant_id=tenant_id, journey_id=journey.id, number=journey.published_version)
+
+
+def refusals(*, tenant_id: UUID, journey_id: UUID, customer_id: UUID) -> list[Activity]:
+    """Return the last ten times somebody was not let in again (`app.journeys.engine.circles`), the latest first."""
+    found = (
+        select(Activity)
+        .where(
+            Activity.tenant_id == tenant_id,
+            Activity.customer_id == customer_id,
+            Activity.type == REFUSED,
+            Activity.object_id == journey_id,
+        )
+        .order_by(Activity.occurred_at.desc(), Activity.id.desc())
+        .limit(10)
+    )
+    with transaction(tenant_id) as session:
+        return list(session.scalars(found.execution_options(populate_existing=True)))
 
 
 def step_people(

@@ -13,12 +13,13 @@ from app.events import log
 from app.infra import config
 from app.infra.db import transaction
 from app.journeys import lifecycle
+from app.journeys.engine import circles
 from app.journeys.engine.advance import advance_batch
 from app.messaging import sender, smtp
 from app.road import HANDLERS, SEGMENT_TELLERS
 from app.segments import service as segments
 from app.segments import work
-from tests.journeys.helpers import journey, people, rows, send, tag, template
+from tests.journeys.helpers import journey, people, rows, send, step, tag, template
 from tests.messaging.sink import Sink, running
 
 # Noon of the club: no quiet hours.
@@ -232,3 +233,61 @@ def test_a_renamed_segment_goes_on_letting_people_in(tenant: Any) -> None:
     go_on(tenant, NOW)
     assert [one.payload["segment"] for one in moves(tenant)] == ["Golden"]
     assert len(walks(tenant)) == 1
+
+
+def test_a_journey_that_moves_its_own_people_in_and_out_comes_to_an_end(tenant: Any, client: Any, sign_in: Any) -> None:
+    """Whoever leaves the segment is let in by the journey, which puts them out again, each time anew."""
+    asked = {"combinator": "AND", "rules": [{"field": "tags", "operator": "contains", "value": "in"}]}
+    segment = segments.create(tenant_id=tenant.id, actor=ACTOR, name="In", criteria=asked, now=NOW).id
+    go_on(tenant, NOW)
+    for name, trigger, operation in (("Out", "segment.entered", "remove"), ("Back", "segment.left", "add")):
+        change = {"updates": [{"field": "tags", "operation": operation, "value": "in"}]}
+        journey(
+            tenant.id,
+            [step("move", "UPDATE", None, change)],
+            name=name,
+            allow_reentry=True,
+            trigger_type=trigger,
+            trigger_config={"segment_id": str(segment)},
+        )
+    (one, other) = people(tenant.id, 2, tags=["in"])
+    rows(tenant.id, "UPDATE customer SET tags = '{}' WHERE id = :id RETURNING id", id=other)
+    # Each round is a little later, as it would be; if it went on for ever, so would this.
+    later = NOW
+    for _ in range(100):
+        later += timedelta(seconds=2)
+        go_on_once(tenant, later)
+    walked = rows(
+        tenant.id,
+        "SELECT j.name, e.customer_id, count(*) AS often FROM journey_enrollment e"
+        " JOIN journey j ON j.id = e.journey_id GROUP BY 1, 2",
+    )
+    assert {(row.name, row.customer_id): row.often for row in walked} == {
+        ("Out", one): circles.MOST,
+        ("Back", one): circles.MOST,
+    }
+    told = rows(tenant.id, "SELECT customer_id, title, payload FROM activity WHERE type = 'journey.refused'")
+    assert [(row.customer_id, row.title) for row in told] == [(one, "Was not let into the journey “Out” again")]
+    assert told[0].payload["reason"] == circles.REASON
+    (person,) = rows(tenant.id, "SELECT last_activity_type FROM customer WHERE id = :id", id=one)
+    assert person.last_activity_type is None
+    sign_in("marketer")
+    walk = rows(tenant.id, "SELECT e.id, journey_id FROM journey_enrollment e JOIN journey j ON j.id = e.journey_id"
+        " WHERE j.name = 'Out' LIMIT 1")[0]  # fmt: skip
+    page = client.get(f"/journeys/{walk.journey_id}/people/{walk.id}").get_data(as_text=True)
+    assert "Not let in again" in page
+    assert circles.REASON in page
+    # A day later they may again.
+    rows(tenant.id, "UPDATE customer SET tags = '{}' WHERE id = :id RETURNING id", id=one)
+    go_on_once(tenant, later + timedelta(days=1))
+    rows(tenant.id, "UPDATE customer SET tags = '{in}' WHERE id = :id RETURNING id", id=one)
+    go_on_once(tenant, later + timedelta(days=1, seconds=2))
+    go_on_once(tenant, later + timedelta(days=1, seconds=4))
+    assert len(walks(tenant)) > 2 * circles.MOST
+
+
+def go_on_once(tenant: Any, now: datetime) -> None:
+    """Do what the workers do once each."""
+    process_batch(tenant_id=tenant.id, now=now, handlers=HANDLERS)
+    advance_batch(tenant_id=tenant.id, now=now)
+    work.run_step(tenant_id=tenant.id, now=now, tellers=SEGMENT_TELLERS)

@@ -182,6 +182,7 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
         walk=walk,
         line=walk.line,
         steps=[_told(one, known) for one in walk.steps],
+        refusals=whereabouts.refusals(tenant_id=tenant_id, journey_id=journey_id, customer_id=walk.line.customer_id),
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
         reasons=presenters.EXIT_REASONS,

@@ -29,6 +29,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
+from app.journeys.engine import circles
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
 from app.journeys.queries import NoSuchJourney
@@ -112,13 +113,17 @@ class NotAdmitted(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry."""
+    """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry.
+
+    `by_segment`: they entered or left a segment.
+    """
 
     journey_id: UUID
     customer_id: UUID
     entry: str
     event_id: UUID | None
     payload: dict[str, Any]
+    by_segment: bool = False
 
 
 def on_events(batch: Batch) -> None:
@@ -198,6 +203,12 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
     session.execute(LOCK_JOURNEYS, wanted)
     open_now = {row.id: row for row in session.execute(OPEN, wanted)}
     entering = [one for one in first.values() if one.journey_id in open_now]
+    coming_and_going = [one for one in entering if one.by_segment and open_now[one.journey_id].allow_reentry]
+    if coming_and_going:
+        refused = circles.refuse(
+            session, tenant_id, [(one.journey_id, one.customer_id, one.event_id) for one in coming_and_going], now
+        )
+        entering = [one for one in entering if (one.journey_id, one.customer_id) not in refused]
     if not entering:
         return []
     rows = session.execute(
@@ -234,7 +245,7 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
     concerned = [event for event in batch.events if event.type in by_type]
     clubs = _Clubs(session, batch.tenant_id, concerned, any(journey.club_id for journey in listening))
     return [
-        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload)
+        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload, event.type in MOVES)
         for event in concerned
         for journey in by_type[event.type]
         if clubs.fit(journey.club_id, event) and _matches(journey, event, batch.now)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts import audit
 from app.customers.models import Topic
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
@@ -112,6 +112,7 @@ def create(
         return made
 
 
+@again_after_deadlock
 def update(
     *, tenant_id: UUID, topic_id: UUID, changes: Mapping[str, Any], actor: str, now: datetime | None = None
 ) -> Topic:

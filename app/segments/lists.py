@@ -100,7 +100,7 @@ def add_people(
     if len(customer_ids) > MOST_BY_HAND:
         raise Invalid({"customer_ids": f"Add at most {MOST_BY_HAND:,} people at once."})
     found = select(Customer.id).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
-    return _add(tenant_id, segment_id, found, actor, tellers, now or clock.now())
+    return _add(tenant_id, segment_id, found, actor, tellers, now)
 
 
 @again_after_deadlock
@@ -117,7 +117,7 @@ def add_imported(
     if import_id is None:
         raise Invalid({"import_id": "Choose an import."})
     found = imports.touched(tenant_id=tenant_id, run_id=import_id)
-    return _add(tenant_id, segment_id, found, actor, tellers, now or clock.now())
+    return _add(tenant_id, segment_id, found, actor, tellers, now)
 
 
 @again_after_deadlock
@@ -157,7 +157,7 @@ def add_pasted(
             Customer.tenant_id == tenant_id,
             Customer.id.in_(select(func.unnest(bindparam("chosen", sorted(chosen), type_=ARRAY(Uuid()))))),
         )
-        added = _add(tenant_id, segment_id, found, actor, tellers, now or clock.now())
+        added = _add(tenant_id, segment_id, found, actor, tellers, now)
     several = [said[at] for at, found_ in people.items() if len(found_) > 1]
     return Pasted(added, [line for at, line in enumerate(said) if at not in people], several)
 
@@ -179,9 +179,10 @@ def remove_people(
     """
     if len(customer_ids) > MOST_BY_HAND:
         raise Invalid({"customer_ids": f"Remove at most {MOST_BY_HAND:,} people at once."})
-    moment, customers = now or clock.now(), array(sorted(customer_ids))
+    customers = array(sorted(customer_ids))
     with transaction(tenant_id) as session:
         segment = _listing(session, tenant_id, segment_id)
+        moment = now or clock.now()
         values = {"tenant_id": tenant_id, "segment_id": segment_id, "customers": customers}
         if segment.member_count and not session.scalar(_LEFT, values):
             usage.refuse(session, tenant_id, segment_id, users, "emptied", idle=False)
@@ -194,14 +195,16 @@ def remove_people(
 
 
 def _add(
-    tenant_id: UUID, segment_id: UUID, people: Select[Any], actor: str, tellers: Sequence[Teller], now: datetime
+    tenant_id: UUID, segment_id: UUID, people: Select[Any], actor: str, tellers: Sequence[Teller], now: datetime | None
 ) -> int:
     with transaction(tenant_id) as session:
         segment = _listing(session, tenant_id, segment_id)
-        added = put(session, segment, people, actor, now)
+        # Not before the list is ours: who moves does so after whoever was waited for.
+        moment = now or clock.now()
+        added = put(session, segment, people, actor, moment)
         if added:
-            _look(session, segment, added, now, tellers)
-            segment.updated_at = now
+            _look(session, segment, added, moment, tellers)
+            segment.updated_at = moment
             audit.record(session, actor, "segment.add_people", "segment", segment_id, {"people": len(added)})
         return len(added)
 

@@ -133,10 +133,17 @@ _DAYS = """
 _RESULT = text("SELECT id, entered, gone, member_count FROM counted").columns(
     id=Uuid, entered=Integer, gone=Integer, member_count=Integer
 )
+# In the order in which everybody locks segments. A refresh has its own by now, which may come after these: whom it
+# meets there in a deadlock (upkeep, a topic that is changed) begins again, or it does. To lock all that ask before it
+# begins would keep everybody from them for as long as it takes.
 _REFRESH_ASKING = text("""
-    UPDATE segment s SET refresh_due_at = :now FROM segment_dependency d
-    WHERE d.tenant_id = :tenant_id AND d.reads = ANY(CAST(:reads AS text[]))
-        AND s.tenant_id = :tenant_id AND s.id = d.segment_id
+    WITH asking AS (
+        SELECT s.id FROM segment s WHERE s.tenant_id = :tenant_id AND s.id IN (
+            SELECT d.segment_id FROM segment_dependency d
+            WHERE d.tenant_id = :tenant_id AND d.reads = ANY(CAST(:reads AS text[])))
+        ORDER BY s.id FOR NO KEY UPDATE
+    )
+    UPDATE segment s SET refresh_due_at = :now FROM asking WHERE s.tenant_id = :tenant_id AND s.id = asking.id
 """)
 
 
@@ -155,7 +162,8 @@ def write(
 
     `segments` are the ids with the day it is there. With `customers` (the text of an array of ids) only they are told
     about; others stay as they are. Unless it `tells`, people enter and leave because a definition is another, which is
-    no move of theirs: nobody is told, and it is no growth. The caller sees to it that nobody else changes the members.
+    no move of theirs: nobody is told, and it is no growth. The caller sees to it that nobody else changes the members,
+    and takes `now` once that is so: it is when people move, and each segment's moves are in its order.
     """
     single = len(segments) == 1
     told = [one for teller in tellers for one in teller(session, tenant_id, now)] if tells else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from psycopg.errors import QueryCanceled
+from psycopg.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.conditions import InvalidConditions
 from app.customers import custom_fields
 from app.infra import clock
-from app.infra.db import again_after_deadlock, transaction
+from app.infra.db import transaction
 from app.segments import dependencies, locks, membership, schedule
 from app.segments.asking import Question
 from app.segments.membership import Moved, Teller, Wanted
@@ -77,13 +77,16 @@ def run_next(*, tenant_id: UUID, now: datetime | None = None, tellers: Sequence[
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         due = list(session.scalars(_DUE, {"tenant_id": tenant_id, "now": moment}))
-    return next((1 for one in due if refresh(tenant_id=tenant_id, segment_id=one, now=moment, tellers=tellers)), 0)
+    return next((1 for one in due if refresh(tenant_id=tenant_id, segment_id=one, now=now, tellers=tellers)), 0)
 
 
-@again_after_deadlock
-def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequence[Teller] = ()) -> bool:
-    """Refresh one segment if it is due; return whether it was, and nobody else was at it."""
-    if not begin(tenant_id=tenant_id, segment_id=segment_id, now=now):
+def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime | None = None, tellers: Sequence[Teller] = ()) -> bool:
+    """Refresh one segment if it is due; return whether it was, and nobody else was at it.
+
+    One that lost a deadlock stays due and marked, and is a step of its own again: a job never takes longer than one
+    refresh may.
+    """
+    if not begin(tenant_id=tenant_id, segment_id=segment_id, now=now or clock.now()):
         return False
     try:
         return finish(tenant_id=tenant_id, segment_id=segment_id, now=now, tellers=tellers) is not None
@@ -91,6 +94,9 @@ def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequen
         return True
     except OperationalError as error:
         # The database's own trouble (a deadlock, a restart) is not the segment's: it stays due.
+        if isinstance(error.orig, DeadlockDetected):
+            log.info("Refreshing segment %s lost a deadlock; it is tried again", segment_id)
+            return True
         if not isinstance(error.orig, QueryCanceled):
             raise
         said = f"It took longer than {MINUTES} minutes."
@@ -100,7 +106,8 @@ def refresh(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequen
         log.exception("Refreshing segment %s failed", segment_id)
         said = f"Something went wrong ({type(error).__name__})."
     with transaction(tenant_id) as session:
-        values = {"tenant_id": tenant_id, "id": segment_id, "said": said, "due": now + TRY_AGAIN}
+        due = (now or clock.now()) + TRY_AGAIN
+        values = {"tenant_id": tenant_id, "id": segment_id, "said": said, "due": due}
         session.execute(_FAILED, values)
     return True
 
@@ -116,8 +123,13 @@ def begin(*, tenant_id: UUID, segment_id: UUID, now: datetime) -> bool:
         return session.scalar(_BEGIN, {"tenant_id": tenant_id, "id": segment_id, "now": now}) is not None
 
 
-def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequence[Teller] = ()) -> Refreshed | None:
-    """Tell and write the whole difference of a marked segment; None where somebody else does, or did."""
+def finish(
+    *, tenant_id: UUID, segment_id: UUID, now: datetime | None = None, tellers: Sequence[Teller] = ()
+) -> Refreshed | None:
+    """Tell and write the whole difference of a marked segment; None where somebody else does, or did.
+
+    Without `now` it is the moment at which the segment is found marked: nobody has moved its members since.
+    """
     began = time.monotonic()
     with transaction(tenant_id) as session:
         if not locks.try_refresh(session, segment_id):
@@ -125,6 +137,7 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
         segment = _marked(session, tenant_id, segment_id)
         if segment is None:
             return None
+        moment = now or clock.now()
         session.execute(_ROOM)
         zone = schedule.zone_of(session, tenant_id, segment.club_id)
         question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone)
@@ -132,9 +145,9 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
         moved = membership.write(
             session,
             tenant_id=tenant_id,
-            wanted=Wanted(question.everybody(now)),
-            segments={segment_id: question.day(now)},
-            now=now,
+            wanted=Wanted(question.everybody(moment)),
+            segments={segment_id: question.day(moment)},
+            now=moment,
             tells=segment.refresh_tells,
             tellers=tellers,
         )
@@ -142,9 +155,9 @@ def finish(*, tenant_id: UUID, segment_id: UUID, now: datetime, tellers: Sequenc
             "tenant_id": tenant_id,
             "id": segment_id,
             "version": segment.version,
-            "now": now,
+            "now": moment,
             # A list changes by hand only.
-            "due": schedule.next_due(segment.refresh_frequency if question.tree else MANUAL, question.zone, now),
+            "due": schedule.next_due(segment.refresh_frequency if question.tree else MANUAL, question.zone, moment),
             "took": int((time.monotonic() - began) * 1000),
         }
         if session.execute(_DONE, values).rowcount == 0:  # type: ignore[attr-defined]

@@ -114,9 +114,9 @@ def run_batch(
 ) -> int:
     """Let the segments concerned look again at up to `limit` notes of people; return how many were settled.
 
-    One transaction. Returns 0 where nobody is due, or somebody else is at it.
+    One transaction. Returns 0 where nobody is due, or somebody else is at it. Without `now` it is the moment at which
+    the segments are its own, so that who moves does so after whoever was waited for.
     """
-    moment = now or clock.now()
     with transaction(tenant_id) as session:
         if not locks.try_upkeep(session, tenant_id):
             return 0
@@ -129,6 +129,7 @@ def run_batch(
         segments = _held(session, tenant_id, {*kinds, *due.gone} - busy)
         # Some may have begun while they were waited for.
         busy |= {one.id for one in segments if one.refreshing_since is not None}
+        moment = now or clock.now()
         _put_back(session, tenant_id, due, kinds, busy)
         free = [one for one in segments if one.id not in busy]
         ready = [one for one in free if one.archived_at is None and one.id in kinds]

@@ -5,11 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.capture import merging
 from app.infra.db import transaction
-from app.segments import membership, refresh, service, upkeep, usage
+from app.segments import membership, refresh, service, upkeep, usage, work
 from app.segments.models import Segment
 from tests.segments.helpers import (
     ACTOR,
@@ -209,6 +211,26 @@ def test_a_refresh_that_was_killed_is_taken_up_again(tenant: Any) -> None:
     (found,) = rows(tenant.id, "SELECT refreshing_since, refresh_due_at FROM segment")
     assert found.refreshing_since is None
     assert found.refresh_due_at > later
+
+
+def test_a_refresh_that_loses_a_deadlock_is_a_step_of_its_own_again(tenant: Any, monkeypatch: Any) -> None:
+    """Begun again within one job it might take longer than a job may."""
+    gold = people(tenant.id, 1, membership_tier="Gold")
+    made = service.create(tenant_id=tenant.id, actor=ACTOR, name="Gold", criteria=GOLD, now=NOW)
+    asked: list[Any] = []
+
+    def lose(*_: Any, **__: Any) -> Any:
+        asked.append(1)
+        raise OperationalError("", {}, DeadlockDetected())
+
+    monkeypatch.setattr(refresh.membership, "write", lose)
+    assert work.run_step(tenant_id=tenant.id, now=NOW) == 1
+    assert len(asked) == 1
+    (found,) = rows(tenant.id, "SELECT refresh_error, refreshing_since, refresh_due_at FROM segment")
+    assert (found.refresh_error, found.refreshing_since, found.refresh_due_at) == (None, NOW, NOW)
+    monkeypatch.undo()
+    settle(tenant.id)
+    assert members(tenant.id, made) == set(gold)
 
 
 def test_a_definition_that_changes_during_its_refresh_is_asked_anew(tenant: Any, monkeypatch: Any) -> None:

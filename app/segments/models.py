@@ -178,3 +178,16 @@ class SegmentDue(Base):
     customer_id: Mapped[UUID]
     segment_id: Mapped[UUID | None]
     reads: Mapped[str | None]
+
+
+class SegmentLater(Base):
+    """A customer something is told of whose time is yet to come: they are due (see SegmentDue) at that moment."""
+
+    __tablename__ = "segment_later"
+    __table_args__ = (Index("ix_segment_later_at", "tenant_id", "at"),)
+
+    tenant_id: Mapped[Key]
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime]
+    customer_id: Mapped[UUID]
+    reads: Mapped[str]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from app.segments import refresh, upkeep
+from app.segments import later, refresh, upkeep
 from app.segments.membership import Teller
 
 
@@ -13,6 +13,8 @@ def run_step(*, tenant_id: UUID, now: datetime | None = None, tellers: Sequence[
 
     0 says that nothing is left to do, or that others do it.
     """
-    return upkeep.run_batch(tenant_id=tenant_id, now=now, tellers=tellers) or refresh.run_next(
-        tenant_id=tenant_id, now=now, tellers=tellers
+    return (
+        upkeep.run_batch(tenant_id=tenant_id, now=now, tellers=tellers)
+        or later.run_batch(tenant_id=tenant_id, now=now)
+        or refresh.run_next(tenant_id=tenant_id, now=now, tellers=tellers)
     )

@@ -189,6 +189,7 @@ _DUE = text("""
     UNION ALL
     SELECT 'refresh_segments', id FROM tenant t WHERE EXISTS
         (SELECT FROM segment_due d WHERE d.tenant_id = t.id)
+        OR EXISTS (SELECT FROM segment_later l WHERE l.tenant_id = t.id AND l.at <= :now)
         OR EXISTS (SELECT FROM segment s WHERE s.tenant_id = t.id AND s.refresh_due_at <= :now)
     UNION ALL
     SELECT 'sync_segments', id FROM tenant t WHERE EXISTS

@@ -89,6 +89,8 @@ def test_so_is_what_the_messages_were_about(tenant: Any, other_tenant: Any, mine
             segment(tenant.id, all_of(sent(name, [str(value), str(wrong)], "in")))
         assert list(refused.value.errors) == ["criteria.rules[0].where.rules[1]"]
         assert segment(tenant.id, all_of(sent(name, str(value))), name)
+    with pytest.raises(InvalidConditions, match="no such campaign"):
+        segment(tenant.id, all_of(sent("campaign_id", str(NOWHERE))))
     # Which of millions of messages it was is nobody's to look up, and a key that nobody declared names nothing here.
     segment(
         tenant.id, all_of(sent("message_id", str(NOWHERE)), did("till.opened", where=all_of(rule("club_id", "eq", 7))))

@@ -133,7 +133,8 @@ def test_amounts_are_told_in_the_money_of_the_organisation(tenant: Any) -> None:
 
 
 def test_names_tell_ids_in_the_sentence(tenant: Any) -> None:
-    club_id = new_id()
+    with transaction(tenant.id) as session:
+        club_id = session.scalars(select(Club.id)).one()
     assert (
         ask(tenant, eq("club_id", str(club_id)), names={"club_id": {str(club_id): "Cape"}}).sentence == "Club is Cape"
     )

@@ -187,7 +187,7 @@ def test_a_segment_that_can_not_be_worked_out_pauses_its_sync_and_says_why(
 ) -> None:
     """Nothing looks at it again until its definition is another one, or it can be worked out after all."""
     one, two = people(tenant, 2)
-    field = custom_fields.add(tenant_id=tenant.id, key="", label="Locker", kind="number", actor=ACTOR)
+    field = custom_fields.add(tenant_id=tenant.id, key="", label="Locker", kind="NUMBER", actor=ACTOR)
     asked = {"combinator": "AND", "rules": [{"field": field.name, "operator": "isNull"}]}
     who: dict[str, Any] = {"tenant_id": tenant.id, "actor": ACTOR}
     made = segments.create(**who, name="No locker", criteria=asked, now=NOW).id

@@ -10,8 +10,8 @@ from alembic import op
 
 from migrations.tenancy import dispatchable, protect
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 

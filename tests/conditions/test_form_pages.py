@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.accounts.models import Club
 from app.customers.models import Customer
 from app.infra.db import transaction
 
@@ -64,8 +65,14 @@ def test_the_sentence_the_count_and_people_stand_beside_it(marketer: Any, people
     assert "3 <small>people" in text
 
 
-def test_the_club_chosen_in_the_form_counts(marketer: Any, people: None) -> None:
-    elsewhere = {**GOLD, "club_id": "0190f3a1-7b1c-7000-8000-000000000001"}
+def test_the_club_chosen_in_the_form_counts(marketer: Any, tenant: Any, people: None) -> None:
+    with transaction(tenant.id) as session:
+        club = Club(
+            tenant_id=tenant.id, name="Winter Links", country="ZA", timezone="UTC", locale="en_ZA", currency="ZAR"
+        )
+        session.add(club)
+        session.flush()
+        elsewhere = {**GOLD, "club_id": str(club.id)}
     text = marketer.post("/conditions/preview?name=criteria", elsewhere, htmx=True, status=200).text
     assert "0 <small>people" in text
 

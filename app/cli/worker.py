@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import DequeueStrategy
 from rq_scheduler import Scheduler
 
 from app.infra import queue
@@ -89,7 +90,8 @@ def worker() -> None:
                 worker_ttl=WORKER_TTL_SECONDS,
                 maintenance_interval=MAINTENANCE_SECONDS,
             )
-            made.work(logging_level="WARNING")
+            # By turns: events that never end would let nothing else begin.
+            made.work(logging_level="WARNING", dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
             return
         except RedisError as error:
             log.warning("Redis does not answer (%s); trying again in %s s", error, RETRY_SECONDS)

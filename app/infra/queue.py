@@ -111,6 +111,14 @@ def awake(work: Work, tenant_id: UUID) -> None:
         time.sleep(SEEN_SECONDS)
 
 
+def others_wait(work: Work) -> bool:
+    """Return whether other work than this waits for a worker; the tick, which is short, does not count."""
+    try:
+        return bool(redis().exists(*(queue(one).key for one in Work if one not in (work, Work.TICK))))
+    except RedisError:
+        return False
+
+
 def waited() -> float:
     """Return for how many seconds the job that this process works on has been waiting; 0 outside of one."""
     job = get_current_job()

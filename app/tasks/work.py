@@ -167,7 +167,8 @@ def _turn(
             if done >= ENOUGH_FOR_TWO and alone:
                 queue.enqueue(work, tenant_id)
                 alone = False
-            if time.monotonic() > ends:
+            # A backlog of one kind of work must not keep the others waiting until it is done.
+            if time.monotonic() > ends or queue.others_wait(work):
                 queue.enqueue(work, tenant_id)
                 return
     except Exception as error:

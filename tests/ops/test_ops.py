@@ -229,3 +229,14 @@ def test_a_turn_does_not_end_while_something_was_left_for_later(tenant: Any) -> 
 
     tasks._turn(Work.PROCESS_EVENTS, tenant.id, step, more=lambda _: bool(left))
     assert left == []
+
+
+@pytest.mark.parametrize(("waits", "done"), [(None, 4), (Work.TICK, 4), (Work.REFRESH_SEGMENTS, 1)])
+def test_a_backlog_lets_other_work_in_after_a_batch(tenant: Any, waits: Work | None, done: int) -> None:
+    if waits:
+        queue.enqueue(waits, tenant.id)
+    left = [1] * 4
+    tasks._turn(Work.SEND_MESSAGES, tenant.id, lambda _: left.pop() if left else 0)
+    assert 4 - len(left) == done
+    # What is left has a turn of its own.
+    assert queue.queue(Work.SEND_MESSAGES).count == (1 if left else 0)

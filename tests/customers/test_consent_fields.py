@@ -73,7 +73,7 @@ def test_a_condition_asks_for_a_topic_by_a_channel(tenant: Any) -> None:
         consents.record(tenant_id=tenant.id, customer_id=who, words=words, proof=PROOF)
     rule = {"field": f"consent.{golf.key}.EMAIL", "operator": "eq", "value": "subscribed"}
     tree = parse([rule], custom_fields.catalogue(tenant_id=tenant.id))
-    assert explain(tree) == "Wants Golf trips by e-mail is Yes"
+    assert explain(tree) == "Agreed to Golf trips by e-mail"
     with transaction(tenant.id) as session:
         wanted = select(Customer.id).where(compile_sql(tree).is_(True))
         assert list(session.scalars(wanted)) == [yes]

@@ -1,6 +1,6 @@
 """Reading campaigns: the list, one of them, its runs, its numbers, what a month holds."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,10 +8,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, func, select, text, tuple_
+from sqlalchemy.orm import Session
 
 from app.campaigns import schedule
 from app.campaigns.models import RECURRING, Campaign, CampaignRun
-from app.campaigns.readiness import zones_of
+from app.campaigns.readiness import last_day, zones_of
 from app.campaigns.states import Status
 from app.infra.arrays import array
 from app.infra.db import transaction
@@ -29,6 +30,13 @@ class NoSuchCampaign(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such campaign.")
+
+
+class NoSuchRun(NotFound):
+    """The campaign was not sent under this id."""
+
+    def __init__(self) -> None:
+        super().__init__("The campaign has no such run.")
 
 
 def one(*, tenant_id: UUID, campaign_id: UUID) -> Campaign:
@@ -105,8 +113,8 @@ def next_dates(*, tenant_id: UUID, campaign: Campaign, now: datetime) -> list[da
     if schedule.missing(campaign.schedule, type_=campaign.type):
         return []
     with transaction(tenant_id) as session:
-        zones = zones_of(session, campaign)
-    found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now)
+        zones, after = zones_of(session, campaign), last_day(session, campaign)
+    found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, after=after)
     return [moment for _, moment in found]
 
 
@@ -163,13 +171,15 @@ _TYPES = ["message.unsubscribed", "message.complained", "message.bounced"]
 
 
 def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> Stats:
-    """Return the numbers of a campaign, or of one of its runs; raise NoSuchCampaign."""
+    """Return the numbers of a campaign, or of one of its runs; raise NoSuchCampaign or NoSuchRun."""
     wanted = select(CampaignRun).where(CampaignRun.tenant_id == tenant_id, CampaignRun.campaign_id == campaign_id)
     if run_id is not None:
         wanted = wanted.where(CampaignRun.id == run_id)
     with transaction(tenant_id) as session:
         campaign = one(tenant_id=tenant_id, campaign_id=campaign_id)
         found = list(session.scalars(wanted.execution_options(populate_existing=True)))
+        if run_id is not None and not found:
+            raise NoSuchRun
         ids = [run.id for run in found]
         fates = _together(runs.fates(tenant_id=tenant_id, run_ids=ids).values())
         response = runs.response(tenant_id=tenant_id, run_ids=ids)
@@ -183,7 +193,7 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         # More may have been put in between the two looks.
         audience = max(audience, fates.total)
     return Stats(
-        status=found[0].status if run_id is not None and found else campaign.status,
+        status=campaign.status if run_id is None else found[0].status,
         people=sum(run.people for run in found),
         audience=audience,
         queued=fates.waiting,
@@ -259,12 +269,12 @@ def month(*, tenant_id: UUID, first: date, last: date, zone: ZoneInfo, now: date
         for campaign, run in session.execute(ran):
             found.append(Entry(campaign, run.due_at.astimezone(zone), run.status, movable=False))
         for campaign in session.scalars(ahead.order_by(Campaign.due_at).limit(MOST_IN_MONTH)):
-            found += _ahead(campaign, zones_of(session, campaign), begin, end, zone, now)
+            found += _ahead(session, campaign, begin, end, zone, now)
     return sorted(found, key=lambda entry: (entry.at, entry.campaign.name))
 
 
 def _ahead(
-    campaign: Campaign, zones: Sequence[ZoneInfo], begin: datetime, end: datetime, zone: ZoneInfo, now: datetime
+    session: Session, campaign: Campaign, begin: datetime, end: datetime, zone: ZoneInfo, now: datetime
 ) -> list[Entry]:
     again = campaign.type == RECURRING
     assert campaign.due_at is not None
@@ -273,7 +283,12 @@ def _ahead(
         # A month holds no more than a daily one's.
         days = (end - now).days + 2
         coming = schedule.coming(
-            campaign.schedule, type_=campaign.type, zones=zones, now=now, limit=max(min(days, 400), 1)
+            campaign.schedule,
+            type_=campaign.type,
+            zones=zones_of(session, campaign),
+            now=now,
+            after=last_day(session, campaign),
+            limit=max(min(days, 400), 1),
         )
         times = [moment for _, moment in coming]
     return [

@@ -1,5 +1,7 @@
 """What a campaign needs before it can be sent, and what of it is pinned when it is."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,7 +11,10 @@ from sqlalchemy.orm import Session
 
 from app.campaigns import schedule
 from app.campaigns.models import TEMPLATES, Campaign
+from app.content import queries as templates
 from app.content.models import Template
+from app.content.preview import preview
+from app.infra.arrays import array
 from app.infra.errors import Invalid
 from app.messaging.runs import Content
 from app.segments.models import Segment
@@ -18,7 +23,15 @@ _HOLD = text("""
     SELECT archived_at FROM segment WHERE tenant_id = :tenant_id AND id = :id FOR SHARE
 """)
 _HOLD_TEMPLATE = text("SELECT FROM template WHERE tenant_id = :tenant_id AND id = :id FOR SHARE")
-_ZONES = text("SELECT DISTINCT timezone FROM customer WHERE tenant_id = :tenant_id AND timezone IS NOT NULL")
+_ZONES = text("""
+    SELECT DISTINCT customer.timezone FROM segment_member AS member
+    JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = member.customer_id
+    WHERE member.tenant_id = :tenant_id AND member.segment_id = :segment_id AND customer.timezone IS NOT NULL
+        AND (:everybody OR member.customer_id = ANY(CAST(:people AS uuid[])))
+""")
+_LAST_DAY = text("""
+    SELECT max(occurrence) FROM campaign_run WHERE tenant_id = :tenant_id AND campaign_id = :id AND occurrence <> 'once'
+""")
 MOST_ZONES = 1000
 
 
@@ -45,7 +58,16 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
             found[column] = "Choose what is sent."
         elif template.archived_at is not None:
             found[column] = "The template is in the archive. Choose another one."
+        elif wrong := _unreadable(tenant_id, template.id):
+            found[column] = f"The template can't be sent as it is: {wrong}"
     return found | schedule.missing(campaign.schedule, type_=campaign.type)
+
+
+def _unreadable(tenant_id: UUID, template_id: UUID) -> str | None:
+    """Return why no letter can be made of a template, if that is so: one to somebody made up is tried."""
+    source = templates.source(tenant_id=tenant_id, template_id=template_id)
+    _, problems = preview(tenant_id=tenant_id, tenant_name="", source=source)
+    return " ".join(problems.values()) or None
 
 
 def require(session: Session, campaign: Campaign) -> None:
@@ -91,12 +113,22 @@ def from_json(kept: dict[str, Any]) -> Content:
     return Content(kept["channel"], UUID(kept["template_id"]), kept["template_version"], topic_id)
 
 
-def zones_of(session: Session, campaign: Campaign) -> list[ZoneInfo]:
-    """Return the zones whose clocks a campaign goes by: its own first, then those of its recipients if it asks them."""
+def last_day(session: Session, campaign: Campaign) -> date | None:
+    """Return the local date of a recurring campaign's latest run: the next one is on a later date."""
+    found = session.scalar(_LAST_DAY, {"tenant_id": campaign.tenant_id, "id": campaign.id})
+    return date.fromisoformat(found) if found else None
+
+
+def zones_of(session: Session, campaign: Campaign, people: Sequence[UUID] | None = None) -> list[ZoneInfo]:
+    """Return the zones whose clocks a campaign goes by: its own first, then those of its recipients if it asks them.
+
+    Recipients are the members of its segment, or these `people` of them.
+    """
     own = ZoneInfo(campaign.timezone)
     if campaign.schedule.get("mode") != schedule.RECIPIENT_ZONE:
         return [own]
-    names = session.scalars(_ZONES, {"tenant_id": campaign.tenant_id})
+    values = {"everybody": people is None, "people": array(people or ())}
+    names = session.scalars(_ZONES, {"tenant_id": campaign.tenant_id, "segment_id": campaign.segment_id, **values})
     return [own, *(zone for name in names if (zone := _zone(name)) is not None)][:MOST_ZONES]
 
 

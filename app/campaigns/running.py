@@ -179,7 +179,7 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
         shares: Mapping[str, Sequence[UUID]] = {one.channel: people for one in contents}
     else:
         shares = first_that_reaches(session, run.tenant_id, contents, people)
-    moments = _moments(session, campaign, run)
+    moments = _moments(session, campaign, run, people)
     for content in contents:
         run.audience += runs.put(
             tenant_id=run.tenant_id,
@@ -193,12 +193,12 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
         )
 
 
-def _moments(session: Session, campaign: Campaign, run: CampaignRun) -> dict[str, datetime]:
-    """Return by zone when it is time there; none where everybody's time is the same."""
+def _moments(session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID]) -> dict[str, datetime]:
+    """Return by zone of these people when it is time there; none where everybody's time is the same."""
     if run.local_at is None:
         return {}
     local = datetime.fromisoformat(run.local_at)
-    return {zone.key: clock.instant(local, zone) for zone in readiness.zones_of(session, campaign)}
+    return {zone.key: clock.instant(local, zone) for zone in readiness.zones_of(session, campaign, people)}
 
 
 def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:

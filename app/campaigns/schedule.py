@@ -8,7 +8,7 @@ minute after the gap; one that an autumn night has twice is its first showing. O
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import MAXYEAR, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,18 +28,21 @@ MAX_RULE = 300
 MAX_COUNT = 1000
 
 _DAY = r"(MO|TU|WE|TH|FR|SA|SU)"
+_DATE = r"-?([1-9]|[12][0-9]|3[01])"
 _PARTS = {
     "FREQ": r"DAILY|WEEKLY|MONTHLY|YEARLY",
     "INTERVAL": r"[1-9][0-9]{0,2}",
     "COUNT": r"[1-9][0-9]{0,3}",
     "UNTIL": r"[0-9]{8}(T[0-9]{6}Z?)?",
     "BYDAY": rf"([+-]?[1-5])?{_DAY}(,([+-]?[1-5])?{_DAY})*",
-    "BYMONTHDAY": r"-?[1-9][0-9]?(,-?[1-9][0-9]?)*",
+    "BYMONTHDAY": rf"{_DATE}(,{_DATE})*",
     "BYMONTH": r"(1[0-2]|[1-9])(,(1[0-2]|[1-9]))*",
     "BYSETPOS": r"-?[1-9][0-9]?(,-?[1-9][0-9]?)*",
     "WKST": _DAY,
 }
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_CYCLE = 400
+"""After so many years each date has the same day of the week again."""
 _RULE_HELP = "Give a rule such as FREQ=WEEKLY;BYDAY=MO, with FREQ one of DAILY, WEEKLY, MONTHLY and YEARLY."
 
 
@@ -52,10 +55,16 @@ class Rule:
     until: date | None
 
     def occurrences(self, first: datetime, horizon: date) -> Iterator[datetime]:
-        """Yield local times from `first` on, each on a date of its own, none later than `horizon`."""
+        """Yield local times from `first` on, each on a date of its own, none later than `horizon`.
+
+        dateutil looks for a day that never comes up to the last year there is, seconds of processor. So it is asked
+        about the same days shortly before that year.
+        """
         last = min(self.until or horizon, horizon)
-        rule = rrulestr(f"RRULE:{self.days}", dtstart=first).replace(until=datetime.combine(last, time.max))
-        return islice(iter(rule), self.count)
+        later = (MAXYEAR - max(last, first.date()).year) // _CYCLE * _CYCLE
+        start, end = first.replace(year=first.year + later), last.replace(year=last.year + later)
+        rule = rrulestr(f"RRULE:{self.days}", dtstart=start).replace(until=datetime.combine(end, time.max))
+        return (one.replace(year=one.year - later) for one in islice(iter(rule), self.count))
 
 
 def read_rule(text: str) -> Rule:
@@ -68,6 +77,8 @@ def read_rule(text: str) -> Rule:
         parts[name] = value
     if "FREQ" not in parts:
         raise ValueError(_RULE_HELP)
+    if parts["FREQ"] in ("DAILY", "WEEKLY") and ("BYSETPOS" in parts or re.search("[0-9]", parts.get("BYDAY", ""))):
+        raise ValueError("Only days of months are counted: with DAILY and WEEKLY give days of the week alone.")
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("Give a number of times or an end, not both.")
     count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
@@ -108,6 +119,10 @@ def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime)
         found["start_at"] = (start.date() if start else now.astimezone(zone).date()).isoformat()
         if given.get("rrule"):
             _read_rule(given["rrule"], found, errors)
+        if "rrule" in found and "schedule.local_time" not in errors:
+            today = now.astimezone(zone).date()
+            if not any(True for _ in local_times(found, type_=type_, after=None, today=today)):
+                errors["schedule.rrule"] = f"No day is like that within {MOST_YEARS} years. Choose others."
     elif given.get("rrule"):
         errors["schedule.rrule"] = "Only a recurring campaign has a rule."
     if errors:
@@ -172,10 +187,22 @@ def coming(
     limit: int = SHOWN,
 ) -> list[tuple[datetime, datetime]]:
     """Return the next local times at which a campaign is sent, each with when it begins in UTC: in the first zone that
-    reaches it. Times that have passed are left out."""
+    reaches it.
+
+    Times that have passed are left out. One that has passed in some zones only still is that of a one-off, which then
+    begins now: whoever is behind gets it at once.
+    """
     today = now.astimezone(zones[0]).date()
-    found = ((one, begins(one, zones)) for one in local_times(schedule, type_=type_, after=after, today=today))
-    return list(islice((one for one in found if one[1] > now), limit))
+    found: list[tuple[datetime, datetime]] = []
+    for local in local_times(schedule, type_=type_, after=after, today=today):
+        moments = [clock.instant(local, zone) for zone in zones]
+        if min(moments) > now:
+            found.append((local, min(moments)))
+        elif type_ != RECURRING and max(moments) > now:
+            found.append((local, now))
+        if len(found) == limit:
+            break
+    return found
 
 
 def begins(local: datetime, zones: Sequence[ZoneInfo]) -> datetime:

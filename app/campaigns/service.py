@@ -23,7 +23,7 @@ from app.campaigns.models import (
     CampaignRun,
 )
 from app.campaigns.queries import NoSuchCampaign
-from app.campaigns.readiness import require, zones_of
+from app.campaigns.readiness import last_day, require, zones_of
 from app.campaigns.states import Act, Status, check
 from app.content.models import Template
 from app.customers.models import Topic
@@ -220,11 +220,12 @@ def plan(session: Session, campaign: Campaign, now: datetime) -> None:
         here = now.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
         campaign.due_at, campaign.next_occurrence = now, here.isoformat(timespec="minutes")
         return
-    zones = zones_of(session, campaign)
-    found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, limit=1)
+    zones, after = zones_of(session, campaign), last_day(session, campaign)
+    found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, after=after, limit=1)
     if not found:
-        field = "schedule.start_at" if campaign.type == ONE_TIME else "schedule.rrule"
-        raise Invalid({field: "This time has passed. Choose a later one, or send it now."})
+        if campaign.type == ONE_TIME:
+            raise Invalid({"schedule.start_at": "This time has passed. Choose a later one, or send it now."})
+        raise Invalid({"schedule.rrule": "No day is left on which it would be sent. Choose others."})
     campaign.next_occurrence, campaign.due_at = found[0][0].isoformat(timespec="minutes"), found[0][1]
 
 

@@ -4,7 +4,7 @@ Findings are advice with a severity. What can't be sent at all is refused when a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from html.parser import HTMLParser
@@ -92,6 +92,11 @@ def of_letter(letter: RenderedLetter, source: LetterSource) -> list[Finding]:
         found.append(Finding(Severity.HINT, "unsubscribe", message))
     order = list(Severity)
     return sorted(found, key=lambda one: order.index(one.severity))
+
+
+def of_problems(problems: Mapping[str, str]) -> list[Finding]:
+    """Return what keeps a template from becoming a letter at all, each by the part it is in."""
+    return [Finding(Severity.PROBLEM, "unreadable", problem, part) for part, problem in problems.items()]
 
 
 def _of_subject(subject: str) -> list[Finding]:

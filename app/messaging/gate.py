@@ -52,7 +52,15 @@ _LOOKED_AT = f"""
            coalesce(due.template_version,
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
            ) AS template_version,
-           (SELECT sum(revision) FROM snippet WHERE tenant_id = :tenant_id) AS snippets_revision
+           (SELECT sum(revision) FROM snippet WHERE tenant_id = :tenant_id) AS snippets_revision,
+           -- Two profiles that were put into a run and merged since are one reader, who gets one.
+           due.run_id IS NOT NULL AND EXISTS (
+               SELECT FROM message AS twin
+               WHERE twin.tenant_id = :tenant_id AND twin.customer_id = named.id AND twin.run_id = due.run_id
+                 AND twin.channel = due.channel AND twin.id <> due.id
+                 AND (twin.status IN ('sending', 'sent', 'unknown')
+                      OR twin.status IN ('queued', 'held') AND twin.id < due.id)
+           ) AS twice
     FROM due
     LEFT JOIN LATERAL (
         SELECT coalesce(merged_into_id, id) AS id FROM customer
@@ -184,6 +192,8 @@ def judge(row: Mapping[str, Any], via: Channel, there: Destination, events_waiti
     marketing = row["purpose"] == Purpose.MARKETING
     if row["expires_at"] is not None and now >= row["expires_at"]:
         return Verdict(Status.SKIPPED, Reason.EXPIRED)
+    if row["twice"]:
+        return Verdict(Status.SKIPPED, Reason.TWICE)
     if not there.raw or not there.raw.strip():
         return Verdict(Status.SKIPPED, Reason.NO_ADDRESS)
     if there.address is None:

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     ERASED = "erased"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    TWICE = "twice"
 
 
 STATUS_WORDS = {
@@ -98,6 +99,7 @@ REASON_WORDS = {
     Reason.ERASED: "The person it was meant for was erased.",
     Reason.EXPIRED: "It could not go out while it was worth reading.",
     Reason.CANCELLED: "It was called off before it went out.",
+    Reason.TWICE: "The customer gets it already: two profiles became one after it was begun.",
 }
 
 

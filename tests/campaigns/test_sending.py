@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.campaigns import lifecycle, running, service
+from app.campaigns import lifecycle, queries, running, service
 from app.campaigns.states import LEGAL, Act, Status, WrongStatus
+from app.capture import merging
 from app.content import service as content
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
@@ -329,3 +330,34 @@ def test_only_the_run_that_is_paused_stands_still(club: Club, sink: Sink) -> Non
 def test_no_such_campaign(club: Club) -> None:
     with pytest.raises(service.NoSuchCampaign):
         lifecycle.start(tenant_id=club.tenant_id, campaign_id=new_id(), actor=ACTOR)
+
+
+def test_two_who_became_one_meanwhile_get_it_once(club: Club, sink: Sink) -> None:
+    stays, goes, other = club.people(3)
+    campaign = club.campaign([stays, goes, other])
+    club.act("start", campaign)
+    club.work(send=False)
+    merging.merge_customers(tenant_id=club.tenant_id, winner_id=stays, loser_id=goes, actor=ACTOR)
+    club.work()
+    club.work(LATER)
+    found = club.stats(campaign)
+    assert (found.sent, found.skipped) == (2, {"twice": 1})
+    assert set(recipients(sink).values()) == {1}
+    assert len(sink.letters) == 2
+
+
+def test_what_no_letter_can_be_made_of_is_not_begun(club: Club, sink: Sink) -> None:
+    endless = "{% for one in (1..1000000000) %}x{% endfor %}"
+    made = content.create(tenant_id=club.tenant_id, name="Endless", subject="Hello", text=endless)
+    campaign = club.campaign(club.people(1), email_template_id=made.id)
+    with pytest.raises(Invalid) as refused:
+        club.act("start", campaign)
+    assert list(refused.value.errors) == ["email_template_id"]
+    assert "loops too often" in refused.value.errors["email_template_id"]
+    assert club.status(campaign) == Status.DRAFT
+
+
+def test_numbers_of_a_run_that_is_not_are_not_told(club: Club) -> None:
+    campaign = club.campaign(club.people(1))
+    with pytest.raises(queries.NoSuchRun):
+        queries.stats(tenant_id=club.tenant_id, campaign_id=campaign.id, run_id=new_id())

@@ -287,8 +287,8 @@ def template_checks(template_id: UUID) -> ChecksOut:
     """Tell what should be looked at before a template is sent, and who lacks a value that it names."""
     tenant_id = current().tenant_id
     source = queries.source(tenant_id=tenant_id, template_id=template_id)
-    letter, _ = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
-    found = checks.of_letter(letter, source) if letter else []
+    letter, problems = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
+    found = checks.of_letter(letter, source) if letter else checks.of_problems(problems)
     missing = checks.missing_values(tenant_id=tenant_id, source=source)
     return ChecksOut.model_validate({"findings": found, "missing": missing}, from_attributes=True)
 

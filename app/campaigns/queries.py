@@ -305,15 +305,15 @@ def segment_names(*, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUI
         return {row.id: row.name for row in session.execute(wanted)}
 
 
-def segment_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
-    """Return (id, name and number of people) of every segment in use by name, for a select."""
+def segment_choices(*, tenant_id: UUID) -> list[tuple[UUID, str, int]]:
+    """Return (id, name, number of people) of every segment in use by name."""
     wanted = (
         select(Segment.id, Segment.name, Segment.member_count)
         .where(Segment.tenant_id == tenant_id, Segment.archived_at.is_(None))
         .order_by(func.lower(Segment.name), Segment.id)
     )
     with transaction(tenant_id) as session:
-        return [(str(row.id), f"{row.name} ({row.member_count:,})") for row in session.execute(wanted)]
+        return [(row.id, row.name, row.member_count) for row in session.execute(wanted)]
 
 
 def numbers(*, tenant_id: UUID, campaign_ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:

@@ -20,7 +20,7 @@ from app.segments import queries as segments
 from app.web.guards import can
 
 TYPE_LABELS = {ONE_TIME: "One-off", RECURRING: "Recurring"}
-CAMPAIGN_TYPE_LABELS = {one: one.replace("_", " ").capitalize() for one in CAMPAIGN_TYPES}
+CAMPAIGN_TYPE_LABELS = {one: one.replace("_", "-").capitalize() for one in CAMPAIGN_TYPES}
 MODE_LABELS = {
     schedule.NOW: "As soon as I press Send",
     schedule.AT: "At a date and time at the club",

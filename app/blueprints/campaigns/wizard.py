@@ -23,6 +23,7 @@ from app.infra.ids import as_id
 from app.messaging.channel import installed
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.shell import number
 
 STEPS = (("whom", "Whom"), ("what", "What"), ("when", "When"), ("review", "Review"))
 
@@ -65,7 +66,8 @@ def create() -> Response | Answer:
 
 
 def _whom(campaign: Campaign | None, form: WhomForm, status: int = 200, **more: Any) -> Response:
-    form.offer(queries.segment_choices(tenant_id=current().tenant_id))
+    known = queries.segment_choices(tenant_id=current().tenant_id)
+    form.offer([(str(id_), f"{name} ({number(people)})") for id_, name, people in known])
     return _page("whom", campaign, form, status=status, **more)
 
 

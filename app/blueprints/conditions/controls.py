@@ -4,6 +4,7 @@
 read as what it was even where the operator next to it has changed since.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, tzinfo
@@ -26,6 +27,10 @@ _BY_TYPE = {
     FieldType.DATE: "date",
     FieldType.DATETIME: "moment",
 }
+
+# Thousands apart, as pages write them ("R20 000") or as people do ("20,000"), and a comma before a fraction ("69,2").
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:([\s,'\u2019])\d{3})(?:\1\d{3})*(?:\.\d+)?")
+_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
 
 Texts = Mapping[str, Sequence[str]]
 """What one row's inputs hold, by the last part of their names."""
@@ -141,6 +146,17 @@ def _read_trimmed(given: Texts, _: tzinfo) -> list[Any]:
     return [one.strip() for one in given.get("value", ())]
 
 
+def _read_numbers(given: Texts, zone: tzinfo) -> list[Any]:
+    return [_plain(one) for one in _read_trimmed(given, zone)]
+
+
+def _plain(number: str) -> str:
+    """Return a number that people write their way as machines do; what is none as it is."""
+    if _GROUPED.fullmatch(number):
+        return re.sub(r"[\s,'\u2019]", "", number)
+    return number.replace(",", ".") if _COMMA.fullmatch(number) else number
+
+
 def _read_listed(given: Texts, _: tzinfo) -> list[Any]:
     return [part.strip() for one in given.get("value", ()) for part in one.split(",") if part.strip()]
 
@@ -190,8 +206,8 @@ READERS: dict[str, Callable[[Texts, tzinfo], list[Any]]] = {
     "text_many": _read_many,
     "choice": _read_plain,
     "choice_many": _read_plain,
-    "number": _read_trimmed,
-    "number_pair": _read_trimmed,
+    "number": _read_numbers,
+    "number_pair": _read_numbers,
     "number_many": _read_listed,
     "boolean": _read_trimmed,
     "date": _read_trimmed,

@@ -19,7 +19,7 @@ class SegmentForm(Form):
 
     name = StringField("Name", render_kw={"required": True, "maxlength": 200, "autocomplete": "off"})
     description = TextAreaField("Description", render_kw={"rows": 2, "maxlength": 2000})
-    club_id = SelectField("Club", description="Only people of this club are meant.", validate_choice=False)
+    club_id = SelectField("Club", description="Only people of the club chosen here are meant.", validate_choice=False)
     refresh_frequency = SelectField(
         "Look at everybody",
         description="Whoever something happens to is looked at again at once. This is for what time alone changes.",

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 
 from app.content.letters import LetterSource, RenderedLetter
+from app.content.markup import Reader
 from app.content.masks import TAG
 from app.content.merge_tags import CUSTOMER_FIELDS
 from app.customers.models import Customer
@@ -60,19 +60,17 @@ class Missing:
     of: int
 
 
-class _Reader(HTMLParser):
+class _Seen(Reader):
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.pictures: list[dict[str, str | None]] = []
         self.links: list[str] = []
         self.unseen: set[str] = set()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
+    def handle_starttag(self, tag: str, attributes: dict[str, str | None]) -> None:
         if tag == "img":
-            self.pictures.append(values)
+            self.pictures.append(attributes)
         elif tag == "a":
-            self.links.append((values.get("href") or "").strip())
+            self.links.append((attributes.get("href") or "").strip())
         elif tag in ("script", "form", "iframe", "object", "video", "audio"):
             self.unseen.add(tag)
 
@@ -118,9 +116,8 @@ def _of_subject(subject: str) -> list[Finding]:
 
 
 def _of_html(html: str, words: str) -> list[Finding]:
-    reader = _Reader()
+    reader = _Seen()
     reader.feed(html)
-    reader.close()
     found = [*_of_pictures(reader.pictures), *_of_links(reader.links)]
     size = len(html.encode())
     if size > CLIPPED_AT:

@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 MAX_LINES = 1_500
 """More changed lines than these are not told apart: it would take long, and nobody would read it."""
 MAX_WORDS = 400
+MAX_WORK = 10 * MAX_WORDS * MAX_WORDS
+"""So many words may be held against words in one difference; the lines after that are shown whole."""
 CONTEXT = 2
 MAX_LINE = 2_000
 
@@ -64,12 +66,19 @@ def _around(lines: Sequence[str], *, cut: bool, at_start: bool) -> list[Line]:
 
 
 def _changed(left: Sequence[str], right: Sequence[str]) -> Iterator[Line]:
+    work = 0
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         if kind == "equal":
             yield from _between_changes(left[a:b])
         elif kind == "replace" and b - a == d - c:
             for one, other in zip(left[a:b], right[c:d], strict=True):
-                yield from _word_by_word(one, other)
+                words = _words(one), _words(other)
+                work += len(words[0]) * len(words[1])
+                if work > MAX_WORK or max(map(len, words)) > MAX_WORDS or max(len(one), len(other)) > MAX_LINE:
+                    yield _line(GONE, one)
+                    yield _line(NEW, other)
+                else:
+                    yield from _word_by_word(*words)
         else:
             yield from (_line(GONE, line) for line in left[a:b])
             yield from (_line(NEW, line) for line in right[c:d])
@@ -84,12 +93,11 @@ def _between_changes(lines: Sequence[str]) -> Iterator[Line]:
     yield from (_line(SAME, line) for line in lines[-CONTEXT:])
 
 
-def _word_by_word(one: str, other: str) -> Iterator[Line]:
-    left, right = _WORDS.findall(one[:MAX_LINE]), _WORDS.findall(other[:MAX_LINE])
-    if max(len(left), len(right)) > MAX_WORDS or max(len(one), len(other)) > MAX_LINE:
-        yield _line(GONE, one)
-        yield _line(NEW, other)
-        return
+def _words(line: str) -> list[str]:
+    return _WORDS.findall(line[:MAX_LINE])
+
+
+def _word_by_word(left: Sequence[str], right: Sequence[str]) -> Iterator[Line]:
     gone: list[tuple[str, bool]] = []
     new: list[tuple[str, bool]] = []
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():

@@ -1,7 +1,8 @@
 """The plain text of an HTML letter, for readers and filters that want one."""
 
 import re
-from html.parser import HTMLParser
+
+from app.content.markup import Reader
 
 SKIPPED = {"script", "style", "head", "title", "template"}
 PARAGRAPHS = {"p", "table", "ul", "ol", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6"}
@@ -10,16 +11,14 @@ TAG_MARK = "\ue000"
 LINES = {"div", "tr", "section", "header", "footer", "article", "center"}
 
 
-class _Reader(HTMLParser):
+class _Words(Reader):
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self.skipping = 0
         self.link: str | None = None
         self.link_start = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
+    def handle_starttag(self, tag: str, attributes: dict[str, str | None]) -> None:
         if tag in SKIPPED:
             self.skipping += 1
         elif tag == "br":
@@ -31,9 +30,9 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th"):
             self.parts.append(" ")
         elif tag == "img" and not self.skipping:
-            self.parts.append(values.get("alt") or "")
+            self.parts.append(attributes.get("alt") or "")
         elif tag == "a":
-            self.link, self.link_start = values.get("href"), len(self.parts)
+            self.link, self.link_start = attributes.get("href"), len(self.parts)
         self._break(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -60,9 +59,9 @@ class _Reader(HTMLParser):
 
 def text_of(html: str) -> str:
     """Return the words of `html` with its paragraphs, list items and link addresses; no markup remains."""
-    reader = _Reader()
+    reader = _Words()
     reader.feed(html)
-    reader.close()
-    text = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(reader.parts))
-    text = re.sub(r"[ \t\xa0]{2,}", " ", text)
+    # Long runs of blanks are shortened first: looked for before a line's end they would be read again and again.
+    text = re.sub(r"[ \t\xa0]{2,}", " ", "".join(reader.parts))
+    text = re.sub(r"[ \t]?\n[ \t]?", "\n", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()

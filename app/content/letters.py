@@ -11,7 +11,7 @@ from typing import Any
 from app.content.html_text import TAG_MARK, text_of
 from app.content.inline import inline_all
 from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
-from app.content.masks import Masks
+from app.content.masks import TAG, Masks
 
 MAX_SUBJECT = 500
 CACHED_LETTERS = 500
@@ -19,7 +19,6 @@ CACHED_LETTERS = 500
 _LINE_BREAKS = re.compile(r"[\r\n\x00-\x1f\x7f\u2028\u2029]+")
 _NAMES_UNSUBSCRIBE = re.compile(r"\bunsubscribe_url\b")
 _NAMES_PREFERENCES = re.compile(r"\bpreferences_url\b")
-_TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MAKES_MARKUP = re.compile(r"[<&]|newline_to_br|escape|\braw\b|\bcomment\b|\bliquid\b|\bcapture\b")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _BODY_BEGIN = re.compile(r"<body\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
@@ -118,11 +117,11 @@ def text_template(html: str) -> str | None:
 
     Reading the words off the template once spares reading them off every rendered letter.
     """
-    tags = _TAGS.findall(html)
+    tags = TAG.findall(html)
     if any(_MAKES_MARKUP.search(tag) for tag in tags) or TAG_MARK in html:
         return None
     numbers = iter(range(len(tags)))
-    marked = _TAGS.sub(lambda _: f"{TAG_MARK}{next(numbers)}{TAG_MARK}", html)
+    marked = TAG.sub(lambda _: f"{TAG_MARK}{next(numbers)}{TAG_MARK}", html)
     return re.sub(f"{TAG_MARK}(\\d+){TAG_MARK}", lambda found: tags[int(found[1])], text_of(marked))
 
 

@@ -15,6 +15,11 @@ from app.content.masks import Masks
 
 MAX_DEPTH = 100
 """So deep may elements stand in each other: the compiler would end with the whole process at some thousands."""
+MAX_CAROUSEL = 20
+MAX_CAROUSEL_IMAGES = 60
+"""So many images may be in one carousel, and in those of a letter: what is made grows with their square."""
+MAX_WORK = 5_000_000
+"""So many characters may be written into elements from those around them, and from the head."""
 NAMES = """
 mjml mj-head mj-body mj-attributes mj-all mj-class mj-breakpoint mj-font mj-html-attributes mj-selector
 mj-html-attribute mj-preview mj-style mj-title mj-accordion mj-accordion-element mj-accordion-title
@@ -32,6 +37,7 @@ _ATTRIBUTES = re.compile(r"(?:\s++|[\w:.@-]++\s*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+'
 _INLINE = re.compile(
     r"<mj-style\b(?=[^>]*\binline\s*=\s*[\"']inline[\"'])[^>]*>(.*?)</mj-style\s*>", re.DOTALL | re.IGNORECASE
 )
+_DEFAULTS = ("mj-attributes", "mj-html-attributes")
 _POSITION = re.compile(r" in root template(?: at position (\d+):\d+)?$")
 _LANGUAGE = re.compile(r'^<!doctype html><html lang="und"', re.IGNORECASE)
 
@@ -49,6 +55,7 @@ def to_html(source: str) -> str:
     masks = Masks()
     hidden = masks.hide(source)
     check(hidden)
+    _check_growth(hidden, masks)
     styles: list[str] = []
 
     def taken(found: re.Match[str]) -> str:
@@ -93,6 +100,44 @@ def check(hidden: str) -> None:
                 raise TemplateProblem(f"Elements stand in each other more than {MAX_DEPTH} deep.", line)
     if stack:
         raise TemplateProblem(f"<{stack[-1].name}> is never closed.", stack[-1].line)
+
+
+def _check_growth(hidden: str, masks: Masks) -> None:
+    """Raise TemplateProblem where the compiler would make far more of a letter than was written.
+
+    Attributes in the head are written into every element they are for, those of an element into those in it; a
+    carousel has rules for each pair of its images. `hidden` has passed `check`.
+    """
+    elements = passed_on = images = in_carousel = defaults = start = 0
+    sizes: list[int] = []
+    for found in _PIECE.finditer(hidden):
+        name = (found["name"] or "").lower()
+        if name not in ELEMENTS:
+            continue
+        if found["close"]:
+            sizes.pop()
+            if name in _DEFAULTS:
+                defaults += len(masks.show(hidden[start : found.start()]))
+            continue
+        elements, passed_on = elements + 1, passed_on + sum(sizes)
+        if name == "mj-carousel":
+            in_carousel = 0
+        elif name == "mj-carousel-image":
+            images, in_carousel = images + 1, in_carousel + 1
+            if in_carousel > MAX_CAROUSEL or images > MAX_CAROUSEL_IMAGES:
+                most = f"{MAX_CAROUSEL} images, and a letter {MAX_CAROUSEL_IMAGES} in all its carousels"
+                raise TemplateProblem(f"A carousel holds at most {most}.", _line(hidden, found.start()))
+        if not found["rest"].rstrip().endswith("/"):
+            sizes.append(len(masks.show(found["rest"])))
+            start = found.end() if name in _DEFAULTS else start
+        if passed_on > MAX_WORK:
+            raise TemplateProblem(f"The elements around this <{name}> are too large.", _line(hidden, found.start()))
+    if defaults * elements > MAX_WORK:
+        raise TemplateProblem("The mj-attributes are too large for so many elements.", _line(hidden, start))
+
+
+def _line(hidden: str, place: int) -> int:
+    return hidden.count("\n", 0, place) + 1
 
 
 def _elements(hidden: str) -> Iterator[tuple[str, int, bool, bool]]:

@@ -143,3 +143,28 @@ def test_compiled_letters_are_kept_by_version_and_the_oldest_goes_first() -> Non
     cache.get((tenant, one, 2), load("still there"))
     cache.get((tenant, one, 1), load("gone"))
     assert loads == ["one", "changed", "of another", "gone"]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<a b='" * 80_000,
+        "<!--" * 90_000,
+        "<![CDATA[" * 50_000,
+        "<script></" * 45_000,
+        "&" * 400_000,
+        "</a " * 90_000,
+        "<td>" * 90_000,
+        "<a " + "/ " * 150_000 + ">",
+        "<a " + " " * 400_000 + ">",
+    ],
+)
+def test_markup_that_is_never_closed_is_read_once(html: str) -> None:
+    assert "<" not in text_of(html)
+
+
+def test_words_are_read_from_markup_as_it_is_met() -> None:
+    assert text_of("5 < 6 &amp 7 &lt; 8<![x]> &#" + "1" * 5_000 + "; &#0000000065;") == "5 < 6 & 7 < 8 \ufffd A"
+    assert text_of("<A title='>' class HREF = http://x.example/?a=1&amp;b=2>w</A\n>") == "w (http://x.example/?a=1&b=2)"
+    assert text_of("<script>if (a<b) '</p>'</script >a<br/>b<!--[if mso]><p>no</p><![endif]-->") == "a\nb"
+    assert text_of("a<p title='b>c</p>") == "a"

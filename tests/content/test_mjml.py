@@ -182,3 +182,36 @@ def test_mjml_over_the_api(api: ApiClient) -> None:
     assert (turned["editor"], turned["html"], turned["mjml"]) == ("html", "<p>x</p>", None)
     assert api.get(f"{one}/versions/1").get_json()["mjml"] == letter("Hello")
     assert list(api.patch(one, {"editor": "word"}).get_json()["errors"]) == ["editor"]
+
+
+def _column(inner: str, head: str = "") -> str:
+    return f"<mjml>{head}<mj-body>\n<mj-section><mj-column>{inner}</mj-column></mj-section></mj-body></mjml>"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (_column("<mj-carousel>" + "<mj-carousel-image/>" * 21 + "</mj-carousel>"), "at most 20"),
+        (_column(("<mj-carousel>" + "<mj-carousel-image/>" * 16 + "</mj-carousel>") * 4), "at most 20"),
+        (
+            _column(f'<mj-social color="{"a" * 90_000}">' + "<mj-social-element/>" * 900 + "</mj-social>"),
+            "<mj-social-element>",
+        ),
+        (
+            _column(
+                "<mj-text></mj-text>" * 900,
+                f'<mj-head><mj-attributes><mj-all color="{{{{ {"a" * 90_000} }}}}"/></mj-attributes></mj-head>',
+            ),
+            "mj-attributes",
+        ),
+    ],
+)
+def test_what_would_grow_without_measure_is_not_compiled(source: str, said: str) -> None:
+    with pytest.raises(TemplateProblem, match=said) as caught:
+        mjml.to_html(source)
+    assert caught.value.line
+
+
+def test_a_carousel_of_twenty_images_is_compiled() -> None:
+    html = mjml.to_html(_column("<mj-carousel>" + '<mj-carousel-image src="x.png"/>' * 20 + "</mj-carousel>"))
+    assert html.count("x.png") >= 20

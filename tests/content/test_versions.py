@@ -245,3 +245,12 @@ def test_a_difference_of_everything_is_not_told_line_by_line() -> None:
     found = difference.between(many, many.replace("a", "b"))
     assert found is not None
     assert found.too_much
+
+
+def test_many_long_lines_are_told_word_by_word_up_to_a_measure() -> None:
+    old = "\n".join("a b " * 95 + str(number) for number in range(100))
+    found = difference.between(old, old.replace("b", "c"))
+    assert found is not None
+    assert len(found.lines) == 200
+    assert len(found.lines[0].pieces) > 100
+    assert len(found.lines[-1].pieces) == 1

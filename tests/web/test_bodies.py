@@ -4,6 +4,9 @@ import io
 
 import pytest
 from flask import Flask
+from werkzeug.exceptions import BadRequest
+
+from app.web.api import parse_json
 
 
 class Connection(io.BytesIO):
@@ -28,3 +31,14 @@ def test_nobody_reads_beyond_the_end_of_a_body(app: Flask, path: str) -> None:
         content_type="application/x-www-form-urlencoded",
     )
     assert 400 <= answer.status_code < 500
+
+
+def test_signs_in_texts_are_no_values() -> None:
+    css = ',[{\\"' * 100_000
+    assert parse_json(f'{{"css": "{css}", "x": ["\\\\", 1]}}'.encode())["x"] == ["\\", 1]
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 70_000 + b"1]", b'["a\\"",' + b'"",' * 70_000 + b"1]"])
+def test_masses_of_values_are_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="too many values"):
+        parse_json(body)

@@ -8,9 +8,8 @@ from uuid import uuid4
 import pytest
 
 from app.accounts.permissions import ROLES
-from app.tasks import work as tasks
 from tests.page_client import ApiClient, PageClient
-from tests.privacy.somebody import Somebody, make, rows, where_marks_are
+from tests.privacy.somebody import Somebody, make, rows, run, where_marks_are
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def test_an_export_from_the_customers_page(client: PageClient, sign_in: Any, ten
     answer = client.post(f"/customers/{her.id}/export", status=302)
     where = answer.headers["Location"]
     assert "Collecting: profile" in client.get(where).text
-    tasks.privacy_jobs(str(tenant.id))
+    run(tenant)
     done = client.get(where, htmx=True).text
     assert "What is in it" in done
     file = client.http.get(f"{where}/file")
@@ -48,7 +47,7 @@ def test_erasing_asks_for_the_name(client: PageClient, sign_in: Any, tenant: Any
     where = client.post(f"/customers/{her.id}/erase", {"typed": "zephyrine quaggamoor "}, status=302).headers[
         "Location"
     ]
-    tasks.privacy_jobs(str(tenant.id))
+    run(tenant)
     done = client.get(where).text
     assert "Nothing of this person is kept" in done
     assert "Zephyrine" not in done
@@ -75,13 +74,13 @@ def test_over_the_api(app: Any, tenant: Any, her: Somebody) -> None:
     assert (asked.status_code, asked.json["status"], asked.json["kind"]) == (202, "PENDING", "export")
     path = f"/privacy-requests/{asked.json['id']}"
     assert api.get(f"{path}/file").status_code == 404
-    tasks.privacy_jobs(str(tenant.id))
+    run(tenant)
     done = api.get(path).json
     assert (done["status"], done["progress"], done["customer_id"]) == ("COMPLETED", 1.0, str(her.id))
     assert api.get(f"{path}/file").data[:2] == b"PK"
     gone = api.delete(f"/customers/{her.id}")
     assert (gone.status_code, gone.json["kind"]) == (202, "erase")
-    tasks.privacy_jobs(str(tenant.id))
+    run(tenant)
     report = api.get(f"/privacy-requests/{gone.json['id']}").json["report"]
     assert report["deleted"]["customer"] == 2
     assert api.delete(f"/customers/{her.id}").json["id"] == gone.json["id"]
@@ -101,7 +100,7 @@ def test_a_late_click_on_her_links_leads_nowhere_and_keeps_nothing(app: Any, ten
     leave = tokens.unsubscribe_token(tenant.id, her.id, message.id)
     pixel = tokens.open_token(tenant.id, message.id)
     ApiClient(app, tenant.id, "owner").delete(f"/customers/{her.id}")
-    tasks.privacy_jobs(str(tenant.id))
+    run(tenant)
     web = app.test_client()
     before = rows(tenant, "SELECT count(*) FROM inbound_event")
     assert web.get(f"/t/o/{pixel}").status_code == 200

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.infra.queue import Work, wake
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.suppression import SuppressedBecause, suppress
@@ -19,6 +19,7 @@ STUCK_AFTER = timedelta(minutes=2)
 # One statement, fed with one JSON document: the message, its trace on the timeline and on the customer.
 # - A sender that was so slow that the repair gave it up still knows better than the repair what happened.
 # - Customers are locked in the order of their ids, as everybody who changes many of them does.
+# - Whoever became one with another since the message was taken is that other one by now.
 FINISH = text("""
     WITH ending AS (
         SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb)) AS ending(
@@ -32,13 +33,16 @@ FINISH = text("""
         FROM ending
         WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
           AND message.status IN ('sending', 'unknown')
-        RETURNING message.id, ending.status, ending.subject, ending.sent_at, ending.customer_id, message.template_id,
-            message.topic_id, message.journey_id, message.step_key, message.campaign_id
+        RETURNING message.id, ending.status, ending.subject, ending.sent_at, message.template_id, message.topic_id,
+            message.journey_id, message.step_key, message.campaign_id,
+            CASE WHEN ending.customer_id IS NOT NULL THEN message.customer_id END AS customer_id
     ), reader AS (
         SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at,
             finished.template_id, finished.topic_id, finished.journey_id, finished.step_key, finished.campaign_id
-        FROM finished JOIN customer ON customer.id = finished.customer_id
-        WHERE customer.tenant_id = :tenant_id AND finished.status = 'sent'
+        FROM finished
+        JOIN customer AS named ON named.tenant_id = :tenant_id AND named.id = finished.customer_id
+        JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
+        WHERE finished.status = 'sent'
         ORDER BY customer.id FOR NO KEY UPDATE OF customer
     ), noted AS (
         INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
@@ -79,6 +83,8 @@ class Ending:
     dead_address: str | None = None
 
 
+# Messages are locked before their readers here, and after them where two profiles become one.
+@again_after_deadlock
 def record(*, tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> None:
     """Write down how each message of an attempt ended, with its trace on the customer and the timeline."""
     rows = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Protocol
@@ -27,7 +28,8 @@ class Outcome:
     """The other side's last word on one letter.
 
     `code` is its number, if it has one; `refused_recipient` says the no was to the address and not to the letter;
-    `no_connection` that nobody was there; `dead_address` that writing there again is no use.
+    `no_connection` that nobody was there; `dead_address` that writing there again is no use; `retry_after` for how long
+    the other side asks to be left alone, if it does.
     """
 
     result: Result
@@ -36,11 +38,15 @@ class Outcome:
     refused_recipient: bool = False
     no_connection: bool = False
     dead_address: bool = False
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One rendered letter on its way out. `unsubscribe_url` is there for marketing only."""
+    """One rendered letter on its way out. `unsubscribe_url` is there for marketing only.
+
+    `return_path` is where word of its failing goes, if not to the address it is from.
+    """
 
     tenant_id: UUID
     tenant_name: str
@@ -49,6 +55,7 @@ class Outgoing:
     marketing: bool
     letter: RenderedLetter
     unsubscribe_url: str | None
+    return_path: str | None = None
 
 
 class Channel(Protocol):

@@ -124,5 +124,5 @@ def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: dat
         Reason.TEMPORARY_FAILURE,
         outcome.response,
         subject,
-        due_at=retry_at(attempts, now),
+        due_at=max(retry_at(attempts, now), now + (outcome.retry_after or timedelta(0))),
     )

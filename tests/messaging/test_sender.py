@@ -1,14 +1,18 @@
 """From the outbox to the other end: every letter once, every ending recorded. Counted at the SMTP peer."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from app.content import service as content
 from app.infra.db import transaction
 from app.messaging import outbox, results, sender
+from app.messaging.channel import Outcome, Result
+from app.messaging.channels.email_smtp import EmailChannel
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
 
@@ -263,3 +267,24 @@ def test_a_message_of_a_channel_that_is_gone_fails_alone(
         session.execute(text("UPDATE message SET channel = 'FAX' WHERE id = :id"), {"id": messages[0]})
     mailer.send()
     assert [mailer.fate(one) for one in messages] == [("failed", "no_channel"), ("sent", None)]
+
+
+def test_a_letter_may_name_where_word_of_its_failing_goes_and_a_server_how_long_it_waits(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = sender.compose
+    monkeypatch.setattr(
+        sender, "compose", lambda **given: replace(built(**given), return_path="bounce+word@returns.example")
+    )
+    [message] = mailer.put(customer())
+    mailer.send()
+    [letter] = sink.letters
+    assert letter.sender == "bounce+word@returns.example"
+    assert letter.mail["From"].addresses[0].addr_spec == "no-reply@fairway.example"
+
+    asked = Outcome(Result.RETRY, "429 later", 429, retry_after=timedelta(hours=3))
+    monkeypatch.setattr(EmailChannel, "deliver", lambda self, batch: [asked for _ in batch])
+    [message] = mailer.put(customer(), key="later")
+    mailer.send()
+    assert mailer.fate(message) == ("queued", "temporary_failure")
+    assert mailer.row(message).due_at >= NOON + timedelta(hours=3)

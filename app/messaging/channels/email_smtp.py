@@ -73,7 +73,7 @@ def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         boundary=outgoing.message_id,
         headers=headers,
     )
-    return Envelope(config.mail_from, outgoing.address, stuff_dots(build(mail)))
+    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(build(mail)))
 
 
 channels.register(EMAIL)(EmailChannel())

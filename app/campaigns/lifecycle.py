@@ -37,7 +37,7 @@ def schedule_(
 ) -> Campaign:
     """Let a campaign begin when its schedule says (or `when`, which becomes its schedule), and return it.
 
-    Raises NotReady or Invalid, NoSuchCampaign, InArchive, WrongStatus.
+    Raises NotReady or Invalid, NoSuchCampaign, IsArchived, WrongStatus.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
@@ -62,7 +62,7 @@ def unschedule(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime 
 def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Send a campaign now, whatever its schedule says, and return it; a recurring one begins to recur instead.
 
-    Raises NotReady or Invalid, NoSuchCampaign, InArchive, WrongStatus.
+    Raises NotReady or Invalid, NoSuchCampaign, IsArchived, WrongStatus.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:

@@ -29,7 +29,7 @@ from app.content.models import Template
 from app.customers.models import Topic
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid
+from app.infra.errors import Conflict, Invalid, IsArchived
 from app.infra.ids import new_id
 from app.infra.words import is_visible
 from app.messaging.channel import EMAIL, installed
@@ -61,13 +61,6 @@ class ChangedMeanwhile(Conflict):
 
     def __init__(self) -> None:
         super().__init__("Somebody else has changed this campaign meanwhile. Look at what it is now, and change that.")
-
-
-class InArchive(Conflict):
-    """The campaign is in the archive."""
-
-    def __init__(self) -> None:
-        super().__init__("The campaign is in the archive. Take it out first.")
 
 
 class HasRun(Conflict):
@@ -121,7 +114,7 @@ def change(
     """Change settings of a campaign that is not under way and return it, with its next version.
 
     One that is scheduled stays so, by what it says now. With `version` it raises ChangedMeanwhile where that is not
-    the campaign's; further Invalid, NoSuchCampaign, InArchive, WrongStatus.
+    the campaign's; further Invalid, NoSuchCampaign, IsArchived, WrongStatus.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
@@ -193,7 +186,7 @@ def delete(*, tenant_id: UUID, campaign_id: UUID, actor: str) -> None:
 def locked(session: Session, tenant_id: UUID, campaign_id: UUID, *, act: Act | None = None) -> Campaign:
     """Return a campaign, nobody else's to change until the transaction ends; raise NoSuchCampaign.
 
-    With `act` it is one in use with which that may be done, else InArchive or WrongStatus is raised.
+    With `act` it is one in use with which that may be done, else IsArchived or WrongStatus is raised.
     """
     campaign = session.scalar(
         select(Campaign)
@@ -205,7 +198,7 @@ def locked(session: Session, tenant_id: UUID, campaign_id: UUID, *, act: Act | N
         raise NoSuchCampaign
     if act is not None:
         if campaign.archived_at is not None:
-            raise InArchive
+            raise IsArchived("campaign")
         check(act, campaign.status)
     return campaign
 

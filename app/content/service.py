@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.content import queries, snippets
 from app.content.kind import kinds
-from app.content.models import Template, TemplateVersion
+from app.content.models import SnippetVersion, Template, TemplateVersion
 from app.content.queries import CONTENT, TemplateNotFound, content_of
 from app.customers.topics import topics
 from app.infra import clock, usage
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid
+from app.infra.errors import Conflict, Invalid, IsArchived
 from app.infra.ids import new_id
 from app.infra.usage import User
 from app.infra.words import is_visible
@@ -31,22 +31,15 @@ SYSTEM = "system"
 
 
 class ChangedMeanwhile(Conflict):
-    """Somebody else saved the template after the caller read it; `version` is theirs."""
+    """Somebody else saved the thing (its word) after the caller read it; `version` is theirs."""
 
-    def __init__(self, version: TemplateVersion) -> None:
+    def __init__(self, thing: str, version: TemplateVersion | SnippetVersion) -> None:
         who = version.changed_by_name or "Somebody else"
         super().__init__(
-            f"{who} saved version {version.number} of this template while you were changing it. Look at what they "
+            f"{who} saved version {version.number} of this {thing} while you were changing it. Look at what they "
             "changed, and save again if yours is to hold."
         )
         self.version = version
-
-
-class IsArchived(Conflict):
-    """The template is in the archive."""
-
-    def __init__(self) -> None:
-        super().__init__("The template is in the archive. Take it out first.")
 
 
 class InUse(usage.InUse):
@@ -101,7 +94,7 @@ def update(
     with transaction(tenant_id) as session:
         template = _locked(session, tenant_id, template_id)
         if template.archived_at is not None:
-            raise IsArchived
+            raise IsArchived("template")
         wanted = {key: changes.get(key, getattr(template, key)) for key in ("name", *CONTENT)}
         fields = _checked(tenant_id, wanted["name"], template.channel, wanted)
         fields["topic_id"] = changes.get("topic_id", template.topic_id)
@@ -111,7 +104,8 @@ def update(
             return template
         if seen is not None and seen != template.version:
             _keep(session, template)
-            raise ChangedMeanwhile(queries.kept(tenant_id=tenant_id, template_id=template_id, number=template.version))
+            theirs = queries.kept(tenant_id=tenant_id, template_id=template_id, number=template.version)
+            raise ChangedMeanwhile("template", theirs)
         return _change(session, template, fields, actor, actor_name, now or clock.now(), "template.change")
 
 
@@ -132,7 +126,7 @@ def restore(
     with transaction(tenant_id) as session:
         template = _locked(session, tenant_id, template_id)
         if template.archived_at is not None:
-            raise IsArchived
+            raise IsArchived("template")
         kept = queries.kept(tenant_id=tenant_id, template_id=template_id, number=version)
         said = {key: kept.content.get(key) for key in CONTENT}
         said["editor"] = said["editor"] or "html"

@@ -18,11 +18,11 @@ from app.content import snippet_queries as queries
 from app.content import snippets
 from app.content.letters import LetterSource
 from app.content.models import Snippet, SnippetVersion
-from app.content.service import SYSTEM, InUse
+from app.content.service import SYSTEM, ChangedMeanwhile, InUse
 from app.content.snippets import Words
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid
+from app.infra.errors import Invalid, IsArchived
 from app.infra.ids import new_id
 from app.infra.words import is_visible
 
@@ -31,25 +31,6 @@ MAX_KEY = 60
 _KEY = re.compile(r"[a-z][a-z0-9_-]*")
 # Any constant: the first of the two keys of an advisory lock.
 _LOCK = 0x4641_534E
-
-
-class SnippetChanged(Conflict):
-    """Somebody else saved the snippet after the caller read it; `version` is theirs."""
-
-    def __init__(self, version: SnippetVersion) -> None:
-        who = version.changed_by_name or "Somebody else"
-        super().__init__(
-            f"{who} saved version {version.number} of this snippet while you were changing it. Look at what they "
-            "changed, and save again if yours is to hold."
-        )
-        self.version = version
-
-
-class SnippetArchived(Conflict):
-    """The snippet is in the archive."""
-
-    def __init__(self) -> None:
-        super().__init__("The snippet is in the archive. Take it out first.")
 
 
 def create(
@@ -97,21 +78,22 @@ def update(
 ) -> Snippet:
     """Change a snippet's name, html or text and return it with its next version; what is sent from now on says it.
 
-    `seen` is the version the caller changed: where it is not the newest any more, nothing is saved and SnippetChanged
-    raised. Raises NoSuchSnippet, SnippetArchived or Invalid too.
+    `seen` is the version the caller changed: where it is not the newest any more, nothing is saved and ChangedMeanwhile
+    raised. Raises NoSuchSnippet, IsArchived or Invalid too.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         _alone(session, tenant_id)
         snippet = _locked(session, tenant_id, snippet_id)
         if snippet.archived_at is not None:
-            raise SnippetArchived
+            raise IsArchived("snippet")
         wanted = {name: changes.get(name, getattr(snippet, name)) for name in ("name", "html", "text")}
         fields = _checked(session, tenant_id, snippet.key, snippet.club_id, wanted)
         if all(getattr(snippet, name) == value for name, value in fields.items()):
             return snippet
         if seen is not None and seen != snippet.version:
-            raise SnippetChanged(queries.kept(tenant_id=tenant_id, snippet_id=snippet_id, number=snippet.version))
+            theirs = queries.kept(tenant_id=tenant_id, snippet_id=snippet_id, number=snippet.version)
+            raise ChangedMeanwhile("snippet", theirs)
         for name, value in fields.items():
             setattr(snippet, name, value)
         snippet.version += 1

@@ -34,6 +34,13 @@ class Conflict(UserError):
     title = "Conflict"
 
 
+class IsArchived(Conflict):
+    """A thing (its word: "segment") is in the archive, where nothing can be done with it but take it out."""
+
+    def __init__(self, thing: str) -> None:
+        super().__init__(f"The {thing} is in the archive. Take it out first.")
+
+
 class Forbidden(UserError):
     """The signed-in user's role does not allow the act."""
 

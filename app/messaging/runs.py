@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
@@ -113,7 +113,7 @@ _COUNT_OUT = text("""
     WHERE run.tenant_id = :tenant_id AND run.id = counted.id AND run.per_hour IS NOT NULL
 """)
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
-_PUT = """
+_PUT = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
                          campaign_id, run_id, priority, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, customer.id,
@@ -126,8 +126,7 @@ _PUT = """
     LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
         ON local.zone = customer.timezone
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
-"""
-_PUT_MANY: TextClause = text(_PUT)
+""")
 _LEFT = text("""
     SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = :id
         AND status IN ('queued', 'held', 'sending'))
@@ -198,7 +197,7 @@ def put(
         "now": now,
     }
     with transaction(tenant_id) as session:
-        made = session.execute(_PUT_MANY, values)
+        made = session.execute(_PUT, values)
         return int(made.rowcount)  # type: ignore[attr-defined]
 
 

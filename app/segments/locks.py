@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.infra.errors import Conflict
+from app.infra.errors import IsArchived
 from app.segments.models import Segment
 from app.segments.queries import NoSuchSegment
 
@@ -14,13 +14,6 @@ from app.segments.queries import NoSuchSegment
 _UPKEEP, _REFRESH, _ASKING, _READY_MADE = 0x4641_5355, 0x4641_5352, 0x4641_5351, 0x4641_534D
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:what))")
 _TRY = text("SELECT pg_try_advisory_xact_lock(:space, hashtext(:what))")
-
-
-class IsArchived(Conflict):
-    """The segment is in the archive."""
-
-    def __init__(self) -> None:
-        super().__init__("The segment is in the archive. Take it out first.")
 
 
 def locked(
@@ -35,7 +28,7 @@ def locked(
     if segment is None:
         raise NoSuchSegment
     if in_use and segment.archived_at is not None:
-        raise IsArchived
+        raise IsArchived("segment")
     return segment
 
 

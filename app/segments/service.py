@@ -26,14 +26,13 @@ from app.segments import definition, dependencies, lists, locks, queries, schedu
 from app.segments.asking import Question
 from app.segments.definition import CRITERIA
 from app.segments.lists import add_imported, add_pasted, add_people, remove_people
-from app.segments.locks import IsArchived, locked
+from app.segments.locks import locked
 from app.segments.models import DAILY, DYNAMIC, MANUAL, STATIC, Segment, SegmentMember, SegmentVersion
 from app.segments.usage import InUse, User
 
 __all__ = [
     "Circle",
     "InUse",
-    "IsArchived",
     "NameTaken",
     "NoSuchVersion",
     "add_imported",

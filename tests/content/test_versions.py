@@ -9,7 +9,7 @@ from sqlalchemy import text as sql
 from app.content import difference, queries, service
 from app.customers import topics
 from app.infra.db import transaction
-from app.infra.errors import Invalid
+from app.infra.errors import Invalid, IsArchived
 from app.journeys import lifecycle
 from app.journeys import service as journeys
 from app.messaging import compose
@@ -190,9 +190,9 @@ def test_a_template_in_the_archive_is_offered_nowhere_and_frees_its_name(tenant:
     journey = journey_sending(tenant, template)
     service.archive(tenant_id=tenant.id, template_id=template.id, users=TEMPLATE_USERS)
     assert queries.choices(tenant_id=tenant.id) == []
-    with pytest.raises(service.IsArchived):
+    with pytest.raises(IsArchived):
         service.update(tenant_id=tenant.id, template_id=template.id, changes={"subject": "x"})
-    with pytest.raises(service.IsArchived):
+    with pytest.raises(IsArchived):
         service.restore(tenant_id=tenant.id, template_id=template.id, version=1)
     with pytest.raises(lifecycle.NotReady):
         lifecycle.activate(tenant_id=tenant.id, journey_id=journey.id, actor="system")

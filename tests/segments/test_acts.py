@@ -8,7 +8,7 @@ import pytest
 
 from app.capture import merging
 from app.conditions import InvalidConditions
-from app.infra.errors import Invalid
+from app.infra.errors import Invalid, IsArchived
 from app.infra.ids import new_id
 from app.segments import queries, ready_made, service, usage
 from app.segments.models import STATIC
@@ -120,9 +120,9 @@ def test_the_archive_keeps_who_was_in_it_and_asks_anew_on_the_way_out(tenant: An
     rows(tenant.id, "DELETE FROM customer WHERE id = :id RETURNING id", id=other)
     settle(tenant.id, LATER + timedelta(days=3))
     assert members(tenant.id, made) == {one}
-    with pytest.raises(service.IsArchived):
+    with pytest.raises(IsArchived):
         service.ask_refresh(**who)
-    with pytest.raises(service.IsArchived):
+    with pytest.raises(IsArchived):
         redefine(tenant, made, name="Other")
     segment(tenant.id, SILVER, "gold")
     with pytest.raises(service.NameTaken):

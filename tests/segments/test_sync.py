@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from app.infra.db import transaction
-from app.infra.errors import Invalid
+from app.infra.errors import Invalid, IsArchived
 from app.infra.ids import new_id
 from app.segments import service as segments
-from app.segments.locks import IsArchived
 from app.segments.queries import NoSuchSegment
 from app.segments.sync import envelope, service, work
 from app.segments.sync.service import NoSync

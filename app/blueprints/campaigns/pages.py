@@ -8,15 +8,16 @@ from flask import Response, request
 from app.blueprints.campaigns import presenters
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import queries, why
-from app.campaigns.models import CAMPAIGN_TYPES, TEMPLATES, TYPES, Campaign
+from app.campaigns.models import CAMPAIGN_TYPES, TEMPLATES, TYPES
 from app.campaigns.states import Status
 from app.customers import queries as customers
 from app.infra import clock
-from app.infra.errors import Forbidden, NotFound
+from app.infra.errors import Forbidden
 from app.infra.ids import as_id
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.lists import asked_sort, just_archived
 
 _COLUMNS = ("name", "description", "type", "campaign_type", "status", "timezone", "due_at", "created_at", "id")
 
@@ -25,7 +26,7 @@ _COLUMNS = ("name", "description", "type", "campaign_type", "status", "timezone"
 @requires("campaigns.view")
 def index() -> Response:
     """List the campaigns: by status, type and part of the name, archived ones apart."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "-created")
     found = queries.page(tenant_id=tenant_id, sort=sort, cursor=request.args.get("cursor"), **filters)
     wanted = {one.segment_id for one in found.items if one.segment_id}
     return page(
@@ -38,7 +39,7 @@ def index() -> Response:
         segments=presenters.names_of_segments(tenant_id, wanted),
         numbers=queries.numbers(tenant_id=tenant_id, campaign_ids=[one.id for one in found.items]),
         when=presenters.when,
-        gone=_gone(tenant_id),
+        gone=just_archived(lambda id_: queries.one(tenant_id=tenant_id, campaign_id=id_)),
         **presenters.WORDS,
     )
 
@@ -54,28 +55,11 @@ def _filters() -> dict[str, Any]:
     }
 
 
-def _sort() -> str:
-    sort = request.args.get("sort", "")
-    return sort if sort.removeprefix("-") in queries.SORTS else "-created"
-
-
-def _gone(tenant_id: UUID) -> Campaign | None:
-    """Return the campaign just archived, for its notice."""
-    archived = as_id(request.args.get("archived"))
-    if archived is None:
-        return None
-    try:
-        found = queries.one(tenant_id=tenant_id, campaign_id=archived)
-    except NotFound:
-        return None
-    return found if found.archived_at else None
-
-
 @blueprint.post("/export")
 @requires(PERMISSION)
 def export_list() -> Response:
     """Give out the campaigns the list shows."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "-created")
     return download(
         "campaigns",
         seen_by="campaigns.view",

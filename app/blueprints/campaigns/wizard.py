@@ -18,7 +18,7 @@ from app.content import queries as templates
 from app.customers.topics import topics
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid, UserError
+from app.infra.errors import Conflict, Invalid, IsArchived, UserError
 from app.infra.ids import as_id
 from app.messaging.channel import installed
 from app.web.guards import current, requires
@@ -75,7 +75,7 @@ def _changeable(campaign_id: UUID) -> Campaign:
     """Return a campaign that can be changed, or raise Conflict."""
     campaign = queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)
     if campaign.archived_at is not None:
-        raise service.InArchive
+        raise IsArchived("campaign")
     check(Act.CHANGE, campaign.status)
     return campaign
 

@@ -120,15 +120,20 @@ def save(template_id: UUID) -> Response | Answer:
         # Another save is meant to come after theirs.
         form.version.data = str(refused.version.number)
         newest = queries.get(tenant_id=actor.tenant_id, template_id=template_id)
-        return _editor(form, newest, status=409, refused=refused, theirs=_theirs(template_id, seen, refused))
+        return _editor(
+            form, newest, status=409, refused=refused, theirs=_theirs(template_id, seen, refused.version.number)
+        )
     return _saved(template, form)
 
 
-def _theirs(template_id: UUID, seen: int | None, refused: service.ChangedMeanwhile) -> list[Part]:
+def _theirs(template_id: UUID, seen: int | None, newest: int) -> list[Part]:
     """Return what somebody else changed since the version that was being edited; nothing where that is not kept."""
     with suppress(queries.NoSuchVersion):
-        base = queries.kept(tenant_id=current().tenant_id, template_id=template_id, number=seen or 0)
-        return content_parts(base.content, refused.version.content)
+        base, now = (
+            queries.kept(tenant_id=current().tenant_id, template_id=template_id, number=number)
+            for number in (seen or 0, newest)
+        )
+        return content_parts(base.content, now.content)
     return []
 
 

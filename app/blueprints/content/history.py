@@ -14,7 +14,7 @@ from app.content import difference, queries, service
 from app.content.difference import Difference
 from app.content.html_text import text_of
 from app.content.models import TemplateVersion
-from app.infra.errors import Invalid
+from app.infra.errors import Invalid, IsArchived
 from app.infra.paging import Page
 from app.web.guards import current, requires
 
@@ -126,7 +126,7 @@ def restore(template_id: UUID, number: int) -> Answer:
             actor=actor.ref,
             actor_name=actor.name,
         )
-    except (Invalid, service.IsArchived) as refused:
+    except (Invalid, IsArchived) as refused:
         flash(refused.message, "warning")
     else:
         flash(f"Version {number} holds again, as version {made.version}.", "success")

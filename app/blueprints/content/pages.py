@@ -16,12 +16,12 @@ from app.blueprints.content.base import (
 )
 from app.content import checks, queries, snippets
 from app.content.kind import kinds
-from app.content.models import Template
 from app.customers import topics
 from app.infra.ids import as_id
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
+from app.web.lists import asked_sort, just_archived
 from app.web.uses import used
 
 _COLUMNS = ("name", "channel", "subject", "version", "created_at", "updated_at", "id")
@@ -31,7 +31,7 @@ _COLUMNS = ("name", "channel", "subject", "version", "created_at", "updated_at",
 @requires("templates.view")
 def index() -> Response:
     """List the templates."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "name")
     found = queries.page(tenant_id=tenant_id, sort=sort, cursor=request.args.get("cursor"), **filters)
     return page(
         "content/index.html",
@@ -44,7 +44,7 @@ def index() -> Response:
         topic_choices=[(str(one.id), one.name) for one in topics.topics(tenant_id=tenant_id)],
         kinds=kinds(),
         used={one: len(uses) for one, uses in uses_of(*found.items).items()},
-        gone=_gone(tenant_id),
+        gone=just_archived(lambda id_: queries.get(tenant_id=tenant_id, template_id=id_)),
     )
 
 
@@ -58,28 +58,11 @@ def _filters() -> dict[str, Any]:
     }
 
 
-def _sort() -> str:
-    sort = request.args.get("sort", "")
-    return sort if sort.removeprefix("-") in queries.SORTS else "name"
-
-
-def _gone(tenant_id: UUID) -> Template | None:
-    """Return the template just archived from the list, for its notice."""
-    archived = as_id(request.args.get("archived"))
-    if archived is None:
-        return None
-    try:
-        found = queries.get(tenant_id=tenant_id, template_id=archived)
-    except queries.TemplateNotFound:
-        return None
-    return found if found.archived_at else None
-
-
 @blueprint.post("/export")
 @requires(PERMISSION)
 def export() -> Response:
     """Give out the templates the list shows."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "name")
     topics_by_id = topic_names()
     return download(
         "templates",

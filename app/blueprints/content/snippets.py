@@ -13,7 +13,8 @@ from app.blueprints.content.history import content_parts
 from app.content import snippet_queries as queries
 from app.content import snippet_service as service
 from app.content.models import Snippet
-from app.infra.errors import Invalid
+from app.content.service import ChangedMeanwhile
+from app.infra.errors import Invalid, IsArchived
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.uses import used
@@ -91,7 +92,7 @@ def save_snippet(snippet_id: UUID) -> Response | Answer:
     except Invalid as problem:
         form.refuse(problem)
         return _form(form, queries.get(tenant_id=actor.tenant_id, snippet_id=snippet_id), status=422)
-    except service.SnippetChanged as refused:
+    except ChangedMeanwhile as refused:
         seen = form.seen()
         form.version.data = str(refused.version.number)
         snippet = queries.get(tenant_id=actor.tenant_id, snippet_id=snippet_id)
@@ -119,7 +120,7 @@ def restore_snippet(snippet_id: UUID, number: int) -> Answer:
         service.restore(
             tenant_id=actor.tenant_id, snippet_id=snippet_id, version=number, actor=actor.ref, actor_name=actor.name
         )
-    except (Invalid, service.SnippetArchived) as refused:
+    except (Invalid, IsArchived) as refused:
         flash(refused.message, "warning")
     else:
         flash(f"Version {number} holds again.", "success")

@@ -8,9 +8,8 @@ from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app.infra.errors import Conflict, Invalid
+from app.infra.errors import Conflict, Invalid, IsArchived
 from app.segments import queries
-from app.segments.locks import IsArchived
 from app.segments.sync import service
 from app.segments.sync.envelope import FIELDS
 from app.segments.sync.models import FULL, LIVE, MESSAGING, STOPPED, WEBHOOK

@@ -12,10 +12,11 @@ from app.infra import clock
 from app.infra.ids import as_id
 from app.road import SEGMENT_USERS
 from app.segments import lately, queries, ready_made, service, usage
-from app.segments.models import TYPES, Segment
+from app.segments.models import TYPES
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
+from app.web.lists import asked_sort, just_archived
 
 RANGES = (30, 90, 365)
 _COLUMNS = (
@@ -35,7 +36,7 @@ _COLUMNS = (
 @requires("segments.view")
 def index() -> Response:
     """List the segments: by type, club and part of the name, archived ones apart."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "name")
     found = queries.page(tenant_id=tenant_id, sort=sort, cursor=request.args.get("cursor"), **filters)
     ids = [one.id for one in found.items]
     words = presenters.Words(tenant_id)
@@ -53,7 +54,7 @@ def index() -> Response:
         clubs={str(key): name for key, name in words.clubs.items()},
         type_labels=presenters.TYPE_LABELS,
         ready=ready_made.offered(tenant_id=tenant_id) if can("segments.edit") else [],
-        gone=_gone(tenant_id),
+        gone=just_archived(lambda id_: queries.one(tenant_id=tenant_id, segment_id=id_)),
     )
 
 
@@ -67,28 +68,11 @@ def _filters() -> dict[str, Any]:
     }
 
 
-def _sort() -> str:
-    sort = request.args.get("sort", "")
-    return sort if sort.removeprefix("-") in queries.SORTS else "name"
-
-
-def _gone(tenant_id: UUID) -> Segment | None:
-    """Return the segment just archived from the list, for its notice."""
-    archived = as_id(request.args.get("archived"))
-    if archived is None:
-        return None
-    try:
-        found = queries.one(tenant_id=tenant_id, segment_id=archived)
-    except queries.NoSuchSegment:
-        return None
-    return found if found.archived_at else None
-
-
 @blueprint.post("/export")
 @requires(PERMISSION)
 def export_list() -> Response:
     """Give out the segments the list shows."""
-    tenant_id, filters, sort = current().tenant_id, _filters(), _sort()
+    tenant_id, filters, sort = current().tenant_id, _filters(), asked_sort(queries.SORTS, "name")
     words = presenters.Words(tenant_id)
     return download(
         "segments",

@@ -13,10 +13,10 @@ from app.accounts import audit
 from app.infra import clock, http
 from app.infra.crypto import seal
 from app.infra.db import transaction
-from app.infra.errors import Invalid, NotFound
+from app.infra.errors import Invalid, IsArchived, NotFound
 from app.infra.http import RefusedUrl
 from app.infra.queue import Work, wake
-from app.segments.locks import IsArchived, locked
+from app.segments.locks import locked
 from app.segments.models import Segment
 from app.segments.queries import one as segment_of
 from app.segments.sync.envelope import FIELDS, new_secret
@@ -119,7 +119,7 @@ def push_all(*, tenant_id: UUID, segment_id: UUID, actor: str, now: datetime | N
         if sync is None:
             raise NoSync
         if segment.archived_at is not None:
-            raise IsArchived
+            raise IsArchived("segment")
         _start(sync, segment.version, moment)
         audit.record(session, actor, "segment.sync_push", "segment", segment_id)
         session.flush()

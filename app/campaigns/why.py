@@ -19,12 +19,13 @@ from app.customers.models import Customer, Topic
 from app.customers.queries import NoSuchCustomer
 from app.infra.db import transaction
 from app.messaging.condition_fields import why_not
+from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import reason_in_words
 from app.segments.models import SegmentMember, SegmentPastMember
 
 _MESSAGES = text("""
     SELECT id, channel, status, reason, to_address, instead_of, due_at, created_at, sent_at, response, subject,
-        first_open_at, first_click_at
+        first_open_at, first_click_at, bounced_at, bounce_kind, complained_at, replied_at, unsubscribed_at
     FROM message WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND run_id = :run_id
     ORDER BY created_at, channel
 """)
@@ -140,10 +141,19 @@ def _of_message(one: Mapping[str, Any]) -> list[Step]:
             Step("Gate", True, f"Consent, suppression and address allowed it on {one['channel']}.", **about),
             Step("Sent", True, where, one["sent_at"], **about),
         ]
+        if one["bounced_at"]:
+            bounce = BOUNCE_WORDS.get(one["bounce_kind"], "Came back")
+            steps.append(Step("Came back", False, f"{bounce}.", one["bounced_at"], **about))
         if one["first_open_at"]:
             steps.append(Step("Opened", True, "They opened it.", one["first_open_at"], **about))
         if one["first_click_at"]:
             steps.append(Step("Clicked", True, "They followed a link in it.", one["first_click_at"], **about))
+        if one["replied_at"]:
+            steps.append(Step("Replied", True, "They replied to it.", one["replied_at"], **about))
+        if one["unsubscribed_at"]:
+            steps.append(Step("Unsubscribed", True, "They unsubscribed by it.", one["unsubscribed_at"], **about))
+        if one["complained_at"]:
+            steps.append(Step("Complained", True, "They marked it as spam.", one["complained_at"], **about))
         return steps
     words = reason_in_words(reason) or _CHANGES.get(status, "")
     if status in ("queued", "held", "sending"):

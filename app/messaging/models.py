@@ -9,6 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, TenantRow
 
+CAME_BACK = (
+    "(bounced_at IS NOT NULL OR complained_at IS NOT NULL OR replied_at IS NOT NULL OR unsubscribed_at IS NOT NULL)"
+)
+"""What a query must ask to be answered by the index of what came back on the messages of a run."""
+
 
 class MessageRun(TenantRow, Base):
     """Messages that go out together: `status` lets them out, keeps them or ends them, without a write to any of them.
@@ -33,7 +38,8 @@ class Message(TenantRow, Base):
 
     `instead_of` is the reader's preferred address, where mail can't reach them, if `to_address` is another. It says
     what version `template_version` of its template says, or without one what the template says when it is sent. Those
-    of a run go out as the run allows. At `expires_at` it is no longer worth sending.
+    of a run go out as the run allows. At `expires_at` it is no longer worth sending. What came back later is told by
+    its moment: the first of each, and of `bounced_at` in `bounce_kind` (feedback.Bounce).
     """
 
     __tablename__ = "message"
@@ -65,6 +71,28 @@ class Message(TenantRow, Base):
             "reason",
             "id",
             postgresql_where=text("run_id IS NOT NULL"),
+        ),
+        # What few messages of a run meet with, and what only some channels tell: read without the messages.
+        Index(
+            "ix_message_run_feedback",
+            "tenant_id",
+            "run_id",
+            postgresql_include=[
+                "bounced_at",
+                "bounce_kind",
+                "complained_at",
+                "replied_at",
+                "unsubscribed_at",
+                "variant",
+            ],
+            postgresql_where=text(f"run_id IS NOT NULL AND {CAME_BACK}"),
+        ),
+        Index(
+            "ix_message_run_delivered",
+            "tenant_id",
+            "run_id",
+            postgresql_include=["variant"],
+            postgresql_where=text("run_id IS NOT NULL AND delivered_at IS NOT NULL"),
         ),
         Index("ix_message_held", "tenant_id", "reason", "customer_id", postgresql_where=text("status = 'held'")),
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),
@@ -113,6 +141,12 @@ class Message(TenantRow, Base):
     subject: Mapped[str | None]
     first_open_at: Mapped[datetime | None]
     first_click_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    bounced_at: Mapped[datetime | None]
+    bounce_kind: Mapped[str | None]
+    complained_at: Mapped[datetime | None]
+    replied_at: Mapped[datetime | None]
+    unsubscribed_at: Mapped[datetime | None]
 
 
 class Suppression(TenantRow, Base):

@@ -18,7 +18,8 @@ _COLUMNS = """
     message.step_key, message.campaign_id, message.run_id, message.status, message.reason, message.due_at,
     message.created_at, message.attempts,
     message.sending_at, message.sent_at, message.response, message.subject, message.first_open_at,
-    message.first_click_at,
+    message.first_click_at, message.delivered_at, message.bounced_at, message.bounce_kind, message.complained_at,
+    message.replied_at, message.unsubscribed_at,
     template.name AS template_name, journey.name AS journey_name, campaign.name AS campaign_name,
     nullif(concat_ws(' ', customer.first_name, customer.last_name), '') AS customer_name
 """

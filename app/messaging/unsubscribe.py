@@ -43,6 +43,12 @@ class Standing:
     may_undo: bool
 
 
+# The message whose link it was; what is counted is that it made somebody go, whatever they say later.
+MARK = text("""
+    UPDATE message SET unsubscribed_at = :now
+    WHERE tenant_id = :tenant_id AND id = :message_id AND unsubscribed_at IS NULL
+""")
+
 # A profile that was merged away is followed to the one that took its place. The event below leaves a second proof when
 # it is applied; the first one, with its door, is the one to go by.
 READER = text("""
@@ -178,6 +184,8 @@ def _change(
         "payload": {"email_opt_in": opted_in, "how": how.value, "message_id": str(link.message_id)},
     }
     log.append(tenant_id=link.tenant_id, events=[event], own=True, now=now)
+    if not opted_in:
+        session.execute(MARK, {"tenant_id": link.tenant_id, "message_id": link.message_id, "now": now})
     outbox.recheck(tenant_id=link.tenant_id, customer_ids=[UUID(str(reader.id))], now=now)
 
 

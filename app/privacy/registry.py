@@ -270,7 +270,8 @@ _MESSAGES = (
         words=_columns("subject response context to_address instead_of"),
         plain=_columns(
             "id channel purpose template_id template_version topic_id builtin journey_id step_key campaign_id run_id "
-            "variant priority expires_at due_at created_at attempts sending_at sent_at first_open_at first_click_at"
+            "variant priority expires_at due_at created_at attempts sending_at sent_at first_open_at first_click_at "
+            "delivered_at bounced_at bounce_kind complained_at replied_at unsubscribed_at"
         ),
         blank={
             "status": "CASE WHEN t.status IN ('queued', 'held') THEN 'skipped' ELSE t.status END",

@@ -22,6 +22,7 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
 from app.messaging import queries as messages
+from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, instead_in_words, reason_in_words
 from app.road import HANDLERS
 from app.web.guards import current, requires
@@ -169,6 +170,7 @@ def letters(customer_id: UUID) -> Response:
         message_labels=STATUS_WORDS,
         why=reason_in_words,
         instead=instead_in_words,
+        bounces=BOUNCE_WORDS,
     )
 
 

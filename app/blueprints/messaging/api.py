@@ -32,6 +32,8 @@ class MessageOut(BaseModel):
     """One message and what became of it; `reason` says why it is held, skipped, failed or unknown.
 
     `instead_of` is the reader's preferred address if mail can't reach them there and it goes to another of theirs.
+    `bounce_kind`: `hard` (nobody is there), `soft` (not for now) or `blocked` (we were turned away). `delivered_at` is
+    there where the channel tells of it.
     """
 
     id: UUID
@@ -56,6 +58,12 @@ class MessageOut(BaseModel):
     sent_at: datetime | None
     first_open_at: datetime | None
     first_click_at: datetime | None
+    delivered_at: datetime | None
+    bounced_at: datetime | None
+    bounce_kind: str | None
+    complained_at: datetime | None
+    replied_at: datetime | None
+    unsubscribed_at: datetime | None
 
 
 @blueprint.operation("GET", "/messages", permission="messages.view", query=MessageQuery, returns=MessageOut, paged=True)

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from app.infra import clock
 from app.infra.ids import as_id
 from app.messaging import queries
+from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import (
     REASON_WORDS,
     STATUS_TONES,
@@ -30,6 +31,7 @@ WORDS: dict[str, Any] = {
     "labels": STATUS_WORDS,
     "why": reason_in_words,
     "instead": instead_in_words,
+    "bounces": BOUNCE_WORDS,
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.conditions.fields import FieldType, Phrases
+from app.conditions.fields import Choice, FieldType, Phrases
 from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register, register_own
 from app.events.readers import a_text
 
@@ -18,6 +18,18 @@ FIELDS = (
     PayloadField("subject", "Subject", FieldType.TEXT),
     PayloadField("step_key", "Journey step", FieldType.TEXT),
     PayloadField("message_id", "Message", FieldType.ID),
+)
+BOUNCES = {
+    "hard": ("Nobody is there", "bounced for good"),
+    "soft": ("Not for now", "bounced for now"),
+    "blocked": ("We were turned away", "was turned away"),
+}
+"""Why a message came back: as a choice, and as it is told."""
+CHANNEL = PayloadField(
+    "channel",
+    "Channel",
+    FieldType.CHOICE,
+    tuple(Choice(one, words[:1].upper() + words[1:]) for one, words in _WORDS.items()),
 )
 IS_MACHINE = PayloadField(
     "is_machine",
@@ -58,6 +70,24 @@ def _topic(said: Mapping[str, Any]) -> str:
 def _subject(words: str, payload: Mapping[str, Any]) -> str:
     subject = a_text(payload.get("subject"))
     return f"{words}: {subject[:120]}" if subject else words
+
+
+def _what(payload: Mapping[str, Any]) -> str:
+    """Return what came back, as it begins a sentence; whoever names no channel speaks of e-mail."""
+    named = {"SMS": "SMS", "PUSH": "Push message", "WHATSAPP": "WhatsApp message"}
+    return named.get(str(payload.get("channel")), "E-mail")
+
+
+def _bounced(payload: Mapping[str, Any]) -> str:
+    _, words = BOUNCES.get(str(payload.get("bounce")), ("", "could not be delivered"))
+    return _subject(f"{_what(payload)} {words}", payload)
+
+
+def _replied(payload: Mapping[str, Any]) -> str:
+    by = {"SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}.get(
+        str(payload.get("channel")), "e-mail"
+    )
+    return _subject(f"Replied to {'a' if by[0] in 'pW' else 'an'} {by}", payload)
 
 
 def _opened(payload: Mapping[str, Any]) -> tuple[str, ...]:
@@ -134,13 +164,38 @@ register(
         marks=_clicked,
     ),
     EventType(
+        "message.delivered",
+        "Message delivered",
+        Category.MESSAGE,
+        "mail-check",
+        done="had a message delivered",
+        title=lambda payload: _subject(f"{_what(payload)} was delivered", payload),
+        fields=(CHANNEL, *FIELDS),
+    ),
+    EventType(
         "message.bounced",
-        "E-mail bounced",
+        "Message bounced",
         Category.MESSAGE,
         "mail-x",
-        done="had an e-mail bounce",
-        title=lambda payload: _subject("E-mail could not be delivered", payload),
-        fields=(*FIELDS, PayloadField("reason", "Reason", FieldType.TEXT)),
+        done="had a message bounce",
+        title=_bounced,
+        fields=(
+            PayloadField(
+                "bounce", "Why it came back", FieldType.CHOICE, tuple(Choice(one, w) for one, (w, _) in BOUNCES.items())
+            ),
+            PayloadField("reason", "Reason", FieldType.TEXT),
+            CHANNEL,
+            *FIELDS,
+        ),
+    ),
+    EventType(
+        "message.replied",
+        "Replied",
+        Category.MESSAGE,
+        "message-circle",
+        done="replied to a message",
+        title=_replied,
+        fields=(PayloadField("excerpt", "What they wrote", FieldType.TEXT), CHANNEL, *FIELDS),
     ),
 )
 register_own(

@@ -128,6 +128,9 @@ class Settings:
             "HOST": self.host,
             **self._secrets(),
         }
+        if self.mailbox_port is not None:
+            # The mailbox takes mail to these addresses too, and passes it on.
+            made["INBOUND_DOMAIN"] = "localhost"
         if self.postgres is not None:
             made["DATABASE_URL"] = self.postgres.url
         if self.redis is not None:

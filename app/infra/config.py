@@ -1,12 +1,14 @@
 """Settings, read once from the environment. Production refuses to start without the ones it needs."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 Environment = Literal["development", "production", "test"]
 # What the counters of an import hold.
 MOST_UPLOAD_MB = 2000
@@ -21,9 +23,9 @@ class ConfigError(RuntimeError):
 class Config:
     """Every setting Fairway reads. URLs are complete; `encryption_keys` has the newest key first.
 
-    `secret_key` signs; what one of `old_secret_keys` signed, cookies and links, is still believed. `outbound_trusted`
-    are origins (`http://host:port`) that an URL of a user's may lead to though they lie inside; other URLs must be
-    https, lie outside, and name one of `outbound_ports`.
+    Mail to `inbound_domain` is handed to Fairway. `secret_key` signs; what one of `old_secret_keys` signed, cookies and
+    links, is still believed. `outbound_trusted` are origins (`http://host:port`) that an URL of a user's may lead to
+    though they lie inside; other URLs must be https, lie outside, and name one of `outbound_ports`.
     """
 
     env: Environment
@@ -35,6 +37,7 @@ class Config:
     public_url: str
     smtp_url: str
     mail_from: str
+    inbound_domain: str | None
     trusted_proxies: int
     upload_dir: str
     max_upload_bytes: int
@@ -86,12 +89,22 @@ def read(environ: dict[str, str]) -> Config:
         public_url=public_url,
         smtp_url=environ["SMTP_URL"],
         mail_from=environ.get("MAIL_FROM", f"no-reply@{urlsplit(public_url).hostname}"),
+        inbound_domain=_domain("INBOUND_DOMAIN", environ.get("INBOUND_DOMAIN", "")),
         trusted_proxies=int(proxies),
         upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
         max_upload_bytes=int(upload_mb) * 1024 * 1024,
         outbound_trusted=_origins(environ.get("OUTBOUND_TRUSTED", "")),
         outbound_ports=_ports(environ.get("OUTBOUND_PORTS") or "443,8443,80"),
     )
+
+
+def _domain(name: str, words: str) -> str | None:
+    domain = words.strip().lower()
+    if not domain:
+        return None
+    if len(domain) > 190 or not _DOMAIN.fullmatch(domain):
+        raise ConfigError(f"{name} is {words!r}; write a domain such as in.example.com.")
+    return domain
 
 
 def _origins(words: str) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class Outcome:
 class Outgoing:
     """One rendered letter on its way out. `unsubscribe_url` is there for marketing only.
 
-    `return_path` is where word of its failing goes, if not to the address it is from.
+    `return_path` is where word of its failing goes, if not to the address it is from; `reply_to` where answers go, and
+    `leave_address` where a mail unsubscribes its reader.
     """
 
     tenant_id: UUID
@@ -56,6 +57,8 @@ class Outgoing:
     letter: RenderedLetter
     unsubscribe_url: str | None
     return_path: str | None = None
+    reply_to: str | None = None
+    leave_address: str | None = None
 
 
 class Channel(Protocol):

@@ -12,6 +12,7 @@ from app.infra.registry import NotRegistered
 from app.messaging import builtin
 from app.messaging.channel import Outgoing
 from app.messaging.links import preferences_url, unsubscribe_url
+from app.messaging.return_address import addresses
 from app.messaging.states import Purpose
 
 _cache = LetterCache()
@@ -43,7 +44,20 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
     letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
     if prefix := context.get("subject_prefix"):
         letter = RenderedLetter(f"{prefix} {letter.subject}", letter.html, letter.text)
-    return Outgoing(tenant_id, tenant_name, row["id"], row["address"], marketing, letter, link)
+    back = addresses(tenant_id, row["id"])
+    return Outgoing(
+        tenant_id=tenant_id,
+        tenant_name=tenant_name,
+        message_id=row["id"],
+        address=row["address"],
+        marketing=marketing,
+        letter=letter,
+        unsubscribe_url=link,
+        return_path=back.bounces,
+        # Letters of our own speak of an account, and nobody reads answers to those.
+        reply_to=back.replies if row["builtin"] is None and row["reader_id"] is not None else None,
+        leave_address=back.leaving if link else None,
+    )
 
 
 def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:

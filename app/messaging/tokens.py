@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
@@ -17,6 +18,9 @@ from app.infra.tokens import BadToken
 
 SIGNATURE_BYTES = 16
 MAX_TOKEN = 4_000
+# In an address there is less room, and whoever guesses has to send a mail for each guess.
+MAIL_SIGNATURE_BYTES = 10
+MAIL_TOKEN = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,46 @@ def read_click(token: str) -> TrackedLink:
     if not url.startswith(("http://", "https://")) or any(ord(letter) < 33 for letter in url):
         raise BadToken
     return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), url)
+
+
+def mail_token(tenant_id: UUID, message_id: UUID) -> str:
+    """Return the token of the addresses that mail about a message comes back to.
+
+    It is 48 small letters and digits: some mail servers write addresses in small letters. Of the tenant it holds the
+    end of its id; the signature is over the whole.
+    """
+    data = tenant_id.bytes + message_id.bytes
+    signature = hmac.digest(_key("mail", load().secret_key), data, "sha256")[:MAIL_SIGNATURE_BYTES]
+    return base64.b32encode(message_id.bytes + tenant_id.bytes[-4:] + signature).decode("ascii").lower()
+
+
+def mail_token_tail(token: str) -> str:
+    """Return how the id of a mail token's tenant ends, as 8 hexadecimal digits, or raise BadToken."""
+    return _mail_parts(token)[1].hex()
+
+
+def read_mail_token(token: str, tenant_ids: Iterable[UUID]) -> TrackedLink:
+    """Return the message a mail token is of, if its tenant is one of these, or raise BadToken."""
+    message_id, tail, signature = _mail_parts(token)
+    config = load()
+    for tenant_id in tenant_ids:
+        if tenant_id.bytes[-4:] != tail:
+            continue
+        for secret in (config.secret_key, *config.old_secret_keys):
+            expected = hmac.digest(_key("mail", secret), tenant_id.bytes + message_id, "sha256")
+            if hmac.compare_digest(signature, expected[:MAIL_SIGNATURE_BYTES]):
+                return TrackedLink(tenant_id, UUID(bytes=message_id), "")
+    raise BadToken
+
+
+def _mail_parts(token: str) -> tuple[bytes, bytes, bytes]:
+    try:
+        sealed = base64.b32decode(token.encode("ascii"), casefold=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise BadToken from None
+    if len(token) != MAIL_TOKEN or len(sealed) != 20 + MAIL_SIGNATURE_BYTES:
+        raise BadToken
+    return sealed[:16], sealed[16:20], sealed[20:]
 
 
 @cache

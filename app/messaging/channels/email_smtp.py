@@ -54,8 +54,11 @@ def message_id_of(outgoing: Outgoing, config: Config) -> str:
 def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:
     html = outgoing.letter.html
     headers = [("X-Fairway-Tenant", str(outgoing.tenant_id))]
+    if outgoing.reply_to:
+        headers.append(("Reply-To", outgoing.reply_to))
     if outgoing.unsubscribe_url:
-        headers.append(("List-Unsubscribe", f"<{outgoing.unsubscribe_url}>"))
+        by_mail = f", <mailto:{outgoing.leave_address}>" if outgoing.leave_address else ""
+        headers.append(("List-Unsubscribe", f"<{outgoing.unsubscribe_url}>{by_mail}"))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         if html is not None:
             html = tracked(html, outgoing.tenant_id, outgoing.message_id)

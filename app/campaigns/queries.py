@@ -1,5 +1,6 @@
 """Reading campaigns: the list, one of them, its runs, its numbers, what a month holds."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,19 +8,18 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select, text, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.campaigns import schedule
 from app.campaigns.models import RECURRING, Campaign, CampaignRun
 from app.campaigns.readiness import last_day, zones_of
 from app.campaigns.states import Status
-from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_cursor, id_of, moment_of
-from app.messaging import runs
-from app.messaging.runs import Fates
+from app.messaging import runs, tally
+from app.messaging.tally import Kind
 from app.segments.models import Segment
 
 MOST_IN_MONTH = 500
@@ -141,8 +141,12 @@ class Stats:
     clicked: int
     converted: int
     bounced: int
+    soft_bounced: int
     complained: int
     unsubscribed: int
+    replied: int
+    machine_opened: int
+    machine_clicked: int
     adds_up: bool
 
     @property
@@ -156,20 +160,6 @@ class Stats:
         return self.sent + self.total_skipped + self.failed + self.unknown
 
 
-# What was said of a message afterwards, by the event of it; a payload may hold anything.
-_SAID = text("""
-    SELECT activity.type, count(DISTINCT message.id) AS number
-    FROM activity
-    JOIN message ON message.tenant_id = :tenant_id AND message.run_id = ANY(CAST(:runs AS uuid[]))
-        AND message.id = CASE WHEN activity.payload ->> 'message_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-            THEN CAST(activity.payload ->> 'message_id' AS uuid) END
-    WHERE activity.tenant_id = :tenant_id AND activity.type = ANY(:types) AND activity.occurred_at >= :since
-        AND activity.private_to IS NULL
-    GROUP BY activity.type
-""")
-_TYPES = ["message.unsubscribed", "message.complained", "message.bounced"]
-
-
 def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> Stats:
     """Return the numbers of a campaign, or of one of its runs; raise NoSuchCampaign or NoSuchRun."""
     wanted = select(CampaignRun).where(CampaignRun.tenant_id == tenant_id, CampaignRun.campaign_id == campaign_id)
@@ -180,14 +170,12 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         found = list(session.scalars(wanted.execution_options(populate_existing=True)))
         if run_id is not None and not found:
             raise NoSuchRun
-        ids = [run.id for run in found]
-        fates = _together(runs.fates(tenant_id=tenant_id, run_ids=ids).values())
-        response = runs.response(tenant_id=tenant_id, run_ids=ids)
-        said: dict[str, int] = {}
-        if found:
-            values = {"runs": array(ids), "types": _TYPES, "since": min(run.created_at for run in found)}
-            said = {row.type: row.number for row in session.execute(_SAID, {"tenant_id": tenant_id, **values})}
-    bounced = said.get("message.bounced", 0)
+        counts = tally.counts(tenant_id=tenant_id, run_ids=[run.id for run in found])
+    fates = runs.fates_of(counts)
+    did: Counter[str] = Counter()
+    for one_count in counts:
+        did[one_count.what] += one_count.number
+    bounced = did[Kind.BOUNCED]
     audience = sum(run.audience for run in found)
     if any(run.status == Status.PREPARING for run in found):
         # More may have been put in between the two looks.
@@ -205,32 +193,17 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         failed_because=fates.failed,
         unknown=fates.unknown,
         delivered=max(fates.sent - bounced, 0),
-        opened=response.opened,
-        clicked=response.clicked,
-        converted=0,
+        opened=did[Kind.OPENED],
+        clicked=did[Kind.CLICKED],
+        converted=did[Kind.CONVERTED],
         bounced=bounced,
-        complained=said.get("message.complained", 0),
-        unsubscribed=said.get("message.unsubscribed", 0),
+        soft_bounced=did[Kind.SOFT_BOUNCED],
+        complained=did[Kind.COMPLAINED],
+        unsubscribed=did[Kind.UNSUBSCRIBED],
+        replied=did[Kind.REPLIED],
+        machine_opened=did[Kind.MACHINE_OPENED],
+        machine_clicked=did[Kind.MACHINE_CLICKED],
         adds_up=fates.total == audience,
-    )
-
-
-def _together(found: Collection[Fates]) -> Fates:
-    def add(name: str) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for fates in found:
-            for reason, number in getattr(fates, name).items():
-                total[reason] = total.get(reason, 0) + number
-        return total
-
-    return Fates(
-        queued=sum(one.queued for one in found),
-        held=add("held"),
-        sending=sum(one.sending for one in found),
-        sent=sum(one.sent for one in found),
-        skipped=add("skipped"),
-        failed=add("failed"),
-        unknown=sum(one.unknown for one in found),
     )
 
 
@@ -323,9 +296,9 @@ def numbers(*, tenant_id: UUID, campaign_ids: Collection[UUID]) -> dict[UUID, tu
     )
     with transaction(tenant_id) as session:
         rows = session.execute(wanted).all()
-        sent = runs.sent(tenant_id=tenant_id, run_ids=[row.id for row in rows])
+        fates = runs.fates(tenant_id=tenant_id, run_ids=[row.id for row in rows])
     found: dict[UUID, tuple[int, int]] = {}
     for row in rows:
         audience, out = found.get(row.campaign_id, (0, 0))
-        found[row.campaign_id] = (audience + row.audience, out + sent.get(row.id, 0))
+        found[row.campaign_id] = (audience + row.audience, out + fates[row.id].sent)
     return found

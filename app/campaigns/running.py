@@ -16,7 +16,7 @@ from app.campaigns.reach import first_that_reaches
 from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.db import transaction
-from app.messaging import runs
+from app.messaging import runs, tally
 from app.segments import service as segments
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentMember
 
@@ -203,6 +203,7 @@ def _moments(session: Session, campaign: Campaign, run: CampaignRun, people: Seq
 
 def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
     """Look whether a run is over: when nothing of it waits or is in the air."""
+    tally.fold(tenant_id=run.tenant_id, run_ids=[run.id])
     if runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
         assert run.started_at is not None
         run.look_at = now + (LOOK_AGAIN if now - run.started_at < QUICK_FOR else LOOK_SELDOM)

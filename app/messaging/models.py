@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.infra.db import Base, TenantRow
+from app.infra.db import Base, Key, TenantRow
 
 CAME_BACK = (
     "(bounced_at IS NOT NULL OR complained_at IS NOT NULL OR replied_at IS NOT NULL OR unsubscribed_at IS NOT NULL)"
@@ -147,6 +147,43 @@ class Message(TenantRow, Base):
     complained_at: Mapped[datetime | None]
     replied_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
+
+
+class MessageTally(TenantRow, Base):
+    """So many messages of a run more, or fewer, are in a state for a reason, or had something done with them.
+
+    `what` is a status or a response; `hour` is that in which they were sent, or had it done. See app.messaging.tally.
+    """
+
+    __tablename__ = "message_tally"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("ix_message_tally_run", "tenant_id", "run_id"),
+    )
+
+    run_id: Mapped[UUID]
+    variant: Mapped[str] = mapped_column(server_default="", default="")
+    what: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default="", default="")
+    hour: Mapped[datetime | None]
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class MessageResponse(Base):
+    """That something was done with a message of a run, and when first: opened, clicked, bounced and so on."""
+
+    __tablename__ = "message_response"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"], ondelete="CASCADE"),
+        Index("ix_message_response_run", "tenant_id", "run_id", "kind", "message_id"),
+    )
+
+    tenant_id: Mapped[Key]
+    message_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID]
+    variant: Mapped[str | None]
+    at: Mapped[datetime]
 
 
 class Suppression(TenantRow, Base):

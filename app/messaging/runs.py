@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
+from app.messaging import tally
 from app.messaging.channel import channel
 from app.messaging.states import Priority, Purpose, Reason
 
@@ -73,14 +74,6 @@ class Fates:
     def done(self) -> int:
         """Return how many are settled."""
         return self.sent + sum(self.skipped.values()) + sum(self.failed.values()) + self.unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What people did with the messages of a run that were sent."""
-
-    opened: int
-    clicked: int
 
 
 _MAKE = text("""
@@ -138,19 +131,6 @@ _CANCEL = text("""
     )
     UPDATE message SET status = 'skipped', reason = :reason FROM left_over
     WHERE message.tenant_id = :tenant_id AND message.id = left_over.id
-""")
-# Answered from ix_message_run_fate alone, as far as its pages are known to be all visible.
-_FATES = text("""
-    SELECT run_id, status, reason, count(*) AS number FROM message
-    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) GROUP BY run_id, status, reason
-""")
-_SENT = text("""
-    SELECT run_id, count(*) AS number FROM message
-    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND status = 'sent' GROUP BY run_id
-""")
-_RESPONSE = text("""
-    SELECT count(first_open_at) AS opened, count(first_click_at) AS clicked FROM message
-    WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND status IN ('sent', 'unknown')
 """)
 
 
@@ -247,15 +227,16 @@ def call_off(*, tenant_id: UUID, run_id: UUID, limit: int) -> int:
 
 def fates(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[UUID, Fates]:
     """Return what became of the messages of each of these runs."""
-    counted: dict[UUID, dict[str, Counter[str]]] = {one: {} for one in run_ids}
-    if run_ids:
-        with transaction(tenant_id) as session:
-            for row in session.execute(_FATES, {"tenant_id": tenant_id, "runs": array(run_ids)}):
-                counted[row.run_id].setdefault(row.status, Counter())[row.reason or ""] += row.number
-    return {one: _fates(found) for one, found in counted.items()}
+    found = tally.counts(tenant_id=tenant_id, run_ids=run_ids)
+    return {one: fates_of(count for count in found if count.run_id == one) for one in run_ids}
 
 
-def _fates(found: Mapping[str, Counter[str]]) -> Fates:
+def fates_of(counts: Iterable[tally.Count]) -> Fates:
+    """Return what became of messages, by what was counted of them."""
+    found: dict[str, Counter[str]] = {}
+    for one in counts:
+        found.setdefault(one.what, Counter())[one.reason] += one.number
+
     def by_reason(status: str) -> Mapping[str, int]:
         return dict(sorted(found.get(status, Counter()).items()))
 
@@ -271,20 +252,6 @@ def _fates(found: Mapping[str, Counter[str]]) -> Fates:
         failed=by_reason("failed"),
         unknown=number("unknown"),
     )
-
-
-def sent(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return how many messages of each of these runs were sent; those of which none was are missing."""
-    with transaction(tenant_id) as session:
-        rows = session.execute(_SENT, {"tenant_id": tenant_id, "runs": array(run_ids)})
-        return {row.run_id: row.number for row in rows}
-
-
-def response(*, tenant_id: UUID, run_ids: Collection[UUID]) -> Response:
-    """Return how many opened and clicked, of all these runs together; machines don't count."""
-    with transaction(tenant_id) as session:
-        row = session.execute(_RESPONSE, {"tenant_id": tenant_id, "runs": array(run_ids)}).one()
-    return Response(row.opened, row.clicked)
 
 
 def shares(session: Session, *, tenant_id: UUID, limit: int, now: datetime) -> dict[int, list[UUID]]:

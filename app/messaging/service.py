@@ -1,14 +1,14 @@
 """What other rooms call: being told of applied events, and the repair of interrupted attempts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.infra.db import transaction
-from app.messaging import outbox
+from app.messaging import outbox, tally
 from app.messaging.double_opt_in import ask_those_told_of
 from app.messaging.gate import EVENTS_WAITING
 from app.messaging.results import STUCK_AFTER, reconcile
@@ -16,11 +16,31 @@ from app.messaging.results import STUCK_AFTER, reconcile
 __all__ = ["STUCK_AFTER", "on_events", "reconcile"]
 
 
+class AppliedEvent(Protocol):
+    """One event that was applied."""
+
+    @property
+    def type(self) -> str:
+        """What happened."""
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it did."""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What is told of it."""
+
+
 class AppliedEvents(Protocol):
     """What a batch of applied events tells us."""
 
     tenant_id: UUID
     now: datetime
+
+    @property
+    def events(self) -> Sequence[AppliedEvent]:
+        """The events, in the order they came in."""
 
     @property
     def consent_changed(self) -> Collection[UUID]:
@@ -31,8 +51,13 @@ ANY_HELD = text("SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id
 
 
 def on_events(batch: AppliedEvents) -> None:
-    """Ask for the confirmations that are needed now, and look again at messages that waited for consent or events."""
+    """Ask for the confirmations that are needed now, and look again at messages that waited for consent or events.
+
+    What the events tell of messages (opened, clicked, bounced) is counted.
+    """
     with transaction(batch.tenant_id) as session:
+        told = (did for one in batch.events for did in tally.told(one.type, one.payload, one.occurred_at))
+        tally.note(session, batch.tenant_id, told)
         ask_those_told_of(tenant_id=batch.tenant_id, customer_ids=batch.consent_changed, now=batch.now)
         if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():
             return

@@ -289,6 +289,18 @@ _MESSAGES = (
         },
         left_out=_columns("dedupe_key attempt_id context user_id"),
     ),
+    _keep(
+        "message_tally",
+        "Counts of messages",
+        A_COUNT,
+        plain=_columns("id run_id variant what reason hour number"),
+    ),
+    _keep(
+        "message_response",
+        "What was done with messages",
+        "It names a message, which names nobody once the person is erased; reports count it.",
+        plain=_columns("message_id kind run_id variant at"),
+    ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(
         "mailbox_mail",

@@ -13,7 +13,8 @@ from app.campaigns.models import Campaign
 from app.content import service as content
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.messaging import sender
+from app.messaging import sender, tally
+from app.messaging.states import Status as MessageStatus
 from app.segments import work as segments
 from tests.messaging.conftest import MakeCustomer, customer, sink, template
 from tests.segments.crowd import filled
@@ -66,8 +67,18 @@ class Club:
         return queries.one(tenant_id=self.tenant_id, campaign_id=campaign.id).status
 
     def stats(self, campaign: Campaign) -> queries.Stats:
-        """Return the numbers, which always add up."""
+        """Return the numbers, which always add up and are what counting the messages gives."""
         found = queries.stats(tenant_id=self.tenant_id, campaign_id=campaign.id)
+        by_hand = self.rows(
+            "SELECT run_id, coalesce(variant, '') AS variant, status, coalesce(reason, '') AS reason, count(*) AS n"
+            " FROM message WHERE run_id IS NOT NULL GROUP BY 1, 2, 3, 4"
+        )
+        runs = [row.id for row in self.rows("SELECT id FROM message_run")]
+        states = set(MessageStatus)
+        kept = [one for one in tally.counts(tenant_id=self.tenant_id, run_ids=runs) if one.what in states]
+        assert sorted(map(tuple, by_hand)) == sorted(
+            (one.run_id, one.variant, one.what, one.reason, one.number) for one in kept
+        )
         assert found.adds_up
         assert found.audience == found.queued + found.sending + found.done
         return found

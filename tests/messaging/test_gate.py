@@ -117,7 +117,7 @@ def test_once_the_events_are_applied_it_goes_out_at_once(mailer: Mailer, custome
     an_event(mailer)
     [message] = mailer.put(customer())
     mailer.send()
-    batch = SimpleNamespace(tenant_id=mailer.tenant_id, now=NOON, consent_changed=set())
+    batch = SimpleNamespace(tenant_id=mailer.tenant_id, now=NOON, events=[], consent_changed=set())
     service.on_events(batch)
     mailer.send()
     assert mailer.fate(message) == ("held", "events_pending")
@@ -133,7 +133,7 @@ def test_a_consent_that_changed_is_heard_of_by_events(mailer: Mailer, customer: 
     messages = mailer.put(ann, ben)
     mailer.send()
     change_consent(mailer, ann, True)
-    service.on_events(SimpleNamespace(tenant_id=mailer.tenant_id, now=NOON, consent_changed={ann}))
+    service.on_events(SimpleNamespace(tenant_id=mailer.tenant_id, now=NOON, events=[], consent_changed={ann}))
     mailer.send()
     assert [mailer.fate(one) for one in messages] == [("sent", None), ("held", "awaiting_consent")]
 

@@ -141,7 +141,8 @@ class RunOut(Shown):
 class StatsOut(Shown):
     """The numbers: audience = queued + sending + sent + skipped + failed + unknown, unless `adds_up` is false.
 
-    Of `queued` some may be `held`, by reason. `opened` and `clicked` are people, not machines.
+    Of `queued` some may be `held`, by reason. `opened` and `clicked` are people; what machines did is counted apart.
+    `delivered` is what was sent and has not bounced; `soft_bounced` may still arrive.
     """
 
     status: Status
@@ -160,8 +161,12 @@ class StatsOut(Shown):
     clicked: int
     converted: int
     bounced: int
+    soft_bounced: int
     complained: int
     unsubscribed: int
+    replied: int
+    machine_opened: int
+    machine_clicked: int
     adds_up: bool
 
 

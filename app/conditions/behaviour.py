@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from app.conditions.language import Group
     from app.conditions.periods import Period
 
+ANY_CURRENCY = "any"
+"""In the place of a currency's code: amounts of all currencies are added up as they are."""
+
 DID = "did"
 """The fact under which the Python reader finds what somebody did: mappings of `type`, `occurred_at` and `payload`."""
 
@@ -81,7 +84,8 @@ class Behaviours:
 class Behaviour:
     """An aggregate over the events of one type `within` a period up to now (None: ever) `where` the payload fits.
 
-    `measured` is the number in the payload of which a sum, a least or a greatest is taken.
+    `measured` is the number in the payload of which a sum, a least or a greatest is taken. `currency` is the code of
+    the currency in which amounts count, ANY_CURRENCY for all, empty for that of whoever asks (`money.counted`).
     """
 
     event: str
@@ -90,6 +94,7 @@ class Behaviour:
     within: Period | None
     where: Group | None
     known: Behaviours = field(compare=False, repr=False)
+    currency: str = ""
 
     @property
     def type(self) -> FieldType:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from app.conditions.behaviour import TIMES, Aggregate, Behaviour
+from app.conditions import money
+from app.conditions.behaviour import ANY_CURRENCY, TIMES, Aggregate, Behaviour
 from app.conditions.language import Rule
 from app.conditions.operators import FROM_NOW, Operator
 from app.conditions.periods import Period
@@ -39,7 +40,7 @@ def _counted(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool)
         often = f"{'a known' if not_ else 'an unknown'} number of times"
     else:
         often = _times(amount(rule, lambda one: telling.number(rule.field, one), no=no), rule.value)
-    return f"has {_done(did)} {often}{_lately(did)}{where}"
+    return f"has {_done(did)} {often}{_mixed(did)}{_lately(did)}{where}"
 
 
 def _timed(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -> str:
@@ -55,7 +56,7 @@ def _timed(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool) -
     told = told.removeprefix("was ").removeprefix("is ")
     if operator is Operator.EQ:
         told = f"not on {told.removeprefix('not ')}" if not_ else f"on {told}"
-    which = f"{_lately(did)}{where}".strip()
+    which = f"{_mixed(did)}{_lately(did)}{where}".strip()
     return f"{_latest(did)} {f'({which}) ' if which else ''}{told}"
 
 
@@ -66,10 +67,11 @@ def _measured(rule: Rule, did: Behaviour, where: str, telling: Telling, no: bool
         told = amount(rule, lambda one: telling.number(number, one), "less than", no=no)
         # A name with brackets of its own stands in them without.
         name = inside(did.known.label_of(did.event)).replace(" (", ", ").replace(")", "")
-        return f"has {number.phrases.summed} {told} ({name}{'' if did.within else ', ever'}){_lately(did)}{where}"
+        ever = "" if did.within else ", ever"
+        return f"has {number.phrases.summed} {told}{_mixed(did)} ({name}{ever}){_lately(did)}{where}"
     told = asked(replace(rule, field=number), telling, no=no)
     when = _lately(did) or " ever"
-    return f"{_OF[did.aggregate].format(inside(number.label))} {_called(did)}{when}{where} {told}"
+    return f"{_OF[did.aggregate].format(inside(number.label))} {_called(did)}{_mixed(did)}{when}{where} {told}"
 
 
 def _times(told: str, value: Any) -> str:
@@ -77,10 +79,17 @@ def _times(told: str, value: Any) -> str:
 
 
 def _happened(did: Behaviour, where: str, *, ever: bool) -> str:
-    when = _lately(did)
+    when, where = _lately(did), f"{_mixed(did)}{where}"
     if ever:
         return f"has {_done(did)} at least once{when}{where}"
     return f"has {'not' if when else 'never'} {_done(did)}{when}{where}"
+
+
+def _mixed(did: Behaviour) -> str:
+    """Return of which currency what was done is, where no amount tells it."""
+    if did.currency == ANY_CURRENCY:
+        return " in any currency"
+    return f" in {did.currency}" if did.currency and not money.of_amounts(did) else ""
 
 
 def _lately(did: Behaviour) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from app.conditions import values
+from app.conditions import money, values
 from app.conditions.behaviour import DID, Behaviour, aggregated
 from app.conditions.errors import NotEvaluable
 from app.conditions.fields import FieldType
@@ -15,27 +15,31 @@ from app.conditions.periods import Period, Present
 from app.conditions.values import fold, span
 
 
-def evaluate(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool | None:
+def evaluate(
+    tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None, currency: str = ""
+) -> bool | None:
     """Return whether the facts meet the conditions; None when that can't be known.
 
     `facts` are values by field name; a dotted name also leads into nested mappings; under behaviour.DID stands what
-    they did. `zone` is where a day begins
-    and ends, `now` (this moment) what periods are told from. Never raises on a value; raises NotEvaluable for a field
-    that can only be answered in SQL.
+    they did. `zone` is where a day begins and ends, `now` (this moment) what periods are told from, `currency` the code
+    of the one amounts are in where a rule names none. Never raises on a value; raises NotEvaluable for a field that can
+    only be answered in SQL.
     """
-    return _node(enabled(tree), facts, Present.of(zone, now))
+    return _node(enabled(tree), facts, Present.of(zone, now, currency))
 
 
-def matches(tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None) -> bool:
+def matches(
+    tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None, currency: str = ""
+) -> bool:
     """Return whether the facts surely meet the conditions: unknown means no, as in a WHERE clause."""
-    return evaluate(tree, facts, zone=zone, now=now) is True
+    return evaluate(tree, facts, zone=zone, now=now, currency=currency) is True
 
 
 def evaluate_rules(
-    tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None
+    tree: Tree, facts: Mapping[str, Any], *, zone: tzinfo = UTC, now: datetime | None = None, currency: str = ""
 ) -> list[tuple[Rule, bool | None]]:
     """Return the own answer of each rule that is asked, in the order of the tree, to say why the whole came out so."""
-    present = Present.of(zone, now)
+    present = Present.of(zone, now, currency)
     return [(rule, _rule(rule, facts, present)) for _, rule in walk(tree)]
 
 
@@ -77,6 +81,7 @@ def _done(did: Behaviour, facts: Mapping[str, Any], present: Present) -> Any:
     """Return what the behaviour comes to, of what the facts say was done."""
     begin = present.moment(did.within, -1) if did.within else None
     where = enabled(did.where) if did.where else None
+    counted = money.counted(did, present.currency)
     found = [
         one
         for one in facts.get(DID, ())
@@ -84,6 +89,7 @@ def _done(did: Behaviour, facts: Mapping[str, Any], present: Present) -> Any:
         and one["occurred_at"] <= present.now
         and (begin is None or one["occurred_at"] >= begin)
         and (where is None or _node(where, one["payload"], present) is True)
+        and (counted is None or counted.holds(values.currency(one["payload"].get(counted.key))))
     ]
     name = did.measured.name if did.measured else ""
     return aggregated(did.aggregate, found, [values.number(_fact(one["payload"], name)) for one in found])

@@ -103,6 +103,8 @@ class Field:
     `anniversary` is what people call a DATE's day of the year ("Birthday"). `past` says that its day or moment lies
     behind, `always` that nobody is without a value: forms don't offer what would be asked in vain.
 
+    `currency_in` is the key of a payload under which the currency of an amount in it stands.
+
     `reads` names the kinds of rows the answer depends on, and `by_time` says that it changes as time passes, whatever
     the rule's operator.
     """
@@ -121,6 +123,7 @@ class Field:
     reads: str | frozenset[str] = PROFILE
     by_time: bool = False
     phrases: Phrases = Phrases()
+    currency_in: str = ""
 
     @property
     def in_sql(self) -> bool:
@@ -222,10 +225,11 @@ def payload_catalogue(
     *,
     labels: Mapping[str, str] | None = None,
     phrases: Mapping[str, Phrases] | None = None,
+    currency_in: Mapping[str, str] | None = None,
     group: str = "Event",
 ) -> Catalogue:
     """Return the open catalogue of an event type's payload, from the types of the keys that are known."""
-    labels, spoken = labels or {}, phrases or {}
+    labels, spoken, beside = labels or {}, phrases or {}, currency_in or {}
     return Catalogue(
         (
             Field(
@@ -235,6 +239,7 @@ def payload_catalogue(
                 kind,
                 from_payload=True,
                 phrases=spoken.get(name, Phrases()),
+                currency_in=beside.get(name, ""),
             )
             for name, kind in types.items()
         ),

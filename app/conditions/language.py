@@ -149,6 +149,8 @@ def _did(did: Behaviour) -> dict[str, Any]:
     stored: dict[str, Any] = {"event": did.event, "aggregate": did.aggregate.value}
     if did.measured:
         stored["field"] = did.measured.name
+    if did.currency:
+        stored["currency"] = did.currency
     if did.within:
         stored["within"] = str(did.within)
     if did.where:

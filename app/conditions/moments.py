@@ -37,6 +37,7 @@ class Someday:
 
     zone: tzinfo
     later: Later
+    currency: str = ""
 
 
 def told(

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.conditions import periods, values
-from app.conditions.behaviour import MEASURES, Aggregate, Behaviour
+from app.conditions import money, periods, values
+from app.conditions.behaviour import ANY_CURRENCY, MEASURES, Aggregate, Behaviour
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.fields import Catalogue, Field, FieldType, is_name
 from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, asks_nothing, step
@@ -195,9 +195,26 @@ class _Parser:
             return None
         where = self._where(data.get("where"), of_payload, step(path, "where"), depth)
         did = Behaviour(name, Aggregate(aggregate), measured, within, where, known)
+        if data.get("currency") not in (None, ""):
+            currency = self._currency(data["currency"], of_payload, label, path)
+            if currency is None:
+                return None
+            did = replace(did, currency=currency)
         if _is_never(data.get("operator")) and did.aggregate is Aggregate.COUNT:
             data = {**data, "operator": Operator.EQ.value, "value": 0}
         return self._asked(Field(name, label, "", did.type, from_payload=True), data, path, did)
+
+    def _currency(self, given: object, of_payload: Catalogue, label: str, path: str) -> str | None:
+        """Return in which currency amounts count, as a rule says it."""
+        if not money.key_of(of_payload):
+            self._problem(path, f"{label}: it has no amounts of money, so leave out “currency”.")
+        elif isinstance(given, str) and given.strip().lower() == ANY_CURRENCY:
+            return ANY_CURRENCY
+        elif isinstance(given, str) and money.is_code(given.strip()):
+            return given.strip().upper()
+        else:
+            self._problem(path, f"{label}: give the currency’s three letters, such as ZAR, or “{ANY_CURRENCY}”.")
+        return None
 
     def _where(self, data: object, of_payload: Catalogue, path: str, depth: int) -> Group | None:
         if data in (None, {}, []) or (isinstance(data, dict) and data.get("rules") == []):

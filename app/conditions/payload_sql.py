@@ -8,12 +8,13 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, func, literal
+from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, collate, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.conditions.fields import FieldType
 
 _Sql = ColumnElement[Any]
+_BLANKS = " \t\n\r\f\v"
 
 
 def value_at(payload: _Sql, name: str) -> _Sql:
@@ -42,6 +43,12 @@ def number_at(payload: _Sql, name: str, zone: tzinfo) -> _Sql:
     if "." in name:
         return read(FieldType.NUMBER, value_at(payload, name), zone)
     return func.payload_number_at(payload, literal(name, Text()), type_=Numeric())
+
+
+def currency_at(payload: _Sql, key: str) -> _Sql:
+    """Return what the payload says under the key of the currency, in small letters: null where it says nothing."""
+    said = func.btrim(payload.op("->>", return_type=Text())(literal(key, Text())), _BLANKS, type_=Text())
+    return func.nullif(func.lower(collate(said, "C"), type_=Text()), "", type_=Text())
 
 
 def elements(value: _Sql) -> _Sql:

@@ -41,15 +41,17 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """When and where a tree is asked: now, and the zone whose days count."""
+    """When and where a tree is asked: now, the zone whose days count, and the currency amounts are in there (a code,
+    empty where none is at home)."""
 
     zone: tzinfo
     now: datetime
+    currency: str = ""
 
     @classmethod
-    def of(cls, zone: tzinfo, now: datetime | None) -> "Present":
+    def of(cls, zone: tzinfo, now: datetime | None, currency: str = "") -> "Present":
         """Return the present in the zone; None is this moment."""
-        return cls(zone, now or clock.now())
+        return cls(zone, now or clock.now(), currency)
 
     @property
     def today(self) -> date:

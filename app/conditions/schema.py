@@ -35,6 +35,10 @@ class _Did(_Node):
     event: Name = Field(description="The type of event that is counted.")
     aggregate: Literal["count", "sum", "min", "max", "first", "last"] = "count"
     field: Name | None = Field(default=None, description="The number in the payload of which sum, min or max is taken.")
+    currency: Annotated[str, Field(pattern=r"^([A-Z]{3}|any)$")] | None = Field(
+        default=None,
+        description="In which currency amounts count, or any; without it the club's, else the organisation's.",
+    )
     within: Period | None = Field(default=None, description="How far back from now; without it ever.")
     where: "ConditionGroup | None" = Field(default=None, description="What the event's payload is asked.")
 

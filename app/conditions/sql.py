@@ -43,7 +43,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import Grouping, SQLColumnExpression
 from sqlalchemy.types import TypeEngine
 
-from app.conditions import done_sql, payload_sql, values
+from app.conditions import done_sql, money, payload_sql, values
 from app.conditions.behaviour import DID, Behaviour, Doings
 from app.conditions.errors import NotEvaluable
 from app.conditions.evaluate import evaluate
@@ -93,34 +93,36 @@ def compile_sql(
     *,
     zone: tzinfo = UTC,
     now: datetime | None = None,
+    currency: str = "",
     whole: bool = False,
     gathered: Gathered | None = None,
     later: Later | None = None,
 ) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
-    `zone` is where a day begins and ends, `now` (this moment) what periods are told from. `whole` is for the WHERE
+    `zone` is where a day begins and ends, `now` (this moment) what periods are told from, `currency` the code of the
+    one amounts are in where a rule names none. `whole` is for the WHERE
     of a statement that asks it of everybody: what they did is read once, not looked up for each, and the expression
     is true of the same people, but may be false where else it is unknown. `gathered` is for a statement that asks many
     trees of a few people: it is joined with `gathered.table(…)` once all are compiled. With `later` now is left open:
     the statement may be kept and asked with `later.values(now)` each time, unless it is `whole`. Raises NotEvaluable
     for a field without a column, and TypeError for one whose column does not hold what its type says.
     """
-    present = Someday(zone, later) if later else Present.of(zone, now)
+    present = Someday(zone, later, currency) if later else Present.of(zone, now, currency)
     return _node(enabled(tree), _Scene(present, whole=whole, gathered=gathered))
 
 
 def compile_rules(
-    tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None
+    tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None, currency: str = ""
 ) -> list[tuple[Rule, ColumnElement[bool]]]:
     """Return each rule that is asked with its own expression, in the order of the tree, to record which were met."""
-    scene = _Scene(Present.of(zone, now))
+    scene = _Scene(Present.of(zone, now, currency))
     return [(rule, _rule(rule, scene)) for _, rule in walk(tree)]
 
 
-def compile_seen(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None) -> list[Seen]:
+def compile_seen(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None, currency: str = "") -> list[Seen]:
     """Return for each rule that is asked its path, its answer and the value it is asked of, to say why."""
-    scene = _Scene(Present.of(zone, now))
+    scene = _Scene(Present.of(zone, now, currency))
     return [Seen(path, rule, _rule(rule, scene), _seen(rule, scene)) for path, rule in walk(tree)]
 
 
@@ -217,8 +219,16 @@ def _done(did: Behaviour, scene: _Scene) -> _Sql:
 
 
 def _where(did: Behaviour, doings: Doings, scene: _Scene) -> _Answer | None:
+    """Return which rows count by what a behaviour asks of their payloads, and by the currency they are in."""
     asked = enabled(did.where) if did.where else None
-    return _node(asked, _Scene(scene.present, doings.payload)) if asked else None
+    fits = _node(asked, _Scene(scene.present, doings.payload)) if asked else None
+    counted = money.counted(did, scene.present.currency)
+    if counted is None:
+        return fits
+    said = payload_sql.currency_at(doings.payload, counted.key)
+    same: _Answer = said == literal(counted.code.lower(), Text())
+    same = or_(same, said.is_(None)) if counted.silent else same
+    return same if fits is None else and_(fits, same)
 
 
 def _ask_everybody(rule: Rule, did: Behaviour, scene: _Scene) -> _Answer:

@@ -26,6 +26,7 @@ _AMBIGUOUS = (", ", " and ", " or ", "(", ")", "“", "”")
 class Telling:
     """Where and to whom conditions are told: labels of values, the zone, the region's locale, the tenant's currency.
 
+    `paid_in` is the currency of amounts in what somebody did, empty where they may be in several.
     The words are English; a locale of another language writes the numbers, and English the names of months.
     """
 
@@ -33,6 +34,7 @@ class Telling:
     zone: tzinfo = UTC
     locale: str = LOCALE
     currency: str = ""
+    paid_in: str = ""
 
     def value(self, about: Field, value: Any, *, quoted: bool = False) -> str:
         """Return one value of a field; text that could be misread, or is to be `quoted`, stands in quotes."""
@@ -55,9 +57,10 @@ class Telling:
         return f"“{short}”" if quoted or unsure else short
 
     def number(self, about: Field, value: Decimal) -> str:
-        """Return a number, an amount of money with its currency."""
-        money = about.phrases.money
-        currency = self.currency if money == TENANTS else money
+        """Return a number, an amount of money with its currency, where that is known."""
+        currency = about.phrases.money
+        if currency == TENANTS:
+            currency = self.paid_in if about.currency_in else self.currency
         if not currency:
             return str(format_decimal(value, locale=self.locale, decimal_quantization=False))
         pattern = Locale.parse(self.locale).currency_formats["standard"].pattern

@@ -89,6 +89,15 @@ def text(value: object) -> str | None:
     return None
 
 
+def currency(value: object) -> str | None:
+    """Return what a payload says of the currency, as codes are compared: None where it says nothing."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return ""
+    return fold(value.strip(_BLANKS)) or None
+
+
 def boolean(value: object) -> bool | None:
     """Return the value as a truth value: true or false, or either word as text."""
     if isinstance(value, str):

@@ -1,8 +1,11 @@
 """The tree in plain English: one sentence, or a few words for one rule, or for what a rule saw."""
 
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any
 
+from app.conditions import money
+from app.conditions.behaviour import Behaviour
 from app.conditions.deeds import deed, seen_deed
 from app.conditions.language import Group, Node, Not, Rule, Tree, enabled
 from app.conditions.rule_words import of_value
@@ -15,11 +18,12 @@ def explain(
     """Return the conditions as one sentence without a full stop; "No conditions" for the empty tree.
 
     `names` gives labels of values a field's own choices don't know, by field name and value (the names of clubs
-    by id). Instants are told in `zone`, numbers and days as the `locale` writes them, amounts in the tenant's
-    `currency` (its code) where a field has none of its own.
+    by id). Instants are told in `zone`, numbers and days as the `locale` writes them, amounts in the club's or tenant's
+    `currency` (its code) where a field or rule has none of its own; those of one event in the one it is asked to be in.
     """
     asked = enabled(tree)
-    return begun(_node(asked, Telling(names or {}, zone, locale, currency))) if asked.items else "No conditions"
+    telling = Telling(names or {}, zone, locale, currency, money.pinned(asked))
+    return begun(_node(asked, telling)) if asked.items else "No conditions"
 
 
 def explain_rule(
@@ -40,7 +44,9 @@ def explain_seen(
 ) -> str:
     """Return what a rule saw of somebody (`Seen.value`, as the database gave it) in words: "Silver", "3 times"."""
     telling = Telling(names or {}, zone, locale, currency)
-    return seen_deed(rule, rule.did, value, telling) if rule.did else telling.seen(rule.field, rule.type, value)
+    if rule.did:
+        return seen_deed(rule, rule.did, value, _paid(rule.did, telling))
+    return telling.seen(rule.field, rule.type, value)
 
 
 def _node(node: Node, telling: Telling) -> str:
@@ -48,11 +54,17 @@ def _node(node: Node, telling: Telling) -> str:
     if isinstance(core, Rule):
         if core.did is None:
             return of_value(core, telling, no=no)
+        telling = _paid(core.did, telling)
         where = enabled(core.did.where) if core.did.where else None
         told = _node(where, telling) if where and where.items else ""
         return deed(core, core.did, f" {_where(told)}" if told else "", telling, no=no)
     told = _joined(core, telling)
     return f"not ({told})" if no else told
+
+
+def _paid(did: Behaviour, telling: Telling) -> Telling:
+    """Return how the amounts of a behaviour are told: in the currency in which they count."""
+    return replace(telling, paid_in=money.told_in(did, telling.currency))
 
 
 def _where(told: str) -> str:

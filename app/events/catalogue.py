@@ -30,13 +30,17 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PayloadField:
-    """One key of a payload, as conditions and the builder's pickers know it."""
+    """One key of a payload, as conditions and the builder's pickers know it.
+
+    `currency_in` is the key beside it that says in which currency it is, where it is an amount of money.
+    """
 
     name: str
     label: str
     type: FieldType
     choices: tuple[Choice, ...] = ()
     phrases: Phrases = field(default_factory=Phrases)
+    currency_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,15 @@ class EventType:
 types: Registry[EventType] = Registry("event type")
 _own: dict[str, EventType] = {}
 
+_CURRENCY = PayloadField("currency", "Currency", FieldType.TEXT)
 SPENT = Phrases(summed="spent", money=TENANTS)
 """How an amount is spoken of that somebody paid."""
 CLUB = PayloadField("club", "Club", FieldType.TEXT)
+
+
+def amount(phrases: Phrases = SPENT) -> tuple[PayloadField, PayloadField]:
+    """Return the keys of a payload with an amount of money, and the currency it is in."""
+    return PayloadField("amount", "Amount", FieldType.NUMBER, phrases=phrases, currency_in=_CURRENCY.name), _CURRENCY
 
 
 def register(*kinds: EventType) -> None:
@@ -189,6 +199,7 @@ def payload_fields(name: str) -> Catalogue:
                 one.choices,
                 from_payload=True,
                 phrases=one.phrases,
+                currency_in=one.currency_in,
             )
             for one in kind.fields
         ),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ARRAY,
@@ -34,24 +33,25 @@ from app.customers.models import ACTIVE, Customer
 from app.segments import definition
 from app.segments.membership import Wanted
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentListed, SegmentMember
+from app.segments.schedule import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a segment asks: its conditions (None: of its list), in its zone."""
+    """What a segment asks: its conditions (None: of its list), where it is."""
 
     segment: Segment
     tree: Tree | None
-    zone: ZoneInfo
+    place: Place
 
     @classmethod
-    def of(cls, segment: Segment, catalogue: Catalogue, zone: ZoneInfo) -> "Question":
+    def of(cls, segment: Segment, catalogue: Catalogue, place: Place) -> "Question":
         """Return what a segment asks; raise InvalidConditions where it can't be asked (any more)."""
-        return cls(segment, definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None, zone)
+        return cls(segment, definition.tree_of(segment, catalogue) if segment.type == DYNAMIC else None, place)
 
     def day(self, now: datetime) -> date:
         """Return the day it is where the segment is."""
-        return now.astimezone(self.zone).date()
+        return now.astimezone(self.place.zone).date()
 
     def everybody(self, now: datetime) -> Select[Any]:
         """Return the statement of all who fit: rows of segment_id and customer_id."""
@@ -65,7 +65,7 @@ class Question:
             )
             fits: ColumnElement[bool] = Customer.id.in_(on_list)
         else:
-            fits = compile_sql(self.tree, zone=self.zone, now=now, whole=True)
+            fits = compile_sql(self.tree, zone=self.place.zone, now=now, currency=self.place.currency, whole=True)
         columns: list[Any] = [literal(segment_id, Uuid()).label("segment_id"), Customer.id.label("customer_id")]
         return select(*columns).where(
             Customer.tenant_id == tenant_id, Customer.status == ACTIVE, *self._of_club(), fits
@@ -89,7 +89,9 @@ class Question:
             return exists().where(
                 member.tenant_id == tenant_id, member.segment_id == segment_id, member.customer_id == Customer.id
             )
-        return and_(*self._of_club(), compile_sql(self.tree, zone=self.zone, gathered=gathered, later=later))
+        place = self.place
+        fits = compile_sql(self.tree, zone=place.zone, currency=place.currency, gathered=gathered, later=later)
+        return and_(*self._of_club(), fits)
 
     def _of_club(self) -> list[ColumnElement[bool]]:
         return [] if self.segment.club_id is None else [Customer.club_id == self.segment.club_id]

@@ -1,7 +1,7 @@
 """Questions about people as statements that are kept between batches: making that of 200 segments takes half a second.
 
 A statement is found again by all that it is made of, as it was read in the batch's own transaction: the segments'
-conditions, clubs and zones, and the tenant's topics and fields. So nothing has to tell that one is stale.
+conditions, clubs, zones and currencies, and the tenant's topics and fields. So nothing has to tell that one is stale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from app.segments import asking
 from app.segments.asking import Question
 from app.segments.membership import Wanted
 from app.segments.models import Segment
+from app.segments.schedule import Place
 
 MOST = 32
 """How many statements a process keeps. A tenant has one for each set of segments that are concerned together."""
@@ -32,12 +33,19 @@ class Definition:
     refresh_frequency: str
     club_id: UUID | None
     zone: str
+    currency: str
     criteria: bytes
 
     @classmethod
-    def of(cls, one: Segment, zone: ZoneInfo) -> "Definition":
+    def of(cls, one: Segment, place: Place) -> "Definition":
         """Return how a segment is defined now."""
-        return cls(one.id, one.type, one.refresh_frequency, one.club_id, zone.key, orjson.dumps(one.criteria))
+        criteria = orjson.dumps(one.criteria)
+        return cls(one.id, one.type, one.refresh_frequency, one.club_id, place.zone.key, place.currency, criteria)
+
+    @property
+    def place(self) -> Place:
+        """Return where the segment is."""
+        return Place(ZoneInfo(self.zone), self.currency)
 
     def segment(self, tenant_id: UUID) -> Segment:
         """Return the segment, as far as its question goes: no row of a session, which changes."""
@@ -67,7 +75,7 @@ def asked(tenant_id: UUID, vocabulary: Vocabulary, definitions: tuple[Definition
     questions, wrong = [], {}
     for one in definitions:
         try:
-            questions.append(Question.of(one.segment(tenant_id), catalogue, ZoneInfo(one.zone)))
+            questions.append(Question.of(one.segment(tenant_id), catalogue, one.place))
         except InvalidConditions as error:
             wrong[one.id] = "; ".join(error.errors.values())
     return Asked(questions, asking.of_people(tenant_id, questions), wrong)

@@ -239,8 +239,8 @@ def _look(session: Session, segment: Segment, people: Sequence[UUID], now: datet
         wake(Work.REFRESH_SEGMENTS, segment.tenant_id)
         return
     catalogue = custom_fields.catalogue(tenant_id=segment.tenant_id)
-    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
-    question = Question.of(segment, catalogue, zone)
+    place = schedule.place_of(session, segment.tenant_id, segment.club_id)
+    question = Question.of(segment, catalogue, place)
     membership.write(
         session,
         tenant_id=segment.tenant_id,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select, text
 from sqlalchemy.exc import OperationalError
@@ -28,6 +27,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.segments import definition, schedule
+from app.segments.schedule import Place
 
 PATIENCE_MS = 600
 HOPELESS = 300_000
@@ -83,15 +83,15 @@ def preview(
         definition.check_named(tree, tenant_id)
         if not definition.is_club(session, tenant_id, club_id):
             raise Invalid({"club_id": definition.NO_CLUB})
-        zone = schedule.zone_of(session, tenant_id, club_id)
-        asked = _Asked(tenant_id, tree, club_id, zone, moment)
+        there = schedule.place_of(session, tenant_id, club_id)
+        asked = _Asked(tenant_id, tree, club_id, there, moment)
         try:
             found = asked.exactly(session)
         except TooSlow:
             found = asked.about(session)
         sample = _people(session, tenant_id, found.ids)
-    place = tenant_info(tenant_id=tenant_id)
-    sentence = explain(tree, names=names, zone=zone, locale=place.locale, currency=place.currency)
+    locale = tenant_info(tenant_id=tenant_id).locale
+    sentence = explain(tree, names=names, zone=there.zone, locale=locale, currency=there.currency)
     return Preview(found.count, found.estimated, sentence, sample)
 
 
@@ -111,12 +111,12 @@ class _Asked:
     tenant_id: UUID
     tree: Tree
     club_id: UUID | None
-    zone: ZoneInfo
+    place: Place
     now: datetime
 
     def exactly(self, session: Session) -> _Found:
         """Return who fits; raise TooSlow."""
-        fits = compile_sql(self.tree, zone=self.zone, now=self.now, whole=True)
+        fits = self._fits(whole=True)
         ids = func.array_agg(Customer.id)[1:SAMPLE]
         wanted = select(func.count(), ids).where(*self._meant(), fits)
         with _within(session, PATIENCE_MS):
@@ -126,6 +126,10 @@ class _Asked:
                 raise TooSlow
             count, found = session.execute(wanted).one()
         return _Found(count, False, found or [])
+
+    def _fits(self, *, whole: bool = False) -> ColumnElement[bool]:
+        place = self.place
+        return compile_sql(self.tree, zone=place.zone, now=self.now, currency=place.currency, whole=whole)
 
     def about(self, session: Session) -> _Found:
         """Return who fits as told from some of the people: of an organisation that has no more than these, from all."""
@@ -145,7 +149,7 @@ class _Asked:
         # Step by step: who is drawn is told by the key alone, else everybody's row would be read for it; and what is
         # asked of each is asked once.
         drawn = by_key.cte("drawn").prefix_with("MATERIALIZED", dialect="postgresql")
-        fits = compile_sql(self.tree, zone=self.zone, now=self.now)
+        fits = self._fits()
         asked = select(case((fits, Customer.id)).label("id")).join(drawn, drawn.c.id == Customer.id)
         met = asked.where(*self._meant()).cte("met").prefix_with("MATERIALIZED", dialect="postgresql")
         wanted = select(func.count(), func.array_agg(met.c.id)[1:SAMPLE]).where(met.c.id.is_not(None))

@@ -139,8 +139,8 @@ def finish(
             return None
         moment = now or clock.now()
         session.execute(_ROOM)
-        zone = schedule.zone_of(session, tenant_id, segment.club_id)
-        question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), zone)
+        place = schedule.place_of(session, tenant_id, segment.club_id)
+        question = Question.of(segment, custom_fields.catalogue(tenant_id=tenant_id), place)
         dependencies.write(session, segment, dependencies.reads_of(segment, question.tree))
         moved = membership.write(
             session,
@@ -157,7 +157,7 @@ def finish(
             "version": segment.version,
             "now": moment,
             # A list changes by hand only.
-            "due": schedule.next_due(segment.refresh_frequency if question.tree else MANUAL, question.zone, moment),
+            "due": schedule.next_due(segment.refresh_frequency if question.tree else MANUAL, place.zone, moment),
             "took": int((time.monotonic() - began) * 1000),
         }
         if session.execute(_DONE, values).rowcount == 0:  # type: ignore[attr-defined]

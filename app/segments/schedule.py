@@ -1,5 +1,9 @@
-"""When a segment is told anew: on the hour, at midnight or on Monday of its zone, so that a day begins with its day."""
+"""When a segment is told anew: on the hour, at midnight or on Monday of its zone, so that a day begins with its day.
 
+And where a segment is: in whose zone its days are told, and in whose currency amounts are.
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,24 +15,36 @@ from app.accounts.models import Club, Tenant
 from app.infra.db import transaction
 from app.segments.models import DAILY, HOURLY, WEEKLY
 
-_ZONES = text("""
-    SELECT CAST(NULL AS uuid) AS club_id, timezone FROM tenant WHERE id = :tenant_id
-    UNION ALL SELECT id, timezone FROM club WHERE tenant_id = :tenant_id
+_PLACES = text("""
+    SELECT CAST(NULL AS uuid) AS club_id, timezone, currency FROM tenant WHERE id = :tenant_id
+    UNION ALL SELECT id, timezone, currency FROM club WHERE tenant_id = :tenant_id
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a segment is: its club, else the organisation. Days begin in its zone; `currency` is that of amounts."""
+
+    zone: ZoneInfo
+    currency: str
+
+
+def place_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> Place:
+    """Return where a segment is."""
+    with session.no_autoflush:
+        found = (session.get(Club, (tenant_id, club_id)) if club_id else None) or session.get(Tenant, tenant_id)
+    return Place(ZoneInfo(found.timezone), found.currency) if found else Place(ZoneInfo("UTC"), "")
 
 
 def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> ZoneInfo:
     """Return where a segment's days begin and end: its club's zone, else the organisation's."""
-    with session.no_autoflush:
-        club = session.get(Club, (tenant_id, club_id)) if club_id else None
-        tenant = session.get(Tenant, tenant_id)
-    return ZoneInfo(club.timezone if club else tenant.timezone if tenant else "UTC")
+    return place_of(session, tenant_id, club_id).zone
 
 
-def zones(session: Session, tenant_id: UUID) -> dict[UUID | None, ZoneInfo]:
-    """Return the zone of each club, and under None the organisation's."""
-    rows = session.execute(_ZONES, {"tenant_id": tenant_id})
-    return {row.club_id: ZoneInfo(row.timezone) for row in rows}
+def places(session: Session, tenant_id: UUID) -> dict[UUID | None, Place]:
+    """Return where each club is, and under None the organisation."""
+    rows = session.execute(_PLACES, {"tenant_id": tenant_id})
+    return {row.club_id: Place(ZoneInfo(row.timezone), row.currency) for row in rows}
 
 
 def next_due(frequency: str, zone: ZoneInfo, now: datetime) -> datetime | None:

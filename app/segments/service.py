@@ -431,9 +431,9 @@ def _keep_running(session: Session, segment: Segment, tree: Tree | None, users: 
     """Raise InUse if something running uses a segment that nobody would fit."""
     if not segment.member_count:
         return
-    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
+    place = schedule.place_of(session, segment.tenant_id, segment.club_id)
     with session.no_autoflush:
-        if session.execute(Question(segment, tree, zone).everybody(now).limit(1)).first() is None:
+        if session.execute(Question(segment, tree, place).everybody(now).limit(1)).first() is None:
             usage.refuse(session, segment.tenant_id, segment.id, users, "emptied", idle=False)
 
 

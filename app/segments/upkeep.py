@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
@@ -133,12 +132,12 @@ def run_batch(
         _put_back(session, tenant_id, due, kinds, busy)
         free = [one for one in segments if one.id not in busy]
         ready = [one for one in free if one.archived_at is None and one.id in kinds]
-        zones = schedule.zones(session, tenant_id)
+        places = schedule.places(session, tenant_id)
         if ready:
-            _look(session, tenant_id, ready, due.everybody(), zones, moment, tellers)
+            _look(session, tenant_id, ready, due.everybody(), places, moment, tellers)
         for one in free:
             if gone := len(due.gone.get(one.id, ())):
-                day = moment.astimezone(zones[one.club_id]).date()
+                day = moment.astimezone(places[one.club_id].zone).date()
                 session.execute(_COUNT, {"tenant_id": tenant_id, "id": one.id, "gone": gone, "day": day})
         if None in due.by_reads:
             session.execute(_FORGET, {"tenant_id": tenant_id, "customers": array(sorted(due.by_reads[None]))})
@@ -199,13 +198,13 @@ def _look(
     tenant_id: UUID,
     segments: Sequence[Segment],
     customers: Collection[UUID],
-    zones: Mapping[UUID | None, ZoneInfo],
+    places: Mapping[UUID | None, schedule.Place],
     now: datetime,
     tellers: Sequence[Teller],
 ) -> None:
     """Tell who of the customers is in which segment; one that can't be asked keeps its members and says why."""
     vocabulary = custom_fields.vocabulary(tenant_id=tenant_id)
-    asked = kept.asked(tenant_id, vocabulary, tuple(Definition.of(one, zones[one.club_id]) for one in segments))
+    asked = kept.asked(tenant_id, vocabulary, tuple(Definition.of(one, places[one.club_id]) for one in segments))
     for segment_id, why in asked.wrong.items():
         _say(session, tenant_id, segment_id, why)
 

@@ -113,21 +113,22 @@ def _asked(
     session: Session, segment: Segment, customer: Customer, now: datetime, names: Names | None
 ) -> tuple[list[RuleSeen], bool]:
     """Return what each rule of a dynamic segment sees, and whether all of them together hold."""
-    zone = schedule.zone_of(session, segment.tenant_id, segment.club_id)
+    there = schedule.place_of(session, segment.tenant_id, segment.club_id)
+    asking: dict[str, Any] = {"zone": there.zone, "now": now, "currency": there.currency}
     try:
         tree = parse(segment.criteria, custom_fields.catalogue(tenant_id=segment.tenant_id), allow_empty=True)
     except InvalidConditions as wrong:
         return [RuleSeen(path, message, None, "") for path, message in wrong.errors.items()], False
-    seen = compile_seen(tree, zone=zone, now=now)
-    asked: list[Any] = [compile_sql(tree, zone=zone, now=now)]
+    seen = compile_seen(tree, **asking)
+    asked: list[Any] = [compile_sql(tree, **asking)]
     asked += [column for one in seen for column in (one.answer, one.value)]
     row = session.execute(
         select(*(column.label(f"c{number}") for number, column in enumerate(asked)))
         .select_from(Customer)
         .where(Customer.tenant_id == segment.tenant_id, Customer.id == customer.id)
     ).one()
-    place = tenant_info(tenant_id=segment.tenant_id)
-    telling: dict[str, Any] = {"names": names, "zone": zone, "locale": place.locale, "currency": place.currency}
+    locale = tenant_info(tenant_id=segment.tenant_id).locale
+    telling: dict[str, Any] = {"names": names, "zone": there.zone, "locale": locale, "currency": there.currency}
 
     def words(one: Seen, holds: bool | None, value: Any) -> RuleSeen:
         rule, saw = explain_rule(one.rule, **telling), explain_seen(one.rule, value, **telling)

@@ -91,9 +91,12 @@ def doings() -> Doings:
     return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id, people.c.id, people)
 
 
-AMOUNTS = {"spent": Phrases(summed="spent", money=TENANTS)}
+AMOUNTS = dict.fromkeys(("spent", "price"), Phrases(summed="spent", money=TENANTS))
+MONEY = {"price": FieldType.NUMBER, "currency": FieldType.TEXT}
 behaviours = Behaviours(
-    lambda _: payload_catalogue({**PAYLOAD, "spent": FieldType.NUMBER}, phrases=AMOUNTS),
+    lambda _: payload_catalogue(
+        {**PAYLOAD, "spent": FieldType.NUMBER, **MONEY}, phrases=AMOUNTS, currency_in={"price": "currency"}
+    ),
     lambda name: LABELS.get(name, name),
     doings,
     lambda name: DONE.get(name, ""),

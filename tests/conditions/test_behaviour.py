@@ -29,7 +29,7 @@ from app.conditions import (
 )
 from app.conditions.behaviour import DID
 from app.conditions.payload_sql import number_at, read, value_at
-from tests.conditions.people import FIELDS, PAYLOAD, catalogue, done, people
+from tests.conditions.people import FIELDS, MONEY, PAYLOAD, catalogue, done, people
 from tests.conditions.test_parse import errors
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -121,7 +121,8 @@ def test_both_find_the_same_by_a_name(connection: Connection, name: str) -> None
 
 @st.composite
 def payload_rules(draw: st.DrawFn) -> dict[str, Any]:
-    name, kind = draw(st.sampled_from([*PAYLOAD.items(), ("else", FieldType.ANY), ("a.b", FieldType.ANY)]))
+    undeclared = [("else", FieldType.ANY), ("a.b", FieldType.ANY)]
+    name, kind = draw(st.sampled_from([*PAYLOAD.items(), *MONEY.items(), *undeclared]))
     offered = [one for one in operators_for(kind) if one.arity in ("one", "many", "none", "period")]
     operator = draw(st.sampled_from(offered))
     asked: dict[FieldType, st.SearchStrategy[Any]] = {
@@ -157,7 +158,9 @@ def behaviour_rules(draw: st.DrawFn) -> dict[str, Any]:
     aggregate = draw(st.sampled_from(["count", "sum", "min", "max", "first", "last"]))
     rule: dict[str, Any] = {"event": draw(st.sampled_from(["round", "payment"])), "aggregate": aggregate}
     if aggregate in ("sum", "min", "max"):
-        rule["field"] = draw(st.sampled_from(["holes", "else", "a.b"]))
+        rule["field"] = draw(st.sampled_from(["holes", "else", "a.b", "price", "price"]))
+    if said := draw(st.sampled_from(["", "", "any", "ZAR", "EUR"])):
+        rule["currency"] = said
     if draw(st.booleans()):
         rule["within"] = draw(st.sampled_from(["1 hour", "2 days", "1 month"]))
     if draw(st.booleans()):
@@ -175,6 +178,9 @@ def behaviour_rules(draw: st.DrawFn) -> dict[str, Any]:
     return {**rule, "operator": operator, "value": value}
 
 
+currencies = st.sampled_from(
+    ["ZAR", "EUR", " zar\n", "eUR", "", " ", "R", "ZAR\u00a0", "\u017far", None, True, ["ZAR"]]
+)
 happened = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["round", "payment"]),
@@ -194,7 +200,13 @@ happened = st.fixed_dictionaries(
             ]
         ),
         "payload": st.fixed_dictionaries(
-            {}, optional={**dict.fromkeys([*PAYLOAD, "else"], anything), "a": st.just({"b": 18})}
+            {},
+            optional={
+                **dict.fromkeys([*PAYLOAD, "else"], anything),
+                "a": st.just({"b": 18}),
+                "price": st.sampled_from([18, "18.5", 0.1, "", "R 18", None]) | anything,
+                "currency": currencies | anything,
+            },
         ),
     }
 )
@@ -205,10 +217,13 @@ happened = st.fixed_dictionaries(
     rules=st.lists(behaviour_rules(), min_size=1, max_size=3),
     who=st.lists(st.lists(happened, max_size=4), min_size=2, max_size=4),
     zone=st.sampled_from(ZONES),
+    home=st.sampled_from(["ZAR", "EUR", ""]),
 )
 def test_both_readers_answer_the_same_of_what_was_done(
-    connection: Connection, rules: list[dict[str, Any]], who: list[list[dict[str, Any]]], zone: Any
+    connection: Connection, rules: list[dict[str, Any]], who: list[list[dict[str, Any]]], zone: Any, home: str
 ) -> None:
+    there: dict[str, Any] = {"zone": zone, "currency": home}
+    at: dict[str, Any] = {**there, "now": NOW}
     tree = parse({"combinator": "OR", "rules": rules}, catalogue)
     assert parse(to_json(tree), catalogue) == tree
     assert explain(tree)
@@ -218,28 +233,28 @@ def test_both_readers_answer_the_same_of_what_was_done(
     rows = [{"person_id": number, **one} for number, did in enumerate(who) for one in did]
     if rows:
         connection.execute(insert(done), rows)
-    each = [answer for _, answer in compile_rules(tree, zone=zone, now=NOW)]
-    asked = select(compile_sql(tree, zone=zone, now=NOW), *each).select_from(people).order_by(people.c.id)
+    each = [answer for _, answer in compile_rules(tree, **at)]
+    asked = select(compile_sql(tree, **at), *each).select_from(people).order_by(people.c.id)
     for did, (answer, *answers) in zip(who, connection.execute(asked), strict=True):
         facts = {**BLANK, DID: did}
-        assert evaluate(tree, facts, zone=zone, now=NOW) is answer, (explain(tree), did)
-        assert [known for _, known in evaluate_rules(tree, facts, zone=zone, now=NOW)] == answers
+        assert evaluate(tree, facts, **at) is answer, (explain(tree), did)
+        assert [known for _, known in evaluate_rules(tree, facts, **at)] == answers
     of_one = {number: {**BLANK, DID: did} for number, did in enumerate(who)}
     contrary = parse({"not": {"combinator": "OR", "rules": [*rules, {"not": rules[0]}]}}, catalogue)
     both = parse({"combinator": "AND", "rules": [*rules, {"not": {"not": rules[0]}}]}, catalogue)
     trees = (tree, contrary, both, *(parse({"not": one}, catalogue) for one in rules))
     for later in (None, Later()):
         gathered = Gathered()
-        fitting = [compile_sql(one, zone=zone, now=NOW, gathered=gathered, later=later) for one in trees]
+        fitting = [compile_sql(one, **there, now=NOW, gathered=gathered, later=later) for one in trees]
         table = gathered.table(lambda key: key.in_(list(of_one)))
         assert table
         together = select(people.c.id, *fitting).select_from(people.outerjoin(*table))
         for number, *answers in connection.execute(together, later.values(NOW) if later else {}):
-            assert answers == [evaluate(one, of_one[number], zone=zone, now=NOW) for one in trees], (rules, who[number])
+            assert answers == [evaluate(one, of_one[number], **at) for one in trees], (rules, who[number])
     for asked_of_all in trees:
-        fits = compile_sql(asked_of_all, zone=zone, now=NOW, whole=True)
+        fits = compile_sql(asked_of_all, **at, whole=True)
         found = set(connection.scalars(select(people.c.id).where(fits)))
-        known = {number for number, facts in of_one.items() if evaluate(asked_of_all, facts, zone=zone, now=NOW)}
+        known = {number for number, facts in of_one.items() if evaluate(asked_of_all, facts, **at)}
         assert found == known, (explain(asked_of_all), who)
 
 

@@ -73,7 +73,9 @@ def did(draw: st.DrawFn) -> dict[str, Any]:
     operator = draw(st.sampled_from(operators_for(type)))
     rule: dict[str, Any] = {"event": draw(st.sampled_from(["round", "payment", "club.own"])), "aggregate": aggregate}
     if aggregate in ("sum", "min", "max"):
-        rule["field"] = draw(st.sampled_from(["holes", "amount"]))
+        rule["field"] = draw(st.sampled_from(["holes", "amount", "price"]))
+    if said := draw(st.sampled_from(["", "any", "EUR", "JPY"])):
+        rule["currency"] = said
     if draw(st.booleans()):
         rule["within"] = draw(periods(FieldType.DATETIME, "within_last"))
     if draw(st.booleans()):
@@ -124,7 +126,9 @@ junk = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["not", "rules", "combinator", "field", "event", "operator", "value", "where", "within"]),
+            st.sampled_from(
+                ["not", "rules", "combinator", "field", "event", "operator", "value", "where", "within", "currency"]
+            ),
             inner,
             max_size=4,
         )

@@ -56,7 +56,7 @@ def spent(bought: Purchases, since: datetime | None = None) -> Decimal:
     return sum((dollars for at, _, dollars in bought if since is None or at >= since), Decimal())
 
 
-MONEY: dict[str, Any] = {"aggregate": "sum", "field": "amount"}
+MONEY: dict[str, Any] = {"aggregate": "sum", "field": "amount", "currency": "USD"}
 # What is asked, and the same in plain Python of one customer's purchases.
 ASKED: dict[str, tuple[dict[str, Any], Callable[[Purchases], bool]]] = {
     "bought in the last 90 days": (
@@ -79,7 +79,7 @@ ASKED: dict[str, tuple[dict[str, Any], Callable[[Purchases], bool]]] = {
         lambda bought: spent(bought, ago(365)) <= 20,
     ),
     "once spent 100 or more": (
-        did(PAID, "gte", 100, aggregate="max", field="amount"),
+        did(PAID, "gte", 100, aggregate="max", field="amount", currency="USD"),
         lambda bought: max(dollars for _, _, dollars in bought) >= 100,
     ),
     "three discs at once, twice or more": (

@@ -35,7 +35,8 @@ class OperatorOut(BaseModel):
 
 
 class FieldOut(BaseModel):
-    """A field. `choices` are the only values it takes (type `choice`), or those it has in this organisation."""
+    """A field. `choices` are the only values it takes (type `choice`), or those it has in this organisation. `money`:
+    an amount of an event in the currency it says; a rule that asks it counts one `currency`."""
 
     name: str
     label: str
@@ -43,6 +44,7 @@ class FieldOut(BaseModel):
     type: Type
     operators: list[OperatorOut]
     choices: list[ValueOut]
+    money: bool
 
 
 class AggregateOut(BaseModel):
@@ -99,6 +101,7 @@ def _field(one: Field, known: list[tuple[str, str]]) -> dict[str, Any]:
         "type": one.type.value,
         "operators": _operators(operators_of(one)),
         "choices": [{"value": value, "label": label} for value, label in choices],
+        "money": bool(one.currency_in),
     }
 
 

@@ -21,7 +21,8 @@ class Asked:
     """What a form for conditions is drawn from, and read with.
 
     `of` says the same in a word, for the form to carry: CUSTOMERS, or EVENT and the type. `names` are the values, with
-    labels, that fields without choices of their own have in this tenant; instants are typed in `zone`.
+    labels, that fields without choices of their own have in this tenant; instants are typed in `zone`. `currencies` are
+    the codes of those in use, the organisation's first.
     """
 
     of: str
@@ -29,6 +30,7 @@ class Asked:
     names: Names = field(default_factory=dict)
     zone: tzinfo = UTC
     events: tuple[tuple[str, str], ...] = ()
+    currencies: tuple[str, ...] = ()
 
     def payload_of(self, event: str) -> "Asked":
         """Return the same for the conditions on the payloads of what somebody did."""
@@ -71,8 +73,15 @@ def of_customers(tenant_id: UUID) -> Asked:
     """Return what conditions on the tenant's customers are asked of."""
     known = custom_fields.catalogue(tenant_id=tenant_id)
     told = sorted(((kind.name, kind.label) for kind in events.done()), key=lambda one: one[1].casefold())
+    clubs = (one.currency for one in accounts.clubs(tenant_id=tenant_id))
+    used = dict.fromkeys((accounts.tenant_info(tenant_id=tenant_id).currency, *clubs))
     return Asked(
-        CUSTOMERS, known, condition_names(tenant_id), _zone(tenant_id), tuple(told) if known.behaviours else ()
+        CUSTOMERS,
+        known,
+        condition_names(tenant_id),
+        _zone(tenant_id),
+        tuple(told) if known.behaviours else (),
+        tuple(used),
     )
 
 

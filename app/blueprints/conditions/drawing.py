@@ -11,7 +11,7 @@ from app.blueprints.conditions import controls
 from app.blueprints.conditions.asked import CUSTOMERS, Asked
 from app.blueprints.conditions.counting import Counted, count
 from app.blueprints.conditions.draft import NOT, OFF, Node, closed, opened
-from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted
+from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted, of_money
 from app.conditions import (
     PERIODS,
     Arity,
@@ -22,6 +22,7 @@ from app.conditions import (
     operators_for,
     operators_of,
 )
+from app.conditions.behaviour import ANY_CURRENCY
 from app.conditions.operators import YEARLY
 from app.web.guards import current
 
@@ -38,6 +39,7 @@ HOW_OFTEN = {
     "isNull": "is unknown",
     "isNotNull": "is known",
 }
+WIDELY_USED = ("EUR", "GBP", "USD")
 HOW_MUCH = {
     "sum": "with a total of",
     "min": "with the least",
@@ -49,6 +51,9 @@ HOW_MUCH = {
 _POINTLESS = ("isNull", "isNotNull")
 # The last parts of a path that name what is wrong in a rule, not another rule.
 _PARTS = ("field", "operator", "value", "event", "aggregate", "within", "combinator", "rules")
+
+
+Options = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """What a rule on what somebody did has beside its event: how often or how much, how long ago, of which payload."""
+    """What a rule on what somebody did has beside its event: how often or how much, how long ago, of which payload.
+
+    `currencies` are those amounts may be counted in, none where no amount is asked for.
+    """
 
     how: str
     often: list[tuple[str, str]]
@@ -83,6 +91,8 @@ class Did:
     unit: str
     units: list[tuple[str, str]]
     where: "GroupRow | None"
+    currency: str
+    currencies: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,11 +341,13 @@ class _Drawing:
             operators=[] if how == COUNT else [(one.name, _words(one)) for one in offered],
             operator=operator,
             value=value,
-            did=_done(data, how, told, payload, where),
+            did=_done(data, how, told, payload, where, _currencies(node, asked, payload)),
         )
 
 
-def _done(data: Mapping[str, Any], how: str, told: str, payload: Asked, where: GroupRow | None) -> Did:
+def _done(
+    data: Mapping[str, Any], how: str, told: str, payload: Asked, where: GroupRow | None, currencies: Options
+) -> Did:
     measured = str(data.get("field") or "")
     numbers = [(one.name, one.label) for one in payload.catalogue if one.type is FieldType.NUMBER]
     amount, unit = controls.period(data.get("within"))
@@ -357,7 +369,21 @@ def _done(data: Mapping[str, Any], how: str, told: str, payload: Asked, where: G
         unit=unit,
         units=[(one, one) for one in PERIODS],
         where=where,
+        currency=str(data.get("currency") or ""),
+        currencies=currencies,
     )
+
+
+def _currencies(node: Node, asked: Asked, payload: Asked) -> Options:
+    """Return in which currencies amounts may be counted: what is at home stands first, and needs no saying."""
+    if not (node.data.get("currency") or of_money(node.data, node.where, payload)):
+        return []
+    home, *others = asked.currencies or ("",)
+    told = f"in {home}" if not others else f"in the club’s currency, else {home}"
+    given = str(node.data.get("currency") or "")
+    codes = dict.fromkeys([*((home, *others) if others else ()), *WIDELY_USED, given])
+    known = [(one, f"in {one}") for one in codes if one and one != ANY_CURRENCY and (others or one != home)]
+    return [("", told if home else "in the club’s currency"), *known, (ANY_CURRENCY, "in any currency")]
 
 
 def _value(field: Field, operator: OperatorInfo, value: object, asked: Asked, reads: str = "") -> Value:

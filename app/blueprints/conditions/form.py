@@ -228,6 +228,10 @@ def _did(part: Part, picked: str, asked: Asked) -> Node:
         data["field"] = _measured(part, payload)
     if how != COUNT:
         operator = part.one("operator")
+    where = None if part.where is None else _group(part.where, payload)
+    currency = part.one("currency").strip()
+    if currency and any(one.currency_in for one in payload.catalogue):
+        data["currency"] = currency
     if part.one("span") == LAST:
         amount, unit = part.one("amount").strip(), part.one("span_unit")
         data["within"] = f"{amount} {unit or 'days'}"
@@ -237,8 +241,15 @@ def _did(part: Part, picked: str, asked: Asked) -> Node:
         data |= _told(part, kind, operator, asked, part.one("drawn"))
         if how == COUNT and not part.one("how"):
             data["value"] = "1"
-    where = None if part.where is None else _group(part.where, payload)
     return Node(data, where=where, naming=naming)
+
+
+def of_money(data: Mapping[str, Any], where: Node | None, payload: Asked) -> bool:
+    """Return whether a rule on what somebody did measures an amount of money, or compares one in its `where`."""
+    names = [data.get("field") if data.get("aggregate") in MEASURES else None]
+    names += [one.data.get("field") for one in (where.walk() if where else ())]
+    found = [payload.catalogue.find(name) for name in names if isinstance(name, str) and name]
+    return any(one is not None and one.currency_in for one in found)
 
 
 def _measured(part: Part, payload: Asked) -> str:

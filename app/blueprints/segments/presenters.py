@@ -32,14 +32,20 @@ class Words:
         self.catalogue = custom_fields.catalogue(tenant_id=tenant_id)
         found = accounts.clubs(tenant_id=tenant_id)
         self.clubs: dict[UUID, str] = {one.id: one.name for one in found}
-        self._zones = {one.id: one.timezone for one in found}
+        self._places = {one.id: one.place for one in found}
         self.names: Mapping[str, Mapping[str, str]] = {
             field: dict(known) for field, known in condition_names(tenant_id).items()
         }
 
     def zone(self, club_id: UUID | None) -> ZoneInfo:
         """Return the zone in which a club's segments, or those of all clubs, tell days."""
-        return ZoneInfo((self._zones.get(club_id) if club_id else None) or organisation().timezone)
+        place = self._places.get(club_id) if club_id else None
+        return ZoneInfo(place.timezone if place else organisation().timezone)
+
+    def currency(self, club_id: UUID | None) -> str:
+        """Return the code of the currency that amounts are in where a club's segments, or those of all, name none."""
+        place = self._places.get(club_id) if club_id else None
+        return place.currency if place else organisation().currency
 
     def sentence(self, segment: Segment) -> str:
         """Return who is in a segment, in a sentence without a full stop."""
@@ -57,8 +63,8 @@ class Words:
 
     def told(self, tree: Tree, club_id: UUID | None) -> str:
         """Return a tree in words, as the organisation writes numbers, days and money."""
-        place = organisation()
-        return explain(tree, names=self.names, zone=self.zone(club_id), locale=place.locale, currency=place.currency)
+        zone, currency = self.zone(club_id), self.currency(club_id)
+        return explain(tree, names=self.names, zone=zone, locale=organisation().locale, currency=currency)
 
     def tree(self, criteria: Any) -> Tree:
         """Return conditions as a tree, or raise InvalidConditions."""

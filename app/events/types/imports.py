@@ -4,13 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.conditions.fields import FieldType
-from app.events.catalogue import CLUB, SPENT, Category, Change, Consent, EventType, PayloadField, register
+from app.events.catalogue import CLUB, Category, Change, Consent, EventType, PayloadField, amount, register
 from app.events.readers import a_birth_date, a_handicap, a_joining_date, a_stage, a_text, money
-
-AMOUNT = (
-    PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
-    PayloadField("currency", "Currency", FieldType.TEXT),
-)
 
 
 def _round(payload: Mapping[str, Any]) -> str:
@@ -26,10 +21,7 @@ def _visit(name: str, label: str, icon: str, words: str, done: str) -> EventType
         icon,
         done=done,
         title=lambda payload: f"{words} {money(payload)}".strip(),
-        fields=(
-            PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
-            PayloadField("currency", "Currency", FieldType.TEXT),
-        ),
+        fields=amount(),
     )
 
 
@@ -76,7 +68,7 @@ register(
         title=_round,
         fields=(
             PayloadField("holes", "Holes", FieldType.NUMBER),
-            *AMOUNT,
+            *amount(),
         ),
     ),
     _visit("visit.bar", "Bar visit (imported)", "receipt", "Bar", "visited the bar"),

@@ -1,15 +1,11 @@
 """Money: payments and what is bought at the bar and in the shop."""
 
 from app.conditions.fields import TENANTS, FieldType, Phrases
-from app.events.catalogue import CLUB, SPENT, Category, EventType, PayloadField, register
+from app.events.catalogue import CLUB, Category, EventType, PayloadField, amount, register
 from app.events.readers import money
 
-FIELDS = (
-    CLUB,
-    PayloadField("amount", "Amount", FieldType.NUMBER, phrases=SPENT),
-    PayloadField("currency", "Currency", FieldType.TEXT),
-)
-NOT_PAID = (CLUB, PayloadField("amount", "Amount", FieldType.NUMBER, phrases=Phrases(money=TENANTS)), FIELDS[2])
+FIELDS = (CLUB, *amount())
+NOT_PAID = (CLUB, *amount(Phrases(money=TENANTS)))
 
 register(
     EventType(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
 
+from app.accounts.queries import tenant_info
 from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, compile_sql, parse
 from app.customers import custom_fields
 from app.customers.models import Customer
@@ -70,11 +71,12 @@ class Condition(StepType[ConditionConfig]):
         """Send each person yes or no, and keep which rules were met."""
         tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
         zone = ZoneInfo(batch.journey.timezone)
-        rules = compile_rules(tree, zone=zone, now=batch.now)
+        currency = tenant_info(tenant_id=batch.tenant_id).currency
+        rules = compile_rules(tree, zone=zone, now=batch.now, currency=currency)
         ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
         asked = select(
             Customer.id,
-            compile_sql(tree, zone=zone, now=batch.now).is_(True).label("result"),
+            compile_sql(tree, zone=zone, now=batch.now, currency=currency).is_(True).label("result"),
             *(answer.is_(True).label(f"rule_{index}") for index, (_, answer) in enumerate(rules)),
         ).where(Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids))
         told = [{"field": rule.field.name, "operator": rule.operator.value} for rule, _ in rules]

@@ -1,0 +1,77 @@
+"""Amounts in segments: each club's in its own currency, whichever way the segment looks at people."""
+
+from typing import Any
+from uuid import UUID
+
+from app.accounts.models import Club
+from app.infra.db import transaction
+from app.segments import why
+from app.segments.preview import preview
+from tests.segments.helpers import NOW, all_of, did, members, people, play, rows, segment, settle
+
+SPENT = did("payment.received", "gt", 1000, aggregate="sum", field="amount")
+
+
+def london(tenant_id: UUID) -> UUID:
+    with transaction(tenant_id) as session:
+        club = Club(tenant_id=tenant_id, name="London", country="GB", timezone="Europe/London", locale="en_GB")
+        club.currency = "GBP"
+        session.add(club)
+        session.flush()
+        return club.id
+
+
+def pay(tenant_id: UUID, who: UUID, amount: Any, **said: Any) -> None:
+    play(tenant_id, who, type="payment.received", amount=amount, **said)
+
+
+def test_amounts_of_other_currencies_are_not_added_up(tenant: Any) -> None:
+    mixed, rand, silent, pounds = people(tenant.id, 4)
+    pay(tenant.id, mixed, 900, currency="ZAR")
+    pay(tenant.id, mixed, 900, currency="EUR")
+    pay(tenant.id, rand, "1000.50", currency="zar")
+    pay(tenant.id, silent, 1001)
+    pay(tenant.id, pounds, 5000, currency="GBP")
+    for criteria, expected, sentence in (
+        (SPENT, {rand, silent}, "Has spent more than R1,000 (payment received, ever)"),
+        ({**SPENT, "currency": "GBP"}, {pounds}, "Has spent more than £1,000 (payment received, ever)"),
+        (
+            {**SPENT, "currency": "any"},
+            {mixed, rand, silent, pounds},
+            "Has spent more than 1,000 in any currency (payment received, ever)",
+        ),
+    ):
+        found = preview(tenant_id=tenant.id, criteria=all_of(criteria), now=NOW)
+        told = found.sentence.replace("\xa0", ",").replace("ZAR", "R")
+        assert (found.count, found.estimated, told) == (len(expected), False, sentence)
+        one = segment(tenant.id, all_of(criteria), name=sentence)
+        assert members(tenant.id, one) == expected
+
+
+def test_what_happens_counts_in_the_clubs_currency_at_once(tenant: Any) -> None:
+    club = london(tenant.id)
+    ann, bob = people(tenant.id, 2, club_id=club)
+    everywhere = segment(tenant.id, all_of(SPENT), name="Rand")
+    there = segment(tenant.id, all_of(SPENT), name="Pounds", club_id=club)
+    pay(tenant.id, ann, 1500, currency="GBP")
+    pay(tenant.id, bob, 1500, currency="ZAR")
+    settle(tenant.id)
+    assert (members(tenant.id, everywhere), members(tenant.id, there)) == ({bob}, {ann})
+    seen = why.of(tenant_id=tenant.id, segment_id=there.id, customer_id=ann, now=NOW)
+    told = seen.rules[-1]
+    assert told.holds
+    assert "£1" in told.words
+    assert told.value.startswith("£1")
+    assert why.of(tenant_id=tenant.id, segment_id=there.id, customer_id=bob, now=NOW).rules[-1].value == "£0"
+
+
+def test_another_currency_of_the_organisation_is_another_question(tenant: Any) -> None:
+    (ann,) = people(tenant.id)
+    one = segment(tenant.id, all_of(SPENT))
+    pay(tenant.id, ann, 1500, currency="USD")
+    settle(tenant.id)
+    assert members(tenant.id, one) == set()
+    rows(tenant.id, "UPDATE tenant SET currency = 'USD' WHERE id = :id RETURNING id", id=tenant.id)
+    pay(tenant.id, ann, 1, currency="USD")
+    settle(tenant.id)
+    assert members(tenant.id, one) == {ann}

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from app.conditions import payload_sql
 from app.conditions.behaviour import Aggregate, Behaviour, Doings
+from app.conditions.fields import FieldType
 from app.conditions.moments import Someday, told
 from app.conditions.operators import Operator
 from app.conditions.periods import Present
@@ -34,7 +35,9 @@ _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 
 
 def _number(did: Behaviour, doings: Doings, present: Present | Someday) -> ColumnElement[Any]:
-    return payload_sql.number_at(doings.payload, did.measured.name, present.zone) if did.measured else null()
+    if did.measured is None:
+        return null()
+    return payload_sql.read(FieldType.NUMBER, payload_sql.value_at(doings.payload, did.measured.name), present.zone)
 
 
 def amount(

@@ -1,6 +1,6 @@
 """A payload's values in SQL, read by functions of the database that do what `values` does.
 
-Migrations 0030, 0037 and 0040 made them; a test holds both to one reading of any JSON.
+Migrations 0030, 0037 and 0050 made them; a test holds both to one reading of any JSON.
 """
 
 from collections.abc import Callable
@@ -36,13 +36,6 @@ def read(type: FieldType, value: _Sql, zone: tzinfo) -> _Sql:
     if type is FieldType.DATE:
         return func.payload_day(value, _name(zone), type_=Date())
     return _READ[type](value)
-
-
-def number_at(payload: _Sql, name: str, zone: tzinfo) -> _Sql:
-    """Return the number that stands in the payload under a name, null where there is none."""
-    if "." in name:
-        return read(FieldType.NUMBER, value_at(payload, name), zone)
-    return func.payload_number_at(payload, literal(name, Text()), type_=Numeric())
 
 
 def currency_at(payload: _Sql, key: str) -> _Sql:

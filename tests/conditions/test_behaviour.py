@@ -28,7 +28,7 @@ from app.conditions import (
     values,
 )
 from app.conditions.behaviour import DID
-from app.conditions.payload_sql import number_at, read, value_at
+from app.conditions.payload_sql import read, value_at
 from tests.conditions.people import FIELDS, MONEY, PAYLOAD, catalogue, done, people
 from tests.conditions.test_parse import errors
 
@@ -98,16 +98,6 @@ def test_both_read_any_json_the_same(connection: Connection, value: Any, zone: A
     for kind, found in zip(kinds, row, strict=True):
         known = values.read(kind, kept, zone)
         assert (tuple(found) if isinstance(found, list) else found) == known, (kind, value)
-
-
-@settings(suppress_health_check=list(HealthCheck))
-@given(value=st.sampled_from(TEXTS) | anything)
-def test_a_number_is_the_same_by_its_key(connection: Connection, value: Any) -> None:
-    stored = cast(bindparam("value", {"amount": value}, JSONB()), JSONB())
-    for name in ("amount", "gone", "amount.a"):
-        long_way = read(FieldType.NUMBER, value_at(stored, name), UTC)
-        quick, known = connection.execute(select(number_at(stored, name, UTC), long_way)).one()
-        assert quick == known, (name, value)
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "a.b.c", "x.y", "l.0", "t.t", "gone.b"])

@@ -7,6 +7,7 @@ the fields that conditions may ask of, and what their values are called.
 from uuid import UUID
 
 from app.campaigns import condition_fields as campaign_fields
+from app.campaigns import conversions
 from app.campaigns.segments import using as by_campaigns
 from app.campaigns.templates import using as sent_by_campaigns
 from app.capture.batch import Handler
@@ -27,7 +28,7 @@ from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
 from app.segments.sync.tell import using as by_syncs
 
-HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events)
+HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events, conversions.on_events)
 """Called in this order, inside the transaction that applies the events."""
 
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)

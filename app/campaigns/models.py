@@ -1,14 +1,15 @@
 """Campaigns: what is to be said to whom and when, and each time that it was."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.infra.db import Base, TenantRow
+from app.infra.db import Base, Key, TenantRow
 
 ONE_TIME, RECURRING = "ONE_TIME", "RECURRING"
 TYPES = (ONE_TIME, RECURRING)
@@ -41,7 +42,7 @@ class Campaign(TenantRow, Base):
 
     `schedule` says when (app.campaigns.schedule). At `due_at` the occurrence `next_occurrence` begins, a local time of
     `timezone`. With several `channels` each reader is reached by the `first` that reaches them, or by `all`. `version`
-    rises with every change.
+    rises with every change. `goal` is what it is for (app.campaigns.goal), `cost` what it costs, in `cost_currency`.
     """
 
     __tablename__ = "campaign"
@@ -54,6 +55,7 @@ class Campaign(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
         Index("ix_campaign_due", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_campaign_segment", "tenant_id", "segment_id"),
+        Index("ix_campaign_goal", "tenant_id", "id", postgresql_where=text("goal IS NOT NULL")),
     )
 
     name: Mapped[str]
@@ -72,6 +74,9 @@ class Campaign(TenantRow, Base):
     schedule: Mapped[dict[str, Any]]
     throttle_per_hour: Mapped[int | None]
     spread_minutes: Mapped[int | None]
+    goal: Mapped[dict[str, Any] | None]
+    cost: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    cost_currency: Mapped[str | None]
     status: Mapped[str]
     due_at: Mapped[datetime | None]
     next_occurrence: Mapped[str | None]
@@ -116,6 +121,35 @@ class CampaignRun(TenantRow, Base):
     look_at: Mapped[datetime | None]
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Conversion(Base):
+    """That a message's reader did what its campaign is for, `touch`: after a click, an open, or it was sent.
+
+    Of all messages an event is laid beside, one is `credited`. Who was `held_out` got none.
+    """
+
+    __tablename__ = "conversion"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "campaign_id"], ["campaign.tenant_id", "campaign.id"], ondelete="CASCADE"),
+        Index("ix_conversion_run", "tenant_id", "run_id", "message_id"),
+        Index("uq_conversion_credit", "tenant_id", "event_id", unique=True, postgresql_where=text("credited")),
+    )
+
+    tenant_id: Mapped[Key]
+    message_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID]
+    run_id: Mapped[UUID]
+    variant: Mapped[str | None]
+    held_out: Mapped[bool]
+    credited: Mapped[bool]
+    touch: Mapped[str]
+    type: Mapped[str]
+    at: Mapped[datetime]
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    currency: Mapped[str | None]
 
 
 ONCE = "once"

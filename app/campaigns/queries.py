@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.campaigns import schedule
+from app.campaigns import conversions, schedule
 from app.campaigns.models import RECURRING, Campaign, CampaignRun
 from app.campaigns.readiness import last_day, zones_of
 from app.campaigns.states import Status
@@ -123,6 +124,7 @@ class Stats:
     """The numbers of a campaign, of all its runs together. `audience` are messages: a person's on each channel is one.
 
     `adds_up`: audience = queued + sending + sent + skipped + failed + unknown. Of what waits `held` is held, by reason.
+    `revenue` is by currency; `roi` what came in for each unit of cost beyond the cost itself.
     """
 
     status: str
@@ -147,6 +149,10 @@ class Stats:
     replied: int
     machine_opened: int
     machine_clicked: int
+    revenue: Mapping[str, Decimal]
+    cost: Decimal | None
+    cost_currency: str | None
+    roi: Decimal | None
     adds_up: bool
 
     @property
@@ -170,7 +176,9 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         found = list(session.scalars(wanted.execution_options(populate_existing=True)))
         if run_id is not None and not found:
             raise NoSuchRun
-        counts = tally.counts(tenant_id=tenant_id, run_ids=[run.id for run in found])
+        ids = [run.id for run in found]
+        counts = tally.counts(tenant_id=tenant_id, run_ids=ids)
+        earned = conversions.together(conversions.revenue(tenant_id=tenant_id, run_ids=ids))
     fates = runs.fates_of(counts)
     did: Counter[str] = Counter()
     for one_count in counts:
@@ -203,6 +211,10 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         replied=did[Kind.REPLIED],
         machine_opened=did[Kind.MACHINE_OPENED],
         machine_clicked=did[Kind.MACHINE_CLICKED],
+        revenue=earned,
+        cost=campaign.cost,
+        cost_currency=campaign.cost_currency,
+        roi=conversions.return_on(campaign.cost, campaign.cost_currency, earned),
         adds_up=fates.total == audience,
     )
 

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from babel.core import get_global
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.accounts.models import Club, Tenant
-from app.campaigns import schedule
+from app.campaigns import goal, schedule
 from app.campaigns.models import (
     CAMPAIGN_TYPES,
     CHANNEL_MODES,
@@ -39,6 +40,7 @@ MAX_NAME = 200
 MAX_TEXT = 2000
 MOST_PER_HOUR = 10_000_000
 MOST_SPREAD = 7 * 24 * 60
+MOST_COST = 10**11
 SETTINGS = (
     "name",
     "description",
@@ -53,6 +55,9 @@ SETTINGS = (
     "schedule",
     "throttle_per_hour",
     "spread_minutes",
+    "goal",
+    "cost",
+    "cost_currency",
 )
 
 
@@ -231,6 +236,8 @@ def put_settings(session: Session, campaign: Campaign, given: Mapping[str, Any],
         _apply_rows(session, campaign, given, errors)
         _apply_zone(session, campaign, given, errors)
     _apply_pace(campaign, given, errors)
+    with session.no_autoflush:
+        _apply_goal(session, campaign, given, errors)
     if not errors and ("schedule" in given or "type" in given):
         wanted = given.get("schedule", campaign.schedule) or {}
         try:
@@ -315,3 +322,29 @@ def _apply_pace(campaign: Campaign, given: Mapping[str, Any], errors: dict[str, 
             setattr(campaign, name, given[name])
             if given[name] is not None and not 1 <= given[name] <= most:
                 errors[name] = f"Give a number from 1 to {most:,}."
+
+
+def _apply_goal(session: Session, campaign: Campaign, given: Mapping[str, Any], errors: dict[str, str]) -> None:
+    if "goal" in given:
+        try:
+            campaign.goal = goal.read(given["goal"], tenant_id=campaign.tenant_id)
+        except Invalid as wrong:
+            errors |= wrong.errors
+    if "cost" in given:
+        campaign.cost = given["cost"]
+        if given["cost"] is not None and not 0 <= given["cost"] < MOST_COST:
+            errors["cost"] = "Give an amount of money."
+    if "cost" in given or "cost_currency" in given:
+        campaign.cost_currency = given.get("cost_currency") or campaign.cost_currency or _currency(session, campaign)
+        if campaign.cost is None:
+            campaign.cost_currency = None
+        elif campaign.cost_currency not in get_global("all_currencies"):
+            errors["cost_currency"] = "Give a currency by its three letters, such as ZAR."
+
+
+def _currency(session: Session, campaign: Campaign) -> str:
+    """Return the currency of the segment's club, else the organisation's."""
+    segment = session.get(Segment, (campaign.tenant_id, campaign.segment_id)) if campaign.segment_id else None
+    club = session.get(Club, (campaign.tenant_id, segment.club_id)) if segment and segment.club_id else None
+    tenant = session.get(Tenant, campaign.tenant_id)
+    return club.currency if club else tenant.currency if tenant else "EUR"

@@ -41,7 +41,7 @@ from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
 
 LATELY = timedelta(days=30)
-OURS = ("message.sent", "consent.recorded", REFUSED)
+OURS = ("message.sent", "message.converted", "consent.recorded", REFUSED)
 """What Fairway does itself: on the timeline, but nothing the customer did. Nor are notes, and what files tell."""
 # Whose kinds of activity are offered as a filter: enough to have met each kind, and never a slow page.
 _KINDS_AMONG = 5000

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     TWICE = "twice"
+    HOLDOUT = "holdout"
 
 
 STATUS_WORDS = {
@@ -100,6 +101,7 @@ REASON_WORDS = {
     Reason.EXPIRED: "It could not go out while it was worth reading.",
     Reason.CANCELLED: "It was called off before it went out.",
     Reason.TWICE: "The customer gets it already: two profiles became one after it was begun.",
+    Reason.HOLDOUT: "They were left out on purpose, so that what the campaign changes can be measured.",
 }
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts.models import Tenant
+from app.events.facts import facts
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance, enrol, exits
@@ -197,7 +198,7 @@ def test_conditions_on_what_is_missing_neither_throw_nor_lie(tenant: Tenant, rul
 def test_trigger_conditions_bear_any_payload(tenant: Tenant, value: Any) -> None:
     conditions = [{"field": "n", "operator": "gt", "value": 2}, {"field": "n", "operator": "neq", "value": 5}]
     tree = payload_tree(JOINED, conditions)
-    assert enrol.matches(tree, enrol.facts(JOINED, {"n": value})) == (value in (3, "3"))
+    assert enrol.matches(tree, facts(JOINED, {"n": value})) == (value in (3, "3"))
 
 
 def test_a_step_can_not_be_taken_twice(tenant: Tenant) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from app.campaigns import lifecycle, queries, reach, service, why
+from app.campaigns import goal, lifecycle, queries, reach, service, why
 from app.campaigns.models import Campaign
 from app.infra import clock
 from app.infra.errors import Forbidden
@@ -39,6 +40,17 @@ class ScheduleBody(Body):
     local_time: Clock | None = None
 
 
+class GoalBody(Body):
+    """What it is for: an event of this type that fits the conditions, within so many days after the message.
+
+    `conditions` is a tree on the event's payload, or a list of rules that all must hold; without any, any such event.
+    """
+
+    event_type: Annotated[Text, Field(max_length=goal.MAX_EVENT)]
+    conditions: dict[str, Any] | list[Any] | None = None
+    window_days: Annotated[int, Field(ge=1, le=goal.MOST_DAYS)] = goal.DAYS
+
+
 class _Settings(Body):
     description: Long = ""
     campaign_type: CampaignType | None = None
@@ -54,6 +66,9 @@ class _Settings(Body):
     schedule: ScheduleBody | None = None
     throttle_per_hour: Annotated[int, Field(ge=1, le=service.MOST_PER_HOUR)] | None = None
     spread_minutes: Annotated[int, Field(ge=1, le=service.MOST_SPREAD)] | None = None
+    goal: GoalBody | None = None
+    cost: Annotated[Decimal, Field(ge=0, lt=service.MOST_COST, decimal_places=2)] | None = None
+    cost_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
 
 
 class CampaignBody(_Settings):
@@ -114,6 +129,9 @@ class CampaignOut(Shown):
     schedule: dict[str, Any]
     throttle_per_hour: int | None
     spread_minutes: int | None
+    goal: dict[str, Any] | None
+    cost: Decimal | None
+    cost_currency: str | None
     status: Status
     due_at: datetime | None
     version: int
@@ -143,6 +161,8 @@ class StatsOut(Shown):
 
     Of `queued` some may be `held`, by reason. `opened` and `clicked` are people; what machines did is counted apart.
     `delivered` is what was sent and has not bounced; `soft_bounced` may still arrive.
+    `revenue` is what conversions brought in, by currency; `roi` (0.5: half as much again as it cost) counts only what
+    is in the cost's currency. Amounts are text.
     """
 
     status: Status
@@ -167,6 +187,10 @@ class StatsOut(Shown):
     replied: int
     machine_opened: int
     machine_clicked: int
+    revenue: dict[str, Decimal]
+    cost: Decimal | None
+    cost_currency: str | None
+    roi: Decimal | None
     adds_up: bool
 
 

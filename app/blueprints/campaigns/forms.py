@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from wtforms import HiddenField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import (
+    DecimalField,
+    HiddenField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -16,7 +25,7 @@ from app.blueprints.campaigns.presenters import (
     MODE_LABELS,
     TYPE_LABELS,
 )
-from app.campaigns import schedule
+from app.campaigns import goal, schedule
 from app.campaigns.models import ALL, FIRST, ONE_TIME, RECURRING, TEMPLATES, Campaign
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
@@ -231,6 +240,62 @@ class WhenForm(StepForm):
                 return False
             self[field].errors = [message]
         return True
+
+
+class GoalForm(StepForm):
+    """What it is for, and what it costs. The conditions on the event have a form of their own."""
+
+    event_type = SelectField(
+        "Its goal",
+        description="What its readers should do. Who does it is counted, with what it brought in.",
+        validate_choice=False,
+    )
+    window_days = IntegerField(
+        "Within so many days of getting it",
+        default=goal.DAYS,
+        render_kw={"min": 1, "max": goal.MOST_DAYS, "inputmode": "numeric"},
+    )
+    cost = DecimalField("What it costs", render_kw={"min": 0, "inputmode": "decimal"})
+    cost_currency = StringField("Currency", render_kw={"maxlength": 3, "size": 4, "autocomplete": "off"})
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "GoalForm":
+        """Return the form filled in with what a campaign is for."""
+        wanted = goal.of(campaign.goal)
+        return cls(
+            data={
+                "version": campaign.version,
+                "event_type": wanted and wanted.event_type,
+                "window_days": wanted.window_days if wanted else goal.DAYS,
+                "cost": campaign.cost,
+                "cost_currency": campaign.cost_currency,
+            }
+        )
+
+    def offer(self, events: Sequence[tuple[str, str]]) -> None:
+        """Fill the select."""
+        known = _choices(events, "None: only opens and clicks are counted")
+        chosen = self["event_type"].data
+        if chosen and chosen not in {value for value, _ in events}:
+            known.append(SelectChoice(chosen, chosen))
+        self.event_type.choices = known
+
+    def values(self, conditions: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the service takes, or raise Invalid where a number is none."""
+        errors = {
+            name: words
+            for name, words in (("window_days", "Give a whole number."), ("cost", "Give an amount such as 250.00."))
+            if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
+        }
+        if errors:
+            raise Invalid(errors)
+        event = self["event_type"].data or None
+        wanted = {"event_type": event, "conditions": conditions, "window_days": self["window_days"].data}
+        return {
+            "goal": wanted if event else None,
+            "cost": self["cost"].data,
+            "cost_currency": (self["cost_currency"].data or "").strip().upper() or None,
+        }
 
 
 def _repeat_of(rule: str | None) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from babel.numbers import format_currency
 from flask import url_for
 
-from app.campaigns import queries, schedule, states
+from app.campaigns import goal, queries, schedule, states
 from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign
 from app.campaigns.queries import Stats
 from app.campaigns.states import LEGAL, Act, Status
@@ -18,6 +20,7 @@ from app.infra.errors import NotFound
 from app.messaging.states import reason_in_words
 from app.segments import queries as segments
 from app.web.guards import can
+from app.web.shell import organisation
 
 TYPE_LABELS = {ONE_TIME: "One-off", RECURRING: "Recurring"}
 CAMPAIGN_TYPE_LABELS = {one: one.replace("_", "-").capitalize() for one in CAMPAIGN_TYPES}
@@ -151,6 +154,20 @@ def sum_line(stats: Stats) -> list[Number]:
 def local(moment: datetime, zone: str) -> datetime:
     """Return a moment as the clocks of a zone show it."""
     return moment.astimezone(ZoneInfo(zone))
+
+
+def goal_in_words(campaign: Campaign) -> str | None:
+    """Return what a campaign is for, None where it says nothing of it."""
+    wanted = goal.of(campaign.goal)
+    if wanted is None:
+        return None
+    place = organisation()
+    return goal.in_words(wanted, locale=place.locale, currency=place.currency)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount as the region writes it: "R 1,250.00"."""
+    return str(format_currency(amount, currency, locale=organisation().locale))
 
 
 def is_live(campaign: Campaign) -> bool:

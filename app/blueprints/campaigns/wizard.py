@@ -25,12 +25,13 @@ from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import number
 
-STEPS = (("whom", "Whom"), ("what", "What"), ("when", "When"), ("review", "Review"))
+STEPS = (("whom", "Whom"), ("what", "What"), ("when", "When"), ("goal", "Goal"), ("review", "Review"))
 
 
-def _page(
+def step_page(
     step: str, campaign: Campaign | None, form: StepForm | None = None, *, status: int = 200, **more: Any
 ) -> Response:
+    """Show a step of a campaign's way."""
     at = [name for name, _ in STEPS].index(step) + 1
     return page(
         f"campaigns/{step}.html",
@@ -68,10 +69,10 @@ def create() -> Response | Answer:
 def _whom(campaign: Campaign | None, form: WhomForm, status: int = 200, **more: Any) -> Response:
     known = queries.segment_choices(tenant_id=current().tenant_id)
     form.offer([(str(id_), f"{name} ({number(people)})") for id_, name, people in known])
-    return _page("whom", campaign, form, status=status, **more)
+    return step_page("whom", campaign, form, status=status, **more)
 
 
-def _changeable(campaign_id: UUID) -> Campaign:
+def changeable(campaign_id: UUID) -> Campaign:
     """Return a campaign that can be changed, or raise Conflict."""
     campaign = queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)
     if campaign.archived_at is not None:
@@ -112,7 +113,7 @@ def _save(
 @requires("campaigns.edit")
 def whom(campaign_id: UUID) -> Response:
     """Show whom a campaign goes to."""
-    campaign = _changeable(campaign_id)
+    campaign = changeable(campaign_id)
     return _whom(campaign, WhomForm(obj=campaign))
 
 
@@ -127,7 +128,7 @@ def save_whom(campaign_id: UUID) -> Response | Answer:
 @requires("campaigns.edit")
 def what(campaign_id: UUID) -> Response:
     """Show what a campaign says."""
-    campaign = _changeable(campaign_id)
+    campaign = changeable(campaign_id)
     return _what(campaign, WhatForm(obj=campaign))
 
 
@@ -142,14 +143,14 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
     tenant_id = current().tenant_id
     there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
     form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)])
-    return _page("what", campaign, form, status=status, channels=[TEMPLATES[one] for one in there], **more)
+    return step_page("what", campaign, form, status=status, channels=[TEMPLATES[one] for one in there], **more)
 
 
 @blueprint.get("/<uuid:campaign_id>/when")
 @requires("campaigns.edit")
 def when(campaign_id: UUID) -> Response:
     """Show when a campaign is sent."""
-    campaign = _changeable(campaign_id)
+    campaign = changeable(campaign_id)
     return _when(campaign, WhenForm.of(campaign))
 
 
@@ -158,11 +159,11 @@ def when(campaign_id: UUID) -> Response:
 def save_when(campaign_id: UUID) -> Response | Answer:
     """Save when a campaign is sent."""
     form = WhenForm(request.form)
-    return _save(campaign_id, form, _when, "review", show=lambda refused: form.show(refused.errors))
+    return _save(campaign_id, form, _when, "goal", show=lambda refused: form.show(refused.errors))
 
 
 def _when(campaign: Campaign, form: WhenForm, status: int = 200, **more: Any) -> Response:
-    return _page("when", campaign, form, status=status, zones=sorted(available_timezones()), **more)
+    return step_page("when", campaign, form, status=status, zones=sorted(available_timezones()), **more)
 
 
 @blueprint.get("/<uuid:campaign_id>/review")
@@ -170,19 +171,20 @@ def _when(campaign: Campaign, form: WhenForm, status: int = 200, **more: Any) ->
 def review(campaign_id: UUID) -> Response:
     """Show exactly who would get a campaign, who would not and why, and what is still missing."""
     tenant_id = current().tenant_id
-    campaign = _changeable(campaign_id)
+    campaign = changeable(campaign_id)
     with transaction(tenant_id) as session:
         lacks = readiness.lacks(session, campaign)
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = campaign.schedule.get("mode") == schedule.NOW
-    return _page(
+    return step_page(
         "review",
         campaign,
         lacks=[(words, _step_of(field, campaign)) for field, words in lacks.items()],
         too_late=not lacks and not dates and not starts_now,
         reach=None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign),
         dates=dates,
+        goal=presenters.goal_in_words(campaign),
         starts_now=starts_now,
         when=presenters.when(campaign),
         said=presenters.said(campaign, TEMPLATES),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.conditions.fields import Choice, FieldType, Phrases
+from app.conditions.fields import TENANTS, Choice, FieldType, Phrases
 from app.events.catalogue import CLUB, Category, Consent, EventType, PayloadField, get, register, register_own
 from app.events.readers import a_text
 
@@ -207,5 +207,21 @@ register_own(
         done="been sent an e-mail",
         title=lambda payload: _subject("Was sent an e-mail", payload),
         fields=FIELDS,
+    )
+)
+register_own(
+    EventType(
+        "message.converted",
+        "Did what a message was for",
+        Category.MESSAGE,
+        "flag-check",
+        done="done what a message was for",
+        title=lambda payload: _subject("Did what a message was for", payload),
+        fields=(
+            *FIELDS,
+            PayloadField("event_type", "What they did", FieldType.TEXT),
+            PayloadField("amount", "Amount", FieldType.NUMBER, phrases=Phrases(money=TENANTS)),
+            PayloadField("currency", "Currency", FieldType.TEXT),
+        ),
     )
 )

@@ -4,9 +4,8 @@ Which journeys an event concerns is asked of Postgres for every batch; no proces
 its journey first, so that limits and "once only" hold whatever runs at the same time.
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, asks_nothing, matches
-from app.events import catalogue
+from app.events.facts import facts
 from app.events.places import places
 from app.events.types.segments import MOVES
 from app.infra import clock
@@ -37,7 +36,6 @@ from app.journeys.service import WrongStatus
 from app.journeys.steps.trigger import payload_tree
 
 MAX_BY_HAND = 10_000
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 LISTENING = text("""
     SELECT id, club_id, trigger_type, trigger_config, timezone FROM journey
@@ -279,22 +277,6 @@ def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
     if tree is None or asks_nothing(tree):
         return tree is not None
     return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone), now=now)
-
-
-def facts(type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a payload with what it says under every name the catalogue knows for it, and camelCase in snake_case.
-
-    So a condition on `membership_tier` also holds for the system that writes `membershipTier`, and for `tier`.
-    """
-    found = dict(payload)
-    for change in catalogue.get(type).changes:
-        value = change.value(payload)
-        if value is not None:
-            for name in (change.field, *change.names):
-                found.setdefault(name, value)
-    for name, value in payload.items():
-        found.setdefault(_HUMP.sub("_", name).lower(), value)
-    return found
 
 
 @lru_cache(maxsize=1000)

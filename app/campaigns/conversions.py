@@ -41,7 +41,7 @@ _LISTENING = text("""
              OR run.finished_at + make_interval(days => CAST(campaign.goal ->> 'window_days' AS integer)) >= :earliest)
     WHERE campaign.tenant_id = :tenant_id AND campaign.goal IS NOT NULL
         AND campaign.goal ->> 'event_type' = ANY(:types)
-    GROUP BY campaign.id
+    GROUP BY campaign.tenant_id, campaign.id
     ORDER BY campaign.id
 """)
 _CONVERT = text("""

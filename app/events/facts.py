@@ -35,7 +35,7 @@ def worth(type: str, payload: Mapping[str, Any]) -> tuple[Decimal | None, str | 
     Of a type the catalogue knows it is the number that counts as spent there, of others their `amount` or `value`.
     """
     said = facts(type, payload)
-    names = ("amount", "value")
+    names: tuple[str, ...] = ("amount", "value")
     if catalogue.is_known(type):
         spent = catalogue.SPENT.summed
         names = tuple(one.name for one in catalogue.get(type).fields if one.phrases.summed == spent)

@@ -145,3 +145,20 @@ def test_who_may(app: Flask, tenant: Any, made: dict[str, Any], role: str, reads
     api = ApiClient(app, tenant.id, role)
     assert api.get(f"/campaigns/{made['id']}").status_code == reads
     assert api.post(f"/campaigns/{made['id']}/start").status_code == sends
+
+
+def test_a_goal_and_what_it_brought_in(api: ApiClient, club: Club, made: dict[str, Any]) -> None:
+    path = f"/campaigns/{made['id']}"
+    assert (made["goal"], made["cost"]) == (None, None)
+    rules = [{"field": "amount", "operator": "gt", "value": 10}]
+    wanted = {"event_type": "payment.received", "conditions": rules, "window_days": 14}
+    found = api.patch(path, {"goal": wanted, "cost": "12.50"}).get_json()
+    assert (found["goal"]["window_days"], found["cost"], found["cost_currency"]) == (14, "12.50", "ZAR")
+    assert found["goal"]["conditions"]["rules"][0]["field"] == "amount"
+    wrong = api.patch(path, {"goal": {**wanted, "conditions": [{"field": "amount", "operator": "gt", "value": "x"}]}})
+    assert wrong.status_code == 422
+    assert "goal.conditions.rules[0]" in wrong.text
+    assert api.patch(path, {"goal": {"event_type": "payment.received", "window_days": 0}}).status_code == 422
+    assert api.patch(path, {"goal": None}).get_json()["goal"] is None
+    stats = api.get(f"{path}/stats").get_json()
+    assert (stats["converted"], stats["revenue"], stats["roi"]) == (0, {}, "-1")

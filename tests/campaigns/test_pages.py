@@ -49,6 +49,9 @@ def test_from_whom_to_sent_without_javascript(client: PageClient, sign_in: Any, 
     assert done.headers["Location"] == f"{path}/when"
     hidden = form_of(client.get(f"{path}/when").text)
     done = client.post(f"{path}/when", hidden | {"type": "ONE_TIME", "mode": "now", "timezone": ""})
+    assert done.headers["Location"] == f"{path}/goal"
+    hidden = form_of(client.get(f"{path}/goal").text)
+    done = client.post(f"{path}/goal", hidden | {"event_type": "", "cost": "", "cost_currency": ""})
     assert done.headers["Location"] == f"{path}/review"
     review = client.get(f"{path}/review").text
     assert re.search(r"Would be sent.*?>2<", review, re.DOTALL)
@@ -212,3 +215,40 @@ def test_viewers_read(client: PageClient, sign_in: Any, club: Club) -> None:
     assert "New campaign" not in client.get("/campaigns").text
     client.post(f"/campaigns/{campaign.id}/start", status=403)
     client.get(f"/campaigns/{campaign.id}/review", status=403)
+
+
+def test_the_goal_is_chosen_asked_of_and_kept(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in("marketer")
+    campaign = club.campaign(club.people(1))
+    path = f"/campaigns/{campaign.id}/goal"
+    page = client.get(path).text
+    assert "Payment received" in page
+    assert "Only if" not in page
+    hidden = form_of(page)
+    # Without scripts a button shows what can be asked of the event.
+    chosen = {"event_type": "payment.received", "window_days": "14", "cost": "99.50", "cost_currency": ""}
+    assert "Only if" in client.post(path, hidden | chosen | {"act": "event"}).text
+    told = client.post(path, hidden | chosen | {"act": "event"}, htmx=True).text
+    assert "Only if" in told
+    assert "<h1" not in told
+    rule = {
+        "conditions.0.key": "1",
+        "conditions.0.field": "amount",
+        "conditions.0.operator": "gt",
+        "conditions.0.value": "much",
+        "conditions.of": "event:payment.received",
+    }
+    refused = client.post(path, hidden | chosen | rule, status=422).text
+    assert "give a number" in refused
+    wrong = client.post(path, hidden | chosen | {"window_days": "900", "cost": "lots"}, status=422).text
+    assert "Give an amount" in wrong
+    client.post(path, hidden | chosen | rule | {"conditions.0.value": "100"}, status=302)
+    kept = only(club)
+    assert kept.goal is not None
+    assert (kept.goal["window_days"], str(kept.cost), kept.cost_currency) == (14, "99.50", "ZAR")
+    assert kept.goal["conditions"]["rules"][0]["value"] == 100
+    review = client.get(f"/campaigns/{campaign.id}/review").text
+    assert "Payment received within 14 days, where" in review
+    assert 'value="100"' in client.get(path).text
+    again = client.post(path, hidden | chosen, status=409).text
+    assert "Somebody else" in again

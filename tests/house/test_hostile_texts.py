@@ -58,8 +58,11 @@ WANTED: dict[str, Any] = {
     "how": "on paper",
     "local_time": "09:00",
 }
-CAMPAIGN = {
+CAMPAIGN: dict[str, Any] = {
     "schedule": {"mode": "now"},
+    "goal": {"event_type": "payment.received", "conditions": {}, "window_days": 7},
+    "cost": "12.50",
+    "cost_currency": "ZAR",
     **dict.fromkeys((f"{one}_template_id" for one in ("email", "sms", "push", "whatsapp")), None),
 }
 # And what some want in fields that others have too, by the end of their path.

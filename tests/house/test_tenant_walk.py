@@ -74,6 +74,8 @@ FIXED: dict[str, Any] = {
     "campaign.timezone": "Africa/Johannesburg",
     "campaign.schedule": {"mode": "at", "start_at": "2031-01-01T09:00"},
     "campaign.status": "draft",
+    "campaign.goal": {"event_type": "payment.received", "conditions": {"rules": []}, "window_days": 7},
+    "campaign.cost_currency": "ZAR",
     "campaign.next_occurrence": None,
     "campaign.due_at": None,
     "campaign.archived_at": None,

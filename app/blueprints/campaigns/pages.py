@@ -94,6 +94,8 @@ def show(campaign_id: UUID) -> Response:
         if campaign.status in (Status.DRAFT, Status.SCHEDULED)
         else [],
         local=presenters.local,
+        goal=presenters.goal_in_words(campaign),
+        revenue=presenters.revenue(stats),
         **presenters.WORDS,
     )
 

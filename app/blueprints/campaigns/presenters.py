@@ -170,6 +170,11 @@ def money(amount: Decimal, currency: str) -> str:
     return str(format_currency(amount, currency, locale=organisation().locale))
 
 
+def revenue(stats: Stats) -> str:
+    """Return what conversions brought in, each currency apart; an empty text for nothing."""
+    return ", ".join(money(amount, currency) for currency, amount in stats.revenue.items())
+
+
 def is_live(campaign: Campaign) -> bool:
     """Return whether a campaign's numbers move."""
     return campaign.status in (Status.PREPARING, Status.SENDING) or (

@@ -181,6 +181,18 @@ def _name_tenant(session: Session, tenant_id: UUID | None) -> None:
         connection.exec_driver_sql(named)
 
 
+_BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+
+
+def look_up_by_index(session: Session) -> None:
+    """Let the open transaction find rows by their indexes, one after the other, whatever the statistics say.
+
+    For statements that touch some hundred rows of large tables, row by row: where statistics are old, or a table is
+    small still, the planner reads all of it for each batch, or compares every row with every other.
+    """
+    session.connection().exec_driver_sql(_BY_INDEX)
+
+
 def after_commit(hook: Callable[[], None]) -> None:
     """Run `hook` once the open transaction has committed; outside one it is an error to ask."""
     db.session().info[_HOOKS].append(hook)

@@ -15,7 +15,7 @@ from app.customers import consents
 from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import look_up_by_index, transaction
 from app.infra.ids import new_id
 from app.messaging import runs
 from app.messaging.channel import Channel, channel, installed
@@ -141,6 +141,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     """
     attempt_id = new_id()
     with transaction(tenant_id) as session:
+        look_up_by_index(session)
         rows = _due(session, DUE, tenant_id=tenant_id, now=now, limit=limit)
         if len(rows) < limit:
             rows += _of_runs(session, tenant_id, limit - len(rows), now)

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from app.infra import clock
-from app.infra.db import again_after_deadlock, transaction
+from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.queue import Work, wake
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.suppression import SuppressedBecause, suppress
@@ -36,26 +36,33 @@ FINISH = text("""
         RETURNING message.id, ending.status, ending.subject, ending.sent_at, message.template_id, message.topic_id,
             message.journey_id, message.step_key, message.campaign_id,
             CASE WHEN ending.customer_id IS NOT NULL THEN message.customer_id END AS customer_id
-    ), reader AS (
-        SELECT customer.id, customer.club_id, finished.id AS message_id, finished.subject, finished.sent_at,
-            finished.template_id, finished.topic_id, finished.journey_id, finished.step_key, finished.campaign_id
+    ), named AS MATERIALIZED (
+        SELECT finished.*, now_known.id AS reader_id
         FROM finished
-        JOIN customer AS named ON named.tenant_id = :tenant_id AND named.id = finished.customer_id
-        JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(merged_into_id, id) AS id FROM customer
+            WHERE tenant_id = :tenant_id AND id = finished.customer_id OFFSET 0
+        ) AS now_known
         WHERE finished.status = 'sent'
-        ORDER BY customer.id FOR NO KEY UPDATE OF customer
+        ORDER BY now_known.id
+    ), reader AS MATERIALIZED (
+        SELECT named.*, locked.club_id
+        FROM named
+        CROSS JOIN LATERAL (
+            SELECT club_id FROM customer WHERE tenant_id = :tenant_id AND id = named.reader_id FOR NO KEY UPDATE
+        ) AS locked
     ), noted AS (
         INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
                               object_id, club_id, payload)
-        SELECT :tenant_id, id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
-               'message', message_id, club_id, jsonb_build_object('message_id', message_id, 'subject', subject,
+        SELECT :tenant_id, reader_id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
+               'message', id, club_id, jsonb_build_object('message_id', id, 'subject', subject,
                    'template_id', template_id, 'topic_id', topic_id, 'journey_id', journey_id, 'step_key', step_key,
                    'campaign_id', campaign_id)
         FROM reader
     )
     UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, latest.sent_at)
-    FROM (SELECT id, max(sent_at) AS sent_at FROM reader GROUP BY id) AS latest
-    WHERE customer.tenant_id = :tenant_id AND customer.id = latest.id
+    FROM (SELECT reader_id, max(sent_at) AS sent_at FROM reader GROUP BY reader_id) AS latest
+    WHERE customer.tenant_id = :tenant_id AND customer.id = latest.reader_id
 """)
 
 REPAIR = text("""
@@ -103,6 +110,7 @@ def record(*, tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> N
     dead = [ending for ending in endings if ending.dead_address]
     with transaction(tenant_id) as session:
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "endings": orjson.dumps(rows).decode()}
+        look_up_by_index(session)
         session.execute(FINISH, values)
         suppress(
             tenant_id=tenant_id,

@@ -4,13 +4,15 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from html import escape
 from threading import Lock
 from typing import Any
 
+from markupsafe import escape
+
+from app.content import quick
 from app.content.html_text import TAG_MARK, text_of
 from app.content.inline import inline_all
-from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
+from app.content.liquid import MAX_OUTPUT, MeteredTemplate, TemplateProblem, compile_source, render
 from app.content.masks import TAG, Masks
 
 MAX_SUBJECT = 500
@@ -27,6 +29,7 @@ _PREHEADER = (
     '<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all;font-size:1px;'
     'line-height:1px">{}' + "&#8199;&#847;&zwnj;" * 40 + "</div>"
 )
+_REASON = "You receive this because you agreed to hear from {}.\n"
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
@@ -66,15 +69,28 @@ class Letter:
     text_links_out: bool
     html_links_choice: bool
     text_links_choice: bool
+    stencils: Mapping[tuple[bool, bool], quick.Stencil]
+    """The HTML with its footer, by whether that brings the unsubscribe link and that to the preferences.
+
+    Empty where only Liquid can render it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedLetter:
-    """A letter for one reader: the subject is one line; `text` is never empty unless the letter is."""
+    """A letter for one reader: the subject is one line; `text` is never empty unless the letter is.
+
+    `body` is its HTML, which need not be put together yet.
+    """
 
     subject: str
-    html: str | None
+    body: str | quick.Filled | None
     text: str
+
+    @property
+    def html(self) -> str | None:
+        """Return the HTML, if there is any."""
+        return None if self.body is None else str(self.body)
 
 
 def compile_letter(source: LetterSource) -> Letter:
@@ -94,6 +110,7 @@ def compile_letter(source: LetterSource) -> Letter:
         text_links_out=bool(text and _NAMES_UNSUBSCRIBE.search(text)),
         html_links_choice=bool(html and _NAMES_PREFERENCES.search(html)),
         text_links_choice=bool(text and _NAMES_PREFERENCES.search(text)),
+        stencils={} if compiled_html is None else _stencils(compiled_html),
     )
 
 
@@ -104,7 +121,7 @@ def _sent(html: str, source: LetterSource) -> str:
         return html
     masks = Masks()
     try:
-        words = masks.show(escape(masks.hide(source.preheader)))
+        words = masks.show(str(escape(masks.hide(source.preheader))))
     except TemplateProblem as problem:
         raise LetterProblem("preheader", problem) from None
     begin = _BODY_BEGIN.search(html)
@@ -149,24 +166,30 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
     the HTML when there is none.
     """
     subject = one_line(_render("subject", letter.subject, values))[:MAX_SUBJECT]
-    html = None if letter.html is None else _render("html", letter.html, values)
     out, choice = values.get("unsubscribe_url"), values.get("preferences_url")
-    if letter.text is not None:
-        text = _render("text", letter.text, values).strip()
-        if "\n\n\n" in text:
-            text = _BLANK_LINES.sub("\n\n", text)
-        links = _missing(out, choice, letter.text_links_out, letter.text_links_choice)
-        if links:
-            listed = "\n".join(f"{label}: {url}" for label, url in links)
-            text = f"{text}\n\n-- \n{_reason(values, out)}{listed}\n"
-    else:
-        text = ""
+    body = None if letter.html is None else _body(letter, values, out, choice)
+    if letter.text is None:
+        return RenderedLetter(subject, body, "" if body is None else text_of(str(body)))
+    text = _render("text", letter.text, values).strip()
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    links = _missing(out, choice, letter.text_links_out, letter.text_links_choice)
+    if links:
+        listed = "\n".join(f"{label}: {url}" for label, url in links)
+        text = f"{text}\n\n-- \n{_reason(values, out)}{listed}\n"
+    return RenderedLetter(subject, body, text)
+
+
+def _body(letter: Letter, values: Mapping[str, Any], out: str | None, choice: str | None) -> str | quick.Filled:
+    wants = bool(out and not letter.html_links_out), bool(choice and not letter.html_links_choice)
+    if letter.stencils and (filled := quick.fill(letter.stencils[wants], values, html=True)) is not None:
+        size = sum(map(len, filled.words)) + sum(len(part) for part in filled.stencil.parts if type(part) is str)
+        if size <= MAX_OUTPUT // 4:
+            return filled
+    assert letter.html is not None
+    html = _render("html", letter.html, values)
     links = _missing(out, choice, letter.html_links_out, letter.html_links_choice)
-    if html is not None and links:
-        html = before_body_end(html, _footer(_reason(values, out), links))
-    if letter.text is None and html is not None:
-        text = text_of(html)
-    return RenderedLetter(subject, html, text)
+    return before_body_end(html, _footer(_reason(values, out), links)) if links else html
 
 
 def one_line(text: str) -> str:
@@ -181,6 +204,34 @@ def before_body_end(html: str, addition: str) -> str:
         found = list(_BODY_END.finditer(html))
         end = found[-1].start() if found else len(html)
     return html[:end] + addition + html[end:]
+
+
+def _stencils(html: MeteredTemplate) -> dict[tuple[bool, bool], quick.Stencil]:
+    """Return the HTML with each of the footers it may need, where all of it can be filled in the short way."""
+    if html.parts is None:
+        return {}
+    found = {(False, False): quick.Stencil(html.parts)}
+    for out, choice in ((True, False), (False, True), (True, True)):
+        links = [("Unsubscribe", "{{ unsubscribe_url }}")] if out else []
+        links += [("Choose what you receive", "{{ preferences_url }}")] if choice else []
+        reason = _REASON.format("{{ club.name }}") if out else ""
+        footer = compile_source(_footer(reason, links), html=True).parts
+        assert footer is not None
+        found[out, choice] = quick.Stencil(_before_body_end(html.parts, footer))
+    return found
+
+
+def _before_body_end(parts: tuple[quick.Part, ...], addition: tuple[quick.Part, ...]) -> tuple[quick.Part, ...]:
+    """Return `parts` with `addition` where before_body_end puts it: no value can have an end tag in it."""
+    texts = [(number, part) for number, part in enumerate(parts) if type(part) is str]
+    for number, text in reversed(texts):
+        if (end := text.rfind("</body>")) >= 0:
+            return (*parts[:number], text[:end], *addition, text[end:], *parts[number + 1 :])
+    for number, text in reversed(texts):
+        if ends := list(_BODY_END.finditer(text)):
+            end = ends[-1].start()
+            return (*parts[:number], text[:end], *addition, text[end:], *parts[number + 1 :])
+    return (*parts, *addition)
 
 
 class LetterCache:
@@ -236,7 +287,7 @@ def _missing(out: str | None, choice: str | None, links_out: bool, links_choice:
 
 
 def _reason(values: Mapping[str, Any], out: str | None) -> str:
-    return f"You receive this because you agreed to hear from {values['club']['name']}.\n" if out else ""
+    return _REASON.format(values["club"]["name"]) if out else ""
 
 
 def _footer(reason: str, links: list[tuple[str, str]]) -> str:

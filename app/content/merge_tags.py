@@ -66,7 +66,13 @@ def letter_values(
     that set a journey going; `letter`: what a built-in letter needs).
     """
     values: dict[str, Any] = {
-        "customer": {field: _number(customer[field]) for field in CUSTOMER_FIELDS} if customer is not None else {},
+        "customer": {
+            # Liquid calculates with numbers that are not exact.
+            field: float(value) if type(value := customer[field]) is Decimal else value
+            for field in CUSTOMER_FIELDS
+        }
+        if customer is not None
+        else {},
         "club": {"name": club_name or tenant_name},
         "tenant": {"name": tenant_name},
         "event": context.get("event") or {},
@@ -77,8 +83,3 @@ def letter_values(
     if preferences_url is not None:
         values["preferences_url"] = preferences_url
     return values
-
-
-def _number(value: Any) -> Any:
-    """Return exact decimals as the numbers Liquid calculates with, everything else as it is."""
-    return float(value) if isinstance(value, Decimal) else value

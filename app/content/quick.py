@@ -34,6 +34,28 @@ class Tag:
 Part = str | Tag
 
 
+class Stencil:
+    """The parts of a text that many readers get, as one thing to be known again by: what was made of it can be kept."""
+
+    __slots__ = ("__weakref__", "parts")
+
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        self.parts = parts
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A text for one reader that is not put together yet: `words` stand where its stencil has tags, in order."""
+
+    stencil: Stencil
+    words: list[str]
+
+    def __str__(self) -> str:
+        """Return the text."""
+        words = iter(self.words)
+        return "".join([part if type(part) is str else next(words) for part in self.stencil.parts])
+
+
 def plan(template: BoundTemplate) -> tuple[Part, ...] | None:
     """Return the parts of a template that the short way can render, or None for one it can't."""
     parts: list[Part] = []
@@ -47,25 +69,44 @@ def plan(template: BoundTemplate) -> tuple[Part, ...] | None:
 
 def put_together(parts: tuple[Part, ...], values: Mapping[str, Any], *, html: bool) -> str | None:
     """Return the text of the parts for `values`, or None when a value needs Liquid to be written."""
-    words: list[str] = []
+    texts: list[str] = []
     for part in parts:
-        if isinstance(part, str):
-            words.append(part)
+        if type(part) is str:
+            texts.append(part)
             continue
-        value = values.get(part.root)
-        for name in part.path:
-            if value is None:
-                break
-            if type(value) is not dict:
-                return None
-            value = value.get(name)
-        if value is None or value == "":
-            words.append(part.default or "")
-        elif type(value) is str:
-            words.append(str(escape(value)) if html else value)
-        else:
+        word = _word(part, values, html)  # type: ignore[arg-type] # it is a Tag, and asking again takes time
+        if word is None:
             return None
-    return "".join(words)
+        texts.append(word)
+    return "".join(texts)
+
+
+def fill(stencil: Stencil, values: Mapping[str, Any], *, html: bool) -> Filled | None:
+    """Return the stencil with the words for `values`, or None when a value needs Liquid to be written."""
+    words: list[str] = []
+    for part in stencil.parts:
+        if type(part) is Tag:
+            word = _word(part, values, html)
+            if word is None:
+                return None
+            words.append(word)
+    return Filled(stencil, words)
+
+
+def _word(tag: Tag, values: Mapping[str, Any], html: bool) -> str | None:
+    value = values.get(tag.root)
+    for name in tag.path:
+        if value is None:
+            break
+        if type(value) is not dict:
+            return None
+        value = value.get(name)
+    if value is None or value == "":
+        return tag.default or ""
+    if type(value) is not str:
+        return None
+    # Most words have nothing to escape.
+    return value if not html or value.isalnum() else str(escape(value))
 
 
 def _part(node: Node) -> Part | None:

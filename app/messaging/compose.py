@@ -43,7 +43,7 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
     )
     letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
     if prefix := context.get("subject_prefix"):
-        letter = RenderedLetter(f"{prefix} {letter.subject}", letter.html, letter.text)
+        letter = RenderedLetter(f"{prefix} {letter.subject}", letter.body, letter.text)
     back = addresses(tenant_id, row["id"])
     return Outgoing(
         tenant_id=tenant_id,

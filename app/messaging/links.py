@@ -1,6 +1,7 @@
 """The links of a letter: where they lead by way of us, the pixel that tells of an open, and the way out."""
 
 import re
+from functools import cache
 from html import escape, unescape
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from app.messaging.tokens import click_token, confirm_token, open_token, prefere
 
 MAX_URL = 2_000
 
-_ANCHOR = re.compile(
+ANCHOR = re.compile(
     # The counts keep a page of half-open quotes from being read over and over.
     r"""(<a(?:rea)?\s(?:[^>"']|"[^"]{0,2000}"|'[^']{0,2000}'){0,500}?(?<![\w-])href\s{0,9}=\s{0,9})"""
     r"""("[^"]{0,4000}"|'[^']{0,4000}'|[^\s"'>]{1,4000})""",
     re.IGNORECASE,
 )
+"""A link's words before the value of its `href`, and that value."""
 _UNWRITABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -39,26 +41,39 @@ def tracked(html: str, tenant_id: UUID, message_id: UUID) -> str:
 
     Left alone: our own links to unsubscribe and choose, other schemes, and addresses too long or odd to be signed.
     """
-    public_url = load().public_url
-    own = (f"{public_url}/u/", f"{public_url}/p/", f"{public_url}/t/")
 
     def by_way_of_us(found: re.Match[str]) -> str:
-        quoted = found[2]
-        url = unescape(quoted.strip("\"'")).strip()
-        if (
-            not url[:8].lower().startswith(("http://", "https://"))
-            or url.startswith(own)
-            or len(url) > MAX_URL
-            or _UNWRITABLE.search(url)
-        ):
-            return found[0]
-        scheme, _, rest = url.partition("://")
-        token = click_token(tenant_id, message_id, f"{scheme.lower()}://{rest}")
-        return f'{found[1]}"{public_url}/t/c/{token}"'
+        url = followed(found[2])
+        return found[0] if url is None else f"{found[1]}{followed_by(url, tenant_id, message_id)}"
 
-    html = _ANCHOR.sub(by_way_of_us, html)
-    pixel = (
-        f'<img src="{escape(public_url)}/t/o/{open_token(tenant_id, message_id)}" width="1" height="1" alt=""'
+    return before_body_end(ANCHOR.sub(by_way_of_us, html), pixel(tenant_id, message_id))
+
+
+def followed(href: str) -> str | None:
+    """Return where the value of an `href`, with its quotes, leads, or None where it is to be left alone."""
+    url = unescape(href.strip("\"'")).strip()
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if scheme not in ("http", "https") or not separator or len(url) > MAX_URL or _UNWRITABLE.search(url):
+        return None
+    if url.startswith(_own(load().public_url)):
+        return None
+    return f"{scheme}://{rest}"
+
+
+def followed_by(url: str, tenant_id: UUID, message_id: UUID) -> str:
+    """Return the value of an `href`, with its quotes, that leads to `url` by way of our click address."""
+    return f'"{load().public_url}/t/c/{click_token(tenant_id, message_id, url)}"'
+
+
+def pixel(tenant_id: UUID, message_id: UUID) -> str:
+    """Return the picture that tells of an open."""
+    return (
+        f'<img src="{escape(load().public_url)}/t/o/{open_token(tenant_id, message_id)}" width="1" height="1" alt=""'
         ' style="border:0;width:1px;height:1px">'
     )
-    return before_body_end(html, pixel)
+
+
+@cache
+def _own(public_url: str) -> tuple[str, ...]:
+    return f"{public_url}/u/", f"{public_url}/p/", f"{public_url}/t/"

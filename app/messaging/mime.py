@@ -15,6 +15,8 @@ from uuid import UUID
 MAX_HEADER_LINE = 76
 MAX_BODY_LINE = 990
 MAX_ADDRESS = 254
+SEVEN_BIT = b"7bit"
+QUOTED = b"quoted-printable"
 
 _PLAIN_HEADER = re.compile(r"[ -~]*\Z")
 _ATOM_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*\Z")
@@ -31,8 +33,19 @@ class HeaderProblem(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """The body of a part as it travels: `how` names its Content-Transfer-Encoding; lines end, the last too, in CRLF."""
+
+    how: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
-    """One letter for one reader. `headers` are further ones, in order; their values are plain ASCII."""
+    """One letter for one reader. `headers` are further ones, in order; their values are plain ASCII.
+
+    `html` may be encoded already.
+    """
 
     message_id: str
     date: str
@@ -41,7 +54,7 @@ class Mail:
     to_address: str
     subject: str
     text: str
-    html: str | None
+    html: "str | Encoded | None"
     boundary: UUID
     headers: Sequence[tuple[str, str]] = ()
 
@@ -64,36 +77,22 @@ def clean_address(address: str) -> str | None:
 def build(mail: Mail) -> bytes:
     """Return the letter as RFC 5322 bytes with CRLF line ends, or raise HeaderProblem."""
     head = [
-        _plain("Message-ID", f"<{mail.message_id}>"),
-        _plain("Date", mail.date),
+        *_all_plain((("Message-ID", f"<{mail.message_id}>"), ("Date", mail.date))),
         f"From: {mailbox(mail.from_name, mail.from_address)}",
         f"To: {mailbox('', mail.to_address)}",
         _text_header("Subject", mail.subject),
         "MIME-Version: 1.0",
+        *_all_plain(mail.headers),
     ]
-    head.extend(_plain(name, value) for name, value in mail.headers)
-    text = _part("plain", mail.text)
+    text = _part(b"plain", encoded(mail.text))
     if mail.html is None:
         return f"{_lines(head)}\r\n".encode("ascii") + text
     boundary = f"=_{mail.boundary.hex}"
     head.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
     mark = b"--" + boundary.encode("ascii")
-    return b"".join(
-        (
-            _lines(head).encode("ascii"),
-            b"\r\n\r\n",
-            mark,
-            b"\r\n",
-            text,
-            b"\r\n",
-            mark,
-            b"\r\n",
-            _part("html", mail.html),
-            b"\r\n",
-            mark,
-            b"--\r\n",
-        )
-    )
+    html = mail.html if isinstance(mail.html, Encoded) else encoded(mail.html)
+    opening = _lines(head).encode("ascii")
+    return b"%b\r\n\r\n%b\r\n%b\r\n%b\r\n%b\r\n%b--\r\n" % (opening, mark, text, mark, _part(b"html", html), mark)
 
 
 @lru_cache(maxsize=4096)
@@ -123,13 +122,27 @@ def stuff_dots(body: bytes) -> bytes:
     return body if body.endswith(b"\r\n") else body + b"\r\n"
 
 
-def _plain(name: str, value: str) -> str:
-    if not _TOKEN.match(name) or not _PLAIN_HEADER.match(value):
-        raise HeaderProblem(f"the header {name!r} has a line break, control character or non-ASCII letter in it")
-    line = f"{name}: {value}"
-    if len(line) > MAX_BODY_LINE:
-        raise HeaderProblem(f"the header {name!r} is too long")
-    return line
+def _all_plain(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """Return these headers as lines, or raise HeaderProblem."""
+    lines = [f"{name}: {value}" for name, value in headers]
+    whole = "".join(lines)
+    # One look at all of them tells nearly always that nothing is wrong with any.
+    if whole.isascii() and whole.isprintable() and max(map(len, lines), default=0) <= MAX_BODY_LINE:
+        for name, _ in headers:
+            _check_name(name)
+        return lines
+    for (name, value), line in zip(headers, lines, strict=True):
+        if not _PLAIN_HEADER.match(value):
+            raise HeaderProblem(f"the header {name!r} has a line break, control character or non-ASCII letter in it")
+        if len(line) > MAX_BODY_LINE:
+            raise HeaderProblem(f"the header {name!r} is too long")
+    raise HeaderProblem("a header has a name that none can have")
+
+
+@lru_cache(maxsize=100)
+def _check_name(name: str) -> None:
+    if not _TOKEN.match(name):
+        raise HeaderProblem(f"no header can be called {name!r}")
 
 
 def _text_header(name: str, value: str) -> str:
@@ -159,29 +172,27 @@ def _lines(head: Sequence[str]) -> str:
     return "\r\n".join(head)
 
 
-def _part(kind: str, text: str) -> bytes:
-    """Return the headers and the encoded body of one part, ending in CRLF."""
+def _part(kind: bytes, part: Encoded) -> bytes:
+    """Return the headers and the body of one part, ending in CRLF."""
+    return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (
+        kind,
+        part.how,
+        part.body,
+    )
+
+
+def encoded(text: str) -> Encoded:
+    """Return `text` encoded for its way: as it is, if it can be."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):
         text += "\n"
     body = text.replace("\n", "\r\n").encode("utf-8", "replace")
     if text.isascii() and b"\0" not in body and not _has_long_line(text):
-        encoding = b"7bit"
-    elif len(body) - len(text) > len(text) // 3:
-        encoding, body = b"base64", base64.encodebytes(body).replace(b"\n", b"\r\n")
-    else:
-        encoding, body = b"quoted-printable", binascii.b2a_qp(body, istext=True)
-    return b"".join(
-        (
-            b"Content-Type: text/",
-            kind.encode("ascii"),
-            b"; charset=utf-8\r\nContent-Transfer-Encoding: ",
-            encoding,
-            b"\r\n\r\n",
-            body,
-        )
-    )
+        return Encoded(SEVEN_BIT, body)
+    if len(body) - len(text) > len(text) // 3:
+        return Encoded(b"base64", base64.encodebytes(body).replace(b"\n", b"\r\n"))
+    return Encoded(QUOTED, binascii.b2a_qp(body, istext=True))
 
 
 def _has_long_line(text: str) -> bool:

@@ -172,13 +172,26 @@ def _key(purpose: str, secret: str) -> bytes:
     return hashlib.sha256(f"fairway:link:{purpose}:{secret}".encode()).digest()
 
 
+@cache
+def _begun(purpose: str, secret: str) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    """Return HMAC's two hashes with the key taken in: going on from copies takes a third of the time (RFC 2104, 4)."""
+    key = _key(purpose, secret).ljust(64, b"\0")
+    return hashlib.sha256(bytes(one ^ 0x36 for one in key)), hashlib.sha256(bytes(one ^ 0x5C for one in key))
+
+
 def _seal(purpose: str, data: bytes) -> str:
-    signature = hmac.digest(_key(purpose, load().secret_key), data, "sha256")[:SIGNATURE_BYTES]
-    return _word(data + signature)
+    begun = _begun(purpose, load().secret_key)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(data)
+    outer.update(inner.digest())
+    return _word(data + outer.digest()[:SIGNATURE_BYTES])
+
+
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 def _word(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(sealed, newline=False).translate(_FOR_URLS).rstrip(b"=").decode("ascii")
 
 
 def _open(purpose: str, token: str) -> bytes:

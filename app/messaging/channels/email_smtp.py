@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from app.content.quick import Filled
 from app.infra.config import Config, load
 from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, channels
+from app.messaging.layout import encoded_html
 from app.messaging.links import tracked
-from app.messaging.mime import HeaderProblem, Mail, build, clean_address, stuff_dots
+from app.messaging.mime import Encoded, HeaderProblem, Mail, build, clean_address, stuff_dots
 from app.messaging.smtp import Envelope, pool
 
 
@@ -36,7 +38,7 @@ class EmailChannel:
         places: list[int] = []
         for place, outgoing in enumerate(batch):
             try:
-                envelopes.append(_envelope(outgoing, config, date))
+                envelopes.append(envelope_of(outgoing, config, date))
                 places.append(place)
             except HeaderProblem as problem:
                 outcomes[place] = Outcome(Result.FAILED, str(problem))
@@ -51,8 +53,8 @@ def message_id_of(outgoing: Outgoing, config: Config) -> str:
     return f"{outgoing.message_id}.{outgoing.tenant_id}@{config.mail_domain}"
 
 
-def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:
-    html = outgoing.letter.html
+def envelope_of(outgoing: Outgoing, config: Config, date: str) -> Envelope:
+    """Return a letter ready for the wire, or raise HeaderProblem."""
     headers = [("X-Fairway-Tenant", str(outgoing.tenant_id))]
     if outgoing.reply_to:
         headers.append(("Reply-To", outgoing.reply_to))
@@ -60,8 +62,6 @@ def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         by_mail = f", <mailto:{outgoing.leave_address}>" if outgoing.leave_address else ""
         headers.append(("List-Unsubscribe", f"<{outgoing.unsubscribe_url}>{by_mail}"))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-        if html is not None:
-            html = tracked(html, outgoing.tenant_id, outgoing.message_id)
     else:
         headers.append(("Auto-Submitted", "auto-generated"))
     mail = Mail(
@@ -72,11 +72,23 @@ def _envelope(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         to_address=outgoing.address,
         subject=outgoing.letter.subject,
         text=outgoing.letter.text,
-        html=html,
+        html=_html(outgoing),
         boundary=outgoing.message_id,
         headers=headers,
     )
     return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(build(mail)))
+
+
+def _html(outgoing: Outgoing) -> str | Encoded | None:
+    """Return the letter's HTML, its links going by way of us where the reader can leave."""
+    follow = bool(outgoing.unsubscribe_url)
+    body = outgoing.letter.body
+    if isinstance(body, Filled):
+        encoded = encoded_html(body, outgoing.tenant_id, outgoing.message_id, tracked=follow)
+        if encoded is not None:
+            return encoded
+        body = str(body)
+    return tracked(body, outgoing.tenant_id, outgoing.message_id) if follow and body is not None else body
 
 
 channels.register(EMAIL)(EmailChannel())

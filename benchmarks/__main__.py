@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
+    parser.add_argument("--workers", type=int, default=2, help="workers of the product, and processes beside it (2)")
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search and segments (1,000,000)")
     parser.add_argument("--activities", type=int, default=10_000_000, help="activities of segments (10,000,000)")
     parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
@@ -44,7 +45,7 @@ def main() -> int:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {names}")
     figures = []
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {_processor()}", flush=True)
-    with serving() as sink, running(sink.url) as stack:
+    with serving() as sink, running(sink.url, options.workers) as stack:
         for name in options.names or NAMES:
             figure = _measure(name, stack, options, sink)
             figures.append(figure)
@@ -74,7 +75,7 @@ def _measure(
         case "upkeep":
             return upkeep.measure(stack, options.events, options.rounds)
         case _:
-            return mails.measure(stack, sink, options.mails, options.rounds)
+            return mails.measure(stack, sink, options.mails, options.rounds, options.workers)
 
 
 def _processor() -> str:

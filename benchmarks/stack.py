@@ -28,6 +28,8 @@ SCOPES = [
     "journeys.edit",
     "journeys.run",
     "segments.edit",
+    "campaigns.edit",
+    "campaigns.run",
     "templates.edit",
 ]
 START_SECONDS = 180
@@ -49,7 +51,7 @@ def free_port() -> int:
 class Stack:
     """A running Fairway with one organisation, an API key of it, and its database."""
 
-    def __init__(self, home: Path, smtp_url: str) -> None:
+    def __init__(self, home: Path, smtp_url: str, workers: int = 2) -> None:
         self.home = home
         self.port = free_port()
         self.key = ""
@@ -57,6 +59,7 @@ class Stack:
         for name in ("DATABASE_URL", "REDIS_URL"):
             os.environ.pop(name, None)
         os.environ.update(FAIRWAY_HOME=str(home), PORT=str(self.port), FAIRWAY_DEMO="0", SMTP_URL=smtp_url)
+        os.environ["FAIRWAY_WORKERS"] = str(workers)
         self._log = (home / "run.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app.cli.run", "--end-with-parent"],
@@ -115,6 +118,11 @@ class Stack:
             options=f"-c role=fairway_app -c fairway.tenant_id={self.tenant_id} -c timezone=UTC",
         )
 
+    @property
+    def superuser_url(self) -> str:
+        """Return the URL of the database for one who may make tables in it."""
+        return Postgres(self.home).url
+
     def tidy(self, *tables: str) -> None:
         """Vacuum and analyse, so that no round pays for the rows the one before it left."""
         with psycopg.connect(Postgres(self.home).url, autocommit=True) as connection:
@@ -130,10 +138,10 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(smtp_url: str) -> Iterator[Stack]:
+def running(smtp_url: str, workers: int = 2) -> Iterator[Stack]:
     """Yield a stack in a temporary folder; stop it and remove the folder at the end."""
     home = Path(tempfile.mkdtemp(prefix="fairway-bench-"))
-    stack = Stack(home, smtp_url)
+    stack = Stack(home, smtp_url, workers)
     try:
         stack.wait()
         yield stack

@@ -32,7 +32,7 @@ from app.infra.embedded import EmbeddedError, Postgres, Redis, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "FAIRWAY_SUPERVISED"
-COUNTS = {"worker": 2}
+COUNTS = {"worker": int(os.environ.get("FAIRWAY_WORKERS") or 2)}
 MIGRATION_LOCK = 0x66616972
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

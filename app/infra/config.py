@@ -52,7 +52,7 @@ class Config:
     @property
     def mail_domain(self) -> str:
         """Return the domain that Message-IDs carry: the host of PUBLIC_URL."""
-        return urlsplit(self.public_url).hostname or "localhost"
+        return _host(self.public_url)
 
 
 def read(environ: dict[str, str]) -> Config:
@@ -125,6 +125,11 @@ def _ports(words: str) -> tuple[int, ...]:
     if not all(one.isascii() and one.isdigit() and 0 < int(one) < 65536 for one in found):
         raise ConfigError("OUTBOUND_PORTS must be ports, separated by commas, such as 443,8443.")
     return tuple(int(one) for one in found)
+
+
+@cache
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "localhost"
 
 
 @cache

@@ -15,6 +15,7 @@ from app.content.letters import before_body_end
 from app.content.quick import Filled, Stencil
 from app.messaging.links import ANCHOR, followed, followed_by, pixel
 from app.messaging.mime import MAX_BODY_LINE, QUOTED, SEVEN_BIT, Encoded
+from app.messaging.tokens import CLICK, OPEN, click_token, open_token, seal
 
 CACHED = 300
 LONGEST_WORD = 300
@@ -30,13 +31,15 @@ _PIXEL = "\uf8ff"
 _LINK = re.compile(r"""<a(?:rea)?\s((?:[^>"']|"[^"]*"|'[^']*')*)(.?)""", re.IGNORECASE | re.DOTALL)
 _QUOTED_VALUE = re.compile(r"""("[^"]*"|'[^']*')""")
 _SOFT_BREAK = b"=\r\n"
+MAX_QUOTED_LINE = 76
+_NEEDS_QUOTING = re.compile(r"[^!-<>-~]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """The value of an `href` that all readers share: where it leads."""
+    """The token of a link that leads all readers to one place."""
 
-    url: str
+    url: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,10 @@ class _Href:
 
 @dataclass(frozen=True, slots=True)
 class _Pixel:
-    """Where the pixel goes."""
+    """The token of the pixel."""
 
+
+_NOBODY = UUID(int=0)
 
 Slot = int | _Link | _Href | _Pixel
 
@@ -81,10 +86,17 @@ def encoded_html(filled: Filled, tenant_id: UUID, message_id: UUID, *, tracked: 
     layout = layout_of(filled.stencil, tracked)
     if layout is None:
         return None
-    inserted = [
-        words[slot] if type(slot) is int else _insertion(slot, words, tenant_id, message_id)  # type: ignore[arg-type]
-        for slot in layout.slots
-    ]
+    ids = tenant_id.bytes + message_id.bytes
+    inserted: list[str] = []
+    for slot in layout.slots:
+        if type(slot) is int:
+            inserted.append(words[slot])
+        elif type(slot) is _Link:
+            inserted.append(seal(CLICK, ids + slot.url))
+        elif type(slot) is _Pixel:
+            inserted.append(seal(OPEN, ids))
+        elif type(slot) is _Href:
+            inserted.append(_href(slot, words, tenant_id, message_id))
     if layout.plain is not None and whole.isascii() and _fit(layout, inserted):
         pieces = [""] * (len(layout.plain) * 2 - 1)
         pieces[::2] = layout.plain
@@ -100,17 +112,18 @@ def _fit(layout: Layout, inserted: list[str]) -> bool:
     return all(length + sum(map(len, inserted[places])) <= MAX_BODY_LINE for length, places in layout.lines)
 
 
-def _insertion(slot: _Link | _Href | _Pixel, words: list[str], tenant_id: UUID, message_id: UUID) -> str:
-    if isinstance(slot, _Link):
-        return followed_by(slot.url, tenant_id, message_id)
-    if isinstance(slot, _Pixel):
-        return pixel(tenant_id, message_id)
+def _href(slot: _Href, words: list[str], tenant_id: UUID, message_id: UUID) -> str:
     href = "".join([piece if type(piece) is str else words[piece] for piece in slot.pieces])  # type: ignore[index]
     url = followed(href)
     return href if url is None else followed_by(url, tenant_id, message_id)
 
 
 def _quoted(text: str) -> bytes:
+    if text.isascii() and not _NEEDS_QUOTING.search(text):
+        if len(text) < MAX_QUOTED_LINE:
+            return text.encode("ascii")
+        lines = [text[at : at + MAX_QUOTED_LINE - 1] for at in range(0, len(text), MAX_QUOTED_LINE - 1)]
+        return "=\r\n".join(lines).encode("ascii")
     found = binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True)
     return found.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if b"\n" in found else found
 
@@ -126,7 +139,8 @@ def layout_of(stencil: Stencil, tracked: bool) -> Layout | None:
     elif not _is_firm(masked):
         return None
     else:
-        pieces = _with_links(before_body_end(masked, _PIXEL))
+        picture = pixel(_NOBODY, _NOBODY).replace(open_token(_NOBODY, _NOBODY), _PIXEL)
+        pieces = _with_links(before_body_end(masked, picture))
     texts: list[str] = [""]
     slots: list[Slot] = []
     for piece in pieces:
@@ -193,12 +207,13 @@ def _with_links(masked: str) -> list[str | Slot]:
     for found in ANCHOR.finditer(masked):
         href = found[2]
         if _MARK.search(href):
-            slot: Slot = _Href(tuple(one for one in _unmasked(href) if not isinstance(one, _Pixel)))
+            put: list[str | Slot] = [_Href(tuple(one for one in _unmasked(href) if not isinstance(one, _Pixel)))]
         elif (url := followed(href)) is not None:
-            slot = _Link(url)
+            before, after = followed_by(url, _NOBODY, _NOBODY).split(click_token(_NOBODY, _NOBODY, url))
+            put = [before, _Link(url.encode("utf-8", "replace")), after]
         else:
             continue
-        pieces += [*_unmasked(masked[at : found.start(2)]), slot]
+        pieces += [*_unmasked(masked[at : found.start(2)]), *put]
         at = found.end(2)
     return [*pieces, *_unmasked(masked[at:])]
 

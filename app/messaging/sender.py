@@ -33,13 +33,16 @@ TARGET_SECONDS = 0.4
 
 
 class Pace:
-    """How many messages this process claims at a time: more while batches are quick, fewer when they are slow."""
+    """How many messages this process claims at a time: more while batches are quick, fewer when they are slow.
+
+    What counts is how long letters are in the air: whoever stops them meanwhile is not heard.
+    """
 
     def __init__(self) -> None:
         self.size = SMALLEST_BATCH
 
     def learn(self, seconds: float) -> None:
-        """Take note of how long a full batch took."""
+        """Take note of how long it took to write and hand over a full batch."""
         if seconds > TARGET_SECONDS:
             self.size = max(SMALLEST_BATCH, self.size // 2)
         elif seconds < TARGET_SECONDS / 2:
@@ -54,17 +57,18 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
 
     Return how many were dealt with; 0 when none was due, or when nobody answers at the other end.
     """
-    begun = time.monotonic()
     size = limit or _pace.size
     claimed = claim(tenant_id=tenant_id, limit=size, now=now)
+    begun = time.monotonic()
     if claimed.letters:
         endings, unreachable = _send(tenant_id, claimed, now, begun)
+        taken = time.monotonic() - begun
         record(tenant_id=tenant_id, attempt_id=claimed.attempt_id, endings=endings)
         if unreachable:
             # The rest of the queue need not be tried in vain now as well.
             return 0
-    if claimed.looked_at >= size:
-        _pace.learn(time.monotonic() - begun)
+        if claimed.looked_at >= size:
+            _pace.learn(taken)
     return claimed.looked_at
 
 

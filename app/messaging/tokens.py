@@ -17,6 +17,7 @@ from app.infra.config import load
 from app.infra.tokens import BadToken
 
 SIGNATURE_BYTES = 16
+CLICK, OPEN = "click", "open"
 MAX_TOKEN = 4_000
 # In an address there is less room, and whoever guesses has to send a mail for each guess.
 MAIL_SIGNATURE_BYTES = 10
@@ -61,7 +62,7 @@ class TrackedLink:
 
 def unsubscribe_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str:
     """Return the token of a message's unsubscribe link."""
-    return _seal("unsubscribe", tenant_id.bytes + customer_id.bytes + message_id.bytes)
+    return seal("unsubscribe", tenant_id.bytes + customer_id.bytes + message_id.bytes)
 
 
 def read_unsubscribe(token: str) -> UnsubscribeLink:
@@ -74,7 +75,7 @@ def read_unsubscribe(token: str) -> UnsubscribeLink:
 
 def preferences_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str:
     """Return the token of a message's link to its reader's preferences."""
-    return _seal("preferences", tenant_id.bytes + customer_id.bytes + message_id.bytes)
+    return seal("preferences", tenant_id.bytes + customer_id.bytes + message_id.bytes)
 
 
 def read_preferences(token: str) -> PreferencesLink:
@@ -87,7 +88,7 @@ def read_preferences(token: str) -> PreferencesLink:
 
 def confirm_token(tenant_id: UUID, customer_id: UUID, address: str) -> str:
     """Return the token by which the reader at `address` confirms what they agreed to."""
-    return _seal("confirm", tenant_id.bytes + customer_id.bytes + address.encode("utf-8", "replace"))
+    return seal("confirm", tenant_id.bytes + customer_id.bytes + address.encode("utf-8", "replace"))
 
 
 def read_confirm(token: str) -> ConfirmLink:
@@ -100,12 +101,12 @@ def read_confirm(token: str) -> ConfirmLink:
 
 def open_token(tenant_id: UUID, message_id: UUID) -> str:
     """Return the token of a message's open pixel."""
-    return _seal("open", tenant_id.bytes + message_id.bytes)
+    return seal(OPEN, tenant_id.bytes + message_id.bytes)
 
 
 def read_open(token: str) -> TrackedLink:
     """Return the message whose pixel `token` names, or raise BadToken."""
-    data = _open("open", token)
+    data = _open(OPEN, token)
     if len(data) != 32:
         raise BadToken
     return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:]), "")
@@ -113,12 +114,12 @@ def read_open(token: str) -> TrackedLink:
 
 def click_token(tenant_id: UUID, message_id: UUID, url: str) -> str:
     """Return the token of a link to `url` in a message; the address itself is signed, so it can't be exchanged."""
-    return _seal("click", tenant_id.bytes + message_id.bytes + url.encode("utf-8", "replace"))
+    return seal(CLICK, tenant_id.bytes + message_id.bytes + url.encode("utf-8", "replace"))
 
 
 def read_click(token: str) -> TrackedLink:
     """Return the message and address of a tracked link, or raise BadToken. Only http(s) addresses come out."""
-    data = _open("click", token)
+    data = _open(CLICK, token)
     if len(data) <= 32:
         raise BadToken
     url = data[32:].decode("utf-8", "replace")
@@ -179,7 +180,8 @@ def _begun(purpose: str, secret: str) -> tuple["hashlib._Hash", "hashlib._Hash"]
     return hashlib.sha256(bytes(one ^ 0x36 for one in key)), hashlib.sha256(bytes(one ^ 0x5C for one in key))
 
 
-def _seal(purpose: str, data: bytes) -> str:
+def seal(purpose: str, data: bytes) -> str:
+    """Return `data` signed for a purpose, as a word for a link."""
     begun = _begun(purpose, load().secret_key)
     inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(data)

@@ -1,0 +1,160 @@
+"""Two other ways to send the benchmark's letter to the same server: as fast as Python can, and one by one.
+
+`pipelined` is what is left of sending when nothing is asked but the letter: compiled Liquid, a head put together by
+hand, pipelining over open connections, and the messages claimed and marked as sent by the thousand. `one_by_one` is
+the plain loop most products begin with: for each reader a query, a row, a rendering, the standard library's message
+and mail client, and another row.
+"""
+
+import multiprocessing
+import selectors
+import smtplib
+import socket
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from multiprocessing.synchronize import Barrier
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from liquid import Environment
+
+from benchmarks.pipeline import ANSWERS
+
+SENDER = "from@example.com"
+CLAIMED = 1_000
+LINKS = "https://club.example/t/c/"
+
+Letter = dict[str, str]
+
+
+def pipelined(port: int, dsn: str, letter: Letter, count: int, *, connections: int, processes: int) -> float:
+    """Send `letter` to `count` readers and return the seconds it took."""
+    _make_table(dsn, count)
+    return _run(_pipeline, processes, (port, dsn, letter, connections // processes))
+
+
+def one_by_one(port: int, dsn: str, letter: Letter, count: int, *, processes: int) -> float:
+    """Send `letter` to `count` readers in plain loops, one a process, and return the seconds it took."""
+    _make_table(dsn, 0)
+    return _run(_loop, processes, (port, dsn, letter, count // processes))
+
+
+def _make_table(dsn: str, count: int) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS bench_message")
+        connection.execute(
+            "CREATE TABLE bench_message (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), reader text NOT NULL,"
+            " email text NOT NULL, tier text NOT NULL, status text NOT NULL DEFAULT 'queued', sent_at timestamptz)"
+        )
+        connection.execute("CREATE INDEX ON bench_message (id) WHERE status = 'queued'")
+        connection.execute(
+            "INSERT INTO bench_message (reader, email, tier)"
+            " SELECT 'Reader', 'reader' || n || '@example.com', 'Gold' FROM generate_series(1, %s) AS n",
+            [count],
+        )
+
+
+def _run(work: Callable[..., None], processes: int, args: tuple[Any, ...]) -> float:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes)
+    answers = context.SimpleQueue()
+    workers = [context.Process(target=work, args=(*args, barrier, answers), daemon=True) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    ends = [answers.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return max(ended for _, ended in ends) - min(began for began, _ in ends)
+
+
+def _open(port: int) -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", port))
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    one.recv(1 << 16)
+    one.sendall(b"EHLO bench.example\r\n")
+    one.recv(1 << 16)
+    return one
+
+
+def _pipeline(port: int, dsn: str, letter: Letter, connections: int, barrier: Barrier, answers: Any) -> None:
+    html = Environment(autoescape=True).from_string(letter["html"])
+    subject = Environment().from_string(letter["subject"])
+    selector = selectors.DefaultSelector()
+    # Of each connection: how many answers are awaited.
+    awaited = {_open(port): 0 for _ in range(connections)}
+    for one in awaited:
+        selector.register(one, selectors.EVENT_READ)
+
+    def made(identity: Any, reader: str, email: str, tier: str) -> bytes:
+        word = identity.hex
+        values = {"customer": {"first_name": reader, "membership_tier": tier}, "unsubscribe_url": f"{LINKS}{word}"}
+        body = html.render(values).replace("</body>", f'<img src="{LINKS}{word}" width="1" height="1"></body>')
+        return (
+            f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{email}>\r\nDATA\r\n"
+            f"Message-ID: <{word}@bench.example>\r\nFrom: {SENDER}\r\nTo: {email}\r\n"
+            f"Subject: {subject.render(values)}\r\n"
+            f"List-Unsubscribe: <{LINKS}{word}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{body}\r\n.\r\n"
+        ).encode()
+
+    with psycopg.connect(dsn) as connection:
+        barrier.wait()
+        began = time.monotonic()
+        while rows := connection.execute(
+            "UPDATE bench_message SET status = 'sending' WHERE id IN (SELECT id FROM bench_message WHERE status ="
+            " 'queued' LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, reader, email, tier",
+            [CLAIMED],
+        ).fetchall():
+            connection.commit()
+            _exchange(selector, awaited, [made(*row) for row in rows])
+            connection.execute(
+                "UPDATE bench_message SET status = 'sent', sent_at = now() WHERE id = ANY(%s)",
+                [[row[0] for row in rows]],
+            )
+            connection.commit()
+        answers.put((began, time.monotonic()))
+
+
+def _exchange(selector: selectors.BaseSelector, awaited: dict[socket.socket, int], letters: list[bytes]) -> None:
+    """Send letters, one at a time a connection, and wait until all are accepted."""
+    for one in awaited:
+        if letters:
+            one.sendall(letters.pop())
+            awaited[one] = ANSWERS
+    while any(awaited.values()):
+        for key, _ in selector.select():
+            one = key.fileobj
+            assert isinstance(one, socket.socket)
+            awaited[one] -= one.recv(1 << 16).count(b"\n")
+            if awaited[one] == 0 and letters:
+                one.sendall(letters.pop())
+                awaited[one] = ANSWERS
+
+
+def _loop(port: int, dsn: str, letter: Letter, count: int, barrier: Barrier, answers: Any) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection, smtplib.SMTP("127.0.0.1", port) as client:
+        barrier.wait()
+        began = time.monotonic()
+        for number in range(count):
+            email = f"reader{number}@example.com"
+            found = connection.execute("SELECT id, first_name, membership_tier FROM customer WHERE email = %s", [email])
+            row = found.fetchone() or (uuid4(), "Reader", "Gold")
+            identity = uuid4()
+            connection.execute(
+                "INSERT INTO bench_message (id, reader, email, tier) VALUES (%s, %s, %s, %s)",
+                [identity, row[1], email, row[2]],
+            )
+            link = f"{LINKS}{identity.hex}"
+            values = {"customer": {"first_name": row[1], "membership_tier": row[2]}, "unsubscribe_url": link}
+            message = EmailMessage()
+            message["Message-ID"] = f"<{identity.hex}@bench.example>"
+            message["From"], message["To"] = SENDER, email
+            message["Subject"] = Environment().from_string(letter["subject"]).render(values)
+            message["List-Unsubscribe"] = f"<{link}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+            message.set_content(Environment(autoescape=True).from_string(letter["html"]).render(values), subtype="html")
+            client.send_message(message)
+            connection.execute("UPDATE bench_message SET status = 'sent', sent_at = now() WHERE id = %s", [identity])
+        answers.put((began, time.monotonic()))

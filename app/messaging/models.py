@@ -1,6 +1,6 @@
 """The outbox: every message meant for a person, and what became of it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -209,3 +209,13 @@ class Suppression(TenantRow, Base):
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[str | None]
     lift_reason: Mapped[str | None]
+
+
+class InboundMailCount(Base):
+    """How many mails of a day were taken for what. Forged ones are nobody's, so this is no tenant's table."""
+
+    __tablename__ = "inbound_mail_count"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)

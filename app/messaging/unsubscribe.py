@@ -25,6 +25,7 @@ class How(StrEnum):
     """By which door a reader changed their mind."""
 
     ONE_CLICK = "one_click"
+    MAIL = "unsubscribe_mail"
     PAGE = "unsubscribe_page"
     PAGE_UNDO = "unsubscribe_page_undo"
 
@@ -141,7 +142,7 @@ def _is_out(reader: Any) -> bool:
 
 def _may_undo(reader: Any) -> bool:
     """Whoever had said no to all but some topics gets no yes to everything by taking back the last word."""
-    return _is_out(reader) and reader.last_how in (How.ONE_CLICK, How.PAGE) and reader.last_was != "false"
+    return _is_out(reader) and reader.last_how in (How.ONE_CLICK, How.MAIL, How.PAGE) and reader.last_was != "false"
 
 
 def _reader(session: Session, link: UnsubscribeLink, *, lock: bool = False) -> Any:

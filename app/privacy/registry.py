@@ -433,6 +433,7 @@ _ACCOUNTS = (
              words=_columns("body"), drop_found=True, plain=_columns(
                  "id actor key fingerprint status content_type created_at")),
     _keep("work_count", "Counts of work", A_COUNT, plain=_columns("work minute done")),
+    _keep("inbound_mail_count", "How many mails came in", OF_THE_CLUB, plain=_columns("day outcome number")),
     _keep("heartbeat", "Signs of life of processes", OF_THE_CLUB, plain=_columns("name at")),
 )  # fmt: skip
 

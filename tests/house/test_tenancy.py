@@ -9,7 +9,7 @@ import app.factory  # noqa: F401 - all rooms' tables
 from app.infra.db import Base, db, transaction
 
 # Tables that belong to no tenant, and why.
-SHARED = {"heartbeat": "signs of life of processes"}
+SHARED = {"heartbeat": "signs of life of processes", "inbound_mail_count": "how many mails came in"}
 
 
 def tenant_tables() -> list[str]:

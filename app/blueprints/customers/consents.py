@@ -46,6 +46,7 @@ HOW_WORDS = {
     "event": "told by a system",
     "staff": "recorded by staff",
     "one_click": "one click in the mail program",
+    "unsubscribe_mail": "a mail to the address for unsubscribing",
     "unsubscribe_page": "the unsubscribe page",
     "unsubscribe_page_undo": "taken back on the unsubscribe page",
     "preference_page": "the preference page",

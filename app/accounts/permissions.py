@@ -67,6 +67,7 @@ PERMISSIONS: dict[str, Permission] = {
     "messages.view": _row("See messages sent to customers", _READERS),
     "messages.send_test": _row("Send a test message", _BUILDERS),
     "suppressions.manage": _row("Suppress addresses, and lift it again", _BUILDERS),
+    "mail.receive": _row("Hand in mail that bounced or answers a message", _MANAGERS),
     "mailbox.view": _row("Read the local mailbox", _BUILDERS),
     "mailbox.empty": _row("Empty the local mailbox", _MANAGERS, grantable=False),
     "events.view": _row("See the sync log of events that came in", ("owner", "admin", "marketer", "ops")),

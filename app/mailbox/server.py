@@ -10,6 +10,7 @@ import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -25,6 +26,7 @@ BATCH = 200
 PLAIN_ADDRESS = re.compile(r"<([\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+)>(?:\s+(.*))?\Z", re.ASCII)
 
 KEPT = "250 OK: kept"
+TAKEN = "250 OK: taken in"
 NO_TENANT = f"554 5.7.1 The mailbox keeps mail of Fairway's tenants only: {TENANT_HEADER} is missing or no tenant's id"
 NOT_KEPT = "554 5.6.0 The mailbox could not keep this mail"
 LATER = "451 4.3.0 The mailbox cannot reach its database; try again later"
@@ -41,10 +43,22 @@ class Peer(SMTP):
         return (plain[1], plain[2] or "") if plain else super()._getaddr(arg)
 
 
-class Mailbox:
-    """aiosmtpd's handler: takes mails from all connections and commits them in batches."""
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Who takes in what comes back on mails that were sent: to which addresses, and what is done with such a mail."""
 
-    def __init__(self) -> None:
+    takes: Callable[[str], bool]
+    take_in: Callable[[bytes, list[str]], object]
+
+
+class Mailbox:
+    """aiosmtpd's handler: takes mails from all connections and commits them in batches.
+
+    What `intake` takes goes there and is not kept.
+    """
+
+    def __init__(self, intake: Intake | None = None) -> None:
+        self._intake = intake
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
 
     async def handle_EHLO(  # noqa: N802 - aiosmtpd finds its hooks by these names
@@ -57,6 +71,8 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Return the answer to a mail, once its fate is known."""
         source = envelope.original_content or b""
+        if self._intake is not None and any(map(self._intake.takes, envelope.rcpt_tos)):
+            return await asyncio.to_thread(_take_in, self._intake, source, envelope.rcpt_tos)
         try:
             tenant_id = UUID(letters.read_headers(source, (TENANT_HEADER,))[TENANT_HEADER])
         except (KeyError, ValueError):
@@ -81,6 +97,17 @@ class Mailbox:
                         fate.set_result(answer)
 
 
+def _take_in(intake: Intake, source: bytes, recipients: list[str]) -> str:
+    try:
+        intake.take_in(source, recipients)
+    except SQLAlchemyError as error:
+        log.warning("A mail could not be taken in: %s", error)
+        return LATER
+    finally:
+        db.session.remove()
+    return TAKEN
+
+
 def _store(tenant_id: UUID, mails: list[Incoming]) -> list[str]:
     """Return the answer to each mail. One that cannot be kept does not take the others of its batch along."""
     try:
@@ -103,11 +130,14 @@ def _blames_data(error: DBAPIError) -> bool:
     return str(getattr(error.orig, "sqlstate", "") or "")[:2] in ("22", "23")
 
 
-async def serve(host: str, port: int, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve SMTP on `host`:`port` until SIGTERM or SIGINT; `ready` is called once it listens."""
+async def serve(host: str, port: int, ready: Callable[[], None] = lambda: None, intake: Intake | None = None) -> None:
+    """Serve SMTP on `host`:`port` until SIGTERM or SIGINT; `ready` is called once it listens.
+
+    `intake` gets what comes back on mails that were sent.
+    """
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command
     loop = asyncio.get_running_loop()
-    mailbox = Mailbox()
+    mailbox = Mailbox(intake)
     keeping = asyncio.create_task(mailbox.keep())
     server = await loop.create_server(
         lambda: Peer(

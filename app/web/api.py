@@ -49,6 +49,7 @@ class Endpoint:
     paged: bool
     once: bool
     status: int
+    media: str | None = None
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -75,12 +76,15 @@ class ApiBlueprint(Blueprint):
         files: bool = False,
         secret: bool = False,
         status: int = 200,
+        media: str | None = None,
+        most_bytes: int | None = None,
     ) -> Callable[[Function], Function]:
         """Return a decorator that serves a function at `path`.
 
         It is called with `body` (or the bytes of it if `raw`), `query` and the path's values as keywords. `permission`
         None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`. `files`:
-        it takes uploads (see app.web.uploads). A POST of somebody signed in is carried out once for each
+        it takes uploads (see app.web.uploads). `media` names what a raw body is if not JSON, `most_bytes` says how long
+        it may be if longer than others. A POST of somebody signed in is carried out once for each
         `Idempotency-Key`; not so a `secret` one, whose answer must not be kept.
         """
 
@@ -107,11 +111,25 @@ class ApiBlueprint(Blueprint):
             view.__doc__ = function.__doc__
             view.__dict__["guard"] = Guard(permission, api=True)
             view.__dict__["takes_files"] = files
+            view.__dict__["most_bytes"] = most_bytes
             self.add_url_rule(path, function.__name__, view, methods=[method])
             summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
             name = f"{self.name}.{function.__name__}"
             ENDPOINTS.append(
-                Endpoint(name, method, f"/api/v1{path}", permission, summary, body, query, returns, paged, once, status)
+                Endpoint(
+                    name,
+                    method,
+                    f"/api/v1{path}",
+                    permission,
+                    summary,
+                    body,
+                    query,
+                    returns,
+                    paged,
+                    once,
+                    status,
+                    media,
+                )
             )
             return function
 

@@ -75,6 +75,11 @@ def _operation(one: Endpoint, path: str, refs: Any) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": refs[(one.body, "validation")]}},
         }
+    elif one.media is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {one.media: {"schema": {"type": "string", "format": "binary"}}},
+        }
     return operation
 
 

@@ -1,6 +1,7 @@
 """Files that people send: to disk while they come in, never into memory, and only from those who may send them.
 
-A view that takes files is marked with `takes_files`; all others keep to the application's limit for bodies.
+A view that takes files is marked with `takes_files`, one that takes a long body with `most_bytes`; all others keep to
+the application's limit for bodies.
 """
 
 import tempfile
@@ -59,12 +60,17 @@ def install(app: Flask) -> None:
 def _allow() -> Any:
     """Widen the limit for those who may send files here: nobody else's are read further than any body is."""
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or request.method != "POST" or not view.__dict__.get("takes_files"):
+    if view is None or request.method != "POST":
+        return None
+    most = view.__dict__.get("most_bytes")
+    if view.__dict__.get("takes_files"):
+        config: Config = current_app.config["FAIRWAY"]
+        most = config.max_upload_bytes + _BESIDE
+    if most is None:
         return None
     refused = guards.check()
     if refused is None:
-        config: Config = current_app.config["FAIRWAY"]
-        request.max_content_length = config.max_upload_bytes + _BESIDE
+        request.max_content_length = most
     return refused
 
 

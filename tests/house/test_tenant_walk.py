@@ -32,6 +32,7 @@ from werkzeug.routing import Rule
 from app.accounts.permissions import ROLES
 from app.infra.db import Base, transaction
 from tests.conftest import make_tenant
+from tests.house.test_tenancy import SHARED
 from tests.page_client import ApiClient, PageClient
 
 MARK = "MARKOFTENANTA"
@@ -220,7 +221,7 @@ def furnish(tenant_id: UUID) -> dict[str, UUID]:
     with transaction(tenant_id) as session:
         ids["club"] = session.execute(text("SELECT id FROM club")).scalar_one()
         for table in Base.metadata.sorted_tables:
-            if table.name in ("tenant", "heartbeat", "club"):
+            if table.name in ("tenant", "club") or table.name in SHARED:
                 continue
             ids[table.name] = uuid4()
             row = {
@@ -243,7 +244,7 @@ def fingerprint(tenant_id: UUID) -> dict[str, str]:
                 text(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table.name} t")
             ).scalar_one()
             for table in Base.metadata.sorted_tables
-            if table.name != "heartbeat"
+            if table.name not in SHARED
         }
 
 

@@ -16,8 +16,11 @@ import time_machine
 
 from app.accounts.models import Tenant
 from app.infra import clock
+from app.infra.ids import new_id
 from app.infra.paging import BadCursor
 from app.mailbox import queries, service
+from app.messaging.inbound import intake
+from app.messaging.tokens import mail_token
 
 
 def mail(tenant_id: object, subject: str = "Welcome", to: str = "ann@example.com") -> bytes:
@@ -89,6 +92,17 @@ def server(real_db: str) -> Iterator[int]:
     finally:
         process.terminate()
         assert process.wait(30) == 0
+
+
+@pytest.mark.committed
+def test_what_comes_back_is_taken_in_and_not_kept(tenant: Tenant, server: int) -> None:
+    address = f"bounce+{mail_token(tenant.id, new_id())}@localhost"
+    source = b"From: MAILER-DAEMON@example.com\r\nSubject: Undelivered\r\n\r\nno such user"
+    with smtplib.SMTP("127.0.0.1", server) as client:
+        for recipient in (address, address.upper()):
+            client.sendmail("", [recipient], source)
+    assert queries.list_mails(tenant_id=tenant.id).items == []
+    assert intake.counts()[intake.Outcome.BOUNCED] == 2
 
 
 @pytest.mark.committed

@@ -11,6 +11,7 @@ from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.mailbox import service
 from app.messaging.models import Message
+from app.messaging.tokens import mail_token
 from tests.page_client import PageClient, make_user
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -180,3 +181,48 @@ def test_emptying_the_mailbox_is_for_managers(put: Put, client: PageClient, sign
     client.post("/mailbox/empty", status=302)
     assert "1 mail is removed." in client.get("/mailbox").text
     assert "No mails yet" in client.get("/mailbox").text
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("hard", "taken for: bounces"),
+        ("full", "taken for: bounces"),
+        ("spam", "taken for: complaints"),
+        ("away", "taken for: automatic answers"),
+        ("reply", "taken for: replies"),
+    ],
+)
+def test_a_mail_is_answered_as_its_reader_would(
+    client: PageClient, sign_in: Any, tenant: Any, what: str, said: str
+) -> None:
+    message = new_id()
+    with transaction(tenant.id) as session:
+        session.add(
+            Message(
+                tenant_id=tenant.id,
+                id=message,
+                channel="EMAIL",
+                purpose="marketing",
+                to_address="nomsa@example.com",
+                dedupe_key="x",
+                status="sent",
+            )
+        )
+    token = mail_token(tenant.id, message)
+    source = f"From: n@club.example\r\nReply-To: reply+{token}@localhost\r\nSubject: Welcome\r\n\r\nHello\r\n".encode()
+    kept = service.Incoming(f"bounce+{token}@localhost", ["nomsa@example.com"], source)
+    [mail] = service.store(tenant_id=tenant.id, mails=[kept])
+    sign_in("marketer")
+    assert "Answer it" in client.get(f"/mailbox/{mail}").text
+    answer = client.post(f"/mailbox/{mail}/answer", data={"what": what, "words": "Yes"}, follow_redirects=True)
+    assert said in answer.text
+    assert client.post(f"/mailbox/{mail}/answer", data={"what": "nothing"}).status_code == 404
+    assert client.post(f"/mailbox/{mail}/answer", data={"what": "reply", "words": " "}).status_code == 422
+
+
+def test_a_mail_without_an_address_to_come_back_to_is_not_answered(client: PageClient, sign_in: Any, put: Put) -> None:
+    sign_in("marketer")
+    mail = put()
+    assert "Answer it" not in client.get(f"/mailbox/{mail}").text
+    assert client.post(f"/mailbox/{mail}/answer", data={"what": "hard"}).status_code == 404

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from app.infra.errors import Invalid
 from app.mailbox import queries, service
 from app.messaging import queries as messages
+from app.messaging.feedback import BOUNCE_WORDS
+from app.messaging.inbound import examples
+from app.messaging.inbound.intake import OUTCOME_WORDS, Outcome, take_in
+from app.messaging.return_address import is_ours
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -63,7 +68,39 @@ def show(mail_id: UUID) -> Response:
         message=_message(tenant_id, mail.line.message_id) if can("messages.view") else None,
         status_tones=STATUS_TONES,
         status_words=STATUS_WORDS,
+        bounces=BOUNCE_WORDS,
+        answers=list(examples.ANSWER_WORDS.items()) if is_ours(mail.mail_from) and can("messages.send_test") else [],
     )
+
+
+@blueprint.post("/<uuid:mail_id>/answer")
+@requires("messages.send_test")
+def answer(mail_id: UUID) -> Answer:
+    """Take in what the mail's reader, or their mail system, might send back on it."""
+    tenant_id = current().tenant_id
+    mail = queries.get(tenant_id=tenant_id, mail_id=mail_id, reader=_reader())
+    asked = request.form.get("what", "")
+    if asked not in set(examples.Answer) or not is_ours(mail.mail_from):
+        abort(404)
+    what, words = examples.Answer(asked), request.form.get("words", "").strip()
+    if what is examples.Answer.REPLY and not words:
+        raise Invalid({"words": "Write what the reader answers."})
+    source = examples.answer(
+        what,
+        reader=mail.rcpt_to[0],
+        return_path=mail.mail_from,
+        reply_to=_reply_to(mail),
+        subject=mail.line.subject,
+        words=words,
+    )
+    taken = take_in(source=source, tenant_id=tenant_id)
+    known = "" if taken.new or taken.outcome is Outcome.AUTOMATIC else " It was known already."
+    flash(f"It came back and was taken for: {OUTCOME_WORDS[taken.outcome].lower()}.{known}", "success")
+    return redirect(url_for("mailbox.show", mail_id=mail_id))
+
+
+def _reply_to(mail: queries.MailView) -> str:
+    return next((value for name, value in mail.letter.headers if name.lower() == "reply-to"), mail.mail_from)
 
 
 @blueprint.get("/<uuid:mail_id>/html")

@@ -1,10 +1,20 @@
 """Messages: what went out and what did not, and the addresses that letters lead back to."""
 
-from app.blueprints.messaging import api, pages, preferences, suppressions, suppressions_api, tracking, unsubscribe
+from app.blueprints.messaging import (
+    api,
+    inbound_api,
+    pages,
+    preferences,
+    suppressions,
+    suppressions_api,
+    tracking,
+    unsubscribe,
+)
 
 BLUEPRINTS = (
     pages.blueprint,
     api.blueprint,
+    inbound_api.blueprint,
     suppressions.blueprint,
     suppressions_api.api,
     tracking.blueprint,

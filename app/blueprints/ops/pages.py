@@ -9,7 +9,10 @@ from werkzeug.wrappers import Response as Answer
 
 from app.analytics import work
 from app.infra import clock, queue
+from app.infra.config import load
 from app.infra.heartbeat import last_beat
+from app.messaging.inbound import intake
+from app.messaging.inbound.intake import OUTCOME_WORDS
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -49,6 +52,8 @@ def _state(tenant_id: UUID) -> dict[str, Any]:
         "failures": work.failures(tenant_id=tenant_id, now=now),
         "counted": work.COUNTED,
         "ticked_at": last_beat("tick"),
+        "came_in": [(OUTCOME_WORDS[one], count) for one, count in intake.counts(now=now).items()],
+        "takes_mail_in": load().inbound_domain,
     }
     try:
         state |= {"workers": queue.workers(), "waiting": queue.waiting(), "failed": queue.failed(tenant_id)}

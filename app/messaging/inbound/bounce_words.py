@@ -9,7 +9,7 @@ def _any(*words: str) -> re.Pattern[str]:
     return re.compile("|".join(words), re.IGNORECASE | re.MULTILINE)
 
 
-_NAME = r"(?:user|recipient|mailbox|address|account|person|destination|addressee)"
+_NAME = r"(?:user|recipient|mailbox|address|account|person|destination|addressee)\b"
 _GONE = r"(?:disabled|suspended|deactivated|closed)"
 
 # In this order: a refusal for spam that mentions the recipient is one for spam.
@@ -18,13 +18,14 @@ WORDS = (
         Bounce.BLOCKED,
         _any(
             "spam|unsolicited|bulk mail|black ?list|block ?list",
-            r"\bblocked\b|\brbl\b|dnsbl|spamhaus|barracuda|reputation|banned|prohibited|listed (?:at|in|by|on)\b",
+            r"\bblocked\b|\brbl\b|dnsbl|spamhaus|barracuda|reputation|banned|prohibited|listed (?:at|by|on)\b",
             r"\bpolicy\b|\bspf\b|\bdkim\b|\bdmarc\b|reverse dns",
-            "unauthenticated|not authenticated|authentication (?:is )?required|access denied|not authori[sz]ed",
+            "not accepting (?:e?-?mail|messages) from|unauthenticated|not authenticated",
+            "authentication (?:is )?required|access denied|not authori[sz]ed",
             "relay(?:ing)? (?:access )?denied|(?:unable to|not permitted to|cannot|can't|not) relay",
             "sender (?:address )?(?:rejected|denied|verify failed|blocked)",
             "message (?:content )?(?:rejected|refused|size)|content (?:rejected|filter)|virus|malware",
-            "too (?:large|big)|size (?:limit|exceeds)|rate limit|too many|throttl",
+            "too (?:large|big)|size (?:limit|exceeds)|rate limit|too many (?!hops)|throttl",
             "name (?:service|server) error|dns (?:error|failure|lookup)",
         ),
     ),
@@ -33,8 +34,9 @@ WORDS = (
         _any(
             r"\bfull\b|quota|out of space|insufficient (?:disk|storage|system)|exceed\w* (?:storage|the maximum)",
             "temporar|try (?:again|later)|timed? ?out|time-out|gr[ea]ylist|deferred|delayed|on vacation",
-            "connection (?:refused|reset|lost|failed)|not respond|could not (?:connect|be reached)|unreachable",
-            "server (?:busy|down|unavailable)|mail loop|too many hops|still being retried",
+            "connection (?:refused|reset|lost|failed)|not respond|could not connect|unreachable",
+            "(?:server|host|site) (?:busy|down|unavailable|could not be reached)",
+            "mail loop|too many hops|still being retried",
         ),
     ),
     (
@@ -49,8 +51,7 @@ WORDS = (
             "(?:couldn'?t|could not|can'?t|cannot|wasn'?t|was not|unable to) (?:be )?(?:find|found|verify)",
             "unknown_user|unknown host|host (?:unknown|not found)|domain (?:name )?not found|mailbox unavailable",
             "not (?:our|my) (?:user|customer)|not listed in|doesn'?t work here|there is no one|no longer",
-            "permanent (?:fatal )?errors?|permanent(?:ly)? (?:fail|undeliver|remov)",
-            "address(?:es)? (?:failed|had permanent)|unbekannt|inconnu|desconocid",
+            "permanently (?:undeliver|remov)|unbekannt|inconnu|desconocid",
         ),
     ),
 )

@@ -5,7 +5,9 @@ of it; where there is none that says anything, the words are. What nobody can ma
 ended by a riddle.
 """
 
+import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
@@ -15,6 +17,10 @@ from flufl.bounce import all_failures
 from app.messaging.feedback import Bounce
 from app.messaging.inbound.bounce_words import COPY, MACHINES, NO_SUCH_DOMAIN, SUBJECTS, TEMPORARY, WORDS
 from app.messaging.inbound.reading import Mail, content
+
+log = logging.getLogger(__name__)
+# It tells of each shape it tries.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,8 @@ class Told:
 
 
 _CODE = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
-_REPLY = re.compile(r"(?<![\d.])([45])\d\d(?=[ \-#])")
+_REPLY = re.compile(r"(?<![\d.])([45])[0-5]\d(?=[ \-#])")
+_SUBJECT = re.compile(r"^\W*subject:.*$", re.IGNORECASE | re.MULTILINE)
 
 HARD = frozenset(((1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1)))
 BLOCKED = frozenset(((1, 7), (1, 8), (2, 3), (3, 4), (4, 3), (5, 1), (5, 2), (5, 3), (5, 4), (5, 5), (5, 6)))
@@ -52,7 +59,7 @@ def told_by_status(mail: Mail) -> Told | None:
 
 def told_by_words(mail: Mail) -> Told | None:
     """Return what a bounce of another shape tells, or None where nobody would take the mail for one."""
-    temporary, permanent = all_failures(mail.message)
+    temporary, permanent = _known_shapes(mail)
     if permanent or temporary:
         words = _words(mail)
         if not permanent:
@@ -65,6 +72,16 @@ def told_by_words(mail: Mail) -> Told | None:
             return Told(None, _first_line(words))
         return Told(classify("", words), _first_line(words))
     return None
+
+
+def _known_shapes(mail: Mail) -> tuple[Collection[bytes], Collection[bytes]]:
+    """Return whose letters failed for now and for good, as flufl.bounce reads the many shapes it knows."""
+    try:
+        return all_failures(mail.message)
+    except Exception as error:
+        # It stumbles over mails that lack what every honest one has; those are of no shape it knows.
+        log.info("flufl.bounce can't read a mail: %r", error)
+        return (), ()
 
 
 def is_of_a_machine(mail: Mail) -> bool:
@@ -131,12 +148,13 @@ def _of_group(group: Message) -> Told:
 def _words(mail: Mail) -> str:
     words = mail.text()
     copy = COPY.search(words, 1)
-    return (words[: copy.start()] if copy else words)[:8_000]
+    # The subject is ours too.
+    return _SUBJECT.sub("", words[: copy.start()] if copy else words)[:8_000]
 
 
 def _first_line(words: str) -> str:
     """Return the line that says why, or the first that says anything."""
-    lines = [line.strip() for line in words.splitlines() if line.strip(" -*>\t")]
+    lines = [line.strip() for line in words.splitlines() if line.strip(" -*>~=_\t")]
     telling = next((line for line in lines if _CODE.search(line) or _REPLY.search(line)), None)
     if telling is None:
         telling = next((line for line in lines if any(one.search(line.lower()) for _, one in WORDS)), None)

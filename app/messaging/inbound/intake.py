@@ -94,7 +94,7 @@ def take_in(
         # Whatever is wrong with one mail, the others come in.
         log.exception("A mail of %d bytes can't be read", len(source))
         taken = Taken(Outcome.UNREADABLE)
-    with transaction(None) as session:
+    with transaction(tenant_id) as session:
         session.execute(_COUNT, {"day": now.date(), "outcome": taken.outcome})
     return taken
 

@@ -13,7 +13,8 @@ from email.parser import BytesHeaderParser
 from app.content.html_text import text_of
 
 # What tells of a bounce, a complaint or a reply stands at the beginning; behind it come copies and pictures.
-MOST_BYTES = 512 * 1024
+MOST_BYTES = 256 * 1024
+MOST_LINES = 8_000
 # Reading a mail takes as long as it has parts in parts; these are about as many as any honest one names.
 MOST_NESTED = 40
 MOST_PARTS = 60
@@ -81,7 +82,7 @@ class Mail:
 
 def read(source: bytes) -> Mail:
     """Return a mail taken apart, as far as it can be."""
-    source = source[:MOST_BYTES]
+    source = b"\n".join(source[:MOST_BYTES].split(b"\n", MOST_LINES)[:MOST_LINES])
     if sum(1 for _ in _NESTING.finditer(source)) > MOST_NESTED:
         message = BytesHeaderParser(policy=email.policy.compat32).parsebytes(source)
         # Nobody is to look for parts in it again.

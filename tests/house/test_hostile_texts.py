@@ -193,8 +193,9 @@ def operations(
     for rule, path in paths(app, ids):
         named = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         for method, said in document["paths"].get(named, {}).items():
-            if method.upper() in rule.methods and "requestBody" in said:
-                yield method.upper(), named, path, said["requestBody"]["content"]["application/json"]["schema"]
+            body = said.get("requestBody", {}).get("content", {}).get("application/json")
+            if method.upper() in rule.methods and body is not None:
+                yield method.upper(), named, path, body["schema"]
 
 
 def test_every_text_of_the_api_is_refused_or_kept_as_it_is(app: Flask) -> None:

@@ -16,6 +16,7 @@ from app.content.models import Template
 from app.content.preview import preview
 from app.infra.arrays import array
 from app.infra.errors import Invalid
+from app.messaging import accounts
 from app.messaging.runs import Content
 from app.segments.models import Segment
 
@@ -52,6 +53,8 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
         found["segment_id"] = "The segment is in the archive. Choose another one."
     for channel in campaign.channels:
         column = TEMPLATES[channel]
+        if nobody := accounts.missing(tenant_id=tenant_id, channel_name=channel):
+            found["channels"] = nobody
         template_id = getattr(campaign, column)
         template = session.get(Template, (tenant_id, template_id), populate_existing=True) if template_id else None
         if template is None:

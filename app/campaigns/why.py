@@ -18,6 +18,7 @@ from app.campaigns.states import OVER, Status
 from app.customers.models import Customer, Topic
 from app.customers.queries import NoSuchCustomer
 from app.infra.db import transaction
+from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.condition_fields import why_not
 from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import reason_in_words
@@ -155,7 +156,7 @@ def _of_message(one: Mapping[str, Any]) -> list[Step]:
         if one["complained_at"]:
             steps.append(Step("Complained", True, "They marked it as spam.", one["complained_at"], **about))
         return steps
-    words = reason_in_words(reason) or _CHANGES.get(status, "")
+    words = reason_in_words(reason, _told(one["channel"])) or _CHANGES.get(status, "")
     if status in ("queued", "held", "sending"):
         return [Step("Gate", None, words, one["due_at"], _CHANGES[status], **about)]
     if status == "skipped":
@@ -165,6 +166,11 @@ def _of_message(one: Mapping[str, Any]) -> list[Step]:
         Step("Gate", True, f"Consent, suppression and address allowed it on {one['channel']}.", **about),
         Step("Sent", happened, words, None, _CHANGES.get(status), **about),
     ]
+
+
+def _told(name: str) -> str | None:
+    """Return what a reason calls a channel, nothing where it is e-mail."""
+    return None if name == EMAIL or name not in installed() else channel(name).label
 
 
 def _of_now(session: Session, campaign: Campaign, who: UUID) -> list[Step]:
@@ -187,6 +193,10 @@ def _of_now(session: Session, campaign: Campaign, who: UUID) -> list[Step]:
         topic = session.get(Topic, (tenant_id, content.topic_id)) if content.topic_id else None
         asked = select(why_not(content.channel, topic)).where(Customer.tenant_id == tenant_id, Customer.id == who)
         reason = session.scalar(asked)
-        words = reason_in_words(reason) if reason else f"On {content.channel} it would go out if it were sent now."
+        words = (
+            reason_in_words(reason, _told(content.channel))
+            if reason
+            else f"On {content.channel} it would go out if it were sent now."
+        )
         steps.append(Step("Gate", reason is None, words, None, _MENDS.get(reason or "")))
     return steps

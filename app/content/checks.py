@@ -13,11 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 
+from app.content.kind import kind_of
 from app.content.letters import LetterSource, RenderedLetter
 from app.content.markup import Reader
 from app.content.masks import TAG
 from app.content.merge_tags import CUSTOMER_FIELDS
-from app.customers.models import Customer
+from app.content.texts import links_in, size_of
+from app.customers.models import ContactPoint, Customer
 from app.infra.db import transaction
 
 CLIPPED_AT = 102 * 1024
@@ -25,6 +27,8 @@ CLIPPED_AT = 102 * 1024
 LONG_SUBJECT = 70
 MANY_EXCLAMATIONS = 2
 FEW_WORDS = 15
+LONG_TEXT = 3
+"""So many SMS are as many as people like to pay for."""
 
 _SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
 _PRETENDED = re.compile(r"\s*(re|fwd?|aw|wg)\s*:", re.IGNORECASE)
@@ -90,6 +94,27 @@ def of_letter(letter: RenderedLetter, source: LetterSource) -> list[Finding]:
         found.append(Finding(Severity.HINT, "unsubscribe", message))
     order = list(Severity)
     return sorted(found, key=lambda one: order.index(one.severity))
+
+
+def of_message(channel: str, letter: RenderedLetter, source: LetterSource) -> list[Finding]:
+    """Return what should be looked at in a message of any channel as one reader gets it."""
+    if not kind_of(channel).bare:
+        return of_letter(letter, source)
+    return [*_of_links([url.rstrip(".,;:!?)") for url in links_in(letter.text)]), *_of_size(channel, letter.text)]
+
+
+def _of_size(channel: str, text: str) -> list[Finding]:
+    if not kind_of(channel).counted:
+        return []
+    size = size_of(text)
+    found = []
+    if size.odd and size.parts > 0:
+        signs = " ".join(size.odd[:10])
+        message = f"Not in the alphabet of SMS: {signs}. With them 70 characters fit into one, without them 160."
+        found.append(Finding(Severity.HINT, "alphabet", message))
+    if size.parts > LONG_TEXT:
+        found.append(Finding(Severity.WARNING, "size", f"It takes {size.parts} SMS, and each is paid for."))
+    return found
 
 
 def of_problems(problems: Mapping[str, str]) -> list[Finding]:
@@ -164,17 +189,19 @@ def _of_links(links: Sequence[str]) -> list[Finding]:
     return found
 
 
-def missing_values(*, tenant_id: UUID, source: LetterSource, people: Select[Any] | None = None) -> list[Missing]:
+def missing_values(
+    *, tenant_id: UUID, source: LetterSource, people: Select[Any] | None = None, point: str = "email"
+) -> list[Missing]:
     """Return the tags of a letter that have no default and no value for some, the most people first.
 
-    `people` selects the ids of the customers who are asked about, else everybody who has an e-mail address. One
-    statement over all of them.
+    `people` selects the ids of the customers who are asked about, else everybody who has a contact point of the kind
+    `point`. One statement over all of them.
     """
     tags = _without_default(source)
     if not tags:
         return []
     counts = [func.count().filter(or_(column.is_(None), column == "")) for column in tags.values()]
-    among = Customer.id.in_(people) if people is not None else Customer.email.is_not(None)
+    among = Customer.id.in_(people) if people is not None else _having(tenant_id, point)
     asked = select(func.count(), *counts).where(Customer.tenant_id == tenant_id, Customer.status == "ACTIVE", among)
     with transaction(tenant_id) as session:
         total, *found = session.execute(asked).one()
@@ -182,10 +209,17 @@ def missing_values(*, tenant_id: UUID, source: LetterSource, people: Select[Any]
     return sorted(missing, key=lambda one: -one.people)
 
 
+def _having(tenant_id: UUID, point: str) -> ColumnElement[bool]:
+    if point in Customer.__table__.c:
+        return Customer.__table__.c[point].is_not(None)
+    found = select(ContactPoint.customer_id).where(ContactPoint.tenant_id == tenant_id, ContactPoint.kind == point)
+    return Customer.id.in_(found)
+
+
 def _without_default(source: LetterSource) -> dict[str, ColumnElement[str]]:
     """Return the columns behind the tags of a letter that have no default, by what the tag calls them."""
     found: dict[str, ColumnElement[str]] = {}
-    for part in (source.subject, source.preheader, source.html, source.text):
+    for part in (source.subject, source.preheader, source.html, source.text, *dict(source.parameters).values()):
         for tag in TAG.findall(part or ""):
             if not tag.startswith("{{") or _DEFAULT.search(tag):
                 continue

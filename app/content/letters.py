@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -46,6 +46,7 @@ class LetterSource:
     """A letter as its author wrote it. At least one of `html` and `text` has words in it.
 
     `inlined`: its style sheets are for those who read them, and nothing of them is to be written into its elements.
+    `bare`: no links are put at its end. `parameters` are what else a channel needs filled in, by name.
     """
 
     subject: str
@@ -53,6 +54,8 @@ class LetterSource:
     text: str | None
     preheader: str | None = None
     inlined: bool = False
+    bare: bool = False
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Letter:
 
     Empty where only Liquid can render it.
     """
+    parameters: tuple[tuple[str, MeteredTemplate], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class RenderedLetter:
     subject: str
     body: str | quick.Filled | None
     text: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def html(self) -> str | None:
@@ -106,10 +111,11 @@ def compile_letter(source: LetterSource) -> Letter:
         subject=_compile("subject", source.subject, html=False),
         html=compiled_html,
         text=compiled_text,
-        html_links_out=bool(html and _NAMES_UNSUBSCRIBE.search(html)),
-        text_links_out=bool(text and _NAMES_UNSUBSCRIBE.search(text)),
-        html_links_choice=bool(html and _NAMES_PREFERENCES.search(html)),
-        text_links_choice=bool(text and _NAMES_PREFERENCES.search(text)),
+        html_links_out=source.bare or bool(html and _NAMES_UNSUBSCRIBE.search(html)),
+        text_links_out=source.bare or bool(text and _NAMES_UNSUBSCRIBE.search(text)),
+        html_links_choice=source.bare or bool(html and _NAMES_PREFERENCES.search(html)),
+        text_links_choice=source.bare or bool(text and _NAMES_PREFERENCES.search(text)),
+        parameters=tuple((name, _compile(name, said, html=False)) for name, said in source.parameters),
         stencils={} if compiled_html is None else _stencils(compiled_html),
     )
 
@@ -150,6 +156,7 @@ def problems_of(source: LetterSource) -> dict[str, str]:
         ("html", source.html or "", True),
         ("text", source.text or "", False),
         ("preheader", source.preheader or "", False),
+        *((name, said, False) for name, said in source.parameters),
     ):
         try:
             _compile(part, text, html=html)
@@ -177,7 +184,10 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
     if links:
         listed = "\n".join(f"{label}: {url}" for label, url in links)
         text = f"{text}\n\n-- \n{_reason(values, out)}{listed}\n"
-    return RenderedLetter(subject, body, text)
+    if not letter.parameters:
+        return RenderedLetter(subject, body, text)
+    filled = {name: _render(name, template, values) for name, template in letter.parameters}
+    return RenderedLetter(subject, body, text, filled)
 
 
 def _body(letter: Letter, values: Mapping[str, Any], out: str | None, choice: str | None) -> str | quick.Filled:

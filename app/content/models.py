@@ -14,7 +14,8 @@ class Template(TenantRow, Base):
     """A message with merge tags. `version` rises with every change, and compiled forms are cached by it.
 
     `editor` is the way it is written. What is drawn or written in MJML keeps its `mjml`, and
-    `html` is what was made of it. `preheader` is what a mailbox shows after the subject.
+    `html` is what was made of it. `preheader` is what a mailbox shows after the subject. What a channel needs beside
+    words stands in `parameters`.
     """
 
     __tablename__ = "template"
@@ -35,6 +36,7 @@ class Template(TenantRow, Base):
     editor: Mapped[str] = mapped_column(server_default="html", default="html")
     preheader: Mapped[str | None]
     mjml: Mapped[str | None]
+    parameters: Mapped[dict[str, Any] | None]
     version: Mapped[int] = mapped_column(server_default="1", default=1)
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

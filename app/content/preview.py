@@ -66,7 +66,12 @@ def preview(
 
 
 def of_content(
-    *, tenant_id: UUID, tenant_name: str, content: Mapping[str, Any], customer_id: UUID | None = None
+    *,
+    tenant_id: UUID,
+    tenant_name: str,
+    content: Mapping[str, Any],
+    customer_id: UUID | None = None,
+    channel: str = "EMAIL",
 ) -> tuple[RenderedLetter | None, dict[str, str]]:
     """Return the letter that `content` (the names of `queries.CONTENT`) would be, as `preview` does, saved or not."""
     source = content.get("mjml") if content.get("editor") in COMPILED else None
@@ -76,7 +81,7 @@ def of_content(
             html = mjml.to_html(source)
         except TemplateProblem as problem:
             return None, {"mjml": str(problem)}
-    letter = queries.source_of({**content, "html": html, "mjml": source})
+    letter = queries.source_of({**content, "html": html, "mjml": source}, channel)
     rendered, problems = preview(tenant_id=tenant_id, tenant_name=tenant_name, source=letter, customer_id=customer_id)
     if source is not None and "html" in problems:
         problems["mjml"] = problems.pop("html")

@@ -1,11 +1,12 @@
 """Reading templates and what they said before, and the customers a preview is shown for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, text, tuple_
 
+from app.content.kind import kind_of
 from app.content.letters import LetterSource
 from app.content.merge_tags import CUSTOMER_FIELDS
 from app.content.models import Template, TemplateVersion
@@ -25,7 +26,7 @@ SAMPLE = text(f"""
 """)  # noqa: S608 - the field names are ours
 
 
-CONTENT = ("editor", "subject", "preheader", "html", "mjml", "text")
+CONTENT = ("editor", "subject", "preheader", "html", "mjml", "text", "parameters")
 """The columns of a template that hold what it says; a version keeps them under these names."""
 
 
@@ -61,19 +62,38 @@ def source(*, tenant_id: UUID, template_id: UUID, version: int | None = None) ->
     """Return what a template's author wrote, now or in one `version`. Raises TemplateNotFound or NoSuchVersion."""
     template = get(tenant_id=tenant_id, template_id=template_id)
     if version is None or version == template.version:
-        return source_of(content_of(template))
-    return source_of(kept(tenant_id=tenant_id, template_id=template_id, number=version).content)
+        return source_of(content_of(template), template.channel)
+    content = kept(tenant_id=tenant_id, template_id=template_id, number=version).content
+    return source_of(content, template.channel)
 
 
-def source_of(content: Mapping[str, Any]) -> LetterSource:
+def source_of(content: Mapping[str, Any], channel: str = "EMAIL") -> LetterSource:
     """Return the letter that a version kept, or that stands in an editor."""
+    kind = kind_of(channel)
     return LetterSource(
         content.get("subject") or "",
         content.get("html"),
-        content.get("text"),
+        kind.text_of(content),
         content.get("preheader"),
         inlined=content.get("mjml") is not None,
+        bare=kind.bare,
+        parameters=tuple(flat(content.get("parameters") or {})),
     )
+
+
+def only_text(editor: str, text: str | None) -> dict[str, Any]:
+    """Return the columns of what is a text and nothing else."""
+    written = text.strip() if text and text.strip() else None
+    return dict.fromkeys(CONTENT) | {"editor": editor, "subject": "", "text": written}
+
+
+def flat(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what else a template holds by its names, `parameters.url`; those of a list are numbered from 1."""
+    for key, value in parameters.items():
+        if isinstance(value, list):
+            yield from ((f"parameters.{key}.{place}", str(one)) for place, one in enumerate(value, 1))
+        elif value is not None:
+            yield f"parameters.{key}", str(value)
 
 
 def kept(*, tenant_id: UUID, template_id: UUID, number: int) -> TemplateVersion:
@@ -130,7 +150,7 @@ def page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Template]:
-    """Return templates, archived ones only if asked for; `q` is looked for in name and subject.
+    """Return templates, archived ones only if asked for; `q` is looked for in name, subject and a text's own words.
 
     `sort` is one of SORTS, by name where it is none; with a minus before it the last come first.
     """
@@ -140,7 +160,9 @@ def page(
     wanted = wanted.where(Template.archived_at.is_not(None) if archived else Template.archived_at.is_(None))
     if q and q.strip():
         held = Template.name.icontains(q.strip(), autoescape=True)
-        wanted = wanted.where(held | Template.subject.icontains(q.strip(), autoescape=True))
+        said = Template.subject.icontains(q.strip(), autoescape=True)
+        text_alone = (Template.subject == "") & Template.text.icontains(q.strip(), autoescape=True)
+        wanted = wanted.where(held | said | text_alone)
     if channel is not None:
         wanted = wanted.where(Template.channel == channel)
     if topic_id is not None:

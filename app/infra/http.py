@@ -45,10 +45,17 @@ class RefusedUrl(UserError):
 
 
 class Unreachable(UserError):
-    """Nobody answered at the URL, or not in a way that can be understood; the message says what went wrong."""
+    """Nobody answered at the URL, or not in a way that can be understood; the message says what went wrong.
+
+    `sent` tells whether the request may have arrived all the same.
+    """
 
     status = 502
     title = "No answer"
+
+    def __init__(self, message: str, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +142,10 @@ def request(
     try:
         return _talk(connection, target, method, body, headers or {}, max_bytes)
     except TimeoutError:
-        raise Unreachable(f"{target.host} took longer than {timeout:g} seconds to answer.") from None
+        raise Unreachable(f"{target.host} took longer than {timeout:g} seconds to answer.", sent=True) from None
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"{target.host} broke off or answered something that is not HTTP: {_kind(error)}.") from None
+        reason = f"{target.host} broke off or answered something that is not HTTP: {_kind(error)}."
+        raise Unreachable(reason, sent=True) from None
     finally:
         connection.end()
 

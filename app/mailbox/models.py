@@ -9,7 +9,10 @@ from app.infra.db import Base, TenantRow
 
 
 class MailboxMail(TenantRow, Base):
-    """One mail as it arrived: `source` is the whole of it, the other columns are for listing."""
+    """One mail as it arrived: `source` is the whole of it, the other columns are for listing.
+
+    A message of another `channel` is kept as a mail of the same words.
+    """
 
     __tablename__ = "mailbox_mail"
     __table_args__ = (
@@ -17,6 +20,7 @@ class MailboxMail(TenantRow, Base):
         Index("ix_mailbox_mail_recent", "tenant_id", text("id DESC")),
     )
 
+    channel: Mapped[str] = mapped_column(server_default="EMAIL", default="EMAIL")
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     mail_from: Mapped[str]
     rcpt_to: Mapped[list[str]]

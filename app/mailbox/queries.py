@@ -29,6 +29,7 @@ class MailLine:
     subject: str
     message_id: str | None
     size: int
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,13 @@ def list_mails(
     tenant_id: UUID,
     reader: UUID | None = None,
     q: str | None = None,
+    channel: str | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[MailLine]:
     """Return the mails whose subject, sender or recipient contains `q` (in any case), newest first.
+
+    `channel`: those that would have gone out on it.
 
     `reader` is a user who may not read colleagues' mail, see `_readable`; None reads all.
     """
@@ -61,6 +65,8 @@ def list_mails(
     if q:
         columns = (MailboxMail.subject, MailboxMail.to_address, MailboxMail.from_address)
         query = query.where(or_(*(column.icontains(q.replace("\x00", ""), autoescape=True) for column in columns)))
+    if channel:
+        query = query.where(MailboxMail.channel == channel)
     if cursor:
         query = query.where(MailboxMail.id < id_cursor(cursor))
     with transaction(tenant_id) as session:

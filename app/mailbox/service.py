@@ -27,10 +27,15 @@ class Incoming:
     source: bytes
 
 
-def store(*, tenant_id: UUID, mails: Sequence[Incoming]) -> list[UUID]:
-    """Keep all `mails` in one transaction and return their ids in the same order; raise UnknownTenant."""
+def store(*, tenant_id: UUID, mails: Sequence[Incoming], channel: str = "EMAIL") -> list[UUID]:
+    """Keep all `mails` in one transaction and return their ids in the same order; raise UnknownTenant.
+
+    `channel` is what they would have gone out on; other messages than mails are mails of the same words.
+    """
     ids = [new_id() for _ in mails]
-    rows = [_row(tenant_id, mail) | {"id": mail_id} for mail_id, mail in zip(ids, mails, strict=True)]
+    rows = [
+        _row(tenant_id, mail) | {"id": mail_id, "channel": channel} for mail_id, mail in zip(ids, mails, strict=True)
+    ]
     try:
         with transaction(tenant_id) as session:
             session.execute(insert(MailboxMail), rows)

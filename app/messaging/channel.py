@@ -1,6 +1,6 @@
 """What a channel is: it knows its addresses, and hands letters over. One file in `channels/` is one channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -61,12 +61,36 @@ class Outgoing:
     leave_address: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something an organisation says about a channel: `secret` ones are sealed and never shown again.
+
+    `check` returns what is wrong with a value, for people; `required`: nothing goes out without it. `of_provider`: only
+    a provider wants to know.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    default: str = ""
+    secret: bool = False
+    required: bool = False
+    of_provider: bool = False
+    longest: int = 200
+    check: Callable[[str], str | None] | None = None
+
+
 class Channel(Protocol):
-    """One way to reach people. The profile fields hold the address and whether its owner agreed to marketing."""
+    """One way to reach people. The profile fields hold the address and whether its owner agreed to marketing.
+
+    `customer_field` is the kind of contact point too. `settings` are what has to be said of who carries its messages;
+    a channel without any needs no account (app.messaging.accounts).
+    """
 
     label: str
     customer_field: str
     consent_field: str
+    settings: tuple[Setting, ...]
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address as it is used on the wire, or None when nothing can be sent there."""

@@ -1,12 +1,14 @@
 """From a claimed message to a letter on its way out: the template, the values and the links of this one reader."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from app.content import queries as templates
 from app.content import snippets
-from app.content.letters import Letter, LetterCache, LetterSource, RenderedLetter, render_letter
+from app.content.kind import kind_of
+from app.content.letters import Letter, LetterCache, LetterSource, render_letter
 from app.content.merge_tags import letter_values
 from app.infra.registry import NotRegistered
 from app.messaging import builtin
@@ -26,8 +28,8 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
     """Return the letter of one claimed message (a row of the gate's), or raise NothingToSend or LetterProblem."""
     marketing = row["purpose"] == Purpose.MARKETING
     reader = row if row["reader_id"] is not None else None
-    link = unsubscribe_url(tenant_id, row["reader_id"], row["id"]) if marketing and reader else None
     choose = preferences_url(tenant_id, row["reader_id"], row["id"]) if reader else None
+    link = _way_out(tenant_id, row, choose) if marketing and reader else None
     context = row["context"]
     club_name = row["club_name"]
     if test := context.get("preview_customer_id"):
@@ -43,7 +45,7 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
     )
     letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
     if prefix := context.get("subject_prefix"):
-        letter = RenderedLetter(f"{prefix} {letter.subject}", letter.body, letter.text)
+        letter = replace(letter, subject=f"{prefix} {letter.subject}") if letter.subject else letter
     back = addresses(tenant_id, row["id"])
     return Outgoing(
         tenant_id=tenant_id,
@@ -58,6 +60,11 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any]) -> Out
         reply_to=back.replies if row["builtin"] is None and row["reader_id"] is not None else None,
         leave_address=back.leaving if link else None,
     )
+
+
+def _way_out(tenant_id: UUID, row: Mapping[str, Any], choose: str | None) -> str | None:
+    """Return where a reader says no: to e-mail by its own link, to others where all that they receive is chosen."""
+    return choose if kind_of(row["channel"]).bare else unsubscribe_url(tenant_id, row["reader_id"], row["id"])
 
 
 def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:

@@ -25,9 +25,10 @@ from app.customers.consents import ALL, State
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.models import Consent, Customer, Topic
 from app.infra.db import transaction
-from app.messaging.channel import EMAIL
+from app.messaging.channel import EMAIL, installed
 from app.messaging.destination import MOST
 from app.messaging.models import Suppression
+from app.messaging.phone import NUMBER
 from app.messaging.states import Reason
 from app.messaging.suppression import DEAD, REASONS
 
@@ -150,6 +151,8 @@ def _entries(entry: Any, channel: str, address: Any) -> Select[Any]:
 
 def _sound(kind: str, address: ColumnElement[Any]) -> _Answer:
     """Return whether a message can go to an address at all: never unknown."""
+    if kind == "phone":
+        return func.coalesce(func.btrim(address).regexp_match(f"^{NUMBER}$"), false())
     if kind != "email":
         return func.coalesce(address, "", type_=Text()) != ""
     return func.mail_can_go_to(address, type_=Boolean())
@@ -168,17 +171,19 @@ def _because() -> ColumnElement[str]:
 
 
 def _about(topic: Topic) -> Iterator[Field]:
-    """Yield whether mail about a topic would go out; a topic that is archived says so."""
-    (name, label), archived = NAMES[EMAIL], " (archived)" if topic.archived_at else ""
-    yield Field(
-        f"{name}.{topic.key}",
-        f"{label} about {topic.name}{archived}",
-        GROUP,
-        FieldType.BOOLEAN,
-        partial(can_get, EMAIL, topic),
-        reads=_READS,
-        always=True,
-    )
+    """Yield whether messages about a topic would go out; a topic that is archived says so."""
+    archived = " (archived)" if topic.archived_at else ""
+    for channel, (name, label) in NAMES.items():
+        if channel in installed():
+            yield Field(
+                f"{name}.{topic.key}",
+                f"{label} about {topic.name}{archived}",
+                GROUP,
+                FieldType.BOOLEAN,
+                partial(can_get, channel, topic),
+                reads=_READS,
+                always=True,
+            )
 
 
 def _dead() -> _Answer:

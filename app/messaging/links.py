@@ -7,7 +7,15 @@ from uuid import UUID
 
 from app.content.letters import before_body_end
 from app.infra.config import load
-from app.messaging.tokens import click_token, confirm_token, open_token, preferences_token, unsubscribe_token
+from app.messaging.tokens import (
+    callback_token,
+    click_token,
+    confirm_token,
+    inbound_token,
+    open_token,
+    preferences_token,
+    unsubscribe_token,
+)
 
 MAX_URL = 2_000
 
@@ -34,6 +42,16 @@ def preferences_url(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> str
 def confirm_url(tenant_id: UUID, customer_id: UUID, address: str) -> str:
     """Return the address of the page on which the reader at `address` confirms what they agreed to."""
     return f"{load().public_url}/p/confirm/{confirm_token(tenant_id, customer_id, address)}"
+
+
+def callback_url(tenant_id: UUID, channel: str, message_id: UUID) -> str:
+    """Return the address at which a provider tells what became of a message it took."""
+    return f"{load().public_url}/hooks/{channel.lower()}/status/{callback_token(tenant_id, message_id)}"
+
+
+def inbound_url(tenant_id: UUID, channel: str) -> str:
+    """Return the address at which a provider tells what readers answer."""
+    return f"{load().public_url}/hooks/{channel.lower()}/inbound/{inbound_token(tenant_id)}"
 
 
 def tracked(html: str, tenant_id: UUID, message_id: UUID) -> str:

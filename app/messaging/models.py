@@ -219,3 +219,52 @@ class InboundMailCount(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     outcome: Mapped[str] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChannelAccount(TenantRow, Base):
+    """By whom a channel's messages are carried. `secret` is sealed (app.infra.crypto)."""
+
+    __tablename__ = "channel_account"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "channel", name="uq_channel_account_channel"),
+    )
+
+    channel: Mapped[str]
+    carrier: Mapped[str]
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    secret: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default="1", default=1)
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ProviderWord(TenantRow, Base):
+    """Something a provider told, by its own name for it: told again it counts for nothing."""
+
+    __tablename__ = "provider_word"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "channel", "provider_id", name="uq_provider_word_id"),
+    )
+
+    channel: Mapped[str]
+    provider_id: Mapped[str]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ShortLink(TenantRow, Base):
+    """A link of a message by a `code` that is short enough to stand in a text; it leads to `url`."""
+
+    __tablename__ = "short_link"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "code", name="uq_short_link_code"),
+        Index("ix_short_link_code", "code"),
+        UniqueConstraint("tenant_id", "message_id", "url", name="uq_short_link_url"),
+    )
+
+    message_id: Mapped[UUID]
+    url: Mapped[str]
+    code: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -24,7 +24,7 @@ PUT_MANY = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
                          journey_id, enrollment_id, step_key, priority, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, entry.customer_id,
-           CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
+           CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id,
            coalesce(CAST(:topic_id AS uuid),
                     (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id)),

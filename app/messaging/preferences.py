@@ -16,7 +16,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.tokens import BadToken
 from app.messaging import outbox
-from app.messaging.channel import installed
+from app.messaging.channel import EMAIL, installed
 from app.messaging.double_opt_in import reader_of
 from app.messaging.tokens import PreferencesLink
 
@@ -49,7 +49,7 @@ def preferences(*, link: PreferencesLink) -> Preferences:
         known = consents.standing(tenant_id=link.tenant_id, customer_id=customer_id, past_stop=True)
     except NoSuchCustomer:
         raise BadToken from None
-    lines = _offered(known)
+    lines = _offered(known, _reached_by(link.tenant_id, customer_id))
     return Preferences(
         sender=known_as(tenant_id=link.tenant_id, club_id=reader.club_id),
         organisation=tenant_info(tenant_id=link.tenant_id).name,
@@ -81,7 +81,8 @@ def save(
         customer_id = reader_of(link.tenant_id, link.customer_id)
         session.execute(_LOCK, {"tenant_id": link.tenant_id, "id": customer_id})
         known = consents.standing(tenant_id=link.tenant_id, customer_id=customer_id, past_stop=True)
-        words = _words(known, frozenset(chosen), stop, moment)
+        offered = _offered(known, _reached_by(link.tenant_id, customer_id))
+        words = _words(known, offered, frozenset(chosen), stop, moment)
         if not words:
             return False
         evidence = {"message_id": str(link.message_id), "ip": ip, "user_agent": (user_agent or "")[:300]}
@@ -103,23 +104,38 @@ def _choice(line: Line) -> Choice:
     return line.channel, line.topic.id if line.topic else None
 
 
-def _offered(known: Standing) -> list[Line]:
-    """Return the lines of the page: topics in use, on the channels we send by or the reader spoke of."""
+_KINDS = text("""
+    SELECT array_agg(DISTINCT kind) FROM (
+        SELECT kind FROM contact_point WHERE tenant_id = :tenant_id AND customer_id = :id
+        UNION ALL SELECT 'phone' FROM customer WHERE tenant_id = :tenant_id AND id = :id AND phone IS NOT NULL
+    ) AS point
+""")
+
+
+def _reached_by(tenant_id: UUID, customer_id: UUID) -> set[str]:
+    """Return the channels by which a reader could be reached: e-mail, which brought them here, and what is on file."""
+    with transaction(tenant_id) as session:
+        kinds = session.scalar(_KINDS, {"tenant_id": tenant_id, "id": customer_id}) or ()
+    return {name for name, one in installed() if name == EMAIL or one.customer_field in kinds}
+
+
+def _offered(known: Standing, reached_by: set[str]) -> list[Line]:
+    """Return the lines of the page: topics in use, on the channels that reach the reader or they spoke of."""
     spoken = {one.channel for one in known.lines if one.state is not State.NEVER}
-    channels = {name for name, _ in installed()} | spoken
+    channels = reached_by | spoken
     return [
         one for one in known.lines if one.channel in channels and (one.topic is None or one.topic.archived_at is None)
     ]
 
 
-def _words(known: Standing, chosen: frozenset[Choice], stop: bool, now: datetime) -> list[Word]:
+def _words(known: Standing, offered: list[Line], chosen: frozenset[Choice], stop: bool, now: datetime) -> list[Word]:
     """Return what the reader has to have said for the choice to hold; what holds already needs no word."""
     stopped = known.stopped_at is not None
     if stop:
         return [] if stopped else [Word(ALL, State.UNSUBSCRIBED)]
     words = [Word(ALL, State.SUBSCRIBED)] if stopped else []
     channel_state, channel_at = State.NEVER, None
-    for line in _offered(known):
+    for line in offered:
         wanted = _choice(line) in chosen
         if line.topic is None:
             # A channel's line comes before those of its topics, which its answer speaks for.

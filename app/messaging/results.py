@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 import orjson
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from app.infra import clock
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.queue import Work, wake
+from app.messaging.channel import EMAIL, installed
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.suppression import SuppressedBecause, suppress
 
@@ -33,8 +35,8 @@ FINISH = text("""
         FROM ending
         WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
           AND message.status IN ('sending', 'unknown')
-        RETURNING message.id, ending.status, ending.subject, ending.sent_at, message.template_id, message.topic_id,
-            message.journey_id, message.step_key, message.campaign_id,
+        RETURNING message.id, message.channel, ending.status, ending.subject, ending.sent_at,
+            message.template_id, message.topic_id, message.journey_id, message.step_key, message.campaign_id,
             CASE WHEN ending.customer_id IS NOT NULL THEN message.customer_id END AS customer_id
     ), named AS MATERIALIZED (
         SELECT finished.*, now_known.id AS reader_id
@@ -54,14 +56,17 @@ FINISH = text("""
     ), noted AS (
         INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
                               object_id, club_id, payload)
-        SELECT :tenant_id, reader_id, 'message.sent', 'MESSAGE', 'Was sent “' || subject || '”', sent_at, 'fairway',
-               'message', id, club_id, jsonb_build_object('message_id', id, 'subject', subject,
-                   'template_id', template_id, 'topic_id', topic_id, 'journey_id', journey_id, 'step_key', step_key,
-                   'campaign_id', campaign_id)
+        SELECT :tenant_id, reader_id, 'message.sent', 'MESSAGE',
+               coalesce(CAST(:sent_words AS jsonb) ->> channel, 'Was sent') || ' “' || subject || '”', sent_at,
+               'fairway', 'message', id, club_id, jsonb_build_object('message_id', id,
+                   'channel', channel, 'subject', subject, 'template_id', template_id, 'topic_id', topic_id,
+                   'journey_id', journey_id, 'step_key', step_key, 'campaign_id', campaign_id)
         FROM reader
     )
     UPDATE customer SET last_email_sent_at = greatest(customer.last_email_sent_at, latest.sent_at)
-    FROM (SELECT reader_id, max(sent_at) AS sent_at FROM reader GROUP BY reader_id) AS latest
+    FROM (
+        SELECT reader_id, max(sent_at) AS sent_at FROM reader WHERE channel = :email GROUP BY reader_id
+    ) AS latest
     WHERE customer.tenant_id = :tenant_id AND customer.id = latest.reader_id
 """)
 
@@ -88,6 +93,7 @@ class Ending:
     due_at: datetime | None = None
     customer_id: UUID | None = None
     dead_address: str | None = None
+    channel: str = EMAIL
 
 
 # Messages are locked before their readers here, and after them where two profiles become one.
@@ -111,13 +117,22 @@ def record(*, tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> N
     with transaction(tenant_id) as session:
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "endings": orjson.dumps(rows).decode()}
         look_up_by_index(session)
-        session.execute(FINISH, values)
-        suppress(
-            tenant_id=tenant_id,
-            addresses=[ending.dead_address or "" for ending in dead],
-            because=SuppressedBecause.HARD_BOUNCE,
-            details=[_storable(ending.response) or "" for ending in dead],
-        )
+        session.execute(FINISH, {**values, "email": EMAIL, "sent_words": _sent_words()})
+        for name in dict.fromkeys(ending.channel for ending in dead):
+            gone = [ending for ending in dead if ending.channel == name]
+            suppress(
+                tenant_id=tenant_id,
+                addresses=[ending.dead_address or "" for ending in gone],
+                because=SuppressedBecause.HARD_BOUNCE,
+                details=[_storable(ending.response) or "" for ending in gone],
+                channel_name=name,
+            )
+
+
+@cache
+def _sent_words() -> str:
+    """Return by channel how the timeline tells that something was sent; a mail needs no word for it."""
+    return orjson.dumps({name: f"Was sent by {one.label}:" for name, one in installed() if name != EMAIL}).decode()
 
 
 def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]:

@@ -110,7 +110,7 @@ _PUT = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
                          campaign_id, run_id, priority, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, customer.id,
-           CASE CAST(:field AS text) WHEN 'email' THEN customer.email ELSE customer.phone END,
+           CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id, :template_version, :topic_id, :campaign_id, :run_id, :priority,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
            coalesce(local.due_at, :due_at), :now

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
+from app.messaging import local
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
@@ -109,7 +110,7 @@ def _unrendered(row: Mapping[str, Any], why: str) -> Ending:
 
 def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: datetime) -> Ending:
     """Return what is to be recorded of a letter that was handed over."""
-    subject = letter.letter.subject
+    subject = letter.letter.subject or local.excerpt(letter.letter.text)
     if outcome.result is Result.SENT:
         return Ending(
             row["id"], Status.SENT, None, outcome.response, subject, sent_at=now, customer_id=row["reader_id"]
@@ -118,7 +119,15 @@ def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: dat
         return Ending(row["id"], Status.UNKNOWN, Reason.NO_ANSWER, outcome.response, subject)
     if outcome.result is Result.FAILED:
         dead = letter.address if outcome.dead_address else None
-        return Ending(row["id"], Status.FAILED, Reason.REFUSED, outcome.response, subject, dead_address=dead)
+        return Ending(
+            row["id"],
+            Status.FAILED,
+            Reason.REFUSED,
+            outcome.response,
+            subject,
+            dead_address=dead,
+            channel=row["channel"],
+        )
     attempts = row["attempts"] + 1
     if attempts >= MAX_ATTEMPTS:
         return Ending(row["id"], Status.FAILED, Reason.GAVE_UP, outcome.response, subject)

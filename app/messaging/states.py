@@ -105,11 +105,26 @@ REASON_WORDS = {
 }
 
 
-def reason_in_words(reason: str | None) -> str:
-    """Return the sentence for a reason, or an empty text for none; an unknown one is returned as it is."""
-    if reason is None:
-        return ""
-    return REASON_WORDS[Reason(reason)] if reason in set(Reason) else reason
+_ELSEWHERE = {
+    Reason.INVALID_ADDRESS: "What is on file is nothing {} can go to; correct it on the customer's page.",
+    Reason.OPTED_OUT: "The customer said no to {}.",
+    Reason.NO_OPT_IN: "The customer never said yes to {}.",
+    Reason.REFUSED: "The provider refused the message.",
+}
+"""Where a reason is told of another channel than e-mail."""
+ANY_CHANNEL = "messages on this channel"
+
+
+def reason_in_words(reason: str | None, channel: str | None = None) -> str:
+    """Return the sentence for a reason, or an empty text for none; an unknown one is returned as it is.
+
+    `channel` is what people call the one it is told of, if that is not e-mail.
+    """
+    if reason is None or reason not in set(Reason):
+        return reason or ""
+    if channel and Reason(reason) in _ELSEWHERE:
+        return _ELSEWHERE[Reason(reason)].format(channel)
+    return REASON_WORDS[Reason(reason)]
 
 
 def instead_in_words(instead_of: str | None) -> str:

@@ -1,13 +1,13 @@
 """Addresses that are not written to, whatever anybody consented to."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 
 from app.accounts import audit
 from app.infra import clock
@@ -20,6 +20,8 @@ from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.models import Suppression
 
 MAX_DETAIL = 500
+NOT_MAIL = "This is not an e-mail address. Check the spelling."
+NOT_HERE = "This is not an address of this channel, such as +27821234567 for texts."
 
 
 class SuppressedBecause(StrEnum):
@@ -30,6 +32,7 @@ class SuppressedBecause(StrEnum):
     MANUAL = "manual"
     INVALID = "invalid"
     ERASED = "erased"
+    STOPPED = "stopped"
 
 
 REASONS = {
@@ -38,10 +41,11 @@ REASONS = {
     SuppressedBecause.MANUAL: "By hand",
     SuppressedBecause.INVALID: "Not a real address",
     SuppressedBecause.ERASED: "Person was erased",
+    SuppressedBecause.STOPPED: "Wrote STOP",
 }
 """The reasons in words."""
-BY_HAND = tuple(one for one in SuppressedBecause if one is not SuppressedBecause.ERASED)
-"""The reasons somebody may give; the last one is of addresses of people who were erased."""
+BY_HAND = tuple(one for one in SuppressedBecause if one not in (SuppressedBecause.ERASED, SuppressedBecause.STOPPED))
+"""The reasons somebody may give; of people who were erased, and by those who write STOP, nobody says it for them."""
 DEAD = frozenset((SuppressedBecause.HARD_BOUNCE, SuppressedBecause.INVALID))
 
 # One that was lifted is suppressed anew; one that still holds keeps its first reason.
@@ -209,9 +213,10 @@ def page(
     wanted = select(Suppression).where(Suppression.tenant_id == tenant_id)
     wanted = wanted.where(Suppression.lifted_at.is_not(None) if lifted else Suppression.lifted_at.is_(None))
     if q and q.strip():
-        key = channel(EMAIL).address_key(q)
-        of_erased = Suppression.address_key.in_(hashes_of(tenant_id, key))
-        wanted = wanted.where(Suppression.address_key.startswith(key, autoescape=True) | of_erased)
+        keys = sorted({one.address_key(q) for _, one in installed()})
+        hashes = [one for key in keys for one in hashes_of(tenant_id, key)]
+        begun = [Suppression.address_key.startswith(key, autoescape=True) for key in keys]
+        wanted = wanted.where(or_(Suppression.address_key.in_(hashes), *begun))
     if reason is not None:
         wanted = wanted.where(Suppression.reason == reason)
     if channel_name is not None:
@@ -247,11 +252,11 @@ def add(
     if channel_name not in installed():
         errors["channel"] = "There is no such channel."
     key = channel(EMAIL if errors else channel_name).address_key(address or "")
-    if not key or len(key) > 254 or "@" not in key or not key.isprintable() or " " in key:
-        errors["address"] = "This is not an e-mail address. Check the spelling."
+    if not key or len(key) > 254 or not key.isprintable() or " " in key or not _fits(channel_name, key, errors):
+        errors["address"] = NOT_MAIL if channel_name == EMAIL else NOT_HERE
     said = _tidy(detail, "detail", errors)
     if because not in BY_HAND:
-        errors["reason"] = "Choose another reason: this one is for addresses of people who were erased."
+        errors["reason"] = "Choose another reason: this one is Fairway's own to give."
     if errors:
         raise Invalid(errors)
     values: dict[str, Any] = {"tenant_id": tenant_id, "channel": channel_name, "reason": because, "by": actor}
@@ -267,6 +272,13 @@ def add(
         # Entries of the audit outlive the people they speak of: they name no address.
         audit.record(session, actor, "suppression.added", "suppression", made.id, {"reason": str(because)})
         return entry(tenant_id=tenant_id, suppression_id=made.id)
+
+
+def _fits(channel_name: str, key: str, errors: Mapping[str, str]) -> bool:
+    """Return whether a key may be an address of the channel: of mail more is listed than can be written to."""
+    if "channel" in errors or channel_name == EMAIL:
+        return "@" in key
+    return channel(channel_name).clean_address(key) is not None
 
 
 def lift(*, tenant_id: UUID, suppression_id: UUID, reason: str, actor: str, now: datetime | None = None) -> Suppression:

@@ -99,6 +99,32 @@ def read_confirm(token: str) -> ConfirmLink:
     return ConfirmLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), data[32:].decode("utf-8", "replace"))
 
 
+def callback_token(tenant_id: UUID, message_id: UUID) -> str:
+    """Return the token by which a provider names a message it took."""
+    return seal("callback", tenant_id.bytes + message_id.bytes)
+
+
+def read_callback(token: str) -> TrackedLink:
+    """Return the message `token` names, or raise BadToken."""
+    data = _open("callback", token)
+    if len(data) != 32:
+        raise BadToken
+    return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:]), "")
+
+
+def inbound_token(tenant_id: UUID) -> str:
+    """Return the token by which a provider names whose reader wrote."""
+    return seal("inbound", tenant_id.bytes)
+
+
+def read_inbound(token: str) -> UUID:
+    """Return the tenant `token` names, or raise BadToken."""
+    data = _open("inbound", token)
+    if len(data) != 16:
+        raise BadToken
+    return UUID(bytes=data)
+
+
 def open_token(tenant_id: UUID, message_id: UUID) -> str:
     """Return the token of a message's open pixel."""
     return seal(OPEN, tenant_id.bytes + message_id.bytes)

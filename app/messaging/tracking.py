@@ -27,8 +27,8 @@ _MACHINE = re.compile(
 )
 
 FIND = text("""
-    SELECT message.customer_id, message.sent_at, message.sending_at, message.subject, message.journey_id,
-           message.step_key, message.template_id, message.topic_id, message.campaign_id
+    SELECT message.customer_id, message.channel, message.sent_at, message.sending_at, message.subject,
+           message.journey_id, message.step_key, message.template_id, message.topic_id, message.campaign_id
     FROM message WHERE message.tenant_id = :tenant_id AND message.id = :id
 """)
 
@@ -80,6 +80,7 @@ def record(*, kind: Kind, link: TrackedLink, visit: Visit, now: datetime | None 
             "journey_id": message.journey_id and str(message.journey_id),
             "step_key": message.step_key,
             "campaign_id": message.campaign_id and str(message.campaign_id),
+            "channel": message.channel,
             "subject": message.subject,
             "is_machine": machine,
             "user_agent": visit.user_agent[:300],

@@ -16,6 +16,7 @@ from app.infra.arrays import array
 from app.infra.errors import Conflict
 from app.journeys.engine.exits import exit_customers
 from app.messaging import suppression
+from app.messaging.channel import installed
 from app.privacy import elsewhere, file_names
 from app.privacy.models import EXPIRED, Kind, PrivacyRequest
 from app.privacy.person import Traces, lead_of, told_from_json, traces
@@ -130,8 +131,9 @@ def person(session: Session, request: PrivacyRequest, now: datetime) -> Progress
     tenant_id = request.tenant_id
     values = {"tenant_id": tenant_id, "ids": _ids(request), "export": Kind.EXPORT, "expired": EXPIRED}
     exit_customers(tenant_id=tenant_id, customer_ids=found.ids, reason="erased", now=now)
-    addresses = [key for kind, key in found.points if kind == "email"]
-    suppression.hide(tenant_id=tenant_id, addresses=addresses, actor=request.requested_by)
+    for name, channel in installed():
+        addresses = [key for kind, key in found.points if kind == channel.customer_field]
+        suppression.hide(tenant_id=tenant_id, addresses=addresses, actor=request.requested_by, channel_name=name)
     erased.remember(session, tenant_id, found.hints(), now)
     count(request, "deleted", "mailbox_mail", session.execute(_MAILS, values).rowcount)  # type: ignore[attr-defined]
     session.execute(_FILES, values)

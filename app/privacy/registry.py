@@ -317,7 +317,7 @@ _MESSAGES = (
         own=_columns(
             "received_at mail_from rcpt_to subject from_address to_address message_id size source"
         ),
-        plain=_columns("id"),
+        plain=_columns("id channel"),
     ),
     _special(
         "suppression",
@@ -326,7 +326,19 @@ _MESSAGES = (
         own=_columns("address_key detail lift_reason"),
         plain=_columns("id channel reason added_by created_at lifted_at lifted_by"),
     ),
-    _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text preheader mjml"),
+    _special(
+        "short_link",
+        "Short links in texts",
+        "They go with the message they stood in.",
+        through=("message_id", "message"),
+        own=_columns("url code created_at"),
+        plain=_columns("id"),
+    ),
+    _keep("provider_word", "What providers told already", "It is a name of the provider's, and tells of nobody.",
+          plain=_columns("id channel provider_id received_at")),
+    _keep("channel_account", "Who carries messages", OF_THE_CLUB,
+          plain=_columns("id channel carrier settings secret version updated_at")),
+    _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text preheader mjml parameters"),
           plain=_columns("id channel topic_id editor version archived_at created_at updated_at")),
     _keep("snippet", "Snippets", OF_THE_CLUB, addresses=_columns("name html text"),
           plain=_columns("id key club_id version revision archived_at created_at updated_at")),

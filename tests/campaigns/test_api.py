@@ -105,7 +105,6 @@ def test_what_is_wrong_is_told_by_field(api: ApiClient, club: Club, made: dict[s
         "email_template_id": str(uuid4()),
         "topic_id": str(uuid4()),
         "timezone": "Mars/Base",
-        "channels": ["SMS"],
     }
     answer = api.post("/campaigns", wrong)
     assert answer.status_code == 422

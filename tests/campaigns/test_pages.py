@@ -45,7 +45,9 @@ def test_from_whom_to_sent_without_javascript(client: PageClient, sign_in: Any, 
     assert made.headers["Location"] == f"{path}/what"
     hidden = form_of(client.get(f"{path}/what").text)
     assert hidden == {"version": "1"}
-    done = client.post(f"{path}/what", hidden | {"email_template_id": str(club.template_id), "topic_id": ""})
+    done = client.post(
+        f"{path}/what", hidden | {"channels": ["EMAIL"], "email_template_id": str(club.template_id), "topic_id": ""}
+    )
     assert done.headers["Location"] == f"{path}/when"
     hidden = form_of(client.get(f"{path}/when").text)
     done = client.post(f"{path}/when", hidden | {"type": "ONE_TIME", "mode": "now", "timezone": ""})

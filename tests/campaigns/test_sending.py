@@ -361,3 +361,27 @@ def test_numbers_of_a_run_that_is_not_are_not_told(club: Club) -> None:
     campaign = club.campaign(club.people(1))
     with pytest.raises(queries.NoSuchRun):
         queries.stats(tenant_id=club.tenant_id, campaign_id=campaign.id, run_id=new_id())
+
+
+def test_each_is_reached_by_the_first_channel_that_reaches_them_or_by_all(club: Club, sink: Sink) -> None:
+    text_template = content.create(tenant_id=club.tenant_id, name="Text", channel="SMS", text="Hi").id
+    [mail] = club.people(1)
+    [phone] = club.people(1, email_opt_in=False, phone="+27824751967", sms_opt_in=True)
+    [both] = club.people(1, phone="+27824751968", sms_opt_in=True)
+    [neither] = club.people(1, email_opt_in=False)
+    everybody = [mail, phone, both, neither]
+    for mode in ("first", "all"):
+        campaign = club.campaign(
+            everybody, channels=["EMAIL", "SMS"], channel_mode=mode, sms_template_id=text_template, name=mode
+        )
+        club.act("start", campaign)
+        club.work()
+        rows = club.rows("SELECT customer_id, channel, status FROM message WHERE campaign_id = :id", id=campaign.id)
+        found = {(row.customer_id, row.channel) for row in rows}
+        sent = {(row.customer_id, row.channel) for row in rows if row.status == "sent"}
+        first = {(mail, "EMAIL"), (phone, "SMS"), (both, "EMAIL")}
+        if mode == "first":
+            assert (found, sent) == (first | {(neither, "EMAIL")}, first)
+        else:
+            assert found == {(one, channel) for one in everybody for channel in ("EMAIL", "SMS")}
+            assert sent == first | {(both, "SMS")}

@@ -147,6 +147,9 @@ PLAIN = {
     "key": "start",
     "kind": "html",
     "number": "1",
+    "code": "2222222222",
+    "name": "SMS",
+    "channel": "sms",
 }
 # Which table a path variable names a row of.
 ROWS = {

@@ -14,7 +14,9 @@ from app.infra import config
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.messaging import outbox, sender, smtp
+from tests.messaging.provider import LONG, set_up
 from tests.messaging.sink import Sink, running
+from tests.segments.receiver import Receiver, receiving
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MakeCustomer = Callable[..., UUID]
@@ -100,3 +102,18 @@ class Mailer:
 @pytest.fixture
 def mailer(tenant: Any, template: UUID) -> Mailer:
     return Mailer(tenant.id, template)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch, tenant: Any) -> Iterator[Receiver]:
+    """A provider that carries the organisation's texts."""
+    with receiving(monkeypatch) as found:
+        set_up(tenant.id, found)
+        yield found
+
+
+@pytest.fixture
+def texter(tenant: Any) -> Mailer:
+    """As `mailer`, of a text."""
+    words = f"Hi {{{{ customer.first_name }}}}, book at {LONG} now."
+    return Mailer(tenant.id, content.create(tenant_id=tenant.id, name="Text", channel="SMS", text=words).id)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from app.conditions import compile_sql, parse
+from app.content import service as content
 from app.customers import custom_fields, topics
 from app.customers.models import Consent, ContactPoint, Customer, Topic
 from app.infra.db import transaction
@@ -55,9 +56,9 @@ def let_out(tenant_id: UUID, template_id: UUID, people: list[UUID], topic: Topic
     return {one["reader_id"] for one in found.letters}
 
 
-def told(tenant_id: UUID, people: list[UUID], topic: Topic | None) -> dict[UUID, str | None]:
+def told(tenant_id: UUID, people: list[UUID], topic: Topic | None, channel: str = "EMAIL") -> dict[UUID, str | None]:
     """Return why the database says that marketing would not go out, by customer."""
-    asked = select(Customer.id, condition_fields.why_not("EMAIL", topic)).where(Customer.id.in_(people))
+    asked = select(Customer.id, condition_fields.why_not(channel, topic)).where(Customer.id.in_(people))
     with transaction(tenant_id) as session:
         return {row[0]: row[1] for row in session.execute(asked)}
 
@@ -246,3 +247,49 @@ def test_topics_are_called_by_their_names(tenant: Any) -> None:
     field = custom_fields.catalogue(tenant_id=tenant.id).find(f"can_be_mailed.{golf.key}")
     assert field is not None
     assert field.label == "Can be mailed about Golf trips (archived)"
+
+
+def test_texts_are_told_of_as_the_gate_does(tenant: Any) -> None:
+    """Every kind of number, answer and entry on the list, crossed."""
+    text_template = content.create(tenant_id=tenant.id, name="Text", channel="SMS", text="Hi").id
+    people = []
+    with transaction(tenant.id) as session:
+        for place, (kind, answer, listed, second) in enumerate(
+            product(
+                (None, "plain", "bad", " "),
+                (True, False, None),
+                (None, "hard_bounce", "complaint"),
+                (False, True),
+            )
+        ):
+            number = {"plain": f"+27824{place:06d}", "bad": f"082{place:07d}", " ": " "}.get(kind or "")
+            one = Customer(tenant_id=tenant.id, id=new_id(), phone=number, sms_opt_in=answer)
+            session.add(one)
+            session.flush()
+            people.append(one.id)
+            if listed and number and number.strip():
+                session.add(Suppression(tenant_id=tenant.id, channel="SMS", address_key=number, reason=listed))
+            # What is said of a mailbox is not said of a number.
+            session.add(
+                Suppression(tenant_id=tenant.id, channel="EMAIL", address_key=f"+27824{place:06d}", reason="manual")
+            )
+            if second:
+                other = f"+27825{place:06d}"
+                session.add(
+                    ContactPoint(
+                        tenant_id=tenant.id, customer_id=one.id, kind="phone", key=other, value=other, source="x"
+                    )
+                )
+    outbox.put(
+        tenant_id=tenant.id,
+        template_id=text_template,
+        customer_ids=people,
+        dedupe_keys=[f"None:{one}" for one in people],
+        channel_name="SMS",
+        now=NOW,
+    )
+    gate.claim(tenant_id=tenant.id, limit=10_000, now=LATER)
+    assert told(tenant.id, people, None, "SMS") == recorded(tenant.id, None)
+    can = {one for one, reason in recorded(tenant.id, None).items() if reason is None}
+    assert yes(tenant.id, rule("can_be_texted")) == can
+    assert 0 < len(can) < len(people)

@@ -17,7 +17,7 @@ from app.campaigns.queries import Stats
 from app.campaigns.states import LEGAL, Act, Status
 from app.content import queries as templates
 from app.infra.errors import NotFound
-from app.messaging.states import reason_in_words
+from app.messaging.states import ANY_CHANNEL, reason_in_words
 from app.segments import queries as segments
 from app.web.guards import can
 from app.web.shell import organisation
@@ -49,6 +49,7 @@ WORDS: dict[str, Any] = {
     "campaign_type_labels": CAMPAIGN_TYPE_LABELS,
     "channel_labels": CHANNEL_LABELS,
     "why": reason_in_words,
+    "any_channel": ANY_CHANNEL,
 }
 
 

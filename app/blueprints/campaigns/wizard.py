@@ -143,7 +143,7 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
     tenant_id = current().tenant_id
     there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
     form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)])
-    return step_page("what", campaign, form, status=status, channels=[TEMPLATES[one] for one in there], **more)
+    return step_page("what", campaign, form, status=status, channels={one: TEMPLATES[one] for one in there}, **more)
 
 
 @blueprint.get("/<uuid:campaign_id>/when")

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.content import checks, queries, service
+from app.content.kind import kind_of
 from app.content.liquid import MAX_SOURCE
 from app.content.models import Template, TemplateVersion
 from app.content.preview import preview
@@ -32,9 +33,13 @@ _EDITOR = "How it is written: html, mjml, visual (MJML too, drawn) or plain. `ht
 _PREHEADER = "What a mailbox shows after the subject."
 
 
+_PARAMETERS = "What a channel needs beside words, by its names; the page of its editor asks for the same."
+
+
 class TemplateIn(Body):
     """A template to be written, with Liquid merge tags. A letter has a subject, and as its `editor` wants it HTML
-    (the usual one), MJML, or plain text alone; its text part is made from it unless it is written."""
+    (the usual one), MJML, or plain text alone; its text part is made from it unless it is written. An SMS has `text`
+    alone."""
 
     name: str
     channel: str = "EMAIL"
@@ -45,6 +50,7 @@ class TemplateIn(Body):
     html: Source | None = None
     mjml: Source | None = None
     text: Source | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description=_PARAMETERS)
 
 
 class TemplateChange(Body):
@@ -58,6 +64,7 @@ class TemplateChange(Body):
     html: Source | None = None
     mjml: Source | None = None
     text: Source | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description=_PARAMETERS)
     version: int | None = Field(
         default=None, description="The version that was changed: 409, and nothing saved, where it is not the newest."
     )
@@ -82,6 +89,7 @@ class TemplateOut(Shown):
     html: str | None
     mjml: str | None
     text: str | None
+    parameters: dict[str, Any] | None
     version: int
     archived_at: datetime | None
     created_at: datetime
@@ -99,6 +107,7 @@ class VersionOut(Shown):
     html: str | None = None
     mjml: str | None = None
     text: str | None = None
+    parameters: dict[str, Any] | None = None
     restored_from: int | None
     changed_at: datetime
     changed_by: str
@@ -288,8 +297,9 @@ def template_checks(template_id: UUID) -> ChecksOut:
     tenant_id = current().tenant_id
     source = queries.source(tenant_id=tenant_id, template_id=template_id)
     letter, problems = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
-    found = checks.of_letter(letter, source) if letter else checks.of_problems(problems)
-    missing = checks.missing_values(tenant_id=tenant_id, source=source)
+    channel = queries.get(tenant_id=tenant_id, template_id=template_id).channel
+    found = checks.of_message(channel, letter, source) if letter else checks.of_problems(problems)
+    missing = checks.missing_values(tenant_id=tenant_id, source=source, point=kind_of(channel).point)
     return ChecksOut.model_validate({"findings": found, "missing": missing}, from_attributes=True)
 
 

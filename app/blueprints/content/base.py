@@ -6,13 +6,15 @@ from uuid import UUID
 from flask import Blueprint, Response, url_for
 
 from app.content import preview, queries
-from app.content.kind import kinds
+from app.content.kind import kind_of, kinds
 from app.content.letters import LetterSource, RenderedLetter
 from app.content.models import Template
+from app.content.texts import size_of
 from app.customers import topics
 from app.infra import usage
 from app.infra.ids import as_id
 from app.infra.usage import Use
+from app.messaging import accounts, phone
 from app.road import TEMPLATE_USERS
 from app.web.guards import can, current
 from app.web.htmx import page
@@ -30,6 +32,16 @@ _TABS = (("show", "Overview", "content.show"), ("history", "History", "content.h
 def topic_names() -> dict[UUID, str]:
     """Return what the topics are called, archived ones too."""
     return {one.id: one.name for one in topics.topics(tenant_id=current().tenant_id, archived=True)}
+
+
+def shown_as_sent(channel: str, letter: RenderedLetter | None) -> dict[str, Any]:
+    """Return what the view of a channel's message needs beside the letter: its text as it would go out, its size."""
+    kind = kind_of(channel)
+    if letter is None or not kind.parts:
+        return {"kind": kind}
+    account = accounts.of(tenant_id=current().tenant_id, channel_name=channel)
+    text = phone.as_shown(letter.text, account) if kind.counted else letter.text
+    return {"kind": kind, "as_sent": text, "size": size_of(text) if kind.counted else None, "account": account}
 
 
 def rendered(source: LetterSource, customer_id: str | None) -> tuple[RenderedLetter | None, dict[str, str]]:
@@ -69,7 +81,7 @@ class Shown:
             f"content/{section}.html",
             block=block,
             saved=self.template,
-            kind=kinds()[self.template.channel],
+            **({"kind": kinds()[self.template.channel]} | context),
             tabs=[
                 {
                     "label": label,
@@ -78,5 +90,4 @@ class Shown:
                 }
                 for name, label, endpoint in _TABS
             ],
-            **context,
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from app.blueprints.content import short
 from app.blueprints.content.base import blueprint
 from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
@@ -21,6 +22,7 @@ from app.customers.queries import customers as customers_like
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.messaging import outbox
+from app.messaging.channel import channel as channel_of
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
 from app.web.security import nonce
@@ -67,7 +69,9 @@ OFFERED = 8
 @blueprint.get("/new")
 @requires("templates.edit")
 def new() -> Response:
-    """Show an empty editor, for one of the ways to write a letter."""
+    """Show an empty editor, for one of the channels and ways to write."""
+    if (channel := _short(request.args.get("channel"))) is not None:
+        return _show(short.started(channel), None)
     editor = request.args.get("editor", "")
     editor = editor if editor in STARTERS else VISUAL
     return _editor(TemplateForm(data={"editor": editor, **STARTERS[editor]}), None)
@@ -77,13 +81,39 @@ def new() -> Response:
 @requires("templates.edit")
 def create() -> Response | Answer:
     """Save a new template, and send a test if asked to."""
-    form, actor = TemplateForm(request.form), current()
+    channel = _short(request.form.get("channel"))
+    form, actor = _posted(channel), current()
+    by = {"tenant_id": actor.tenant_id, "actor": actor.ref, "actor_name": actor.name}
     try:
-        template = service.create(tenant_id=actor.tenant_id, actor=actor.ref, actor_name=actor.name, **form.values())
+        template = service.create(channel=channel or "EMAIL", **{**by, **form.values()})
     except Invalid as problem:
-        form.refuse(problem)
-        return _editor(form, None, status=422)
+        _refuse(form, problem)
+        return _show(form, None, status=422)
     return _saved(template, form)
+
+
+Written = TemplateForm | short.ShortForm
+
+
+def _short(channel: str | None) -> str | None:
+    """Return the channel whose templates have a form of their parts, or None: a letter is meant."""
+    return channel if channel and channel in kinds() and kinds()[channel].parts else None
+
+
+def _posted(channel: str | None) -> Written:
+    return TemplateForm(request.form) if channel is None else short.form_class(channel)(request.form)
+
+
+def _refuse(form: Written, problem: Invalid) -> None:
+    form.refuse(Invalid(form.place(problem.errors)) if isinstance(form, short.ShortForm) else problem)
+
+
+def _show(form: Written, template: Template | None, status: int = 200, **context: Any) -> Response:
+    if isinstance(form, TemplateForm):
+        return _editor(form, template, status, **context)
+    merge_tags = _offer(form, template)
+    found = _customers(None, form.customer_id.data or None)
+    return short.editor(form, template, status, merge_tags=merge_tags, once=new_id(), **context, **found)
 
 
 @blueprint.get("/<uuid:template_id>/edit")
@@ -93,16 +123,20 @@ def edit(template_id: UUID) -> Response | Answer:
     template = queries.get(tenant_id=current().tenant_id, template_id=template_id)
     if template.archived_at is not None:
         return redirect(url_for("content.show", template_id=template_id))
-    form = TemplateForm(obj=template)
+    form = short.filled(template) if _short(template.channel) else TemplateForm(obj=template)
     form.customer_id.data = request.args.get("customer_id")
-    return _editor(form, template)
+    return _show(form, template)
 
 
 @blueprint.post("/<uuid:template_id>/edit")
 @requires("templates.edit")
 def save(template_id: UUID) -> Response | Answer:
     """Save a template, and send a test if asked to. Who saves over somebody else's changes is shown them first."""
-    form, actor = TemplateForm(request.form), current()
+    actor = current()
+    channel = queries.get(tenant_id=actor.tenant_id, template_id=template_id).channel
+    form = _posted(_short(channel))
+    if isinstance(form, short.ShortForm):
+        form.channel.data = channel
     seen = form.seen()
     try:
         template = service.update(
@@ -114,13 +148,13 @@ def save(template_id: UUID) -> Response | Answer:
             actor_name=actor.name,
         )
     except Invalid as problem:
-        form.refuse(problem)
-        return _editor(form, queries.get(tenant_id=actor.tenant_id, template_id=template_id), status=422)
+        _refuse(form, problem)
+        return _show(form, queries.get(tenant_id=actor.tenant_id, template_id=template_id), status=422)
     except service.ChangedMeanwhile as refused:
         # Another save is meant to come after theirs.
         form.version.data = str(refused.version.number)
         newest = queries.get(tenant_id=actor.tenant_id, template_id=template_id)
-        return _editor(
+        return _show(
             form, newest, status=409, refused=refused, theirs=_theirs(template_id, seen, refused.version.number)
         )
     return _saved(template, form)
@@ -143,8 +177,10 @@ def preview() -> Response | Answer:
     """Answer with the preview of what stands in the editor now, which is a part of its page and no page itself."""
     if not is_htmx():
         return redirect(url_for("content.index"))
-    form = TemplateForm(request.form)
-    return page("content/edit.html", block="preview", **_preview(form))
+    form = _posted(_short(request.form.get("channel")))
+    if isinstance(form, TemplateForm):
+        return page("content/edit.html", block="preview", **_preview(form))
+    return page("content/short.html", block="preview", **short.preview(form))
 
 
 @blueprint.get("/customers")
@@ -158,10 +194,7 @@ def customers() -> Response | Answer:
 
 
 def _editor(form: TemplateForm, template: Template | None, status: int = 200, **context: Any) -> Response:
-    held = template.topic_id if template else None
-    known = topics.topics(tenant_id=current().tenant_id, archived=True)
-    merge_tags = (*MERGE_TAGS, *_own_tags())
-    form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
+    merge_tags = _offer(form, template)
     response = page(
         "content/edit.html",
         status=status,
@@ -171,6 +204,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         tags_for_drawing=[{"group": one.group, "label": one.label, "tag": one.tag} for one in merge_tags],
         once=new_id(),
         editors=kinds()["EMAIL"].editors,
+        kinds=kinds(),
         **context,
         **_preview(form),
         **_customers(None, form.customer_id.data or None),
@@ -182,6 +216,14 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         "frame-ancestors 'self'"
     )
     return response
+
+
+def _offer(form: Written, template: Template | None) -> tuple[MergeTag, ...]:
+    """Offer the topics in a form, and return the merge tags that go with it."""
+    held = template.topic_id if template else None
+    known = topics.topics(tenant_id=current().tenant_id, archived=True)
+    form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
+    return (*MERGE_TAGS, *_own_tags())
 
 
 def _own_tags() -> list[MergeTag]:
@@ -217,22 +259,27 @@ def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:
     return {"customers": found, "chosen": chosen, "customer_q": q, "nobody": nobody}
 
 
-def _saved(template: Template, form: TemplateForm) -> Answer:
+def _saved(template: Template, form: Written) -> Answer:
     """Say that the template is saved, send the test if it was asked for, and go back to the editor."""
     if request.form.get("act") == "test" and can("messages.send_test"):
         actor = current()
+        address = actor.email if isinstance(form, TemplateForm) else (form.to.data or "").strip()
         if actor.email is None or actor.user_id is None:
             abort(403)
+        if not address or channel_of(template.channel).clean_address(address) is None:
+            flash("Saved. No test was sent: write where to, such as +27821234567.", "warning")
+            return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))
         outbox.put_one(
             tenant_id=actor.tenant_id,
-            to_address=actor.email,
+            to_address=address,
             user_id=actor.user_id,
+            channel_name=template.channel,
             template_id=template.id,
             # The page that was sent names it, so that a second click on it sends no second mail.
             dedupe_key=f"test:{template.id}:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
             context={"preview_customer_id": form.customer_id.data or None, "subject_prefix": "[Test]"},
         )
-        flash(f"Saved. A test is on its way to {actor.email}.", "success")
+        flash(f"Saved. A test is on its way to {address}.", "success")
     else:
         flash("Saved.", "success")
     return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))

@@ -17,8 +17,32 @@ PARTS = {"html": ("html", "text"), "visual": ("mjml", "text"), "mjml": ("mjml", 
 _CODE = {"spellcheck": "false", "autocomplete": "off"}
 
 
-class TemplateForm(Form):
+class TopicForm(Form):
+    """What the forms of all templates share: their topic, and the version that was read."""
+
+    topic_id: SelectField
+    version: HiddenField
+    whole = "the channel as a whole"
+
+    def offer_topics(self, topics: Iterable[Topic]) -> None:
+        """Offer these topics."""
+        self.topic_id.choices = [
+            SelectChoice("", f"No topic: the answer to {self.whole} decides"),
+            *(
+                SelectChoice(str(one.id), one.name if one.archived_at is None else f"{one.name} (archived)")
+                for one in topics
+            ),
+        ]
+
+    def seen(self) -> int | None:
+        """Return which version of the template is being changed, None where the form does not say."""
+        return number_in(self.version)
+
+
+class TemplateForm(TopicForm):
     """What a marketer writes; the service says what is wrong with it."""
+
+    whole = "e-mail as a whole"
 
     name = StringField("Name", description="For your team; readers never see it.")
     subject = StringField("Subject", render_kw={"autocomplete": "off"})
@@ -46,20 +70,6 @@ class TemplateForm(Form):
     )
     customer_id = HiddenField()
     version = HiddenField()
-
-    def offer_topics(self, topics: Iterable[Topic]) -> None:
-        """Offer these topics."""
-        self.topic_id.choices = [
-            SelectChoice("", "No topic: the answer to e-mail as a whole decides"),
-            *(
-                SelectChoice(str(one.id), one.name if one.archived_at is None else f"{one.name} (archived)")
-                for one in topics
-            ),
-        ]
-
-    def seen(self) -> int | None:
-        """Return which version of the template is being changed, None where the form does not say."""
-        return number_in(self.version)
 
     @property
     def parts(self) -> list[Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.content.base import Shown, blueprint, letter_alone, rendered, topic_names
+from app.blueprints.content.base import Shown, blueprint, letter_alone, rendered, shown_as_sent, topic_names
 from app.content import difference, queries, service
 from app.content.difference import Difference
 from app.content.html_text import text_of
@@ -18,7 +18,7 @@ from app.infra.errors import Invalid, IsArchived
 from app.infra.paging import Page
 from app.web.guards import current, requires
 
-_PARTS = (
+_PARTS: tuple[tuple[str, str], ...] = (
     ("editor", "Way of writing"),
     ("subject", "Subject"),
     ("preheader", "Preheader"),
@@ -76,6 +76,7 @@ def _changed_parts(before: TemplateVersion, after: TemplateVersion) -> tuple[str
         for key, label in _PARTS
         if key != "html" or not after.content.get("mjml")
     ]
+    said.append(("Settings", _listed(before.content), _listed(after.content)))
     return tuple(label for label, old, new in (*named, *said) if old != new)
 
 
@@ -90,7 +91,8 @@ def version(template_id: UUID, number: int) -> Response:
     other = (
         queries.kept(tenant_id=shown.tenant_id, template_id=template_id, number=newest) if against_now else _before(one)
     )
-    letter, problems = rendered(queries.source_of(one.content), None)
+    channel = shown.template.channel
+    letter, problems = rendered(queries.source_of(one.content, channel), None)
     return shown.page(
         "version",
         tab="history",
@@ -101,6 +103,7 @@ def version(template_id: UUID, number: int) -> Response:
         parts=_parts(one, other) if against_now else _parts(other, one),
         letter=letter,
         problems=problems,
+        **shown_as_sent(channel, letter),
     )
 
 
@@ -163,6 +166,14 @@ def _content_parts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Itera
                 yield Part(label, markup, source=True)
         elif found := difference.between(old, new):
             yield Part(label, found)
+    if found := difference.between(_listed(before), _listed(after)):
+        yield Part("Settings", found)
+
+
+def _listed(content: Mapping[str, Any]) -> str:
+    """Return what a template holds beside its words, a line each."""
+    told = queries.flat(content.get("parameters") or {})
+    return "\n".join(f"{name.removeprefix('parameters.').replace('.', ' ')}: {value}" for name, value in told)
 
 
 def _words(content: Mapping[str, Any]) -> str:

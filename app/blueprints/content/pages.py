@@ -11,11 +11,12 @@ from app.blueprints.content.base import (
     blueprint,
     letter_alone,
     rendered,
+    shown_as_sent,
     topic_names,
     uses_of,
 )
 from app.content import checks, queries, snippets
-from app.content.kind import kinds
+from app.content.kind import kind_of, kinds
 from app.customers import topics
 from app.infra.ids import as_id
 from app.web.downloads import PERMISSION, download
@@ -84,6 +85,7 @@ def show(template_id: UUID) -> Response:
     shown = Shown(template_id)
     source = queries.source(tenant_id=shown.tenant_id, template_id=template_id)
     letter, problems = rendered(source, None)
+    channel = shown.template.channel
     uses = uses_of(shown.template).get(template_id, [])
     saved = shown.template
     return shown.page(
@@ -92,7 +94,8 @@ def show(template_id: UUID) -> Response:
         problems=problems,
         topics=topic_names(),
         uses=[used(one) for one in uses],
-        checks=checks.of_letter(letter, source) if letter else [],
+        checks=checks.of_message(channel, letter, source) if letter else [],
+        **shown_as_sent(channel, letter),
         snippets=sorted(snippets.named_in(saved.subject, saved.html, saved.text)),
     )
 
@@ -112,7 +115,11 @@ def missing(template_id: UUID) -> Response | Answer:
     if not is_htmx():
         return redirect(url_for("content.show", template_id=template_id))
     tenant_id = current().tenant_id
+    template = queries.get(tenant_id=tenant_id, template_id=template_id)
     source = queries.source(tenant_id=tenant_id, template_id=template_id)
+    point = kind_of(template.channel).point
     return page(
-        "content/missing.html", block="missing", missing=checks.missing_values(tenant_id=tenant_id, source=source)
+        "content/missing.html",
+        block="missing",
+        missing=checks.missing_values(tenant_id=tenant_id, source=source, point=point),
     )

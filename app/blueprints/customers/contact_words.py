@@ -8,17 +8,17 @@ from app.blueprints.customers.presenters import id_label, phone_words
 from app.customers import contact_points
 from app.customers.contact_points import CONFIRMED, KINDS, Identifier, Point
 from app.messaging import suppression
-from app.messaging.channel import EMAIL
+from app.messaging.channel import installed
 from app.messaging.suppression import Held, SuppressedBecause
+from app.web.channels import CHANNEL_OF
 
-CHANNEL_OF = {"email": "EMAIL", "phone": "SMS", "whatsapp": "WHATSAPP", "push": "PUSH"}
-"""The channel that writes to each kind."""
 _HELD = {
     SuppressedBecause.HARD_BOUNCE: "Dead: bounced",
     SuppressedBecause.INVALID: "Dead: no such mailbox",
     SuppressedBecause.COMPLAINT: "Complained of mail",
     SuppressedBecause.MANUAL: "Suppressed",
     SuppressedBecause.ERASED: "Erased once",
+    SuppressedBecause.STOPPED: "Wrote STOP",
 }
 _SOURCES = {"event": "from an event or a file", "staff": "by staff"}
 
@@ -67,7 +67,7 @@ def shown(tenant_id: UUID, customer_id: UUID) -> list[Shown]:
             _verified(one),
             reasons.get(one.id),
             _HELD[reasons[one.id].reason] if one.id in reasons else None,
-            CHANNEL_OF.get(one.kind) == EMAIL and one.id not in reasons,
+            CHANNEL_OF.get(one.kind) in installed() and one.id not in reasons,
         )
         for one in found
     ]

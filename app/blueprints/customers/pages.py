@@ -25,6 +25,7 @@ from app.messaging import queries as messages
 from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, instead_in_words, reason_in_words
 from app.road import HANDLERS
+from app.web.channels import CHANNEL_LABELS, NOT_MAIL
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
@@ -169,6 +170,8 @@ def letters(customer_id: UUID) -> Response:
         message_tones=STATUS_TONES,
         message_labels=STATUS_WORDS,
         why=reason_in_words,
+        channel_names=CHANNEL_LABELS,
+        channel_words=NOT_MAIL,
         instead=instead_in_words,
         bounces=BOUNCE_WORDS,
     )

@@ -16,6 +16,7 @@ from app.blueprints.conditions import Asked
 from app.conditions import FieldType
 from app.events.types.segments import MOVES
 from app.journeys.step_type import MANUAL, Known
+from app.messaging.channel import installed
 
 Form = MultiDict[str, str]
 UNITS = ("minutes", "hours", "days", "weeks")
@@ -160,6 +161,12 @@ def _read_duration(ask: Ask, form: Form) -> str | None:
     return f"{amount} {unit.removesuffix('s') if amount == '1' else unit}"
 
 
+def _prepare_channel(ask: Ask) -> Mapping[str, Any]:
+    known = [(name, one.label) for name, one in installed()]
+    held = str(ask.value or "")
+    return {"options": known if not held or held in installed() else [*known, (held, held)]}
+
+
 def _prepare_template(ask: Ask) -> Mapping[str, Any]:
     channel = ask.config.get("channel")
     found = [
@@ -294,6 +301,7 @@ WIDGETS: dict[str, Widget] = {
     "checkbox": Widget(_nothing, _read_checkbox),
     "number": Widget(_nothing, _read_number),
     "duration": Widget(_prepare_duration, _read_duration),
+    "channel": Widget(_prepare_channel, _read_text),
     "template": Widget(_prepare_template, _read_text),
     "topic": Widget(_prepare_topic, _read_text),
     "segment": Widget(_prepare_segment, _read_segment),

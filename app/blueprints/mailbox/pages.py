@@ -16,6 +16,7 @@ from app.messaging.inbound import examples
 from app.messaging.inbound.intake import OUTCOME_WORDS, Outcome, take_in
 from app.messaging.return_address import is_ours
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
+from app.web.channels import CHANNEL_LABELS
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 from app.web.shell import number
@@ -36,8 +37,19 @@ def _reader() -> UUID | None:
 def index() -> Response:
     """List the mails; the first page keeps itself up to date."""
     q, cursor = request.args.get("q", "").strip(), request.args.get("cursor")
-    found = queries.list_mails(tenant_id=current().tenant_id, reader=_reader(), q=q or None, cursor=cursor)
-    return page("mailbox/index.html", block="results", page=found, q=q, is_first=not cursor)
+    channel = request.args.get("channel") if request.args.get("channel") in CHANNEL_LABELS else None
+    found = queries.list_mails(
+        tenant_id=current().tenant_id, reader=_reader(), q=q or None, channel=channel, cursor=cursor
+    )
+    return page(
+        "mailbox/index.html",
+        block="results",
+        page=found,
+        q=q,
+        channel=channel,
+        channel_labels=CHANNEL_LABELS,
+        is_first=not cursor,
+    )
 
 
 @blueprint.post("/empty")
@@ -62,9 +74,10 @@ def show(mail_id: UUID) -> Response:
         mail=mail,
         view=view,
         images=request.args.get("images") == "1",
-        tabs=_tabs(mail_id, view),
+        tabs=_tabs(mail_id, view, has_html=mail.line.channel == "EMAIL"),
         source=mail.letter.source[:SHOWN_SOURCE],
         is_cut=len(mail.letter.source) > SHOWN_SOURCE,
+        channel_labels=CHANNEL_LABELS,
         message=_message(tenant_id, mail.line.message_id) if can("messages.view") else None,
         status_tones=STATUS_TONES,
         status_words=STATUS_WORDS,
@@ -140,10 +153,11 @@ def download(mail_id: UUID) -> Response:
     )
 
 
-def _tabs(mail_id: UUID, view: str) -> list[dict[str, Any]]:
+def _tabs(mail_id: UUID, view: str, *, has_html: bool) -> list[dict[str, Any]]:
     return [
         {"label": label, "url": url_for("mailbox.show", mail_id=mail_id, view=name), "active": name == view}
         for name, label in VIEWS.items()
+        if has_html or name != "html"
     ]
 
 

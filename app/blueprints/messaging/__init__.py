@@ -2,6 +2,8 @@
 
 from app.blueprints.messaging import (
     api,
+    channels,
+    hooks,
     inbound_api,
     pages,
     preferences,
@@ -20,4 +22,8 @@ BLUEPRINTS = (
     tracking.blueprint,
     unsubscribe.blueprint,
     preferences.blueprint,
+    tracking.short,
+    channels.blueprint,
+    channels.api,
+    hooks.blueprint,
 )

@@ -19,6 +19,7 @@ from app.messaging.states import (
     instead_in_words,
     reason_in_words,
 )
+from app.web.channels import CHANNEL_LABELS, NOT_MAIL
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -32,6 +33,8 @@ WORDS: dict[str, Any] = {
     "why": reason_in_words,
     "instead": instead_in_words,
     "bounces": BOUNCE_WORDS,
+    "channel_labels": CHANNEL_LABELS,
+    "channel_words": NOT_MAIL,
 }
 
 
@@ -68,6 +71,7 @@ def _filters() -> dict[str, Any]:
 
 
 COLUMNS = (
+    "channel",
     "status",
     "reason",
     "to_address",

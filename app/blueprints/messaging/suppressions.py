@@ -5,16 +5,19 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
-from wtforms import EmailField, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.customers import contact_points
+from app.customers.contact_points import Point
 from app.infra.crypto import PREFIX
 from app.infra.errors import UserError
 from app.infra.ids import as_id
 from app.messaging import suppression
+from app.messaging.channel import EMAIL, installed
 from app.messaging.suppression import REASONS, SuppressedBecause
 from app.web import forms
+from app.web.channels import CHANNEL_LABELS, CHANNEL_OF
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -34,7 +37,8 @@ def suppressed_address(key: str) -> str:
 class AddForm(forms.Form):
     """An address to suppress, and why."""
 
-    address = EmailField("E-mail address", render_kw={"autocomplete": "off"})
+    channel = SelectField("Channel", validate_choice=False, default=EMAIL)
+    address = StringField("Address or number", render_kw={"autocomplete": "off"})
     reason = SelectField(
         "Reason",
         choices=[SelectChoice(one, REASONS[one]) for one in suppression.BY_HAND],
@@ -45,10 +49,10 @@ class AddForm(forms.Form):
 
 
 class LiftForm(forms.Form):
-    """Why mail may go to an address again."""
+    """Why messages may go to an address again."""
 
     reason = StringField(
-        "Why may mail go there again?", render_kw={"maxlength": suppression.MAX_DETAIL, "autocomplete": "off"}
+        "Why may messages go there again?", render_kw={"maxlength": suppression.MAX_DETAIL, "autocomplete": "off"}
     )
 
 
@@ -63,6 +67,7 @@ def index() -> Response:
         block="results",
         page=found,
         filters={**filters, "show": "lifted" if filters["lifted"] else None},
+        channel_labels=CHANNEL_LABELS,
         reasons=REASONS,
         reason_options=list(REASONS.items()),
         tones=TONES,
@@ -102,7 +107,8 @@ def export() -> Response:
 @requires("suppressions.manage")
 def new() -> Response:
     """Show the form that adds an address; from a customer's page it holds theirs."""
-    return _add_page(AddForm(address=_address_of_point()))
+    point = _point()
+    return _add_page(AddForm(data={"address": point.value, "channel": CHANNEL_OF.get(point.kind)} if point else {}))
 
 
 @blueprint.post("/new")
@@ -115,6 +121,7 @@ def add() -> Response:
         made = suppression.add(
             tenant_id=actor.tenant_id,
             address=form.address.data or "",
+            channel_name=form.channel.data or EMAIL,
             because=SuppressedBecause(chosen),
             detail=form.detail.data,
             actor=actor.ref,
@@ -128,16 +135,17 @@ def add() -> Response:
 
 def _add_page(form: AddForm, status: int = 200) -> Response:
     customer_id = as_id(request.values.get("customer_id", ""))
+    form.channel.choices = [SelectChoice(name, one.label) for name, one in installed()]
     return page("messaging/suppression_new.html", form=form, status=status, customer_id=customer_id, back=_back())
 
 
-def _address_of_point() -> str | None:
-    """Return the address of the contact point that the page is asked for: addresses stand in no URL."""
+def _point() -> Point | None:
+    """Return the contact point that the page is asked for: addresses stand in no URL."""
     customer_id, point_id = as_id(request.args.get("customer_id", "")), as_id(request.args.get("point_id", ""))
     if customer_id is None or point_id is None:
         return None
     points = contact_points.points(tenant_id=current().tenant_id, customer_id=customer_id)
-    return next((one.value for one in points if one.id == point_id), None)
+    return next((one for one in points if one.id == point_id), None)
 
 
 def _back() -> str:

@@ -5,11 +5,13 @@ import base64
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as Answer
 
+from app.messaging import phone, short_links
 from app.messaging.tokens import TrackedLink, read_click, read_open
 from app.messaging.tracking import Kind, Visit, record
 from app.web.guards import public
 
 blueprint = Blueprint("tracking", __name__, url_prefix="/t")
+short = Blueprint("short_links", __name__, url_prefix="/s")
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
@@ -28,6 +30,20 @@ def clicked(token: str) -> Answer:
     """Note the click and lead to the address that was signed."""
     link = read_click(token)
     _note(Kind.CLICKED, link)
+    return _lead_to(link)
+
+
+@short.get("/<code>")
+@public
+def followed(code: str) -> Answer:
+    """Note the click on a short link and lead to what it stands for; our own pages are no clicks."""
+    link = short_links.read(code)
+    if not phone.is_own(link.url):
+        _note(Kind.CLICKED, link)
+    return _lead_to(link)
+
+
+def _lead_to(link: TrackedLink) -> Answer:
     answer = redirect(link.url)
     answer.headers["Cache-Control"] = "no-store, private"
     answer.headers["Referrer-Policy"] = "no-referrer"

@@ -19,6 +19,10 @@ class Email(TemplateKind):
     icon = "mail"
     editors: Mapping[str, str] = {VISUAL: "Visual", MJML: "MJML", HTML: "HTML", PLAIN: "Plain text"}
     usual = HTML
+    noun = "an e-mail"
+    point = "email"
+    bare = False
+    view = "letter"
 
     def read(self, given: Mapping[str, Any], errors: dict[str, str], judge: Judge) -> dict[str, Any]:
         """Return the columns of a letter."""
@@ -30,6 +34,7 @@ class Email(TemplateKind):
             "html": None,
             "mjml": None,
             "text": _written(given.get("text")),
+            "parameters": None,
         }
         if not columns["subject"]:
             errors["subject"] = "Write a subject."

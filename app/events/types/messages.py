@@ -9,8 +9,16 @@ from app.events.readers import a_text
 
 CHANNELS = {"EMAIL": "email", "SMS": "sms", "PUSH": "push", "WHATSAPP": "whatsapp"}
 _WORDS = {"EMAIL": "e-mail", "SMS": "SMS", "PUSH": "push", "WHATSAPP": "WhatsApp"}
+_NOUNS = {"SMS": "an SMS", "PUSH": "a push message", "WHATSAPP": "a WhatsApp message", "WEBHOOK": "a webhook"}
 CONSENTS = tuple(Consent(channel, (f"{name}_opt_in", f"{name}OptIn")) for channel, name in CHANNELS.items())
+CHANNEL = PayloadField(
+    "channel",
+    "Channel",
+    FieldType.CHOICE,
+    tuple(Choice(one, words[:1].upper() + words[1:]) for one, words in _WORDS.items()),
+)
 FIELDS = (
+    CHANNEL,
     PayloadField("journey_id", "Journey", FieldType.ID),
     PayloadField("campaign_id", "Campaign", FieldType.ID),
     PayloadField("template_id", "Template", FieldType.ID),
@@ -25,12 +33,6 @@ BOUNCES = {
     "blocked": ("We were turned away", "was turned away"),
 }
 """Why a message came back: as a choice, and as it is told."""
-CHANNEL = PayloadField(
-    "channel",
-    "Channel",
-    FieldType.CHOICE,
-    tuple(Choice(one, words[:1].upper() + words[1:]) for one, words in _WORDS.items()),
-)
 IS_MACHINE = PayloadField(
     "is_machine",
     "Was a machine’s doing",
@@ -84,19 +86,25 @@ def _bounced(payload: Mapping[str, Any]) -> str:
 
 
 def _replied(payload: Mapping[str, Any]) -> str:
-    by = {"SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}.get(
-        str(payload.get("channel")), "e-mail"
-    )
-    return _subject(f"Replied to {'a' if by[0] in 'pW' else 'an'} {by}", payload)
+    return _subject(f"Replied to {_noun(payload)}", payload)
+
+
+def _noun(payload: Mapping[str, Any]) -> str:
+    """Return what a message is called by its channel; one that names none is an e-mail."""
+    return _NOUNS.get(str(payload.get("channel")), "an e-mail")
+
+
+def _is_mail(payload: Mapping[str, Any]) -> bool:
+    return str(payload.get("channel") or "EMAIL") == "EMAIL"
 
 
 def _opened(payload: Mapping[str, Any]) -> tuple[str, ...]:
     """Mail systems open mails on their own; only a person's opening is one."""
-    return () if payload.get("is_machine") else ("last_email_open_at",)
+    return () if payload.get("is_machine") or not _is_mail(payload) else ("last_email_open_at",)
 
 
 def _clicked(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    return () if payload.get("is_machine") else ("last_email_click_at",)
+    return () if payload.get("is_machine") or not _is_mail(payload) else ("last_email_click_at",)
 
 
 register(
@@ -149,7 +157,7 @@ register(
         Category.MESSAGE,
         "mail-opened",
         done="opened an e-mail",
-        title=lambda payload: _subject("Opened an e-mail", payload),
+        title=lambda payload: _subject(f"Opened {_noun(payload)}", payload),
         fields=(IS_MACHINE, *FIELDS),
         marks=_opened,
     ),
@@ -159,7 +167,7 @@ register(
         Category.MESSAGE,
         "click",
         done="clicked a link in an e-mail",
-        title=lambda payload: _subject("Clicked a link in an e-mail", payload),
+        title=lambda payload: _subject(f"Clicked a link in {_noun(payload)}", payload),
         fields=(IS_MACHINE, PayloadField("url", "Link", FieldType.TEXT), *FIELDS),
         marks=_clicked,
     ),
@@ -170,7 +178,7 @@ register(
         "mail-check",
         done="had a message delivered",
         title=lambda payload: _subject(f"{_what(payload)} was delivered", payload),
-        fields=(CHANNEL, *FIELDS),
+        fields=FIELDS,
     ),
     EventType(
         "message.bounced",
@@ -184,7 +192,6 @@ register(
                 "bounce", "Why it came back", FieldType.CHOICE, tuple(Choice(one, w) for one, (w, _) in BOUNCES.items())
             ),
             PayloadField("reason", "Reason", FieldType.TEXT),
-            CHANNEL,
             *FIELDS,
         ),
     ),
@@ -195,7 +202,7 @@ register(
         "message-circle",
         done="replied to a message",
         title=_replied,
-        fields=(PayloadField("excerpt", "What they wrote", FieldType.TEXT), CHANNEL, *FIELDS),
+        fields=(PayloadField("excerpt", "What they wrote", FieldType.TEXT), *FIELDS),
     ),
 )
 register_own(
@@ -205,7 +212,7 @@ register_own(
         Category.MESSAGE,
         "send",
         done="been sent an e-mail",
-        title=lambda payload: _subject("Was sent an e-mail", payload),
+        title=lambda payload: _subject(f"Was sent {_noun(payload)}", payload),
         fields=FIELDS,
     )
 )

@@ -1,7 +1,6 @@
 """SEND: a message to everybody who comes here, handed to the outbox."""
 
 from collections.abc import Iterator
-from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -9,13 +8,14 @@ from sqlalchemy import text
 
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 from app.messaging import outbox
+from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.states import Purpose
 
 
 class SendConfig(StepConfig):
     """Which template goes out on which channel."""
 
-    channel: Literal["EMAIL"] = Field(default="EMAIL", title="Channel")
+    channel: str = Field(default=EMAIL, title="Channel", json_schema_extra={"widget": "channel"})
     template_id: UUID = Field(title="Template", description="What is sent.", json_schema_extra={"widget": "template"})
     topic_id: UUID | None = Field(
         default=None,
@@ -39,15 +39,17 @@ class Send(StepType[SendConfig]):
 
     label = "Send a message"
     icon = "mail"
-    description = "Send an e-mail made from a template."
+    description = "Send an e-mail, an SMS or another message made from a template."
     Config = SendConfig
 
     def defaults(self) -> dict[str, str]:
         """Return an e-mail of no template yet."""
-        return {"channel": "EMAIL"}
+        return {"channel": EMAIL}
 
     def check(self, config: SendConfig, known: Known) -> Iterator[tuple[str | None, str]]:
-        """Yield what is wrong with the template."""
+        """Yield what is wrong with the channel and the template."""
+        if config.channel not in installed():
+            yield "channel", "There is no such channel. Choose another one."
         template = known.templates.get(config.template_id)
         if template is None:
             yield "template_id", "This template does not exist (any more). Choose another one."
@@ -61,7 +63,8 @@ class Send(StepType[SendConfig]):
     def words(self, config: SendConfig, known: Known) -> str:
         """Return the template's name."""
         template = known.templates.get(config.template_id)
-        return f"Send “{template.name}”" if template else "Send a template that does not exist"
+        by = f" by {channel(config.channel).label}" if config.channel in installed() and config.channel != EMAIL else ""
+        return f"Send “{template.name}”{by}" if template else "Send a template that does not exist"
 
     def run(self, batch: StepBatch[SendConfig]) -> None:
         """Put the messages into the outbox; the key of each is the person's step, so a rerun can't double it."""

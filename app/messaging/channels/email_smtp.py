@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 from app.content.quick import Filled
 from app.infra.config import Config, load
-from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, channels
+from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, Setting, channels
 from app.messaging.layout import encoded_html
 from app.messaging.links import tracked
 from app.messaging.mime import Encoded, HeaderProblem, Mail, build, clean_address, stuff_dots
@@ -20,6 +20,7 @@ class EmailChannel:
     label = "E-mail"
     customer_field = "email"
     consent_field = "email_opt_in"
+    settings: tuple[Setting, ...] = ()
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address for the envelope, or None when SMTP can't take it."""

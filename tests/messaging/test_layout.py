@@ -159,7 +159,7 @@ def test_no_merge_field_can_end_a_header_or_the_letter(words: str, field: str) -
     message = message_from_bytes(sent.body.replace(b"\r\n..", b"\r\n."), policy=policy.SMTP)
     assert isinstance(message, EmailMessage)
     wanted = ["Message-ID", "Date", "From", "To", "Subject", "MIME-Version", "X-Fairway-Tenant", "List-Unsubscribe"]
-    assert list(message.keys()) == [*wanted, "List-Unsubscribe-Post", "Content-Type"]
+    assert list(message.keys()) == [*wanted, "List-Unsubscribe-Post", "List-Id", "Content-Type"]
     assert [one.addr_spec for one in message["To"].addresses] == ["ann@example.com"]
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     assert not any(part.defects for part in message.walk())

@@ -63,6 +63,8 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         by_mail = f", <mailto:{outgoing.leave_address}>" if outgoing.leave_address else ""
         headers.append(("List-Unsubscribe", f"<{outgoing.unsubscribe_url}>{by_mail}"))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+        # Programs that answer for somebody who is away know by it that nobody waits (RFC 5230), and filters who sends.
+        headers.append(("List-Id", f"<news.{outgoing.tenant_id}.{config.mail_domain}>"))
     else:
         headers.append(("Auto-Submitted", "auto-generated"))
     mail = Mail(

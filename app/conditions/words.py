@@ -27,10 +27,16 @@ def explain(
 
 
 def explain_rule(
-    rule: Rule, *, names: Names | None = None, zone: tzinfo = UTC, locale: str = LOCALE, currency: str = ""
+    rule: Rule,
+    *,
+    no: bool = False,
+    names: Names | None = None,
+    zone: tzinfo = UTC,
+    locale: str = LOCALE,
+    currency: str = "",
 ) -> str:
-    """Return one rule in words: "Membership tier is Gold or Platinum"."""
-    return begun(_node(rule, Telling(names or {}, zone, locale, currency)))
+    """Return one rule in words, or with `no` its contrary: "Membership tier is Gold or Platinum"."""
+    return begun(_node(Not(rule) if no else rule, Telling(names or {}, zone, locale, currency)))
 
 
 def explain_seen(

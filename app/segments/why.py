@@ -1,6 +1,7 @@
 """Why somebody is in a segment, or why not: each rule with the value it sees of them now."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,19 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
 from app.accounts.queries import tenant_info
-from app.conditions import InvalidConditions, Seen, compile_seen, compile_sql, explain_rule, explain_seen, parse
+from app.conditions import (
+    Combinator,
+    InvalidConditions,
+    Node,
+    Not,
+    Rule,
+    compile_seen,
+    compile_sql,
+    explain_rule,
+    explain_seen,
+    parse,
+)
+from app.conditions.language import step
 from app.conditions.telling import Names
 from app.customers import custom_fields
 from app.customers.models import ACTIVE, Customer
@@ -36,10 +49,24 @@ class RuleSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSeen:
+    """Rules joined as the definition joins them: `words` say how many of its parts have to hold; `holds` by those.
+
+    `against`: the group as a whole is negated: what holds in it speaks against it.
+    """
+
+    words: str
+    holds: bool | None
+    against: bool
+    parts: list["RuleSeen | GroupSeen"]
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     """Whether somebody is in a segment, since when or when they left it last, and what each rule says of them now.
 
     `fits` is what all rules together say now: other than `member` until everybody, or they, are looked at again.
+    `rules` are all of them in their order, `parts` the same in their groups: all of these have to hold.
     """
 
     member: bool
@@ -47,6 +74,7 @@ class Why:
     left_at: datetime | None
     fits: bool
     rules: list[RuleSeen]
+    parts: list[RuleSeen | GroupSeen]
 
 
 def of(
@@ -70,12 +98,12 @@ def of(
         since, left_at = _stands(session, segment, customer_id)
         rules = _besides(session, segment, customer)
         if segment.type == DYNAMIC:
-            found, fits = _asked(session, segment, customer, moment, names)
+            found, parts, fits = _asked(session, segment, customer, moment, names)
         else:
             found = [_listed(session, segment, customer)]
-            fits = bool(found[0].holds)
+            parts, fits = list(found), bool(found[0].holds)
         fits = fits and all(one.holds for one in rules)
-        return Why(since is not None, since, left_at, fits, [*rules, *found])
+        return Why(since is not None, since, left_at, fits, [*rules, *found], [*rules, *parts])
 
 
 def _stands(session: Session, segment: Segment, customer_id: UUID) -> tuple[datetime | None, datetime | None]:
@@ -111,14 +139,15 @@ def _besides(session: Session, segment: Segment, customer: Customer) -> list[Rul
 
 def _asked(
     session: Session, segment: Segment, customer: Customer, now: datetime, names: Names | None
-) -> tuple[list[RuleSeen], bool]:
-    """Return what each rule of a dynamic segment sees, and whether all of them together hold."""
+) -> tuple[list[RuleSeen], list[RuleSeen | GroupSeen], bool]:
+    """Return what each rule of a dynamic segment sees, the same in groups, and whether all of them together hold."""
     there = schedule.place_of(session, segment.tenant_id, segment.club_id)
     asking: dict[str, Any] = {"zone": there.zone, "now": now, "currency": there.currency}
     try:
         tree = parse(segment.criteria, custom_fields.catalogue(tenant_id=segment.tenant_id), allow_empty=True)
     except InvalidConditions as wrong:
-        return [RuleSeen(path, message, None, "") for path, message in wrong.errors.items()], False
+        told = [RuleSeen(path, message, None, "") for path, message in wrong.errors.items()]
+        return told, list(told), False
     seen = compile_seen(tree, **asking)
     asked: list[Any] = [compile_sql(tree, **asking)]
     asked += [column for one in seen for column in (one.answer, one.value)]
@@ -130,13 +159,58 @@ def _asked(
     locale = tenant_info(tenant_id=segment.tenant_id).locale
     telling: dict[str, Any] = {"names": names, "zone": there.zone, "locale": locale, "currency": there.currency}
 
-    def words(one: Seen, holds: bool | None, value: Any) -> RuleSeen:
-        rule, saw = explain_rule(one.rule, **telling), explain_seen(one.rule, value, **telling)
-        if not _is_negated(one.path):
-            return RuleSeen(one.path, rule, holds, saw)
-        return RuleSeen(one.path, f"Not: {rule}", None if holds is None else not holds, saw)
+    plain = {
+        one.path: RuleSeen(
+            one.path,
+            explain_rule(one.rule, **telling),
+            row[2 * at + 1],
+            explain_seen(one.rule, row[2 * at + 2], **telling),
+        )
+        for at, one in enumerate(seen)
+    }
+    flat = [
+        replace(one, words=f"Not: {one.words}", holds=_not(one.holds)) if _is_negated(path) else one
+        for path, one in plain.items()
+    ]
+    whole = _grouped(tree, "", plain, lambda rule: explain_rule(rule, no=True, **telling))
+    alone = isinstance(whole, GroupSeen) and whole.words == _WORDS[Combinator.AND, False]
+    parts = whole.parts if alone and isinstance(whole, GroupSeen) else [whole] if whole else []
+    return flat, parts, bool(row[0])
 
-    return [words(one, row[2 * at + 1], row[2 * at + 2]) for at, one in enumerate(seen)], bool(row[0])
+
+_WORDS = {
+    (Combinator.AND, False): "All of these",
+    (Combinator.OR, False): "At least one of these",
+    (Combinator.AND, True): "Not all of these",
+    (Combinator.OR, True): "None of these",
+}
+
+
+def _grouped(
+    node: Node, path: str, seen: Mapping[str, RuleSeen], contrary: Callable[[Rule], str], *, no: bool = False
+) -> RuleSeen | GroupSeen | None:
+    """Return what is seen of a node, or with `no` of its contrary; None where it asks nothing."""
+    if node.disabled:
+        return None
+    if isinstance(node, Not):
+        return _grouped(node.item, step(path, "not"), seen, contrary, no=not no)
+    if isinstance(node, Rule):
+        one = seen[path]
+        return replace(one, words=contrary(node), holds=_not(one.holds)) if no else one
+    inner = (_grouped(item, step(path, f"rules[{at}]"), seen, contrary) for at, item in enumerate(node.items))
+    parts = [one for one in inner if one is not None]
+    if len(parts) < 2 and not no:
+        return parts[0] if parts else None
+    if not parts:
+        return None
+    answers = [one.holds for one in parts]
+    decides = node.combinator is Combinator.OR
+    holds = decides if decides in answers else None if None in answers else not decides
+    return GroupSeen(_WORDS[node.combinator, no], _not(holds) if no else holds, no, parts)
+
+
+def _not(holds: bool | None) -> bool | None:
+    return None if holds is None else not holds
 
 
 def _is_negated(path: str) -> bool:

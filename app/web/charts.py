@@ -6,7 +6,7 @@ that is stretched to the page; words stand beside the box, so that they are neve
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from babel import Locale
 from babel.numbers import format_decimal
@@ -14,6 +14,9 @@ from babel.numbers import format_decimal
 WIDE, HIGH = 1000, 240
 DATES_SHOWN = 4
 _STEPS = (1, 2, 2.5, 5, 10)
+ROOM = 7
+"""How far from all edges of its part a number stands; where there is no such place it stands aside."""
+ASIDE_WIDE, ASIDE_HIGH = 56, 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,15 @@ class Circle:
 @dataclass(frozen=True, slots=True)
 class Circles:
     """Two or three sets; one of nobody has no circle. `parts` says where the number of each part stands, by which sets
-    it lies in; one that is too small to write in is not among them."""
+    it lies in. Of one too small to write in `aside` says where it is, and where below its number stands; `undrawn` are
+    those that have people, and no place in the drawing at all."""
 
     circles: list[Circle]
     parts: dict[tuple[bool, ...], tuple[float, float]]
     width: int
     height: int
+    aside: dict[tuple[bool, ...], tuple[float, float, float, float]] = field(default_factory=dict)
+    undrawn: list[tuple[bool, ...]] = field(default_factory=list)
 
 
 def circles(parts: Mapping[tuple[bool, ...], int]) -> Circles:
@@ -171,7 +177,8 @@ def circles(parts: Mapping[tuple[bool, ...], int]) -> Circles:
         pair: _apart(radii[pair[0]], radii[pair[1]], count / max(min(sizes[pair[0]], sizes[pair[1]]), 1))
         for pair, count in shared.items()
     }
-    return _framed(_centres(apart, sets), radii, [place for place, size in enumerate(sizes) if size])
+    framed = _framed(_centres(apart, sets), radii, [place for place, size in enumerate(sizes) if size])
+    return _with_aside(framed, parts)
 
 
 def _apart(one: float, other: float, share: float) -> float:
@@ -251,16 +258,37 @@ def _name_of(x: float, y: float, radius: float, middle: tuple[float, float]) -> 
     return _places(x + right * (radius + 12)), _places(y + down * (radius + 12))
 
 
+def _with_aside(circles: Circles, parts: Mapping[tuple[bool, ...], int]) -> Circles:
+    """Return the circles with the numbers of parts too narrow for them below, each at the end of a line to its part."""
+    missing = [key for key, many in parts.items() if many and key not in circles.parts]
+    if not missing:
+        return circles
+    drawn = [(one.x, one.y, one.radius) for one in circles.circles]
+    places = _labels(drawn, circles.width, circles.height, 1, 0)
+    slivers = _keyed(places, [one.number - 1 for one in circles.circles], len(missing[0]))
+    narrow = [(slivers[key], key) for key in missing if key in slivers]
+    undrawn = [key for key in missing if key not in slivers]
+    if not narrow:
+        return replace(circles, undrawn=undrawn)
+    # The one farther to the left stands farther to the left, so that no lines cross.
+    aside, x = {}, 0.0
+    for where, key in sorted(narrow):
+        x = max(where[0], x + ASIDE_WIDE if aside else ASIDE_WIDE / 2)
+        aside[key] = (*where, x, circles.height + 4.0)
+    width = max(circles.width, math.ceil(x + ASIDE_WIDE / 2))
+    return replace(circles, aside=aside, undrawn=undrawn, width=width, height=circles.height + ASIDE_HIGH)
+
+
 def _labels(
-    circles: Sequence[tuple[float, float, float]], width: int, height: int
+    circles: Sequence[tuple[float, float, float]], width: int, height: int, step: int = 3, least: float = ROOM
 ) -> dict[tuple[bool, ...], tuple[float, float]]:
-    """Return for each part the place in it that is farthest from all edges, if a number has room there."""
+    """Return for each part the place in it that is farthest from all edges, if it is `least` away from them."""
     best: dict[tuple[bool, ...], tuple[float, float, float]] = {}
-    for x in range(0, width, 3):
-        for y in range(0, height, 3):
+    for x in range(0, width, step):
+        for y in range(0, height, step):
             edges = [radius - math.hypot(x - cx, y - cy) for cx, cy, radius in circles]
             key = tuple(edge > 0 for edge in edges)
             room = min(map(abs, edges))
-            if any(key) and room > best.get(key, (7,))[0]:
+            if any(key) and room > best.get(key, (least,))[0]:
                 best[key] = (room, x, y)
     return {key: (x, y) for key, (_, x, y) in best.items()}

@@ -12,8 +12,9 @@ from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.segments import queries, why
 from app.segments.models import DYNAMIC
-from app.segments.why import RuleSeen
+from app.segments.why import GroupSeen, RuleSeen
 from tests.segments.crowd import SINCE, filled, person
+from tests.segments.helpers import rule
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 CRITERIA = {
@@ -142,3 +143,43 @@ def test_segments_somebody_is_in_come_first(tenant: Any) -> None:
     assert [one.since for one in found] == [SINCE, SINCE, None, None]
     assert queries.inside(tenant_id=tenant.id, segment_id=ids["a"], customer_ids=[ann]) == frozenset()
     assert queries.inside(tenant_id=tenant.id, segment_id=ids["c"], customer_ids=[ann]) == {ann}
+
+
+def test_rules_stand_in_their_groups(tenant: Any) -> None:
+    ann = person(tenant.id, "Ann", membership_tier="Gold", lifecycle_stage="MEMBER", tags=["vip"])
+    gold, silver = (rule("membership_tier", "eq", one) for one in ("Gold", "Silver"))
+    lead, vip, unknown = (
+        rule("lifecycle_stage", "eq", "LEAD"),
+        rule("tags", "contains", "vip"),
+        rule("title", "eq", "Ms"),
+    )
+    either = {"combinator": "OR", "rules": [silver, gold]}
+    neither = {"not": {"combinator": "OR", "rules": [lead, vip]}}
+    alone = {"combinator": "AND", "rules": [{"not": lead}, {**silver, "disabled": True}]}
+    perhaps = {"combinator": "OR", "rules": [silver, unknown]}
+    criteria = {"combinator": "AND", "rules": [either, neither, alone, perhaps]}
+    found = asked(tenant, dynamic(tenant, [], criteria=criteria), ann)
+    first, second, third, fourth = found.parts
+    assert isinstance(first, GroupSeen)
+    assert (first.words, first.holds, [one.holds for one in first.parts]) == (
+        "At least one of these",
+        True,
+        [False, True],
+    )
+    assert isinstance(second, GroupSeen)
+    assert (second.words, second.holds, second.against) == ("None of these", False, True)
+    assert [one.holds for one in second.parts] == [False, True]
+    assert isinstance(third, why.RuleSeen)
+    assert (third.words, third.holds, third.value) == ("Lifecycle stage is not Lead", True, "Member")
+    assert isinstance(fourth, GroupSeen)
+    assert (fourth.holds, [one.holds for one in fourth.parts]) == (None, [False, None])
+    assert not found.fits
+    assert len(found.rules) == 7
+
+
+def test_any_of_a_definition_is_told_as_one_group(tenant: Any) -> None:
+    bob = person(tenant.id, "Bob", membership_tier="Silver")
+    criteria = {"combinator": "OR", "rules": [rule("membership_tier", "eq", one) for one in ("Gold", "Silver")]}
+    (only,) = asked(tenant, dynamic(tenant, [bob], criteria=criteria), bob).parts
+    assert isinstance(only, GroupSeen)
+    assert (only.words, only.holds) == ("At least one of these", True)

@@ -2,10 +2,10 @@
 
 import math
 import re
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.web import charts
@@ -101,3 +101,25 @@ def test_three_circles_are_drawn_but_for_those_of_nobody(sizes: list[int]) -> No
     for key, (x, y) in found.parts.items():
         inside = [place for place, one in drawn.items() if math.hypot(x - one.x, y - one.y) < one.radius]
         assert inside == [place for place, is_in in enumerate(key) if is_in]
+
+
+def test_a_part_too_narrow_for_its_number_has_it_below() -> None:
+    parts = {(True, False): 1000, (True, True): 3, (False, True): 1000}
+    found = charts.circles(parts)
+    assert (True, True) not in found.parts
+    x, y, _, below = found.aside[True, True]
+    assert all(math.hypot(x - one.x, y - one.y) < one.radius for one in found.circles)
+    assert max(one.y + one.radius for one in found.circles) < below < found.height
+
+
+@settings(max_examples=25)
+@given(st.lists(st.just(0) | counts, min_size=7, max_size=7))
+def test_every_part_that_has_people_has_its_number_once(sizes: list[int]) -> None:
+    keys = [key for key in product((True, False), repeat=3) if any(key)]
+    parts = dict(zip(keys, sizes, strict=True))
+    found = charts.circles(parts)
+    told = [*(key for key in found.parts if parts[key]), *found.aside, *found.undrawn]
+    assert sorted(told) == sorted(key for key, many in parts.items() if many)
+    places = sorted(x for _, _, x, _ in found.aside.values())
+    assert all(right - left >= charts.ASIDE_WIDE for left, right in pairwise(places))
+    assert not places or places[-1] <= found.width

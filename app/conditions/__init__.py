@@ -1,6 +1,6 @@
 """One condition language for the whole product; the README beside this file describes it."""
 
-from app.conditions.behaviour import Behaviours, Doings
+from app.conditions.behaviour import Amounts, Behaviours, Doings
 from app.conditions.errors import InvalidConditions, NotEvaluable
 from app.conditions.evaluate import evaluate, evaluate_rules, matches
 from app.conditions.fields import (
@@ -40,6 +40,7 @@ from app.conditions.words import explain, explain_rule, explain_seen
 __all__ = [
     "ACTIVITY",
     "PERIODS",
+    "Amounts",
     "Arity",
     "Behaviours",
     "Catalogue",

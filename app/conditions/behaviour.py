@@ -43,12 +43,26 @@ TIMES = frozenset((Aggregate.FIRST, Aggregate.LAST))
 
 
 @dataclass(frozen=True, slots=True)
+class Amounts:
+    """Columns that hold what payloads say under `key`, as numbers, and under `currency_key` beside these.
+
+    Both are null where a payload has no number there. `currency` is as `payload_sql.currency_at` reads it.
+    """
+
+    key: str
+    number: ColumnElement[Any]
+    currency_key: str
+    currency: ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Doings:
     """One query's table of what was done: its columns, and which of it the person of the surrounding query did.
 
     `key` names who did it, as `whose` names the person of the surrounding query, whose table is `person`. `counted`
     says which rows count at all. `beside` is what else a row has in common with its person (the tenant): it finds one
     person's rows sooner, and is left out where everybody's are read, since nobody but the tenant's is to be seen.
+    `amounts` are columns of their own that some numbers stand in: an index that holds them spares reading the payloads.
     """
 
     table: FromClause
@@ -60,6 +74,11 @@ class Doings:
     person: FromClause
     counted: tuple[ColumnElement[bool], ...] = ()
     beside: tuple[ColumnElement[bool], ...] = ()
+    amounts: Amounts | None = None
+
+    def amounts_of(self, measured: Field | None) -> Amounts | None:
+        """Return the columns in which a number of the payloads stands, None where it does not."""
+        return self.amounts if self.amounts and measured and measured.name == self.amounts.key else None
 
     @property
     def theirs(self) -> ColumnElement[bool]:

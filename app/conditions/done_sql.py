@@ -37,6 +37,8 @@ _NEVER = frozenset(((Operator.EQ, 0), (Operator.LT, 1), (Operator.LTE, 0)))
 def _number(did: Behaviour, doings: Doings, present: Present | Someday) -> ColumnElement[Any]:
     if did.measured is None:
         return null()
+    if amounts := doings.amounts_of(did.measured):
+        return amounts.number
     return payload_sql.read(FieldType.NUMBER, payload_sql.value_at(doings.payload, did.measured.name), present.zone)
 
 
@@ -115,7 +117,7 @@ def of_everybody(
     """
     rows = select(doings.key.label("key")).select_from(doings.table)
     rows = rows.where(*doings.counted, *chosen(did, doings, present, where))
-    if did.measured:
+    if did.measured and not doings.amounts_of(did.measured):
         # By itself: a sum would look into each payload as often as the expression of its number does.
         read = rows.add_columns(_number(did, doings, present).label("number")).offset(literal_column("0")).subquery()
         rows = select(read.c.key.label("key")).group_by(read.c.key)

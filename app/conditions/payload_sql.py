@@ -1,6 +1,6 @@
 """A payload's values in SQL, read by functions of the database that do what `values` does.
 
-Migrations 0030, 0037 and 0050 made them; a test holds both to one reading of any JSON.
+Migrations 0030, 0037, 0050 and 0053 made them; a test holds both to one reading of any JSON.
 """
 
 from collections.abc import Callable
@@ -8,13 +8,12 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, collate, func, literal
+from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.conditions.fields import FieldType
 
 _Sql = ColumnElement[Any]
-_BLANKS = " \t\n\r\f\v"
 
 
 def value_at(payload: _Sql, name: str) -> _Sql:
@@ -40,8 +39,7 @@ def read(type: FieldType, value: _Sql, zone: tzinfo) -> _Sql:
 
 def currency_at(payload: _Sql, key: str) -> _Sql:
     """Return what the payload says under the key of the currency, in small letters: null where it says nothing."""
-    said = func.btrim(payload.op("->>", return_type=Text())(literal(key, Text())), _BLANKS, type_=Text())
-    return func.nullif(func.lower(collate(said, "C"), type_=Text()), "", type_=Text())
+    return func.payload_currency(payload, literal(key, Text()), type_=Text())
 
 
 def elements(value: _Sql) -> _Sql:

@@ -225,7 +225,9 @@ def _where(did: Behaviour, doings: Doings, scene: _Scene) -> _Answer | None:
     counted = money.counted(did, scene.present.currency)
     if counted is None:
         return fits
-    said = payload_sql.currency_at(doings.payload, counted.key)
+    amounts = doings.amounts_of(did.measured)
+    aside = amounts is not None and amounts.currency_key == counted.key
+    said = amounts.currency if amounts and aside else payload_sql.currency_at(doings.payload, counted.key)
     same: _Answer = said == literal(counted.code.lower(), Text())
     same = or_(same, said.is_(None)) if counted.silent else same
     return same if fits is None else and_(fits, same)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts import queries as accounts
-from app.conditions import Behaviours, Choice, Doings, Field, FieldType, Phrases, named, profile
+from app.conditions import Amounts, Behaviours, Choice, Doings, Field, FieldType, Phrases, named, profile
 from app.customers import contact_fields, household_fields, queries
 from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
@@ -193,6 +193,7 @@ def _doings() -> Doings:
         customer,
         counted=(one.c.private_to.is_(None),),
         beside=(one.c.tenant_id == customer.c.tenant_id,),
+        amounts=Amounts("amount", one.c.amount, "currency", one.c.currency),
     )
 
 

@@ -118,7 +118,7 @@ _CUSTOMERS = (
         section="activities",
         order="occurred_at, id",
         of=_columns("customer_id"),
-        own=_columns("type category occurred_at source object_type object_id club_id private_to"),
+        own=_columns("type category occurred_at source object_type object_id club_id private_to amount currency"),
         words=_columns("title payload"),
         plain=_columns("id"),
     ),

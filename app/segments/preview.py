@@ -30,6 +30,9 @@ from app.segments import definition, schedule
 from app.segments.schedule import Place
 
 PATIENCE_MS = 600
+LIKELY, LIKELY_PATIENCE_MS = 75_000, 850
+"""What costs no more than so much, as the planner reckons, is told within a second by any machine that has nothing else
+to do: it gets longer, since to give it up and estimate would take longer still."""
 HOPELESS = 300_000
 """What a statement costs, as the planner reckons, that takes well over a second wherever it runs: it is not begun."""
 SAMPLE = 10
@@ -37,6 +40,7 @@ DRAWN = (8_000, 1_000)
 """How many people are asked for an estimate: first so many, and where even that takes too long, so few."""
 DRAWN_PATIENCE_MS = 1_500
 _CANCELED = "57014"
+_LONGER = text("SELECT set_config('statement_timeout', :most, true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,11 @@ class _Asked:
         with _within(session, PATIENCE_MS):
             # Most of a table is read faster in the order it lies in than by an index, whose every row costs a page.
             session.execute(text("SET LOCAL random_page_cost = 4"))
-            if _cost(session, wanted) > HOPELESS:
+            cost = _cost(session, wanted)
+            if cost > HOPELESS:
                 raise TooSlow
+            if cost <= LIKELY:
+                session.execute(_LONGER, {"most": f"{LIKELY_PATIENCE_MS}ms"})
             count, found = session.execute(wanted).one()
         return _Found(count, False, found or [])
 

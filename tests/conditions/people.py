@@ -1,10 +1,28 @@
 """A table with a column of every type, a table of what its people did, and what conditions may ask of both."""
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    func,
+    insert,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.conditions import Catalogue, Choice, Field, FieldType, Phrases, Related, payload_catalogue
-from app.conditions.behaviour import Behaviours, Doings
+from app.conditions.behaviour import Amounts, Behaviours, Doings
 from app.conditions.fields import TENANTS
 
 metadata = MetaData()
@@ -32,6 +50,8 @@ done = Table(
     Column("type", Text),
     Column("occurred_at", DateTime(timezone=True)),
     Column("payload", JSONB),
+    Column("price", Numeric),
+    Column("price_currency", Text),
     prefixes=["TEMPORARY"],
 )
 
@@ -88,7 +108,20 @@ LABELS = {"round": "Round played", "payment": "Payment received"}
 
 def doings() -> Doings:
     one = done.alias()
-    return Doings(one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id, people.c.id, people)
+    amounts = Amounts("price", one.c.price, "currency", one.c.price_currency)
+    return Doings(
+        one, one.c.type, one.c.occurred_at, one.c.payload, one.c.person_id, people.c.id, people, amounts=amounts
+    )
+
+
+def keep_done(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Keep what was done, in place of what was, with what the payloads say of money in columns of their own."""
+    connection.execute(delete(done))
+    if rows:
+        connection.execute(insert(done), rows)
+    amount = func.payload_amount(done.c.payload, "price", type_=Numeric())
+    said = func.payload_currency(done.c.payload, "currency", type_=Text())
+    connection.execute(update(done).values(price=amount, price_currency=said).where(amount.is_not(None)))
 
 
 AMOUNTS = dict.fromkeys(("spent", "price"), Phrases(summed="spent", money=TENANTS))

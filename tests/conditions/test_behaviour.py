@@ -29,7 +29,7 @@ from app.conditions import (
 )
 from app.conditions.behaviour import DID
 from app.conditions.payload_sql import read, value_at
-from tests.conditions.people import FIELDS, MONEY, PAYLOAD, catalogue, done, people
+from tests.conditions.people import FIELDS, MONEY, PAYLOAD, catalogue, keep_done, people
 from tests.conditions.test_parse import errors
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -218,11 +218,8 @@ def test_both_readers_answer_the_same_of_what_was_done(
     assert parse(to_json(tree), catalogue) == tree
     assert explain(tree)
     connection.execute(delete(people))
-    connection.execute(delete(done))
     connection.execute(insert(people), [{"id": number, **BLANK} for number in range(len(who))])
-    rows = [{"person_id": number, **one} for number, did in enumerate(who) for one in did]
-    if rows:
-        connection.execute(insert(done), rows)
+    keep_done(connection, [{"person_id": number, **one} for number, did in enumerate(who) for one in did])
     each = [answer for _, answer in compile_rules(tree, **at)]
     asked = select(compile_sql(tree, **at), *each).select_from(people).order_by(people.c.id)
     for did, (answer, *answers) in zip(who, connection.execute(asked), strict=True):

@@ -1,14 +1,21 @@
 """Amounts in segments: each club's in its own currency, whichever way the segment looks at people."""
 
+from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects import postgresql
+
 from app.accounts.models import Club
+from app.conditions import compile_sql, parse
+from app.customers import custom_fields
 from app.infra.db import transaction
 from app.segments import why
 from app.segments.preview import preview
 from tests.segments.helpers import NOW, all_of, did, members, people, play, rows, segment, settle
 
+FILL = import_module("migrations.versions.0054_fill_activity_amount").FILL
 SPENT = did("payment.received", "gt", 1000, aggregate="sum", field="amount")
 
 
@@ -75,3 +82,39 @@ def test_another_currency_of_the_organisation_is_another_question(tenant: Any) -
     pay(tenant.id, ann, 1, currency="USD")
     settle(tenant.id)
     assert members(tenant.id, one) == {ann}
+
+
+def test_a_sum_of_amounts_reads_no_payload(tenant: Any) -> None:
+    tree = parse(SPENT, custom_fields.catalogue(tenant_id=tenant.id))
+    for more in ({"whole": True}, {"whole": False}):
+        asked = str(compile_sql(tree, currency="ZAR", **more).compile(dialect=postgresql.dialect()))
+        assert "amount" in asked
+        assert "payload" not in asked
+
+
+def test_amounts_are_kept_beside_payloads_whoever_writes_them(tenant: Any) -> None:
+    (ann,) = people(tenant.id)
+    told: list[tuple[Any, Any]] = [
+        ({"amount": "12.50", "currency": " zar "}, (Decimal("12.50"), "zar")),
+        ({"amount": 7}, (Decimal(7), None)),
+        ({"amount": "R 7", "currency": "ZAR"}, (None, None)),
+        ({"currency": "ZAR"}, (None, None)),
+        ({"amount": "9" * 5000, "currency": "ZAR"}, (None, None)),
+        ({"amount": 1, "currency": "Z" * 5000}, (Decimal(1), "?")),
+    ]
+    for payload, _ in told:
+        play(tenant.id, ann, type="payment.received", **payload)
+    kept = "SELECT amount, currency FROM activity ORDER BY id"
+    assert [tuple(row) for row in rows(tenant.id, kept)] == [expected for _, expected in told]
+    # Those that were there before the columns are filled by a migration.
+    before = rows(tenant.id, "UPDATE activity SET amount = NULL, currency = NULL RETURNING id")
+    assert len(before) == len(told)
+    with transaction(tenant.id) as session:
+        after = {"after": UUID(int=0), "batch": 4, "tenant_id": tenant.id}
+        while after["after"] is not None:
+            after["after"] = session.execute(FILL, after).scalar()
+    assert [tuple(row) for row in rows(tenant.id, kept)] == [expected for _, expected in told]
+    rows(tenant.id, 'UPDATE activity SET payload = \'{"amount": 8, "currency": "EUR"}\' RETURNING id')
+    assert {tuple(row) for row in rows(tenant.id, kept)} == {(Decimal(8), "eur")}
+    rows(tenant.id, "UPDATE activity SET payload = '{}' RETURNING id")
+    assert {tuple(row) for row in rows(tenant.id, kept)} == {(None, None)}

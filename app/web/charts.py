@@ -271,7 +271,8 @@ def _with_aside(circles: Circles, parts: Mapping[tuple[bool, ...], int]) -> Circ
     if not narrow:
         return replace(circles, undrawn=undrawn)
     # The one farther to the left stands farther to the left, so that no lines cross.
-    aside, x = {}, 0.0
+    aside: dict[tuple[bool, ...], tuple[float, float, float, float]] = {}
+    x = 0.0
     for where, key in sorted(narrow):
         x = max(where[0], x + ASIDE_WIDE if aside else ASIDE_WIDE / 2)
         aside[key] = (*where, x, circles.height + 4.0)

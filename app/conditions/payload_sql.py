@@ -1,6 +1,6 @@
 """A payload's values in SQL, read by functions of the database that do what `values` does.
 
-Migrations 0030, 0037, 0050 and 0053 made them; a test holds both to one reading of any JSON.
+Migrations 0030, 0037, 0050 and 0055 made them; a test holds both to one reading of any JSON.
 """
 
 from collections.abc import Callable

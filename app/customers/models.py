@@ -426,7 +426,7 @@ class Activity(TenantRow, Base):
     # Of a private note: its author. Nobody sees it but them, and those who may read private notes.
     private_to: Mapped[UUID | None]
     payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
-    # What the payload says of money: a trigger writes both, and nobody else (migration 0053).
+    # What the payload says of money: a trigger writes both, and nobody else (migration 0055).
     amount: Mapped[Decimal | None]
     currency: Mapped[str | None]
 

@@ -15,7 +15,7 @@ from app.segments import why
 from app.segments.preview import preview
 from tests.segments.helpers import NOW, all_of, did, members, people, play, rows, segment, settle
 
-FILL = import_module("migrations.versions.0054_fill_activity_amount").FILL
+FILL = import_module("migrations.versions.0056_fill_activity_amount").FILL
 SPENT = did("payment.received", "gt", 1000, aggregate="sum", field="amount")
 
 

@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.tenancy import APP_ROLE, DISPATCH_ROLE
 
-revision = "0054"
-down_revision = "0053"
+revision = "0056"
+down_revision = "0055"
 branch_labels = None
 depends_on = None
 

@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
@@ -38,6 +39,8 @@ class Config:
     smtp_url: str
     mail_from: str
     inbound_domain: str | None
+    spf_mechanism: str
+    dns_servers: tuple[tuple[str, int], ...]
     trusted_proxies: int
     upload_dir: str
     max_upload_bytes: int
@@ -89,6 +92,8 @@ def read(environ: dict[str, str]) -> Config:
         public_url=public_url,
         smtp_url=environ["SMTP_URL"],
         mail_from=environ.get("MAIL_FROM", f"no-reply@{urlsplit(public_url).hostname}"),
+        spf_mechanism=_mechanism(environ.get("SPF_MECHANISM") or f"a:{urlsplit(public_url).hostname}"),
+        dns_servers=_servers(environ.get("DNS_SERVERS", "")),
         inbound_domain=_domain("INBOUND_DOMAIN", environ.get("INBOUND_DOMAIN", "")),
         trusted_proxies=int(proxies),
         upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
@@ -118,6 +123,26 @@ def _origins(words: str) -> tuple[str, ...]:
         if not fit or f"{parts.scheme}://{parts.netloc}" != one or "@" in one:
             raise ConfigError(f"OUTBOUND_TRUSTED holds {one!r}; write origins such as http://messaging.example:8080.")
     return found
+
+
+def _mechanism(words: str) -> str:
+    if not re.fullmatch(r"(?:a|mx|include|ip4|ip6|exists)(?:[:/][A-Za-z0-9._:/-]+)?", words):
+        raise ConfigError(f"SPF_MECHANISM is {words!r}; write one mechanism, such as include:spf.relay.example.")
+    return words
+
+
+def _servers(words: str) -> tuple[tuple[str, int], ...]:
+    found = []
+    for one in filter(None, (word.strip() for word in words.split(","))):
+        try:
+            parts = urlsplit(f"//{one}")
+            address, port = str(ip_address(parts.hostname or "")), parts.port or 53
+        except ValueError:
+            raise ConfigError(
+                f"DNS_SERVERS holds {one!r}; write addresses such as 192.0.2.1 or [2001:db8::1]:53."
+            ) from None
+        found.append((address, port))
+    return tuple(found)
 
 
 def _ports(words: str) -> tuple[int, ...]:

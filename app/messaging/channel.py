@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.content.letters import RenderedLetter
 from app.infra.registry import Registry
+from app.messaging.dkim import Signing
 
 EMAIL = "EMAIL"
 
@@ -42,11 +43,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class From:
+    """Whom a letter is from, and by what it is signed."""
+
+    name: str
+    address: str
+    signing: Signing | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One rendered letter on its way out. `unsubscribe_url` is there for marketing only.
 
     `return_path` is where word of its failing goes, if not to the address it is from; `reply_to` where answers go, and
-    `leave_address` where a mail unsubscribes its reader.
+    `leave_address` where a mail unsubscribes its reader. `sender`: whom it is from, if not from MAIL_FROM.
     """
 
     tenant_id: UUID
@@ -59,6 +69,7 @@ class Outgoing:
     return_path: str | None = None
     reply_to: str | None = None
     leave_address: str | None = None
+    sender: From | None = None
 
 
 @dataclass(frozen=True, slots=True)

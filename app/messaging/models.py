@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, Key, TenantRow
@@ -267,4 +268,44 @@ class ShortLink(TenantRow, Base):
     message_id: Mapped[UUID]
     url: Mapped[str]
     code: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SendingDomain(TenantRow, Base):
+    """A domain letters may be from: its key, sealed (app.infra.crypto), and what was found of its DNS records.
+
+    `proven_at`: when its key was first found in the DNS, which only who owns the domain can put there.
+    """
+
+    __tablename__ = "sending_domain"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "domain", name="uq_sending_domain_domain"),
+    )
+
+    domain: Mapped[str]
+    selector: Mapped[str]
+    sealed_key: Mapped[str]
+    public_key: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    proven_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
+
+
+class MailSender(TenantRow, Base):
+    """Whom letters are from: to the customers of one club, or without a club to all whose club has none of its own."""
+
+    __tablename__ = "mail_sender"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "domain_id"], ["sending_domain.tenant_id", "sending_domain.id"]),
+        ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
+        Index("uq_mail_sender_club", "tenant_id", "club_id", unique=True, postgresql_nulls_not_distinct=True),
+    )
+
+    domain_id: Mapped[UUID]
+    club_id: Mapped[UUID | None]
+    name: Mapped[str]
+    local_part: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -19,6 +19,7 @@ from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
 from app.messaging.results import Ending, record
+from app.messaging.sending_domains import from_by_club
 from app.messaging.states import Reason, Status
 
 log = logging.getLogger(__name__)
@@ -77,9 +78,10 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
     """Render and hand over what was claimed; return how each ended, and whether nobody was there to take them."""
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
+    senders = from_by_club(tenant_id=tenant_id)
     for row in claimed.letters:
         try:
-            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row)
+            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, senders=senders)
         except (TemplateProblem, NothingToSend, NotFound) as problem:
             endings.append(_unrendered(row, str(problem)))
         except Exception as problem:

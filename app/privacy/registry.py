@@ -338,6 +338,9 @@ _MESSAGES = (
           plain=_columns("id channel provider_id received_at")),
     _keep("channel_account", "Who carries messages", OF_THE_CLUB,
           plain=_columns("id channel carrier settings secret version updated_at")),
+    _keep("sending_domain", "Sending domains", OF_THE_CLUB, plain=_columns(
+        "id domain selector sealed_key public_key created_at proven_at checked_at findings")),
+    _keep("mail_sender", "Senders", OF_THE_CLUB, plain=_columns("id domain_id club_id name local_part created_at")),
     _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text preheader mjml parameters"),
           plain=_columns("id channel topic_id editor version archived_at created_at updated_at")),
     _keep("snippet", "Snippets", OF_THE_CLUB, addresses=_columns("name html text"),

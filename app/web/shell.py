@@ -61,6 +61,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Users", "accounts.users", "user-check", "users.view"),
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
             Item("Channels", "channels.index", "send", "settings.manage"),
+            Item("Sending", "sending.index", "mail-check", "settings.manage"),
             Item("Topics", "topics.index", "adjustments", "settings.manage"),
             Item("Custom fields", "custom_fields.index", "list-details", "settings.manage"),
             Item("Tags", "tags.index", "tags", "tags.manage"),

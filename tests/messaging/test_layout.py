@@ -150,9 +150,9 @@ def test_no_merge_field_can_end_a_header_or_the_letter(words: str, field: str) -
     )
     if field == "tenant" and any(ord(one) < 32 for one in outgoing.tenant_name):
         with pytest.raises(ValueError, match="control character"):
-            envelope_of(outgoing, load(), "Fri, 20 Nov 2026 12:00:00 +0000")
+            envelope_of(outgoing, load(), "Fri, 20 Nov 2026 12:00:00 +0000", 0)
         return
-    sent = envelope_of(outgoing, load(), "Fri, 20 Nov 2026 12:00:00 +0000")
+    sent = envelope_of(outgoing, load(), "Fri, 20 Nov 2026 12:00:00 +0000", 0)
     assert b"\r\n.\r\n" not in sent.body
     assert sent.body.isascii()
     assert max(map(len, sent.body.split(b"\r\n"))) <= 998

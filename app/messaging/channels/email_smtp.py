@@ -7,7 +7,9 @@ from email.utils import format_datetime
 
 from app.content.quick import Filled
 from app.infra.config import Config, load
-from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, Setting, channels
+from app.infra.crypto import CannotUnseal
+from app.messaging.channel import EMAIL, From, Outcome, Outgoing, Result, Setting, channels
+from app.messaging.dkim import signed
 from app.messaging.layout import encoded_html
 from app.messaging.links import tracked
 from app.messaging.mime import Encoded, HeaderProblem, Mail, build, clean_address, stuff_dots
@@ -33,16 +35,20 @@ class EmailChannel:
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Build and send every letter; one that can't be built fails alone."""
         config = load()
-        date = format_datetime(datetime.now(UTC))
+        now = datetime.now(UTC)
+        date, at = format_datetime(now), int(now.timestamp())
         outcomes: list[Outcome | None] = [None] * len(batch)
         envelopes: list[Envelope] = []
         places: list[int] = []
         for place, outgoing in enumerate(batch):
             try:
-                envelopes.append(envelope_of(outgoing, config, date))
+                envelopes.append(envelope_of(outgoing, config, date, at))
                 places.append(place)
             except HeaderProblem as problem:
                 outcomes[place] = Outcome(Result.FAILED, str(problem))
+            except CannotUnseal as problem:
+                # Whoever runs Fairway can put the key back.
+                outcomes[place] = Outcome(Result.RETRY, str(problem))
         sent = pool(config.smtp_url, config.mail_domain).deliver(envelopes)
         for place, outcome in zip(places, sent, strict=True):
             outcomes[place] = outcome
@@ -54,8 +60,11 @@ def message_id_of(outgoing: Outgoing, config: Config) -> str:
     return f"{outgoing.message_id}.{outgoing.tenant_id}@{config.mail_domain}"
 
 
-def envelope_of(outgoing: Outgoing, config: Config, date: str) -> Envelope:
-    """Return a letter ready for the wire, or raise HeaderProblem."""
+def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envelope:
+    """Return a letter ready for the wire, signed `at` (seconds since 1970) if its sender signs.
+
+    Raises HeaderProblem or CannotUnseal.
+    """
     headers = [("X-Fairway-Tenant", str(outgoing.tenant_id))]
     if outgoing.reply_to:
         headers.append(("Reply-To", outgoing.reply_to))
@@ -67,11 +76,12 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         headers.append(("List-Id", f"<news.{outgoing.tenant_id}.{config.mail_domain}>"))
     else:
         headers.append(("Auto-Submitted", "auto-generated"))
+    sender = outgoing.sender or From(outgoing.tenant_name, config.mail_from)
     mail = Mail(
         message_id=message_id_of(outgoing, config),
         date=date,
-        from_name=outgoing.tenant_name,
-        from_address=config.mail_from,
+        from_name=sender.name,
+        from_address=sender.address,
         to_address=outgoing.address,
         subject=outgoing.letter.subject,
         text=outgoing.letter.text,
@@ -79,7 +89,10 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str) -> Envelope:
         boundary=outgoing.message_id,
         headers=headers,
     )
-    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(build(mail)))
+    letter = build(mail)
+    if sender.signing is not None:
+        letter = signed(letter, sender.signing, at)
+    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(letter))
 
 
 def _html(outgoing: Outgoing) -> str | Encoded | None:

@@ -16,7 +16,8 @@ LISTED = 5
 class Use:
     """Something that names another thing: its kind and name in words, the page it has (`endpoint` and its values).
 
-    `running`: it acts by that thing now, without anybody's doing.
+    `running`: it acts by that thing now, without anybody's doing. `place` says where in it the thing is named, in
+    words, where it may be in several places ("trigger").
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Use:
     endpoint: str
     values: Mapping[str, UUID]
     running: bool
+    place: str = ""
 
 
 User = Callable[[Session, UUID, Collection[UUID]], Mapping[UUID, Sequence[Use]]]

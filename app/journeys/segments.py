@@ -56,7 +56,16 @@ def tell_moves(session: Session, tenant_id: UUID, now: datetime) -> Sequence[Tex
 
 def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, list[Use]]:
     """Return which journeys name these segments, in what people follow or in a draft; archived ones don't count."""
-    return uses.of(session, tenant_id, segment_ids, naming=naming, pattern='"(segments|segment_id)"')
+    return uses.of(session, tenant_id, segment_ids, naming=naming, pattern='"(segments|segment_id)"', place=_place)
+
+
+def _place(graph: Mapping[str, Any], segment_id: UUID) -> str:
+    """Return where a stored graph names a segment: in its trigger, in conditions, or both."""
+    configs = [step.get("config") or {} for step in graph.get("steps", [])]
+    begins = any(as_id(config.get("segment_id")) == segment_id for config in configs if config.get("segment_id"))
+    rest = [{name: value for name, value in config.items() if name != "segment_id"} for config in configs]
+    asked = any(segment_id in _named(config) for config in rest)
+    return " and ".join(word for word, there in (("trigger", begins), ("condition", asked)) if there)
 
 
 def hold(session: Session, tenant_id: UUID, graph: Mapping[str, Any]) -> None:

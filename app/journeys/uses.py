@@ -23,17 +23,24 @@ _GRAPHS = text("""
 
 
 def of(
-    session: Session, tenant_id: UUID, ids: Collection[UUID], *, naming: Naming, pattern: str
+    session: Session,
+    tenant_id: UUID,
+    ids: Collection[UUID],
+    *,
+    naming: Naming,
+    pattern: str,
+    place: Callable[[Mapping[str, Any], UUID], str] = lambda _graph, _id: "",
 ) -> dict[UUID, list[Use]]:
     """Return which journeys name these things, in what people follow or in a draft; archived ones don't count.
 
-    `pattern` is a regular expression that every graph matches that names one.
+    `pattern` is a regular expression that every graph matches that names one; `place` says where a graph names one.
     """
     found: dict[UUID, list[Use]] = {}
     for row in session.execute(_GRAPHS, {"tenant_id": tenant_id, "pattern": pattern}):
         followed = naming(row.graph)
         for one in (followed | naming(row.draft)) & set(ids):
             running = one in followed and row.status in ("ACTIVE", "PAUSED")
-            use = Use("journey", row.id, row.name, "journeys.builder", {"journey_id": row.id}, running)
+            where = place(row.graph if one in followed else row.draft, one)
+            use = Use("journey", row.id, row.name, "journeys.builder", {"journey_id": row.id}, running, where)
             found.setdefault(one, []).append(use)
     return found

@@ -25,4 +25,5 @@ def used(one: Use) -> Used:
     open_to_reader = guard is not None and guard.permission is not None and can(guard.permission)
     values: dict[str, Any] = dict(one.values)
     url = url_for(one.endpoint, **values) if open_to_reader else None
-    return Used(one.name, one.kind.capitalize(), url, one.running)
+    label = f"{one.kind.capitalize()}: {one.place}" if one.place else one.kind.capitalize()
+    return Used(one.name, label, url, one.running)

@@ -22,6 +22,8 @@ class Counted:
 def count(posted: Posted, asked: Asked, *, tenant_id: UUID) -> Counted:
     """Return whom the conditions of a form mean now, of the club it says."""
     tree = posted.tree
+    if posted.required and not tree["rules"]:
+        return Counted(None, missing="Add at least one condition.")
     try:
         found = preview(
             tenant_id=tenant_id, criteria=tree, club_id=posted.club_id, now=clock.now(), names=asked.labels()

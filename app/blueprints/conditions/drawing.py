@@ -164,7 +164,8 @@ class Builder:
 
     `name` is what its inputs' names begin with, `of` what it asks (for the redraw), `focus` the id of what takes the
     keyboard, `club_id` the club whose people are counted (None: the form's own input `club_id`, if it has one),
-    `errors` what is wrong, by path in the tree, `counted` whom it means, where that was asked for.
+    `errors` what is wrong, by path in the tree, `counted` whom it means, where that was asked for; `required`: nothing
+    asked is nothing to save.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Builder:
     club_id: str = ""
     editable: bool = True
     counted: Counted | None = None
+    required: bool = False
 
     @property
     def id(self) -> str:
@@ -217,11 +219,14 @@ def draw(
     wrong |= {path: message for path, message in (errors or {}).items() if path not in wrong}
     drawing = _Drawing(name, wrong, None if checked else again)
     group = drawing.group(root, name, asked, "")
+    required = posted.required if posted and posted.required is not None else not allow_empty
     focus = f"{name}-{posted.focus[0]}-{posted.focus[1]}" if posted and posted.focus else ""
     club = "" if club_id is None else str(club_id)
     asks = posted is not None and posted.counts and asked.of == CUSTOMERS
     counted = count(posted, asked, tenant_id=current().tenant_id) if posted and asks else None
-    return Builder(name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable, counted)
+    return Builder(
+        name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable, counted, required
+    )
 
 
 class _Drawing:

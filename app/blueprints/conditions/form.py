@@ -39,7 +39,8 @@ class Posted:
 
     `acted` says that one of the form's own buttons was pressed: draw the page again and save nothing; `counts`, that it
     was the one that asks how many are meant, of the people of `club_id` if there is one. `focus` is the node and part
-    that takes the keyboard; `told` are the keys of nodes beside which it said what is wrong with them.
+    that takes the keyboard; `told` are the keys of nodes beside which it said what is wrong with them. `required`:
+    whether at least one condition has to be asked, where the form says.
     """
 
     root: Node
@@ -48,6 +49,7 @@ class Posted:
     told: frozenset[int]
     counts: bool = False
     club_id: UUID | None = None
+    required: bool | None = None
 
     @property
     def tree(self) -> dict[str, Any]:
@@ -79,7 +81,9 @@ def read(form: Form, root: str, asked: Asked) -> Posted:
     mine = verb == root
     told = frozenset(map(int, re.findall(r"\d{1,6}", part.one("told"), re.ASCII)))
     club_id = as_id(form.get(f"{root}.club") or form.get("club_id"))
-    return Posted(tree, mine, act(tree, rest) if mine else None, told, mine and rest == COUNT, club_id)
+    said = part.one("required")
+    required = said == "1" if said else None
+    return Posted(tree, mine, act(tree, rest) if mine else None, told, mine and rest == COUNT, club_id, required)
 
 
 def _parts(form: Form, root: str) -> Part:

@@ -15,9 +15,9 @@ from app.blueprints.segments.forms import NewSegmentForm, SegmentForm
 from app.infra.errors import UserError
 from app.road import SEGMENT_USERS
 from app.segments import service
-from app.segments.models import DYNAMIC
+from app.segments.models import DYNAMIC, STATIC
 from app.segments.usage import InUse
-from app.web.guards import current, requires
+from app.web.guards import can, current, requires
 from app.web.htmx import page
 
 CRITERIA = "criteria"
@@ -53,7 +53,9 @@ def create() -> Response | Answer:
     except UserError as error:
         return _new_page(form, _refused(form, error, posted, asked), status=422)
     flash("The segment is made.", "success")
-    return redirect(url_for("segments.show", segment_id=made.id))
+    # A list is empty until somebody puts people on it.
+    there = "segments.people" if kind == STATIC and can("customers.view") else "segments.show"
+    return redirect(url_for(there, segment_id=made.id))
 
 
 def _new_page(form: NewSegmentForm, builder: conditions.Builder, status: int = 200) -> Response:
@@ -88,7 +90,11 @@ def edit(segment_id: UUID) -> Response:
     """Show the form of a segment."""
     shown = Shown(segment_id)
     asked = conditions.of_customers(shown.tenant_id)
-    return _edit_page(shown, SegmentForm(obj=shown.segment), conditions.draw(shown.segment.criteria, CRITERIA, asked))
+    segment = shown.segment
+    # Who means everybody may go on to.
+    empty = segment.ready_made is not None or not (segment.criteria or {}).get("rules")
+    builder = conditions.draw(segment.criteria, CRITERIA, asked, allow_empty=empty)
+    return _edit_page(shown, SegmentForm(obj=segment), builder)
 
 
 @blueprint.post("/<uuid:segment_id>/edit")

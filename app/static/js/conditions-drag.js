@@ -2,7 +2,7 @@
 const THRESHOLD = 5;
 let drag = null;
 
-/** Let rows be dragged; `act` does the move on the builder. */
+/** Let rows be dragged; `act` does the move on the builder, and is told by which handle. */
 export function dragging(act) {
   document.addEventListener("pointerdown", (event) => {
     const handle = event.target.closest?.("[data-conditions] [data-drag]");
@@ -21,9 +21,9 @@ export function dragging(act) {
   });
   document.addEventListener("pointerup", (event) => {
     if (!drag || event.pointerId !== drag.id) return;
-    const { builder, row, place } = drag;
+    const { builder, handle, row, place } = drag;
     stop();
-    if (place) act(builder, `${builder.dataset.conditions}:move:${row.dataset.row}:${place.group.dataset.group}:${place.index}`);
+    if (place) act(builder, `${builder.dataset.conditions}:move:${row.dataset.row}:${place.group.dataset.group}:${place.index}`, handle);
   });
   document.addEventListener("pointercancel", stop);
   document.addEventListener("keydown", (event) => event.key === "Escape" && drag && stop());

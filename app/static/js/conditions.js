@@ -29,6 +29,7 @@ const drawn = (event) => (event.detail.ctx?.sourceElement?.matches?.("[data-cond
 let sent = new Map();
 let since = [];
 let kept = null;
+let stay = null; // what was moved by the keyboard or dragged keeps it: its handle
 
 document.addEventListener("htmx:before:swap", (event) => {
   const builder = drawn(event);
@@ -45,7 +46,8 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (!builder) return;
   const again = since.filter(([id, value]) => say(document.getElementById(id), value));
   enhance(builder);
-  focus(builder.dataset.focus || kept, Boolean(builder.dataset.focus));
+  focus(stay || builder.dataset.focus || kept, !stay && Boolean(builder.dataset.focus));
+  stay = null;
   builder.removeAttribute("data-focus");
   if (again.some(([id]) => document.getElementById(id).matches("[data-redraw]"))) act(builder, `${builder.dataset.conditions}:redraw`);
   else changed(builder);
@@ -114,8 +116,14 @@ document.addEventListener("keydown", (event) => {
   const row = event.target.closest("[data-row]");
   if (!move || !row || builder.matches(".is-fixed") || event.target.closest("select, input, textarea, .ts-wrapper, .ts-dropdown")) return;
   event.preventDefault();
-  act(builder, `${builder.dataset.conditions}:${move}:${row.dataset.row}`);
+  carry(builder, `${builder.dataset.conditions}:${move}:${row.dataset.row}`, event.target.id);
 }, true);
+
+// The answer would give the keyboard to the row's menu, in which a move is made without Alt and arrows.
+function carry(builder, value, id) {
+  last = last.then(() => (stay = id));
+  act(builder, value);
+}
 
 function inMenu(event, menu) {
   const items = [...menu.querySelectorAll(".dropdown-item")];
@@ -130,4 +138,4 @@ function inMenu(event, menu) {
   return true;
 }
 
-dragging(act);
+dragging((builder, value, handle) => carry(builder, value, handle.id));

@@ -153,6 +153,12 @@ def test_everything_goes_by_keyboard(form: Page, journey: Journey) -> None:
     keys.press("Enter")
     keys.press("Escape")
     expect(page.locator("#rules-3-menu")).to_be_focused()
+    # What is moved by its handle is moved on by it.
+    first, second = (rule(page, at).locator(".conditions-handle").get_attribute("id") for at in (0, 1))
+    page.locator(f"#{second}").focus()
+    keys.press("Alt+ArrowUp")
+    expect(rule(page, 1).locator(f"#{first}")).to_be_visible()
+    expect(page.locator(f"#{second}")).to_be_focused()
     expect(page.locator("#rules-builder")).to_be_visible()
     name = {"field": "last_name", "operator": "eq", "value": "Mokoena"}
     found = saved(page, journey)

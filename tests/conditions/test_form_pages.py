@@ -63,6 +63,10 @@ def test_the_sentence_the_count_and_people_stand_beside_it(marketer: Any, people
     assert "0 <small>people" in marketer.post("/conditions/preview?name=criteria", nobody, htmx=True, status=200).text
     text = marketer.post("/conditions/preview?name=criteria", {}, htmx=True, status=200).text
     assert "3 <small>people" in text
+    # Where at least one has to be asked, nobody is counted without.
+    text = marketer.post("/conditions/preview?name=criteria", {"criteria.required": "1"}, htmx=True, status=200).text
+    assert "Not finished yet. Add at least one condition." in text
+    assert "people" not in text
 
 
 def test_the_club_chosen_in_the_form_counts(marketer: Any, tenant: Any, people: None) -> None:

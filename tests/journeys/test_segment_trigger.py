@@ -11,7 +11,7 @@ from app.events import log
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
-from app.journeys.segments import naming, using
+from app.journeys.segments import _place, naming, using
 from app.journeys.step_type import words_of
 from app.segments import service as segments
 from tests.journeys.helpers import NOW, tag
@@ -142,6 +142,9 @@ def test_where_a_graph_names_segments() -> None:
         ]
     }  # fmt: skip
     assert naming(graph) == {one, two, three}
+    assert [_place(graph, id_) for id_ in (one, two, three)] == ["trigger", "condition", "condition"]
+    graph["steps"][1]["config"]["rules"].append({"field": "segments", "operator": "contains", "value": str(one)})
+    assert _place(graph, one) == "trigger and condition"
     assert naming(None) == frozenset()
 
 
@@ -151,10 +154,15 @@ def test_which_journeys_use_a_segment(tenant: Any) -> None:
             found = using(session, tenant.id, ids)
         return {id_: [(use.name, use.running) for use in uses] for id_, uses in found.items()}
 
+    def placed(id_: UUID) -> list[str]:
+        with transaction(tenant.id) as session:
+            return [use.place for use in using(session, tenant.id, [id_])[id_]]
+
     gold, silver, bronze = (a_segment(tenant, name) for name in ("Gold", "Silver", "Bronze"))
     assert used(gold, silver, bronze) == {}
     made = a_journey(tenant, {"segment_id": str(gold)})
     assert used(gold, silver, bronze) == {gold: [("Welcome", False)]}
+    assert placed(gold) == ["trigger"]
     lifecycle.activate(tenant_id=tenant.id, journey_id=made, actor=ACTOR, now=NOW)
     assert used(gold) == {gold: [("Welcome", True)]}
     # The draft goes on to another one; people follow the published one until the draft is published.

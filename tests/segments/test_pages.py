@@ -118,9 +118,10 @@ def test_a_segment_is_made_by_the_form(client: PageClient, sign_in: Any, tenant:
 
 def test_a_static_one_has_no_conditions(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
-    client.post("/segments/new", form(type=STATIC), status=302)
+    answer = client.post("/segments/new", form(type=STATIC), status=302)
     (one,) = queries.page(tenant_id=tenant.id).items
     assert (one.type, one.criteria) == (STATIC, None)
+    assert answer.location == f"/segments/{one.id}/people"
 
 
 @pytest.mark.parametrize(

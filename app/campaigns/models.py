@@ -43,6 +43,7 @@ class Campaign(TenantRow, Base):
     `schedule` says when (app.campaigns.schedule). At `due_at` the occurrence `next_occurrence` begins, a local time of
     `timezone`. With several `channels` each reader is reached by the `first` that reaches them, or by `all`. `version`
     rises with every change. `goal` is what it is for (app.campaigns.goal), `cost` what it costs, in `cost_currency`.
+    So many `holdout_percent` of its people are left out by chance, to measure what it changes.
     """
 
     __tablename__ = "campaign"
@@ -77,6 +78,7 @@ class Campaign(TenantRow, Base):
     goal: Mapped[dict[str, Any] | None]
     cost: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
     cost_currency: Mapped[str | None]
+    holdout_percent: Mapped[int | None]
     status: Mapped[str]
     due_at: Mapped[datetime | None]
     next_occurrence: Mapped[str | None]

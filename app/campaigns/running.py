@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.campaigns import lifecycle, readiness, schedule
 from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
 from app.campaigns.reach import first_that_reaches
+from app.campaigns.split import is_held_out
 from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.db import transaction
@@ -180,17 +181,21 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
     else:
         shares = first_that_reaches(session, run.tenant_id, contents, people)
     moments = _moments(session, campaign, run, people)
+    held_out = {one for one in people if is_held_out(run.id, one, campaign.holdout_percent)}
     for content in contents:
-        run.audience += runs.put(
-            tenant_id=run.tenant_id,
-            run_id=run.id,
-            campaign_id=run.campaign_id,
-            content=content,
-            customers=shares.get(content.channel, ()),
-            due_at=moments.get(campaign.timezone, run.due_at),
-            moments=moments,
-            now=now,
-        )
+        reached = shares.get(content.channel, ())
+        for variant in (None, runs.HELD_OUT):
+            run.audience += runs.put(
+                tenant_id=run.tenant_id,
+                run_id=run.id,
+                campaign_id=run.campaign_id,
+                content=content,
+                customers=[one for one in reached if (one in held_out) is (variant is not None)],
+                variant=variant,
+                due_at=moments.get(campaign.timezone, run.due_at),
+                moments=moments,
+                now=now,
+            )
 
 
 def _moments(session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID]) -> dict[str, datetime]:

@@ -41,6 +41,7 @@ MAX_TEXT = 2000
 MOST_PER_HOUR = 10_000_000
 MOST_SPREAD = 7 * 24 * 60
 MOST_COST = 10**11
+MOST_HELD_OUT = 50
 SETTINGS = (
     "name",
     "description",
@@ -58,6 +59,7 @@ SETTINGS = (
     "goal",
     "cost",
     "cost_currency",
+    "holdout_percent",
 )
 
 
@@ -330,6 +332,12 @@ def _apply_goal(session: Session, campaign: Campaign, given: Mapping[str, Any], 
             campaign.goal = goal.read(given["goal"], tenant_id=campaign.tenant_id)
         except Invalid as wrong:
             errors |= wrong.errors
+    if "holdout_percent" in given:
+        campaign.holdout_percent = given["holdout_percent"]
+        if campaign.holdout_percent is not None and not 1 <= campaign.holdout_percent <= MOST_HELD_OUT:
+            errors["holdout_percent"] = f"Give a number from 1 to {MOST_HELD_OUT}, or nothing."
+    if campaign.holdout_percent is not None and campaign.goal is None and {"goal", "holdout_percent"} & given.keys():
+        errors.setdefault("holdout_percent", "Choose a goal: what is measured is how many reach it.")
     if "cost" in given:
         campaign.cost = given["cost"]
         if given["cost"] is not None and not 0 <= given["cost"] < MOST_COST:

@@ -38,7 +38,7 @@ _FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_ANSWER
 # profile that took its place.
 _TAKEN = """
     SELECT id, channel, purpose, created_at, due_at, expires_at, attempts, customer_id, user_id, to_address,
-           template_id, template_version, topic_id, builtin, context, run_id
+           template_id, template_version, topic_id, builtin, context, run_id, variant
     FROM message
     WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now AND run_id {of}
     ORDER BY due_at
@@ -47,7 +47,8 @@ _TAKEN = """
 """
 _LOOKED_AT = f"""
     SELECT due.id, due.channel, due.purpose, due.created_at, due.expires_at, due.attempts, due.customer_id, due.user_id,
-           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, due.run_id, reader.*, said.*,
+           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, due.run_id, due.variant,
+           reader.*, said.*,
            (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
            coalesce(due.template_version,
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
@@ -147,7 +148,8 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
             rows += _of_runs(session, tenant_id, limit - len(rows), now)
         if not rows:
             return Claim(attempt_id, "", [], 0)
-        verdicts = _judge_all(session, tenant_id, rows, now)
+        judged = _judge_all(session, tenant_id, rows, now)
+        verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
         moves = [
             {
                 "id": row["id"],
@@ -170,6 +172,13 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         if verdict.status is Status.SENDING
     ]
     return Claim(attempt_id, name, out, len(rows))
+
+
+def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdict:
+    """Return the verdict, or, on one who is held out and would get it now, that it is skipped; `due_at` says when."""
+    if row["variant"] != runs.HELD_OUT or verdict.status is not Status.SENDING:
+        return verdict
+    return replace(verdict, status=Status.SKIPPED, reason=Reason.HOLDOUT, due_at=now)
 
 
 def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:

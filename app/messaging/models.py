@@ -187,6 +187,26 @@ class MessageResponse(Base):
     at: Mapped[datetime]
 
 
+class MessageClick(Base):
+    """That a link of a message of a run was followed, so many `times`; `url_key` is the MD5 of where it leads."""
+
+    __tablename__ = "message_click"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"], ondelete="CASCADE"),
+        Index("ix_message_click_run", "tenant_id", "run_id", "url_key", "message_id"),
+    )
+
+    tenant_id: Mapped[Key]
+    message_id: Mapped[UUID] = mapped_column(primary_key=True)
+    url_key: Mapped[str] = mapped_column(primary_key=True)
+    by_machine: Mapped[bool] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID]
+    variant: Mapped[str | None]
+    url: Mapped[str]
+    at: Mapped[datetime]
+    times: Mapped[int]
+
+
 class Suppression(TenantRow, Base):
     """An address that must not be written to on one channel, apart from what anybody consented to.
 

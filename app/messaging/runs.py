@@ -23,6 +23,8 @@ from app.messaging import tally
 from app.messaging.channel import channel
 from app.messaging.states import Priority, Purpose, Reason
 
+HELD_OUT = "holdout"
+"""The variant of those who are kept out of a run on purpose."""
 MOST_AT_ONCE = 8
 """So many runs share a batch; which ones is left to chance, so that all get their turn."""
 BURST = timedelta(seconds=5)
@@ -108,10 +110,10 @@ _COUNT_OUT = text("""
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
 _PUT = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
-                         campaign_id, run_id, priority, dedupe_key, due_at, created_at)
+                         campaign_id, run_id, variant, priority, dedupe_key, due_at, created_at)
     SELECT :tenant_id, :channel, :purpose, customer.id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
-           :template_id, :template_version, :topic_id, :campaign_id, :run_id, :priority,
+           :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
            coalesce(local.due_at, :due_at), :now
     FROM unnest(CAST(:customers AS uuid[])) AS chosen(id)
@@ -150,11 +152,13 @@ def put(
     due_at: datetime,
     moments: Mapping[str, datetime] | None = None,
     purpose: Purpose = Purpose.MARKETING,
+    variant: str | None = None,
     now: datetime,
 ) -> int:
     """Put a message for each customer into a run and return how many are new: a repeat adds none.
 
-    It is due at `due_at`, for those whose zone is among `moments` at their own.
+    Those of the variant HELD_OUT are looked at like all others, and are skipped where they would go out. It is due at
+    `due_at`, for those whose zone is among `moments` at their own.
     """
     if not customers:
         return 0
@@ -170,6 +174,7 @@ def put(
         "template_version": content.template_version,
         "topic_id": content.topic_id,
         "priority": Priority.CAMPAIGN,
+        "variant": variant,
         "customers": array(customers),
         "zones": array(local.keys()),
         "moments": array(one.isoformat() for one in local.values()),

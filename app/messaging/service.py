@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.db import transaction
-from app.messaging import outbox, tally
+from app.messaging import clicks, outbox, tally
 from app.messaging.double_opt_in import ask_those_told_of
 from app.messaging.gate import EVENTS_WAITING
 from app.messaging.results import STUCK_AFTER, reconcile
@@ -58,6 +58,8 @@ def on_events(batch: AppliedEvents) -> None:
     with transaction(batch.tenant_id) as session:
         told = (did for one in batch.events for did in tally.told(one.type, one.payload, one.occurred_at))
         tally.note(session, batch.tenant_id, told)
+        followed = (click for one in batch.events for click in clicks.told(one.type, one.payload, one.occurred_at))
+        clicks.note(session, batch.tenant_id, followed)
         ask_those_told_of(tenant_id=batch.tenant_id, customer_ids=batch.consent_changed, now=batch.now)
         if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():
             return

@@ -309,6 +309,15 @@ _MESSAGES = (
             "message_id event_id campaign_id run_id variant held_out credited touch type at amount currency"
         ),
     ),
+    _delete(
+        "message_click",
+        "Links they followed",
+        section="message_clicks",
+        order="at, message_id",
+        through=("message_id", "message"),
+        own=_columns("url at times by_machine"),
+        plain=_columns("url_key run_id variant"),
+    ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(
         "mailbox_mail",
@@ -394,8 +403,8 @@ _CAMPAIGNS = (
     _keep("campaign", "Campaigns", OF_THE_CLUB, addresses=_columns("name description schedule goal"),
           plain=_columns("id type campaign_type segment_id channels channel_mode email_template_id sms_template_id "
                          "push_template_id whatsapp_template_id topic_id timezone throttle_per_hour spread_minutes "
-                         "cost cost_currency status due_at next_occurrence version archived_at created_by "
-                         "created_by_name created_at updated_at")),
+                         "cost cost_currency holdout_percent status due_at next_occurrence version archived_at "
+                         "created_by created_by_name created_at updated_at")),
     _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
           plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "
                          "refresh_asked_at prepared_at started_at paused_at finished_at look_at error created_at")),

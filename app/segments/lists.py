@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, DateTime, Select, Text, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import TextualSelect
 
 from app.accounts import audit
 from app.capture.imports import queries as imports
@@ -209,7 +210,9 @@ def _add(
         return len(added)
 
 
-def put(session: Session, segment: Segment, people: Select[Any], actor: str, now: datetime) -> list[UUID]:
+def put(
+    session: Session, segment: Segment, people: Select[Any] | TextualSelect, actor: str, now: datetime
+) -> list[UUID]:
     """Put whoever the statement finds on the list, those who were merged as who they went into; return who is new."""
     chosen = people.subquery("chosen")
     lead = func.coalesce(Customer.merged_into_id, Customer.id)

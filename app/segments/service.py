@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import TextualSelect
 
 from app.accounts import audit
 from app.conditions import InvalidConditions, Tree, parse, to_json
@@ -269,6 +270,32 @@ def snapshot(
             SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == segment_id
         )
         lists.put(session, made, members, actor, moment)
+        _ask_everybody(made, moment, tells=False)
+        session.flush()
+        return made
+
+
+def of_people(
+    *,
+    tenant_id: UUID,
+    name: str,
+    people: Select[Any] | TextualSelect,
+    actor: str,
+    actor_name: str = "",
+    description: str = "",
+    now: datetime | None = None,
+) -> Segment:
+    """Make a static segment of the customers a statement finds, and return it; they are in it a moment later.
+
+    Raises Invalid or NameTaken.
+    """
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        made = _new(tenant_id, actor, actor_name, moment)
+        given = {"name": name, "type": STATIC, "refresh_frequency": MANUAL, "description": description}
+        definition.apply(session, made, given)
+        _add(session, made, None, actor, actor_name, moment, "segment.create")
+        lists.put(session, made, people, actor, moment)
         _ask_everybody(made, moment, tells=False)
         session.flush()
         return made

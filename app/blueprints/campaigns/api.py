@@ -69,6 +69,7 @@ class _Settings(Body):
     goal: GoalBody | None = None
     cost: Annotated[Decimal, Field(ge=0, lt=service.MOST_COST, decimal_places=2)] | None = None
     cost_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    holdout_percent: Annotated[int, Field(ge=1, le=service.MOST_HELD_OUT)] | None = None
 
 
 class CampaignBody(_Settings):
@@ -132,6 +133,7 @@ class CampaignOut(Shown):
     goal: dict[str, Any] | None
     cost: Decimal | None
     cost_currency: str | None
+    holdout_percent: int | None
     status: Status
     due_at: datetime | None
     version: int

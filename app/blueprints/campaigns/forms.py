@@ -25,7 +25,7 @@ from app.blueprints.campaigns.presenters import (
     MODE_LABELS,
     TYPE_LABELS,
 )
-from app.campaigns import goal, schedule
+from app.campaigns import goal, schedule, service
 from app.campaigns.models import ALL, FIRST, ONE_TIME, RECURRING, TEMPLATES, Campaign
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
@@ -257,6 +257,9 @@ class GoalForm(StepForm):
     )
     cost = DecimalField("What it costs", render_kw={"min": 0, "inputmode": "decimal"})
     cost_currency = StringField("Currency", render_kw={"maxlength": 3, "size": 4, "autocomplete": "off"})
+    holdout_percent = IntegerField(
+        "Leave out so many percent", render_kw={"min": 1, "max": service.MOST_HELD_OUT, "inputmode": "numeric"}
+    )
 
     @classmethod
     def of(cls, campaign: Campaign) -> "GoalForm":
@@ -269,6 +272,7 @@ class GoalForm(StepForm):
                 "window_days": wanted.window_days if wanted else goal.DAYS,
                 "cost": campaign.cost,
                 "cost_currency": campaign.cost_currency,
+                "holdout_percent": campaign.holdout_percent,
             }
         )
 
@@ -284,7 +288,11 @@ class GoalForm(StepForm):
         """Return what the service takes, or raise Invalid where a number is none."""
         errors = {
             name: words
-            for name, words in (("window_days", "Give a whole number."), ("cost", "Give an amount such as 250.00."))
+            for name, words in (
+                ("window_days", "Give a whole number."),
+                ("holdout_percent", "Give a whole number."),
+                ("cost", "Give an amount such as 250.00."),
+            )
             if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
         }
         if errors:
@@ -295,6 +303,7 @@ class GoalForm(StepForm):
             "goal": wanted if event else None,
             "cost": self["cost"].data,
             "cost_currency": (self["cost_currency"].data or "").strip().upper() or None,
+            "holdout_percent": self["holdout_percent"].data,
         }
 
 

@@ -1,0 +1,194 @@
+"""A campaign's report: numbers that are those of the messages, and each opens its people."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.campaigns import report
+from app.campaigns.models import Campaign
+from app.infra.db import transaction
+from app.messaging import clicks
+from app.messaging.tally import Kind as Did
+from app.messaging.tokens import TrackedLink
+from app.messaging.tracking import Kind, Visit, record
+from app.privacy.registry import BY_NAME, whose
+from app.segments import queries as segments
+from app.segments import work
+from tests.campaigns.conftest import ACTOR, NOON, Club
+from tests.campaigns.test_conversions import FOR_PAYMENTS, HOUR, PERSON, Happenings
+from tests.messaging.sink import Sink
+from tests.page_client import ApiClient, PageClient
+
+BOOK = "https://club.example/book?a=1&b=2"
+OTHER = "https://club.example/other"
+ROBOT = Visit("GET", "Some-Scanner/1.0 (bot)")
+
+
+class Read(Happenings):
+    """A campaign to five people that some of them read."""
+
+    def __init__(self, club: Club) -> None:
+        super().__init__(club)
+        (self.club_id,) = [row.id for row in club.rows("SELECT id FROM club")]
+        emails = ("a@gmail.com", "b@gmail.com", "c@hotmail.co.uk", "d@club.example", None)
+        self.people = [
+            club.customer(email=email, first_name=name, club_id=self.club_id if name in "AB" else None)
+            for name, email in zip("ABCDE", emails, strict=True)
+        ]
+        self.campaign: Campaign = self.sent(self.people, goal=FOR_PAYMENTS)
+        a, b, c, _, _ = self.people
+        self.click(a, BOOK, HOUR)
+        self.click(a, OTHER, 2 * HOUR)
+        self.click(a, BOOK, timedelta(days=1))
+        self.click(b, BOOK, HOUR)
+        self.visit(self.message(self.campaign, c), Kind.OPENED, 3 * HOUR)
+        link = TrackedLink(club.tenant_id, self.message(self.campaign, c), OTHER)
+        record(kind=Kind.CLICKED, link=link, visit=ROBOT, now=NOON + HOUR)
+        self.apply(timedelta(days=1))
+        self.event(a, 4 * HOUR, amount=10, currency="ZAR")
+
+    def click(self, who: UUID, url: str, after: timedelta) -> None:
+        link = TrackedLink(self.club.tenant_id, self.message(self.campaign, who), url)
+        record(kind=Kind.CLICKED, link=link, visit=PERSON, now=NOON + after)
+
+    @property
+    def runs(self) -> list[UUID]:
+        return report.runs_of(tenant_id=self.club.tenant_id, campaign_id=self.campaign.id)
+
+    def behind(self, what: str, url: str | None = None) -> set[str]:
+        found = report.people(tenant_id=self.club.tenant_id, run_ids=self.runs, what=what, url=url)
+        return {one["customer_name"] for one in found.items}
+
+
+@pytest.fixture
+def read(club: Club, sink: Sink) -> Read:
+    return Read(club)
+
+
+@pytest.mark.parametrize(
+    ("what", "who"),
+    [
+        ("audience", "ABCDE"),
+        ("sent", "ABCD"),
+        ("delivered", "ABCD"),
+        ("skipped", "E"),
+        ("failed", ""),
+        ("not_opened", "D"),
+        ("not_clicked", "CD"),
+        (Did.OPENED, "ABC"),
+        (Did.CLICKED, "AB"),
+        (Did.MACHINE_CLICKED, "C"),
+        (Did.CONVERTED, "A"),
+    ],
+)
+def test_each_number_opens_its_people(read: Read, what: str, who: str) -> None:
+    assert read.behind(what) == set(who)
+    counted = {one.what: one.number for one in report.tally.counts(tenant_id=read.club.tenant_id, run_ids=read.runs)}
+    assert counted.get(what, len(who)) == len(who)
+
+
+def test_people_come_in_pages(read: Read) -> None:
+    seen, cursor = [], None
+    for _ in range(3):
+        found = report.people(tenant_id=read.club.tenant_id, run_ids=read.runs, what="sent", cursor=cursor, limit=2)
+        seen += [one["customer_name"] for one in found.items]
+        cursor = found.next_cursor
+        if cursor is None:
+            break
+    assert sorted(seen) == list("ABCD")
+
+
+def test_links_are_counted_per_person_and_machines_apart(read: Read) -> None:
+    found = clicks.links(tenant_id=read.club.tenant_id, run_ids=read.runs)
+    assert [(one.url, one.people, one.times, one.machines) for one in found] == [(BOOK, 2, 3, 0), (OTHER, 1, 1, 1)]
+    assert read.behind("clicked", BOOK) == {"A", "B"}
+    assert read.behind("clicked", OTHER) == {"A"}
+    assert read.behind("clicked", "https://club.example/none") == set()
+
+
+def test_by_club_provider_segment_and_channel(read: Read) -> None:
+    def by(side: str) -> dict[str, tuple[int, int, int, int]]:
+        found = report.by(tenant_id=read.club.tenant_id, run_ids=read.runs, side=side)
+        return {one.label: (one.sent, one.opened, one.clicked, one.converted) for one in found}
+
+    assert by(report.CLUB) == {"Cape Links Golf Club": (2, 2, 2, 1), "": (2, 1, 0, 0)}
+    assert by(report.PROVIDER) == {"Gmail": (2, 2, 2, 1), "Outlook": (1, 1, 0, 0), "Others": (1, 0, 0, 0), "": (0,) * 4}
+    assert by(report.CHANNEL) == {"EMAIL": (4, 3, 2, 1)}
+    read.club.segment(read.people[:1])
+    found = report.by(tenant_id=read.club.tenant_id, run_ids=read.runs, side=report.SEGMENT)
+    assert sorted((one.sent, one.clicked) for one in found) == [(1, 1), (4, 2)]
+
+
+def test_over_time(read: Read) -> None:
+    found = {(one.what, one.hour - NOON): one.number for one in report.hours(
+        tenant_id=read.club.tenant_id, run_ids=read.runs)}  # fmt: skip
+    assert found["sent", timedelta(0)] == 4
+    assert found["opened", HOUR] == 2
+    assert found["opened", 3 * HOUR] == 1
+    assert found["converted", 4 * HOUR] == 1
+
+
+def test_a_segment_of_those_behind_a_number(read: Read) -> None:
+    made = report.make_segment(
+        tenant_id=read.club.tenant_id, run_ids=read.runs, what="not_opened", name="Wake up", actor=ACTOR
+    )
+    while work.run_step(tenant_id=read.club.tenant_id):
+        pass
+    found = segments.members(tenant_id=read.club.tenant_id, segment_id=made)
+    assert [one.customer.first_name for one in found.items] == ["D"]
+
+
+def test_of_whoever_was_erased_no_link_stays(read: Read) -> None:
+    with transaction(read.club.tenant_id) as session:
+        rows = session.execute(
+            text(f"SELECT url FROM message_click t WHERE {whose(BY_NAME['message_click'])}"),
+            {"tenant_id": read.club.tenant_id, "ids": [read.people[0]]},
+        )
+        assert sorted(row.url for row in rows) == [BOOK, OTHER]
+
+
+def test_the_page(client: PageClient, sign_in: Any, read: Read) -> None:
+    sign_in("marketer")
+    path = f"/campaigns/{read.campaign.id}"
+    assert f'href="{path}/report"' in client.get(path).text
+    page = client.get(f"{path}/report").text
+    assert "5 in all = 0 waiting + 0 sending + 4 sent + 1 skipped + 0 failed + 0 unknown" in page
+    assert BOOK.replace("&", "&amp;") in page
+    for side in report.SIDES:
+        assert "By " in client.get(f"{path}/report?by={side}").text
+        assert "<h1" not in client.get(f"{path}/report?by={side}", htmx=True).text
+    mail = client.http.get(f"{path}/report/mail")
+    assert mail.headers["Content-Security-Policy"].startswith("sandbox;")
+    assert "2 people" in mail.text
+    people = client.get(f"{path}/report/people?what=clicked").text
+    assert people.count('data-label="Who"') == 2
+    client.get(f"{path}/report/people?what=nothing", status=422)
+    made = client.post(f"{path}/report/people/segment", {"what": "clicked", "name": "Keen"}, status=302)
+    assert "/segments/" in made.headers["Location"]
+    again = client.post(f"{path}/report/people/segment", {"what": "clicked", "name": "Keen"}, status=422).text
+    assert "Keen" in again
+    told = client.post(f"{path}/report/export", status=200).text
+    assert "opened,3" in told
+
+
+def test_who_may_not_see_people(client: PageClient, sign_in: Any, read: Read) -> None:
+    sign_in("viewer")
+    assert client.get(f"/campaigns/{read.campaign.id}/report").status_code == 200
+    client.post(f"/campaigns/{read.campaign.id}/report/people/segment", {"what": "clicked", "name": "Keen"}, status=403)
+
+
+def test_over_the_api(api: ApiClient, read: Read) -> None:
+    path = f"/campaigns/{read.campaign.id}"
+    links = api.get(f"{path}/links").get_json()["items"]
+    assert links[0] == {"url": BOOK, "people": 2, "times": 3, "machines": 0}
+    by = api.get(f"{path}/breakdown?by=provider").get_json()["items"]
+    assert (by[0]["label"], by[0]["clicked"]) == ("Gmail", 2)
+    hours = api.get(f"{path}/hours").get_json()["items"]
+    assert {"what": "sent", "hour": "2026-11-20T12:00:00Z", "number": 4} in hours
+    people = api.get(f"{path}/people?what=converted").get_json()["items"]
+    assert [one["customer_id"] for one in people] == [str(read.people[0])]
+    assert api.get(f"{path}/people?what=nothing").status_code == 422
+    assert api.get(f"{path}/breakdown?by=moon").status_code == 422

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Integer, ScalarSelect, and_, func, select
 
 from app.conditions import Choice, Field, FieldType, Phrases, Related
-from app.customers.contact_points import KINDS
+from app.customers.contact_kinds import KINDS
 from app.customers.models import ContactPoint, Customer
 
 GROUP = "Contact"

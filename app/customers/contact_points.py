@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.customers import records
+from app.customers.contact_kinds import KINDS
 from app.customers.queries import DISPLAY_NAME
 from app.customers.records import Record
 from app.customers.service import locked, say
@@ -26,11 +27,10 @@ from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 
-KINDS = {"email": "E-mail", "phone": "Phone", "whatsapp": "WhatsApp", "push": "Push token"}
 OF_PROFILE = frozenset(("email", "phone"))
 """Kinds whose preferred one is a field of the profile."""
 STAFF, CONFIRMED = "staff", "confirmed"
-MAX_TOKEN = 500
+MAX_TOKEN = 1_500
 NAMED = 3
 """How many of those who share an address are named."""
 

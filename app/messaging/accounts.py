@@ -115,6 +115,8 @@ def save(
                 errors[one.name] = problem
         secret_field = next((one for one in fields if one.secret), None)
         secret = ((settings.get(secret_field.name) if secret_field else None) or "").strip() or before.secret
+        if secret_field and secret_field.made:
+            secret = before.secret or secret_field.made()
         if secret_field and carrier == PROVIDER and not secret:
             errors[secret_field.name] = "Write it: without it nothing can be sent."
         if errors:

@@ -77,7 +77,7 @@ class Setting:
     """Something an organisation says about a channel: `secret` ones are sealed and never shown again.
 
     `check` returns what is wrong with a value, for people; `required`: nothing goes out without it. `of_provider`: only
-    a provider wants to know.
+    a provider wants to know. `made` makes a secret that nobody types.
     """
 
     name: str
@@ -89,19 +89,21 @@ class Setting:
     of_provider: bool = False
     longest: int = 200
     check: Callable[[str], str | None] | None = None
+    made: Callable[[], str] | None = None
 
 
 class Channel(Protocol):
     """One way to reach people. The profile fields hold the address and whether its owner agreed to marketing.
 
     `customer_field` is the kind of contact point too. `settings` are what has to be said of who carries its messages;
-    a channel without any needs no account (app.messaging.accounts).
+    a channel without any needs no account (app.messaging.accounts). `answered`: readers answer to its provider.
     """
 
     label: str
     customer_field: str
     consent_field: str
     settings: tuple[Setting, ...]
+    answered: bool
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address as it is used on the wire, or None when nothing can be sent there."""

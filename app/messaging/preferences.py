@@ -17,6 +17,7 @@ from app.infra.db import transaction
 from app.infra.tokens import BadToken
 from app.messaging import outbox
 from app.messaging.channel import EMAIL, installed
+from app.messaging.devices import key_for_browsers
 from app.messaging.double_opt_in import reader_of
 from app.messaging.tokens import PreferencesLink
 
@@ -29,6 +30,7 @@ class Preferences:
     """What a reader may choose: `topics` by the `channels` that concern them, what is `chosen`, and the global stop.
 
     `pending` is chosen and not confirmed yet. `sender` is the reader's club, or the organisation of one without.
+    `push_key`: what a browser is told to get notifications by; None where none are sent.
     """
 
     sender: str
@@ -39,6 +41,7 @@ class Preferences:
     chosen: frozenset[Choice]
     pending: frozenset[Choice]
     stopped: bool
+    push_key: str | None
 
 
 def preferences(*, link: PreferencesLink) -> Preferences:
@@ -59,6 +62,7 @@ def preferences(*, link: PreferencesLink) -> Preferences:
         chosen=frozenset(_choice(one) for one in lines if one.comes_to is State.SUBSCRIBED),
         pending=frozenset(_choice(one) for one in lines if one.comes_to is State.PENDING),
         stopped=known.stopped_at is not None,
+        push_key=key_for_browsers(tenant_id=link.tenant_id),
     )
 
 

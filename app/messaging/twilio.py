@@ -148,7 +148,7 @@ def outcome_of(answer: Answer) -> Outcome:
             return Outcome(Result.FAILED, response, code or answer.status)
         return Outcome(Result.SENT, response, answer.status)
     if answer.status in (429, 503):
-        wait = _wait(answer.headers.get("retry-after"))
+        wait = wait_of(answer.headers.get("retry-after"))
         return Outcome(Result.RETRY, response, answer.status, retry_after=wait)
     if answer.status in OUR_FAULT:
         return Outcome(Result.RETRY, response, answer.status, no_connection=True)
@@ -175,7 +175,7 @@ def _said(answer: Answer) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _wait(value: str | None) -> timedelta:
+def wait_of(value: str | None) -> timedelta:
     """Return how long to wait by a Retry-After header: seconds or a date; a little where it says nothing."""
     wait = timedelta(seconds=30)
     if value is not None and value.strip().isdecimal() and len(value.strip()) < 9:

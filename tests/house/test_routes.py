@@ -35,6 +35,8 @@ PUBLIC = {
     "hooks.inbound": "asked by providers, who sign",
     "preferences.show": "followed from mails; the token is signed",
     "preferences.act": "readers have no account; the token is signed",
+    "preferences.device": "readers have no account; the token is signed",
+    "preferences.worker": "a script, the same for everybody",
     "preferences.confirmation": "followed from mails; the token is signed",
     "preferences.confirm": "readers have no account; the token is signed",
 }

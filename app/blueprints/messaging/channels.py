@@ -40,8 +40,13 @@ class AccountForm(Form):
 
 @cache
 def _form_class(name: str) -> type[AccountForm]:
-    fields = {one.name: _drawn(one) for one in channel(name).settings}
+    fields = {one.name: _drawn(one) for one in _typed(name)}
     return cast("type[AccountForm]", type("ChannelForm", (AccountForm,), fields))
+
+
+def _typed(name: str) -> list[Setting]:
+    """Return what of a channel's settings somebody types."""
+    return [one for one in channel(name).settings if one.made is None]
 
 
 def _drawn(setting: Setting) -> Any:
@@ -90,7 +95,7 @@ def save(name: str) -> Response | Answer:
             tenant_id=actor.tenant_id,
             channel_name=name,
             carrier=form.carrier.data or "",
-            settings={one.name: form[one.name].data for one in channel(name).settings},
+            settings={one.name: form[one.name].data for one in _typed(name)},
             actor=actor.ref,
         )
     except Invalid as wrong:
@@ -108,8 +113,8 @@ def _page(account: Account, form: AccountForm, status: int = 200) -> Response:
         account=account,
         label=found.label,
         form=form,
-        inbound=inbound_url(account.tenant_id, account.channel),
-        fields=[(one, form[one.name]) for one in found.settings],
+        inbound=inbound_url(account.tenant_id, account.channel) if found.answered else None,
+        fields=[(one, form[one.name]) for one in _typed(account.channel)],
     )
 
 

@@ -1,11 +1,12 @@
 """The page on which readers choose what they receive, and the one that confirms a yes. Looking changes nothing."""
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.events.presenters import CHANNEL_LABELS
+from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.messaging import double_opt_in
+from app.messaging import devices, double_opt_in
 from app.messaging.preferences import Choice, preferences, save
 from app.messaging.tokens import read_confirm, read_preferences
 from app.web.guards import public
@@ -42,6 +43,30 @@ def act(token: str) -> Answer:
         user_agent=request.user_agent.string,
     )
     return redirect(url_for("preferences.show", token=token, saved=1), code=303)
+
+
+@blueprint.post("/<token>/device")
+@public
+def device(token: str) -> Answer:
+    """Let the reader's device get notifications."""
+    try:
+        devices.add(
+            link=read_preferences(token),
+            given=request.form.get("subscription", ""),
+            ip=request.remote_addr,
+            user_agent=request.user_agent.string,
+        )
+    except Invalid as refused:
+        return Answer(refused.errors["subscription"], status=422, mimetype="text/plain")
+    return Answer(status=204)
+
+
+@blueprint.get("/worker.js")
+@public
+def worker() -> Response:
+    """Answer with the worker of devices: only a script from here may work for these pages."""
+    with current_app.open_resource("static/js/push-worker.js") as script:
+        return Response(script.read(), mimetype="text/javascript")
 
 
 @blueprint.get("/confirm/<token>")

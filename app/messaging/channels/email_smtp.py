@@ -23,6 +23,7 @@ class EmailChannel:
     customer_field = "email"
     consent_field = "email_opt_in"
     settings: tuple[Setting, ...] = ()
+    answered = False
 
     def clean_address(self, raw: str) -> str | None:
         """Return the address for the envelope, or None when SMTP can't take it."""

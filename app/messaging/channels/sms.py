@@ -27,6 +27,7 @@ class SmsChannel:
     label = "SMS"
     customer_field = "phone"
     consent_field = "sms_opt_in"
+    answered = True
     settings = twilio.settings(
         Setting(
             "sender",

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from app.blueprints.customers.presenters import id_label, phone_words
 from app.customers import contact_points
-from app.customers.contact_points import CONFIRMED, KINDS, Identifier, Point
+from app.customers.contact_kinds import KINDS
+from app.customers.contact_points import CONFIRMED, Identifier, Point
 from app.messaging import suppression
 from app.messaging.channel import installed
 from app.messaging.suppression import Held, SuppressedBecause

@@ -14,7 +14,7 @@ from app.blueprints.customers.base import Person, blueprint
 from app.capture import contacts
 from app.capture.contacts import Gone
 from app.customers import contact_points
-from app.customers.contact_points import KINDS
+from app.customers.contact_kinds import KINDS
 from app.events.validation import EXACT_KINDS
 from app.infra import clock
 from app.infra.errors import UserError

@@ -10,7 +10,8 @@ from app.blueprints.customers import contact_words
 from app.blueprints.customers.api import api
 from app.capture import contacts
 from app.customers import contact_points, service
-from app.customers.contact_points import KINDS, NoSuchContactPoint, NoSuchExternalId
+from app.customers.contact_kinds import KINDS
+from app.customers.contact_points import NoSuchContactPoint, NoSuchExternalId
 from app.infra.errors import Invalid
 from app.web.guards import current
 from app.web.schemas import Body, Shown, Text

@@ -11,7 +11,7 @@ from wtforms import StringField
 from app.blueprints.customers import presenters, writing
 from app.blueprints.households.base import POINT_ICONS, blueprint
 from app.customers import household_queries, households, queries, timeline
-from app.customers.contact_points import KINDS
+from app.customers.contact_kinds import KINDS
 from app.customers.greetings import ROLES
 from app.customers.household_queries import HouseholdView
 from app.customers.households import CannotJoin, Newcomer

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from app.blueprints.customers import presenters
 from app.blueprints.households.base import POINT_ICONS, blueprint
 from app.customers import household_queries, household_suggestions, households, queries
-from app.customers.contact_points import KINDS
+from app.customers.contact_kinds import KINDS
 from app.customers.households import CannotJoin
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT

@@ -77,7 +77,8 @@ class Setting:
     """Something an organisation says about a channel: `secret` ones are sealed and never shown again.
 
     `check` returns what is wrong with a value, for people; `required`: nothing goes out without it. `of_provider`: only
-    a provider wants to know. `made` makes a secret that nobody types.
+    a provider wants to know. `made` makes a secret that nobody types, and that is told to who
+    manages the settings where it is `shown`.
     """
 
     name: str
@@ -90,18 +91,20 @@ class Setting:
     longest: int = 200
     check: Callable[[str], str | None] | None = None
     made: Callable[[], str] | None = None
+    shown: bool = False
 
 
 class Channel(Protocol):
     """One way to reach people. The profile fields hold the address and whether its owner agreed to marketing.
 
+    A channel without a consent reaches no person but a machine, and only the stop of everything holds it back.
     `customer_field` is the kind of contact point too. `settings` are what has to be said of who carries its messages;
     a channel without any needs no account (app.messaging.accounts). `answered`: readers answer to its provider.
     """
 
     label: str
     customer_field: str
-    consent_field: str
+    consent_field: str | None
     settings: tuple[Setting, ...]
     answered: bool
 

@@ -76,9 +76,8 @@ def destinations(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, 
 
 def _preferred(row: Mapping[str, Any]) -> str | None:
     """Return the reader's address of today, not of when the message was put in."""
-    address: str | None
     address = row["to_address"] if row["customer_id"] is None else row.get(channel(row["channel"]).customer_field)
-    return address
+    return None if address is None else str(address)
 
 
 def _whose(row: Mapping[str, Any]) -> tuple[UUID, str]:

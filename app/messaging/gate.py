@@ -233,6 +233,8 @@ def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_wa
 
 def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None]:
     """Return what all that the reader said comes to for this message, and the reason where it is no yes."""
+    if via.consent_field is None:
+        return (State.UNSUBSCRIBED, Reason.STOPPED) if row["stopped"] else (State.SUBSCRIBED, None)
     said = State(row["said_state"]) if row["said_state"] else State.NEVER
     by_topic = row["topic_id"] is not None
     channel_at = row[f"{via.consent_field}_at"]

@@ -115,6 +115,7 @@ def _page(account: Account, form: AccountForm, status: int = 200) -> Response:
         form=form,
         inbound=inbound_url(account.tenant_id, account.channel) if found.answered else None,
         fields=[(one, form[one.name]) for one in _typed(account.channel)],
+        told=[(one, account.secret) for one in found.settings if one.shown and account.secret],
     )
 
 

@@ -21,7 +21,7 @@ class EmailChannel:
 
     label = "E-mail"
     customer_field = "email"
-    consent_field = "email_opt_in"
+    consent_field: str | None = "email_opt_in"
     settings: tuple[Setting, ...] = ()
     answered = False
 

@@ -28,7 +28,7 @@ class PushChannel:
 
     label = "Push"
     customer_field = "push"
-    consent_field = "push_opt_in"
+    consent_field: str | None = "push_opt_in"
     answered = False
     settings: tuple[Setting, ...] = (
         Setting(

@@ -26,7 +26,7 @@ class SmsChannel:
 
     label = "SMS"
     customer_field = "phone"
-    consent_field = "sms_opt_in"
+    consent_field: str | None = "sms_opt_in"
     answered = True
     settings = twilio.settings(
         Setting(

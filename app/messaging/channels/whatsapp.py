@@ -20,7 +20,7 @@ class WhatsAppChannel:
 
     label = "WhatsApp"
     customer_field = "whatsapp"
-    consent_field = "whatsapp_opt_in"
+    consent_field: str | None = "whatsapp_opt_in"
     answered = True
     settings = twilio.settings(
         Setting("sender", "Sender", "The number WhatsApp knows you by.", required=True, check=_check_sender),

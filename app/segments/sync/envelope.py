@@ -1,20 +1,19 @@
 """What the receiver gets: the body in one of two shapes, signed as Standard Webhooks says."""
 
-import base64
-import hmac
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from app.infra import webhooks
+from app.infra.webhooks import new_secret
 from app.segments.sync.models import MESSAGING
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin
+__all__ = ["FIELDS", "Part", "Person", "body", "headers", "new_secret"]
+
 FIELDS: dict[str, str] = {
     "email": "E-mail address",
     "phone": "Phone number",
@@ -57,11 +56,6 @@ class Part:
         return len(self.entered) + len(self.left)
 
 
-def new_secret() -> str:
-    """Return a secret to sign with: 32 random bytes, as Standard Webhooks writes them."""
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 def body(part: Part, *, shape: str, tenant_id: UUID, segment_id: UUID, name: str) -> bytes:
     """Return the part as JSON: as the Messaging service takes a segment, or as an event of a webhook."""
     push = {"mode": "full" if part.full else "changes", "run": part.run, "part": part.number, "last": part.last}
@@ -97,16 +91,4 @@ def _person(person: Person, shape: str) -> dict[str, Any]:
 
 def headers(part: Part, content: bytes, *, signing: Sequence[str], now: datetime) -> dict[str, str]:
     """Return a part's headers: its id, which a repeat has too, when it goes out, and a signature by each secret."""
-    message_id, at = f"msg_{part.id.hex}", str(int(now.timestamp()))
-    signed = f"{message_id}.{at}.".encode() + content
-    return {
-        "Content-Type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": at,
-        "webhook-signature": " ".join(f"v1,{_signature(one, signed)}" for one in signing),
-    }
-
-
-def _signature(secret: str, signed: bytes) -> str:
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    return base64.b64encode(hmac.digest(key, signed, sha256)).decode()
+    return webhooks.headers(part.id, content, signing=signing, now=now)

@@ -6,9 +6,10 @@ const parts = [...document.querySelectorAll("[data-shown-when]")].map((part) => 
 });
 
 function chosen(control) {
-  const boxes = control instanceof RadioNodeList ? [...control] : [control];
-  if (boxes[0].type !== "checkbox") return [control.value];
-  return boxes.filter((box) => box.checked).map((box) => box.value);
+  // Of one name may also be the group that the boxes stand in.
+  const named = control instanceof RadioNodeList ? [...control] : [control];
+  const boxes = named.filter((one) => one.type === "checkbox");
+  return boxes.length ? boxes.filter((box) => box.checked).map((box) => box.value) : [control.value];
 }
 
 function show() {

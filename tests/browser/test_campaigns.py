@@ -56,6 +56,7 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
     page.get_by_role("button", name="Next: when").press("Enter")
     page.get_by_label("At a date and time at the club").press("Space")
     page.get_by_label("Day", exact=True).fill("2131-05-14")
+    page.get_by_role("button", name="Next: goal").press("Enter")
     page.get_by_role("button", name="Next: review").press("Enter")
     expect(page.locator(".stat", has_text="Would be sent").locator(".stat-value")).to_have_text("3")
     expect(page.get_by_role("cell", name="The customer said no to e-mail.")).to_be_visible()

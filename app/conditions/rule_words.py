@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from app.conditions.fields import FieldType
+from app.conditions.fields import Field, FieldType
 from app.conditions.language import Rule
 from app.conditions.operators import CONTRARY, FROM_NOW, YEARLY, Operator
 from app.conditions.periods import Period
@@ -26,7 +26,7 @@ def of_value(rule: Rule, telling: Telling, *, no: bool) -> str:
         return told
     if rule.type is FieldType.LIST:
         return _of_list(rule, telling, no)
-    if isinstance(rule.value, bool) and (said := (phrases.yes, phrases.no) if phrases.yes else _said(field.label)):
+    if isinstance(rule.value, bool) and (said := said_of(field)):
         return said[rule.value is not_]
     if operator in (Operator.EQ, Operator.IN):
         if chosen := _of_choices(rule, not_):
@@ -133,6 +133,11 @@ def _of_choices(rule: Rule, no: bool) -> str | None:
 def _values(rule: Rule) -> tuple[Scalar, ...]:
     given = rule.value
     return given if isinstance(given, tuple) else () if given is None else (given,)
+
+
+def said_of(field: Field) -> tuple[str, str] | None:
+    """Return what is said of a truth value that is true, and of one that is false, where yes and no say too little."""
+    return (field.phrases.yes, field.phrases.no) if field.phrases.yes else _said(field.label)
 
 
 def _said(label: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from app.conditions import money
 from app.conditions.behaviour import Behaviour
 from app.conditions.deeds import deed, seen_deed
 from app.conditions.language import Group, Node, Not, Rule, Tree, enabled
-from app.conditions.rule_words import of_value
+from app.conditions.rule_words import of_value, said_of
 from app.conditions.telling import LOCALE, Names, Telling, begun
 
 
@@ -52,6 +52,9 @@ def explain_seen(
     telling = Telling(names or {}, zone, locale, currency)
     if rule.did:
         return seen_deed(rule, rule.did, value, _paid(rule.did, telling))
+    if isinstance(value, bool) and (said := said_of(rule.field)):
+        # Beside "declined e-mail" a bare yes would say the contrary of what was seen.
+        return said[not value]
     return telling.seen(rule.field, rule.type, value)
 
 

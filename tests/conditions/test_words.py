@@ -18,6 +18,7 @@ from app.conditions import (
     operators_for,
     parse,
     payload_catalogue,
+    profile,
     walk,
 )
 from app.conditions.operators import WORDS
@@ -246,6 +247,9 @@ def test_what_a_rule_saw_is_told_too() -> None:
     assert seen(rule("tier", "eq", "Gold"), "Platinum") == "Platinum card"
     assert seen(B, 1200) == "1,200"
     assert seen(rule("opted_in", "eq", True), False) == "no"
+    [(_, agreed)] = walk(parse(rule("email_opt_in", "eq", False), profile))
+    assert [explain_seen(agreed, value) for value in (True, False)] == ["agreed to e-mail", "declined e-mail"]
+    assert explain_seen(agreed, None) == "unknown"
     assert seen(rule("born", "isNull"), date(2026, 10, 4)) == "4 October 2026"
     assert seen(C, ["b", None, "a"]) == "a and b"
     assert seen(C, None) == seen(C, []) == seen(rule("lists", "isNull"), None) == "none"

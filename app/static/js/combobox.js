@@ -44,3 +44,8 @@ enhance(document.body); // htmx may have been here before this module
 htmx.onLoad((element) => enhance(element));
 // Tom Select's own elements must not survive their select.
 document.addEventListener("htmx:before:cleanup", (event) => event.target.tomselect?.destroy());
+// What is put in an element's place takes over its attributes, and the policy refuses a style among them: an empty one is
+// left where a script set a style and took it back.
+document.addEventListener("htmx:before:swap", () => {
+  for (const element of document.querySelectorAll('[style=""]')) element.removeAttribute("style");
+});

@@ -117,3 +117,22 @@ class SnippetVersion(TenantRow, Base):
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     changed_by: Mapped[str] = mapped_column(server_default="", default="")
     changed_by_name: Mapped[str] = mapped_column(server_default="", default="")
+
+
+class ContentImage(TenantRow, Base):
+    """A picture of letters, written anew by us (pictures.fit). `size` is that of `data`, in bytes."""
+
+    __tablename__ = "image"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),)
+
+    name: Mapped[str]
+    alt: Mapped[str] = mapped_column(server_default="", default="")
+    content_type: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    size: Mapped[int]
+    has_double: Mapped[bool]
+    data: Mapped[bytes]
+    data_double: Mapped[bytes | None]
+    created_by: Mapped[str] = mapped_column(server_default="", default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

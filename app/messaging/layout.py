@@ -13,9 +13,10 @@ from uuid import UUID
 
 from app.content.letters import before_body_end
 from app.content.quick import Filled, Stencil
+from app.infra.signed import seal
 from app.messaging.links import ANCHOR, followed, followed_by, pixel
 from app.messaging.mime import MAX_BODY_LINE, QUOTED, SEVEN_BIT, Encoded
-from app.messaging.tokens import CLICK, OPEN, click_token, open_token, seal
+from app.messaging.tokens import CLICK, OPEN, click_token, open_token
 
 CACHED = 300
 LONGEST_WORD = 300

@@ -1,24 +1,21 @@
 """The signed words in a letter's links: short, stateless, and made in a few microseconds.
 
-A token is base64url of `fields + signature`; the signature is HMAC-SHA256 cut to 16 bytes, keyed by purpose, so a word
-made for one purpose opens no other. Tokens never expire: a link in a letter of ten years ago still unsubscribes.
+A token is base64url of `fields + signature` (app.infra.signed). Tokens never expire: a link in a letter of ten years
+ago still unsubscribes.
 """
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from uuid import UUID
 
 from app.infra.config import load
+from app.infra.signed import key_for, seal, unseal
 from app.infra.tokens import BadToken
 
-SIGNATURE_BYTES = 16
 CLICK, OPEN = "click", "open"
-MAX_TOKEN = 4_000
 # In an address there is less room, and whoever guesses has to send a mail for each guess.
 MAIL_SIGNATURE_BYTES = 10
 MAIL_TOKEN = 48
@@ -67,7 +64,7 @@ def unsubscribe_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> s
 
 def read_unsubscribe(token: str) -> UnsubscribeLink:
     """Return whose link `token` is, or raise BadToken."""
-    data = _open("unsubscribe", token)
+    data = unseal("unsubscribe", token)
     if len(data) != 48:
         raise BadToken
     return UnsubscribeLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), UUID(bytes=data[32:]))
@@ -80,7 +77,7 @@ def preferences_token(tenant_id: UUID, customer_id: UUID, message_id: UUID) -> s
 
 def read_preferences(token: str) -> PreferencesLink:
     """Return whose preferences `token` opens, or raise BadToken."""
-    data = _open("preferences", token)
+    data = unseal("preferences", token)
     if len(data) != 48:
         raise BadToken
     return PreferencesLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), UUID(bytes=data[32:]))
@@ -93,7 +90,7 @@ def confirm_token(tenant_id: UUID, customer_id: UUID, address: str) -> str:
 
 def read_confirm(token: str) -> ConfirmLink:
     """Return whose yes `token` confirms, from which address, or raise BadToken."""
-    data = _open("confirm", token)
+    data = unseal("confirm", token)
     if len(data) <= 32:
         raise BadToken
     return ConfirmLink(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), data[32:].decode("utf-8", "replace"))
@@ -106,7 +103,7 @@ def callback_token(tenant_id: UUID, message_id: UUID) -> str:
 
 def read_callback(token: str) -> TrackedLink:
     """Return the message `token` names, or raise BadToken."""
-    data = _open("callback", token)
+    data = unseal("callback", token)
     if len(data) != 32:
         raise BadToken
     return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:]), "")
@@ -119,7 +116,7 @@ def inbound_token(tenant_id: UUID) -> str:
 
 def read_inbound(token: str) -> UUID:
     """Return the tenant `token` names, or raise BadToken."""
-    data = _open("inbound", token)
+    data = unseal("inbound", token)
     if len(data) != 16:
         raise BadToken
     return UUID(bytes=data)
@@ -132,7 +129,7 @@ def open_token(tenant_id: UUID, message_id: UUID) -> str:
 
 def read_open(token: str) -> TrackedLink:
     """Return the message whose pixel `token` names, or raise BadToken."""
-    data = _open(OPEN, token)
+    data = unseal(OPEN, token)
     if len(data) != 32:
         raise BadToken
     return TrackedLink(UUID(bytes=data[:16]), UUID(bytes=data[16:]), "")
@@ -145,7 +142,7 @@ def click_token(tenant_id: UUID, message_id: UUID, url: str) -> str:
 
 def read_click(token: str) -> TrackedLink:
     """Return the message and address of a tracked link, or raise BadToken. Only http(s) addresses come out."""
-    data = _open(CLICK, token)
+    data = unseal(CLICK, token)
     if len(data) <= 32:
         raise BadToken
     url = data[32:].decode("utf-8", "replace")
@@ -161,7 +158,7 @@ def mail_token(tenant_id: UUID, message_id: UUID) -> str:
     end of its id; the signature is over the whole.
     """
     data = tenant_id.bytes + message_id.bytes
-    signature = hmac.digest(_key("mail", load().secret_key), data, "sha256")[:MAIL_SIGNATURE_BYTES]
+    signature = hmac.digest(key_for("mail", load().secret_key), data, "sha256")[:MAIL_SIGNATURE_BYTES]
     return base64.b32encode(message_id.bytes + tenant_id.bytes[-4:] + signature).decode("ascii").lower()
 
 
@@ -178,7 +175,7 @@ def read_mail_token(token: str, tenant_ids: Iterable[UUID]) -> TrackedLink:
         if tenant_id.bytes[-4:] != tail:
             continue
         for secret in (config.secret_key, *config.old_secret_keys):
-            expected = hmac.digest(_key("mail", secret), tenant_id.bytes + message_id, "sha256")
+            expected = hmac.digest(key_for("mail", secret), tenant_id.bytes + message_id, "sha256")
             if hmac.compare_digest(signature, expected[:MAIL_SIGNATURE_BYTES]):
                 return TrackedLink(tenant_id, UUID(bytes=message_id), "")
     raise BadToken
@@ -192,51 +189,3 @@ def _mail_parts(token: str) -> tuple[bytes, bytes, bytes]:
     if len(token) != MAIL_TOKEN or len(sealed) != 20 + MAIL_SIGNATURE_BYTES:
         raise BadToken
     return sealed[:16], sealed[16:20], sealed[20:]
-
-
-@cache
-def _key(purpose: str, secret: str) -> bytes:
-    return hashlib.sha256(f"fairway:link:{purpose}:{secret}".encode()).digest()
-
-
-@cache
-def _begun(purpose: str, secret: str) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """Return HMAC's two hashes with the key taken in: going on from copies takes a third of the time (RFC 2104, 4)."""
-    key = _key(purpose, secret).ljust(64, b"\0")
-    return hashlib.sha256(bytes(one ^ 0x36 for one in key)), hashlib.sha256(bytes(one ^ 0x5C for one in key))
-
-
-def seal(purpose: str, data: bytes) -> str:
-    """Return `data` signed for a purpose, as a word for a link."""
-    begun = _begun(purpose, load().secret_key)
-    inner, outer = begun[0].copy(), begun[1].copy()
-    inner.update(data)
-    outer.update(inner.digest())
-    return _word(data + outer.digest()[:SIGNATURE_BYTES])
-
-
-_FOR_URLS = bytes.maketrans(b"+/", b"-_")
-
-
-def _word(sealed: bytes) -> str:
-    return binascii.b2a_base64(sealed, newline=False).translate(_FOR_URLS).rstrip(b"=").decode("ascii")
-
-
-def _open(purpose: str, token: str) -> bytes:
-    try:
-        if len(token) > MAX_TOKEN:
-            raise BadToken
-        raw = token.encode("ascii")
-        sealed = base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error, ValueError):
-        raise BadToken from None
-    if _word(sealed) != token:
-        # Another spelling of the same bytes is no token we gave out.
-        raise BadToken
-    data, signature = sealed[:-SIGNATURE_BYTES], sealed[-SIGNATURE_BYTES:]
-    config = load()
-    for secret in (config.secret_key, *config.old_secret_keys):
-        expected = hmac.digest(_key(purpose, secret), data, "sha256")[:SIGNATURE_BYTES]
-        if hmac.compare_digest(signature, expected):
-            return data
-    raise BadToken

@@ -5,6 +5,7 @@ the application's limit for bodies.
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,16 @@ def takes_files(view: View) -> View:
     """Mark a view as one that takes files up to the limit of the settings (MAX_UPLOAD_MB)."""
     view.__dict__["takes_files"] = True
     return view
+
+
+def takes_bytes(most: int) -> Callable[[View], View]:
+    """Return a decorator that marks a view as one that takes bodies of up to so many bytes, files among them."""
+
+    def mark(view: View) -> View:
+        view.__dict__["most_bytes"] = most
+        return view
+
+    return mark
 
 
 class UploadRequest(Request):

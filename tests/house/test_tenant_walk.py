@@ -183,6 +183,7 @@ ROWS = {
     "snippet_id": "snippet",
     "domain_id": "sending_domain",
     "sender_id": "mail_sender",
+    "image_id": "image",
     "campaign_id": "campaign",
     "run_id": "campaign_run",
     "point_id": "contact_point",

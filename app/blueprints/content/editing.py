@@ -11,6 +11,7 @@ from app.blueprints.content import short
 from app.blueprints.content.base import blueprint
 from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
+from app.blueprints.content.images import assets
 from app.content import checks, queries, service, snippet_queries
 from app.content.kind import kinds
 from app.content.merge_tags import MERGE_TAGS, MergeTag
@@ -202,6 +203,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         saved=template,
         merge_tags=merge_tags,
         tags_for_drawing=[{"group": one.group, "label": one.label, "tag": one.tag} for one in merge_tags],
+        pictures=assets(),
         once=new_id(),
         editors=kinds()["EMAIL"].editors,
         kinds=kinds(),

@@ -1,9 +1,11 @@
 // [data-visual-editor]: a letter is drawn instead of written. The textarea with its MJML stays the one that is saved and
-// previewed; without this module it is written in. GrapesJS finds nothing in the network: no icons, telemetry, uploads.
+// previewed; without this module it is written in. GrapesJS finds nothing in the network: no icons, no telemetry; pictures
+// are the organisation's own, and go there.
 const box = document.querySelector("[data-visual-editor]");
 const source = box.querySelector("textarea[name=mjml]");
 const form = source.form;
 const tags = JSON.parse(box.dataset.tags);
+const pictures = JSON.parse(box.dataset.pictures);
 const BLOCKS = ["mj-1-column", "mj-2-columns", "mj-3-columns", "mj-text", "mj-button", "mj-image", "mj-divider", "mj-spacer", "mj-raw"];
 // Shown until a picture is chosen; the checks before sending name it.
 const PLACE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='600' height='200'%3E%3Crect width='600' height='200' fill='%23dfe5e0'/%3E%3C/svg%3E";
@@ -24,7 +26,20 @@ const editor = globalThis.grapesjs.init({
   storageManager: false,
   telemetry: false,
   cssIcons: "",
-  assetManager: { upload: false, embedAsBase64: false, custom: false },
+  assetManager: {
+    assets: pictures.map((one) => ({ type: "image", ...one })),
+    upload: box.dataset.upload,
+    uploadName: "file",
+    multiUpload: false,
+    autoAdd: true,
+    embedAsBase64: false,
+    params: { csrf_token: form.elements.csrf_token.value },
+    uploadText: "Drop a picture here, or choose one: PNG, JPEG, GIF, WebP",
+    noAssets: "No pictures yet: drop one here.",
+    inputPlaceholder: "https://…",
+    addBtnText: "Use this address",
+    modalTitle: "Choose a picture",
+  },
   canvas: { frameStyle: "body { background: #fff; } ::-webkit-scrollbar { width: 8px; }" },
   plugins: [globalThis["grapesjs-mjml"]?.default ?? globalThis["grapesjs-mjml"]],
   pluginsOpts: {},
@@ -36,6 +51,26 @@ const image = editor.Blocks.get("mj-image");
 if (image) image.set("content", `<mj-image src="${PLACE}" alt="" padding="10px 25px"></mj-image>`);
 const raw = editor.Blocks.get("mj-raw");
 if (raw) raw.set("content", "<mj-raw><p>HTML</p></mj-raw>");
+
+// What is wrong with a picture is said where it was dropped.
+editor.on("asset:upload:error", (error) => {
+  let said = "This picture could not be sent. Try again.";
+  try {
+    said = JSON.parse(error.message ?? error).error ?? said;
+  } catch {}
+  const place = document.querySelector(".gjs-am-file-uploader");
+  if (!place) return;
+  const words = place.querySelector("[role=alert]") ?? place.appendChild(Object.assign(document.createElement("p"), { className: "visual-refused" }));
+  words.setAttribute("role", "alert");
+  words.textContent = said;
+});
+editor.on("asset:upload:start", () => document.querySelector(".visual-refused")?.remove());
+// A picture brings its words along, unless it has some already.
+editor.on("asset:close", () => {
+  const one = editor.getSelected();
+  const asset = one && editor.Assets.getAll().find((it) => it.get("src") === one.getAttributes().src);
+  if (asset?.get("alt") && !one.getAttributes().alt) one.addAttributes({ alt: asset.get("alt") });
+});
 
 // The toolbar above does what these buttons do, with words; the views are named by words too.
 editor.Panels.removePanel("options");

@@ -149,7 +149,7 @@ def test_one_that_is_shown_somewhere_is_not_deleted(tenant: Any, other_tenant: A
     images.remove(tenant_id=tenant.id, image_id=unused.id, actor="system")
     with pytest.raises(images.NoSuchImage):
         images.remove(tenant_id=other_tenant.id, image_id=made.id, actor="system")
-    service.archive(tenant_id=tenant.id, template_id=template.id)
+    service.archive(tenant_id=tenant.id, template_id=template.id, users=())
     images.remove(tenant_id=tenant.id, image_id=made.id, actor="system")
     assert images.page(tenant_id=tenant.id).items == []
 

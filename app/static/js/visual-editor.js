@@ -34,11 +34,6 @@ const editor = globalThis.grapesjs.init({
     autoAdd: true,
     embedAsBase64: false,
     params: { csrf_token: form.elements.csrf_token.value },
-    uploadText: "Drop a picture here, or choose one: PNG, JPEG, GIF, WebP",
-    noAssets: "No pictures yet: drop one here.",
-    inputPlaceholder: "https://…",
-    addBtnText: "Use this address",
-    modalTitle: "Choose a picture",
   },
   canvas: { frameStyle: "body { background: #fff; } ::-webkit-scrollbar { width: 8px; }" },
   plugins: [globalThis["grapesjs-mjml"]?.default ?? globalThis["grapesjs-mjml"]],
@@ -52,6 +47,16 @@ if (image) image.set("content", `<mj-image src="${PLACE}" alt="" padding="10px 2
 const raw = editor.Blocks.get("mj-raw");
 if (raw) raw.set("content", "<mj-raw><p>HTML</p></mj-raw>");
 
+editor.I18n.addMessages({
+  en: {
+    assetManager: {
+      modalTitle: "Choose a picture",
+      uploadTitle: "Drop a picture here, or click to choose one: PNG, JPEG, GIF, WebP",
+      addButton: "Use this address",
+      inputPlh: "https://…",
+    },
+  },
+});
 // What is wrong with a picture is said where it was dropped.
 editor.on("asset:upload:error", (error) => {
   let said = "This picture could not be sent. Try again.";

@@ -25,6 +25,7 @@ PUBLIC = {
     "accounts_api.register": "the door",
     "accounts_api.login": "the door",
     "accounts_api.refresh": "the refresh token proves who it is",
+    "shown_images.image": "asked by mail programs; the token is signed",
     "tracking.opened": "asked by mail programs; the token is signed",
     "tracking.clicked": "followed from mails; the token is signed",
     "unsubscribe.show": "followed from mails; the token is signed",

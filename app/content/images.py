@@ -135,7 +135,7 @@ def describe(*, tenant_id: UUID, image_id: UUID, alt: str, name: str | None = No
             raise NoSuchImage
         found.alt = _alt(alt)
         if name is not None:
-            found.name = _name(name)
+            found.name = _new_name(name)
         session.flush()
         return _one(session, tenant_id, image_id)
 
@@ -189,6 +189,13 @@ def _one(session: Session, tenant_id: UUID, image_id: UUID) -> ImageLine:
 def _name(name: str) -> str:
     tidy = " ".join("".join(one if one.isprintable() else " " for one in name).split())
     return tidy[:MOST_NAME] or "Picture"
+
+
+def _new_name(name: str) -> str:
+    tidy = name.strip()
+    if not tidy or len(tidy) > MOST_NAME or not tidy.isprintable():
+        raise Invalid({"name": f"Use 1 to {MOST_NAME} ordinary characters."})
+    return tidy
 
 
 def _alt(alt: str) -> str:

@@ -191,6 +191,9 @@ def test_the_api_does_the_same(app: Flask, api: Any, tenant: Any) -> None:
     assert (made["width"], made["alt"], made["double_url"] is None) == (1200, "Green", False)
     assert [one["id"] for one in api.get("/images?q=gre").get_json()["items"]] == [made["id"]]
     assert api.patch(f"/images/{made['id']}", json={"alt": "Lawn"}).get_json()["alt"] == "Lawn"
+    assert api.patch(f"/images/{made['id']}", json={"alt": "Lawn", "name": "a\u202eb"}).status_code == 422
+    assert api.patch(f"/images/{made['id']}", json={"alt": "Lawn", "name": " "}).status_code == 422
+    assert api.patch(f"/images/{made['id']}", json={"alt": "Lawn", "name": "Lawn.png"}).get_json()["name"] == "Lawn.png"
     assert ApiClient(app, tenant.id, "viewer").delete(f"/images/{made['id']}").status_code == 403
     assert api.delete(f"/images/{made['id']}").status_code == 204
     assert api.get(f"/images/{made['id']}").status_code == 404

@@ -1,6 +1,6 @@
 """The gate: in the transaction that moves messages to `sending`, each is let out, held or skipped, with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from app.customers.facts import CONSENT_FIELDS
 from app.infra.arrays import array
 from app.infra.db import look_up_by_index, transaction
 from app.infra.ids import new_id
-from app.messaging import runs
+from app.messaging import breaker, runs
 from app.messaging.channel import Channel, channel, installed
 from app.messaging.destination import Destination, destinations
 from app.messaging.states import Purpose, Reason, Status
@@ -41,6 +41,7 @@ _TAKEN = """
            template_id, template_version, topic_id, builtin, context, run_id, variant
     FROM message
     WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now AND run_id {of}
+        AND channel <> ALL(CAST(:shut AS text[]))
     ORDER BY due_at
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
@@ -127,12 +128,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The messages of one attempt: `letters` are committed as `sending`; the others looked at are held or skipped."""
+    """The messages of one attempt: `letters` are committed as `sending`; the others looked at are held or skipped.
+
+    `troubled` are the channels that failed last (breaker.py).
+    """
 
     attempt_id: UUID
     tenant_name: str
     letters: Sequence[Mapping[str, Any]]
     looked_at: int
+    troubled: frozenset[str] = frozenset()
 
 
 def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
@@ -143,9 +148,12 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     attempt_id = new_id()
     with transaction(tenant_id) as session:
         look_up_by_index(session)
-        rows = _due(session, DUE, tenant_id=tenant_id, now=now, limit=limit)
-        if len(rows) < limit:
-            rows += _of_runs(session, tenant_id, limit - len(rows), now)
+        standing = breaker.standing(session, tenant_id=tenant_id, now=now)
+        rows: list[dict[str, Any]] = []
+        if standing.trial:
+            rows = _taken(session, tenant_id, 1, now, {name for name, _ in installed()} - {standing.trial})
+        if not rows:
+            rows = _taken(session, tenant_id, limit, now, standing.shut)
         if not rows:
             return Claim(attempt_id, "", [], 0)
         judged = _judge_all(session, tenant_id, rows, now)
@@ -171,7 +179,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         for row, verdict in zip(rows, verdicts, strict=True)
         if verdict.status is Status.SENDING
     ]
-    return Claim(attempt_id, name, out, len(rows))
+    return Claim(attempt_id, name, out, len(rows), standing.troubled)
 
 
 def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdict:
@@ -187,12 +195,21 @@ def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, A
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def _of_runs(session: Session, tenant_id: UUID, limit: int, now: datetime) -> list[dict[str, Any]]:
+def _taken(session: Session, tenant_id: UUID, limit: int, now: datetime, shut: Collection[str]) -> list[dict[str, Any]]:
+    rows = _due(session, DUE, tenant_id=tenant_id, now=now, limit=limit, shut=array(sorted(shut)))
+    if len(rows) < limit:
+        rows += _of_runs(session, tenant_id, limit - len(rows), now, shut)
+    return rows
+
+
+def _of_runs(
+    session: Session, tenant_id: UUID, limit: int, now: datetime, shut: Collection[str]
+) -> list[dict[str, Any]]:
     """Return due messages of runs, `limit` or a few more; the runs can't be paused before this transaction ends."""
     shares = runs.shares(session, tenant_id=tenant_id, limit=limit, now=now)
     rows: list[dict[str, Any]] = []
     for share, ids in shares.items():
-        values = {"tenant_id": tenant_id, "now": now, "limit": share, "runs": array(ids)}
+        values = {"tenant_id": tenant_id, "now": now, "limit": share, "runs": array(ids), "shut": array(sorted(shut))}
         rows += _due(session, DUE_OF_RUNS, **values)
     return rows
 

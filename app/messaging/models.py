@@ -329,3 +329,19 @@ class MailSender(TenantRow, Base):
     name: Mapped[str]
     local_part: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChannelBreaker(TenantRow, Base):
+    """A channel whose last batches nobody took; nothing of it is claimed before `open_until`."""
+
+    __tablename__ = "channel_breaker"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "channel", name="uq_channel_breaker_channel"),
+    )
+
+    channel: Mapped[str]
+    failures: Mapped[int]
+    since: Mapped[datetime]
+    said: Mapped[str]
+    open_until: Mapped[datetime | None]

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
-from app.messaging import local
+from app.messaging import breaker, local
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
@@ -95,6 +95,8 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
         outcomes = channel(name).deliver([letter for _, letter in letters])
         moment = now + timedelta(seconds=time.monotonic() - begun)
         unreachable = unreachable or all(outcome.no_connection for outcome in outcomes)
+        troubled = name in claimed.troubled
+        breaker.learn(tenant_id=tenant_id, name=name, outcomes=outcomes, troubled=troubled, now=moment)
         for (row, letter), outcome in zip(letters, outcomes, strict=True):
             endings.append(_ending(row, letter, outcome, moment))
     return endings, unreachable

@@ -98,6 +98,7 @@ FIXED: dict[str, Any] = {
     "consent_change.channel": "EMAIL",
     "consent_change.state": "subscribed",
     "suppression.channel": "EMAIL",
+    "channel_breaker.channel": "EMAIL",
     "suppression.reason": "manual",
     "suppression.lifted_at": None,
     "topic.archived_at": None,

@@ -11,6 +11,7 @@ from app.analytics import work
 from app.infra import clock, queue
 from app.infra.config import load
 from app.infra.heartbeat import last_beat
+from app.messaging import breaker
 from app.messaging.inbound import intake
 from app.messaging.inbound.intake import OUTCOME_WORDS
 from app.web.guards import current, requires
@@ -52,6 +53,7 @@ def _state(tenant_id: UUID) -> dict[str, Any]:
         "failures": work.failures(tenant_id=tenant_id, now=now),
         "counted": work.COUNTED,
         "ticked_at": last_beat("tick"),
+        "left_alone": breaker.opened(tenant_id=tenant_id),
         "came_in": [(OUTCOME_WORDS[one], count) for one, count in intake.counts(now=now).items()],
         "takes_mail_in": load().inbound_domain,
     }

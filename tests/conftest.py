@@ -221,6 +221,7 @@ def make_tenant(name: str = "Cape Links", country: str = "ZA") -> "object":
     from app.accounts.models import Club, Tenant
     from app.infra.db import transaction
     from app.infra.ids import new_id
+    from app.messaging.models import SendingPolicy
 
     tenant = Tenant(id=new_id(), name=name, country=country)
     with transaction(tenant.id) as session:
@@ -236,6 +237,8 @@ def make_tenant(name: str = "Cape Links", country: str = "ZA") -> "object":
                 currency="ZAR",
             )
         )
+        # No quiet hours: what a test sends goes out at whatever hour it runs.
+        session.add(SendingPolicy(tenant_id=tenant.id))
         session.flush()
         # On its own: a rollback in the test must not make the fixture ask the database for it again.
         session.expunge(tenant)

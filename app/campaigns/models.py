@@ -41,9 +41,10 @@ class Campaign(TenantRow, Base):
     """One thing to say to a segment: once, or again and again.
 
     `schedule` says when (app.campaigns.schedule). At `due_at` the occurrence `next_occurrence` begins, a local time of
-    `timezone`. With several `channels` each reader is reached by the `first` that reaches them, or by `all`. `version`
-    rises with every change. `goal` is what it is for (app.campaigns.goal), `cost` what it costs, in `cost_currency`.
-    So many `holdout_percent` of its people are left out by chance, to measure what it changes.
+    `timezone`. With several `channels` each reader is reached by the `first` that reaches them, or by `all`. With
+    `one_copy` an address that people share gets one. What could not go out `expires_hours` after it was due is not sent
+    any more. `version` rises with every change. `goal` is what it is for (app.campaigns.goal), `cost` what it costs, in
+    `cost_currency`. So many `holdout_percent` of its people are left out by chance, to measure what it changes.
     """
 
     __tablename__ = "campaign"
@@ -79,6 +80,8 @@ class Campaign(TenantRow, Base):
     cost: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
     cost_currency: Mapped[str | None]
     holdout_percent: Mapped[int | None]
+    one_copy: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
+    expires_hours: Mapped[int | None]
     status: Mapped[str]
     due_at: Mapped[datetime | None]
     next_occurrence: Mapped[str | None]

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, case, func, literal, literal_column, select
+from sqlalchemy import CTE, ColumnElement, Text, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.campaigns import readiness
 from app.campaigns.models import ALL, Campaign
 from app.customers.models import Customer, Topic
+from app.infra import clock
 from app.infra.db import transaction
+from app.messaging import limit_fields, policy
 from app.messaging.condition_fields import can_get, why_not
 from app.messaging.runs import Content
+from app.messaging.states import Reason
 from app.segments.models import SegmentMember
 
 
@@ -45,8 +49,11 @@ def first_that_reaches(
     return found
 
 
-def of(*, tenant_id: UUID, campaign: Campaign) -> Reach:
-    """Return whom a campaign would reach if it were sent now: everybody in its segment is asked."""
+def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> Reach:
+    """Return whom a campaign would reach if it were sent now: everybody in its segment is asked.
+
+    Who is asleep counts as reached: it goes out in their morning.
+    """
     with transaction(tenant_id) as session:
         contents = readiness.pinned(session, campaign)
         if not contents or campaign.segment_id is None:
@@ -56,28 +63,56 @@ def of(*, tenant_id: UUID, campaign: Campaign) -> Reach:
             .where(SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == campaign.segment_id)
             .correlate(None)
         )
-        verdicts = _verdicts(session, tenant_id, campaign, contents)
-        asked = (
-            select(*(one.label(f"v{place}") for place, one in enumerate(verdicts)), func.count().label("people"))
-            .where(Customer.tenant_id == tenant_id, Customer.id.in_(members))
-            .group_by(*(literal_column(str(place + 1)) for place in range(len(verdicts))))
-        )
-        rows = session.execute(asked).all()
+        verdicts = _verdicts(session, tenant_id, campaign, contents, now or clock.now())
+        asked = select(Customer.id, *(one.label(f"v{place}") for place, one in enumerate(verdicts)))
+        if campaign.one_copy:
+            asked = asked.add_columns(
+                limit_fields.rank().label("rank"),
+                *(limit_fields.shared_address(one.channel).label(f"at_{one.channel}") for one in contents),
+            )
+        asked = asked.where(Customer.tenant_id == tenant_id, Customer.id.in_(members))
+        told = asked.cte("told").prefix_with("MATERIALIZED")
+        settled = [told.c[f"v{place}"] for place in range(len(verdicts))]
+        if campaign.one_copy:
+            copies = [_one_copy(told, one, contents).label(one.name) for one in settled]
+            settled = list(select(*copies).subquery().c)
+        rows = session.execute(select(*settled, func.count()).group_by(*settled)).all()
     return _summed(rows, len(verdicts))
 
 
+def _one_copy(told: CTE, verdict: ColumnElement[str], contents: Sequence[Content]) -> ColumnElement[str]:
+    """Return a verdict by which of those it lets out at one address one goes."""
+    cases = []
+    for one in contents:
+        goes, address = literal(f"{one.channel}:", Text()), told.c[f"at_{one.channel}"]
+        place = func.row_number().over(partition_by=(verdict, address), order_by=(told.c.rank, told.c.id))
+        cases.append(
+            (
+                and_(verdict == goes, address.is_not(None), place > 1),
+                literal(f"{one.channel}:{Reason.HOUSEHOLD_COPY}", Text()),
+            )
+        )
+    return case(*cases, else_=verdict)
+
+
 def _verdicts(
-    session: Session, tenant_id: UUID, campaign: Campaign, contents: Sequence[Content]
+    session: Session, tenant_id: UUID, campaign: Campaign, contents: Sequence[Content], now: datetime
 ) -> list[ColumnElement[str]]:
     """Return for each message a person would get: `CHANNEL:` if it went out, else `CHANNEL:reason`."""
-    told = [
-        literal(f"{one.channel}:", Text()) + func.coalesce(why_not(one.channel, _topic(session, tenant_id, one)), "")
-        for one in contents
-    ]
+    said = policy.of(session, tenant_id)
+    told, beside = [], list[tuple[str, ColumnElement[bool]]]()
+    for one in contents:
+        reason = why_not(one.channel, _topic(session, tenant_id, one))
+        if said.caps_of(one.channel):
+            full = limit_fields.capped(one.channel, said, now, beside)
+            reason = func.coalesce(reason, case((full, literal(str(Reason.FREQUENCY_CAP), Text()))), type_=Text())
+        told.append(literal(f"{one.channel}:", Text()) + func.coalesce(reason, ""))
+        if campaign.channel_mode == ALL:
+            beside.append((one.channel, reason.is_(None)))
     if campaign.channel_mode == ALL or len(contents) == 1:
         return told
     chosen = _first(session, tenant_id, contents)
-    return [case(*((chosen == one.channel, said) for one, said in zip(contents, told, strict=True)))]
+    return [case(*((chosen == one.channel, verdict) for one, verdict in zip(contents, told, strict=True)))]
 
 
 def _first(session: Session, tenant_id: UUID, contents: Sequence[Content]) -> ColumnElement[str]:

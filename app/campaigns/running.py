@@ -194,6 +194,8 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
                 variant=variant,
                 due_at=moments.get(campaign.timezone, run.due_at),
                 moments=moments,
+                expires_hours=campaign.expires_hours,
+                one_copy=campaign.one_copy,
                 now=now,
             )
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from babel.core import get_global
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -42,6 +43,8 @@ MOST_PER_HOUR = 10_000_000
 MOST_SPREAD = 7 * 24 * 60
 MOST_COST = 10**11
 MOST_HELD_OUT = 50
+MOST_EXPIRES = 31 * 24
+_LIMITS = (("throttle_per_hour", MOST_PER_HOUR), ("spread_minutes", MOST_SPREAD), ("expires_hours", MOST_EXPIRES))
 SETTINGS = (
     "name",
     "description",
@@ -60,6 +63,8 @@ SETTINGS = (
     "cost",
     "cost_currency",
     "holdout_percent",
+    "one_copy",
+    "expires_hours",
 )
 
 
@@ -78,17 +83,43 @@ class HasRun(Conflict):
 
 
 def create(
-    *, tenant_id: UUID, actor: str, given: Mapping[str, Any], actor_name: str = "", now: datetime | None = None
+    *,
+    tenant_id: UUID,
+    actor: str,
+    given: Mapping[str, Any],
+    actor_name: str = "",
+    campaign_id: UUID | None = None,
+    now: datetime | None = None,
 ) -> Campaign:
     """Make a campaign, a draft, and return it. Raises Invalid with a message for each of the settings that is wrong.
 
-    `given` are settings by the keys of SETTINGS; of these only the name has to be there.
+    `given` are settings by the keys of SETTINGS; of these only the name has to be there. `campaign_id` makes it one,
+    however often it is asked for: one that is there under that id is changed to what is given.
     """
+    if campaign_id is None or not _is_there(tenant_id, campaign_id):
+        try:
+            return _create(tenant_id, actor, given, actor_name, campaign_id or new_id(), now)
+        except IntegrityError:
+            # Somebody else asked at the same moment, and was first.
+            if campaign_id is None or not _is_there(tenant_id, campaign_id):
+                raise
+    return change(tenant_id=tenant_id, campaign_id=campaign_id, actor=actor, changes=given, now=now)
+
+
+def _is_there(tenant_id: UUID, campaign_id: UUID) -> bool:
+    with transaction(tenant_id) as session:
+        wanted = select(Campaign.id).where(Campaign.tenant_id == tenant_id, Campaign.id == campaign_id)
+        return session.scalar(wanted) is not None
+
+
+def _create(
+    tenant_id: UUID, actor: str, given: Mapping[str, Any], actor_name: str, campaign_id: UUID, now: datetime | None
+) -> Campaign:
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         campaign = Campaign(
             tenant_id=tenant_id,
-            id=new_id(),
+            id=campaign_id,
             name="",
             type=ONE_TIME,
             channels=[EMAIL],
@@ -319,11 +350,13 @@ def _apply_zone(session: Session, campaign: Campaign, given: Mapping[str, Any], 
 
 
 def _apply_pace(campaign: Campaign, given: Mapping[str, Any], errors: dict[str, str]) -> None:
-    for name, most in (("throttle_per_hour", MOST_PER_HOUR), ("spread_minutes", MOST_SPREAD)):
+    for name, most in _LIMITS:
         if name in given:
             setattr(campaign, name, given[name])
             if given[name] is not None and not 1 <= given[name] <= most:
                 errors[name] = f"Give a number from 1 to {most:,}."
+    if "one_copy" in given:
+        campaign.one_copy = bool(given["one_copy"])
 
 
 def _apply_goal(session: Session, campaign: Campaign, given: Mapping[str, Any], errors: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 
@@ -26,3 +26,9 @@ def as_id(value: object) -> UUID | None:
 def first_id_at(moment: datetime) -> UUID:
     """Return the smallest version 7 UUID of `moment`: rows made since then have ids at or above it."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)
+
+
+def first_id_before(identity: UUID, by: timedelta) -> UUID:
+    """Return the smallest version 7 UUID of the moment that lies `by` before that at which an id was made."""
+    made = (identity.int >> 80) - int(by.total_seconds() * 1000)
+    return UUID(int=max(made, 0) << 80 | 0x7 << 76 | 0x2 << 62)

@@ -134,6 +134,13 @@ def _reached(channel: str) -> _Answer:
     return and_(or_(sound, _elsewhere(channel)), ~refused.exists())
 
 
+def reaches_preferred(channel: str) -> _Answer:
+    """Return whether the customer's preferred address is one that mail can go to, so that it goes nowhere else."""
+    kind, entry = KINDS[channel], Suppression.__table__.alias()
+    dead = _entries(entry, channel, _PERSON[kind]).where(entry.c.reason.in_(_DEAD)).exists()
+    return and_(_sound(kind, _PERSON[kind]), ~dead)
+
+
 def _entries(entry: Any, channel: str, address: Any) -> Select[Any]:
     """Return the query of what the list has on an address of the customer's."""
     return (

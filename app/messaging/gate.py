@@ -1,6 +1,6 @@
 """The gate: in the transaction that moves messages to `sending`, each is let out, held or skipped, with the reason."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +15,15 @@ from app.customers import consents
 from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
 from app.infra.arrays import array
-from app.infra.db import look_up_by_index, transaction
+from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
 from app.messaging import breaker, runs
 from app.messaging.channel import Channel, channel, installed
 from app.messaging.destination import Destination, destinations
+from app.messaging.limits import Facts, hold_back
+from app.messaging.policy import OF_TENANT, read
 from app.messaging.states import Purpose, Reason, Status
+from app.messaging.verdict import Verdict
 
 # Club systems report a membership and a consent separately, in any order: a yes may be minutes behind.
 CONSENT_GRACE = timedelta(minutes=5)
@@ -38,7 +41,8 @@ _FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_ANSWER
 # profile that took its place.
 _TAKEN = """
     SELECT id, channel, purpose, created_at, due_at, expires_at, attempts, customer_id, user_id, to_address,
-           template_id, template_version, topic_id, builtin, context, run_id, variant
+           template_id, template_version, topic_id, builtin, context, run_id, variant, journey_id, step_key, priority,
+           one_copy
     FROM message
     WHERE tenant_id = :tenant_id AND status IN ('queued', 'held') AND due_at <= :now AND run_id {of}
         AND channel <> ALL(CAST(:shut AS text[]))
@@ -46,10 +50,10 @@ _TAKEN = """
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
 """
-_LOOKED_AT = f"""
+LOOKED_AT = f"""
     SELECT due.id, due.channel, due.purpose, due.created_at, due.expires_at, due.attempts, due.customer_id, due.user_id,
            due.to_address, due.template_id, due.topic_id, due.builtin, due.context, due.run_id, due.variant,
-           reader.*, said.*,
+           due.journey_id, due.step_key, due.priority, due.one_copy, reader.*, said.*,
            (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
            coalesce(due.template_version,
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
@@ -69,7 +73,7 @@ _LOOKED_AT = f"""
         WHERE tenant_id = :tenant_id AND id = due.customer_id OFFSET 0
     ) AS named ON true
     LEFT JOIN LATERAL (
-        SELECT customer.id AS reader_id, customer.club_id, {_FIELDS},
+        SELECT customer.id AS reader_id, customer.club_id, {_FIELDS}, customer.timezone AS reader_zone,
                (SELECT name FROM club WHERE tenant_id = :tenant_id AND id = customer.club_id) AS club_name
         FROM customer
         WHERE customer.tenant_id = :tenant_id AND customer.id = named.id OFFSET 0
@@ -84,46 +88,33 @@ _LOOKED_AT = f"""
     ) AS said ON true
     ORDER BY due.due_at
 """  # noqa: S608 - the field names are ours
-DUE = text(f"WITH due AS MATERIALIZED ({_TAKEN.format(of='IS NULL')}) {_LOOKED_AT}")
+DUE = text(f"WITH due AS MATERIALIZED ({_TAKEN.format(of='IS NULL')}) {LOOKED_AT}")
 # Of each of these runs as many.
 DUE_OF_RUNS = text(f"""
     WITH due AS MATERIALIZED (
         SELECT taken.* FROM unnest(CAST(:runs AS uuid[])) AS run(run)
         CROSS JOIN LATERAL ({_TAKEN.format(of="= run.run")}) AS taken
     )
-    {_LOOKED_AT}
+    {LOOKED_AT}
 """)  # noqa: S608
 
 MOVE = text("""
     UPDATE message
     SET status = verdict.status, reason = verdict.reason, due_at = coalesce(verdict.due_at, message.due_at),
         to_address = coalesce(verdict.address, message.to_address), instead_of = verdict.instead_of,
+        saw = verdict.saw,
         attempt_id = CASE verdict.status WHEN 'sending' THEN CAST(:attempt_id AS uuid) ELSE message.attempt_id END,
         attempts = message.attempts + CASE verdict.status WHEN 'sending' THEN 1 ELSE 0 END,
         sending_at = CASE verdict.status WHEN 'sending' THEN :now ELSE message.sending_at END
     FROM jsonb_to_recordset(CAST(:verdicts AS jsonb))
          AS verdict(id uuid, status text, reason text, due_at timestamptz, address text,
-             instead_of text)
+             instead_of text, saw jsonb)
     WHERE message.tenant_id = :tenant_id AND message.id = verdict.id
 """)
 
 EVENTS_WAITING = text(
     "SELECT EXISTS (SELECT FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received') AS waiting"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate decided on one message; `due_at` is when a held one is seen again.
-
-    `address` is where it goes; `instead_of` the preferred one, where mail can't reach its reader.
-    """
-
-    status: Status
-    reason: Reason | None = None
-    address: str | None = None
-    due_at: datetime | None = None
-    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +131,8 @@ class Claim:
     troubled: frozenset[str] = frozenset()
 
 
+# Messages are locked before their readers here, and after them where two profiles become one.
+@again_after_deadlock
 def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     """Take about `limit` due messages, judge each, and commit those let out as `sending` under a new attempt.
 
@@ -156,7 +149,9 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
             rows = _taken(session, tenant_id, limit, now, standing.shut)
         if not rows:
             return Claim(attempt_id, "", [], 0)
-        judged = _judge_all(session, tenant_id, rows, now)
+        tenant = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
+        facts = Facts(read(tenant.caps, tenant.quiet, tenant.approval_above), tenant.timezone, now)
+        judged = _judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
         moves = [
             {
@@ -166,6 +161,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
                 "due_at": verdict.due_at,
                 "address": verdict.address,
                 "instead_of": verdict.instead_of,
+                "saw": _saw(verdict, now),
             }
             for row, verdict in zip(rows, verdicts, strict=True)
         ]
@@ -173,13 +169,17 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         session.execute(MOVE, {**values, "verdicts": orjson.dumps(moves).decode()})
         let_out = zip(rows, verdicts, strict=True)
         runs.count_out(session, tenant_id, (r["run_id"] for r, v in let_out if v.status is Status.SENDING), now)
-        name = session.execute(text("SELECT name FROM tenant WHERE id = :id"), {"id": tenant_id}).scalar_one()
     out = [
         {**row, "address": verdict.address}
         for row, verdict in zip(rows, verdicts, strict=True)
         if verdict.status is Status.SENDING
     ]
-    return Claim(attempt_id, name, out, len(rows), standing.troubled)
+    return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled)
+
+
+def _saw(verdict: Verdict, now: datetime) -> dict[str, Any] | None:
+    """Return what is kept of why a message did not go out now: when that was told, and what a limit went by."""
+    return None if verdict.status is Status.SENDING else {"at": now, **(verdict.saw or {})}
 
 
 def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdict:
@@ -214,38 +214,85 @@ def _of_runs(
     return rows
 
 
-def judge(row: Mapping[str, Any], via: Channel, there: Destination, events_waiting: bool, now: datetime) -> Verdict:
-    """Return the verdict on one message that would go `there`."""
-    marketing = row["purpose"] == Purpose.MARKETING
-    if row["expires_at"] is not None and now >= row["expires_at"]:
-        return Verdict(Status.SKIPPED, Reason.EXPIRED)
-    if row["twice"]:
-        return Verdict(Status.SKIPPED, Reason.TWICE)
-    if not there.raw or not there.raw.strip():
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message as the checks see it: its row, its channel, where it would go, whether events wait to be read."""
+
+    row: Mapping[str, Any]
+    via: Channel
+    there: Destination
+    events_waiting: bool
+    now: datetime
+
+    @property
+    def marketing(self) -> bool:
+        """Return whether it needs its reader's yes."""
+        return bool(self.row["purpose"] == Purpose.MARKETING)
+
+
+def judge(asked: Asked) -> Verdict:
+    """Return the verdict on one message: that of the first check that has one, else that it goes."""
+    for _, check in CHECKS:
+        verdict = check(asked)
+        if verdict is not None:
+            return verdict
+    return Verdict(Status.SENDING, None, asked.there.address)
+
+
+def _worth(asked: Asked) -> Verdict | None:
+    until = asked.row["expires_at"]
+    return Verdict(Status.SKIPPED, Reason.EXPIRED) if until is not None and asked.now >= until else None
+
+
+def _once(asked: Asked) -> Verdict | None:
+    return Verdict(Status.SKIPPED, Reason.TWICE) if asked.row["twice"] else None
+
+
+def _addressed(asked: Asked) -> Verdict | None:
+    raw = asked.there.raw
+    if not raw or not raw.strip():
         return Verdict(Status.SKIPPED, Reason.NO_ADDRESS)
-    if there.address is None:
-        return Verdict(Status.SKIPPED, Reason.INVALID_ADDRESS)
-    if there.held and (marketing or there.held.dead):
+    return Verdict(Status.SKIPPED, Reason.INVALID_ADDRESS) if asked.there.address is None else None
+
+
+def _unlisted(asked: Asked) -> Verdict | None:
+    there = asked.there
+    if there.held and (asked.marketing or there.held.dead):
         return Verdict(Status.SKIPPED, Reason.SUPPRESSED, there.address)
-    if not marketing:
-        return Verdict(Status.SENDING, None, there.address)
-    return _judge_consent(row, via, there.address, events_waiting, now)
+    return None
 
 
-def _judge_consent(row: Mapping[str, Any], via: Channel, address: str, events_waiting: bool, now: datetime) -> Verdict:
-    comes_to, reason = _consent(row, via)
-    if comes_to is State.UNSUBSCRIBED:
+def _agreed(asked: Asked) -> Verdict | None:
+    if not asked.marketing:
+        return None
+    row, address = asked.row, asked.there.address
+    comes_to, reason = _consent(row, asked.via)
+    if comes_to is State.SUBSCRIBED:
+        return None
+    until = row["created_at"] + CONSENT_GRACE
+    # Those of a run were chosen, and not by something that has only just come in.
+    waits = row["customer_id"] is not None and row["run_id"] is None and asked.now < until
+    if comes_to is State.UNSUBSCRIBED or not waits:
         return Verdict(Status.SKIPPED, reason, address)
-    if comes_to is not State.SUBSCRIBED:
-        until = row["created_at"] + CONSENT_GRACE
-        # Those of a run were chosen, and not by something that has only just come in.
-        if row["customer_id"] is None or row["run_id"] is not None or now >= until:
-            return Verdict(Status.SKIPPED, reason, address)
-        return Verdict(Status.HELD, Reason.AWAITING_CONSENT, address, min(now + CONSENT_RECHECK, until))
-    until = row["created_at"] + EVENTS_GRACE
-    if events_waiting and now < until:
-        return Verdict(Status.HELD, Reason.EVENTS_PENDING, address, min(now + EVENTS_RECHECK, until))
-    return Verdict(Status.SENDING, None, address)
+    return Verdict(Status.HELD, Reason.AWAITING_CONSENT, address, min(asked.now + CONSENT_RECHECK, until))
+
+
+def _heard(asked: Asked) -> Verdict | None:
+    until = asked.row["created_at"] + EVENTS_GRACE
+    if not (asked.marketing and asked.events_waiting and asked.now < until):
+        return None
+    return Verdict(Status.HELD, Reason.EVENTS_PENDING, asked.there.address, min(asked.now + EVENTS_RECHECK, until))
+
+
+CHECKS: tuple[tuple[str, Callable[[Asked], Verdict | None]], ...] = (
+    ("worth", _worth),
+    ("once", _once),
+    ("address", _addressed),
+    ("list", _unlisted),
+    ("consent", _agreed),
+    ("events", _heard),
+)
+"""What is looked at of each message, in this order; what keeps back the rest is asked for all together (limits)."""
 
 
 def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None]:
@@ -276,15 +323,16 @@ def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None
     return comes_to, None
 
 
-def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Verdict]:
-    known = installed()
+def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> list[Verdict]:
+    known, now = installed(), facts.now
     sound = [row for row in rows if row["channel"] in known]
     found = dict(zip((row["id"] for row in sound), destinations(session, tenant_id, sound), strict=True))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
     waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
-    return [
-        replace(judge(row, channel(row["channel"]), there, waiting, now), instead_of=there.instead_of)
+    verdicts = [
+        replace(judge(Asked(row, channel(row["channel"]), there, waiting, now)), instead_of=there.instead_of)
         if (there := found.get(row["id"]))
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows
     ]
+    return hold_back(session, tenant_id, rows, verdicts, facts)

@@ -40,7 +40,9 @@ class Message(TenantRow, Base):
     `instead_of` is the reader's preferred address, where mail can't reach them, if `to_address` is another. It says
     what version `template_version` of its template says, or without one what the template says when it is sent. Those
     of a run go out as the run allows. At `expires_at` it is no longer worth sending. What came back later is told by
-    its moment: the first of each, and of `bounced_at` in `bounce_kind` (feedback.Bounce).
+    its moment: the first of each, and of `bounced_at` in `bounce_kind` (feedback.Bounce). Of those
+    with `one_copy` an address gets one, whoever shares it. `saw` is what the gate saw when it held or skipped it: `at`,
+    and what it went by.
     """
 
     __tablename__ = "message"
@@ -129,9 +131,11 @@ class Message(TenantRow, Base):
     variant: Mapped[str | None]
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="0", default=0)
     expires_at: Mapped[datetime | None]
+    one_copy: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     dedupe_key: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="queued", default="queued")
     reason: Mapped[str | None]
+    saw: Mapped[dict[str, Any] | None]
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)
@@ -205,6 +209,24 @@ class MessageClick(Base):
     url: Mapped[str]
     at: Mapped[datetime]
     times: Mapped[int]
+
+
+class SendingPolicy(TenantRow, Base):
+    """What an organisation says of all its sending: how much of it a person gets, and when none (app.messaging.policy).
+
+    A tenant that has not said anything has no row.
+    """
+
+    __tablename__ = "sending_policy"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", name="uq_sending_policy_tenant_id"),
+    )
+
+    caps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
+    quiet: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    approval_above: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Suppression(TenantRow, Base):

@@ -22,14 +22,15 @@ from app.messaging.states import Priority, Purpose, Reason
 
 PUT_MANY = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
-                         journey_id, enrollment_id, step_key, priority, dedupe_key, due_at, created_at)
+                         journey_id, enrollment_id, step_key, priority, expires_at, one_copy, dedupe_key, due_at,
+                         created_at)
     SELECT :tenant_id, :channel, :purpose, entry.customer_id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id,
            coalesce(CAST(:topic_id AS uuid),
                     (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id)),
            coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
-           entry.enrollment_id, :step_key, :priority, entry.dedupe_key, :due_at, :now
+           entry.enrollment_id, :step_key, :priority, :expires_at, :one_copy, entry.dedupe_key, :due_at, :now
     FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
                 CAST(:enrollment_ids AS uuid[])) AS entry(customer_id, dedupe_key, context, enrollment_id)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = entry.customer_id
@@ -82,14 +83,17 @@ def put(
     topic_id: UUID | None = None,
     purpose: Purpose = Purpose.MARKETING,
     due_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    one_copy: bool = False,
     now: datetime | None = None,
 ) -> dict[str, UUID]:
     """Put one message for each customer into the outbox and return the message ids by dedupe key.
 
     `topic_id` says which topic's consent is asked for; without it the template's topic is, if it has one, else the
-    channel's answer decides. The sequences run side by side. A key that was put in before is left as it is, and its
-    old message's id returned. A customer who does not exist gets none, and its key is missing from the answer. The
-    senders are woken after commit.
+    channel's answer decides. After `expires_at` it is not sent any more. With `one_copy` an address gets one of the
+    step's messages within a day, whoever shares it. The sequences run side by side. A key that was put in before is
+    left as it is, and its old message's id returned. A customer who does not exist gets none, and its key is missing
+    from the answer. The senders are woken after commit.
     """
     if not customer_ids:
         return {}
@@ -112,6 +116,8 @@ def put(
                 "contexts": array(orjson.dumps(context, default=str).decode() for context in contexts or ()),
                 "enrollment_ids": array(enrollment_ids or ()),
                 "due_at": due_at or moment,
+                "expires_at": expires_at,
+                "one_copy": one_copy,
                 "now": moment,
             },
         )
@@ -202,7 +208,12 @@ def recheck(*, tenant_id: UUID, customer_ids: Sequence[UUID], now: datetime | No
 
 def events_processed(*, tenant_id: UUID, now: datetime | None = None) -> None:
     """Make the messages that wait for accepted events due at once: called when none is left to process."""
-    _make_due(tenant_id, Reason.EVENTS_PENDING, None, now)
+    look_again(tenant_id=tenant_id, reason=Reason.EVENTS_PENDING, now=now)
+
+
+def look_again(*, tenant_id: UUID, reason: Reason, now: datetime | None = None) -> None:
+    """Make all messages that are held for a reason due at once: called when what was said about it has changed."""
+    _make_due(tenant_id, reason, None, now)
 
 
 def _make_due(tenant_id: UUID, reason: Reason, customer_ids: list[UUID] | None, now: datetime | None) -> None:

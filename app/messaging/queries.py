@@ -15,7 +15,7 @@ from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 _COLUMNS = """
     message.id, message.channel, message.purpose, message.customer_id, message.user_id, message.to_address,
     message.instead_of, message.template_id, message.builtin, message.journey_id, message.enrollment_id,
-    message.step_key, message.campaign_id, message.run_id, message.status, message.reason, message.due_at,
+    message.step_key, message.campaign_id, message.run_id, message.status, message.reason, message.saw, message.due_at,
     message.created_at, message.attempts,
     message.sending_at, message.sent_at, message.response, message.subject, message.first_open_at,
     message.first_click_at, message.delivered_at, message.bounced_at, message.bounce_kind, message.complained_at,

@@ -110,12 +110,14 @@ _COUNT_OUT = text("""
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
 _PUT = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
-                         campaign_id, run_id, variant, priority, dedupe_key, due_at, created_at)
+                         campaign_id, run_id, variant, priority, one_copy, dedupe_key, due_at,
+                         expires_at, created_at)
     SELECT :tenant_id, :channel, :purpose, customer.id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
-           :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority,
+           :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority, :one_copy,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
-           coalesce(local.due_at, :due_at), :now
+           coalesce(local.due_at, :due_at),
+           coalesce(local.due_at, :due_at) + make_interval(hours => CAST(:expires_hours AS integer)), :now
     FROM unnest(CAST(:customers AS uuid[])) AS chosen(id)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
     LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
@@ -151,6 +153,8 @@ def put(
     customers: Collection[UUID],
     due_at: datetime,
     moments: Mapping[str, datetime] | None = None,
+    expires_hours: int | None = None,
+    one_copy: bool = False,
     purpose: Purpose = Purpose.MARKETING,
     variant: str | None = None,
     now: datetime,
@@ -158,7 +162,8 @@ def put(
     """Put a message for each customer into a run and return how many are new: a repeat adds none.
 
     Those of the variant HELD_OUT are looked at like all others, and are skipped where they would go out. It is due at
-    `due_at`, for those whose zone is among `moments` at their own.
+    `due_at`, for those whose zone is among `moments` at their own, and not worth sending any more `expires_hours`
+    later. With `one_copy` an address gets one of them, whoever shares it.
     """
     if not customers:
         return 0
@@ -175,6 +180,8 @@ def put(
         "topic_id": content.topic_id,
         "priority": Priority.CAMPAIGN,
         "variant": variant,
+        "expires_hours": expires_hours,
+        "one_copy": one_copy,
         "customers": array(customers),
         "zones": array(local.keys()),
         "moments": array(one.isoformat() for one in local.values()),

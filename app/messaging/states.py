@@ -56,6 +56,10 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     TWICE = "twice"
     HOLDOUT = "holdout"
+    FREQUENCY_CAP = "frequency_cap"
+    QUIET_HOURS = "quiet_hours"
+    HOUSEHOLD_COPY = "household_copy"
+    COPY_PENDING = "copy_pending"
 
 
 STATUS_WORDS = {
@@ -102,6 +106,10 @@ REASON_WORDS = {
     Reason.CANCELLED: "It was called off before it went out.",
     Reason.TWICE: "The customer gets it already: two profiles became one after it was begun.",
     Reason.HOLDOUT: "They were left out on purpose, so that what the campaign changes can be measured.",
+    Reason.FREQUENCY_CAP: "The customer has had as many messages as the caps allow (Settings → Limits).",
+    Reason.QUIET_HOURS: "It is night where the customer is: quiet hours are kept.",
+    Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
+    Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
 }
 
 

@@ -267,11 +267,11 @@ _MESSAGES = (
         section="messages",
         of=_columns("customer_id"),
         own=_columns("user_id"),
-        words=_columns("subject response context to_address instead_of"),
+        words=_columns("subject response context to_address instead_of saw"),
         plain=_columns(
             "id channel purpose template_id template_version topic_id builtin journey_id step_key campaign_id run_id "
-            "variant priority expires_at due_at created_at attempts sending_at sent_at first_open_at first_click_at "
-            "delivered_at bounced_at bounce_kind complained_at replied_at unsubscribed_at"
+            "variant priority expires_at one_copy due_at created_at attempts sending_at sent_at first_open_at "
+            "first_click_at delivered_at bounced_at bounce_kind complained_at replied_at unsubscribed_at"
         ),
         blank={
             "status": "CASE WHEN t.status IN ('queued', 'held') THEN 'skipped' ELSE t.status END",
@@ -281,6 +281,7 @@ _MESSAGES = (
             "customer_id": "NULL",
             "to_address": "NULL",
             "instead_of": "NULL",
+            "saw": "NULL",
             "subject": "NULL",
             "response": "NULL",
             "context": "'{}'",
@@ -317,6 +318,9 @@ _MESSAGES = (
         through=("message_id", "message"),
         own=_columns("url at times by_machine"),
         plain=_columns("url_key run_id variant"),
+    ),
+    _keep(
+        "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
     ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(
@@ -407,7 +411,8 @@ _CAMPAIGNS = (
     _keep("campaign", "Campaigns", OF_THE_CLUB, addresses=_columns("name description schedule goal"),
           plain=_columns("id type campaign_type segment_id channels channel_mode email_template_id sms_template_id "
                          "push_template_id whatsapp_template_id topic_id timezone throttle_per_hour spread_minutes "
-                         "cost cost_currency holdout_percent status due_at next_occurrence version archived_at "
+                         "one_copy expires_hours cost cost_currency holdout_percent status due_at next_occurrence "
+                         "version archived_at "
                          "created_by created_by_name created_at updated_at")),
     _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
           plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "

@@ -62,6 +62,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Clubs", "accounts.clubs", "building", "settings.manage"),
             Item("Channels", "channels.index", "send", "settings.manage"),
             Item("Sending", "sending.index", "mail-check", "settings.manage"),
+            Item("Limits", "limits.index", "clock", "settings.manage"),
             Item("Topics", "topics.index", "adjustments", "settings.manage"),
             Item("Custom fields", "custom_fields.index", "list-details", "settings.manage"),
             Item("Tags", "tags.index", "tags", "tags.manage"),

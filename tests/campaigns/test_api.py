@@ -62,8 +62,12 @@ def test_why(api: ApiClient, club: Club, made: dict[str, Any], sink: Sink) -> No
         return [(step["what"], step["holds"]) for step in trace["steps"]]
 
     assert told(stranger) == [("Audience", False)]
-    assert told(yes) == [("Audience", True), ("Gate", True)]
-    assert told(no) == [("Audience", True), ("Gate", False)]
+    looked = ["Still worth sending", "Once", "Address", "Suppression list", "Consent", "Events that came in"]
+    looked += ["Quiet hours", "Frequency caps", "One copy an address"]
+    passed = [(one, True) for one in looked]
+    assert told(yes) == [("Audience", True), *passed, ("Gate", True)]
+    refused = [(one, one != "Consent") for one in looked]
+    assert told(no) == [("Audience", True), *refused, ("Gate", False)]
     api.post(f"/campaigns/{made['id']}/start")
     club.work(clock.now() - NOON)
     assert told(stranger) == [("Audience", False)]

@@ -68,6 +68,8 @@ FIXED: dict[str, Any] = {
     "message.channel": "EMAIL",
     "message.purpose": "marketing",
     "message_run.status": "paused",
+    "sending_policy.caps": [],
+    "sending_policy.quiet": {},
     "campaign.type": "ONE_TIME",
     "campaign.campaign_type": "seasonal",
     "campaign.channels": ["EMAIL"],
@@ -228,6 +230,7 @@ def furnish(tenant_id: UUID) -> dict[str, UUID]:
     ids: dict[str, UUID] = {}
     with transaction(tenant_id) as session:
         ids["club"] = session.execute(text("SELECT id FROM club")).scalar_one()
+        session.execute(text("DELETE FROM sending_policy"))
         for table in Base.metadata.sorted_tables:
             if table.name in ("tenant", "club") or table.name in SHARED:
                 continue

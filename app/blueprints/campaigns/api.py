@@ -70,10 +70,16 @@ class _Settings(Body):
     cost: Annotated[Decimal, Field(ge=0, lt=service.MOST_COST, decimal_places=2)] | None = None
     cost_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     holdout_percent: Annotated[int, Field(ge=1, le=service.MOST_HELD_OUT)] | None = None
+    one_copy: bool = True
+    expires_hours: Annotated[int, Field(ge=1, le=service.MOST_EXPIRES)] | None = None
 
 
 class CampaignBody(_Settings):
-    """A new campaign, a draft. `timezone` is the segment's club's, else the organisation's, unless it is given."""
+    """A new campaign, a draft. `timezone` is the segment's club's, else the organisation's, unless it is given.
+
+    With `one_copy` an address that people share gets one. What could not go out `expires_hours` after it was due is not
+    sent any more.
+    """
 
     name: Words
     type: Type = "ONE_TIME"
@@ -134,6 +140,8 @@ class CampaignOut(Shown):
     cost: Decimal | None
     cost_currency: str | None
     holdout_percent: int | None
+    one_copy: bool
+    expires_hours: int | None
     status: Status
     due_at: datetime | None
     version: int

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from wtforms import (
+    BooleanField,
     DecimalField,
     HiddenField,
     IntegerField,
@@ -60,8 +61,9 @@ class StepForm(Form):
 
 
 class WhomForm(StepForm):
-    """Whom it goes to, and what it is called."""
+    """Whom it goes to, and what it is called. `key` makes a new campaign one, however often it is posted."""
 
+    key = HiddenField()
     name = StringField("Name", render_kw={"required": True, "maxlength": 200, "autocomplete": "off"})
     description = TextAreaField("Description", render_kw={"rows": 2, "maxlength": 2000})
     campaign_type = SelectField("Type", validate_choice=False)
@@ -102,6 +104,10 @@ class WhatForm(StepForm):
     push_template_id = SelectField("Push", validate_choice=False)
     whatsapp_template_id = SelectField("WhatsApp", validate_choice=False)
     topic_id = SelectField("Topic", description="Goes to those who want this topic.", validate_choice=False)
+    one_copy = BooleanField(
+        "One copy an address",
+        description="People who share an address get one together: the head of the household does, children last.",
+    )
 
     def offer(self, templates: Mapping[str, Sequence[tuple[str, str]]], topics: Sequence[tuple[str, str]]) -> None:
         """Fill the selects: of each channel that is there its templates."""
@@ -119,6 +125,7 @@ class WhatForm(StepForm):
             "channels": there if len(there) == 1 else [one for one in there if one in chosen],
             "channel_mode": self["channel_mode"].data or FIRST,
             "topic_id": _id(self["topic_id"].data, "topic_id"),
+            "one_copy": bool(self["one_copy"].data),
         }
         for channel, column in TEMPLATES.items():
             found[column] = _id(self[column].data, column) if channel in there else None
@@ -166,6 +173,11 @@ class WhenForm(StepForm):
     until = StringField("Until", render_kw={"type": "date"})
     throttle_per_hour = IntegerField("At most so many an hour", render_kw={"min": 1})
     spread_minutes = IntegerField("Spread over so many minutes", render_kw={"min": 1})
+    expires_hours = IntegerField(
+        "Leave out after so many hours",
+        description="What quiet hours or the pace keep back for longer is left out.",
+        render_kw={"min": 1},
+    )
 
     @classmethod
     def of(cls, campaign: Campaign) -> "WhenForm":
@@ -178,6 +190,7 @@ class WhenForm(StepForm):
             "timezone": campaign.timezone,
             "throttle_per_hour": campaign.throttle_per_hour,
             "spread_minutes": campaign.spread_minutes,
+            "expires_hours": campaign.expires_hours,
         }
         if start := kept.get("start_at"):
             filled |= {"date": start[:10], "time": start[11:16] or "09:00"}
@@ -190,7 +203,7 @@ class WhenForm(StepForm):
         """Return what the service takes, or raise Invalid where a number is none."""
         errors = {
             name: "Give a whole number."
-            for name in ("every", "throttle_per_hour", "spread_minutes")
+            for name in ("every", "throttle_per_hour", "spread_minutes", "expires_hours")
             if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
         }
         if errors:
@@ -201,6 +214,7 @@ class WhenForm(StepForm):
             "schedule": self._schedule(),
             "throttle_per_hour": self["throttle_per_hour"].data,
             "spread_minutes": self["spread_minutes"].data,
+            "expires_hours": self["expires_hours"].data,
         }
 
     def _schedule(self) -> dict[str, Any]:

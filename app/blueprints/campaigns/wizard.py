@@ -19,7 +19,7 @@ from app.customers.topics import topics
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, IsArchived, UserError
-from app.infra.ids import as_id
+from app.infra.ids import as_id, new_id
 from app.messaging.channel import installed
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -49,7 +49,8 @@ def step_page(
 @requires("campaigns.edit")
 def new() -> Response:
     """Show the first step of a new campaign."""
-    form = WhomForm(data={"segment_id": request.args.get("segment") if as_id(request.args.get("segment")) else None})
+    asked = as_id(request.args.get("segment"))
+    form = WhomForm(data={"segment_id": asked and str(asked), "key": str(new_id())})
     return _whom(None, form)
 
 
@@ -59,7 +60,13 @@ def create() -> Response | Answer:
     """Make a draft and go on to what it says."""
     actor, form = current(), WhomForm(request.form)
     try:
-        made = service.create(tenant_id=actor.tenant_id, actor=actor.ref, actor_name=actor.name, given=form.values())
+        made = service.create(
+            tenant_id=actor.tenant_id,
+            actor=actor.ref,
+            actor_name=actor.name,
+            given=form.values(),
+            campaign_id=as_id(form["key"].data),
+        )
     except UserError as refused:
         form.refuse(refused)
         return _whom(None, form, status=422)

@@ -21,6 +21,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     tags,
     tags_api,
     topics,
+    why,
 )
 from app.blueprints.customers.base import blueprint
 

@@ -114,6 +114,7 @@ class Person:
             ("segments", "Segments", "customers.segments", "customers.view"),
             ("journeys", "Journeys", "customers.walks", "journeys.view"),
             ("messages", "Messages", "customers.letters", "messages.view"),
+            ("why", "Why not?", "customers.why_not", "messages.view"),
             ("details", "Details", "customers.details", "customers.view"),
             ("privacy", "Privacy", "customers.privacy", "customers.export"),
         ]

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from app.infra import clock
 from app.infra.ids import as_id
-from app.messaging import queries
+from app.messaging import explain, queries
 from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.states import (
     REASON_WORDS,
@@ -107,5 +107,13 @@ def export() -> Response:
 @requires("messages.view")
 def show(message_id: UUID) -> Response:
     """Show one message: where it stands, why, and what the other side said."""
-    message = queries.get(tenant_id=current().tenant_id, message_id=message_id)
-    return page("messaging/show.html", message=message, **WORDS)
+    tenant_id = current().tenant_id
+    message = queries.get(tenant_id=tenant_id, message_id=message_id)
+    open_ = message["status"] in (Status.QUEUED, Status.HELD, Status.SKIPPED)
+    return page(
+        "messaging/show.html",
+        message=message,
+        story=explain.story(message),
+        looked=explain.of_message(tenant_id=tenant_id, message_id=message_id, now=clock.now()) if open_ else [],
+        **WORDS,
+    )

@@ -1,6 +1,7 @@
 """SEND: a message to everybody who comes here, handed to the outbox."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 from pydantic import Field
@@ -28,6 +29,18 @@ class SendConfig(StepConfig):
         default=Purpose.MARKETING,
         title="Purpose",
         description="Marketing goes only to people who agreed to it.",
+    )
+    one_copy: bool = Field(
+        default=False,
+        title="One copy an address",
+        description="Of people who share an address and come here within a day, one gets it.",
+    )
+    expires_hours: int | None = Field(
+        default=None,
+        ge=1,
+        le=31 * 24,
+        title="Not worth sending after so many hours",
+        description="What quiet hours or a cap keep back for longer is left out. Caps keep it back three days at most.",
     )
 
 
@@ -86,6 +99,8 @@ class Send(StepType[SendConfig]):
             topic_id=batch.config.topic_id,
             channel_name=batch.config.channel,
             purpose=batch.config.purpose,
+            expires_at=batch.now + timedelta(hours=batch.config.expires_hours) if batch.config.expires_hours else None,
+            one_copy=batch.config.one_copy,
             now=batch.now,
         )
         for walker, key in zip(batch.walkers, keys, strict=True):

@@ -1,0 +1,82 @@
+"""What an organisation says of all its sending, over the API."""
+
+from datetime import time
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.messaging import policy
+from app.messaging.policy import Policy
+from app.web.api import ApiBlueprint
+from app.web.guards import current
+from app.web.schemas import Body, Shown
+
+api = ApiBlueprint("limits_api", __name__)
+
+Channel = Literal["EMAIL", "SMS", "PUSH", "WHATSAPP"]
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class CapBody(Body):
+    """At most `most` marketing messages a person in `hours`; without a channel of all channels together."""
+
+    channel: Channel | None = None
+    most: Annotated[int, Field(ge=1, le=policy.MOST_MESSAGES)]
+    hours: Annotated[int, Field(ge=1, le=policy.MOST_HOURS)]
+
+
+class QuietBody(Body):
+    """Local times of a person's day between which nothing goes out, over midnight too."""
+
+    from_: Clock = Field(alias="from")
+    to: Clock
+
+
+class PolicyPatch(Body):
+    """What to change; what is left out stays. A channel of `quiet` that is null has no quiet hours any more."""
+
+    caps: list[CapBody] | None = Field(default=None, max_length=policy.MOST_CAPS)
+    quiet: dict[Channel, QuietBody | None] | None = None
+
+
+class CapOut(Shown):
+    """A frequency cap."""
+
+    channel: str | None
+    most: int
+    hours: int
+
+
+class PolicyOut(Shown):
+    """Frequency caps, and quiet hours by channel."""
+
+    caps: list[CapOut]
+    quiet: dict[str, dict[str, str]]
+
+
+def _shown(known: Policy) -> PolicyOut:
+    quiet = {
+        channel: {"from": _clock(hours.starts), "to": _clock(hours.ends)}
+        for channel in policy.CHANNELS
+        if (hours := known.quiet_hours(channel)) is not None
+    }
+    return PolicyOut(caps=[CapOut.model_validate(one) for one in known.caps], quiet=quiet)
+
+
+def _clock(of: time) -> str:
+    return f"{of:%H:%M}"
+
+
+@api.operation("GET", "/sending-policy", permission="settings.manage", returns=PolicyOut)
+def sending_policy() -> PolicyOut:
+    """Show how much marketing a person gets, and at what hours none goes out."""
+    return _shown(policy.get(tenant_id=current().tenant_id))
+
+
+@api.operation("PATCH", "/sending-policy", permission="settings.manage", body=PolicyPatch, returns=PolicyOut)
+def change_sending_policy(body: PolicyPatch) -> PolicyOut:
+    """Change it; what was held back is looked at again at once."""
+    actor = current()
+    changes: dict[str, Any] = body.model_dump(exclude_unset=True, by_alias=True)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return _shown(policy.save(tenant_id=actor.tenant_id, actor=actor.ref, changes=changes))

@@ -161,11 +161,11 @@ def test_a_link_in_an_old_mail_outlives_its_secret_key(tenant: Any, monkeypatch:
     click, leave = click_token(tenant.id, new_id(), TARGET), unsubscribe_token(tenant.id, new_id(), new_id())
     config = load()
     renewed = replace(config, secret_key="n" * 40, old_secret_keys=(config.secret_key,))
-    monkeypatch.setattr("app.messaging.tokens.load", lambda: renewed)
+    monkeypatch.setattr("app.infra.signed.load", lambda: renewed)
     assert read_click(click).url == TARGET
     assert read_unsubscribe(leave)
     assert read_click(click_token(tenant.id, new_id(), TARGET)).url == TARGET
-    monkeypatch.setattr("app.messaging.tokens.load", lambda: replace(renewed, old_secret_keys=()))
+    monkeypatch.setattr("app.infra.signed.load", lambda: replace(renewed, old_secret_keys=()))
     for read in (lambda: read_click(click), lambda: read_unsubscribe(leave)):
         with pytest.raises(BadToken):
             read()

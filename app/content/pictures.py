@@ -1,5 +1,6 @@
 """Pictures for letters: whatever somebody has is made fit for mail, small, upright, and without its secrets."""
 
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
@@ -13,17 +14,24 @@ WIDTH = 1200
 """How wide a picture is kept, in pixels; twice as much as most letters are. The double is twice as wide."""
 MOST_HEIGHT = 4 * WIDTH
 MOST_PIXELS = 25_000_000
-# A JPEG is read at a part of its size, so it may be larger.
-MOST_JPEG_PIXELS = 110_000_000
+# A JPEG is read at a part of its size, so it may be larger; not by more, for one that is progressive is kept whole.
+MOST_JPEG_PIXELS = 50_000_000
+LONGEST_SIDE = 20_000
 MOST_FRAMES = 200
 MOST_FRAME_PIXELS = 60_000_000
 QUALITY = 84
 
-# The size is looked at before anything is unpacked.
-Image.MAX_IMAGE_PIXELS = None
+# Pillow refuses twice as much by itself, also where it makes room within a file. What it only warns of, we look at.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _REFUSED = "Choose a picture: PNG, JPEG, GIF or WebP. This file is none, or is damaged."
+_TOO_LARGE = (
+    f"This picture is too large: more than {MOST_PIXELS // 1_000_000} million pixels ({MOST_JPEG_PIXELS // 1_000_000} "
+    f"million in a JPEG), or a side longer than {LONGEST_SIDE:,}. Make it smaller first."
+)
+_MOVES_TOO_MUCH = "This picture moves for too long or is too large. Use fewer frames, or a still one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +57,26 @@ def fit(file: IO[bytes]) -> Picture:
     try:
         with Image.open(BytesIO(source), formats=FORMATS) as found:
             _check_size(found)
-            if found.format == "GIF" and getattr(found, "n_frames", 1) > 1:
+            if found.format == "GIF" and getattr(found, "is_animated", False):
                 return _moving(found)
             return _still(found)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, MemoryError):
+    except Image.DecompressionBombError:
+        raise Invalid({"file": _TOO_LARGE}) from None
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError):
         raise Invalid({"file": _REFUSED}) from None
 
 
 def _check_size(found: Image.Image) -> None:
     most = MOST_JPEG_PIXELS if found.format == "JPEG" else MOST_PIXELS
-    if found.width * found.height > most:
-        raise Invalid(
-            {"file": f"This picture has more than {most // 1_000_000} million pixels. Make it smaller first."}
-        )
+    if found.width * found.height > most or max(found.size) > LONGEST_SIDE:
+        raise Invalid({"file": _TOO_LARGE})
 
 
 def _still(found: Image.Image) -> Picture:
     if found.format == "JPEG":
-        found.draft("RGB", (2 * WIDTH, 2 * MOST_HEIGHT))
+        # It may lie on its side still.
+        flat, turned = _within(found.size, 2), _within(found.size[::-1], 2)
+        found.draft("RGB", (max(flat[0], turned[1]), max(flat[1], turned[0])))
     upright = ImageOps.exif_transpose(found)
     clear = "A" in upright.getbands() or "transparency" in upright.info
     drawn = upright.convert("RGBA" if clear else "RGB")
@@ -82,13 +92,19 @@ def _still(found: Image.Image) -> Picture:
 
 
 def _moving(found: Image.Image) -> Picture:
-    frames = getattr(found, "n_frames", 1)
-    if frames > MOST_FRAMES or frames * found.width * found.height > MOST_FRAME_PIXELS:
-        raise Invalid({"file": "This picture moves for too long or is too large. Use fewer frames, or a still one."})
     size = _within(found.size, 1)
+    pixels = 0
     # Each is shown as long as it was, and the whole as often.
-    pauses = [int(frame.info.get("duration", 100)) for frame in ImageSequence.Iterator(found)]
-    drawn = [frame.convert("RGBA").resize(size) for frame in ImageSequence.Iterator(found)]
+    pauses: list[int] = []
+    drawn: list[Image.Image] = []
+    for frame in ImageSequence.Iterator(found):
+        # Any frame may reach beyond those before it. It isn't unpacked yet, nor are those behind it looked for.
+        _check_size(found)
+        pixels += found.width * found.height
+        if len(drawn) == MOST_FRAMES or pixels > MOST_FRAME_PIXELS:
+            raise Invalid({"file": _MOVES_TOO_MUCH})
+        pauses.append(int(frame.info.get("duration", 100)))
+        drawn.append(frame.convert("RGBA").resize(size))
     out = BytesIO()
     drawn[0].save(
         out, "GIF", save_all=True, append_images=drawn[1:], duration=pauses, loop=found.info.get("loop", 0), disposal=2

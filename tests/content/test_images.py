@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.content import images, pictures, service
 from app.content.image_links import image_token, image_url
@@ -102,6 +102,13 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
+def frames(*sizes: tuple[int, int], screen: tuple[int, int] | None = None) -> bytes:
+    """Return a GIF whose frames say they are so large, and of which each is one pixel."""
+    first = struct.pack("<HHBBB", *(screen or sizes[0]), 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    drawn_as = b"\0\x02\x02\x44\x01\0"
+    return b"GIF89a" + first + b"".join(b"," + struct.pack("<HHHH", 0, 0, *one) + drawn_as for one in sizes) + b";"
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -110,14 +117,46 @@ def bomb(width: int, height: int) -> bytes:
         (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "Choose a picture"),
         (drawn((400, 400)).getvalue()[:200], "Choose a picture"),
         (drawn(kind="BMP").getvalue(), "Choose a picture"),
-        (bomb(60_000, 60_000), "million pixels"),
+        (bomb(60_000, 60_000), "25 million pixels"),
+        (bomb(6_000, 5_000), "25 million pixels"),
+        (bomb(25_000, 10), "a side longer than 20,000"),
         (bomb(4_000, 4_000), "Choose a picture"),
+        (frames((1, 1), (60_000, 60_000)), "25 million pixels"),
+        (frames((1, 1), (6_000, 5_000)), "25 million pixels"),
+        (frames((1, 1), (65_000, 1)), "a side longer than 20,000"),
+        (frames((60_000, 60_000), (1, 1)), "25 million pixels"),
+        (frames(*[(1, 1)] * 4, screen=(4_000, 4_000)), "fewer frames"),
+        (frames(*[(1, 1)] * 201), "fewer frames"),
+        (frames(*[(1, 1)] * 600_000), "fewer frames"),
         (b"\xff" * (pictures.MOST_BYTES + 1), "more than 10 MB"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_what_is_no_picture_or_too_much_of_one_is_refused(source: bytes, said: str) -> None:
-    with pytest.raises(Invalid, match=said):
+    with pytest.raises(Invalid) as refused:
         pictures.fit(BytesIO(source))
+    assert said in refused.value.errors["file"]
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(("turned", "decoded"), [(1, (4032, 3024)), (6, (4032, 3024))])
+def test_of_a_large_jpeg_no_more_is_unpacked_than_is_shown(
+    turned: int, decoded: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[tuple[int, int]] = []
+    upright = ImageOps.exif_transpose
+
+    def noted(found: Image.Image) -> Image.Image:
+        unpacked.append(found.size)
+        return upright(found)
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", noted)
+    lying = Image.Exif()
+    lying[0x0112] = turned
+    found = pictures.fit(drawn((8064, 6048), "JPEG", exif=lying))
+    assert unpacked == [decoded]
+    assert found.width == 1200
+    assert opened(found.double or b"").width == 2400
 
 
 def test_its_address_shows_it_to_everybody_for_a_year(app: Flask, tenant: Any) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
+from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from app.infra import clock, config
 from app.infra.db import transaction
 from app.infra.ids import new_id
+from app.messaging.feedback import Bounce
 from app.messaging.inbound import bounces
 from app.messaging.inbound.intake import Outcome, Taken, counts, take_in
 from app.messaging.inbound.reading import MOST_BYTES, MOST_LINES, read
@@ -256,6 +258,24 @@ def test_reading_takes_a_part_of_what_is_too_long() -> None:
 )
 def test_codes_count_before_words_and_a_riddle_ends_no_address(status: str, words: str, kind: str) -> None:
     assert bounces.classify(status, words) == kind
+
+
+@pytest.mark.parametrize("line", ["\n", " \n", "-----\n", "> > \n", " ", "-", "exceed", "deliver", "fail"])
+def test_a_bounce_of_one_line_again_and_again_is_read_at_once(line: str) -> None:
+    words = line * (16_000 // len(line))
+    source = f"From: MAILER-DAEMON@example.com\nSubject: Undelivered {words[:1_900].strip()}\n\nx\n{words}\nx"
+    began = process_time()
+    told = bounces.told_by_words(read(source.encode()))
+    assert process_time() - began < 0.5
+    assert told is not None
+
+
+@pytest.mark.parametrize("mark", ["", "> ", "  | ", "*"])
+def test_a_subject_that_is_quoted_is_not_why_a_letter_came_back(mark: str) -> None:
+    source = f"From: MAILER-DAEMON@example.com\nSubject: Undelivered mail\n\nNo.\n\n{mark}Subject: no such user\n\nBye"
+    told = bounces.told_by_words(read(source.encode()))
+    assert told is not None
+    assert told.bounce is Bounce.SOFT
 
 
 def test_nobody_s_message_is_nobody_s(tenant: Any) -> None:

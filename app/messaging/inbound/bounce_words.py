@@ -32,7 +32,7 @@ WORDS = (
     (
         Bounce.SOFT,
         _any(
-            r"\bfull\b|quota|out of space|insufficient (?:disk|storage|system)|exceed\w* (?:storage|the maximum)",
+            r"\bfull\b|quota|out of space|insufficient (?:disk|storage|system)|exceed\w{0,9} (?:storage|the maximum)",
             "temporar|try (?:again|later)|timed? ?out|time-out|gr[ea]ylist|deferred|delayed|on vacation",
             "connection (?:refused|reset|lost|failed)|not respond|could not connect|unreachable",
             "(?:server|host|site) (?:busy|down|unavailable|could not be reached)",
@@ -69,8 +69,8 @@ MACHINES = _any(r"mailer-?daemon|postmaster|mail ?delivery|double-?bounce|maild?
 """Who bounces are from."""
 
 SUBJECTS = _any(
-    r"undeliver|deliver\w* (?:status|fail|notif|problem|error|report)",
-    r"fail\w* (?:notice|to deliver|delivery|mail)|returned (?:mail|to sender)|rejected mail|delayed mail",
+    r"undeliver|deliver\w{0,9} (?:status|fail|notif|problem|error|report)",
+    r"fail\w{0,9} (?:notice|to deliver|delivery|mail)|returned (?:mail|to sender)|rejected mail|delayed mail",
     "mail (?:system error|delivery|could not|returned|failure)|could not (?:be )?deliver|warning: (?:could|message)",
     "message (?:delay|fail|not delivered)|unzustellbar|non remis",
 )

@@ -34,7 +34,7 @@ class Told:
 
 _CODE = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 _REPLY = re.compile(r"(?<![\d.])([45])[0-5]\d(?=[ \-#])")
-_SUBJECT = re.compile(r"^\W*subject:.*$", re.IGNORECASE | re.MULTILINE)
+_SUBJECT = re.compile(r"^[^\w\n]{0,40}subject:.*$", re.IGNORECASE | re.MULTILINE)
 
 HARD = frozenset(((1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1)))
 BLOCKED = frozenset(((1, 7), (1, 8), (2, 3), (3, 4), (4, 3), (5, 1), (5, 2), (5, 3), (5, 4), (5, 5), (5, 6)))

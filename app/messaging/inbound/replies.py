@@ -23,7 +23,7 @@ _AUTO_HEADERS = (
 _PRECEDENCE = ("bulk", "junk", "list", "auto_reply", "auto-reply")
 _SUBJECT = re.compile(
     r"^\s*\W{0,3}(?:auto(?:mat\w{0,8})?[- ]?(?:reply|response|respond|antwort|generated|svar)|auto: "
-    r"|automati\w+ antwoord|out of (?:the )?office|ooo\b|away from (?:the |my )?(?:office|mail)"
+    r"|automati\w{1,9} antwoord|out of (?:the )?office|ooo\b|away from (?:the |my )?(?:office|mail)"
     r"|(?:i am|i'm) (?:currently )?(?:away|out)\b|(?:on )?(?:annual |parental |maternity )?(?:leave|vacation|holiday) "
     r"(?:notice|notification|message|reply)|vacation|abwesen|abwezig|afwezig|r[ée]ponse automatique|absence|absen[tc]"
     r"|respuesta autom|fuera de (?:la )?oficina|resposta autom|risposta automatica|fuori sede|buiten kantoor|poissa"

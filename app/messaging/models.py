@@ -10,11 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, Key, TenantRow
 
-CAME_BACK = (
-    "(bounced_at IS NOT NULL OR complained_at IS NOT NULL OR replied_at IS NOT NULL OR unsubscribed_at IS NOT NULL)"
-)
-"""What a query must ask to be answered by the index of what came back on the messages of a run."""
-
 
 class MessageRun(TenantRow, Base):
     """Messages that go out together: `status` lets them out, keeps them or ends them, without a write to any of them.
@@ -74,28 +69,6 @@ class Message(TenantRow, Base):
             "reason",
             "id",
             postgresql_where=text("run_id IS NOT NULL"),
-        ),
-        # What few messages of a run meet with, and what only some channels tell: read without the messages.
-        Index(
-            "ix_message_run_feedback",
-            "tenant_id",
-            "run_id",
-            postgresql_include=[
-                "bounced_at",
-                "bounce_kind",
-                "complained_at",
-                "replied_at",
-                "unsubscribed_at",
-                "variant",
-            ],
-            postgresql_where=text(f"run_id IS NOT NULL AND {CAME_BACK}"),
-        ),
-        Index(
-            "ix_message_run_delivered",
-            "tenant_id",
-            "run_id",
-            postgresql_include=["variant"],
-            postgresql_where=text("run_id IS NOT NULL AND delivered_at IS NOT NULL"),
         ),
         Index("ix_message_held", "tenant_id", "reason", "customer_id", postgresql_where=text("status = 'held'")),
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),

@@ -145,7 +145,7 @@ def _told(
     if row["purpose"] != Purpose.MARKETING or row["reader_id"] is None:
         return told
     tenant = session.execute(policy.OF_TENANT, {"tenant_id": tenant_id}).one()
-    facts = Facts(policy.read(tenant.caps, tenant.quiet, tenant.approval_above), tenant.timezone, now)
+    facts = Facts(policy.read(tenant.caps, tenant.quiet), tenant.timezone, now)
     goes = Verdict(Status.SENDING, None, there.address, instead_of=there.instead_of)
     limits.learn(session, tenant_id, [(row, goes)], facts, lock=False)
     for name, limit in limits.CHECKS:

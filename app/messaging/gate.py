@@ -150,7 +150,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         if not rows:
             return Claim(attempt_id, "", [], 0)
         tenant = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
-        facts = Facts(read(tenant.caps, tenant.quiet, tenant.approval_above), tenant.timezone, now)
+        facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now)
         judged = _judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
         moves = [

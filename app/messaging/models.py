@@ -198,7 +198,6 @@ class SendingPolicy(TenantRow, Base):
 
     caps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
     quiet: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
-    approval_above: Mapped[int | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -32,7 +32,6 @@ SOUNDING = CHANNELS[1:]
 MOST_CAPS = 10
 MOST_MESSAGES = 1000
 MOST_HOURS = 31 * 24
-MOST_APPROVAL = 10_000_000
 _COUNTED = {EMAIL: "e-mail", "SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
@@ -93,11 +92,10 @@ NIGHT = Quiet(time(21), time(8))
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is said: caps, quiet hours by channel, and above how many people a campaign needs a second person's yes."""
+    """What is said: caps, and quiet hours by channel."""
 
     caps: tuple[Cap, ...] = ()
     quiet: Mapping[str, Quiet] | None = None
-    approval_above: int | None = None
 
     def quiet_hours(self, channel: str) -> Quiet | None:
         """Return the quiet hours of a channel, None where it has none."""
@@ -115,18 +113,17 @@ _MAKE = text("""
 """)
 # Asked in the gate's transaction, with what else it needs to know of the organisation.
 OF_TENANT = text("""
-    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet, policy.approval_above
+    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet
     FROM tenant LEFT JOIN sending_policy AS policy ON policy.tenant_id = tenant.id
     WHERE tenant.id = :tenant_id
 """)
 
 
-def read(caps: Sequence[Mapping[str, Any]] | None, quiet: Mapping[str, Any] | None, above: int | None) -> Policy:
+def read(caps: Sequence[Mapping[str, Any]] | None, quiet: Mapping[str, Any] | None) -> Policy:
     """Return a policy as its row keeps it; of a tenant without a row all are None."""
     return Policy(
         caps=tuple(Cap(one["channel"], one["most"], one["hours"]) for one in caps or ()),
         quiet=None if quiet is None else {name: _quiet(one["from"], one["to"]) for name, one in quiet.items()},
-        approval_above=above,
     )
 
 
@@ -138,7 +135,7 @@ def _quiet(starts: str, ends: str) -> Quiet:
 def of(session: Session, tenant_id: UUID) -> Policy:
     """Return what a tenant says."""
     row = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
-    return read(row.caps, row.quiet, row.approval_above)
+    return read(row.caps, row.quiet)
 
 
 def get(*, tenant_id: UUID) -> Policy:
@@ -152,9 +149,9 @@ def save(
 ) -> Policy:
     """Put down what a tenant says, and look at once again at what was held for what was said before.
 
-    `changes` may hold `caps` (a list of `{channel, most, hours}`), `quiet` (`{from, to}`, local times, by channel, or
-    None for no quiet hours on it) and `approval_above`; what is left out stays. Raises Invalid with messages by
-    `caps.<place>`, `quiet.<channel>`, `approval_above`.
+    `changes` may hold `caps` (a list of `{channel, most, hours}`) and `quiet` (`{from, to}`, local times, by channel,
+    or None for no quiet hours on it); what is left out stays. Raises Invalid with messages by `caps.<place>` and
+    `quiet.<channel>`.
     """
     errors: dict[str, str] = {}
     moment = now or clock.now()
@@ -167,10 +164,6 @@ def save(
         if "quiet" in changes:
             said["quiet"] = row.quiet | _checked_quiet(changes["quiet"], errors)
             said["quiet"] = {name: one for name, one in said["quiet"].items() if one is not None}
-        if "approval_above" in changes:
-            said["approval_above"] = above = changes["approval_above"]
-            if above is not None and not 1 <= above <= MOST_APPROVAL:
-                errors["approval_above"] = f"Give a number from 1 to {MOST_APPROVAL:,}."
         if errors:
             raise Invalid(errors)
         for name, value in said.items():
@@ -180,7 +173,7 @@ def save(
         audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, said, ip)
         for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS):
             outbox.look_again(tenant_id=tenant_id, reason=reason, now=moment)
-        return read(row.caps, row.quiet, row.approval_above)
+        return read(row.caps, row.quiet)
 
 
 def _as_json(quiet: Mapping[str, Quiet]) -> str:

@@ -320,7 +320,7 @@ _MESSAGES = (
         plain=_columns("url_key run_id variant"),
     ),
     _keep(
-        "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
+        "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet updated_at")
     ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(

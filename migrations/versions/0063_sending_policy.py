@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuid7()"), nullable=False),
         sa.Column("caps", postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("quiet", postgresql.JSONB(none_as_null=True), server_default=sa.text("'{}'"), nullable=False),
-        sa.Column("approval_above", sa.Integer(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name="fk_sending_policy_tenant_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_sending_policy"),

@@ -283,7 +283,7 @@ class TestQuietHours:
         assert mailer.fate(late) == ("sent", None)
 
     def test_hours_that_a_night_shows_twice_are_quiet_once(self) -> None:
-        quiet = policy.read([], {"EMAIL": {"from": "23:00", "to": "02:30"}}, None).quiet_hours("EMAIL")
+        quiet = policy.read([], {"EMAIL": {"from": "23:00", "to": "02:30"}}).quiet_hours("EMAIL")
         assert quiet is not None
         paris = ZoneInfo("Europe/Paris")
         first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
@@ -292,7 +292,7 @@ class TestQuietHours:
         assert quiet.until(datetime(2026, 10, 25, 1, 15, tzinfo=UTC), paris) is None
 
     def test_hours_of_a_day_need_no_midnight(self) -> None:
-        quiet = policy.read([], {"EMAIL": {"from": "12:00", "to": "14:00"}}, None).quiet_hours("EMAIL")
+        quiet = policy.read([], {"EMAIL": {"from": "12:00", "to": "14:00"}}).quiet_hours("EMAIL")
         assert quiet is not None
         utc = ZoneInfo("UTC")
         assert quiet.until(NOON, utc) == NOON + 2 * HOUR
@@ -327,7 +327,7 @@ class TestQuietHours:
         assert mailer.fate(booked) == ("sent", None)
 
     def test_without_a_word_what_makes_a_sound_is_quiet_at_night(self) -> None:
-        known = policy.read(None, None, None)
+        known = policy.read(None, None)
         assert known.quiet_hours("EMAIL") is None
         assert known.quiet_hours("SMS") == known.quiet_hours("PUSH") == policy.NIGHT
 

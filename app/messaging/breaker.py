@@ -84,13 +84,13 @@ def standing(session: Session, *, tenant_id: UUID, now: datetime) -> Standing:
 
 def learn(*, tenant_id: UUID, name: str, outcomes: Sequence[Outcome], troubled: bool, now: datetime) -> None:
     """Take note of what became of a channel's batch. `troubled`: it was in trouble before."""
-    asked = max((one.retry_after for one in outcomes if one.retry_after), default=None)
+    asked = max((one.retry_after for one in outcomes if one.retry_after and not one.asked_by_one), default=None)
     if asked is None and not all(one.no_connection for one in outcomes):
         if troubled:
             with transaction(tenant_id) as session:
                 session.execute(_WORKED, {"tenant_id": tenant_id, "channel": name})
         return
-    said = next(one.response for one in reversed(outcomes) if one.retry_after or one.no_connection)
+    said = next(one.response for one in reversed(outcomes) if one.retry_after == asked or one.no_connection)
     with transaction(tenant_id) as session:
         session.execute(
             _FAILED,

@@ -30,7 +30,7 @@ class Outcome:
 
     `code` is its number, if it has one; `refused_recipient` says the no was to the address and not to the letter;
     `no_connection` that nobody was there; `dead_address` that writing there again is no use; `retry_after` for how long
-    the other side asks to be left alone, if it does.
+    the other side asks to be left alone, if it does; `asked_by_one` that it speaks for this address only.
     """
 
     result: Result
@@ -40,6 +40,7 @@ class Outcome:
     no_connection: bool = False
     dead_address: bool = False
     retry_after: timedelta | None = None
+    asked_by_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)

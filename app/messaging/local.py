@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.message import EmailMessage
+from email.header import Header
+from email.mime.text import MIMEText
 from email.utils import format_datetime
 from uuid import UUID
 
@@ -30,12 +31,12 @@ def excerpt(text: str) -> str:
 
 
 def _mail(channel: str, sender: str, outgoing: Outgoing, text: str) -> Incoming:
-    mail = EmailMessage()
-    mail["Subject"] = one_line(outgoing.letter.subject) or excerpt(text)
+    # Not an EmailMessage, which reads what is written into its headers: a name may look like an encoded word.
+    mail = MIMEText(text, "plain", "utf-8")
+    mail["Subject"] = Header(one_line(outgoing.letter.subject) or excerpt(text), "utf-8").encode()
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = f"<{outgoing.message_id}.{outgoing.tenant_id}@{load().mail_domain}>"
     mail["X-Fairway-Channel"] = channel
-    mail["X-Fairway-From"] = one_line(sender)
-    mail["X-Fairway-To"] = one_line(outgoing.address)
-    mail.set_content(text)
+    mail["X-Fairway-From"] = Header(one_line(sender)).encode()
+    mail["X-Fairway-To"] = Header(one_line(outgoing.address)).encode()
     return Incoming(sender, [outgoing.address], mail.as_bytes())

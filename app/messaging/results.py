@@ -70,12 +70,18 @@ FINISH = text("""
     WHERE customer.tenant_id = :tenant_id AND customer.id = latest.reader_id
 """)
 
+MAX_ATTEMPTS = 8
+
 REPAIR = text("""
     UPDATE message
-    SET status = CASE purpose WHEN :marketing THEN 'unknown' ELSE 'queued' END,
-        reason = CASE purpose WHEN :marketing THEN CAST(:interrupted AS text) ELSE CAST(:again AS text) END,
-        due_at = CASE purpose WHEN :marketing THEN due_at ELSE :now END
-    WHERE tenant_id = :tenant_id AND status = 'sending' AND sending_at < :before
+    SET status = CASE WHEN ended THEN 'unknown' ELSE 'queued' END,
+        reason = CASE WHEN ended THEN CAST(:interrupted AS text) ELSE CAST(:again AS text) END,
+        due_at = CASE WHEN ended THEN due_at ELSE :now END
+    FROM (
+        SELECT id AS stuck_id, purpose = :marketing OR attempts >= :most AS ended FROM message
+        WHERE tenant_id = :tenant_id AND status = 'sending' AND sending_at < :before
+    ) AS stuck
+    WHERE id = stuck_id AND tenant_id = :tenant_id AND status = 'sending' AND sending_at < :before
     RETURNING status
 """)
 
@@ -138,6 +144,8 @@ def _sent_words() -> str:
 def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]:
     """End the attempts whose sender died: marketing becomes `unknown`, transactional mail is queued again.
 
+    After MAX_ATTEMPTS that becomes `unknown` too: whatever ends its senders would end the next one.
+
     A repeat carries the same Message-ID, so a mail program shows one letter. Return how many became what.
     """
     moment = now or clock.now()
@@ -147,6 +155,7 @@ def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]
             {
                 "tenant_id": tenant_id,
                 "marketing": Purpose.MARKETING,
+                "most": MAX_ATTEMPTS,
                 "interrupted": Reason.INTERRUPTED,
                 "again": Reason.TEMPORARY_FAILURE,
                 "now": moment,

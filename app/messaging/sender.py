@@ -7,7 +7,7 @@ channel is quick, so that few are in the air at once and a withdrawn consent is 
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,13 +18,12 @@ from app.messaging import breaker, local
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
-from app.messaging.results import Ending, record
+from app.messaging.results import MAX_ATTEMPTS, Ending, record
 from app.messaging.sending_domains import from_by_club
 from app.messaging.states import Reason, Status
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
 JITTER = 0.2
@@ -92,7 +91,7 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
             outgoing.setdefault(row["channel"], []).append((row, letter))
     unreachable = False
     for name, letters in outgoing.items():
-        outcomes = channel(name).deliver([letter for _, letter in letters])
+        outcomes = _handed_over(name, [letter for _, letter in letters])
         moment = now + timedelta(seconds=time.monotonic() - begun)
         unreachable = unreachable or all(outcome.no_connection for outcome in outcomes)
         troubled = name in claimed.troubled
@@ -100,6 +99,17 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
         for (row, letter), outcome in zip(letters, outcomes, strict=True):
             endings.append(_ending(row, letter, outcome, moment))
     return endings, unreachable
+
+
+def _handed_over(name: str, letters: Sequence[Outgoing]) -> list[Outcome]:
+    """Return what became of a channel's letters. Where its own code fails some may be out: none of them is repeated."""
+    try:
+        return channel(name).deliver(letters)
+    except Exception as problem:
+        # What other channels have in this batch is recorded all the same.
+        log.exception("Channel %s failed with %s messages", name, len(letters))
+        said = f"{type(problem).__name__}: {problem}"[:500]
+        return [Outcome(Result.UNKNOWN, said) for _ in letters]
 
 
 def retry_at(attempts: int, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.events.validation import OWN_SOURCE
 from app.infra.db import transaction
 from app.messaging import clicks, outbox, tally
 from app.messaging.double_opt_in import ask_those_told_of
@@ -18,6 +19,10 @@ __all__ = ["STUCK_AFTER", "on_events", "reconcile"]
 
 class AppliedEvent(Protocol):
     """One event that was applied."""
+
+    @property
+    def source(self) -> str:
+        """Who told of it."""
 
     @property
     def type(self) -> str:
@@ -53,12 +58,13 @@ ANY_HELD = text("SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id
 def on_events(batch: AppliedEvents) -> None:
     """Ask for the confirmations that are needed now, and look again at messages that waited for consent or events.
 
-    What the events tell of messages (opened, clicked, bounced) is counted.
+    What our own events tell of messages (opened, clicked, bounced) is counted; what others tell of them is not.
     """
+    ours = [one for one in batch.events if one.source == OWN_SOURCE]
     with transaction(batch.tenant_id) as session:
-        told = (did for one in batch.events for did in tally.told(one.type, one.payload, one.occurred_at))
+        told = (did for one in ours for did in tally.told(one.type, one.payload, one.occurred_at))
         tally.note(session, batch.tenant_id, told)
-        followed = (click for one in batch.events for click in clicks.told(one.type, one.payload, one.occurred_at))
+        followed = (click for one in ours for click in clicks.told(one.type, one.payload, one.occurred_at))
         clicks.note(session, batch.tenant_id, followed)
         ask_those_told_of(tenant_id=batch.tenant_id, customer_ids=batch.consent_changed, now=batch.now)
         if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():

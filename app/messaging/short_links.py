@@ -16,6 +16,7 @@ _LETTERS = "23456789abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"
 """None of them is taken for another one."""
 LENGTH = 10
 MAX_URL = 2_000
+"""So many bytes of an address; its index holds 2,704."""
 
 _PUT = text("""
     INSERT INTO short_link (tenant_id, message_id, url, code)
@@ -40,7 +41,7 @@ SAMPLE = "x" * LENGTH
 
 def put(*, tenant_id: UUID, links: Iterable[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], str]:
     """Return a short address for each (message, address), made in one statement; a repeat has the same one."""
-    wanted = list(dict.fromkeys((message, url) for message, url in links if len(url) <= MAX_URL and "\x00" not in url))
+    wanted = list(dict.fromkeys((message, url) for message, url in links if _can_be_kept(url)))
     if not wanted:
         return {}
     values = {
@@ -66,6 +67,10 @@ def read(code: str) -> TrackedLink:
     if found is None:
         raise BadToken
     return TrackedLink(tenant_id, found.message_id, found.url)
+
+
+def _can_be_kept(url: str) -> bool:
+    return len(url.encode("utf-8", "replace")) <= MAX_URL and "\x00" not in url
 
 
 def _code() -> str:

@@ -183,7 +183,8 @@ def wait_of(value: str | None) -> timedelta:
     elif value is not None:
         try:
             at = parsedate_to_datetime(value)
-        except ValueError:
+            wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)
+        except (ValueError, OverflowError):
+            # A zone of a million hours is a date to nobody.
             return wait
-        wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)
     return min(max(wait, timedelta(0)), LONGEST_WAIT)

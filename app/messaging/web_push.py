@@ -47,6 +47,12 @@ def read(text: str) -> Subscription:
     if len(parts) != 3 or len(parts[0]) > MAX_ENDPOINT or not parts[0].startswith(("https://", "http://")):
         raise BadSubscription("This is no subscription of a browser’s.")
     endpoint, key, secret = parts
+    try:
+        host = urlsplit(endpoint).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise BadSubscription("This is no address of a push service’s.")
     if not _KEY.fullmatch(key) or not _SECRET.fullmatch(secret):
         raise BadSubscription("The keys of this subscription are not a browser’s.")
     try:

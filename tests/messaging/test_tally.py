@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from app.events import log
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.messaging import gate, results, runs, sender, tally
+from app.messaging import gate, results, runs, sender, service, tally
 from app.messaging.runs import Content
 from app.messaging.tally import Did, Kind
 from app.messaging.tokens import TrackedLink
@@ -130,6 +131,15 @@ def test_messages_of_no_run_are_nobody_s(run: Run, mailer: Any, customer: MakeCu
         tally.note(session, run.tenant_id, [Did(alone, Kind.OPENED, NOON)])
     assert run.counts() == {("sent", ""): 6}
     assert not run.rows("SELECT 1 FROM message_response")
+
+
+@pytest.mark.parametrize(("source", "counted"), [("fairway", 1), ("crm", 0)])
+def test_what_others_tell_of_messages_is_not_counted(run: Run, sink: Sink, source: str, counted: int) -> None:
+    run.send()
+    payload = {"message_id": str(run.messages[0]), "url": "https://club.example/"}
+    told = SimpleNamespace(source=source, type="message.clicked", occurred_at=NOON, payload=payload)
+    service.on_events(SimpleNamespace(tenant_id=run.tenant_id, now=NOON, events=[told], consent_changed=set()))
+    assert run.counts()["clicked", ""] == counted
 
 
 def test_put_together_it_says_the_same(run: Run, sink: Sink) -> None:

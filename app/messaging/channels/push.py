@@ -97,10 +97,10 @@ def _words(outgoing: Outgoing) -> str:
 
 
 def _send(account: Account, outgoing: Outgoing) -> Outcome:
-    there: Subscription = web_push.read(outgoing.address)
     assert account.secret is not None
     contact = account.get("contact")
     try:
+        there: Subscription = web_push.read(outgoing.address)
         body = web_push.encrypt(payload_of(outgoing), there)
     except ValueError as problem:
         return Outcome(Result.FAILED, f"It can't be sent: {problem}.")
@@ -132,7 +132,7 @@ def outcome_of(answer: Answer) -> Outcome:
         return Outcome(Result.FAILED, response, answer.status, refused_recipient=True, dead_address=True)
     if answer.status in (429, 503):
         wait = twilio.wait_of(answer.headers.get("retry-after"))
-        return Outcome(Result.RETRY, response, answer.status, retry_after=wait)
+        return Outcome(Result.RETRY, response, answer.status, retry_after=wait, asked_by_one=True)
     if answer.status in (401, 403) or 300 <= answer.status < 400:
         return Outcome(Result.RETRY, response, answer.status)
     if answer.status >= 500:

@@ -1,14 +1,15 @@
 """What comes back by way of a provider: what became of a text it took, and what its reader answers.
 
 Words that mean "stop", "start" and "help" are acted on at once, whoever of those that share the number wrote them:
-stop takes all of them off the channel, with the proof, and keeps the number from being written to. What a provider says
-twice counts once.
+stop takes all of them off the channel, with the proof, and keeps the number from being written to. Start is a yes where
+one person alone has the number; of people who share it, it gives back what a stop from there took from each and says
+nothing else for them. What a provider says twice counts once.
 """
 
 import base64
 import hmac
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,8 +20,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.customers import consents
-from app.customers.consents import Proof, State, Word
+from app.customers import consents, records
+from app.customers.consents import ALL, Proof, State, Word
+from app.customers.facts import CONSENT_FIELDS
 from app.events import log
 from app.events.validation import OWN_SOURCE
 from app.infra import clock
@@ -34,6 +36,8 @@ from app.messaging.tokens import TrackedLink
 
 HOW = "text"
 """How a consent was said, in its proof."""
+TOOK = "took_a_yes"
+"""What the proof of a stop says, as evidence, of somebody who had agreed until then."""
 MAX_BODY = 1_600
 _SIGNS = re.compile(r"[^\w ]+")
 
@@ -71,6 +75,20 @@ _WHO = text("""
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = point.customer_id
     WHERE point.tenant_id = :tenant_id AND point.kind = ANY(CAST(:kinds AS text[])) AND point.key = :number
     ORDER BY 1
+""")
+# Those whose last word on the channel, the stop of everything among them, was a stop from this number that took a yes.
+# What our own event of a word proves again is that word.
+_TAKEN = text("""
+    SELECT DISTINCT last.customer_id
+    FROM unnest(CAST(:people AS uuid[])) AS person(id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM consent_change AS word
+        WHERE word.tenant_id = :tenant_id AND word.customer_id = person.id AND word.channel IN (:channel, :all)
+            AND word.topic_id IS NULL AND NOT (word.source = :own AND word.how = 'event')
+        ORDER BY word.changed_at DESC, word.id DESC LIMIT 1
+    ) AS last
+    WHERE last.channel = :channel AND NOT last.opted_in AND last.source = 'customer' AND last.how = :how
+        AND last.address = :number AND last.evidence -> :took = 'true'
 """)
 _LEFT = text("""
     UPDATE message SET unsubscribed_at = :now
@@ -152,7 +170,7 @@ def receive(*, tenant_id: UUID, answer: Answer, now: datetime | None = None) -> 
         if meaning is Meaning.STOP:
             _stop(session, tenant_id, answer, people, moment)
         elif meaning is Meaning.START:
-            _start(tenant_id, answer, list(people), moment)
+            _start(session, tenant_id, answer, list(people), moment)
         elif meaning is Meaning.HELP:
             _help(tenant_id, answer, next(iter(people), None), moment)
     return meaning
@@ -190,13 +208,22 @@ def _stop(session: Session, tenant_id: UUID, answer: Answer, people: dict[UUID, 
         details=[f"They wrote “{_excerpt(answer)}”."],
         channel_name=answer.channel,
     )
-    _say(tenant_id, answer, list(people), State.UNSUBSCRIBED, now)
+    column = CONSENT_FIELDS[answer.channel]
+    persons = records.lock(session, tenant_id, people)
+    agreed = {id_ for id_, person in persons.items() if person.values[column]}
+    took = agreed | _taken(session, tenant_id, answer, people)
+    _say(tenant_id, answer, [one for one in people if one in took], State.UNSUBSCRIBED, now, {TOOK: True})
+    _say(tenant_id, answer, [one for one in people if one not in took], State.UNSUBSCRIBED, now)
     ids = array(one for one in people.values() if one is not None)
     session.execute(_LEFT, {"tenant_id": tenant_id, "ids": ids, "now": now})
 
 
-def _start(tenant_id: UUID, answer: Answer, people: Sequence[UUID], now: datetime) -> None:
-    """Take a stop back: the number is written to again, if nothing else is known against it."""
+def _start(session: Session, tenant_id: UUID, answer: Answer, people: Sequence[UUID], now: datetime) -> None:
+    """Take a stop back: the number is written to again, if nothing else is known against it.
+
+    It is a yes of the one person who has the number. Which of several wrote it nobody can tell: each gets back what a
+    stop from there took, and who had said no stays with it.
+    """
     key = (answer.channel, answer.number)
     entry = suppression.held(tenant_id=tenant_id, addresses=[key]).get(key)
     if entry is not None and entry.reason is SuppressedBecause.STOPPED:
@@ -207,12 +234,29 @@ def _start(tenant_id: UUID, answer: Answer, people: Sequence[UUID], now: datetim
             actor="system",
             now=now,
         )
+    if len(people) > 1:
+        records.lock(session, tenant_id, people)
+        taken = _taken(session, tenant_id, answer, people)
+        people = [one for one in people if one in taken]
     _say(tenant_id, answer, people, State.SUBSCRIBED, now)
-    outbox.recheck(tenant_id=tenant_id, customer_ids=list(people), now=now)
+    outbox.recheck(tenant_id=tenant_id, customer_ids=people, now=now)
 
 
-def _say(tenant_id: UUID, answer: Answer, people: Sequence[UUID], state: State, now: datetime) -> None:
-    evidence = {"wrote": _excerpt(answer), "provider_id": answer.id[:100]}
+def _taken(session: Session, tenant_id: UUID, answer: Answer, people: Collection[UUID]) -> set[UUID]:
+    """Return from whom a stop by this number took a yes, and who said nothing since."""
+    values = {"tenant_id": tenant_id, "channel": answer.channel, "number": answer.number, "people": array(people)}
+    return set(session.scalars(_TAKEN, {**values, "all": ALL, "own": OWN_SOURCE, "how": HOW, "took": TOOK}))
+
+
+def _say(
+    tenant_id: UUID,
+    answer: Answer,
+    people: Sequence[UUID],
+    state: State,
+    now: datetime,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    evidence = {"wrote": _excerpt(answer), "provider_id": answer.id[:100], **(more or {})}
     for customer_id in people:
         consents.record(
             tenant_id=tenant_id,

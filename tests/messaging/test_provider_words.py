@@ -8,6 +8,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.capture import service as capture
+from app.customers import consents
+from app.customers.consents import ALL, Proof, State, Word
 from app.customers.models import ContactPoint
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -160,6 +162,61 @@ def test_start_takes_it_back_and_nothing_else(
     )
     phone.write("START")
     assert held(tenant.id).reason == "hard_bounce"
+
+
+def test_start_is_no_yes_of_somebody_who_shares_the_number_and_said_no(
+    phone: Phone, customer: MakeCustomer, tenant: Any
+) -> None:
+    ann = with_point(tenant.id, reader(customer))
+    ben, cy = (with_point(tenant.id, reader(customer, sms_opt_in=said)) for said in (False, None))
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, ben, cy)] == [True, False, None]
+    with transaction(tenant.id) as session:
+        assert session.execute(text("SELECT count(*) FROM consent_change")).scalar_one() == 0
+    # Stop holds for all of them, said once or twice; start gives back what it took.
+    for _ in range(2):
+        phone.write("STOP")
+        capture.process_batch(tenant_id=tenant.id)
+    assert [opted_in(tenant.id, one) for one in (ann, ben, cy)] == [False, False, False]
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, ben, cy)] == [True, False, False]
+    assert held(tenant.id) is None
+    # What they took back and said again is said again.
+    phone.write("STOP")
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, ben)] == [True, False]
+
+
+@pytest.mark.parametrize("since", [Word("SMS", State.UNSUBSCRIBED), Word(ALL, State.UNSUBSCRIBED)])
+def test_start_gives_nobody_back_who_said_no_since(
+    phone: Phone, customer: MakeCustomer, tenant: Any, since: Word
+) -> None:
+    ann, ben = (with_point(tenant.id, reader(customer)) for _ in range(2))
+    phone.write("STOP")
+    proof = Proof("staff", "told us", actor="system")
+    consents.record(tenant_id=tenant.id, customer_id=ben, words=[since], proof=proof)
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, ben)] == [True, False]
+
+
+def test_a_stop_from_another_number_is_not_taken_back(phone: Phone, customer: MakeCustomer, tenant: Any) -> None:
+    ann, ben = (with_point(tenant.id, reader(customer)) for _ in range(2))
+    other = "+27824750000"
+    with_point(tenant.id, ben, other)
+    phone.write("STOP", number=other)
+    phone.write("STOP")
+    phone.write("START", number=other)
+    assert opted_in(tenant.id, ben) is True
+    phone.write("STOP", number=other)
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, ben)] == [True, False]
+
+
+def test_start_is_the_yes_of_who_alone_has_the_number(phone: Phone, customer: MakeCustomer, tenant: Any) -> None:
+    ann = with_point(tenant.id, reader(customer, sms_opt_in=False))
+    gone = with_point(tenant.id, reader(customer, sms_opt_in=False, merged_into_id=ann, status="MERGED"))
+    phone.write("START")
+    assert [opted_in(tenant.id, one) for one in (ann, gone)] == [True, False]
 
 
 def test_what_comes_twice_counts_once(phone: Phone, customer: MakeCustomer, tenant: Any) -> None:

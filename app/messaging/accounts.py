@@ -95,7 +95,8 @@ def save(
 ) -> Account:
     """Let a channel's messages be carried so from now on and return the account.
 
-    A secret that is left empty stays what it was. Raises Invalid with a message for each setting that is wrong.
+    A secret that is left empty stays what it was, unless where or as whom it is used is changed: then it has to be
+    given again. Raises Invalid with a message for each setting that is wrong.
     """
     if channel_name not in having_settings():
         raise NotFound("There is no such channel, or nothing to set about it.")
@@ -107,18 +108,23 @@ def save(
         before = of(tenant_id=tenant_id, channel_name=channel_name)
         kept: dict[str, str] = {}
         for one in fields:
-            given = " ".join((settings.get(one.name) or "").split())
+            typed = " ".join((settings.get(one.name) or "").split())
             if one.secret:
                 continue
-            kept[one.name] = given if one.name in settings else before.get(one.name)
+            kept[one.name] = typed if one.name in settings else before.get(one.name)
             if problem := _problem(one, kept[one.name], needed=carrier == PROVIDER):
                 errors[one.name] = problem
         secret_field = next((one for one in fields if one.secret), None)
-        secret = ((settings.get(secret_field.name) if secret_field else None) or "").strip() or before.secret
+        given = ((settings.get(secret_field.name) if secret_field else None) or "").strip()
+        secret = given or before.secret
         if secret_field and secret_field.made:
             secret = before.secret or secret_field.made()
         if secret_field and carrier == PROVIDER and not secret:
             errors[secret_field.name] = "Write it: without it nothing can be sent."
+        # Whoever may manage the settings may use the secret, and not have it sent to where they read it.
+        aimed = any(one.aims and kept[one.name] != before.get(one.name) for one in fields)
+        if secret_field and before.secret and aimed and not given:
+            errors[secret_field.name] = "Give it again: the one that is kept is for the address and account before."
         if errors:
             raise Invalid(errors)
         values = {

@@ -78,8 +78,8 @@ class Setting:
     """Something an organisation says about a channel: `secret` ones are sealed and never shown again.
 
     `check` returns what is wrong with a value, for people; `required`: nothing goes out without it. `of_provider`: only
-    a provider wants to know. `made` makes a secret that nobody types, and that is told to who
-    manages the settings where it is `shown`.
+    a provider wants to know. `aims`: it says where, or as whom, the secret is used, and changes only together with it.
+    `made` makes a secret that nobody types, and that is told to who manages the settings where it is `shown`.
     """
 
     name: str
@@ -89,6 +89,7 @@ class Setting:
     secret: bool = False
     required: bool = False
     of_provider: bool = False
+    aims: bool = False
     longest: int = 200
     check: Callable[[str], str | None] | None = None
     made: Callable[[], str] | None = None

@@ -56,10 +56,11 @@ def settings(sender: Setting, *more: Setting) -> tuple[Setting, ...]:
             default="https://api.twilio.com/2010-04-01",
             required=True,
             of_provider=True,
+            aims=True,
             longest=500,
             check=_check_url,
         ),
-        Setting("account_sid", "Account SID", required=True, of_provider=True, longest=100),
+        Setting("account_sid", "Account SID", required=True, of_provider=True, aims=True, longest=100),
         Setting(
             "auth_token", "Auth token", "It is kept encrypted, and not shown again.", secret=True, of_provider=True
         ),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from app.messaging import accounts
 from tests.page_client import ApiClient, PageClient
 
@@ -35,6 +37,29 @@ def test_a_provider_is_set_up_on_a_page(client: PageClient, sign_in: Any, tenant
     assert (account.secret, account.get("sender"), account.version) == ("very secret", "+27110000000", 2)
     client.get("/settings/channels/EMAIL", status=404)
     client.get("/settings/channels/PIGEON", status=404)
+
+
+@pytest.mark.parametrize("carrier", ["provider", "mailbox", "none"])
+@pytest.mark.parametrize(
+    "aim",
+    [{"base_url": "https://elsewhere.example/2010-04-01"}, {"account_sid": "AC2"}],
+    ids=lambda aim: next(iter(aim)),
+)
+def test_a_kept_secret_goes_nowhere_else(
+    client: PageClient, api: ApiClient, sign_in: Any, tenant: Any, carrier: str, aim: dict[str, str]
+) -> None:
+    sign_in("owner")
+    client.post("/settings/channels/SMS", GIVEN, status=302)
+    other = GIVEN | aim | {"carrier": carrier, "auth_token": " "}
+    assert "Give it again" in client.post("/settings/channels/SMS", other, status=422).text
+    refused = api.put("/channels/SMS", {"carrier": carrier, "settings": aim})
+    assert refused.status_code == 422
+    assert list(refused.get_json()["errors"]) == ["auth_token"]
+    account = accounts.of(tenant_id=tenant.id, channel_name="SMS")
+    assert (account.carrier, account.version) == ("provider", 1)
+    assert account.get("base_url") == GIVEN["base_url"]
+    client.post("/settings/channels/SMS", other | {"auth_token": "another"}, status=302)
+    assert accounts.of(tenant_id=tenant.id, channel_name="SMS").secret == "another"
 
 
 def test_only_who_manages_settings_sees_it(client: PageClient, sign_in: Any) -> None:

@@ -147,7 +147,10 @@ def list_channels() -> dict[str, Any]:
 
 @api.operation("PUT", "/channels/<name>", permission="settings.manage", body=AccountBody, returns=AccountOut)
 def put_channel(name: str, body: AccountBody) -> AccountOut:
-    """Let a channel's messages be carried so from now on; a secret that is left out stays."""
+    """Let a channel's messages be carried so from now on.
+
+    A secret that is left out stays; with another `base_url` or `account_sid` it has to be given again.
+    """
     actor = current()
     return _out(
         accounts.save(

@@ -75,6 +75,15 @@ _PREFER = text("""
     UPDATE contact_point SET preferred_at = :at WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND id = :id
 """)
 _REMOVE = text("DELETE FROM contact_point WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND id = :id")
+_SURPLUS = text("""
+    DELETE FROM contact_point AS point USING (
+        SELECT id FROM contact_point
+        WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND kind = :kind AND source = :source
+        ORDER BY greatest(created_at, verified_at) DESC, id DESC OFFSET :most
+    ) AS surplus
+    WHERE point.tenant_id = :tenant_id AND point.customer_id = :customer_id AND point.id = surplus.id
+    RETURNING point.id
+""")
 _IDS = text("""
     SELECT id, kind, value, source, created_at FROM external_id
     WHERE tenant_id = :tenant_id AND customer_id = :customer_id ORDER BY kind, created_at, id
@@ -318,6 +327,20 @@ def remove(session: Session, tenant_id: UUID, customer_id: UUID, point_id: UUID,
     records.save(session, tenant_id, [person], now)
     audit.record(session, actor, "contact_point.removed", "customer", customer_id, {"kind": point.kind})
     return point
+
+
+def keep_latest(
+    session: Session, tenant_id: UUID, customer_id: UUID, *, kind: str, source: str, most: int, actor: str
+) -> int:
+    """Take away, in the open transaction, what is over `most` of a kind and source, and return how many that were.
+
+    Those go that were given or verified longest ago. The kind is one that customers aren't looked up by.
+    """
+    values = {"tenant_id": tenant_id, "customer_id": customer_id, "kind": kind, "source": source, "most": most}
+    gone = len(session.execute(_SURPLUS, values).all())
+    if gone:
+        audit.record(session, actor, "contact_point.removed", "customer", customer_id, {"kind": kind, "count": gone})
+    return gone
 
 
 def _prefer_next(person: Record, kind: str, left: Sequence[Point], now: datetime) -> None:

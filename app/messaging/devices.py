@@ -23,6 +23,8 @@ from app.messaging.web_push import BadSubscription
 PUSH = "PUSH"
 WORDING = "Get notifications on this device"
 BY_READER = "customer"
+MAX_DEVICES = 10
+"""So many devices a reader may have: whoever has a link of theirs can add to them."""
 
 
 def key_for_browsers(*, tenant_id: UUID) -> str | None:
@@ -43,8 +45,8 @@ def add(
 ) -> None:
     """Take in the subscription a reader's browser gave (JSON), and their yes to notifications, with its proof.
 
-    A device that is known already counts once. Raises Invalid where it is no subscription, BadToken where there is no
-    such reader (any more).
+    A device that is known already counts once; of more than MAX_DEVICES the oldest goes. Raises Invalid where it is no
+    subscription, BadToken where there is no such reader (any more).
     """
     moment = now or clock.now()
     point = _point(given)
@@ -68,6 +70,9 @@ def add(
                 )
         except HasAlready:
             contact_points.confirmed(session, tenant_id, customer_id, kind="push", key=point, now=moment)
+        contact_points.keep_latest(
+            session, tenant_id, customer_id, kind="push", source=BY_READER, most=MAX_DEVICES, actor=BY_READER
+        )
         evidence: dict[str, Any] = {
             "message_id": str(link.message_id),
             "ip": ip,

@@ -3,7 +3,7 @@
 Words that mean "stop", "start" and "help" are acted on at once, whoever of those that share the number wrote them:
 stop takes all of them off the channel, with the proof, and keeps the number from being written to. Start is a yes where
 one person alone has the number; of people who share it, it gives back what a stop from there took from each and says
-nothing else for them. What a provider says twice counts once.
+nothing else for them. Help is answered, now and then. What a provider says twice counts once.
 """
 
 import base64
@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha1
 from typing import Any
@@ -39,6 +39,10 @@ HOW = "text"
 TOOK = "took_a_yes"
 """What the proof of a stop says, as evidence, of somebody who had agreed until then."""
 MAX_BODY = 1_600
+HELP_EVERY = timedelta(minutes=15)
+"""A number that asks for help is answered at most once in so long: each answer is paid for."""
+# Any constant: the first of the two keys of an advisory lock.
+_HELPING = 0x4641_4850
 _SIGNS = re.compile(r"[^\w ]+")
 
 
@@ -89,6 +93,12 @@ _TAKEN = text("""
     ) AS last
     WHERE last.channel = :channel AND NOT last.opted_in AND last.source = 'customer' AND last.how = :how
         AND last.address = :number AND last.evidence -> :took = 'true'
+""")
+_LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:what))")
+_HELPED = text("""
+    SELECT EXISTS (
+        SELECT FROM message
+        WHERE tenant_id = :tenant_id AND dedupe_key = ANY(CAST(:keys AS text[])) AND created_at > :since)
 """)
 _LEFT = text("""
     UPDATE message SET unsubscribed_at = :now
@@ -172,7 +182,7 @@ def receive(*, tenant_id: UUID, answer: Answer, now: datetime | None = None) -> 
         elif meaning is Meaning.START:
             _start(session, tenant_id, answer, list(people), moment)
         elif meaning is Meaning.HELP:
-            _help(tenant_id, answer, next(iter(people), None), moment)
+            _help(session, tenant_id, answer, next(iter(people), None), moment)
     return meaning
 
 
@@ -267,11 +277,19 @@ def _say(
         )
 
 
-def _help(tenant_id: UUID, answer: Answer, customer_id: UUID | None, now: datetime) -> None:
+def _help(session: Session, tenant_id: UUID, answer: Answer, customer_id: UUID | None, now: datetime) -> None:
+    """Answer who asks for help, unless the number was answered a moment ago."""
+    about = f"help:{answer.channel}:{answer.number}"
+    session.execute(_LOCK, {"space": _HELPING, "what": f"{tenant_id}:{about}"})
+    # Keys that tell the quarter of an hour let the last answer be found by the two it may have.
+    quarter = int(now.timestamp() // HELP_EVERY.total_seconds())
+    keys = [f"{about}:{one}" for one in (quarter - 1, quarter)]
+    if session.scalar(_HELPED, {"tenant_id": tenant_id, "keys": keys, "since": now - HELP_EVERY}):
+        return
     outbox.put_one(
         tenant_id=tenant_id,
         to_address=answer.number,
-        dedupe_key=f"help:{answer.channel}:{answer.id}",
+        dedupe_key=keys[-1],
         builtin="text_help",
         context={"channel": answer.channel},
         customer_id=customer_id,

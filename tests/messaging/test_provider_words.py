@@ -1,5 +1,6 @@
 """What providers tell: signed or not believed, once, and what STOP, START and HELP come to."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from app.infra.ids import new_id
 from app.mailbox import queries as mailbox
 from app.messaging import accounts, suppression
 from app.messaging.links import callback_url, inbound_url
-from app.messaging.provider_words import Meaning, meaning_of, signature
+from app.messaging.provider_words import HELP_EVERY, Answer, Meaning, meaning_of, receive, signature
 from app.messaging.states import Purpose
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.provider import TOKEN, put, reader
@@ -255,6 +256,30 @@ def test_help_is_answered_by_the_outbox(
     [kept] = mailbox.list_mails(tenant_id=tenant.id).items
     said = mailbox.get(tenant_id=tenant.id, mail_id=kept.id).letter.text or ""
     assert "Reply STOP" in said
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_number_that_keeps_asking_for_help_is_answered_now_and_then(
+    phone: Phone, customer: MakeCustomer, tenant: Any, known: bool
+) -> None:
+    if known:
+        # Help goes to where somebody is reached, which need not be the number it was asked from.
+        with_point(tenant.id, reader(customer, phone="+27824750001"))
+
+    def ask(after: timedelta, number: str = NUMBER, channel: str = "SMS") -> int:
+        answer = Answer(channel, number, "HELP", f"SM{new_id().hex}")
+        assert receive(tenant_id=tenant.id, answer=answer, now=NOON + after) is Meaning.HELP
+        with transaction(tenant.id) as session:
+            return int(session.execute(text("SELECT count(*) FROM message")).scalar_one())
+
+    # Ten minutes past the quarter, so that the next one begins soon after.
+    begun = timedelta(minutes=10)
+    assert [ask(begun + timedelta(seconds=30 * number)) for number in range(30)] == [1] * 30
+    assert ask(begun, "+27824750000") == 2
+    assert ask(begun, channel="WHATSAPP") == 3
+    assert ask(begun + HELP_EVERY) == 4
+    assert ask(begun + HELP_EVERY + timedelta(minutes=14)) == 4
+    assert ask(begun + HELP_EVERY * 5) == 5
 
 
 @pytest.mark.parametrize("wrong", [{"signed": ""}, {"signed": "AAAA"}, {"token": "somebody else's"}, {"signed": "ü"}])

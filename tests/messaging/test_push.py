@@ -18,6 +18,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import text
 
 from app.content import service as content
+from app.customers import contact_points
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
@@ -26,7 +27,7 @@ from app.messaging import accounts, devices, suppression, web_push
 from app.messaging.links import preferences_url
 from app.messaging.tokens import PreferencesLink, read_click
 from app.messaging.web_push import BadSubscription, Subscription, decoded, encoded
-from tests.messaging.conftest import Mailer, MakeCustomer
+from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.page_client import PageClient
 from tests.segments.receiver import Receiver, Told, receiving
 
@@ -231,6 +232,24 @@ def test_a_device_is_given_on_the_page_every_message_leads_to(
     assert worker.status_code == 200
     assert "javascript" in worker.headers["Content-Type"]
     assert app.test_client().post("/p/abc.def/device", data=form).status_code == 404
+
+
+def test_the_oldest_device_goes_when_there_are_too_many(customer: MakeCustomer, tenant: Any, service: Receiver) -> None:
+    ann, ben = customer(), customer()
+    browsers = [Browser(f"{service.origin}/send/{number}") for number in range(devices.MAX_DEVICES + 2)]
+    with transaction(tenant.id) as session:
+        contact_points.add(session, tenant.id, ann, kind="push", value="an-app-s-token", actor="system", now=NOON)
+    give(tenant.id, ben, browsers[0])
+    for browser in browsers[:-2]:
+        give(tenant.id, ann, browser)
+    # The first is given again: the second is the one heard of longest ago.
+    for browser in (browsers[0], *browsers[-2:]):
+        give(tenant.id, ann, browser)
+    left = contact_points.points(tenant_id=tenant.id, customer_id=ann)
+    kept = [one.value.partition("|")[0] for one in left if one.source == devices.BY_READER]
+    assert set(kept) == {one.endpoint for one in (browsers[0], *browsers[3:])}
+    assert len(left) == len(kept) + 1 == devices.MAX_DEVICES + 1
+    assert len(contact_points.points(tenant_id=tenant.id, customer_id=ben)) == 1
 
 
 @pytest.mark.parametrize(

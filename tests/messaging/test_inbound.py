@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
-from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -262,12 +261,10 @@ def test_codes_count_before_words_and_a_riddle_ends_no_address(status: str, word
 
 @pytest.mark.parametrize("line", ["\n", " \n", "-----\n", "> > \n", " ", "-", "exceed", "deliver", "fail"])
 def test_a_bounce_of_one_line_again_and_again_is_read_at_once(line: str) -> None:
-    words = line * (16_000 // len(line))
+    # Read in the square of its length it would take a quarter of an hour.
+    words = line * (200_000 // len(line))
     source = f"From: MAILER-DAEMON@example.com\nSubject: Undelivered {words[:1_900].strip()}\n\nx\n{words}\nx"
-    began = process_time()
-    told = bounces.told_by_words(read(source.encode()))
-    assert process_time() - began < 0.5
-    assert told is not None
+    assert bounces.told_by_words(read(source.encode())) is not None
 
 
 @pytest.mark.parametrize("mark", ["", "> ", "  | ", "*"])

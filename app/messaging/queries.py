@@ -46,6 +46,7 @@ _FILTERS = {
     " WHERE run.tenant_id = :tenant_id AND run.campaign_id = :campaign_id)",
     "run_id": "message.run_id = :run_id",
     "status": "message.status = :status",
+    "waiting": "message.status IN ('queued', 'held')",
     "reason": "message.reason = :reason",
     "since": "message.id >= :first AND coalesce(message.sent_at, message.sending_at, message.due_at) >= :since",
 }
@@ -92,6 +93,7 @@ def page(
     campaign_id: UUID | None = None,
     run_id: UUID | None = None,
     status: str | None = None,
+    waiting: bool = False,
     reason: str | None = None,
     since: datetime | None = None,
     cursor: str | None = None,
@@ -99,7 +101,7 @@ def page(
 ) -> Page[Mapping[str, Any]]:
     """Return messages, the newest first, a page at a time; every filter given must match.
 
-    `since`: settled then or later, or due then where it isn't settled yet.
+    `waiting`: still to go out, queued or held. `since`: settled then or later, or due then where it isn't settled yet.
     """
     given = {
         "customer_id": customer_id,
@@ -107,6 +109,7 @@ def page(
         "campaign_id": campaign_id,
         "run_id": run_id,
         "status": status,
+        "waiting": waiting or None,
         "reason": reason,
         "since": since,
     }

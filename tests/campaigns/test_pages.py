@@ -146,6 +146,23 @@ def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: C
     assert "that is completed can" in client.get(client.post(f"{path}/cancel").headers["Location"]).text
 
 
+def test_what_waits_is_listed_held_or_not(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(3))
+    club.act("start", campaign)
+    club.work(send=False)
+    club.rows(
+        "UPDATE message SET status = 'held', reason = 'quiet_hours'"
+        " WHERE id IN (SELECT id FROM message ORDER BY id LIMIT 2) RETURNING 1"
+    )
+    link = re.search(r'href="(/messages\?[^"]*status=waiting[^"]*)"', client.get(f"/campaigns/{campaign.id}").text)
+    assert link is not None
+    page = client.get(link[1].replace("&amp;", "&")).text
+    assert page.count('data-label="To"') == 3
+    assert re.search(r'<option[^>]*value="waiting"[^>]*selected|<option selected[^>]*value="waiting"', page)
+    assert client.get("/messages?status=held").text.count('data-label="To"') == 2
+
+
 def test_the_list_is_searched_filtered_and_undone(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in()
     first, second = club.campaign([], name="Alpha", campaign_type="birthday"), club.campaign([], name="Beta")

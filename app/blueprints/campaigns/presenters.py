@@ -143,7 +143,7 @@ class Number:
 def sum_line(stats: Stats) -> list[Number]:
     """Return the parts of the sum that a campaign's audience is."""
     return [
-        Number("Waiting", stats.queued, "info", "queued"),
+        Number("Waiting", stats.queued, "info", "waiting"),
         Number("Sending", stats.sending, "info", "sending"),
         Number("Sent", stats.sent, "success", "sent"),
         Number("Skipped", stats.total_skipped, "neutral", "skipped"),

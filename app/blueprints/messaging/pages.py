@@ -27,6 +27,8 @@ from app.web.shell import organisation
 
 blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
 
+WAITING = "waiting"
+"""What the filter by status calls all that is still to go out."""
 WORDS: dict[str, Any] = {
     "tones": STATUS_TONES,
     "labels": STATUS_WORDS,
@@ -49,7 +51,8 @@ def index() -> Response:
         block="results",
         page=found,
         filters=filters,
-        statuses=list(STATUS_WORDS.items()),
+        statuses=[(WAITING, "Waiting (queued or held)"), *STATUS_WORDS.items()],
+        shown=WAITING if filters["waiting"] else filters["status"],
         reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
         journeys=queries.journey_choices(tenant_id=tenant_id),
         campaigns=queries.campaign_choices(tenant_id=tenant_id),
@@ -62,6 +65,7 @@ def _filters() -> dict[str, Any]:
     today = request.args.get("today") == "1"
     return {
         "status": status if status in set(Status) else None,
+        "waiting": status == WAITING,
         "reason": reason if reason in set(Reason) else None,
         "journey_id": as_id(request.args.get("journey")),
         "campaign_id": as_id(request.args.get("campaign")),

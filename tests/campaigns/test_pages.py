@@ -131,7 +131,11 @@ def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: C
     campaign = club.campaign(club.people(3))
     path = f"/campaigns/{campaign.id}"
     assert "data-poll" not in client.get(path).text
+    assert f'href="{path}/report"' not in client.get(path).text
     client.post(f"{path}/start")
+    # The head of the page doesn't move: what is wanted later is there when it is sent.
+    assert f'href="{path}/report"' in client.get(path).text
+    client.get(f"{path}/report")
     running.run_step(tenant_id=club.tenant_id)
     part = client.get(path, htmx=True).text
     assert "data-poll" in part

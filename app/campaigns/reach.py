@@ -1,7 +1,7 @@
 """Whom a campaign would reach: the gate's own verdict, told of a segment by the database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -29,11 +29,22 @@ class Reach:
     messages: int
     sent: Mapping[str, int]
     skipped: Mapping[str, int]
+    holdout_percent: int = 0
 
     @property
     def total_sent(self) -> int:
-        """Return how many messages would go out."""
+        """Return how many messages the gate would let out."""
         return sum(self.sent.values())
+
+    @property
+    def held_out(self) -> int:
+        """Return about how many of them are left out by chance: who it is, only the run settles."""
+        return round(self.total_sent * self.holdout_percent / 100)
+
+    @property
+    def received(self) -> int:
+        """Return how many messages people would get, about so many where some are left out by chance."""
+        return self.total_sent - self.held_out
 
 
 def first_that_reaches(
@@ -77,7 +88,7 @@ def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> R
             copies = [_one_copy(told, one, contents).label(one.name) for one in settled]
             settled = list(select(*copies).subquery().c)
         rows = session.execute(select(*settled, func.count()).group_by(*settled)).all()
-    return _summed(rows, len(verdicts))
+    return replace(_summed(rows, len(verdicts)), holdout_percent=campaign.holdout_percent or 0)
 
 
 def _one_copy(told: CTE, verdict: ColumnElement[str], contents: Sequence[Content]) -> ColumnElement[str]:

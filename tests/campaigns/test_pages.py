@@ -12,6 +12,7 @@ from app.campaigns.models import Campaign
 from app.infra import clock
 from app.messaging import sender
 from tests.campaigns.conftest import Club
+from tests.campaigns.test_conversions import FOR_PAYMENTS
 from tests.messaging.sink import Sink
 from tests.page_client import PageClient
 
@@ -148,6 +149,18 @@ def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: C
     assert "data-poll" not in client.get(path, htmx=True).text
     assert len(sink.letters) == 3
     assert "that is completed can" in client.get(client.post(f"{path}/cancel").headers["Location"]).text
+
+
+def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    people = [*club.people(20), *club.people(1, email_opt_in=False)]
+    campaign = club.campaign(people, holdout_percent=10, goal=FOR_PAYMENTS)
+    review = client.get(f"/campaigns/{campaign.id}/review").text
+    assert re.search(r"Would be sent, about.*?>18<.*?Left out by chance, about.*?>2<", review, re.DOTALL)
+    assert "about 18 people get it. About 2 more are left out by chance" in review
+    whole = client.get(f"/campaigns/{club.campaign(people).id}/review").text
+    assert "It begins at once: 20 people get it. You can pause it" in whole
+    assert "Left out by chance" not in whole
 
 
 def test_what_waits_is_listed_held_or_not(client: PageClient, sign_in: Any, club: Club) -> None:

@@ -14,13 +14,14 @@ from flask import url_for
 from app.campaigns import goal, queries, schedule, states
 from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign
 from app.campaigns.queries import Stats
+from app.campaigns.reach import Reach
 from app.campaigns.states import LEGAL, Act, Status
 from app.content import queries as templates
 from app.infra.errors import NotFound
 from app.messaging.states import ANY_CHANNEL, reason_in_words
 from app.segments import queries as segments
 from app.web.guards import can
-from app.web.shell import organisation
+from app.web.shell import number, organisation
 
 TYPE_LABELS = {ONE_TIME: "One-off", RECURRING: "Recurring"}
 CAMPAIGN_TYPE_LABELS = {one: one.replace("_", "-").capitalize() for one in CAMPAIGN_TYPES}
@@ -150,6 +151,22 @@ def sum_line(stats: Stats) -> list[Number]:
         Number("Failed", stats.failed, "danger", "failed"),
         Number("Unknown", stats.unknown, "warning", "unknown"),
     ]
+
+
+def before_sending(reached: Reach) -> str:
+    """Return what sending a campaign now does, in words, for those who are asked whether they want it."""
+    one = reached.messages == reached.people
+    said = f"It begins at once: {_count(reached.received, one, about=bool(reached.held_out))}"
+    if reached.held_out:
+        said += f". About {number(reached.held_out)} more are left out by chance, to measure what it changes"
+    return f"{said}. You can pause it, but what has gone out has gone out."
+
+
+def _count(messages: int, one_each: bool, *, about: bool) -> str:
+    many = f"{'about ' if about else ''}{number(messages)}"
+    if one_each:
+        return f"{many} {'person gets' if messages == 1 else 'people get'} it"
+    return f"{many} {'message goes' if messages == 1 else 'messages go'} out"
 
 
 def local(moment: datetime, zone: str) -> datetime:

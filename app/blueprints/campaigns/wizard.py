@@ -184,12 +184,14 @@ def review(campaign_id: UUID) -> Response:
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = campaign.schedule.get("mode") == schedule.NOW
+    reached = None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
         "review",
         campaign,
         lacks=[(words, _step_of(field, campaign)) for field, words in lacks.items()],
         too_late=not lacks and not dates and not starts_now,
-        reach=None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign),
+        reach=reached,
+        confirm_text=reached and presenters.before_sending(reached),
         dates=dates,
         goal=presenters.goal_in_words(campaign),
         starts_now=starts_now,

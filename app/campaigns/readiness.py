@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.campaigns import schedule
 from app.campaigns.models import TEMPLATES, Campaign
+from app.content import checks
 from app.content import queries as templates
+from app.content.checks import Finding, Severity
 from app.content.models import Template
 from app.content.preview import preview
 from app.infra.arrays import array
@@ -71,6 +73,21 @@ def _unreadable(tenant_id: UUID, template_id: UUID) -> str | None:
     source = templates.source(tenant_id=tenant_id, template_id=template_id)
     _, problems = preview(tenant_id=tenant_id, tenant_name="", source=source)
     return " ".join(problems.values()) or None
+
+
+def unfinished(campaign: Campaign) -> dict[str, list[Finding]]:
+    """Return what is to be mended in what a campaign says, by channel: letters that could be sent as they are."""
+    found: dict[str, list[Finding]] = {}
+    for channel in campaign.channels:
+        template_id, tenant_id = getattr(campaign, TEMPLATES[channel]), campaign.tenant_id
+        if template_id is None:
+            continue
+        source = templates.source(tenant_id=tenant_id, template_id=template_id)
+        letter, _ = preview(tenant_id=tenant_id, tenant_name="", source=source)
+        looked_at = checks.of_message(channel, letter, source) if letter else []
+        if problems := [one for one in looked_at if one.severity is Severity.PROBLEM]:
+            found[channel] = problems
+    return found
 
 
 def require(session: Session, campaign: Campaign) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.campaigns import queries, running
 from app.campaigns.models import Campaign
+from app.content import service as content
 from app.infra import clock
 from app.messaging import sender
 from tests.campaigns.conftest import Club
@@ -149,6 +150,33 @@ def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: C
     assert "data-poll" not in client.get(path, htmx=True).text
     assert len(sink.letters) == 3
     assert "that is completed can" in client.get(client.post(f"{path}/cancel").headers["Location"]).text
+
+
+def test_an_unfinished_letter_is_sent_only_on_purpose(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    html = '<p>Hello <a href="https://www.example.com/">book</a> <a href="{{ unsubscribe_url }}">out</a></p>'
+    letter = content.create(tenant_id=club.tenant_id, name="Half done", subject="Hello", html=html)
+    later = {"mode": "at", "start_at": "2131-05-14T09:00"}
+    campaign = club.campaign(club.people(1), email_template_id=letter.id, schedule=later)
+    path = f"/campaigns/{campaign.id}"
+    review = client.get(f"{path}/review").text
+    assert "A link still has the address of the example." in review
+    assert f'href="/templates/{letter.id}"' in review
+    assert review.count('name="anyway"') == 2
+    for act in ("schedule", "start"):
+        refused = client.post(f"{path}/{act}")
+        assert refused.headers["Location"] == f"{path}/review"
+        assert "What it says is not finished. Mend it" in client.get(f"{path}/review").text
+        assert only(club).status == "draft"
+    client.post(f"{path}/schedule", {"anyway": "1"}, status=302)
+    assert only(club).status == "scheduled"
+
+
+def test_nothing_is_to_be_ticked_where_the_letter_is_finished(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    review = client.get(f"/campaigns/{club.campaign(club.people(1)).id}/review").text
+    assert "not finished" not in review
+    assert 'name="anyway"' not in review
 
 
 def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sign_in: Any, club: Club) -> None:

@@ -8,8 +8,9 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import lifecycle, service
+from app.campaigns import lifecycle, queries, readiness, service
 from app.campaigns.readiness import NotReady
+from app.campaigns.states import LEGAL, Act
 from app.infra.errors import Conflict, Invalid
 from app.web.guards import current, requires
 
@@ -28,6 +29,16 @@ def _do(act: Callable[..., Any], campaign_id: UUID, done: str) -> Response:
     return _to(campaign_id)
 
 
+def _send(act: Act, do: Callable[..., Any], campaign_id: UUID, done: str) -> Response:
+    """Send a campaign now or later; what is to be mended in it goes only if somebody said that it shall."""
+    campaign = queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)
+    legal = campaign.archived_at is None and campaign.status in LEGAL[act] and campaign.status in LEGAL[Act.CHANGE]
+    if legal and "anyway" not in request.form and readiness.unfinished(campaign):
+        flash("What it says is not finished. Mend it, or tick that it is sent all the same.", "warning")
+        return redirect(url_for("campaigns.review", campaign_id=campaign_id))
+    return _do(do, campaign_id, done)
+
+
 def _to(campaign_id: UUID) -> Response:
     return redirect(url_for("campaigns.show", campaign_id=campaign_id))
 
@@ -36,14 +47,14 @@ def _to(campaign_id: UUID) -> Response:
 @requires("campaigns.run")
 def start(campaign_id: UUID) -> Response:
     """Send a campaign now."""
-    return _do(lifecycle.start, campaign_id, "It is on its way.")
+    return _send(Act.START, lifecycle.start, campaign_id, "It is on its way.")
 
 
 @blueprint.post("/<uuid:campaign_id>/schedule")
 @requires("campaigns.run")
 def schedule(campaign_id: UUID) -> Response:
     """Let a campaign begin by its schedule."""
-    return _do(lifecycle.schedule_, campaign_id, "The campaign is scheduled.")
+    return _send(Act.SCHEDULE, lifecycle.schedule_, campaign_id, "The campaign is scheduled.")
 
 
 @blueprint.post("/<uuid:campaign_id>/unschedule")

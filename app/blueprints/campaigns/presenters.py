@@ -1,6 +1,6 @@
 """Campaigns in words: what they are called, when they are sent, what may be done with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from app.campaigns.queries import Stats
 from app.campaigns.reach import Reach
 from app.campaigns.states import LEGAL, Act, Status
 from app.content import queries as templates
+from app.content.checks import Finding
 from app.infra.errors import NotFound
 from app.messaging.states import ANY_CHANNEL, reason_in_words
 from app.segments import queries as segments
@@ -104,9 +105,13 @@ class Said:
     channel: str
     name: str
     url: str | None
+    problems: Sequence[Finding] = ()
+    """What is to be mended in it."""
 
 
-def said(campaign: Campaign, column_of: Mapping[str, str]) -> list[Said]:
+def said(
+    campaign: Campaign, column_of: Mapping[str, str], problems: Mapping[str, Sequence[Finding]] | None = None
+) -> list[Said]:
     """Return what a campaign says on each of its channels."""
     found = []
     for channel in campaign.channels:
@@ -116,7 +121,7 @@ def said(campaign: Campaign, column_of: Mapping[str, str]) -> list[Said]:
             continue
         one = templates.get(tenant_id=campaign.tenant_id, template_id=template_id)
         url = url_for("content.show", template_id=template_id) if can("templates.view") else None
-        found.append(Said(CHANNEL_LABELS[channel], one.name, url))
+        found.append(Said(CHANNEL_LABELS[channel], one.name, url, (problems or {}).get(channel, ())))
     return found
 
 

@@ -184,6 +184,7 @@ def review(campaign_id: UUID) -> Response:
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = campaign.schedule.get("mode") == schedule.NOW
+    unfinished = readiness.unfinished(campaign)
     reached = None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
         "review",
@@ -196,7 +197,8 @@ def review(campaign_id: UUID) -> Response:
         goal=presenters.goal_in_words(campaign),
         starts_now=starts_now,
         when=presenters.when(campaign),
-        said=presenters.said(campaign, TEMPLATES),
+        said=presenters.said(campaign, TEMPLATES, unfinished),
+        unfinished=bool(unfinished),
         segment=presenters.segment_of(campaign),
         legal=presenters.legal(campaign),
         local=presenters.local,

@@ -1,7 +1,11 @@
 """A campaign's report: numbers that are those of the messages, and each opens its people."""
 
+import csv
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -172,6 +176,25 @@ def test_the_page(client: PageClient, sign_in: Any, read: Read) -> None:
     assert "Keen" in again
     told = client.post(f"{path}/report/export", status=200).text
     assert "opened,3" in told
+
+
+def test_the_people_behind_a_number_are_given_out(client: PageClient, sign_in: Any, read: Read) -> None:
+    sign_in("marketer")
+    path = f"/campaigns/{read.campaign.id}/report/people"
+
+    def downloaded(shown: str) -> list[str]:
+        (action,) = re.findall(r'action="([^"]+/export[^"]*)"', shown)
+        rows = csv.DictReader(client.post(unescape(action), status=200).text.removeprefix("\ufeff").splitlines())
+        return sorted(row["customer_name"] for row in rows)
+
+    assert downloaded(client.get(f"{path}?what=clicked").text) == ["A", "B"]
+    assert downloaded(client.get(f"{path}?{urlencode({'what': 'clicked', 'url': OTHER})}").text) == ["A"]
+    assert downloaded(
+        client.get(f"{path}?{urlencode({'what': 'clicked', 'url': BOOK, 'run': read.runs[0]})}").text
+    ) == ["A", "B"]
+    # A name that is refused shows the same people again, at an address without a query.
+    refused = client.post(f"{path}/segment", {"what": "not_opened", "name": ""}, status=422).text
+    assert downloaded(refused) == ["D"]
 
 
 def test_who_may_not_see_people(client: PageClient, sign_in: Any, read: Read) -> None:

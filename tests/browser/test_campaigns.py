@@ -51,6 +51,8 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
     template = page.locator(".field:has(#email_template_id)")
     template.locator(".ts-control").click()
     template.locator(".dropdown-input").press_sequentially("Spring")
+    # What fits is looked for a moment after the last letter.
+    expect(template.locator(".option.active")).to_have_text("Spring news")
     template.locator(".dropdown-input").press("Enter")
     expect(template.locator(".ts-control")).to_have_text("Spring news")
     page.get_by_role("button", name="Next: when").press("Enter")

@@ -17,7 +17,7 @@ from app.infra.http import Answer
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
 from app.mailbox import queries as mailbox
-from app.messaging import accounts, phone, short_links, suppression, twilio
+from app.messaging import accounts, phone, sender, short_links, suppression, twilio
 from app.messaging.channel import Result
 from app.messaging.states import Purpose
 from app.messaging.suppression import SuppressedBecause
@@ -180,9 +180,9 @@ def test_one_that_never_left_is_sent_later(texter: Mailer, customer: MakeCustome
 def test_a_provider_that_asks_for_a_pause_gets_it_for_the_whole_batch(
     texter: Mailer, customer: MakeCustomer, provider: Receiver
 ) -> None:
-    for _ in range(30):
+    for _ in range(sender.SMALLEST_BATCH):
         provider.answer(429, {"Retry-After": "3600"}, error(20429))
-    people = [reader(customer, phone=f"+2782475{one:04d}") for one in range(30)]
+    people = [reader(customer, phone=f"+2782475{one:04d}") for one in range(sender.SMALLEST_BATCH)]
     messages = put(texter, *people)
     texter.send()
     rows = [texter.row(message) for message in messages]

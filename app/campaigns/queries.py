@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from app.campaigns import conversions, schedule
 from app.campaigns.models import RECURRING, Campaign, CampaignRun
 from app.campaigns.readiness import last_day, zones_of
-from app.campaigns.states import Status
+from app.campaigns.states import ACTIVE, Status
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_cursor, id_of, moment_of
 from app.messaging import runs, tally
+from app.messaging.states import Reason
 from app.messaging.tally import Kind
 from app.segments.models import Segment
 
@@ -217,6 +218,18 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         roi=conversions.return_on(campaign.cost, campaign.cost_currency, earned),
         adds_up=fates.total == audience,
     )
+
+
+def quiet_until(*, tenant_id: UUID, campaign_id: UUID) -> tuple[datetime, datetime] | None:
+    """Return until when quiet hours hold messages of a campaign: the first and the last; None if they hold none."""
+    wanted = select(CampaignRun.id).where(
+        CampaignRun.tenant_id == tenant_id,
+        CampaignRun.campaign_id == campaign_id,
+        CampaignRun.status.in_((*ACTIVE, Status.PAUSED)),
+    )
+    with transaction(tenant_id) as session:
+        run_ids = list(session.scalars(wanted))
+        return runs.held_until(tenant_id=tenant_id, run_ids=run_ids, reason=Reason.QUIET_HOURS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Whom a campaign would reach: the gate's own verdict, told of a segment by the database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Text, and_, case, func, literal, select
@@ -13,7 +14,7 @@ from app.campaigns.models import ALL, Campaign
 from app.customers.models import Customer, Topic
 from app.infra import clock
 from app.infra.db import transaction
-from app.messaging import limit_fields, policy
+from app.messaging import limit_fields, limits, policy
 from app.messaging.condition_fields import can_get, why_not
 from app.messaging.runs import Content
 from app.messaging.states import Reason
@@ -30,6 +31,8 @@ class Reach:
     sent: Mapping[str, int]
     skipped: Mapping[str, int]
     holdout_percent: int = 0
+    asleep: Mapping[datetime, int] = field(default_factory=dict)
+    """How many of those that would go out wait for the end of their reader's quiet hours, by when that is."""
 
     @property
     def total_sent(self) -> int:
@@ -40,6 +43,12 @@ class Reach:
     def held_out(self) -> int:
         """Return about how many of them are left out by chance: who it is, only the run settles."""
         return round(self.total_sent * self.holdout_percent / 100)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many of those that people would get wait for the end of quiet hours."""
+        asleep = sum(self.asleep.values())
+        return asleep - round(asleep * self.holdout_percent / 100)
 
     @property
     def received(self) -> int:
@@ -63,7 +72,7 @@ def first_that_reaches(
 def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> Reach:
     """Return whom a campaign would reach if it were sent now: everybody in its segment is asked.
 
-    Who is asleep counts as reached: it goes out in their morning.
+    Who is asleep counts as reached where it goes out in their morning.
     """
     with transaction(tenant_id) as session:
         contents = readiness.pinned(session, campaign)
@@ -74,8 +83,14 @@ def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> R
             .where(SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == campaign.segment_id)
             .correlate(None)
         )
-        verdicts = _verdicts(session, tenant_id, campaign, contents, now or clock.now())
-        asked = select(Customer.id, *(one.label(f"v{place}") for place, one in enumerate(verdicts)))
+        moment = now or clock.now()
+        verdicts = _verdicts(session, tenant_id, campaign, contents, moment)
+        asked = select(
+            Customer.id,
+            Customer.timezone.label("zone"),
+            Customer.club_id,
+            *(one.label(f"v{place}") for place, one in enumerate(verdicts)),
+        )
         if campaign.one_copy:
             asked = asked.add_columns(
                 limit_fields.rank().label("rank"),
@@ -83,12 +98,16 @@ def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> R
             )
         asked = asked.where(Customer.tenant_id == tenant_id, Customer.id.in_(members))
         told = asked.cte("told").prefix_with("MATERIALIZED")
-        settled = [told.c[f"v{place}"] for place in range(len(verdicts))]
+        settled: list[ColumnElement[Any]] = [told.c[f"v{place}"] for place in range(len(verdicts))]
+        by = [*settled, told.c.zone, told.c.club_id]
         if campaign.one_copy:
             copies = [_one_copy(told, one, contents).label(one.name) for one in settled]
-            settled = list(select(*copies).subquery().c)
-        rows = session.execute(select(*settled, func.count()).group_by(*settled)).all()
-    return replace(_summed(rows, len(verdicts)), holdout_percent=campaign.holdout_percent or 0)
+            by = list(select(*copies, told.c.zone, told.c.club_id).subquery().c)
+        rows = session.execute(select(*by, func.count()).group_by(*by)).all()
+        facts = limits.facts_of_night(session, tenant_id, moment)
+    over = moment + timedelta(hours=campaign.expires_hours) if campaign.expires_hours else None
+    awake, asleep = _nights(rows, facts, over)
+    return replace(_summed(awake, len(verdicts)), holdout_percent=campaign.holdout_percent or 0, asleep=asleep)
 
 
 def _one_copy(told: CTE, verdict: ColumnElement[str], contents: Sequence[Content]) -> ColumnElement[str]:
@@ -134,6 +153,24 @@ def _first(session: Session, tenant_id: UUID, contents: Sequence[Content]) -> Co
 
 def _topic(session: Session, tenant_id: UUID, content: Content) -> Topic | None:
     return session.get(Topic, (tenant_id, content.topic_id)) if content.topic_id else None
+
+
+def _nights(
+    rows: Sequence[Sequence[Any]], facts: limits.Facts, over: datetime | None
+) -> tuple[list[list[Any]], dict[datetime, int]]:
+    """Return the verdicts with what the night outlasts skipped, and how many messages wait, by when they go out."""
+    told: list[list[Any]] = []
+    asleep: dict[datetime, int] = {}
+    for *verdicts, zone, club_id, number in rows:
+        for place, one in enumerate(verdicts):
+            channel, _, reason = one.partition(":")
+            until = None if reason else limits.quiet_until(channel, zone, club_id, facts)
+            if until is not None and over is not None and until >= over:
+                verdicts[place] = f"{channel}:{Reason.EXPIRED}"
+            elif until is not None:
+                asleep[until] = asleep.get(until, 0) + number
+        told.append([*verdicts, number])
+    return told, asleep
 
 
 def _summed(rows: Sequence[Sequence[object]], messages: int) -> Reach:

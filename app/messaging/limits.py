@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.infra.ids import first_id_before, new_id
+from app.messaging import policy
 from app.messaging.channel import channel
 from app.messaging.policy import Cap, Policy
 from app.messaging.runs import HELD_OUT
@@ -233,18 +234,33 @@ def _limited(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict:
     return verdict
 
 
+def facts_of_night(session: Session, tenant_id: UUID, now: datetime) -> Facts:
+    """Return what must be known to tell for whom it is night: what the organisation says, and where its clubs are."""
+    said = session.execute(policy.OF_TENANT, {"tenant_id": tenant_id}).one()
+    clubs = {row.id: row.timezone for row in session.execute(_CLUBS, {"tenant_id": tenant_id})}
+    return Facts(policy.read(said.caps, said.quiet), said.timezone, now, clubs)
+
+
+def quiet_until(channel_name: str, reader_zone: str | None, club_id: UUID | None, facts: Facts) -> datetime | None:
+    """Return when the quiet hours that a reader is in on a channel are over, None where they are in none."""
+    quiet = facts.policy.quiet_hours(channel_name)
+    if quiet is None:
+        return None
+    zone = zone_of({"reader_zone": reader_zone, "club_id": club_id}, facts)
+    asked = (zone.key, channel_name)
+    if asked not in facts.nights:
+        facts.nights[asked] = quiet.until(facts.now, zone)
+    return facts.nights[asked]
+
+
 def _quiet(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict | None:
     quiet = facts.policy.quiet_hours(row["channel"])
     if quiet is None:
         return None
-    zone = zone_of(row, facts)
-    asked = (zone.key, row["channel"])
-    if asked not in facts.nights:
-        facts.nights[asked] = quiet.until(facts.now, zone)
-    until = facts.nights[asked]
+    until = quiet_until(row["channel"], row["reader_zone"], row["club_id"], facts)
     if until is None:
         return None
-    saw = {"zone": zone.key, "from": f"{quiet.starts:%H:%M}", "to": f"{quiet.ends:%H:%M}"}
+    saw = {"zone": zone_of(row, facts).key, "from": f"{quiet.starts:%H:%M}", "to": f"{quiet.ends:%H:%M}"}
     if row["expires_at"] is not None and until >= row["expires_at"]:
         return replace(verdict, status=Status.SKIPPED, reason=Reason.EXPIRED, saw={"quiet": saw})
     return replace(verdict, status=Status.HELD, reason=Reason.QUIET_HOURS, due_at=until, saw={"quiet": saw})

@@ -128,6 +128,19 @@ _LEFT = text("""
     SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = :id
         AND status IN ('queued', 'held', 'sending'))
 """)
+# From either end of ix_message_run_due: what is held to one moment is not read as a whole.
+_HELD_UNTIL = text("""
+    SELECT min(first.due_at) AS first, max(last.due_at) AS last
+    FROM unnest(CAST(:run_ids AS uuid[])) AS run(id)
+    CROSS JOIN LATERAL (
+        SELECT due_at FROM message WHERE tenant_id = :tenant_id AND run_id = run.id AND status IN ('queued', 'held')
+            AND status = 'held' AND reason = :reason ORDER BY due_at LIMIT 1
+    ) AS first
+    CROSS JOIN LATERAL (
+        SELECT due_at FROM message WHERE tenant_id = :tenant_id AND run_id = run.id AND status IN ('queued', 'held')
+            AND status = 'held' AND reason = :reason ORDER BY due_at DESC LIMIT 1
+    ) AS last
+""")
 _CANCEL = text("""
     WITH left_over AS (
         SELECT id FROM message WHERE tenant_id = :tenant_id AND run_id = :id AND status IN ('queued', 'held')
@@ -136,6 +149,14 @@ _CANCEL = text("""
     UPDATE message SET status = 'skipped', reason = :reason FROM left_over
     WHERE message.tenant_id = :tenant_id AND message.id = left_over.id
 """)
+
+
+def held_until(*, tenant_id: UUID, run_ids: Collection[UUID], reason: Reason) -> tuple[datetime, datetime] | None:
+    """Return until when messages of these runs are held for a reason: the first and the last; None if none is."""
+    with transaction(tenant_id) as session:
+        values = {"tenant_id": tenant_id, "run_ids": array(run_ids), "reason": reason}
+        row = session.execute(_HELD_UNTIL, values).one()
+    return (row.first, row.last) if row.first is not None else None
 
 
 def make(*, tenant_id: UUID, run_id: UUID, now: datetime) -> None:

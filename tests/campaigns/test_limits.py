@@ -97,6 +97,25 @@ def test_a_campaign_says_how_long_it_is_worth_sending(club: Club, sink: Sink) ->
     assert queries.one(tenant_id=club.tenant_id, campaign_id=later.id).status == "completed"
 
 
+def test_the_review_says_who_waits_for_the_morning(club: Club, sink: Sink) -> None:
+    quiet = {"EMAIL": {"from": "13:00", "to": "15:00"}}
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"quiet": quiet}, now=NOON)
+    people = [*club.people(3), *club.people(2, timezone="UTC"), *club.people(1, email_opt_in=False)]
+    campaign = club.campaign(people)
+    told = reach.of(tenant_id=club.tenant_id, campaign=campaign, now=NOON)
+    ends = NOON + timedelta(hours=1)
+    assert (told.total_sent, dict(told.asleep), told.waiting) == (5, {ends: 3}, 3)
+    short = club.campaign(people, expires_hours=1)
+    told = reach.of(tenant_id=club.tenant_id, campaign=short, now=NOON)
+    assert (told.total_sent, told.skipped["expired"], told.waiting) == (2, 3, 0)
+    club.act("start", campaign)
+    club.work()
+    assert queries.quiet_until(tenant_id=club.tenant_id, campaign_id=campaign.id) == (ends, ends)
+    assert club.stats(campaign).held == {"quiet_hours": 3}
+    club.work(timedelta(hours=2))
+    assert queries.quiet_until(tenant_id=club.tenant_id, campaign_id=campaign.id) is None
+
+
 def test_no_number_of_hours_is_too_odd_to_be_refused(club: Club) -> None:
     from app.infra.errors import Invalid
 

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,8 +12,8 @@ from app.campaigns import queries, running
 from app.campaigns.models import Campaign
 from app.content import service as content
 from app.infra import clock
-from app.messaging import sender
-from tests.campaigns.conftest import Club
+from app.messaging import policy, sender
+from tests.campaigns.conftest import ACTOR, Club
 from tests.campaigns.test_conversions import FOR_PAYMENTS
 from tests.messaging.sink import Sink
 from tests.page_client import PageClient
@@ -189,6 +190,21 @@ def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sig
     whole = client.get(f"/campaigns/{club.campaign(people).id}/review").text
     assert "It begins at once: 20 people get it. You can pause it" in whole
     assert "Left out by chance" not in whole
+
+
+def test_the_pages_say_until_when_quiet_hours_hold_it(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:
+    sign_in()
+    hour = clock.now().astimezone(ZoneInfo("Africa/Johannesburg"))
+    quiet = {"from": f"{hour - timedelta(hours=2):%H:%M}", "to": f"{hour + timedelta(hours=2):%H:%M}"}
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"quiet": {"EMAIL": quiet}})
+    campaign = club.campaign(club.people(2))
+    path, until = f"/campaigns/{campaign.id}", f"{quiet['to']} (Africa/Johannesburg)"
+    review = client.get(f"{path}/review").text
+    # Beside the numbers, and when one is asked whether to send it.
+    assert len(re.findall(rf"Of these 2 wait until [^(]*{re.escape(until)}, because", review)) == 2
+    client.post(f"{path}/start", status=302)
+    work(club)
+    assert re.search(rf"They wait until [^(]*{re.escape(until)}\.", client.get(path).text)
 
 
 def test_what_waits_is_listed_held_or_not(client: PageClient, sign_in: Any, club: Club) -> None:

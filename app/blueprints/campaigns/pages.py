@@ -14,6 +14,7 @@ from app.customers import queries as customers
 from app.infra import clock
 from app.infra.errors import Forbidden
 from app.infra.ids import as_id
+from app.messaging.states import Reason
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -84,6 +85,7 @@ def show(campaign_id: UUID) -> Response:
         campaign=campaign,
         stats=stats,
         parts=presenters.sum_line(stats),
+        quiet_until=presenters.quiet_until(campaign) if Reason.QUIET_HOURS in stats.held else None,
         runs=runs,
         live=presenters.is_live(campaign),
         legal=presenters.legal(campaign),

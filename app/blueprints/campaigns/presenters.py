@@ -158,13 +158,37 @@ def sum_line(stats: Stats) -> list[Number]:
     ]
 
 
-def before_sending(reached: Reach) -> str:
+def before_sending(campaign: Campaign, reached: Reach) -> str:
     """Return what sending a campaign now does, in words, for those who are asked whether they want it."""
     one = reached.messages == reached.people
     said = f"It begins at once: {_count(reached.received, one, about=bool(reached.held_out))}"
     if reached.held_out:
         said += f". About {number(reached.held_out)} more are left out by chance, to measure what it changes"
+    if held := waiting(campaign, reached):
+        said += f". {held}"
     return f"{said}. You can pause it, but what has gone out has gone out."
+
+
+def waiting(campaign: Campaign, reached: Reach) -> str | None:
+    """Return how many of those who get a campaign wait for the end of quiet hours, and until when; None for nobody."""
+    if not reached.waiting:
+        return None
+    about = "about " if reached.held_out else ""
+    until = _until(campaign, min(reached.asleep), max(reached.asleep))
+    return f"Of these {about}{number(reached.waiting)} wait {until}, because quiet hours are kept"
+
+
+def quiet_until(campaign: Campaign) -> str | None:
+    """Return until when quiet hours hold messages of a campaign, in words; None if they hold none."""
+    found = queries.quiet_until(tenant_id=campaign.tenant_id, campaign_id=campaign.id)
+    return _until(campaign, *found) if found else None
+
+
+def _until(campaign: Campaign, first: datetime, last: datetime) -> str:
+    ends = f"{local(last, campaign.timezone):%A, %-d %B, %H:%M}"
+    begins = f"{local(first, campaign.timezone):%A, %-d %B, %H:%M}"
+    zone = f" ({campaign.timezone})"
+    return f"until {ends}{zone}" if first == last else f"until {begins}, the last until {ends}{zone}"
 
 
 def _count(messages: int, one_each: bool, *, about: bool) -> str:

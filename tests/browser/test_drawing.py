@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
 from app.content import queries, service
 
@@ -62,6 +62,72 @@ def test_a_letter_is_drawn_by_keys_on_a_phone(live: Any, canvas: Page) -> None:
     page.get_by_role("button", name="Undo").press("Enter")
     expect(letter.get_by_text("Insert text here")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_leaving_asks_only_where_something_is_unsaved(live: Any, page: Page) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    text = "<mj-text>Dear {{ club.name }} &amp; all,<br>see you.</mj-text>"
+    mjml = f"<mjml><mj-body><mj-section><mj-column>{text}</mj-column></mj-section></mj-body></mjml>"
+    made = service.create(tenant_id=live.tenant.id, name="Spring", subject="x", editor="visual", mjml=mjml)
+    live.sign_in(page, "marketer")
+    address = f"{live.base_url}/templates/{made.id}/edit"
+    letter = page.frame_locator(".gjs-frame")
+    words = letter.get_by_text("see you.")
+
+    def leave() -> list[str]:
+        page.goto(f"{live.base_url}/templates")
+        found = asked.copy()
+        asked.clear()
+        page.goto(address)
+        expect(words).to_be_visible()
+        return found
+
+    page.goto(address)
+    expect(words).to_be_visible()
+    page.get_by_text("Preview with a customer").click()
+    page.get_by_label("Name, e-mail or number").fill("Nobody")
+    expect(page.get_by_text("Nobody matches.")).to_be_visible()
+    assert leave() == []
+
+    words.dblclick()
+    expect(letter.locator("[contenteditable=true]")).to_be_visible()
+    page.get_by_label("Subject").click()
+    page.wait_for_timeout(500)  # What is drawn is written down after a moment.
+    assert leave() == []
+
+    words.dblclick()
+    page.keyboard.press("End")
+    page.keyboard.type(" Soon.")
+    page.get_by_label("Subject").click()
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile(r"Soon\."))
+    assert leave() == ["beforeunload"]
+
+    words.dblclick()
+    page.keyboard.press("End")
+    page.keyboard.type(" Soon.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("[name=version]")).to_have_value("2")
+    assert asked == []
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile(r"Soon\."))
+
+
+def test_the_dark_preview_leaves_pictures_as_they_are(live: Any, page: Page) -> None:
+    picture = '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" alt="Green">'
+    made = service.create(tenant_id=live.tenant.id, name="Spring", subject="x", html=f"<p>Dear all</p>{picture}")
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/templates/{made.id}/edit")
+    shown = page.frame_locator("[data-preview-frame] iframe").get_by_alt_text("Green")
+    moon = page.get_by_role("button", name="Show as a dark mail program does")
+    moon.click()
+    expect(shown).to_have_css("filter", "invert(1) hue-rotate(180deg)")
+    moon.click()
+    expect(shown).to_have_css("filter", "none")
 
 
 def test_what_somebody_else_wrote_runs_nothing_in_the_editor(live: Any, context: BrowserContext) -> None:

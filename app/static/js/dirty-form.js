@@ -1,10 +1,10 @@
 // form[data-guard]: leaving with unsaved changes (or with data-changed) asks first, and a refused form starts at what is
-// wrong.
+// wrong. What stands in [data-unguarded] is not saved, and counts for nothing.
 const saving = new WeakSet();
 
 function changed(form) {
   return form.hasAttribute("data-changed") || [...form.elements].some((field) => {
-    if (!field.name || field.type === "hidden") return false;
+    if (!field.name || field.type === "hidden" || field.closest("[data-unguarded]")) return false;
     if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
     if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected) && field.dataset.touched;
     return "defaultValue" in field && field.value !== field.defaultValue;

@@ -35,9 +35,18 @@ function narrow() {
   frame.style.maxWidth = width;
   // Mail programs turn the colours of letters that say nothing of the dark themselves.
   frame.classList.toggle("preview-dark", dark);
+  picturesAsTheyAre(frame, dark && !("ownDark" in frame.dataset));
   frame.style.marginInline = width ? "auto" : "";
   for (const device of form.querySelectorAll("[data-preview-width]"))
     device.setAttribute("aria-pressed", String(device.dataset.previewWidth === width));
+}
+
+// Mail programs leave pictures alone: where the whole frame is turned, they are turned back.
+const TURNED_BACK = "<style>img, video, svg { filter: invert(1) hue-rotate(180deg); }</style>";
+function picturesAsTheyAre(frame, turned) {
+  const letter = frame.querySelector("iframe");
+  const words = letter.srcdoc.replace(TURNED_BACK, "") + (turned ? TURNED_BACK : "");
+  if (words !== letter.srcdoc) letter.srcdoc = words;
 }
 
 new MutationObserver(narrow).observe(form.querySelector("#preview"), { childList: true });

@@ -24,6 +24,8 @@ const editor = globalThis.grapesjs.init({
   width: "auto",
   fromElement: false,
   storageManager: false,
+  // The form says itself what is unsaved.
+  noticeOnUnload: false,
   telemetry: false,
   cssIcons: "",
   assetManager: {
@@ -91,8 +93,10 @@ function unescaped(mjml) {
 }
 
 let loading = true;
+let drawn;
 editor.on("load", () => {
   editor.setComponents(source.value);
+  drawn = letter();
   editor.UndoManager.clear();
   editor.Panels.getButton("views", "open-blocks")?.set("active", true);
   loading = false;
@@ -105,10 +109,15 @@ editor.on("update", () => {
   waiting = setTimeout(write, 250);
 });
 
+function letter() {
+  return unescaped(editor.getHtml().trim());
+}
+
 function write() {
   clearTimeout(waiting);
-  if (loading) return;
-  source.value = unescaped(editor.getHtml().trim());
+  // Much of what the editor tells of, such as a text that was opened, changes no letter.
+  if (loading || letter() === drawn) return;
+  source.value = drawn = letter();
   form.dataset.changed = "";
   source.dispatchEvent(new Event("input", { bubbles: true }));
 }

@@ -14,6 +14,8 @@ from babel.numbers import format_decimal
 WIDE, HIGH = 1000, 240
 DATES_SHOWN = 4
 _STEPS = (1, 2, 2.5, 5, 10)
+ALONE = 20
+"""How far to either side a day reaches that has no other beside it, at most."""
 ROOM = 7
 """How far from all edges of its part a number stands; where there is no such place it stands aside."""
 ASIDE_WIDE, ASIDE_HIGH = 56, 22
@@ -57,9 +59,10 @@ def line(days: Sequence[str], values: Sequence[int | None], told: Sequence[str],
         for place, one in enumerate(values)
     ]
     drawn = [one for one in _unbroken(dots) if one]
+    alone = _places(min(wide / 2, ALONE))
     return Chart(
-        line=" ".join(_path(one) for one in drawn),
-        area=" ".join(f"{_path(one)} L{one[-1][0]:g} {HIGH} L{one[0][0]:g} {HIGH} Z" for one in drawn),
+        line=" ".join(_path(one, alone) for one in drawn),
+        area=" ".join(f"{_path(one, alone)} V{HIGH} H{_begin(one, alone):g} Z" for one in drawn),
         columns=[Column(_places(place * wide), _places(wide), one) for place, one in enumerate(told)],
         scale=[_short(step * number, locale) for number in range(count, -1, -1)],
         dates=_some(days),
@@ -104,11 +107,15 @@ def _unbroken(dots: Sequence[tuple[float, float] | None]) -> list[list[tuple[flo
     return pieces
 
 
-def _path(dots: Sequence[tuple[float, float]]) -> str:
+def _path(dots: Sequence[tuple[float, float]], alone: float) -> str:
+    # A day alone, which nobody would see, reaches to either side.
     first, *rest = dots
-    # A line of no length, drawn with round ends, is a dot: one day alone is to be seen too.
-    more = " ".join(f"L{x:g} {y:g}" for x, y in rest) or "h0.01"
-    return f"M{first[0]:g} {first[1]:g} {more}"
+    more = " ".join(f"L{x:g} {y:g}" for x, y in rest) or f"h{2 * alone:g}"
+    return f"M{_begin(dots, alone):g} {first[1]:g} {more}"
+
+
+def _begin(dots: Sequence[tuple[float, float]], alone: float) -> float:
+    return dots[0][0] if len(dots) > 1 else _places(dots[0][0] - alone)
 
 
 def _scale(high: int) -> tuple[int, int]:

@@ -36,6 +36,13 @@ def test_a_day_nobody_counted_breaks_the_line() -> None:
     assert charts.line(DAYS[:2], [None, None], DAYS[:2]).line == ""
 
 
+def test_a_day_alone_is_seen() -> None:
+    assert charts.line(DAYS[:1], [4], DAYS[:1]).line == "M480 0 h40"
+    assert charts.line(DAYS[:1], [4], DAYS[:1]).area == "M480 0 h40 V240 H480 Z"
+    # As wide as its day at most.
+    assert re.findall(r"h[\d.]+", charts.line(DAYS, [1, None] * 15, DAYS).line)[0] == "h33.34"
+
+
 @pytest.mark.parametrize(
     "values, scale",
     [

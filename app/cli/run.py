@@ -131,6 +131,7 @@ class Settings:
         if self.mailbox_port is not None:
             # The mailbox takes mail to these addresses too, and passes it on.
             made["INBOUND_DOMAIN"] = "localhost"
+            made["BUILTIN_MAILBOX"] = "1"
         if self.postgres is not None:
             made["DATABASE_URL"] = self.postgres.url
         if self.redis is not None:

@@ -26,7 +26,8 @@ class Config:
 
     Mail to `inbound_domain` is handed to Fairway. `secret_key` signs; what one of `old_secret_keys` signed, cookies and
     links, is still believed. `outbound_trusted` are origins (`http://host:port`) that an URL of a user's may lead to
-    though they lie inside; other URLs must be https, lie outside, and name one of `outbound_ports`.
+    though they lie inside; other URLs must be https, lie outside, and name one of `outbound_ports`. With
+    `mail_stays_here` the server at `smtp_url` is the built-in mailbox.
     """
 
     env: Environment
@@ -46,6 +47,7 @@ class Config:
     max_upload_bytes: int
     outbound_trusted: tuple[str, ...]
     outbound_ports: tuple[int, ...]
+    mail_stays_here: bool
 
     @property
     def is_production(self) -> bool:
@@ -99,6 +101,7 @@ def read(environ: dict[str, str]) -> Config:
         upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
         max_upload_bytes=int(upload_mb) * 1024 * 1024,
         outbound_trusted=_origins(environ.get("OUTBOUND_TRUSTED", "")),
+        mail_stays_here=environ.get("BUILTIN_MAILBOX") == "1",
         outbound_ports=_ports(environ.get("OUTBOUND_PORTS") or "443,8443,80"),
     )
 

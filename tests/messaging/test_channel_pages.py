@@ -1,9 +1,11 @@
 """Settings → Channels: who carries texts is said on a page and over the API, and the secret is told nobody."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from app.infra.config import load
 from app.messaging import accounts
 from tests.page_client import ApiClient, PageClient
 
@@ -79,3 +81,13 @@ def test_over_the_api(api: ApiClient, tenant: Any) -> None:
     refused = api.put("/channels/SMS", {"carrier": "pigeon", "settings": {"x": "y"}})
     assert set(refused.get_json()["errors"]) == {"carrier", "x"}
     assert api.put("/channels/PIGEON", {"carrier": "none"}).status_code == 404
+
+
+def test_letters_that_stay_here_are_told_to(client: PageClient, sign_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in("admin")
+    assert "The mail server" in client.get("/settings/channels").text
+    staying = replace(load(), mail_stays_here=True)
+    monkeypatch.setattr("app.blueprints.messaging.channels.load", lambda: staying)
+    listed = client.get("/settings/channels").text
+    assert "The mail server" not in listed
+    assert "No letter leaves Fairway." in listed

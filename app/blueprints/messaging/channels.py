@@ -10,6 +10,7 @@ from wtforms import PasswordField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.content.kind import kinds
+from app.infra.config import load
 from app.infra.errors import Invalid
 from app.messaging import accounts
 from app.messaging.accounts import CARRIERS, MAILBOX, NOBODY, PROVIDER, Account
@@ -72,7 +73,14 @@ def index() -> Response:
         (name, one.label, accounts.of(tenant_id=tenant_id, channel_name=name) if one.settings else None)
         for name, one in installed()
     ]
-    return page("messaging/channels.html", channels=found, kinds=kinds(), tones=TONES, labels=LABELS)
+    return page(
+        "messaging/channels.html",
+        channels=found,
+        kinds=kinds(),
+        tones=TONES,
+        labels=LABELS,
+        mail_stays_here=load().mail_stays_here,
+    )
 
 
 @blueprint.get("/<name>")

@@ -18,7 +18,7 @@ import psycopg
 
 from app.infra import clock
 from app.infra.embedded import Postgres, Redis
-from app.segments import preview, refresh, service, upkeep
+from app.segments import preview, refresh, schedule, service, upkeep
 from benchmarks import crowd
 from benchmarks.figures import percentile
 from benchmarks.people import make_clubs
@@ -248,6 +248,8 @@ class Ground:
         self.database = database
         self.tidy = tidy
         self.now = clock.now()
+        # What the organisation calls today: from ten at night on, in UTC, that is tomorrow at the Cape.
+        self.today = schedule.today(tenant_id=tenant_id, club_id=None, now=self.now)
 
     def ask(self, statement: str, **values: Any) -> Any:
         """Return the first column of the first row of a statement's answer."""
@@ -256,7 +258,7 @@ class Ground:
 
     def values(self, segment_id: UUID) -> dict[str, Any]:
         """Return what a statement by hand names."""
-        return {"tenant": self.tenant_id, "segment": segment_id, "now": self.now, "today": self.now.date()}
+        return {"tenant": self.tenant_id, "segment": segment_id, "now": self.now, "today": self.today}
 
     def members(self, segment_id: UUID) -> tuple[int, int]:
         """Return how many are in a segment, and a sum that tells who."""

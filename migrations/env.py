@@ -1,10 +1,12 @@
 """Runs migrations as the owner of the tables: one at a time, never waiting long for a lock that serves people."""
 
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
+from app.infra import session_lock
 from app.infra.config import load
 from app.infra.db import Base, driver_url
 
@@ -29,11 +31,8 @@ def run_online() -> None:
     """Run each migration in a transaction of its own."""
     engine = create_engine(driver_url(load().database_url), poolclass=pool.NullPool)
     with engine.connect() as guard, engine.connect() as connection:
-        # Without a transaction: an open one would have an index that is built concurrently wait for it, for ever.
         guard.execution_options(isolation_level="AUTOCOMMIT")
-        guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-        # The lock is the session's. An open transaction here would be waited for by an index that is made concurrently.
-        guard.commit()
+        session_lock.take(cast(psycopg.Connection, guard.connection.driver_connection), ADVISORY_LOCK)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.commit()
         context.configure(

@@ -27,7 +27,7 @@ import psycopg
 import redis
 
 from app.cli.supervisor import Service, StartError, Supervisor
-from app.infra import processes
+from app.infra import processes, session_lock
 from app.infra.embedded import EmbeddedError, Postgres, Redis, Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,7 +250,7 @@ class Run:
         mark = hashlib.sha256(url.encode()).hexdigest()
         # Two starts may share a database; an advisory lock lets one of them migrate at a time.
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+            session_lock.take(connection, MIGRATION_LOCK)
             found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
             was_empty = found is None or found[0] is None
             self._command(["flask", "--app", "wsgi", "db", "upgrade"], "migrate", environment)

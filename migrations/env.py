@@ -32,7 +32,7 @@ def run_online() -> None:
     engine = create_engine(driver_url(load().database_url), poolclass=pool.NullPool)
     with engine.connect() as guard, engine.connect() as connection:
         guard.execution_options(isolation_level="AUTOCOMMIT")
-        session_lock.take(cast(psycopg.Connection, guard.connection.driver_connection), ADVISORY_LOCK)
+        session_lock.take(cast("psycopg.Connection", guard.connection.driver_connection), ADVISORY_LOCK)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.commit()
         context.configure(

@@ -6,6 +6,7 @@ The expression is three-valued: in a WHERE clause NULL means no; in a SELECT lis
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -65,7 +66,8 @@ class _Scene:
     """When and where a tree is asked, and of what: the payload of an event, or (None) the fields' own columns.
 
     `whole`: of everybody at once. `sought`: those are wanted of whom a rule holds, not (within a NOT) the others.
-    `gathered`: what people did is told beside the statement, of all its trees at once.
+    `gathered`: what people did is told beside the statement, of all its trees at once. `few`: it is planned for numbers
+    that few people reach.
     """
 
     present: Present | Someday
@@ -73,6 +75,7 @@ class _Scene:
     whole: bool = False
     sought: bool = True
     gathered: Gathered | None = None
+    few: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +98,23 @@ def compile_sql(
     now: datetime | None = None,
     currency: str = "",
     whole: bool = False,
+    few: bool = False,
     gathered: Gathered | None = None,
     later: Later | None = None,
 ) -> ColumnElement[bool]:
     """Return the tree as a boolean SQL expression, for any statement that selects from the fields' tables.
 
     `zone` is where a day begins and ends, `now` (this moment) what periods are told from, `currency` the code of the
-    one amounts are in where a rule names none. `whole` is for the WHERE
-    of a statement that asks it of everybody: what they did is read once, not looked up for each, and the expression
-    is true of the same people, but may be false where else it is unknown. `gathered` is for a statement that asks many
+    one amounts are in where a rule names none. `whole` is for the WHERE of a statement that asks it of everybody: what
+    they did is read once, not looked up for each, and the expression is true of the same people, but may be false where
+    else it is unknown; with `few` the database expects few to have done as much as a rule asks for, and looks these up
+    instead of reading everybody, which is slower where they are many. `gathered` is for a statement that asks many
     trees of a few people: it is joined with `gathered.table(…)` once all are compiled. With `later` now is left open:
     the statement may be kept and asked with `later.values(now)` each time, unless it is `whole`. Raises NotEvaluable
     for a field without a column, and TypeError for one whose column does not hold what its type says.
     """
     present = Someday(zone, later, currency) if later else Present.of(zone, now, currency)
-    return _node(enabled(tree), _Scene(present, whole=whole, gathered=gathered))
+    return _node(enabled(tree), _Scene(present, whole=whole, gathered=gathered, few=few))
 
 
 def compile_rules(
@@ -246,6 +251,10 @@ def _ask_everybody(rule: Rule, did: Behaviour, scene: _Scene) -> _Answer:
 
     def fits(amount: _Sql) -> _Answer:
         answer = _ask(rule, contrary or rule.operator, amount, present)
+        if scene.few and rule.operator in (Operator.GT, Operator.GTE) and rule.type is FieldType.NUMBER:
+            # No number is above this. Of an open range of what is not known yet Postgres expects a third of all
+            # groups to fit, of a closed one a two-hundredth.
+            answer = and_(answer, amount <= _bound(FieldType.NUMBER, Decimal("NaN")))
         return _not(answer) if contrary else answer
 
     nobody = evaluate(Group(Combinator.AND, (rule,)), {DID: ()}, zone=present.zone, now=present.now)

@@ -30,7 +30,7 @@ from app.segments import definition, schedule
 from app.segments.schedule import Place
 
 PATIENCE_MS = 600
-LIKELY, LIKELY_PATIENCE_MS = 75_000, 850
+LIKELY, LIKELY_PATIENCE_MS = 100_000, 850
 """What costs no more than so much, as the planner reckons, is told within a second by any machine that has nothing else
 to do: it gets longer, since to give it up and estimate would take longer still."""
 HOPELESS = 300_000
@@ -120,7 +120,7 @@ class _Asked:
 
     def exactly(self, session: Session) -> _Found:
         """Return who fits; raise TooSlow."""
-        fits = self._fits(whole=True)
+        fits = self._fits(everybody=True)
         ids = func.array_agg(Customer.id)[1:SAMPLE]
         wanted = select(func.count(), ids).where(*self._meant(), fits)
         with _within(session, PATIENCE_MS):
@@ -134,9 +134,12 @@ class _Asked:
             count, found = session.execute(wanted).one()
         return _Found(count, False, found or [])
 
-    def _fits(self, *, whole: bool = False) -> ColumnElement[bool]:
+    def _fits(self, *, everybody: bool = False) -> ColumnElement[bool]:
         place = self.place
-        return compile_sql(self.tree, zone=place.zone, now=self.now, currency=place.currency, whole=whole)
+        # Who are many may be estimated, so the exact answer is planned for few.
+        return compile_sql(
+            self.tree, zone=place.zone, now=self.now, currency=place.currency, whole=everybody, few=everybody
+        )
 
     def about(self, session: Session) -> _Found:
         """Return who fits as told from some of the people: of an organisation that has no more than these, from all."""

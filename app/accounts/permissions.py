@@ -59,6 +59,7 @@ PERMISSIONS: dict[str, Permission] = {
     "campaigns.view": _row("See campaigns and their numbers", _CAMPAIGN_READERS),
     "campaigns.edit": _row("Build and change campaigns", _BUILDERS),
     "campaigns.run": _row("Schedule, send, pause and cancel campaigns", _BUILDERS),
+    "campaigns.approve": _row("Say the second yes to campaigns to many people", _MANAGERS, grantable=False),
     "segments.view": _row("See segments and how many are in them", _CAMPAIGN_READERS),
     "segments.edit": _row("Build, change and archive segments", _BUILDERS),
     "segments.sync": _row("Have segments pushed to other systems", _MANAGERS),

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.campaigns import readiness, schedule
+from app.campaigns import approval, readiness, schedule
 from app.campaigns.models import ONCE, ONE_TIME, RECURRING, Campaign, CampaignRun
 from app.campaigns.service import locked, plan, put_settings
 from app.campaigns.states import ACTIVE, OVER, Act, Status
@@ -37,7 +37,7 @@ def schedule_(
 ) -> Campaign:
     """Let a campaign begin when its schedule says (or `when`, which becomes its schedule), and return it.
 
-    Raises NotReady or Invalid, NoSuchCampaign, IsArchived, WrongStatus.
+    Raises NotReady or Invalid, NotApproved, NoSuchCampaign, IsArchived, WrongStatus.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
@@ -45,6 +45,7 @@ def schedule_(
             put_settings(session, campaign, {"schedule": when}, moment)
             campaign.version += 1
         plan(session, campaign, moment)
+        approval.require(session, campaign)
         campaign.status = Status.SCHEDULED
 
     return _act(Act.SCHEDULE, do, tenant_id, campaign_id, actor, now)
@@ -62,18 +63,20 @@ def unschedule(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime 
 def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Send a campaign now, whatever its schedule says, and return it; a recurring one begins to recur instead.
 
-    Raises NotReady or Invalid, NoSuchCampaign, IsArchived, WrongStatus.
+    Raises NotReady or Invalid, NotApproved, NoSuchCampaign, IsArchived, WrongStatus.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
         if campaign.type == RECURRING:
             plan(session, campaign, moment)
+            approval.require(session, campaign)
             campaign.status = Status.SCHEDULED
             return
         # What was planned for later is sent now: that is when it was.
         here = moment.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
         campaign.schedule = {"mode": schedule.NOW, "start_at": here.isoformat(timespec="minutes")}
         readiness.require(session, campaign)
+        approval.require(session, campaign)
         begin(session, campaign, occurrence=ONCE, local=None, due_at=moment, now=moment)
 
     return _act(Act.START, do, tenant_id, campaign_id, actor, now)
@@ -82,23 +85,28 @@ def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | Non
 def pause(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Let nothing more of a campaign go out than what senders have in hand, begin no occurrence, and return it."""
 
-    def do(session: Session, campaign: Campaign, moment: datetime) -> None:
-        for run in _runs(session, campaign, *ACTIVE):
-            run.status, run.paused_at, run.look_at = Status.PAUSED, moment, None
-            runs.pause(tenant_id=tenant_id, run_id=run.id)
-        campaign.status, campaign.due_at = Status.PAUSED, None
+    return _act(Act.PAUSE, keep_back, tenant_id, campaign_id, actor, now)
 
-    return _act(Act.PAUSE, do, tenant_id, campaign_id, actor, now)
+
+def keep_back(session: Session, campaign: Campaign, now: datetime) -> None:
+    """Let nothing more of a locked campaign go out until it is resumed."""
+    for run in _runs(session, campaign, *ACTIVE):
+        run.status, run.paused_at, run.look_at = Status.PAUSED, now, None
+        runs.pause(tenant_id=campaign.tenant_id, run_id=run.id)
+    campaign.status, campaign.due_at = Status.PAUSED, None
 
 
 def resume(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Let a paused campaign go on where it was, and return it. Occurrences that came meanwhile are left out.
 
-    Raises NotReady where its segment, or what it says, is gone.
+    A run that nobody was put into yet says what the campaign says now. Raises NotApproved where it needs a yes.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
         for run in _runs(session, campaign, Status.PAUSED):
+            if approval.is_asked_of(run):
+                approval.require(session, campaign)
+                run.content = [readiness.to_json(one) for one in readiness.pinned(session, campaign)]
             run.paused_at, run.look_at = None, moment
             run.status = Status.SENDING if run.prepared_at else Status.PREPARING
             if run.prepared_at:

@@ -128,6 +128,34 @@ class CampaignRun(TenantRow, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class CampaignApproval(TenantRow, Base):
+    """That a second person's yes to a campaign was asked for, and what they answered (app.campaigns.approval).
+
+    `seal` is what was asked for, of so many `people`; a yes holds for `up_to` so many. Without a `decision` it waits.
+    """
+
+    __tablename__ = "campaign_approval"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "campaign_id"], ["campaign.tenant_id", "campaign.id"], ondelete="CASCADE"),
+        Index("ix_campaign_approval_campaign", "tenant_id", "campaign_id", text("id DESC")),
+        Index("ix_campaign_approval_waiting", "tenant_id", "id", postgresql_where=text("decision IS NULL")),
+    )
+
+    campaign_id: Mapped[UUID]
+    asked_by: Mapped[str]
+    asked_by_name: Mapped[str] = mapped_column(server_default="", default="")
+    asked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    note: Mapped[str] = mapped_column(server_default="", default="")
+    people: Mapped[int]
+    up_to: Mapped[int]
+    seal: Mapped[dict[str, Any]]
+    decision: Mapped[str | None]
+    decided_by: Mapped[str | None]
+    decided_by_name: Mapped[str] = mapped_column(server_default="", default="")
+    decided_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(server_default="", default="")
+
+
 class Conversion(Base):
     """That a message's reader did what its campaign is for, `touch`: after a click, an open, or it was sent.
 

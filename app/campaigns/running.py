@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.campaigns import lifecycle, readiness, schedule
+from app.campaigns import approval, lifecycle, readiness, schedule
 from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
 from app.campaigns.reach import first_that_reaches
 from app.campaigns.split import is_held_out
@@ -130,6 +130,11 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
     """Put the next people of the segment into the run; once there are none left, let it go."""
     if not _is_fresh(session, run, now):
         run.look_at = now + timedelta(seconds=1)
+        return
+    if approval.is_asked_of(run) and (found := approval.standing(session, campaign, run.content)).in_the_way:
+        run.error = f"It was kept back. {found.words}"
+        lifecycle.keep_back(session, campaign, now)
+        approval.ask_again(session, campaign, found, now)
         return
     members = select(SegmentMember.customer_id).where(
         SegmentMember.tenant_id == run.tenant_id, SegmentMember.segment_id == run.segment_id

@@ -28,6 +28,8 @@ class Act(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    ASK = "ask"
+    APPROVE = "approve"
     ARCHIVE = "archive"
     DELETE = "delete"
 
@@ -46,6 +48,8 @@ LEGAL: dict[Act, frozenset[Status]] = {
     Act.PAUSE: frozenset((Status.SCHEDULED, *ACTIVE)),
     Act.RESUME: frozenset((Status.PAUSED,)),
     Act.CANCEL: UNDER_WAY,
+    Act.ASK: frozenset((Status.DRAFT, Status.SCHEDULED, Status.PAUSED)),
+    Act.APPROVE: frozenset((Status.DRAFT, Status.SCHEDULED, Status.PAUSED)),
     Act.ARCHIVE: frozenset((Status.DRAFT, *OVER)),
     Act.DELETE: frozenset((Status.DRAFT,)),
 }
@@ -57,6 +61,8 @@ _DONE = {
     Act.PAUSE: "be paused",
     Act.RESUME: "be resumed",
     Act.CANCEL: "be cancelled",
+    Act.ASK: "be put up for approval",
+    Act.APPROVE: "be approved or declined",
     Act.ARCHIVE: "go to the archive",
     Act.DELETE: "be deleted",
 }

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.campaigns import queries, readiness
+from app.campaigns import approval, queries, readiness
 from app.campaigns.models import Campaign, CampaignRun
 from app.campaigns.states import OVER, Status
 from app.customers.models import Customer, Topic
@@ -123,6 +123,8 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
     steps = [Step("Audience", True, "They are in the segment now.", since)]
     if readiness.lacks(session, campaign):
         return [*steps, Step("Gate", None, "The campaign is not ready to be sent.")]
+    if (yes := approval.standing(session, campaign)).in_the_way:
+        steps.append(Step("A second person’s yes", None, yes.words, None, "Somebody’s approving it."))
     for content in readiness.pinned(session, campaign):
         steps += _meant(session, campaign, content, who, now)
     return steps

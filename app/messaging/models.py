@@ -187,7 +187,8 @@ class MessageClick(Base):
 class SendingPolicy(TenantRow, Base):
     """What an organisation says of all its sending: how much of it a person gets, and when none (app.messaging.policy).
 
-    A tenant that has not said anything has no row.
+    What goes to more than `approval_above` people needs a second person's yes. A tenant that has not said anything has
+    no row.
     """
 
     __tablename__ = "sending_policy"
@@ -198,6 +199,7 @@ class SendingPolicy(TenantRow, Base):
 
     caps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
     quiet: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    approval_above: Mapped[int | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

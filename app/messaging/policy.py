@@ -1,4 +1,5 @@
-"""What an organisation says of all its marketing: how much of it a person gets, and at what hours none goes out.
+"""What an organisation says of all its marketing: how much of it a person gets, at what hours none goes out, and to how
+many it goes without a second person's yes.
 
 An organisation that has not said anything has no caps and keeps NIGHT for what makes a sound. Transactional messages
 are never counted, and never held or skipped for any of it.
@@ -32,6 +33,7 @@ SOUNDING = CHANNELS[1:]
 MOST_CAPS = 10
 MOST_MESSAGES = 1000
 MOST_HOURS = 31 * 24
+MOST_PEOPLE = 100_000_000
 _COUNTED = {EMAIL: "e-mail", "SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
@@ -92,10 +94,11 @@ NIGHT = Quiet(time(21), time(8))
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is said: caps, and quiet hours by channel."""
+    """What is said: caps, quiet hours by channel, and above how many people a campaign needs a second person's yes."""
 
     caps: tuple[Cap, ...] = ()
     quiet: Mapping[str, Quiet] | None = None
+    approval_above: int | None = None
 
     def quiet_hours(self, channel: str) -> Quiet | None:
         """Return the quiet hours of a channel, None where it has none."""
@@ -113,17 +116,23 @@ _MAKE = text("""
 """)
 # Asked in the gate's transaction, with what else it needs to know of the organisation.
 OF_TENANT = text("""
-    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet
+    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet, policy.approval_above
     FROM tenant LEFT JOIN sending_policy AS policy ON policy.tenant_id = tenant.id
     WHERE tenant.id = :tenant_id
 """)
 
 
-def read(caps: Sequence[Mapping[str, Any]] | None, quiet: Mapping[str, Any] | None) -> Policy:
+_APPROVAL_ABOVE = text("SELECT approval_above FROM sending_policy WHERE tenant_id = :tenant_id")
+
+
+def read(
+    caps: Sequence[Mapping[str, Any]] | None, quiet: Mapping[str, Any] | None, approval_above: int | None = None
+) -> Policy:
     """Return a policy as its row keeps it; of a tenant without a row all are None."""
     return Policy(
         caps=tuple(Cap(one["channel"], one["most"], one["hours"]) for one in caps or ()),
         quiet=None if quiet is None else {name: _quiet(one["from"], one["to"]) for name, one in quiet.items()},
+        approval_above=approval_above,
     )
 
 
@@ -135,7 +144,13 @@ def _quiet(starts: str, ends: str) -> Quiet:
 def of(session: Session, tenant_id: UUID) -> Policy:
     """Return what a tenant says."""
     row = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
-    return read(row.caps, row.quiet)
+    return read(row.caps, row.quiet, row.approval_above)
+
+
+def approval_above(session: Session, tenant_id: UUID) -> int | None:
+    """Return above how many people a campaign needs a second person's yes; None where it never does."""
+    found: int | None = session.scalar(_APPROVAL_ABOVE, {"tenant_id": tenant_id})
+    return found
 
 
 def get(*, tenant_id: UUID) -> Policy:
@@ -150,8 +165,8 @@ def save(
     """Put down what a tenant says, and look at once again at what was held for what was said before.
 
     `changes` may hold `caps` (a list of `{channel, most, hours}`) and `quiet` (`{from, to}`, local times, by channel,
-    or None for no quiet hours on it); what is left out stays. Raises Invalid with messages by `caps.<place>` and
-    `quiet.<channel>`.
+    or None for no quiet hours on it) and `approval_above` (or None); what is left out stays. Raises Invalid with
+    messages by `caps.<place>`, `quiet.<channel>` and `approval_above`.
     """
     errors: dict[str, str] = {}
     moment = now or clock.now()
@@ -164,6 +179,8 @@ def save(
         if "quiet" in changes:
             said["quiet"] = row.quiet | _checked_quiet(changes["quiet"], errors)
             said["quiet"] = {name: one for name, one in said["quiet"].items() if one is not None}
+        if "approval_above" in changes:
+            said["approval_above"] = _checked_above(changes["approval_above"], errors)
         if errors:
             raise Invalid(errors)
         for name, value in said.items():
@@ -173,7 +190,16 @@ def save(
         audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, said, ip)
         for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS):
             outbox.look_again(tenant_id=tenant_id, reason=reason, now=moment)
-        return read(row.caps, row.quiet)
+        return read(row.caps, row.quiet, row.approval_above)
+
+
+def _checked_above(given: Any, errors: dict[str, str]) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= MOST_PEOPLE:
+        errors["approval_above"] = f"Give a number of people from 0 to {MOST_PEOPLE:,}, or nothing."
+        return None
+    return given
 
 
 def _as_json(quiet: Mapping[str, Quiet]) -> str:

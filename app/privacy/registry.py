@@ -320,7 +320,7 @@ _MESSAGES = (
         plain=_columns("url_key run_id variant"),
     ),
     _keep(
-        "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet updated_at")
+        "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
     ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
     _special(
@@ -414,6 +414,9 @@ _CAMPAIGNS = (
                          "one_copy expires_hours cost cost_currency holdout_percent status due_at next_occurrence "
                          "version archived_at "
                          "created_by created_by_name created_at updated_at")),
+    _keep("campaign_approval", "Approvals of campaigns", OF_THE_CLUB, addresses=_columns("note answer"),
+          plain=_columns("id campaign_id asked_by asked_by_name asked_at people up_to seal decision decided_by "
+                         "decided_by_name decided_at")),
     _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
           plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "
                          "refresh_asked_at prepared_at started_at paused_at finished_at look_at error created_at")),

@@ -70,6 +70,8 @@ FIXED: dict[str, Any] = {
     "message_run.status": "paused",
     "sending_policy.caps": [],
     "sending_policy.quiet": {},
+    "campaign_approval.decision": None,
+    "campaign_approval.seal": {},
     "campaign.type": "ONE_TIME",
     "campaign.campaign_type": "seasonal",
     "campaign.channels": ["EMAIL"],

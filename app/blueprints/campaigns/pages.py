@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Response, request
 
-from app.blueprints.campaigns import presenters
+from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import queries, why
 from app.campaigns.models import CAMPAIGN_TYPES, TEMPLATES, TYPES
@@ -98,6 +98,7 @@ def show(campaign_id: UUID) -> Response:
         local=presenters.local,
         goal=presenters.goal_in_words(campaign),
         revenue=presenters.revenue(stats),
+        approval=approvals.shown(campaign),
         **presenters.WORDS,
     )
 

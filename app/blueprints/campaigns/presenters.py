@@ -94,7 +94,7 @@ def legal(campaign: Campaign) -> dict[str, bool]:
     in_use = campaign.archived_at is None
     allowed = {act: campaign.status in LEGAL[act] and in_use for act in Act}
     may = {act: can("campaigns.run") for act in (Act.SCHEDULE, Act.UNSCHEDULE, Act.START, Act.PAUSE, Act.RESUME)}
-    may |= {Act.CANCEL: can("campaigns.run")}
+    may |= {Act.CANCEL: can("campaigns.run"), Act.ASK: can("campaigns.run"), Act.APPROVE: can("campaigns.approve")}
     return {act.value: allowed[act] and may.get(act, can("campaigns.edit")) for act in Act}
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.campaigns import presenters
+from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomForm
 from app.campaigns import queries, reach, readiness, schedule, service
@@ -202,6 +202,7 @@ def review(campaign_id: UUID) -> Response:
         unfinished=bool(unfinished),
         segment=presenters.segment_of(campaign),
         legal=presenters.legal(campaign),
+        approval=None if lacks else approvals.shown(campaign),
         local=presenters.local,
     )
 

@@ -1,4 +1,4 @@
-"""Settings → Limits: how much marketing a person gets, and at what hours none goes out."""
+"""Settings → Limits: how much marketing a person gets, at what hours none goes out, what needs a second yes."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +58,7 @@ class PolicyForm:
 
     caps: list[CapRow] = field(default_factory=list)
     quiet: list[QuietRow] = field(default_factory=list)
+    approval_above: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -72,7 +73,8 @@ class PolicyForm:
             hours = known.quiet_hours(channel)
             shown = hours or policy.NIGHT
             quiet.append(QuietRow(channel, hours is not None, f"{shown.starts:%H:%M}", f"{shown.ends:%H:%M}"))
-        return cls([*caps, CapRow()], quiet)
+        above = "" if known.approval_above is None else str(known.approval_above)
+        return cls([*caps, CapRow()], quiet, above)
 
     @classmethod
     def typed(cls, form: MultiDict[str, str]) -> "PolicyForm":
@@ -83,13 +85,14 @@ class PolicyForm:
             QuietRow(one, f"quiet_{one}" in form, form.get(f"from_{one}", ""), form.get(f"to_{one}", ""))
             for one in CHANNELS
         ]
-        return cls([one for one in caps if not one.empty] + [CapRow()], quiet)
+        return cls([one for one in caps if not one.empty] + [CapRow()], quiet, form.get("approval_above", "").strip())
 
     def values(self) -> dict[str, Any]:
         """Return what the service takes."""
         return {
             "caps": [one.value() for one in self.caps if not one.empty],
             "quiet": {one.channel: {"from": one.starts, "to": one.ends} if one.on else None for one in self.quiet},
+            "approval_above": _people(self.approval_above),
         }
 
     def show(self, refused: Invalid) -> None:
@@ -104,6 +107,14 @@ class PolicyForm:
 def _number(typed: str) -> int | None:
     typed = typed.strip()
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else None
+
+
+def _people(typed: str) -> int | None:
+    """Return a number of people, None for none; what is no number is one that is refused."""
+    if not typed.strip():
+        return None
+    found = _number(typed)
+    return -1 if found is None else found
 
 
 @blueprint.get("")

@@ -33,10 +33,14 @@ class QuietBody(Body):
 
 
 class PolicyPatch(Body):
-    """What to change; what is left out stays. A channel of `quiet` that is null has no quiet hours any more."""
+    """What to change; what is left out stays. A channel of `quiet` that is null has no quiet hours any more.
+
+    A campaign to more than `approval_above` people needs a second person's yes; null: none does.
+    """
 
     caps: list[CapBody] | None = Field(default=None, max_length=policy.MOST_CAPS)
     quiet: dict[Channel, QuietBody | None] | None = None
+    approval_above: Annotated[int, Field(ge=0, le=policy.MOST_PEOPLE)] | None = None
 
 
 class CapOut(Shown):
@@ -48,10 +52,11 @@ class CapOut(Shown):
 
 
 class PolicyOut(Shown):
-    """Frequency caps, and quiet hours by channel."""
+    """Frequency caps, quiet hours by channel, and above how many people a campaign needs a second person's yes."""
 
     caps: list[CapOut]
     quiet: dict[str, dict[str, str]]
+    approval_above: int | None
 
 
 def _shown(known: Policy) -> PolicyOut:
@@ -60,7 +65,8 @@ def _shown(known: Policy) -> PolicyOut:
         for channel in policy.CHANNELS
         if (hours := known.quiet_hours(channel)) is not None
     }
-    return PolicyOut(caps=[CapOut.model_validate(one) for one in known.caps], quiet=quiet)
+    caps = [CapOut.model_validate(one) for one in known.caps]
+    return PolicyOut(caps=caps, quiet=quiet, approval_above=known.approval_above)
 
 
 def _clock(of: time) -> str:
@@ -69,7 +75,7 @@ def _clock(of: time) -> str:
 
 @api.operation("GET", "/sending-policy", permission="settings.manage", returns=PolicyOut)
 def sending_policy() -> PolicyOut:
-    """Show how much marketing a person gets, and at what hours none goes out."""
+    """Show how much marketing a person gets, at what hours none goes out, and what needs a second person's yes."""
     return _shown(policy.get(tenant_id=current().tenant_id))
 
 
@@ -78,5 +84,5 @@ def change_sending_policy(body: PolicyPatch) -> PolicyOut:
     """Change it; what was held back is looked at again at once."""
     actor = current()
     changes: dict[str, Any] = body.model_dump(exclude_unset=True, by_alias=True)
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = {name: value for name, value in changes.items() if value is not None or name == "approval_above"}
     return _shown(policy.save(tenant_id=actor.tenant_id, actor=actor.ref, changes=changes))

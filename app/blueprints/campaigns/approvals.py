@@ -1,0 +1,120 @@
+"""A second person's yes on pages: how it stands, asking for it, approving and declining."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.accounts.permissions import permissions_of
+from app.accounts.queries import active_users
+from app.blueprints.campaigns.base import blueprint
+from app.campaigns import approval
+from app.campaigns.approval import PERMISSION, Standing, State
+from app.campaigns.models import Campaign, CampaignApproval
+from app.campaigns.states import LEGAL, Act
+from app.infra.errors import Conflict, Forbidden, Invalid
+from app.web.guards import can, current, requires
+
+LABELS = {
+    State.MISSING: "Not asked for",
+    State.WAITING: "Waiting",
+    State.APPROVED: "Approved",
+    State.DECLINED: "Declined",
+    State.OUTDATED: "Asked before it changed",
+}
+TONES = {
+    State.MISSING: "warning",
+    State.WAITING: "info",
+    State.APPROVED: "success",
+    State.DECLINED: "danger",
+    State.OUTDATED: "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a page shows of a yes: how it stands, what this user may do about it, and `who` else may give it."""
+
+    standing: Standing
+    history: list[CampaignApproval]
+    may_ask: bool
+    may_decide: bool
+    own: bool
+    who: str
+    review: str | None
+    labels: dict[str, str]
+    tones: dict[str, str]
+
+
+def shown(campaign: Campaign) -> Approval | None:
+    """Return what a campaign's pages show of a second person's yes; None where none is needed, nor was."""
+    tenant_id, me = current().tenant_id, current().ref
+    standing = approval.of(tenant_id=tenant_id, campaign=campaign)
+    asked = approval.history(tenant_id=tenant_id, campaign_id=campaign.id)
+    open_ = campaign.archived_at is None and campaign.status in LEGAL[Act.APPROVE]
+    if not asked and (standing.state is State.NOT_NEEDED or not open_):
+        return None
+    latest = standing.latest
+    waits = open_ and latest is not None and latest.decision is None
+    mine = latest is not None and not approval.may_decide(campaign, latest, me)
+    again = standing.state in (State.MISSING, State.DECLINED, State.OUTDATED)
+    may_decide = waits and can(PERMISSION) and not mine
+    return Approval(
+        standing=standing,
+        history=asked,
+        may_ask=open_ and again and can("campaigns.run"),
+        may_decide=may_decide and standing.state is State.WAITING,
+        own=waits and mine and can(PERMISSION),
+        who=_who(campaign, latest) if waits else "",
+        review=url_for("campaigns.review", campaign_id=campaign.id)
+        if campaign.status in LEGAL[Act.CHANGE] and can("campaigns.edit")
+        else None,
+        labels={one.value: words for one, words in LABELS.items()} | {State.NOT_NEEDED.value: "Not needed"},
+        tones={one.value: tone for one, tone in TONES.items()} | {State.NOT_NEEDED.value: "neutral"},
+    )
+
+
+def _who(campaign: Campaign, asked: CampaignApproval | None) -> str:
+    names = [
+        one.name
+        for one in active_users(tenant_id=current().tenant_id)
+        if PERMISSION in permissions_of(one.role)
+        and (asked is None or approval.may_decide(campaign, asked, f"user:{one.id}"))
+    ]
+    return " or ".join(filter(None, (", ".join(names[:-1][:4]), names[-1] if names else "")))
+
+
+def _do(campaign_id: UUID, done: str, act: Callable[..., Any], **more: Any) -> Response:
+    actor = current()
+    who = {"tenant_id": actor.tenant_id, "actor": actor.ref, "actor_name": actor.name}
+    try:
+        act(**who, campaign_id=campaign_id, note=request.form.get("note", ""), **more)
+    except (Conflict, Invalid, Forbidden) as refused:
+        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+    else:
+        flash(done, "success")
+    return redirect(url_for("campaigns.show", campaign_id=campaign_id))
+
+
+@blueprint.post("/<uuid:campaign_id>/ask-approval")
+@requires("campaigns.run")
+def ask_approval(campaign_id: UUID) -> Response:
+    """Ask for a second person's yes."""
+    return _do(campaign_id, "It is asked for. Those who may approve it get a mail, and see it on Home.", approval.ask)
+
+
+@blueprint.post("/<uuid:campaign_id>/approve")
+@requires(PERMISSION)
+def approve(campaign_id: UUID) -> Response:
+    """Say yes to a campaign."""
+    return _do(campaign_id, "You approved it. Who asked is told by mail.", approval.decide, approve=True)
+
+
+@blueprint.post("/<uuid:campaign_id>/decline")
+@requires(PERMISSION)
+def decline(campaign_id: UUID) -> Response:
+    """Say no to a campaign."""
+    return _do(campaign_id, "You declined it. Who asked is told by mail.", approval.decide, approve=False)

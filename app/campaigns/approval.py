@@ -1,0 +1,355 @@
+"""A second person's yes: what a campaign to many people needs before it is scheduled or sent.
+
+An organisation says from how many people on (Settings → Limits). A yes is to what the campaign says, to whom, and how
+often: `seal` keeps that, and the yes holds for UP_TO tenths more people than there were when it was asked for. Who made
+the campaign, and who asks, can't give it. It is looked at when the campaign is scheduled or started, and again when a
+run begins, with the people who are in it then.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.accounts import audit
+from app.accounts.permissions import permissions_of
+from app.accounts.queries import UserInfo, active_users
+from app.campaigns import readiness
+from app.campaigns.models import Campaign, CampaignApproval, CampaignRun
+from app.campaigns.seal import PARTS, seal, segment_of
+from app.campaigns.service import locked
+from app.campaigns.states import LEGAL, Act
+from app.infra import clock
+from app.infra.db import transaction
+from app.infra.errors import Conflict, Forbidden, Invalid
+from app.infra.ids import new_id
+from app.messaging import outbox, policy
+
+PERMISSION = "campaigns.approve"
+UP_TO = 10
+"""A yes holds for a tenth more people: a segment that is kept up to date is never quite what it was."""
+MAX_NOTE = 2000
+SYSTEM = "system"
+APPROVED, DECLINED, SUPERSEDED = "approved", "declined", "superseded"
+
+
+class State(StrEnum):
+    """How the yes to a campaign stands."""
+
+    NOT_NEEDED = "not_needed"
+    MISSING = "missing"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands: `people` are those in the segment now, more than `above` need a yes; `latest` is the last asking.
+
+    `changed` says in words what is not any more what was asked for.
+    """
+
+    state: State
+    people: int
+    above: int | None
+    latest: CampaignApproval | None
+    changed: tuple[str, ...] = ()
+    can_change: bool = True
+
+    @property
+    def in_the_way(self) -> bool:
+        """Return whether the campaign can't be sent for want of a yes."""
+        return self.state not in (State.NOT_NEEDED, State.APPROVED)
+
+    @property
+    def words(self) -> str:
+        """Return how it stands and what to do, in sentences."""
+        one = self.latest
+        if self.state is State.NOT_NEEDED:
+            return "It needs no second person’s yes."
+        if self.state is State.MISSING or one is None:
+            return f"{self.rule} Ask for it."
+        if self.state is State.WAITING:
+            return f"{self.rule} {one.asked_by_name} asked for it; it waits for an answer."
+        if self.state is State.DECLINED:
+            why = f": “{one.answer}”" if one.answer else ""
+            do = "Change it, and ask again." if self.can_change else "Cancel it, or ask again."
+            return f"{one.decided_by_name} declined it{why}. {do}"
+        if self.state is State.OUTDATED:
+            was = "was approved" if one.decision == APPROVED else "was asked for"
+            return f"Since it {was}, {_and(self.changed)}. Ask again."
+        return f"{one.decided_by_name} approved it for up to {one.up_to:,} people."
+
+    @property
+    def rule(self) -> str:
+        """Return why a yes is needed."""
+        above = f"{self.above or 0:,}"
+        return f"It goes to {self.people:,} people, and more than {above} need a second person’s yes."
+
+
+class NotApproved(Conflict):
+    """The campaign goes to so many people that somebody else has to say yes first, and nobody has."""
+
+    title = "A second person has to approve it"
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing.words)
+
+
+class NothingToApprove(Conflict):
+    """What was asked or answered does not fit how the yes stands."""
+
+
+class NotTheirOwn(Forbidden):
+    """Nobody approves what is their own."""
+
+    def __init__(self) -> None:
+        super().__init__("It is a second person’s yes: whoever made the campaign or asked for it can’t give it.")
+
+
+def of(*, tenant_id: UUID, campaign: Campaign) -> Standing:
+    """Return how the yes to a campaign stands now."""
+    with transaction(tenant_id) as session:
+        return standing(session, campaign)
+
+
+def standing(session: Session, campaign: Campaign, content: Sequence[Mapping[str, Any]] | None = None) -> Standing:
+    """Return how the yes to a campaign stands, or to a run of it that says `content`."""
+    above = policy.approval_above(session, campaign.tenant_id)
+    segment = segment_of(session, campaign)
+    people = segment.member_count if segment else 0
+    latest = _latest(session, campaign)
+    if above is None or people <= above:
+        return Standing(State.NOT_NEEDED, people, above, latest)
+    if latest is None:
+        return Standing(State.MISSING, people, above, None)
+    if latest.decision == DECLINED:
+        return Standing(State.DECLINED, people, above, latest, can_change=campaign.status in LEGAL[Act.CHANGE])
+    changed = _changed(latest, people, seal(session, campaign, content))
+    if changed:
+        return Standing(State.OUTDATED, people, above, latest, changed)
+    return Standing(State.APPROVED if latest.decision == APPROVED else State.WAITING, people, above, latest)
+
+
+def require(session: Session, campaign: Campaign) -> None:
+    """Raise NotApproved where a campaign needs a second person's yes and has none."""
+    found = standing(session, campaign)
+    if found.in_the_way:
+        raise NotApproved(found)
+
+
+def is_asked_of(run: CampaignRun) -> bool:
+    """Return whether a run may still be kept back for want of a yes: nobody was put into it yet."""
+    return run.prepared_at is None and run.cursor is None
+
+
+def history(*, tenant_id: UUID, campaign_id: UUID, limit: int = 20) -> list[CampaignApproval]:
+    """Return what was asked and answered of a campaign, the latest first."""
+    wanted = (
+        select(CampaignApproval)
+        .where(CampaignApproval.tenant_id == tenant_id, CampaignApproval.campaign_id == campaign_id)
+        .order_by(CampaignApproval.id.desc())
+        .limit(limit)
+    )
+    with transaction(tenant_id) as session:
+        return list(session.scalars(wanted.execution_options(populate_existing=True)))
+
+
+def waiting_for(*, tenant_id: UUID, actor: str, limit: int = 20) -> list[tuple[Campaign, CampaignApproval]]:
+    """Return the campaigns that wait for a yes this person may give, the longest waiting first."""
+    wanted = (
+        select(Campaign, CampaignApproval)
+        .join(
+            CampaignApproval,
+            (CampaignApproval.tenant_id == Campaign.tenant_id) & (CampaignApproval.campaign_id == Campaign.id),
+        )
+        .where(
+            Campaign.tenant_id == tenant_id,
+            CampaignApproval.tenant_id == tenant_id,
+            CampaignApproval.decision.is_(None),
+            CampaignApproval.asked_by != actor,
+            Campaign.created_by != actor,
+            Campaign.archived_at.is_(None),
+            Campaign.status.in_(LEGAL[Act.APPROVE]),
+        )
+        .order_by(CampaignApproval.id)
+        .limit(limit)
+    )
+    with transaction(tenant_id) as session:
+        return [(row[0], row[1]) for row in session.execute(wanted)]
+
+
+def may_decide(campaign: Campaign, asked: CampaignApproval, actor: str) -> bool:
+    """Return whether an asking is somebody's to answer: neither the campaign nor the asking is their own."""
+    return actor not in (campaign.created_by, asked.asked_by)
+
+
+def ask(
+    *, tenant_id: UUID, campaign_id: UUID, actor: str, actor_name: str, note: str = "", now: datetime | None = None
+) -> CampaignApproval:
+    """Ask for a second person's yes to a campaign, tell by mail those who may give it, and return what was asked.
+
+    Raises NotReady, NothingToApprove, NoSuchCampaign, IsArchived, WrongStatus, Invalid.
+    """
+    moment, said = now or clock.now(), _note(note)
+    with transaction(tenant_id) as session:
+        campaign = locked(session, tenant_id, campaign_id, act=Act.ASK)
+        readiness.require(session, campaign)
+        found = standing(session, campaign)
+        if found.state is State.NOT_NEEDED:
+            raise NothingToApprove(f"It goes to {found.people:,} people, and needs no second person’s yes.")
+        if found.state is State.WAITING:
+            raise NothingToApprove("It is asked for already, and waits for an answer.")
+        if found.state is State.APPROVED:
+            raise NothingToApprove("It is approved already.")
+        asked, told = _ask(session, campaign, found.people, actor, actor_name, said, moment)
+        if not told:
+            raise NothingToApprove(
+                "Nobody else may approve it: whoever does must be neither who made it nor who asks. Give somebody the"
+                " role of an owner or admin, or change from how many people on it is needed in Settings, Limits."
+            )
+        audit.record(session, actor, "campaign.ask_approval", "campaign", campaign_id, {"people": found.people})
+        return asked
+
+
+def ask_again(session: Session, campaign: Campaign, found: Standing, now: datetime) -> None:
+    """Ask in Fairway's own name for a yes to a campaign that is kept back for want of it; it may be asked already."""
+    if found.state in (State.MISSING, State.OUTDATED):
+        _ask(session, campaign, found.people, SYSTEM, "Fairway", found.words, now)
+
+
+def decide(
+    *,
+    tenant_id: UUID,
+    campaign_id: UUID,
+    actor: str,
+    actor_name: str,
+    approve: bool,
+    note: str = "",
+    now: datetime | None = None,
+) -> CampaignApproval:
+    """Say yes or no to a campaign that waits for it, tell who asked, and return the answer.
+
+    Raises NotTheirOwn, NothingToApprove, NoSuchCampaign, IsArchived, WrongStatus, Invalid.
+    """
+    moment, said = now or clock.now(), _note(note)
+    with transaction(tenant_id) as session:
+        campaign = locked(session, tenant_id, campaign_id, act=Act.APPROVE)
+        found = standing(session, campaign)
+        latest = found.latest
+        if latest is None or latest.decision is not None:
+            raise NothingToApprove("Nobody waits for an answer: it was not asked for, or it is answered already.")
+        if not may_decide(campaign, latest, actor):
+            raise NotTheirOwn
+        if approve and found.state is State.OUTDATED:
+            raise NothingToApprove(found.words)
+        latest.decision = APPROVED if approve else DECLINED
+        latest.decided_by, latest.decided_by_name, latest.decided_at, latest.answer = actor, actor_name, moment, said
+        session.flush()
+        _tell_who_asked(campaign, latest, moment)
+        act = "campaign.approve" if approve else "campaign.decline"
+        audit.record(session, actor, act, "campaign", campaign_id, {"people": latest.people, "up_to": latest.up_to})
+        return latest
+
+
+def _changed(asked: CampaignApproval, people: int, now: Mapping[str, str]) -> tuple[str, ...]:
+    found = [f"{words} has changed" for part, words in PARTS.items() if asked.seal.get(part) != now[part]]
+    if people > asked.up_to:
+        found.append(f"it has grown from {asked.people:,} to {people:,} people")
+    return tuple(found)
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _latest(session: Session, campaign: Campaign) -> CampaignApproval | None:
+    wanted = (
+        select(CampaignApproval)
+        .where(CampaignApproval.tenant_id == campaign.tenant_id, CampaignApproval.campaign_id == campaign.id)
+        .order_by(CampaignApproval.id.desc())
+        .limit(1)
+    )
+    return session.scalar(wanted.execution_options(populate_existing=True))
+
+
+def _note(given: str) -> str:
+    said = given.replace("\r\n", "\n").strip()
+    if len(said) > MAX_NOTE:
+        raise Invalid({"note": f"Give at most {MAX_NOTE:,} characters."})
+    return said
+
+
+def _ask(
+    session: Session, campaign: Campaign, people: int, actor: str, name: str, note: str, now: datetime
+) -> tuple[CampaignApproval, Collection[UserInfo]]:
+    """Put an asking in the place of the one before it; return it, and who was told."""
+    session.execute(
+        update(CampaignApproval)
+        .where(
+            CampaignApproval.tenant_id == campaign.tenant_id,
+            CampaignApproval.campaign_id == campaign.id,
+            CampaignApproval.decision.is_(None),
+        )
+        .values(decision=SUPERSEDED)
+    )
+    asked = CampaignApproval(
+        tenant_id=campaign.tenant_id,
+        id=new_id(),
+        campaign_id=campaign.id,
+        asked_by=actor,
+        asked_by_name=name,
+        asked_at=now,
+        note=note,
+        people=people,
+        up_to=people + people // UP_TO,
+        seal=seal(session, campaign),
+    )
+    session.add(asked)
+    session.flush()
+    told = [
+        one
+        for one in active_users(tenant_id=campaign.tenant_id)
+        if PERMISSION in permissions_of(one.role) and may_decide(campaign, asked, f"user:{one.id}")
+    ]
+    for one in told:
+        context = {"campaign": campaign.name, "campaign_id": str(campaign.id), "people": f"{people:,}", "by": name}
+        _mail(campaign.tenant_id, "campaign_approval", one, asked, context | {"note": note}, now)
+    return asked, told
+
+
+def _tell_who_asked(campaign: Campaign, answer: CampaignApproval, now: datetime) -> None:
+    """Mail the answer to who asked; where that was Fairway, to who made the campaign."""
+    who = campaign.created_by if answer.asked_by == SYSTEM else answer.asked_by
+    for one in active_users(tenant_id=campaign.tenant_id):
+        if f"user:{one.id}" == who:
+            context = {
+                "campaign": campaign.name,
+                "campaign_id": str(campaign.id),
+                "by": answer.decided_by_name,
+                "approved": answer.decision == APPROVED,
+                "status": campaign.status,
+                "note": answer.answer,
+            }
+            _mail(campaign.tenant_id, "campaign_answer", one, answer, context, now)
+
+
+def _mail(
+    tenant_id: UUID, letter: str, to: UserInfo, about: CampaignApproval, context: Mapping[str, Any], now: datetime
+) -> None:
+    outbox.put_one(
+        tenant_id=tenant_id,
+        to_address=to.email,
+        dedupe_key=f"{letter}:{about.id}:{to.id}",
+        builtin=letter,
+        user_id=to.id,
+        context=context,
+        now=now,
+    )

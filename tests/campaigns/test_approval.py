@@ -1,0 +1,328 @@
+"""A second person's yes: when it is needed, who may give it, what it is to, and what is kept back without it."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from app.campaigns import approval, service
+from app.campaigns.approval import NotApproved, NothingToApprove, NotTheirOwn, State
+from app.campaigns.models import Campaign
+from app.campaigns.states import Status, WrongStatus
+from app.content import service as content
+from app.content import snippet_service
+from app.infra import clock
+from app.infra.errors import Invalid
+from app.messaging import policy
+from tests.campaigns.conftest import ACTOR, NOON, Club
+from tests.messaging.sink import Sink
+from tests.page_client import ApiClient, PageClient, make_user
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def above(club: Club) -> None:
+    policy.save(tenant_id=club.tenant_id, actor="system", changes={"approval_above": 2})
+
+
+@pytest.fixture
+def admin(club: Club) -> str:
+    """Somebody who may approve."""
+    return f"user:{make_user(club.tenant_id, 'admin')}"
+
+
+def ask(club: Club, campaign: Campaign, actor: str = ACTOR, note: str = "") -> Any:
+    return approval.ask(
+        tenant_id=club.tenant_id, campaign_id=campaign.id, actor=actor, actor_name="Asker", note=note, now=NOON
+    )
+
+
+def answer(club: Club, campaign: Campaign, actor: str, *, approve: bool = True, note: str = "") -> Any:
+    return approval.decide(
+        tenant_id=club.tenant_id,
+        campaign_id=campaign.id,
+        actor=actor,
+        actor_name="Second",
+        approve=approve,
+        note=note,
+        now=NOON,
+    )
+
+
+def standing(club: Club, campaign: Campaign) -> approval.Standing:
+    return approval.of(tenant_id=club.tenant_id, campaign=campaign)
+
+
+def test_few_people_need_no_yes(club: Club, sink: Sink) -> None:
+    campaign = club.campaign(club.people(2))
+    assert standing(club, campaign).state is State.NOT_NEEDED
+    with pytest.raises(NothingToApprove):
+        ask(club, campaign)
+    club.act("start", campaign)
+
+
+@pytest.mark.parametrize("act", ["start", "schedule_"])
+def test_many_are_sent_nothing_before_somebody_else_said_yes(club: Club, sink: Sink, admin: str, act: str) -> None:
+    campaign = club.campaign(club.people(3))
+    with pytest.raises(NotApproved, match=r"3 people, and more than 2 need a second person’s yes. Ask for it"):
+        club.act(act, campaign)
+    ask(club, campaign)
+    with pytest.raises(NotApproved, match=r"Asker asked for it; it waits"):
+        club.act(act, campaign)
+    answer(club, campaign, admin)
+    club.act(act, campaign)
+    club.work()
+    club.work(MINUTE)
+    assert club.stats(campaign).sent == 3
+
+
+def test_nobody_approves_their_own(club: Club, admin: str) -> None:
+    campaign = service.create(
+        tenant_id=club.tenant_id,
+        actor=admin,
+        now=NOON,
+        given={"name": "Mine", "segment_id": club.segment(club.people(3)), "email_template_id": club.template_id},
+    )
+    with pytest.raises(NothingToApprove, match=r"Nobody else may approve it"):
+        ask(club, campaign)
+    other = f"user:{make_user(club.tenant_id, 'owner')}"
+    ask(club, campaign)
+    for own in (admin, ACTOR):
+        with pytest.raises(NotTheirOwn):
+            answer(club, campaign, own)
+    answer(club, campaign, other)
+    with pytest.raises(NothingToApprove, match=r"answered already"):
+        answer(club, campaign, other)
+    assert standing(club, campaign).words == "Second approved it for up to 3 people."
+
+
+def test_declined_with_a_word_and_asked_again(club: Club, admin: str) -> None:
+    campaign = club.campaign(club.people(3))
+    ask(club, campaign)
+    answer(club, campaign, admin, approve=False, note="The price is wrong.")
+    with pytest.raises(NotApproved, match=r"Second declined it: “The price is wrong.”. Change it, and ask again"):
+        club.act("start", campaign)
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    told = [(one.decision, one.answer) for one in approval.history(tenant_id=club.tenant_id, campaign_id=campaign.id)]
+    assert told == [("approved", ""), ("declined", "The price is wrong.")]
+    with pytest.raises(Invalid):
+        ask(club, club.campaign(club.people(3)), note="x" * 2001)
+
+
+def test_what_is_not_ready_is_not_put_up(club: Club, admin: str) -> None:
+    campaign = club.campaign(club.people(3), email_template_id=None)
+    with pytest.raises(Invalid):
+        ask(club, campaign)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "Other", "cost": 12, "cost_currency": "ZAR", "throttle_per_hour": 100}, None),
+        ({"schedule": {"mode": "at", "start_at": "2026-12-01T09:00"}}, None),
+        ({"one_copy": False}, "what it says has changed"),
+        ({"segment_id": "other"}, "whom it goes to has changed"),
+        ({"type": "RECURRING", "schedule": {"rrule": "FREQ=DAILY"}}, "how often it is sent has changed"),
+    ],
+)
+def test_what_was_approved_is_what_is_sent(club: Club, admin: str, changes: dict[str, Any], words: str | None) -> None:
+    campaign = club.campaign(club.people(3))
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    if "segment_id" in changes:
+        changes = {"segment_id": club.segment(club.people(3))}
+    changed = service.change(tenant_id=club.tenant_id, campaign_id=campaign.id, actor=ACTOR, changes=changes, now=NOON)
+    found = standing(club, changed)
+    assert found.state is (State.OUTDATED if words else State.APPROVED)
+    if words:
+        with pytest.raises(NotApproved, match=f"Since it was approved, {words}. Ask again"):
+            club.act("start", campaign)
+
+
+def test_a_template_or_snippet_that_is_changed_is_asked_for_again(club: Club, admin: str) -> None:
+    tenant_id = club.tenant_id
+    inner = snippet_service.create(tenant_id=tenant_id, key="inner", name="Inner", html="old")
+    snippet_service.create(tenant_id=tenant_id, key="outer", name="Outer", html='{% snippet "inner" %}')
+    template = content.create(tenant_id=tenant_id, name="T", subject="Hi", text='Hello {% snippet "outer" %}').id
+    campaign = club.campaign(club.people(3), email_template_id=template)
+    ask(club, campaign)
+    snippet_service.update(tenant_id=tenant_id, snippet_id=inner.id, changes={"html": "new"})
+    with pytest.raises(NothingToApprove, match=r"Since it was asked for, what it says has changed"):
+        answer(club, campaign, admin)
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    content.update(tenant_id=tenant_id, template_id=template, changes={"subject": "Other"})
+    assert standing(club, campaign).state is State.OUTDATED
+
+
+def test_a_tenth_more_people_are_in_and_more_are_asked_for_again(club: Club, admin: str) -> None:
+    people = club.people(13)
+    where = club.segment(people[:10])
+    campaign = club.campaign(where)
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    grow(club, where, people[10:11])
+    assert standing(club, campaign).state is State.APPROVED
+    grow(club, where, people[11:])
+    with pytest.raises(NotApproved, match=r"it has grown from 10 to 13 people. Ask again"):
+        club.act("start", campaign)
+
+
+def grow(club: Club, segment: UUID, people: list[UUID]) -> None:
+    for one in people:
+        club.rows(
+            "INSERT INTO segment_member (tenant_id, segment_id, customer_id, entered_at)"
+            " VALUES (:t, :s, :c, now()) RETURNING 1",
+            t=club.tenant_id,
+            s=segment,
+            c=one,
+        )
+    club.rows(
+        "UPDATE segment SET member_count = (SELECT count(*) FROM segment_member WHERE segment_id = :s)"
+        " WHERE id = :s RETURNING 1",
+        s=segment,
+    )
+
+
+def test_what_grew_until_its_time_came_is_kept_back_asked_for_and_goes_on(club: Club, sink: Sink, admin: str) -> None:
+    people = club.people(5)
+    where = club.segment(people[:2])
+    campaign = club.campaign(where, schedule={"mode": "at", "start_at": "2026-11-20T15:00"})
+    club.act("schedule_", campaign)
+    grow(club, where, people[2:])
+    hour = timedelta(hours=1)
+    club.work(hour)
+    assert club.status(campaign) == Status.PAUSED
+    assert standing(club, campaign).state is State.WAITING
+    (asked,) = approval.history(tenant_id=club.tenant_id, campaign_id=campaign.id)
+    assert (asked.asked_by, asked.people) == ("system", 5)
+    (run,) = club.rows("SELECT error, people FROM campaign_run")
+    assert run.people == 0
+    assert run.error.startswith("It was kept back. It goes to 5 people")
+    with pytest.raises(NotApproved):
+        club.act("resume", campaign, hour)
+    answer(club, campaign, admin)
+    club.act("resume", campaign, hour)
+    club.work(hour)
+    club.work(hour + MINUTE)
+    assert club.stats(campaign).sent == 5
+    assert club.rows("SELECT error FROM campaign_run")[0].error is None
+    letters = [one for one in sink.letters if "waits for your yes" in one.mail["Subject"]]
+    assert len(letters) == 1
+
+
+def test_each_occurrence_is_looked_at(club: Club, sink: Sink, admin: str) -> None:
+    people = club.people(4)
+    where = club.segment(people[:3])
+    campaign = club.campaign(where, type="RECURRING", schedule={"rrule": "FREQ=DAILY", "local_time": "15:00"})
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("start", campaign)
+    day = timedelta(days=1)
+    club.work(timedelta(hours=1))
+    club.work(timedelta(hours=1, minutes=1))
+    assert club.stats(campaign).sent == 3
+    # What is said changes between two of them.
+    content.update(tenant_id=club.tenant_id, template_id=club.template_id, changes={"subject": "Unseen"})
+    club.work(day + timedelta(hours=1))
+    assert club.status(campaign) == Status.PAUSED
+    answer(club, campaign, admin)
+    club.act("resume", campaign, day + 2 * timedelta(hours=1))
+    club.work(day + 2 * timedelta(hours=1))
+    club.work(day + 3 * timedelta(hours=1))
+    assert club.stats(campaign).sent == 6
+    subjects = {row.subject for row in club.rows("SELECT subject FROM message WHERE run_id IS NOT NULL")}
+    assert "Unseen" in subjects
+
+
+def test_what_was_sent_is_not_put_up(club: Club, sink: Sink, admin: str) -> None:
+    campaign = club.campaign(club.people(3))
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("start", campaign)
+    club.work()
+    club.work(MINUTE)
+    with pytest.raises(WrongStatus):
+        ask(club, campaign)
+
+
+def test_over_the_api(app: Flask, api: ApiClient, club: Club, sink: Sink) -> None:
+    marketer = ApiClient(app, club.tenant_id, "marketer")
+    segment = club.segment(club.people(3))
+    made = marketer.post(
+        "/campaigns",
+        {"name": "Big", "segment_id": str(segment), "email_template_id": str(club.template_id)},
+    ).get_json()
+    path = f"/campaigns/{made['id']}"
+    refused = marketer.post(f"{path}/start")
+    assert refused.status_code == 409
+    assert refused.get_json()["title"] == "A second person has to approve it"
+    assert "Ask for it" in refused.get_json()["detail"]
+    assert marketer.get(f"{path}/approval").get_json()["state"] == "missing"
+    asked = marketer.post(f"{path}/approval", {"note": "For Friday"})
+    assert asked.status_code == 201
+    assert (asked.get_json()["state"], asked.get_json()["latest"]["note"]) == ("waiting", "For Friday")
+    assert marketer.post(f"{path}/approval", {}).status_code == 409
+    assert marketer.post(f"{path}/approve", {}).status_code == 403
+    assert api.post(f"{path}/approve", {"note": "Fine"}).get_json()["state"] == "approved"
+    assert marketer.post(f"{path}/start").status_code == 202
+    assert api.patch("/sending-policy", json={"caps": []}).get_json()["approval_above"] == 2
+    assert api.patch("/sending-policy", json={"approval_above": None}).get_json()["approval_above"] is None
+
+
+def test_on_pages_asked_told_and_answered(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:
+    owner = client.sign_in("owner", club.tenant_id)
+    marketer = sign_in("marketer")
+    made = client.post("/campaigns/new", {"name": "Big", "segment_id": str(club.segment(club.people(3)))})
+    path = made.headers["Location"].removesuffix("/what")
+    client.post(f"{path}/what", {"version": "1", "channels": ["EMAIL"], "email_template_id": str(club.template_id)})
+    review = client.get(f"{path}/review").text
+    assert "more than 2 need a second person’s yes" in review
+    assert f'action="{path}/start"' not in review
+    client.post(f"{path}/ask-approval", {"note": "For Friday"}, status=302)
+    assert "Waiting for your yes" not in client.get("/").text
+    assert f'action="{path}/approve"' not in client.get(path).text
+    client.post(f"{path}/approve", status=403)
+    sign_in("owner", None)
+    home = client.get("/").text
+    assert "Waiting for your yes" in home
+    assert f"{path}#approval" in home
+    shown = client.get(path).text
+    assert "“For Friday”" in shown
+    assert f'action="{path}/approve"' in shown
+    client.post(f"{path}/decline", {"note": "Not on a Friday"}, status=302)
+    assert "declined it: “Not on a Friday”" in client.get(path).text
+    assert "Waiting for your yes" not in client.get("/").text
+    club.work(clock.now() - NOON)
+    told = {one.recipient for one in sink.letters}
+    mails = {row.id: row.email for row in club.rows("SELECT id, email FROM users")}
+    assert {mails[owner], mails[marketer]} <= told
+    (no,) = [one for one in sink.letters if one.recipient == mails[marketer]]
+    assert "was declined" in no.mail["Subject"]
+    assert "Not on a Friday" in no.mail.get_content()
+
+
+def test_the_setting_is_typed_shown_and_refused(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in("owner")
+    times = {f"{end}_{name}": at for name in policy.CHANNELS for end, at in (("from", "21:00"), ("to", "08:00"))}
+    client.post("/settings/limits", times | {"approval_above": "1500"}, status=302)
+    assert policy.get(tenant_id=club.tenant_id).approval_above == 1500
+    assert re.search(r'name="approval_above"[^>]*value="1500"', client.get("/settings/limits").text)
+    page = client.post("/settings/limits", times | {"approval_above": "many"}, status=422).text
+    assert 'id="approval_above-error"' in page
+    assert 'value="many"' in page
+    client.post("/settings/limits", times | {"approval_above": ""}, status=302)
+    assert policy.get(tenant_id=club.tenant_id).approval_above is None
+
+
+def test_two_answers_at_once_are_one(club: Club, admin: str) -> None:
+    campaign = club.campaign(club.people(3))
+    ask(club, campaign)
+    answer(club, campaign, admin, approve=False)
+    with pytest.raises(NothingToApprove):
+        answer(club, campaign, f"user:{make_user(club.tenant_id, 'owner')}")

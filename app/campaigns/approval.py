@@ -6,7 +6,7 @@ the campaign, and who asks, can't give it. It is looked at when the campaign is 
 run begins, with the people who are in it then.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -71,27 +71,34 @@ class Standing:
     @property
     def words(self) -> str:
         """Return how it stands and what to do, in sentences."""
+        return self.told(_plain)
+
+    def told(self, number: Callable[[int], str]) -> str:
+        """Return how it stands and what to do, in sentences, with numbers as `number` writes them."""
         one = self.latest
         if self.state is State.NOT_NEEDED:
             return "It needs no second person’s yes."
+        above = number(self.above or 0)
+        rule = f"It goes to {number(self.people)} people, and more than {above} need a second person’s yes."
         if self.state is State.MISSING or one is None:
-            return f"{self.rule} Ask for it."
+            return f"{rule} Ask for it."
         if self.state is State.WAITING:
-            return f"{self.rule} {one.asked_by_name} asked for it; it waits for an answer."
+            return f"{rule} {one.asked_by_name} asked for it; it waits for an answer."
         if self.state is State.DECLINED:
-            why = f": “{one.answer}”" if one.answer else ""
+            why = f": “{one.answer}”" if one.answer else "."
             do = "Change it, and ask again." if self.can_change else "Cancel it, or ask again."
-            return f"{one.decided_by_name} declined it{why}. {do}"
+            return f"{one.decided_by_name} declined it{why} {do}"
         if self.state is State.OUTDATED:
             was = "was approved" if one.decision == APPROVED else "was asked for"
-            return f"Since it {was}, {_and(self.changed)}. Ask again."
-        return f"{one.decided_by_name} approved it for up to {one.up_to:,} people."
+            changed = [f"{words} has changed" for words in self.changed]
+            if self.people > one.up_to:
+                changed.append(f"it has grown from {number(one.people)} to {number(self.people)} people")
+            return f"Since it {was}, {_and(changed)}. Ask again."
+        return f"{one.decided_by_name} approved it for up to {number(one.up_to)} people."
 
-    @property
-    def rule(self) -> str:
-        """Return why a yes is needed."""
-        above = f"{self.above or 0:,}"
-        return f"It goes to {self.people:,} people, and more than {above} need a second person’s yes."
+
+def _plain(number: int) -> str:
+    return f"{number:,}"
 
 
 class NotApproved(Conflict):
@@ -132,8 +139,9 @@ def standing(session: Session, campaign: Campaign, content: Sequence[Mapping[str
         return Standing(State.MISSING, people, above, None)
     if latest.decision == DECLINED:
         return Standing(State.DECLINED, people, above, latest, can_change=campaign.status in LEGAL[Act.CHANGE])
-    changed = _changed(latest, people, seal(session, campaign, content))
-    if changed:
+    now = seal(session, campaign, content)
+    changed = tuple(words for part, words in PARTS.items() if latest.seal.get(part) != now[part])
+    if changed or people > latest.up_to:
         return Standing(State.OUTDATED, people, above, latest, changed)
     return Standing(State.APPROVED if latest.decision == APPROVED else State.WAITING, people, above, latest)
 
@@ -257,13 +265,6 @@ def decide(
         act = "campaign.approve" if approve else "campaign.decline"
         audit.record(session, actor, act, "campaign", campaign_id, {"people": latest.people, "up_to": latest.up_to})
         return latest
-
-
-def _changed(asked: CampaignApproval, people: int, now: Mapping[str, str]) -> tuple[str, ...]:
-    found = [f"{words} has changed" for part, words in PARTS.items() if asked.seal.get(part) != now[part]]
-    if people > asked.up_to:
-        found.append(f"it has grown from {asked.people:,} to {people:,} people")
-    return tuple(found)
 
 
 def _and(words: Sequence[str]) -> str:

@@ -104,7 +104,7 @@ def test_declined_with_a_word_and_asked_again(club: Club, admin: str) -> None:
     campaign = club.campaign(club.people(3))
     ask(club, campaign)
     answer(club, campaign, admin, approve=False, note="The price is wrong.")
-    with pytest.raises(NotApproved, match=r"Second declined it: “The price is wrong.”. Change it, and ask again"):
+    with pytest.raises(NotApproved, match=r"Second declined it: “The price is wrong.” Change it, and ask again"):
         club.act("start", campaign)
     ask(club, campaign)
     answer(club, campaign, admin)

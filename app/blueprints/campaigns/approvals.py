@@ -17,6 +17,7 @@ from app.campaigns.models import Campaign, CampaignApproval
 from app.campaigns.states import LEGAL, Act
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.web.guards import can, current, requires
+from app.web.shell import number
 
 LABELS = {
     State.MISSING: "Not asked for",
@@ -39,6 +40,7 @@ class Approval:
     """What a page shows of a yes: how it stands, what this user may do about it, and `who` else may give it."""
 
     standing: Standing
+    words: str
     history: list[CampaignApproval]
     may_ask: bool
     may_decide: bool
@@ -64,6 +66,7 @@ def shown(campaign: Campaign) -> Approval | None:
     may_decide = waits and can(PERMISSION) and not mine
     return Approval(
         standing=standing,
+        words=standing.told(number),
         history=asked,
         may_ask=open_ and again and can("campaigns.run"),
         may_decide=may_decide and standing.state is State.WAITING,

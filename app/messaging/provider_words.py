@@ -9,7 +9,8 @@ nothing else for them. Help is answered, now and then. What a provider says twic
 import base64
 import hmac
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -44,6 +45,9 @@ HELP_EVERY = timedelta(minutes=15)
 # Any constant: the first of the two keys of an advisory lock.
 _HELPING = 0x4641_4850
 _SIGNS = re.compile(r"[^\w ]+")
+# Cyrillic and Greek capitals that are drawn as ours: a phone's other keyboard, or somebody's joke, says stop as well.
+_DRAWN_ALIKE = str.maketrans("АВЕКМНОРСТУХЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXSIJABEZHIKMNOPTYX")
+_POLITE = frozenset(("PLEASE", "PLS", "PLZ", "THANKS", "THANK", "YOU", "NOW", "ASSEBLIEF", "DANKIE"))
 
 
 class Meaning(StrEnum):
@@ -56,12 +60,14 @@ class Meaning(StrEnum):
 
 WORDS = {
     Meaning.STOP: frozenset(
-        ("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPT OUT", "OPTOUT")
+        ("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPT OUT", "OPTOUT", "REVOKE", "ARRET")
     ),
     Meaning.START: frozenset(("START", "UNSTOP", "SUBSCRIBE")),
     Meaning.HELP: frozenset(("HELP", "INFO")),
 }
 """Words that mean it when they are all that is written; an organisation may add others that mean stop."""
+# "Please cancel" is an answer about a booking as often as not.
+_STOPS_POLITELY = WORDS[Meaning.STOP] - {"CANCEL", "END", "QUIT"}
 
 _NEW = text("""
     INSERT INTO provider_word (tenant_id, channel, provider_id, received_at)
@@ -154,11 +160,21 @@ def meaning_of(body: str, more_stops: str = "") -> Meaning | None:
     said = _plain(body)
     if said in {_plain(one) for one in more_stops.split(",") if _plain(one)}:
         return Meaning.STOP
-    return next((meaning for meaning, words in WORDS.items() if said in words), None)
+    meant = next((meaning for meaning, words in WORDS.items() if said in words), None)
+    if meant is None and " ".join(dict.fromkeys(_without_courtesy(said))) in _STOPS_POLITELY:
+        return Meaning.STOP
+    return meant
+
+
+def _without_courtesy(said: str) -> Iterator[str]:
+    return (word for word in said.split() if word not in _POLITE)
 
 
 def _plain(words: str) -> str:
-    return " ".join(_SIGNS.sub(" ", words).upper().split())
+    """Return words in capitals, without signs, accents and what cannot be seen, in letters of our alphabet."""
+    parts = unicodedata.normalize("NFKD", words)
+    seen = "".join(one for one in parts if unicodedata.category(one) not in ("Mn", "Cf"))
+    return " ".join(_SIGNS.sub(" ", seen).upper().translate(_DRAWN_ALIKE).split())
 
 
 def receive(*, tenant_id: UUID, answer: Answer, now: datetime | None = None) -> Meaning | None:

@@ -78,26 +78,40 @@ def held(tenant_id: UUID) -> Any:
     return suppression.held(tenant_id=tenant_id, addresses=[("SMS", NUMBER)]).get(("SMS", NUMBER))
 
 
+STOPS = (
+    "STOP", "stop", "Stop", "sToP", " stop ", "\nstop\n", "Stop.", " stop. ", "Stop!!", "STOP?", '"STOP"', "(stop)",
+    "*STOP*", "stop 🛑", "🙏 Stop", "STOPALL", "Stop all", "stop-all", "UNSUBSCRIBE", "Unsubscribe.", "cancel", "END",
+    "quit", "OPTOUT", "opt-out", "Opt out", "REVOKE", "ARRET", "Arrêt", "please stop", "Stop please!", "pls stop",
+    "Stop, thank you", "STOP NOW", "stop stop stop", "Unsubscribe, please", "afmeld", "Klaar.", "ＳＴＯＰ", "ЅТОР",
+    "STΟΡ", "STOP\u200b", "\ufeffSTOP", "ST\u00adOP", "STOP\ufe0f",
+)  # fmt: skip
+NO_STOPS = (
+    "Please stop by at nine", "Don't stop", "stop it being so windy", "Non-stop", "bus stop", "stopwatch", "please",
+    "thank you", "Please cancel", "cancel my booking", "the end", "S", "unsubscribed", "I never unsubscribe", "", " ",
+    "👍", "\u200b", "0",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", STOPS)
+def test_however_stop_is_written_it_is_heard(body: str) -> None:
+    assert meaning_of(body, "Afmeld, klaar,") is Meaning.STOP
+
+
+@pytest.mark.parametrize("body", NO_STOPS)
+def test_what_only_holds_the_word_is_for_somebody_to_read(body: str) -> None:
+    assert meaning_of(body, "Afmeld, klaar,") is None
+
+
+def test_there_are_enough_ways_to_write_it() -> None:
+    assert len(set(STOPS)) >= 40
+
+
 @pytest.mark.parametrize(
     ("body", "meaning"),
-    [
-        ("STOP", Meaning.STOP),
-        (" stop. ", Meaning.STOP),
-        ("Stop!!", Meaning.STOP),
-        ("Stop all", Meaning.STOP),
-        ("unsubscribe", Meaning.STOP),
-        ("afmeld", Meaning.STOP),
-        ("opt-out", Meaning.STOP),
-        ("Start", Meaning.START),
-        ("help?", Meaning.HELP),
-        ("Please stop by at nine", None),
-        ("Don't stop", None),
-        ("", None),
-        ("👍", None),
-    ],
+    [("Start", Meaning.START), ("unstop", Meaning.START), ("help?", Meaning.HELP), ("Info", Meaning.HELP)],
 )
-def test_which_words_mean_it(body: str, meaning: Meaning | None) -> None:
-    assert meaning_of(body, "Afmeld, klaar,") == meaning
+def test_which_words_mean_it(body: str, meaning: Meaning) -> None:
+    assert meaning_of(body) == meaning
 
 
 def test_the_signature_is_that_of_the_provider_s_own_documentation() -> None:

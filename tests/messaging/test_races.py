@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -18,7 +20,11 @@ from app.content import service as content
 from app.infra import clock
 from app.infra.db import db, transaction
 from app.messaging import outbox, results, sender
+from app.messaging.tokens import unsubscribe_token
+from tests.messaging.conftest import Mailer, MakeCustomer
+from tests.messaging.provider import TAKEN, put, reader
 from tests.messaging.sink import Sink
+from tests.segments.receiver import Receiver
 
 PEOPLE = 300
 
@@ -67,25 +73,39 @@ def fates(tenant_id: Any) -> dict[str, int]:
         return {row.status: row.n for row in rows}
 
 
-@pytest.mark.committed
-def test_senders_side_by_side_send_each_letter_once(app: Flask, tenant: Any, crowd: int, sink: Sink) -> None:
+def send_all(tenant_id: UUID) -> None:
+    while sender.send_batch(tenant_id=tenant_id, now=clock.now(), limit=20):
+        pass
+
+
+def at_work(app: Flask, number: int, act: Callable[[], None]) -> Callable[[], None]:
+    """Let so many threads do it, each with its own connection; what is returned waits for them all."""
     faults: list[BaseException] = []
 
     def work() -> None:
         try:
             with app.app_context():
-                while sender.send_batch(tenant_id=tenant.id, now=clock.now(), limit=20):
-                    pass
+                act()
                 db.session.remove()
         except BaseException as fault:
             faults.append(fault)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(number)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
+
+    def wait() -> None:
+        for thread in threads:
+            thread.join()
+        assert not faults
+
+    return wait
+
+
+@pytest.mark.committed
+def test_senders_side_by_side_send_each_letter_once(app: Flask, tenant: Any, crowd: int, sink: Sink) -> None:
+    senders = at_work(app, 3, lambda: send_all(tenant.id))
+    senders()
     assert fates(tenant.id) == {"sent": crowd}
     assert len(sink.letters) == len({letter.recipient for letter in sink.letters}) == crowd
     with transaction(tenant.id) as session:
@@ -117,3 +137,80 @@ def test_a_killed_sender_loses_nothing_silently_and_doubles_nothing(tenant: Any,
     assert sum(after.values()) == crowd
     assert max(Counter(letter.recipient for letter in sink.letters).values()) == 1
     assert after["sent"] <= len(sink.letters) <= after["sent"] + stuck
+
+
+# Until every transaction that had begun before is over, some of which may hold what they let out.
+BEGUN_BEFORE = text("""
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND xact_start < :moment AND pid <> pg_backend_pid())
+""")
+
+
+@pytest.mark.committed
+def test_who_leaves_while_it_is_being_sent_gets_nothing_that_was_not_in_hand(
+    app: Flask, tenant: Any, crowd: int, sink: Sink
+) -> None:
+    sink.on_letter = lambda _address, _nth: time.sleep(0.002)
+    with transaction(tenant.id) as session:
+        people = session.execute(text("SELECT id, email FROM customer ORDER BY email DESC")).all()
+    senders = at_work(app, 2, lambda: send_all(tenant.id))
+    stayed_away: list[tuple[str, UUID]] = []
+    http = app.test_client()
+    for person in people[::3]:
+        token = unsubscribe_token(tenant.id, person.id, person.id)
+        assert http.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
+        with transaction(tenant.id) as session:
+            moment = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        while True:
+            with transaction(tenant.id) as session:
+                if not session.execute(BEGUN_BEFORE, {"moment": moment}).scalar_one():
+                    break
+        with transaction(tenant.id) as session:
+            row = session.execute(
+                text("SELECT id, status FROM message WHERE customer_id = :id"), {"id": person.id}
+            ).one()
+        if row.status in ("queued", "held", "skipped"):
+            stayed_away.append((person.email, row.id))
+    senders()
+    # The events of leaving are applied by nobody here; what waits for them waits half a minute.
+    while sender.send_batch(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=1)):
+        pass
+    assert stayed_away, "some were quicker than the senders"
+    reached = {letter.recipient for letter in sink.letters}
+    assert [email for email, _ in stayed_away if email in reached] == []
+    with transaction(tenant.id) as session:
+        rows = session.execute(
+            text("SELECT DISTINCT status, reason FROM message WHERE id = ANY(:ids)"),
+            {"ids": [message_id for _, message_id in stayed_away]},
+        ).all()
+    assert [tuple(row) for row in rows] == [("skipped", "opted_out")]
+    assert max(Counter(letter.recipient for letter in sink.letters).values()) == 1
+    # Nobody else missed it.
+    left = {person.email for person in people[::3]}
+    assert {person.email for person in people} - left <= reached
+
+
+@pytest.mark.committed
+def test_what_was_asked_for_is_sent_again_under_its_key_and_a_provider_that_knows_it_sends_once(
+    tenant: Any, texter: Mailer, customer: MakeCustomer, provider: Receiver
+) -> None:
+    people = [reader(customer, phone=f"+2782475{number:04d}") for number in range(60)]
+    messages = put(texter, *people, purpose="transactional", now=clock.now())
+    provider.answers.extend([(201, {}, TAKEN)] * 1_000)
+    provider.on_told = lambda _: time.sleep(0.01)
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tenant.id)], stdout=subprocess.PIPE, env=os.environ)
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    while worker.poll() is None and len(provider.told) < 25:
+        time.sleep(0.005)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    results.reconcile(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=3))
+    while sender.send_batch(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=10)):
+        pass
+    keys = Counter(told.headers["idempotency-key"] for told in provider.told)
+    assert set(keys) == {str(one) for one in messages}
+    assert fates(tenant.id) == {"sent": len(messages)}
+    # Without the key somebody would have had it twice: the killed senders had handed some over.
+    assert max(keys.values()) > 1

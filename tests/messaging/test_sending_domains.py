@@ -181,6 +181,52 @@ def test_letters_are_from_the_sender_of_the_club_once_its_domain_is_proven(
         assert {"from", "list-unsubscribe", "list-unsubscribe-post"} <= set(re.sub(r"\s", "", covered).split(":"))
 
 
+SAID_OF_LEAVING = {
+    "List-Unsubscribe": b"<https://evil.example/u>",
+    "List-Unsubscribe-Post": b"List-Unsubscribe=Two-Clicks",
+    "List-Id": b"<other.example>",
+    "Reply-To": b"evil@evil.example",
+    "Subject": b"Another",
+    "To": b"other@example.com",
+    "Date": b"Fri, 20 Nov 2020 12:00:00 +0000",
+}
+
+
+def test_a_relay_may_fold_a_letter_and_nobody_may_change_how_one_leaves_it(
+    names: Names,
+    tenant: Any,
+    domain: SendingDomain,
+    mailer: Mailer,
+    customer: MakeCustomer,
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INBOUND_DOMAIN", "in.fairway.example")
+    config.load.cache_clear()
+    publish(names, domain)
+    sending_domains.check(tenant_id=tenant.id, domain_id=domain.id, now=NOON)
+    sending_domains.set_sender(
+        tenant_id=tenant.id, name="The club", address=f"news@{DOMAIN}", club_id=None, actor=ACTOR
+    )
+    letter = sent_one(mailer, customer, sink, first_name="Zoë " * 60)
+    assert "mailto:" in letter.mail["List-Unsubscribe"]
+    relayed = refolded(letter.body)
+    assert relayed.partition(b"\r\n\r\n")[0].count(b"\r\n\t ") > 3
+    for raw in (letter.body, relayed, refolded(relayed)):
+        assert holds(raw, domain.public_key)
+    listed = re.search(r"h=([^;]+);", letter.mail["DKIM-Signature"])
+    assert listed
+    covered = set(re.sub(r"\s", "", listed[1]).split(":"))
+    assert {name.lower() for name in (*SAID_OF_LEAVING, "From", "Message-ID", "Content-Type")} <= covered
+    for name, other in SAID_OF_LEAVING.items():
+        field = re.compile(rb"(?m)^%b: ?(?:.+|\r\n[ \t])+?\r\n(?![ \t])" % name.encode())
+        assert len(field.findall(letter.body)) == 1, name
+        assert not holds(field.sub(b"%b: %b\r\n" % (name.encode(), other), letter.body), domain.public_key), name
+        assert not holds(field.sub(b"", letter.body), domain.public_key), name
+    for name in ("From", "To", "Subject", "Reply-To", "List-Unsubscribe", "List-Unsubscribe-Post"):
+        assert not holds(b"%b: x@evil.example\r\n" % name.encode() + letter.body, domain.public_key), name
+
+
 LETTERS = [
     b"From: a@club.example\r\nSubject: x\r\n\r\n",
     b"From: a@club.example\r\nSubject: x\r\n\r\n\r\n\r\n",

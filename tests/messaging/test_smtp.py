@@ -1,11 +1,14 @@
 """The SMTP client against a real peer: pipelined or not, refused, cut off, and never one letter twice."""
 
+import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from app.messaging import smtp
 from app.messaging.channel import Outcome, Result
 from app.messaging.mime import stuff_dots
 from app.messaging.smtp import Envelope, Pool, Server
@@ -110,6 +113,25 @@ def test_a_large_letter_cut_off_in_the_middle_may_be_sent_again() -> None:
         assert outcome.result is Result.SENT
         assert sink.seen["ann@example.com"] == 2
         assert len(sink.letters) == 1
+
+
+def test_a_server_that_never_greets_is_left_and_its_letters_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pool = Pool(Server.from_url(f"smtp://127.0.0.1:{silent.getsockname()[1]}", "me.example"))
+        assert results(pool.deliver(crowd(30))) == {"retry": 30}
+        pool.close()
+
+
+def test_a_server_that_falls_silent_after_the_letter_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
+
+    def silent(_address: str, _nth: int) -> None:
+        time.sleep(1)
+
+    with talking(letter=silent) as (sink, pool):
+        assert results(pool.deliver(crowd(1))) == {"unknown": 1}
+    assert len(sink.letters) == 1
 
 
 def test_nobody_there_is_said_to_every_letter() -> None:

@@ -63,6 +63,8 @@ def unschedule(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime 
 def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Send a campaign now, whatever its schedule says, and return it; a recurring one begins to recur instead.
 
+    One that goes to each recipient at their best hour begins its day now.
+
     Raises NotReady or Invalid, NotApproved, NoSuchCampaign, IsArchived, WrongStatus.
     """
 
@@ -74,7 +76,8 @@ def start(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | Non
             return
         # What was planned for later is sent now: that is when it was.
         here = moment.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
-        campaign.schedule = {"mode": schedule.NOW, "start_at": here.isoformat(timespec="minutes")}
+        mode = schedule.BEST_TIME if campaign.schedule.get("mode") == schedule.BEST_TIME else schedule.NOW
+        campaign.schedule = {"mode": mode, "start_at": here.isoformat(timespec="minutes")}
         readiness.require(session, campaign)
         approval.require(session, campaign)
         begin(session, campaign, occurrence=ONCE, local=None, due_at=moment, now=moment)

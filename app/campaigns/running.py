@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.campaigns import approval, lifecycle, readiness, schedule
+from app.campaigns import approval, best_time, lifecycle, readiness, schedule
 from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
 from app.campaigns.reach import first_that_reaches
 from app.campaigns.split import is_held_out
@@ -186,6 +186,7 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
     else:
         shares = first_that_reaches(session, run.tenant_id, contents, people)
     moments = _moments(session, campaign, run, people)
+    own_moments = _own_moments(session, campaign, run, people)
     held_out = {one for one in people if is_held_out(run.id, one, campaign.holdout_percent)}
     for content in contents:
         reached = shares.get(content.channel, ())
@@ -199,6 +200,7 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
                 variant=variant,
                 due_at=moments.get(campaign.timezone, run.due_at),
                 moments=moments,
+                own_moments=own_moments,
                 expires_hours=campaign.expires_hours,
                 one_copy=campaign.one_copy,
                 now=now,
@@ -211,6 +213,17 @@ def _moments(session: Session, campaign: Campaign, run: CampaignRun, people: Seq
         return {}
     local = datetime.fromisoformat(run.local_at)
     return {zone.key: clock.instant(local, zone) for zone in readiness.zones_of(session, campaign, people)}
+
+
+def _own_moments(
+    session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID]
+) -> dict[UUID, datetime]:
+    """Return when each of these people gets it, where that is their best hour; none where it is another time."""
+    if campaign.schedule.get("mode") != schedule.BEST_TIME:
+        return {}
+    known = best_time.habits(session, campaign, now=run.created_at)
+    chosen = best_time.choose(session, campaign, people, known, begins=run.due_at, now=run.created_at)
+    return {who: one.at for who, one in chosen.items()}
 
 
 def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:

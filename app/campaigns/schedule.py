@@ -1,4 +1,5 @@
-"""When a campaign is sent: at once, at a local time, at that time in each recipient's zone, or again and again.
+"""When a campaign is sent: at once, at a local time, at that time in each recipient's zone, at the hour each of them
+opens most, or again and again.
 
 All times of a schedule are local times of the campaign's zone, without an offset: what they are in UTC is worked out
 when they come, so that 09:00 stays 09:00 when the clocks change. A time that a spring night leaves out is the first
@@ -19,8 +20,8 @@ from app.campaigns.models import RECURRING
 from app.infra import clock
 from app.infra.errors import Invalid
 
-NOW, AT, RECIPIENT_ZONE = "now", "at", "recipient_zone"
-MODES = (NOW, AT, RECIPIENT_ZONE)
+NOW, AT, RECIPIENT_ZONE, BEST_TIME = "now", "at", "recipient_zone", "best_time"
+MODES = (NOW, AT, RECIPIENT_ZONE, BEST_TIME)
 SHOWN = 5
 MOST_YEARS = 11
 """A rule is followed for so long: the 29th of February may be eight years off."""
@@ -155,11 +156,17 @@ def _read_rule(value: Any, found: dict[str, Any], errors: dict[str, str]) -> Non
         errors["schedule.rrule"] = str(wrong)
 
 
+def starts_now(schedule: Mapping[str, Any], *, type_: str) -> bool:
+    """Return whether a campaign begins as soon as somebody sends it: what goes at the best hours needs no time."""
+    mode = schedule.get("mode")
+    return type_ != RECURRING and (mode == NOW or (mode == BEST_TIME and not schedule.get("start_at")))
+
+
 def missing(schedule: Mapping[str, Any], *, type_: str) -> dict[str, str]:
     """Return what a schedule lacks, by `schedule.<part>`: nothing where it says when to send."""
     if type_ == RECURRING and not schedule.get("rrule"):
         return {"schedule.rrule": "Say how often it is sent."}
-    if type_ != RECURRING and schedule.get("mode") != NOW and not schedule.get("start_at"):
+    if type_ != RECURRING and not starts_now(schedule, type_=type_) and not schedule.get("start_at"):
         return {"schedule.start_at": "Say when it is sent."}
     return {}
 

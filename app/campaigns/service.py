@@ -247,7 +247,7 @@ def plan(session: Session, campaign: Campaign, now: datetime) -> None:
     Nobody archives its segment before the transaction ends.
     """
     require(session, campaign)
-    if campaign.schedule["mode"] == schedule.NOW:
+    if schedule.starts_now(campaign.schedule, type_=campaign.type):
         here = now.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
         campaign.due_at, campaign.next_occurrence = now, here.isoformat(timespec="minutes")
         return

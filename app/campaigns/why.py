@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.campaigns import approval, queries, readiness
+from app.campaigns import approval, best_time, queries, readiness, schedule
 from app.campaigns.models import Campaign, CampaignRun
 from app.campaigns.states import OVER, Status
 from app.customers.models import Customer, Topic
@@ -68,6 +68,7 @@ def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> lis
     if messages:
         first = messages[0]
         steps = [Step("Audience", True, "They were in the segment when it was asked.", first["created_at"])]
+        steps += _best_hour(session, run, who)
         for one in messages:
             steps += explain.story(one)
             if one["status"] in _WAITING:
@@ -82,6 +83,17 @@ def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> lis
     if past := _was_member(session, run, who):
         words = past
     return [Step("Audience", False, words, run.prepared_at, "A later run, once they are in the segment.")]
+
+
+def _best_hour(session: Session, run: CampaignRun, who: UUID) -> list[Step]:
+    """Return why it goes at their hour, by what was known when the run began; none where that is not how it goes."""
+    campaign = session.get(Campaign, (run.tenant_id, run.campaign_id))
+    if campaign is None or campaign.schedule.get("mode") != schedule.BEST_TIME:
+        return []
+    chosen = best_time.of_one(session, campaign, who, begins=run.due_at, now=run.created_at)
+    if chosen is None:
+        return []
+    return [Step("Best hour", True, best_time.in_words(chosen), chosen.at)]
 
 
 def _was_member(session: Session, run: CampaignRun, who: UUID) -> str | None:
@@ -125,6 +137,10 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
         return [*steps, Step("Gate", None, "The campaign is not ready to be sent.")]
     if (yes := approval.standing(session, campaign)).in_the_way:
         steps.append(Step("A second person’s yes", None, yes.words, None, "Somebody’s approving it."))
+    if campaign.schedule.get("mode") == schedule.BEST_TIME:
+        begins = max(campaign.due_at or now, now)
+        chosen = best_time.of_one(session, campaign, who, begins=begins, now=now)
+        steps += [Step("Best hour", True, best_time.in_words(chosen), chosen.at)] if chosen else []
     for content in readiness.pinned(session, campaign):
         steps += _meant(session, campaign, content, who, now)
     return steps

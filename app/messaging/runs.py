@@ -116,9 +116,10 @@ _PUT = text("""
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority, :one_copy,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
-           coalesce(local.due_at, :due_at),
-           coalesce(local.due_at, :due_at) + make_interval(hours => CAST(:expires_hours AS integer)), :now
-    FROM unnest(CAST(:customers AS uuid[])) AS chosen(id)
+           coalesce(chosen.due_at, local.due_at, :due_at),
+           coalesce(chosen.due_at, local.due_at, :due_at) + make_interval(hours => CAST(:expires_hours AS integer)),
+           :now
+    FROM unnest(CAST(:customers AS uuid[]), CAST(:own_moments AS timestamptz[])) AS chosen(id, due_at)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
     LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
         ON local.zone = customer.timezone
@@ -174,6 +175,7 @@ def put(
     customers: Collection[UUID],
     due_at: datetime,
     moments: Mapping[str, datetime] | None = None,
+    own_moments: Mapping[UUID, datetime] | None = None,
     expires_hours: int | None = None,
     one_copy: bool = False,
     purpose: Purpose = Purpose.MARKETING,
@@ -183,8 +185,8 @@ def put(
     """Put a message for each customer into a run and return how many are new: a repeat adds none.
 
     Those of the variant HELD_OUT are looked at like all others, and are skipped where they would go out. It is due at
-    `due_at`, for those whose zone is among `moments` at their own, and not worth sending any more `expires_hours`
-    later. With `one_copy` an address gets one of them, whoever shares it.
+    `due_at`, for those whose zone is among `moments` at their own, for those among `own_moments` at that, and not worth
+    sending any more `expires_hours` later. With `one_copy` an address gets one of them, whoever shares it.
     """
     if not customers:
         return 0
@@ -204,6 +206,9 @@ def put(
         "expires_hours": expires_hours,
         "one_copy": one_copy,
         "customers": array(customers),
+        "own_moments": array(own_moments[one].isoformat() if one in own_moments else None for one in customers)
+        if own_moments
+        else array(()),
         "zones": array(local.keys()),
         "moments": array(one.isoformat() for one in local.values()),
         "due_at": due_at,

@@ -30,11 +30,12 @@ Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 class ScheduleBody(Body):
     """When it is sent. `start_at` without an offset is a local time of the campaign's zone.
 
-    `mode`: `now`, `at` that time, or `recipient_zone`: at that local time in each recipient's zone. A recurring one
-    needs `rrule` (RFC 5545, FREQ of days and more) and `local_time`; it begins on the day of `start_at`.
+    `mode`: `now`, `at` that time, `recipient_zone`: at that local time in each recipient's zone, or `best_time`: at the
+    hour each recipient opens most, within 24 hours from then on (without `start_at`: from when it is sent). A recurring
+    one needs `rrule` (RFC 5545, FREQ of days and more) and `local_time`; it begins on the day of `start_at`.
     """
 
-    mode: Literal["now", "at", "recipient_zone"] | None = None
+    mode: Literal["now", "at", "recipient_zone", "best_time"] | None = None
     start_at: datetime | None = None
     rrule: Annotated[Text, Field(max_length=300)] | None = None
     local_time: Clock | None = None

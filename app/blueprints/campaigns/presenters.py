@@ -30,6 +30,7 @@ MODE_LABELS = {
     schedule.NOW: "As soon as I press Send",
     schedule.AT: "At a date and time at the club",
     schedule.RECIPIENT_ZONE: "At that time where each recipient is",
+    schedule.BEST_TIME: "At the hour each recipient opens most, within the 24 hours from then on",
 }
 CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 STATUS_LABELS = {one.value: words for one, words in states.WORDS.items()}
@@ -55,16 +56,22 @@ WORDS: dict[str, Any] = {
 }
 
 
+_WHERE = {
+    schedule.RECIPIENT_ZONE: " where each recipient is",
+    schedule.BEST_TIME: " and the 24 hours after, at the hour each recipient opens most",
+}
+
+
 def when(campaign: Campaign) -> str:
     """Return when a campaign is sent, in words without a full stop."""
     given = campaign.schedule
-    where = " where each recipient is" if given.get("mode") == schedule.RECIPIENT_ZONE else ""
+    where = _WHERE.get(given.get("mode", ""), "")
     if campaign.type == RECURRING:
         rule = given.get("rrule")
         return f"{rule_in_words(rule)} at {given['local_time']}{where}" if rule else "Not said yet"
     if start := given.get("start_at"):
         return f"{datetime.fromisoformat(start):%-d %B %Y, %H:%M}{where}"
-    return "When it is started" if given.get("mode") == schedule.NOW else "Not said yet"
+    return f"When it is started{where}" if schedule.starts_now(given, type_=campaign.type) else "Not said yet"
 
 
 def rule_in_words(rule: str) -> str:
@@ -162,6 +169,8 @@ def before_sending(campaign: Campaign, reached: Reach) -> str:
     """Return what sending a campaign now does, in words, for those who are asked whether they want it."""
     one = reached.messages == reached.people
     said = f"It begins at once: {_count(reached.received, one, about=bool(reached.held_out))}"
+    if campaign.schedule.get("mode") == schedule.BEST_TIME:
+        said += ", each at the hour they open most, within 24 hours"
     if reached.held_out:
         said += f". About {number(reached.held_out)} more are left out by chance, to measure what it changes"
     if held := waiting(campaign, reached):
@@ -225,7 +234,7 @@ def revenue(stats: Stats) -> str:
 def is_live(campaign: Campaign) -> bool:
     """Return whether a campaign's numbers move."""
     return campaign.status in (Status.PREPARING, Status.SENDING) or (
-        campaign.status == Status.SCHEDULED and campaign.schedule.get("mode") == schedule.NOW
+        campaign.status == Status.SCHEDULED and schedule.starts_now(campaign.schedule, type_=campaign.type)
     )
 
 

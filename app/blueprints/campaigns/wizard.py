@@ -1,6 +1,7 @@
 """The way of a campaign: whom, what, when, review, send. Each step is a page that is saved when it is left."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -11,7 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomForm
-from app.campaigns import queries, reach, readiness, schedule, service
+from app.campaigns import best_time, queries, reach, readiness, schedule, service
 from app.campaigns.models import TEMPLATES, Campaign
 from app.campaigns.states import Act, check
 from app.content import queries as templates
@@ -183,7 +184,7 @@ def review(campaign_id: UUID) -> Response:
         lacks = readiness.lacks(session, campaign)
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
-    starts_now = campaign.schedule.get("mode") == schedule.NOW
+    starts_now = schedule.starts_now(campaign.schedule, type_=campaign.type)
     unfinished = readiness.unfinished(campaign)
     reached = None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
@@ -204,7 +205,16 @@ def review(campaign_id: UUID) -> Response:
         legal=presenters.legal(campaign),
         approval=None if lacks else approvals.shown(campaign),
         local=presenters.local,
+        outlook=reached and _outlook(campaign, reached.people, dates[0] if dates else now, now),
     )
+
+
+def _outlook(campaign: Campaign, people: int, begins: datetime, now: datetime) -> best_time.Outlook | None:
+    """Return how many would get it in which hour; None where that is not by their best hours."""
+    if campaign.schedule.get("mode") != schedule.BEST_TIME or not people:
+        return None
+    tenant_id = current().tenant_id
+    return best_time.outlook(tenant_id=tenant_id, campaign=campaign, people=people, begins=begins, now=now)
 
 
 def _step_of(field: str, campaign: Campaign) -> str:

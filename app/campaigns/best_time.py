@@ -65,10 +65,6 @@ _CLUBS_DID = text(f"""
     LEFT JOIN unnest(CAST(:zones AS text[])) AS known(zone) ON known.zone = customer.timezone
     GROUP BY latest.club_id, hour
 """)  # noqa: S608
-_ZONES = text("""
-    SELECT DISTINCT timezone FROM customer WHERE tenant_id = :tenant_id AND timezone IS NOT NULL
-        AND (CAST(:people AS uuid[]) IS NULL OR id = ANY(CAST(:people AS uuid[])))
-""")
 _KNOWN_ZONES = text("SELECT name FROM pg_timezone_names")
 _both_know: list[frozenset[str]] = []
 _SOME = text("""
@@ -102,9 +98,8 @@ class Habits:
 
 def habits(session: Session, campaign: Campaign, *, now: datetime) -> Habits:
     """Return when the people of the clubs open, up to a moment."""
-    zones = _zones(session, campaign, None)
     counted: dict[UUID | None, Counter[int]] = {None: Counter()}
-    for row in session.execute(_CLUBS_DID, _values(campaign, zones, now) | {"most": MOST_OF_CLUBS}):
+    for row in session.execute(_CLUBS_DID, _values(session, campaign, now) | {"most": MOST_OF_CLUBS}):
         counted[None][row.hour] += row.times
         if row.club_id is not None:
             counted.setdefault(row.club_id, Counter())[row.hour] += row.times
@@ -119,8 +114,7 @@ def choose(
     session: Session, campaign: Campaign, people: Collection[UUID], known: Habits, *, begins: datetime, now: datetime
 ) -> dict[UUID, Chosen]:
     """Return when each of these people gets a campaign that begins at a moment: within the day after it."""
-    zones = _zones(session, campaign, people)
-    values = _values(campaign, zones, now) | {"people": array(people)}
+    values = _values(session, campaign, now) | {"people": array(people)}
     moments: dict[tuple[str, int], datetime] = {}
     best_of_club: dict[tuple[UUID | None, str], int] = {}
     found: dict[UUID, Chosen] = {}
@@ -203,7 +197,8 @@ def in_words(chosen: Chosen) -> str:
     )
 
 
-def _values(campaign: Campaign, zones: Collection[str], now: datetime) -> dict[str, Any]:
+def _values(session: Session, campaign: Campaign, now: datetime) -> dict[str, Any]:
+    zones = _known_zones(session)
     return {
         "tenant_id": campaign.tenant_id,
         "zones": array(zones),
@@ -212,13 +207,6 @@ def _values(campaign: Campaign, zones: Collection[str], now: datetime) -> dict[s
         "since": now - timedelta(days=DAYS),
         "until": now,
     }
-
-
-def _zones(session: Session, campaign: Campaign, people: Collection[UUID] | None) -> list[str]:
-    """Return the zones of these people, or of everybody, and the campaign's: those that the database knows too."""
-    values = {"tenant_id": campaign.tenant_id, "people": None if people is None else array(people)}
-    found = {campaign.timezone, *session.scalars(_ZONES, values)}
-    return sorted(found & _known_zones(session))
 
 
 def _known_zones(session: Session) -> frozenset[str]:

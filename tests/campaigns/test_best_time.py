@@ -134,7 +134,7 @@ def test_scheduled_it_begins_at_its_time(club: Club, sink: Sink, opened: Opened)
     opened(who, *[11] * 9)
     campaign = campaign_of(club, [who], start_at="2026-11-21T09:00")
     club.act("schedule_", campaign)
-    club.work(20 * HOUR)
+    club.work(18 * HOUR)
     assert not club.rows("SELECT 1 FROM message")
     club.work(19 * HOUR + timedelta(hours=2))
     assert [row.due_at for row in club.rows("SELECT due_at FROM message")] == [datetime(2026, 11, 21, 11, tzinfo=HERE)]
@@ -154,9 +154,8 @@ def test_each_occurrence_goes_at_their_hours(club: Club, sink: Sink, opened: Ope
     club.act("start", campaign)
     for later in (1, 4, 25, 28):
         club.work(later * HOUR)
-    assert [
-        row.sent_at for row in club.rows("SELECT date_trunc('hour', sent_at) AS sent_at FROM message ORDER BY 1")
-    ] == [datetime(2026, 11, day, 18, tzinfo=HERE) for day in (20, 21)]
+    hours = [row.hour for row in club.rows("SELECT date_trunc('hour', sent_at) AS hour FROM message ORDER BY 1")]
+    assert hours == [datetime(2026, 11, day, 18, tzinfo=HERE) for day in (20, 21)]
 
 
 def test_quiet_hours_hold_all_the_same(club: Club, sink: Sink, opened: Opened) -> None:
@@ -189,7 +188,7 @@ def test_why_says_what_decided(club: Club, sink: Sink, opened: Opened) -> None:
     club.act("start", campaign)
     club.work(send=False)
     # What they do later changes nothing of what was chosen.
-    opened(mine, *[13] * 20, days_ago=-1)
+    opened(mine, *[13] * 20, days_ago=-25)
     assert told(mine) == before
     assert [row.due_at for row in club.rows("SELECT due_at FROM message WHERE customer_id = :c", c=mine)] == [before.at]
 

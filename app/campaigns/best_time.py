@@ -1,9 +1,9 @@
 """The hour at which each recipient opens most, within the day that begins when a campaign does.
 
 Counted are what people, not machines, opened and clicked in the last DAYS days, by the hour their own clocks showed. To
-what a recipient did is added what their club's people do, as if they had done it CLUB times: a single open in the night
-sends nobody's mail there, some at one hour do. Who has done nothing yet gets the best hour of their club. Opens a
-little before or after an hour speak for it too.
+what a recipient did is added what their club's people do, as if they had done it CLUB times: some opens in the night
+send nobody's mail there, many do. Who has done less than FEWEST things gets the best hour of their club. Opens a little
+before or after an hour speak for it too.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from app.infra.db import transaction
 DAYS = 180
 CLUB = 10
 """How much the club's habits weigh: as much as so many opens of one's own."""
+FEWEST = 3
 MOST_OF_CLUBS = 50_000
 """The latest so many of each kind tell the habits of the clubs."""
 LOOKED_AT = 5_000
@@ -84,6 +85,11 @@ class Chosen:
     around: int
     """So many of those were at that hour, or the one before or after it."""
 
+    @property
+    def by_own(self) -> bool:
+        """Return whether their own habits decided it."""
+        return self.own >= FEWEST
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
@@ -120,17 +126,17 @@ def choose(
     found: dict[UUID, Chosen] = {}
     for row in session.execute(_DID, values):
         first = begins.astimezone(ZoneInfo(row.zone)).hour
-        if row.hours is None:
+        own = row.hours or ()
+        if len(own) < FEWEST:
             place = (row.club_id, row.zone)
             hour = best_of_club.get(place, -1)
             if hour < 0:
                 hour = best_of_club[place] = best(known.of(row.club_id), (), first)
         else:
-            hour = best(known.of(row.club_id), row.hours, first)
+            hour = best(known.of(row.club_id), own, first)
         at = moments.get((row.zone, hour))
         if at is None:
             at = moments[row.zone, hour] = moment(begins, hour, ZoneInfo(row.zone))
-        own = row.hours or ()
         around = sum((one - hour) % HOURS in (0, 1, HOURS - 1) for one in own)
         found[row.id] = Chosen(hour, row.zone, at, len(own), around)
     return found
@@ -175,7 +181,7 @@ def outlook(*, tenant_id: UUID, campaign: Campaign, people: int, begins: datetim
         one.at.astimezone(zone).replace(minute=0, second=0, microsecond=0, tzinfo=None, fold=0) for one in chosen
     )
     hours = [(hour, round(times * share)) for hour, times in sorted(counted.items())]
-    return Outlook(hours, people, round(sum(one.own > 0 for one in chosen) * share), share > 1)
+    return Outlook(hours, people, round(sum(one.by_own for one in chosen) * share), share > 1)
 
 
 def of_one(session: Session, campaign: Campaign, who: UUID, *, begins: datetime, now: datetime) -> Chosen | None:
@@ -189,6 +195,12 @@ def in_words(chosen: Chosen) -> str:
     at = f"{chosen.hour:02}:00"
     if not chosen.own:
         return f"They have opened nothing in the last {DAYS} days; people of their club open most around {at}."
+    if not chosen.by_own:
+        did = "once" if chosen.own == 1 else f"only {chosen.own} times"
+        return (
+            f"They opened or clicked {did} in the last {DAYS} days, too little to tell by; people of their club open"
+            f" most around {at}."
+        )
     times = "once" if chosen.own == 1 else f"{chosen.own:,} times"
     around = "once" if chosen.around == 1 else "never" if not chosen.around else f"{chosen.around:,} times"
     return (

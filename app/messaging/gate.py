@@ -61,9 +61,11 @@ LOOKED_AT = f"""
            (SELECT sum(revision) FROM snippet WHERE tenant_id = :tenant_id) AS snippets_revision,
            -- Two profiles that were put into a run and merged since are one reader, who gets one.
            due.run_id IS NOT NULL AND EXISTS (
-               SELECT FROM message AS twin
-               WHERE twin.tenant_id = :tenant_id AND twin.customer_id = named.id AND twin.run_id = due.run_id
-                 AND twin.channel = due.channel AND twin.id <> due.id
+               SELECT FROM (
+                   SELECT id, run_id, channel, status FROM message
+                   WHERE tenant_id = :tenant_id AND customer_id = named.id OFFSET 0
+               ) AS twin
+               WHERE twin.run_id = due.run_id AND twin.channel = due.channel AND twin.id <> due.id
                  AND (twin.status IN ('sending', 'sent', 'unknown')
                       OR twin.status IN ('queued', 'held') AND twin.id < due.id)
            ) AS twice

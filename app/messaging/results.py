@@ -19,6 +19,7 @@ from app.messaging.suppression import SuppressedBecause, suppress
 STUCK_AFTER = timedelta(minutes=2)
 
 # One statement, fed with one JSON document: the message, its trace on the timeline and on the customer.
+# - The CASE keeps the planner from looking all messages through for the attempt's, as if they were few.
 # - A sender that was so slow that the repair gave it up still knows better than the repair what happened.
 # - Customers are locked in the order of their ids, as everybody who changes many of them does.
 # - Whoever became one with another since the message was taken is that other one by now.
@@ -33,8 +34,8 @@ FINISH = text("""
             subject = coalesce(ending.subject, message.subject), sent_at = coalesce(ending.sent_at, message.sent_at),
             due_at = coalesce(ending.due_at, message.due_at)
         FROM ending
-        WHERE message.tenant_id = :tenant_id AND message.id = ending.id AND message.attempt_id = :attempt_id
-          AND message.status IN ('sending', 'unknown')
+        WHERE message.tenant_id = :tenant_id AND message.id = ending.id
+          AND CASE WHEN message.attempt_id = :attempt_id THEN message.status IN ('sending', 'unknown') END
         RETURNING message.id, message.channel, ending.status, ending.subject, ending.sent_at,
             message.template_id, message.topic_id, message.journey_id, message.step_key, message.campaign_id,
             CASE WHEN ending.customer_id IS NOT NULL THEN message.customer_id END AS customer_id

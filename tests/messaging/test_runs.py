@@ -263,3 +263,30 @@ def test_a_sender_that_died_leaves_its_part_of_a_run_unknown(runner: Runner, cus
     results.reconcile(tenant_id=runner.tenant_id, now=NOON + timedelta(minutes=3))
     found = runner.fates(run)
     assert (found.unknown, found.queued, found.total) == (2, 1, 3)
+
+
+def test_a_batch_reads_its_own_messages_whatever_the_statistics_say(runner: Runner, tenant: Any) -> None:
+    """The first campaign of an organisation is sent from a table that was looked through when it was empty."""
+    made = text("""
+        INSERT INTO customer (tenant_id, first_name, email, email_opt_in)
+        SELECT :tenant_id, 'Ann', 'ann' || n || '@example.com', true FROM generate_series(1, 2000) AS n RETURNING id
+    """)
+    with transaction(tenant.id) as session:
+        session.execute(text("ANALYZE message"))
+        people = list(session.scalars(made, {"tenant_id": tenant.id}))
+    runner.make(people)
+
+    def read() -> int:
+        with transaction(tenant.id) as session:
+            return int(session.scalar(text("SELECT pg_stat_get_xact_tuples_fetched('message'::regclass)")))
+
+    before = read()
+    claimed = gate.claim(tenant_id=tenant.id, limit=50, now=NOON)
+    endings = [
+        results.Ending(one["id"], results.Status.SENT, None, "250", "News", NOON, customer_id=one["reader_id"])
+        for one in claimed.letters
+    ]
+    results.record(tenant_id=tenant.id, attempt_id=claimed.attempt_id, endings=endings)
+
+    assert len(endings) == 50
+    assert read() - before < 50 * 10

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from app.campaigns.split import is_held_out
 from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.queue import Work, wake
 from app.messaging import runs, tally
 from app.segments import service as segments
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentMember
@@ -32,6 +33,16 @@ TOO_LATE = timedelta(hours=12)
 STUMBLED = timedelta(minutes=1)
 
 
+# Whoever has a run in hand looks at its segment themselves.
+_WAIT_FOR_SEGMENT = text("""
+    UPDATE campaign_run SET look_at = :now
+    WHERE tenant_id = :tenant_id AND id IN (
+        SELECT id FROM campaign_run
+        WHERE tenant_id = :tenant_id AND look_at > :now AND status = 'preparing' AND refresh_asked_at IS NOT NULL
+        FOR UPDATE SKIP LOCKED)
+""")
+
+
 class CannotGoOn(Exception):
     """A run can't be prepared; the text says why, for people."""
 
@@ -41,6 +52,13 @@ def run_step(*, tenant_id: UUID, now: datetime | None = None) -> int:
     moment = now or clock.now()
     with transaction(tenant_id) as session:
         return _begin_one(session, tenant_id, moment) or _look_at_one(session, tenant_id, moment)
+
+
+def segments_told(*, tenant_id: UUID, now: datetime) -> None:
+    """Let runs that wait for their segment to be told look again at once: called when some were."""
+    with transaction(tenant_id) as session:
+        if session.execute(_WAIT_FOR_SEGMENT, {"tenant_id": tenant_id, "now": now}).rowcount:  # type: ignore[attr-defined]
+            wake(Work.RUN_CAMPAIGNS, tenant_id)
 
 
 def _begin_one(session: Session, tenant_id: UUID, now: datetime) -> int:

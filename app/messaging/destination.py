@@ -110,9 +110,10 @@ def _others(
 
 def _looked_at(tenant_id: UUID, addresses: Sequence[tuple[str, str | None]]) -> list[Destination]:
     """Return what is known of addresses, each with the name of its channel."""
-    keys = [(name, channel(name).address_key(raw)) if raw else None for name, raw in addresses]
+    via = {name: channel(name) for name in {name for name, _ in addresses}}
+    keys = [(name, via[name].address_key(raw)) if raw else None for name, raw in addresses]
     stopped = held(tenant_id=tenant_id, addresses=filter(None, keys))
     return [
-        Destination(raw, channel(name).clean_address(raw) if raw else None, stopped.get(key) if key else None)
+        Destination(raw, via[name].clean_address(raw) if raw else None, stopped.get(key) if key else None)
         for (name, raw), key in zip(addresses, keys, strict=True)
     ]

@@ -18,7 +18,7 @@ from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
 from app.messaging import breaker, runs
-from app.messaging.channel import Channel, channel, installed
+from app.messaging.channel import Channel, installed
 from app.messaging.destination import Destination, destinations
 from app.messaging.limits import Facts, hold_back
 from app.messaging.policy import OF_TENANT, read
@@ -114,6 +114,14 @@ MOVE = text("""
     WHERE message.tenant_id = :tenant_id AND message.id = verdict.id
 """)
 
+LET_OUT = text("""
+    UPDATE message
+    SET status = 'sending', reason = NULL, instead_of = NULL, saw = NULL, attempt_id = :attempt_id,
+        attempts = message.attempts + 1, sending_at = :now
+    FROM unnest(CAST(:ids AS uuid[])) AS let_out(id)
+    WHERE message.tenant_id = :tenant_id AND message.id = let_out.id
+""")
+
 EVENTS_WAITING = text(
     "SELECT EXISTS (SELECT FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received') AS waiting"
 )
@@ -155,20 +163,8 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now)
         judged = _judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
-        moves = [
-            {
-                "id": row["id"],
-                "status": verdict.status,
-                "reason": verdict.reason,
-                "due_at": verdict.due_at,
-                "address": verdict.address,
-                "instead_of": verdict.instead_of,
-                "saw": _saw(verdict, now),
-            }
-            for row, verdict in zip(rows, verdicts, strict=True)
-        ]
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "now": now}
-        session.execute(MOVE, {**values, "verdicts": orjson.dumps(moves).decode()})
+        _move(session, values, rows, verdicts)
         let_out = zip(rows, verdicts, strict=True)
         runs.count_out(session, tenant_id, (r["run_id"] for r, v in let_out if v.status is Status.SENDING), now)
     out = [
@@ -177,6 +173,34 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         if verdict.status is Status.SENDING
     ]
     return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled)
+
+
+def _move(
+    session: Session, values: dict[str, Any], rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Verdict]
+) -> None:
+    """Write the verdicts down. Those that go where they were meant to, nearly all, need no more than to be named."""
+    straight: list[UUID] = []
+    moves: list[dict[str, Any]] = []
+    for row, verdict in zip(rows, verdicts, strict=True):
+        goes = verdict.status is Status.SENDING and verdict.reason is None and verdict.due_at is None
+        if goes and verdict.instead_of is None and verdict.address in (None, row["to_address"]):
+            straight.append(row["id"])
+            continue
+        moves.append(
+            {
+                "id": row["id"],
+                "status": verdict.status,
+                "reason": verdict.reason,
+                "due_at": verdict.due_at,
+                "address": verdict.address,
+                "instead_of": verdict.instead_of,
+                "saw": _saw(verdict, values["now"]),
+            }
+        )
+    if straight:
+        session.execute(LET_OUT, {**values, "ids": array(straight)})
+    if moves:
+        session.execute(MOVE, {**values, "verdicts": orjson.dumps(moves).decode()})
 
 
 def _saw(verdict: Verdict, now: datetime) -> dict[str, Any] | None:
@@ -194,7 +218,7 @@ def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdic
 def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:
     found = session.execute(query, values)
     names = list(found.keys())
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(names, row, strict=True)) for row in found.all()]
 
 
 def _taken(session: Session, tenant_id: UUID, limit: int, now: datetime, shut: Collection[str]) -> list[dict[str, Any]]:
@@ -327,14 +351,18 @@ def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None
 
 def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> list[Verdict]:
     known, now = installed(), facts.now
-    sound = [row for row in rows if row["channel"] in known]
-    found = dict(zip((row["id"] for row in sound), destinations(session, tenant_id, sound), strict=True))
+    theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in known]))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
     waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
     verdicts = [
-        replace(judge(Asked(row, channel(row["channel"]), there, waiting, now)), instead_of=there.instead_of)
-        if (there := found.get(row["id"]))
+        _judged(Asked(row, known.get(row["channel"]), next(theres), waiting, now))
+        if row["channel"] in known
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows
     ]
     return hold_back(session, tenant_id, rows, verdicts, facts)
+
+
+def _judged(asked: Asked) -> Verdict:
+    verdict, instead_of = judge(asked), asked.there.instead_of
+    return replace(verdict, instead_of=instead_of) if instead_of else verdict

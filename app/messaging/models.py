@@ -74,7 +74,13 @@ class Message(TenantRow, Base):
         Index("ix_message_sending", "tenant_id", "sending_at", postgresql_where=text("status = 'sending'")),
         Index("ix_message_failed", "tenant_id", "id", postgresql_where=text("status IN ('failed', 'unknown')")),
         Index("ix_message_customer", "tenant_id", "customer_id", text("id DESC")),
-        Index("ix_message_journey", "tenant_id", "journey_id", text("id DESC")),
+        Index(
+            "ix_message_by_journey",
+            "tenant_id",
+            "journey_id",
+            text("id DESC"),
+            postgresql_where=text("journey_id IS NOT NULL"),
+        ),
         Index(
             "ix_message_step",
             "tenant_id",

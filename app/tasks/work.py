@@ -91,6 +91,7 @@ def refresh_segments(tenant_id: str) -> None:
         UUID(tenant_id),
         lambda tenant: segments.run_step(tenant_id=tenant, tellers=SEGMENT_TELLERS),
     )
+    campaigns.segments_told(tenant_id=UUID(tenant_id), now=clock.now())
 
 
 def sync_segments(tenant_id: str) -> None:

@@ -105,6 +105,18 @@ def test_a_dynamic_segment_is_told_anew_first(club: Club, sink: Sink, tenant: An
     assert club.stats(campaign).people == len(people) == len(sink.letters)
 
 
+def test_a_run_goes_on_as_soon_as_its_segment_is_told(club: Club, sink: Sink, tenant: Any) -> None:
+    gold = segment(tenant.id, GOLD, now=NOON - timedelta(hours=3))
+    campaign = club.campaign(gold.id)
+    club.people(3, membership_tier="Gold")
+    club.act("start", campaign)
+    club.work()
+    assert club.status(campaign) == Status.PREPARING
+    running.segments_told(tenant_id=tenant.id, now=NOON)
+    club.work()
+    assert len(sink.letters) == 3
+
+
 def test_a_segment_that_can_t_be_told_fails_the_run_in_words(club: Club, sink: Sink, tenant: Any) -> None:
     gold = segment(tenant.id, GOLD, now=NOON - timedelta(hours=3))
     campaign = club.campaign(gold.id)

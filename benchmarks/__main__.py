@@ -2,17 +2,18 @@
 
 Nearly every figure is the ratio of the product's rate to a raw limit's, both measured in turns on this machine.
 Absolute rates say as much about the machine and what else it does as about Fairway. `search` tells how long requests
-take among a million customers.
+take among a million customers. `kills` and `campaign` count what sending comes through.
 """
 
 import argparse
 import os
 import platform
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import events, imports, journeys, mails, search, segments, upkeep
+from benchmarks import events, faults, imports, journeys, mails, search, segments, upkeep
 from benchmarks.figures import Figure, Latencies
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
@@ -20,12 +21,13 @@ from benchmarks.stack import Stack, running
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
 ASKED = ("search", "segments", "upkeep")
 """What runs only when it is named."""
+Measured = Figure | Latencies | segments.Segments | upkeep.Upkeep | faults.Faults
 
 
 def main() -> int:
     """Run the benchmarks asked for and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = ", ".join((*NAMES, *ASKED))
+    names = ", ".join((*NAMES, *ASKED, *faults.NAMES))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {names}; without one, the first five")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of product and raw limit in turn (3)")
     parser.add_argument("--events", type=int, default=20_000, help="events a round (20,000)")
@@ -33,32 +35,49 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
-    parser.add_argument("--workers", type=int, default=2, help="workers of the product, and processes beside it (2)")
+    parser.add_argument("--workers", type=int, help="workers of the product, and processes beside it (2; 3 of kills)")
+    parser.add_argument("--letters", type=int, default=5_000, help="letters of kills (5,000)")
+    parser.add_argument("--kills", type=int, default=60, help="how often a worker is killed in kills (60)")
+    parser.add_argument("--readers", type=int, default=100_000, help="readers of campaign (100,000)")
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search and segments (1,000,000)")
     parser.add_argument("--activities", type=int, default=10_000_000, help="activities of segments (10,000,000)")
     parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
     parser.add_argument("--plans", action="store_true", help="show the plans of search as well")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - {*NAMES, *ASKED})
+    unknown = sorted(set(options.names) - {*NAMES, *ASKED, *faults.NAMES})
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {names}")
-    figures = []
+    asked = options.names or NAMES
+    figures: list[Measured] = []
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {_processor()}", flush=True)
-    with serving() as sink, running(sink.url, options.workers) as stack:
-        for name in options.names or NAMES:
-            figure = _measure(name, stack, options, sink)
-            figures.append(figure)
-            print("\n" + "\n".join(figure.lines()), flush=True)
+    for figure in (*_together([name for name in asked if name not in faults.NAMES], options), *_alone(asked, options)):
+        figures.append(figure)
+        print("\n" + "\n".join(figure.lines()), flush=True)
     failures = [line for figure in figures for line in figure.failures()]
     if failures:
         print("\nBelow the floor:\n  " + "\n  ".join(failures))
     return 1 if failures and options.check else 0
 
 
-def _measure(
-    name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink"
-) -> Figure | Latencies | segments.Segments | upkeep.Upkeep:
+def _together(names: Sequence[str], options: argparse.Namespace) -> Iterator[Measured]:
+    if not names:
+        return
+    options.workers = options.workers or 2
+    with serving() as sink, running(sink.url, options.workers) as stack:
+        for name in names:
+            yield _measure(name, stack, options, sink)
+
+
+def _alone(names: Sequence[str], options: argparse.Namespace) -> Iterator[Measured]:
+    """Run what has a product, and an SMTP server, of its own."""
+    if "kills" in names:
+        yield faults.kills(options.letters, options.kills, options.workers or 3)
+    if "campaign" in names:
+        yield faults.campaign(options.readers, options.workers or 2)
+
+
+def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Measured:
     match name:
         case "events-batch":
             return events.batches(stack, options.events, options.rounds)

@@ -28,6 +28,7 @@ SCOPES = [
     "journeys.edit",
     "journeys.run",
     "segments.edit",
+    "campaigns.view",
     "campaigns.edit",
     "campaigns.run",
     "templates.edit",

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import OperationalError
+
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
 from app.messaging import breaker, local
@@ -31,6 +33,9 @@ JITTER = 0.2
 SMALLEST_BATCH = 25
 LARGEST_BATCH = 400
 TARGET_SECONDS = 0.4
+
+RECORD_AGAIN = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between tries to record: a restart of the database, and less than after what a sender is given up."""
 
 
 class Pace:
@@ -64,13 +69,24 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
     if claimed.letters:
         endings, unreachable = _send(tenant_id, claimed, now, begun)
         taken = time.monotonic() - begun
-        record(tenant_id=tenant_id, attempt_id=claimed.attempt_id, endings=endings)
+        _write_down(tenant_id, claimed.attempt_id, endings)
         if unreachable:
             # The rest of the queue need not be tried in vain now as well.
             return 0
         if claimed.looked_at >= size:
             _pace.learn(taken)
     return claimed.looked_at
+
+
+def _write_down(tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> None:
+    """Record how letters ended, again and again while the database is away: nobody else knows that they went out."""
+    for pause in RECORD_AGAIN:
+        try:
+            return record(tenant_id=tenant_id, attempt_id=attempt_id, endings=endings)
+        except OperationalError as error:
+            log.warning("What became of %s messages can't be recorded (%s); trying again", len(endings), error.orig)
+            time.sleep(pause)
+    return record(tenant_id=tenant_id, attempt_id=attempt_id, endings=endings)
 
 
 def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple[list[Ending], bool]:

@@ -18,10 +18,10 @@ def address_of(number: int) -> str:
     return f"member{number}@example.com"
 
 
-def gather(organisation: Organisation) -> None:
-    """Let everybody come in and say yes."""
+def gather(organisation: Organisation, people: int = PEOPLE) -> None:
+    """Let so many people come in and say yes."""
     for kind, payload in (("scl.member.created", {"first_name": "Ann"}), ("contactPreference.updated", {})):
-        for at in range(0, PEOPLE, BATCH):
+        for at in range(0, people, BATCH):
             events = [
                 {
                     "id": f"{kind}-{number}",
@@ -31,7 +31,7 @@ def gather(organisation: Organisation) -> None:
                     "identity": {"email": address_of(number), "scl_member_id": f"M{number}"},
                     "payload": payload or {"email_opt_in": True},
                 }
-                for number in range(at, at + BATCH)
+                for number in range(at, min(at + BATCH, people))
             ]
             organisation.call("POST", "/events", events, status=202)
     waiting = "SELECT count(*) FROM inbound_event WHERE tenant_id = %(t)s AND status = 'received'"

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text
@@ -214,3 +215,36 @@ def test_what_was_asked_for_is_sent_again_under_its_key_and_a_provider_that_know
     assert fates(tenant.id) == {"sent": len(messages)}
     # Without the key somebody would have had it twice: the killed senders had handed some over.
     assert max(keys.values()) > 1
+
+
+ENDED = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s AND usename = current_user
+"""
+
+
+@pytest.mark.committed
+def test_what_went_out_while_the_database_is_away_is_recorded_once_it_is_back(
+    databases: Any, tenant: Any, mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    messages = mailer.put(*(customer() for _ in range(5)), now=clock.now())
+    with transaction(tenant.id) as session:
+        name = session.execute(text("SELECT current_database()")).scalar_one()
+
+    def let_in(whom: bool) -> None:
+        with psycopg.connect(databases.server, autocommit=True) as server:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {whom}")
+            if not whom:
+                server.execute(ENDED, {"name": name})
+
+    back = threading.Timer(1.5, let_in, (True,))
+
+    def away(_address: str, _nth: int) -> None:
+        if len(sink.letters) == 4:
+            let_in(False)
+            back.start()
+
+    sink.on_letter = away
+    assert sender.send_batch(tenant_id=tenant.id, now=clock.now()) == 5
+    back.join()
+    assert fates(tenant.id) == {"sent": 5}
+    assert len(messages) == len(sink.letters) == 5

@@ -42,6 +42,7 @@ MENDS = {
     Reason.FREQUENCY_CAP: "Time, or other caps in Settings → Limits.",
     Reason.QUIET_HOURS: "The morning.",
     Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
+    Reason.RATE_LIMIT: "Time, or other rates in Settings → Limits.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
 }
 """What would change a reason, in words; what nothing changes is missing."""
@@ -333,6 +334,9 @@ def _settled(one: Mapping[str, Any]) -> Looked:
     elif quiet := saw.get("quiet"):
         name = _NAMES["quiet"]
         words += f" It went by: {quiet['from']} to {quiet['to']} in {quiet['zone']}."
+    elif rate := saw.get("rate"):
+        name = "Rate"
+        words += f" It went by: {rate['words']} ({channel_label(rate['channel'])})."
     elif reason in (Reason.HOUSEHOLD_COPY, Reason.COPY_PENDING):
         name = _NAMES["copy"]
     waits = one["status"] == Status.HELD

@@ -17,7 +17,7 @@ from app.customers.facts import CONSENT_FIELDS
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
-from app.messaging import breaker, runs
+from app.messaging import breaker, rates, runs
 from app.messaging.channel import Channel, installed
 from app.messaging.destination import Destination, destinations
 from app.messaging.limits import Facts, hold_back
@@ -163,6 +163,8 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
         facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now)
         judged = _judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
+        if tenant.has_rates:
+            verdicts = rates.hold_back(session, tenant_id, rows, verdicts, now)
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "now": now}
         _move(session, values, rows, verdicts)
         let_out = zip(rows, verdicts, strict=True)

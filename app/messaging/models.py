@@ -209,6 +209,28 @@ class SendingPolicy(TenantRow, Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class SendingRate(TenantRow, Base):
+    """At most so many messages of a channel, or to one of its domains, in so many seconds (app.messaging.rates).
+
+    At `ready_at` the next one may go out. The place behind what is held already is at `journey_at` for a journey's, at
+    `queue_at` for a campaign's.
+    """
+
+    __tablename__ = "sending_rate"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        Index("uq_sending_rate", "tenant_id", "channel", "domain", unique=True, postgresql_nulls_not_distinct=True),
+    )
+
+    channel: Mapped[str]
+    domain: Mapped[str | None]
+    most: Mapped[int]
+    seconds: Mapped[int]
+    ready_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    journey_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    queue_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Suppression(TenantRow, Base):
     """An address that must not be written to on one channel, apart from what anybody consented to.
 

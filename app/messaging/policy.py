@@ -22,7 +22,7 @@ from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.messaging import outbox
+from app.messaging import outbox, rates
 from app.messaging.channel import EMAIL
 from app.messaging.models import SendingPolicy
 from app.messaging.states import Reason
@@ -116,7 +116,8 @@ _MAKE = text("""
 """)
 # Asked in the gate's transaction, with what else it needs to know of the organisation.
 OF_TENANT = text("""
-    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet, policy.approval_above
+    SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet, policy.approval_above,
+        EXISTS (SELECT FROM sending_rate WHERE tenant_id = :tenant_id) AS has_rates
     FROM tenant LEFT JOIN sending_policy AS policy ON policy.tenant_id = tenant.id
     WHERE tenant.id = :tenant_id
 """)
@@ -165,8 +166,9 @@ def save(
     """Put down what a tenant says, and look at once again at what was held for what was said before.
 
     `changes` may hold `caps` (a list of `{channel, most, hours}`) and `quiet` (`{from, to}`, local times, by channel,
-    or None for no quiet hours on it) and `approval_above` (or None); what is left out stays. Raises Invalid with
-    messages by `caps.<place>`, `quiet.<channel>` and `approval_above`.
+    or None for no quiet hours on it) , `approval_above` (or None) and `rates` (a list of `{channel, domain, most,
+    seconds}`); what is left out stays. Raises Invalid with messages by `caps.<place>`, `rates.<place>`,
+    `quiet.<channel>` and `approval_above`.
     """
     errors: dict[str, str] = {}
     moment = now or clock.now()
@@ -181,16 +183,23 @@ def save(
             said["quiet"] = {name: one for name, one in said["quiet"].items() if one is not None}
         if "approval_above" in changes:
             said["approval_above"] = _checked_above(changes["approval_above"], errors)
+        if "rates" in changes:
+            errors |= rates.put(session, tenant_id, changes["rates"], CHANNELS, moment)
         if errors:
             raise Invalid(errors)
         for name, value in said.items():
             setattr(row, name, value)
         row.updated_at = moment
         session.flush()
-        audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, said, ip)
-        for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS):
+        audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, _told(said, changes), ip)
+        for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, Reason.RATE_LIMIT):
             outbox.look_again(tenant_id=tenant_id, reason=reason, now=moment)
         return read(row.caps, row.quiet, row.approval_above)
+
+
+def _told(said: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is written down of a change."""
+    return said | ({"rates": [dict(one) for one in changes["rates"]]} if "rates" in changes else {})
 
 
 def _checked_above(given: Any, errors: dict[str, str]) -> int | None:

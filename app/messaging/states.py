@@ -60,6 +60,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     HOUSEHOLD_COPY = "household_copy"
     COPY_PENDING = "copy_pending"
+    RATE_LIMIT = "rate_limit"
 
 
 STATUS_WORDS = {
@@ -110,6 +111,7 @@ REASON_WORDS = {
     Reason.QUIET_HOURS: "It is night where the customer is: quiet hours are kept.",
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
+    Reason.RATE_LIMIT: "As many have gone out as the rates allow (Settings → Limits); it goes when it is its turn.",
 }
 
 

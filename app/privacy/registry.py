@@ -320,6 +320,10 @@ _MESSAGES = (
         plain=_columns("url_key run_id variant"),
     ),
     _keep(
+        "sending_rate", "Rates of sending", OF_THE_CLUB,
+        plain=_columns("id channel domain most seconds ready_at journey_at queue_at"),
+    ),
+    _keep(
         "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
     ),
     _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),

@@ -72,7 +72,7 @@ def test_only_who_manages_settings_may(client: PageClient, sign_in: Any) -> None
 def test_the_api_changes_what_is_given_and_leaves_the_rest(api: ApiClient, tenant: Any) -> None:
     path = "/sending-policy"
     cap = {"channel": "EMAIL", "most": 2, "hours": 24}
-    nothing = {"quiet": {}, "approval_above": None}
+    nothing = {"quiet": {}, "rates": [], "approval_above": None}
     assert api.patch(path, json={"caps": [cap]}).get_json() == {"caps": [cap]} | nothing
     night = {"from": "22:00", "to": "07:00"}
     changed = api.patch(path, json={"quiet": {"PUSH": night}}).get_json()

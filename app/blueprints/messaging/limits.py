@@ -1,5 +1,6 @@
 """Settings → Limits: how much marketing a person gets, at what hours none goes out, what needs a second yes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +9,9 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from app.infra.errors import Invalid
-from app.messaging import policy
+from app.messaging import policy, rates
 from app.messaging.policy import CHANNELS, Policy
+from app.messaging.rates import Rate
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -42,6 +44,26 @@ class CapRow:
 
 
 @dataclass(slots=True)
+class RateRow:
+    """One rate of sending, as it was typed."""
+
+    most: str = ""
+    channel: str = "EMAIL"
+    domain: str = ""
+    seconds: str = "60"
+    error: str | None = None
+
+    def value(self) -> dict[str, Any]:
+        """Return the rate as the service takes it; what is no number is None."""
+        return {
+            "channel": self.channel,
+            "domain": self.domain.strip() or None,
+            "most": _number(self.most),
+            "seconds": _number(self.seconds),
+        }
+
+
+@dataclass(slots=True)
 class QuietRow:
     """The quiet hours of one channel, as they were typed."""
 
@@ -58,11 +80,12 @@ class PolicyForm:
 
     caps: list[CapRow] = field(default_factory=list)
     quiet: list[QuietRow] = field(default_factory=list)
+    rates: list[RateRow] = field(default_factory=list)
     approval_above: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, known: Policy) -> "PolicyForm":
+    def of(cls, known: Policy, kept: Sequence[Rate]) -> "PolicyForm":
         """Return the form filled in with what is said."""
         caps = []
         for one in known.caps:
@@ -74,7 +97,8 @@ class PolicyForm:
             shown = hours or policy.NIGHT
             quiet.append(QuietRow(channel, hours is not None, f"{shown.starts:%H:%M}", f"{shown.ends:%H:%M}"))
         above = "" if known.approval_above is None else str(known.approval_above)
-        return cls([*caps, CapRow()], quiet, above)
+        rows = [RateRow(str(one.most), one.channel, one.domain or "", str(one.seconds)) for one in kept]
+        return cls([*caps, CapRow()], quiet, [*rows, RateRow()], above)
 
     @classmethod
     def typed(cls, form: MultiDict[str, str]) -> "PolicyForm":
@@ -85,13 +109,21 @@ class PolicyForm:
             QuietRow(one, f"quiet_{one}" in form, form.get(f"from_{one}", ""), form.get(f"to_{one}", ""))
             for one in CHANNELS
         ]
-        return cls([one for one in caps if not one.empty] + [CapRow()], quiet, form.get("approval_above", "").strip())
+        told = [form.getlist(name) for name in ("rate_most", "rate_channel", "rate_domain", "rate_seconds")]
+        rows = [RateRow(*values) for values in zip(*told, strict=False)][: rates.MOST_RATES * 2]
+        return cls(
+            [one for one in caps if not one.empty] + [CapRow()],
+            quiet,
+            [one for one in rows if one.most.strip() or one.domain.strip()] + [RateRow()],
+            form.get("approval_above", "").strip(),
+        )
 
     def values(self) -> dict[str, Any]:
         """Return what the service takes."""
         return {
             "caps": [one.value() for one in self.caps if not one.empty],
             "quiet": {one.channel: {"from": one.starts, "to": one.ends} if one.on else None for one in self.quiet},
+            "rates": [one.value() for one in self.rates if one.most.strip() or one.domain.strip()],
             "approval_above": _people(self.approval_above),
         }
 
@@ -100,6 +132,8 @@ class PolicyForm:
         self.errors = dict(refused.errors)
         for place, cap in enumerate(self.caps):
             cap.error = self.errors.get(f"caps.{place}")
+        for place, rate in enumerate(self.rates):
+            rate.error = self.errors.get(f"rates.{place}")
         for one in self.quiet:
             one.error = self.errors.get(f"quiet.{one.channel}")
 
@@ -121,7 +155,8 @@ def _people(typed: str) -> int | None:
 @requires("settings.manage")
 def index() -> Response:
     """Show what the organisation says of its sending."""
-    return _page(PolicyForm.of(policy.get(tenant_id=current().tenant_id)))
+    tenant_id = current().tenant_id
+    return _page(PolicyForm.of(policy.get(tenant_id=tenant_id), rates.of(tenant_id=tenant_id)))
 
 
 @blueprint.post("")
@@ -139,4 +174,11 @@ def save() -> Response:
 
 
 def _page(form: PolicyForm, status: int = 200) -> Response:
-    return page("messaging/limits.html", form=form, channels=CHANNEL_LABELS, units=list(_UNITS), status=status)
+    return page(
+        "messaging/limits.html",
+        form=form,
+        channels=CHANNEL_LABELS,
+        units=list(_UNITS),
+        spans=rates.SPANS,
+        status=status,
+    )

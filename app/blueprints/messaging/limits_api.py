@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.messaging import policy
+from app.messaging import policy, rates
 from app.messaging.policy import Policy
 from app.web.api import ApiBlueprint
 from app.web.guards import current
@@ -32,6 +32,15 @@ class QuietBody(Body):
     to: Clock
 
 
+class RateBody(Body):
+    """At most `most` messages of a channel in so many `seconds` (1, 60, 3600 or 86400), or of those to one `domain`."""
+
+    channel: Channel
+    domain: Annotated[str, Field(max_length=253)] | None = None
+    most: Annotated[int, Field(ge=1, le=rates.MOST_MESSAGES)]
+    seconds: Literal[1, 60, 3600, 86400]
+
+
 class PolicyPatch(Body):
     """What to change; what is left out stays. A channel of `quiet` that is null has no quiet hours any more.
 
@@ -40,6 +49,7 @@ class PolicyPatch(Body):
 
     caps: list[CapBody] | None = Field(default=None, max_length=policy.MOST_CAPS)
     quiet: dict[Channel, QuietBody | None] | None = None
+    rates: list[RateBody] | None = Field(default=None, max_length=rates.MOST_RATES)
     approval_above: Annotated[int, Field(ge=0, le=policy.MOST_PEOPLE)] | None = None
 
 
@@ -51,11 +61,21 @@ class CapOut(Shown):
     hours: int
 
 
+class RateOut(Shown):
+    """A rate of sending."""
+
+    channel: str
+    domain: str | None
+    most: int
+    seconds: int
+
+
 class PolicyOut(Shown):
-    """Frequency caps, quiet hours by channel, and above how many people a campaign needs a second person's yes."""
+    """Frequency caps, quiet hours by channel, rates of sending; more than `approval_above` people need a second yes."""
 
     caps: list[CapOut]
     quiet: dict[str, dict[str, str]]
+    rates: list[RateOut]
     approval_above: int | None
 
 
@@ -66,7 +86,8 @@ def _shown(known: Policy) -> PolicyOut:
         if (hours := known.quiet_hours(channel)) is not None
     }
     caps = [CapOut.model_validate(one) for one in known.caps]
-    return PolicyOut(caps=caps, quiet=quiet, approval_above=known.approval_above)
+    kept = [RateOut.model_validate(one) for one in rates.of(tenant_id=current().tenant_id)]
+    return PolicyOut(caps=caps, quiet=quiet, rates=kept, approval_above=known.approval_above)
 
 
 def _clock(of: time) -> str:

@@ -1,0 +1,195 @@
+"""How many messages go out in a time, of a channel or to the addresses of one domain: what those who take them allow.
+
+The count is a moment in Postgres that every message let out moves on (`ready_at`), so any number of senders keep to it,
+and nothing that Redis forgets matters. After a rest up to BURST's worth go at once. What is one too many is held behind
+what of its kind is held already: journeys' messages (`journey_at`) and campaigns' (`queue_at`) apart, so that those of
+journeys go first, and no more than about HORIZON ahead, so that what is called off keeps nobody waiting for long.
+Transactional messages are counted and never held.
+"""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.orm import Session
+
+from app.infra.arrays import array
+from app.infra.db import transaction
+from app.messaging.channel import EMAIL
+from app.messaging.models import SendingRate
+from app.messaging.states import Priority, Purpose, Reason, Status
+from app.messaging.verdict import Verdict
+
+BURST = timedelta(seconds=5)
+HORIZON = timedelta(minutes=30)
+MOST_RATES = 20
+MOST_MESSAGES = 1_000_000
+SPANS = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
+"""The times that can be counted over, in seconds."""
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.ASCII)
+
+_MOVE = text("""
+    UPDATE sending_rate AS rate
+    SET ready_at = moved.ready_at, journey_at = moved.journey_at, queue_at = moved.queue_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:ready AS timestamptz[]), CAST(:journeys AS timestamptz[]),
+                CAST(:queue AS timestamptz[])) AS moved(id, ready_at, journey_at, queue_at)
+    WHERE rate.tenant_id = :tenant_id AND rate.id = moved.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most so many messages of a channel in so many seconds: all of them, or those to one domain."""
+
+    channel: str
+    domain: str | None
+    most: int
+    seconds: int
+
+    @property
+    def words(self) -> str:
+        """Return it in words: "60 a minute to gmail.com"."""
+        span = SPANS.get(self.seconds, f"{self.seconds} seconds")
+        to = f" to {self.domain}" if self.domain else ""
+        return f"{self.most:,} {'an' if span == 'hour' else 'a'} {span}{to}"
+
+
+class _Clock:
+    """A rate while a batch is judged: when its next place is, and when those behind all that is held."""
+
+    def __init__(self, row: SendingRate, now: datetime) -> None:
+        self.row, self.rate = row, Rate(row.channel, row.domain, row.most, row.seconds)
+        self.step = timedelta(seconds=row.seconds) / row.most
+        self.ready = max(row.ready_at, now - BURST)
+        self.behind = {True: row.journey_at, False: row.queue_at}
+
+    def counts(self, channel: str, domain: str) -> bool:
+        """Return whether a message falls under it."""
+        return self.rate.channel == channel and self.rate.domain in (None, domain)
+
+    def take(self) -> None:
+        """Let one out."""
+        self.ready += self.step
+
+    def place(self, now: datetime, *, of_journey: bool) -> datetime:
+        """Return the place behind what of a kind is held already, and take it."""
+        at = max(self.behind[of_journey], self.ready, now)
+        if at - now >= HORIZON:
+            return now + HORIZON * (1 + random.random())  # noqa: S311 - spreads load, guards nothing
+        self.behind[of_journey] = at + self.step
+        return at
+
+
+def hold_back(
+    session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Verdict], now: datetime
+) -> list[Verdict]:
+    """Return the verdicts with those of messages that are one too many put off; what is let out is counted.
+
+    For the gate: the rates are locked until its transaction ends.
+    """
+    wanted = select(SendingRate).where(SendingRate.tenant_id == tenant_id).order_by(SendingRate.id)
+    locked = session.scalars(wanted.with_for_update(key_share=True).execution_options(populate_existing=True))
+    clocks = [_Clock(row, now) for row in locked]
+    told = list(verdicts)
+    going = [place for place, verdict in enumerate(told) if verdict.status is Status.SENDING]
+    going.sort(key=lambda place: -rows[place]["priority"])
+    for place in going:
+        row, verdict = rows[place], told[place]
+        domain = (verdict.address or "").rpartition("@")[2].lower() if row["channel"] == EMAIL else ""
+        counting = [clock for clock in clocks if clock.counts(row["channel"], domain)]
+        full = [clock for clock in counting if clock.ready > now]
+        if row["purpose"] == Purpose.TRANSACTIONAL or not full:
+            for clock in counting:
+                clock.take()
+            continue
+        last = max(full, key=lambda clock: clock.ready)
+        due_at = last.place(now, of_journey=row["priority"] >= Priority.JOURNEY)
+        saw = {"rate": {"channel": last.rate.channel, "words": last.rate.words}}
+        told[place] = replace(verdict, status=Status.HELD, reason=Reason.RATE_LIMIT, due_at=due_at, saw=saw)
+    session.execute(
+        _MOVE,
+        {
+            "tenant_id": tenant_id,
+            "ids": array(clock.row.id for clock in clocks),
+            "ready": array(clock.ready.isoformat() for clock in clocks),
+            "journeys": array(clock.behind[True].isoformat() for clock in clocks),
+            "queue": array(clock.behind[False].isoformat() for clock in clocks),
+        },
+    )
+    return told
+
+
+def of(*, tenant_id: UUID) -> list[Rate]:
+    """Return the rates of a tenant, those of whole channels first."""
+    with transaction(tenant_id) as session:
+        return _of(session, tenant_id)
+
+
+def _of(session: Session, tenant_id: UUID) -> list[Rate]:
+    wanted = select(SendingRate).where(SendingRate.tenant_id == tenant_id)
+    found = session.scalars(wanted.order_by(SendingRate.channel, SendingRate.domain.nulls_first()))
+    return [Rate(row.channel, row.domain, row.most, row.seconds) for row in found]
+
+
+def put(
+    session: Session, tenant_id: UUID, given: Sequence[Mapping[str, Any]], channels: Sequence[str], now: datetime
+) -> dict[str, str]:
+    """Put these rates in the place of a tenant's, or return messages by `rates.<place>` where some are wrong.
+
+    One that was there, of a channel and domain, goes on counting where it was.
+    """
+    errors: dict[str, str] = {}
+    wanted = _checked(given, channels, errors)
+    if errors:
+        return errors
+    known = {
+        (row.channel, row.domain): row
+        for row in session.scalars(
+            select(SendingRate).where(SendingRate.tenant_id == tenant_id).order_by(SendingRate.id).with_for_update()
+        )
+    }
+    for key, row in known.items():
+        if key not in wanted:
+            session.execute(delete(SendingRate).where(SendingRate.tenant_id == tenant_id, SendingRate.id == row.id))
+    for (channel, domain), (most, seconds) in wanted.items():
+        kept = known.get((channel, domain))
+        if kept is None:
+            made = SendingRate(tenant_id=tenant_id, channel=channel, domain=domain, most=most, seconds=seconds)
+            made.ready_at = made.journey_at = made.queue_at = now
+            session.add(made)
+        elif (kept.most, kept.seconds) != (most, seconds):
+            kept.most, kept.seconds = most, seconds
+            kept.ready_at = kept.journey_at = kept.queue_at = now
+    session.flush()
+    return {}
+
+
+def _checked(
+    given: Sequence[Mapping[str, Any]], channels: Sequence[str], errors: dict[str, str]
+) -> dict[tuple[str, str | None], tuple[int, int]]:
+    found: dict[tuple[str, str | None], tuple[int, int]] = {}
+    if len(given) > MOST_RATES:
+        errors["rates"] = f"Give at most {MOST_RATES} rates."
+    for place, one in enumerate(given[:MOST_RATES]):
+        channel, most, seconds = one.get("channel"), one.get("most"), one.get("seconds")
+        domain = str(one.get("domain") or "").strip().lower().lstrip("@") or None
+        if channel not in channels:
+            errors[f"rates.{place}"] = "Choose a channel."
+        elif domain is not None and channel != EMAIL:
+            errors[f"rates.{place}"] = "Only addresses of e-mail have a domain."
+        elif domain is not None and not _DOMAIN.fullmatch(domain):
+            errors[f"rates.{place}"] = "Give a domain such as gmail.com, or none for all."
+        elif not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_MESSAGES:
+            errors[f"rates.{place}"] = f"Allow from 1 to {MOST_MESSAGES:,} messages."
+        elif seconds not in SPANS:
+            errors[f"rates.{place}"] = "Count over a second, a minute, an hour or a day."
+        elif (channel, domain) in found:
+            errors[f"rates.{place}"] = "There is a rate of this channel and domain already."
+        else:
+            found[str(channel), domain] = most, int(seconds)
+    return found

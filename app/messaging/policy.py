@@ -183,8 +183,7 @@ def save(
             said["quiet"] = {name: one for name, one in said["quiet"].items() if one is not None}
         if "approval_above" in changes:
             said["approval_above"] = _checked_above(changes["approval_above"], errors)
-        if "rates" in changes:
-            errors |= rates.put(session, tenant_id, changes["rates"], CHANNELS, moment)
+        wanted = rates.read(changes.get("rates") or (), CHANNELS, errors)
         if errors:
             raise Invalid(errors)
         for name, value in said.items():
@@ -194,6 +193,8 @@ def save(
         audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, _told(said, changes), ip)
         for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, Reason.RATE_LIMIT):
             outbox.look_again(tenant_id=tenant_id, reason=reason, now=moment)
+        if "rates" in changes:
+            rates.put(session, tenant_id, wanted, moment)
         return read(row.caps, row.quiet, row.approval_above)
 
 

@@ -136,43 +136,36 @@ def _of(session: Session, tenant_id: UUID) -> list[Rate]:
     return [Rate(row.channel, row.domain, row.most, row.seconds) for row in found]
 
 
-def put(
-    session: Session, tenant_id: UUID, given: Sequence[Mapping[str, Any]], channels: Sequence[str], now: datetime
-) -> dict[str, str]:
-    """Put these rates in the place of a tenant's, or return messages by `rates.<place>` where some are wrong.
+def put(session: Session, tenant_id: UUID, wanted: Sequence[Rate], now: datetime) -> None:
+    """Put these rates in the place of a tenant's; one that was there as it is goes on counting where it was.
 
-    One that was there, of a channel and domain, goes on counting where it was.
+    Whoever locks messages in the same transaction does so before, as the gate does.
     """
-    errors: dict[str, str] = {}
-    wanted = _checked(given, channels, errors)
-    if errors:
-        return errors
     known = {
         (row.channel, row.domain): row
         for row in session.scalars(
             select(SendingRate).where(SendingRate.tenant_id == tenant_id).order_by(SendingRate.id).with_for_update()
         )
     }
+    kept_keys = {(one.channel, one.domain) for one in wanted}
     for key, row in known.items():
-        if key not in wanted:
+        if key not in kept_keys:
             session.execute(delete(SendingRate).where(SendingRate.tenant_id == tenant_id, SendingRate.id == row.id))
-    for (channel, domain), (most, seconds) in wanted.items():
-        kept = known.get((channel, domain))
+    for one in wanted:
+        kept = known.get((one.channel, one.domain))
         if kept is None:
-            made = SendingRate(tenant_id=tenant_id, channel=channel, domain=domain, most=most, seconds=seconds)
-            made.ready_at = made.journey_at = made.queue_at = now
-            session.add(made)
-        elif (kept.most, kept.seconds) != (most, seconds):
-            kept.most, kept.seconds = most, seconds
-            kept.ready_at = kept.journey_at = kept.queue_at = now
+            kept = SendingRate(tenant_id=tenant_id, channel=one.channel, domain=one.domain)
+            session.add(kept)
+        elif (kept.most, kept.seconds) == (one.most, one.seconds):
+            continue
+        kept.most, kept.seconds = one.most, one.seconds
+        kept.ready_at = kept.journey_at = kept.queue_at = now
     session.flush()
-    return {}
 
 
-def _checked(
-    given: Sequence[Mapping[str, Any]], channels: Sequence[str], errors: dict[str, str]
-) -> dict[tuple[str, str | None], tuple[int, int]]:
-    found: dict[tuple[str, str | None], tuple[int, int]] = {}
+def read(given: Sequence[Mapping[str, Any]], channels: Sequence[str], errors: dict[str, str]) -> list[Rate]:
+    """Return rates as they are kept; what is wrong is added to `errors` by `rates.<place>`."""
+    found: dict[tuple[str, str | None], Rate] = {}
     if len(given) > MOST_RATES:
         errors["rates"] = f"Give at most {MOST_RATES} rates."
     for place, one in enumerate(given[:MOST_RATES]):
@@ -191,5 +184,5 @@ def _checked(
         elif (channel, domain) in found:
             errors[f"rates.{place}"] = "There is a rate of this channel and domain already."
         else:
-            found[str(channel), domain] = most, int(seconds)
-    return found
+            found[str(channel), domain] = Rate(str(channel), domain, most, int(seconds))
+    return list(found.values())

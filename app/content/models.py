@@ -136,3 +136,23 @@ class ContentImage(TenantRow, Base):
     data_double: Mapped[bytes | None]
     created_by: Mapped[str] = mapped_column(server_default="", default="")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class LinkCheck(TenantRow, Base):
+    """What came of trying an address that letters lead to. It waits for it while `due_at` is set.
+
+    `verdict` and `said` are those of the time before while it waits again.
+    """
+
+    __tablename__ = "link_check"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "url", name="uq_link_check_url"),
+        Index("ix_link_check_due", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    url: Mapped[str]
+    due_at: Mapped[datetime | None]
+    verdict: Mapped[str | None]
+    said: Mapped[str | None]
+    tried_at: Mapped[datetime | None]

@@ -362,6 +362,8 @@ _MESSAGES = (
     _keep("mail_sender", "Senders", OF_THE_CLUB, plain=_columns("id domain_id club_id name local_part created_at")),
     _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text preheader mjml parameters"),
           plain=_columns("id channel topic_id editor version archived_at created_at updated_at")),
+    _special("link_check", "Links of letters that were tried", "Those that name the person go.",
+             words=_columns("url said"), drop_found=True, plain=_columns("id due_at verdict tried_at")),
     _keep("image", "Pictures of letters", OF_THE_CLUB, addresses=_columns("name alt"),
           plain=_columns("id content_type width height size has_double data data_double created_by created_at")),
     _keep("snippet", "Snippets", OF_THE_CLUB, addresses=_columns("name html text"),

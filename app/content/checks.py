@@ -75,8 +75,10 @@ class _Seen(Reader):
             self.pictures.append(attributes)
         elif tag == "a":
             self.links.append((attributes.get("href") or "").strip())
-        elif tag in ("script", "form", "iframe", "object", "video", "audio"):
-            self.unseen.add(tag)
+        elif tag in ("script", "form", "iframe", "object", "video", "audio", "base"):
+            self.unseen.add(f"<{tag}>")
+        elif tag == "meta" and (attributes.get("http-equiv") or "").strip().lower() == "refresh":
+            self.unseen.add("<meta> that leads on to another page")
 
 
 def of_letter(letter: RenderedLetter, source: LetterSource) -> list[Finding]:
@@ -152,7 +154,7 @@ def _of_html(html: str, words: str) -> list[Finding]:
         message = "The letter is little else than pictures: many readers don't see them, and spam filters mind."
         found.append(Finding(Severity.WARNING, "words", message))
     if reader.unseen:
-        told = ", ".join(f"<{tag}>" for tag in sorted(reader.unseen))
+        told = ", ".join(sorted(reader.unseen))
         found.append(Finding(Severity.WARNING, "markup", f"Mail programs leave out {told}."))
     return found
 

@@ -74,15 +74,23 @@ def of_content(
     channel: str = "EMAIL",
 ) -> tuple[RenderedLetter | None, dict[str, str]]:
     """Return the letter that `content` (the names of `queries.CONTENT`) would be, as `preview` does, saved or not."""
-    source = content.get("mjml") if content.get("editor") in COMPILED else None
-    html = content.get("html")
-    if source is not None:
-        try:
-            html = mjml.to_html(source)
-        except TemplateProblem as problem:
-            return None, {"mjml": str(problem)}
-    letter = queries.source_of({**content, "html": html, "mjml": source}, channel)
+    try:
+        said = settled(content)
+    except LetterProblem as problem:
+        return None, {problem.part: str(problem)}
+    letter = queries.source_of(said, channel)
     rendered, problems = preview(tenant_id=tenant_id, tenant_name=tenant_name, source=letter, customer_id=customer_id)
-    if source is not None and "html" in problems:
+    if said["mjml"] is not None and "html" in problems:
         problems["mjml"] = problems.pop("html")
     return rendered, problems
+
+
+def settled(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `content` as it would be kept: with the HTML that is made of MJML. Raises LetterProblem where none is."""
+    written = content.get("mjml") if content.get("editor") in COMPILED else None
+    if written is None:
+        return {**content, "mjml": None}
+    try:
+        return {**content, "html": mjml.to_html(written), "mjml": written}
+    except TemplateProblem as problem:
+        raise LetterProblem("mjml", problem) from None

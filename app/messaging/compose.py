@@ -8,10 +8,10 @@ from uuid import UUID
 from app.content import queries as templates
 from app.content import snippets
 from app.content.kind import kind_of
-from app.content.letters import Letter, LetterCache, LetterSource, render_letter
+from app.content.letters import Letter, LetterCache, LetterSource, compile_letter, render_letter
 from app.content.merge_tags import letter_values
 from app.infra.registry import NotRegistered
-from app.messaging import builtin
+from app.messaging import builtin, drafts
 from app.messaging.channel import From, Outgoing
 from app.messaging.links import preferences_url, unsubscribe_url
 from app.messaging.return_address import addresses
@@ -84,6 +84,8 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Le
             return builtin.compiled(row["builtin"])
         except NotRegistered as error:
             raise NothingToSend(str(error)) from None
+    if draft := drafts.source_of(row):
+        return compile_letter(snippets.fill(draft, snippets.known(tenant_id=tenant_id, club_id=club_id)))
     template_id, version = row["template_id"], row["template_version"]
     if template_id is None or version is None:
         raise NothingToSend("The message names no template.")
@@ -99,7 +101,7 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Le
 
 def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:
     if row["builtin"] is None:
-        return dict(row["context"])
+        return {name: value for name, value in row["context"].items() if name != drafts.DRAFT}
     try:
         letter = builtin.builtin(row["builtin"])
         context = {**row["context"], "customer_id": row["reader_id"] and str(row["reader_id"])}

@@ -137,6 +137,7 @@ def test_what_somebody_else_wrote_runs_nothing_in_the_editor(live: Any, context:
         '<img src="x" onerror="document.title=\'ran\'"/><b onclick="top.document.title=\'ran\'">press</b>'
         "<script>top.document.title = 'ran'</script><a href=\"javascript:top.document.title='ran'\">go</a>"
         "<div data-gjs-script=\"top.document.title = 'ran'\">x</div>"
+        '<meta http-equiv="refresh" content="0;url=/customers"/><base href="https://elsewhere.example/"/>'
     )
     mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>Hello {evil}</mj-text></mj-column></mj-section>"
     made = service.create(
@@ -152,3 +153,7 @@ def test_what_somebody_else_wrote_runs_nothing_in_the_editor(live: Any, context:
     letter.get_by_text("press").first.click()
     letter.get_by_text("press").first.dblclick()
     expect(page).to_have_title(re.compile("Evil"))
+    assert not any(frame.url.endswith("/customers") for frame in page.frames)
+    page.get_by_role("button", name="Line", exact=True).click()
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile("mj-divider"))
+    assert '<meta http-equiv="refresh"' in page.locator("textarea[name=mjml]").input_value()

@@ -40,6 +40,8 @@ def test_nothing_is_found_in_a_letter_that_is_right() -> None:
         ('<a href="https://www.example.com/">x</a>', ("problem", "links")),
         ('<a href="http://club.example/x">x</a>', ("hint", "links")),
         ("<script>x</script>", ("warning", "markup")),
+        ('<base href="https://club.example/">', ("warning", "markup")),
+        ('<meta http-equiv="Refresh" content="0;url=https://club.example/">', ("warning", "markup")),
         ("x" * 110_000, ("warning", "size")),
     ],
 )

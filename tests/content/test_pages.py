@@ -1,6 +1,7 @@
 """The pages and the API of templates."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,12 @@ from sqlalchemy import text as sql
 from app.content import queries, service
 from app.customers import topics
 from app.customers.models import Customer
+from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.infra.paging import encode_cursor
+from app.messaging import sender
+from tests.messaging.sink import Sink
 from tests.page_client import ApiClient, PageClient
 
 LETTER = {"name": "Welcome", "subject": "Hi {{ customer.first_name }}", "html": "<p>Hello</p>", "text": ""}
@@ -96,23 +100,51 @@ def test_a_customer_of_another_tenant_is_not_shown(
     assert "Foreign" not in client.get(f"/templates/customers?customer_id={ann}", htmx=True).text
 
 
-def test_a_test_mail_goes_to_whoever_asks_for_it(client: PageClient, sign_in: Any, tenant: Any) -> None:
+def test_a_test_is_what_stands_in_the_editor_for_whom_it_is_shown(
+    client: PageClient, sign_in: Any, tenant: Any, sink: Sink
+) -> None:
     user_id = sign_in("marketer")
-    where = client.post("/templates/new", LETTER | {"act": "test"}, status=302).headers["Location"]
-    assert "A test is on its way to marketer-" in client.get(where).text
+    ann = new_id()
     with transaction(tenant.id) as session:
-        row = session.execute(sql("SELECT * FROM message")).one()
+        session.add(Customer(tenant_id=tenant.id, id=ann, first_name="Ann"))
+    where = client.post("/templates/new", LETTER, status=302).headers["Location"]
+    typed = LETTER | {"subject": "Ho {{ customer.first_name }}", "customer_id": str(ann)}
+    told = client.post("/templates/test", typed, htmx=True)
+    assert "A test is on its way to marketer-" in told.headers["HX-Trigger"]
+    assert 'name="once"' in told.text
+    # Without scripts the page comes back with all that was typed.
+    plain = client.post(f"/templates/test?template={where.split('/')[2]}", typed).text
+    assert "A test is on its way to marketer-" in plain
+    assert "Ho {{ customer.first_name }}" in plain
+    sender.send_batch(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=1))
+    assert [one.mail["Subject"] for one in sink.letters] == ["[Test] Ho Ann"] * 2
+    with transaction(tenant.id) as session:
+        row = session.execute(sql("SELECT * FROM message LIMIT 1")).one()
     assert (row.user_id, row.purpose, row.customer_id) == (user_id, "transactional", None)
-    assert row.context["subject_prefix"] == "[Test]"
+    client.get(f"/messages/{row.id}")
+    [template] = queries.page(tenant_id=tenant.id).items
+    assert (template.subject, template.version) == (LETTER["subject"], 1)
+
+
+def test_what_is_no_letter_is_not_tried(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    told = client.post("/templates/test", LETTER | {"html": "{{ oops"}, htmx=True)
+    assert "No test was sent." in told.headers["HX-Trigger"]
+    mjml = LETTER | {"editor": "mjml", "mjml": "<mjml>"}
+    assert "No test was sent." in client.post("/templates/test", mjml, htmx=True).headers["HX-Trigger"]
+    with transaction(tenant.id) as session:
+        assert session.scalar(sql("SELECT count(*) FROM message")) == 0
+    sign_in("viewer")
+    client.post("/templates/test", LETTER, status=403)
 
 
 def test_a_second_click_sends_no_second_test(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
-    where = client.post("/templates/new", LETTER, status=302).headers["Location"]
+    page = client.get("/templates/new").text
     for clicks in (3, 1):
-        once = re.findall(r'name="once" value="([^"]+)"', client.get(where).text)[0]
+        once = re.findall(r'name="once"[^>]* value="([^"]+)"', page)[0]
         for _ in range(clicks):
-            client.post(where, LETTER | {"act": "test", "once": once}, status=302)
+            page = client.post("/templates/test", LETTER | {"once": once}, htmx=True).text
     with transaction(tenant.id) as session:
         assert session.scalar(sql("SELECT count(*) FROM message")) == 2
 

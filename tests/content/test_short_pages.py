@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from app.content import queries, service
-from app.infra.ids import new_id
 from app.mailbox import queries as mailbox
 from app.messaging import sender
 from tests.messaging.conftest import NOON
@@ -82,11 +81,11 @@ def test_whoever_saves_second_is_shown_what_the_other_changed(client: PageClient
 
 def test_a_test_goes_to_the_number_that_is_typed(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
-    asked = SMS | {"act": "test", "once": str(new_id())}
-    refused = client.post("/templates/new", asked | {"to": "082"}, status=302)
-    assert "write where to" in client.get(refused.headers["Location"]).text
-    sent = client.post(refused.headers["Location"], asked | {"to": "+27824751967", "version": "1"}, status=302)
-    assert "on its way to +27824751967" in client.get(sent.headers["Location"]).text
+    refused = client.post("/templates/test", SMS | {"to": "082"}, htmx=True)
+    assert "write where to" in refused.headers["HX-Trigger"]
+    # As it is dialled in the country of the club.
+    sent = client.post("/templates/test", SMS | {"to": "082 475 1967"}, htmx=True)
+    assert "on its way to +27824751967" in sent.headers["HX-Trigger"]
     sender.send_batch(tenant_id=tenant.id, now=NOON.replace(year=2100))
     [kept] = mailbox.list_mails(tenant_id=tenant.id, channel="SMS").items
     assert kept.to_address == "+27824751967"

@@ -49,7 +49,10 @@ WHAT_LABELS = {
     Kind.REPLIED.value: "Replied",
     Kind.CONVERTED.value: "Converted",
 }
-POLICY = "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+POLICY = (
+    "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
+)
 NO_MAIL = "<p style='font:14px sans-serif'>{}</p>"
 
 

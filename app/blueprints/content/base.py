@@ -24,7 +24,8 @@ blueprint = Blueprint("content", __name__, url_prefix="/templates")
 
 # A letter may show pictures from anywhere, and do nothing else.
 LETTER_POLICY = (
-    "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    "sandbox; default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
 _TABS = (("show", "Overview", "content.show"), ("history", "History", "content.history"))
 

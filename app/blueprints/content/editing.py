@@ -12,20 +12,21 @@ from app.blueprints.content.base import blueprint
 from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
 from app.blueprints.content.images import assets
-from app.content import checks, queries, service, snippet_queries
+from app.content import checks, link_checks, queries, service, snippet_queries
 from app.content.kind import kinds
 from app.content.merge_tags import MERGE_TAGS, MergeTag
 from app.content.models import Template
 from app.content.preview import of_content as preview_of_content
+from app.content.preview import settled
 from app.customers import custom_fields, topics
 from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
+from app.infra import clock
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
-from app.messaging import outbox
-from app.messaging.channel import channel as channel_of
+from app.messaging import drafts
 from app.web.guards import can, current, requires
-from app.web.htmx import is_htmx, page
+from app.web.htmx import is_htmx, page, toast
 from app.web.security import nonce
 from app.web.shell import organisation
 
@@ -81,7 +82,7 @@ def new() -> Response:
 @blueprint.post("/new")
 @requires("templates.edit")
 def create() -> Response | Answer:
-    """Save a new template, and send a test if asked to."""
+    """Save a new template."""
     channel = _short(request.form.get("channel"))
     form, actor = _posted(channel), current()
     by = {"tenant_id": actor.tenant_id, "actor": actor.ref, "actor_name": actor.name}
@@ -132,7 +133,7 @@ def edit(template_id: UUID) -> Response | Answer:
 @blueprint.post("/<uuid:template_id>/edit")
 @requires("templates.edit")
 def save(template_id: UUID) -> Response | Answer:
-    """Save a template, and send a test if asked to. Who saves over somebody else's changes is shown them first."""
+    """Save a template. Who saves over somebody else's changes is shown them first."""
     actor = current()
     channel = queries.get(tenant_id=actor.tenant_id, template_id=template_id).channel
     form = _posted(_short(channel))
@@ -182,6 +183,46 @@ def preview() -> Response | Answer:
     if isinstance(form, TemplateForm):
         return page("content/edit.html", block="preview", **_preview(form))
     return page("content/short.html", block="preview", **short.preview(form))
+
+
+@blueprint.post("/test")
+@requires("messages.send_test")
+def send_test() -> Response:
+    """Send what stands in the editor to whoever writes it, saved or not, filled in for whom the preview shows."""
+    channel = _short(request.form.get("channel"))
+    form, actor = _posted(channel), current()
+    said, tone = _try(form, channel or "EMAIL")
+    if is_htmx():
+        # The next test is another one: only a second click on this one is the same.
+        return toast(page("content/edit.html", block="once", once=new_id()), said, tone)
+    flash(said, tone)
+    known = as_id(request.args.get("template"))
+    return _show(form, queries.get(tenant_id=actor.tenant_id, template_id=known) if known else None)
+
+
+def _try(form: Written, channel: str) -> tuple[str, str]:
+    """Put a test into the outbox and return what to say of it, with its tone."""
+    actor = current()
+    if actor.user_id is None or actor.email is None:
+        abort(403)
+    typed = actor.email if isinstance(form, TemplateForm) else (form.to.data or "").strip()
+    address = drafts.address(tenant_id=actor.tenant_id, channel_name=channel, typed=typed)
+    if address is None:
+        return "No test was sent: write where to, such as +27821234567.", "warning"
+    chosen = as_id(form.customer_id.data) if can("customers.view") else None
+    found = _preview(form) if isinstance(form, TemplateForm) else short.preview(form)
+    if found["problems"]:
+        return f"No test was sent. {' '.join(found['problems'].values())}", "warning"
+    drafts.put(
+        tenant_id=actor.tenant_id,
+        user_id=actor.user_id,
+        channel_name=channel,
+        content=settled(form.content()),
+        to_address=address,
+        customer_id=chosen,
+        dedupe_key=f"test:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
+    )
+    return f"A test is on its way to {address}. Nothing was saved.", "success"
 
 
 @blueprint.get("/customers")
@@ -244,7 +285,11 @@ def _preview(form: TemplateForm) -> dict[str, Any]:
         content=form.content(),
         customer_id=as_id(form.customer_id.data) if can("customers.view") else None,
     )
-    found = checks.of_letter(letter, queries.source_of(form.content())) if letter else []
+    content = form.content()
+    found = checks.of_letter(letter, queries.source_of(content)) if letter else []
+    if letter:
+        written = queries.source_of({**content, "html": content.get("html") or content.get("mjml")})
+        found = [*link_checks.tried(tenant_id=current().tenant_id, source=written).findings, *found]
     return {"letter": letter, "problems": problems, "text_is_made": not form.text.data, "checks": found}
 
 
@@ -262,26 +307,8 @@ def _customers(q: str | None, chosen: str | None) -> dict[str, Any]:
 
 
 def _saved(template: Template, form: Written) -> Answer:
-    """Say that the template is saved, send the test if it was asked for, and go back to the editor."""
-    if request.form.get("act") == "test" and can("messages.send_test"):
-        actor = current()
-        address = actor.email if isinstance(form, TemplateForm) else (form.to.data or "").strip()
-        if actor.email is None or actor.user_id is None:
-            abort(403)
-        if not address or channel_of(template.channel).clean_address(address) is None:
-            flash("Saved. No test was sent: write where to, such as +27821234567.", "warning")
-            return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))
-        outbox.put_one(
-            tenant_id=actor.tenant_id,
-            to_address=address,
-            user_id=actor.user_id,
-            channel_name=template.channel,
-            template_id=template.id,
-            # The page that was sent names it, so that a second click on it sends no second mail.
-            dedupe_key=f"test:{template.id}:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
-            context={"preview_customer_id": form.customer_id.data or None, "subject_prefix": "[Test]"},
-        )
-        flash(f"Saved. A test is on its way to {address}.", "success")
-    else:
-        flash("Saved.", "success")
+    """Say that the template is saved and go back to the editor; its links are tried meanwhile."""
+    saved = queries.source(tenant_id=template.tenant_id, template_id=template.id)
+    link_checks.ask(tenant_id=template.tenant_id, source=saved, now=clock.now())
+    flash("Saved.", "success")
     return redirect(url_for("content.edit", template_id=template.id, customer_id=form.customer_id.data or None))

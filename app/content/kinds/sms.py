@@ -19,7 +19,7 @@ class Sms(TemplateKind):
     usual = PLAIN
     noun = "an SMS"
     point = "phone"
-    test_help = "A number with its country, such as +27821234567."
+    test_help = "A number as it is dialled at the club, or with its country: +27821234567."
     counted = True
     parts = (
         Part(

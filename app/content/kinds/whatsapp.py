@@ -24,7 +24,7 @@ class WhatsApp(TemplateKind):
     usual = PLAIN
     noun = "a WhatsApp message"
     point = "whatsapp"
-    test_help = "A number with its country, such as +27821234567."
+    test_help = "A number as it is dialled at the club, or with its country: +27821234567."
     parts = (
         Part(
             "parameters.name",

@@ -92,10 +92,19 @@ function unescaped(mjml) {
   });
 }
 
+// These would act on the canvas itself, which is a page: they lie in it under another name, and are kept as they are.
+const ACTING = ["meta", "base"];
+function asleep(mjml) {
+  return ACTING.reduce((words, tag) => words.replace(new RegExp(`<${tag}(?=[\\s/>])`, "gi"), `<fw-${tag}`), mjml);
+}
+function awake(mjml) {
+  return ACTING.reduce((words, tag) => words.replaceAll(`<fw-${tag}`, `<${tag}`).replaceAll(`</fw-${tag}>`, ""), mjml);
+}
+
 let loading = true;
 let drawn;
 editor.on("load", () => {
-  editor.setComponents(source.value);
+  editor.setComponents(asleep(source.value));
   drawn = letter();
   editor.UndoManager.clear();
   editor.Panels.getButton("views", "open-blocks")?.set("active", true);
@@ -110,7 +119,7 @@ editor.on("update", () => {
 });
 
 function letter() {
-  return unescaped(editor.getHtml().trim());
+  return awake(unescaped(editor.getHtml().trim()));
 }
 
 function write() {
@@ -122,6 +131,7 @@ function write() {
   source.dispatchEvent(new Event("input", { bubbles: true }));
 }
 form.addEventListener("submit", write, true);
+form.addEventListener("click", ({ target }) => target.closest("[data-as-it-stands]") && write(), true);
 
 // Merge tags go in where the cursor stands in a text.
 editor.RichTextEditor.add("merge-tag", {

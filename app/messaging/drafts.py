@@ -1,0 +1,65 @@
+"""Messages tried on those who write them, as they stand in an editor: what is in the outbox names no saved template.
+
+What is said lies in the message itself, and is rendered by what sends.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from app.content import queries as templates
+from app.content.kind import kind_of
+from app.content.letters import LetterSource
+from app.events.places import places
+from app.infra.db import transaction
+from app.messaging import outbox
+from app.messaging.channel import channel
+
+DRAFT = "draft"
+PREFIX = "[Test]"
+_NUMBERED = ("phone", "whatsapp")
+
+
+def address(*, tenant_id: UUID, channel_name: str, typed: str) -> str | None:
+    """Return where a message on a channel goes by what somebody typed, None where it is no such address.
+
+    A number may be written as it is dialled in one of the clubs' countries.
+    """
+    if kind_of(channel_name).point in _NUMBERED:
+        with transaction(tenant_id) as session:
+            typed = places(session, tenant_id).phone_key(typed, None) or typed
+    return channel(channel_name).clean_address(typed)
+
+
+def put(
+    *,
+    tenant_id: UUID,
+    user_id: UUID,
+    channel_name: str,
+    content: Mapping[str, Any],
+    to_address: str,
+    customer_id: UUID | None,
+    dedupe_key: str,
+) -> UUID:
+    """Put what stands in an editor (`content.preview.settled`) into the outbox as a test of a user's, and return its
+    id; it is filled in for a customer, or as for nobody."""
+    said = {name: content.get(name) for name in templates.CONTENT}
+    context: dict[str, Any] = {DRAFT: said, "subject_prefix": PREFIX}
+    if customer_id is not None:
+        context["preview_customer_id"] = str(customer_id)
+    return outbox.put_one(
+        tenant_id=tenant_id,
+        to_address=to_address,
+        user_id=user_id,
+        channel_name=channel_name,
+        dedupe_key=dedupe_key,
+        context=context,
+    )
+
+
+def source_of(row: Mapping[str, Any]) -> LetterSource | None:
+    """Return what a claimed message says itself, None where it says what a template does."""
+    if row["user_id"] is None or row["template_id"] is not None:
+        return None
+    said = row["context"].get(DRAFT)
+    return templates.source_of(said, row["channel"]) if said else None

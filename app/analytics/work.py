@@ -120,6 +120,14 @@ _BACKLOG = {
            FROM (SELECT due_at FROM privacy_request WHERE tenant_id = :tenant_id AND due_at IS NOT NULL
                  ORDER BY due_at LIMIT :counted) due""",
     ),
+    Work.CHECK_LINKS: (
+        "Links to try",
+        "links",
+        """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
+                  min(due_at) FILTER (WHERE due_at <= :now) AS oldest
+           FROM (SELECT due_at FROM link_check WHERE tenant_id = :tenant_id AND due_at IS NOT NULL
+                 ORDER BY due_at LIMIT :counted) due""",
+    ),
 }
 _DONE = text("""
     SELECT work, sum(done) FILTER (WHERE minute >= :now - interval '2 minutes') / 2 AS last_minute,

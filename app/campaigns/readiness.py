@@ -11,16 +11,16 @@ from sqlalchemy.orm import Session
 
 from app.campaigns import schedule
 from app.campaigns.models import TEMPLATES, Campaign
-from app.content import checks
+from app.content import checks, link_checks
 from app.content import queries as templates
-from app.content.checks import Finding, Severity
+from app.content.checks import Finding, Missing, Severity
 from app.content.models import Template
 from app.content.preview import preview
 from app.infra.arrays import array
 from app.infra.errors import Invalid
 from app.messaging import accounts
 from app.messaging.runs import Content
-from app.segments.models import Segment
+from app.segments.models import Segment, SegmentMember
 
 _HOLD = text("""
     SELECT archived_at FROM segment WHERE tenant_id = :tenant_id AND id = :id FOR SHARE
@@ -85,9 +85,26 @@ def unfinished(campaign: Campaign) -> dict[str, list[Finding]]:
         source = templates.source(tenant_id=tenant_id, template_id=template_id)
         letter, _ = preview(tenant_id=tenant_id, tenant_name="", source=source)
         looked_at = checks.of_message(channel, letter, source) if letter else []
+        looked_at += link_checks.tried(tenant_id=tenant_id, source=source).findings if letter else ()
         if problems := [one for one in looked_at if one.severity is Severity.PROBLEM]:
             found[channel] = problems
     return found
+
+
+def without_value(campaign: Campaign) -> list[Missing]:
+    """Return the merge tags of what a campaign says that have no default and no value for some of its segment."""
+    if campaign.segment_id is None:
+        return []
+    members = select(SegmentMember.customer_id).where(
+        SegmentMember.tenant_id == campaign.tenant_id, SegmentMember.segment_id == campaign.segment_id
+    )
+    chosen = {getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels} - {None}
+    found: dict[str, Missing] = {}
+    for template_id in chosen:
+        source = templates.source(tenant_id=campaign.tenant_id, template_id=template_id)
+        missing = checks.missing_values(tenant_id=campaign.tenant_id, source=source, people=members)
+        found |= {one.tag: one for one in missing}
+    return sorted(found.values(), key=lambda one: (-one.people, one.tag))
 
 
 def require(session: Session, campaign: Campaign) -> None:

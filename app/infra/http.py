@@ -58,6 +58,10 @@ class Unreachable(UserError):
         self.sent = sent
 
 
+class NoSuchHost(Unreachable):
+    """There is no host of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An URL that was taken apart and may be asked: `path` with its query, `trusted` if the operator vouches for it."""
@@ -90,8 +94,11 @@ class Answer:
         return 200 <= self.status < 300
 
 
-def check_url(url: str) -> Target:
-    """Return the URL taken apart, or raise RefusedUrl; no name is resolved yet, so a form can ask this at once."""
+def check_url(url: str, *, plain: bool = False) -> Target:
+    """Return the URL taken apart, or raise RefusedUrl; no name is resolved yet, so a form can ask this at once.
+
+    `plain`: http:// is let through too, for asking after what everybody may see.
+    """
     if not url:
         raise RefusedUrl("Write an address that starts with https://.")
     if len(url) > MAX_URL:
@@ -118,7 +125,7 @@ def check_url(url: str) -> Target:
         trusted=_origin(parts.scheme, host, port) in _trusted(),
     )
     if not target.trusted:
-        _check_outside(target)
+        _check_outside(target, plain)
     return target
 
 
@@ -130,13 +137,15 @@ def request(
     headers: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
     max_bytes: int = MAX_ANSWER_BYTES,
+    plain: bool = False,
 ) -> Answer:
     """Send one request and return the answer, whatever its status; raise RefusedUrl or Unreachable.
 
     `timeout` is for all of it, in seconds: resolving, connecting, sending, reading. Of the answer's body up to
-    `max_bytes` are read and the connection is closed; nothing is unpacked. Call it outside of any transaction.
+    `max_bytes` are read and the connection is closed; nothing is unpacked. `plain` lets http:// through. Call it
+    outside of any transaction.
     """
-    target = check_url(url)
+    target = check_url(url, plain=plain)
     deadline = time.monotonic() + timeout
     connection = _connect(target, _addresses(target, deadline), deadline)
     try:
@@ -176,8 +185,8 @@ def _path(parts: SplitResult) -> str:
     return f"{path}?{quote(parts.query, safe=safe)}" if parts.query else path
 
 
-def _check_outside(target: Target) -> None:
-    if target.scheme != "https":
+def _check_outside(target: Target, plain: bool) -> None:
+    if target.scheme != "https" and not plain:
         raise RefusedUrl("The address must start with https://: what is sent to it is about people.")
     ports = load().outbound_ports
     if target.port not in ports:
@@ -212,7 +221,7 @@ def _addresses(target: Target, deadline: float) -> list[str]:
     else:
         found = resolve(target.host, target.port, max(0.0, deadline - time.monotonic()))
     if not found:
-        raise Unreachable(f"There is no host called {target.host}.")
+        raise NoSuchHost(f"There is no host called {target.host}.")
     for one in found:
         address = ip_address(one.partition("%")[0])
         if networks.hands_out_secrets(address) or "%" in one:

@@ -48,6 +48,7 @@ class Work(StrEnum):
     SYNC_SEGMENTS = "sync_segments"
     RUN_CAMPAIGNS = "run_campaigns"
     PRIVACY_JOBS = "privacy_jobs"
+    CHECK_LINKS = "check_links"
     TICK = "tick"
 
 

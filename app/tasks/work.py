@@ -16,6 +16,7 @@ from app.analytics import work as analytics
 from app.campaigns import running as campaigns
 from app.capture import service as capture
 from app.capture.imports import work as imports
+from app.content import link_checks
 from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat, last_beat
@@ -125,6 +126,16 @@ def privacy_jobs(tenant_id: str) -> None:
     )
 
 
+def check_links(tenant_id: str) -> None:
+    """Try the links of the tenant's letters that somebody wants tried, some at once."""
+    _turn(
+        Work.CHECK_LINKS,
+        UUID(tenant_id),
+        lambda tenant: link_checks.run_batch(tenant_id=tenant, now=clock.now()),
+        spread=False,
+    )
+
+
 def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
@@ -209,6 +220,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
         (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)
+    UNION ALL
+    SELECT 'check_links', id FROM tenant t WHERE EXISTS
+        (SELECT FROM link_check c WHERE c.tenant_id = t.id AND c.due_at <= :now)
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now

@@ -10,6 +10,7 @@ import pytest
 
 from app.campaigns import queries, running
 from app.campaigns.models import Campaign
+from app.content import link_checks
 from app.content import service as content
 from app.infra import clock
 from app.messaging import policy, sender
@@ -178,6 +179,28 @@ def test_nothing_is_to_be_ticked_where_the_letter_is_finished(client: PageClient
     review = client.get(f"/campaigns/{club.campaign(club.people(1)).id}/review").text
     assert "not finished" not in review
     assert 'name="anyway"' not in review
+
+
+def test_the_review_says_what_was_found_of_links_and_values(
+    client: PageClient, sign_in: Any, club: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in()
+    html = '<p>Dear {{ customer.first_name }}</p><a href="https://gone.example/x">x</a>'
+    made = content.create(tenant_id=club.tenant_id, name="Links", subject="Hi", html=html)
+    campaign = club.campaign([*club.people(2), *club.people(1, first_name=None)])
+    path = f"/campaigns/{campaign.id}"
+    form = {"channels": "EMAIL", "email_template_id": str(made.id), "channel_mode": "first", "version": "1"}
+    client.post(f"{path}/what", form, status=302)
+    # The way to the next step has them tried.
+    assert "Trying the links" in client.get(f"{path}/review").text
+    monkeypatch.setattr("app.infra.http.resolve", lambda *_: [])
+    link_checks.run_batch(tenant_id=club.tenant_id, now=clock.now())
+    told = client.get(f"/templates/{made.id}/links?campaign={campaign.id}", htmx=True)
+    assert told.headers["HX-Refresh"] == "true"
+    review = client.get(f"{path}/review").text
+    assert review.count("A link is broken. There is no host called gone.example.") == 1
+    assert "Send it all the same" in review
+    assert re.search(r"customer\.first_name</code> is empty for\s+1 of\s+3 people in the segment", review)
 
 
 def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sign_in: Any, club: Club) -> None:

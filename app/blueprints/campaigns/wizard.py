@@ -15,14 +15,17 @@ from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomFor
 from app.campaigns import best_time, queries, reach, readiness, schedule, service
 from app.campaigns.models import TEMPLATES, Campaign
 from app.campaigns.states import Act, check
+from app.content import link_checks
 from app.content import queries as templates
+from app.content.letters import LetterSource
+from app.content.link_checks import Tried
 from app.customers.topics import topics
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, IsArchived, UserError
 from app.infra.ids import as_id, new_id
 from app.messaging.channel import installed
-from app.web.guards import current, requires
+from app.web.guards import can, current, requires
 from app.web.htmx import page
 from app.web.shell import number
 
@@ -143,8 +146,12 @@ def what(campaign_id: UUID) -> Response:
 @blueprint.post("/<uuid:campaign_id>/what")
 @requires("campaigns.edit")
 def save_what(campaign_id: UUID) -> Response | Answer:
-    """Save what a campaign says."""
-    return _save(campaign_id, WhatForm(request.form), _what, "when")
+    """Save what a campaign says. Its links are tried meanwhile."""
+    answer = _save(campaign_id, WhatForm(request.form), _what, "when")
+    if answer.status_code == 302:
+        for source in _sources(queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)).values():
+            link_checks.ask(tenant_id=current().tenant_id, source=source, now=clock.now())
+    return answer
 
 
 def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) -> Response:
@@ -201,6 +208,8 @@ def review(campaign_id: UUID) -> Response:
         when=presenters.when(campaign),
         said=presenters.said(campaign, TEMPLATES, unfinished),
         unfinished=bool(unfinished),
+        tried=_tried(campaign),
+        missing=readiness.without_value(campaign) if not lacks else [],
         segment=presenters.segment_of(campaign),
         legal=presenters.legal(campaign),
         approval=None if lacks else approvals.shown(campaign),
@@ -215,6 +224,23 @@ def _outlook(campaign: Campaign, people: int, begins: datetime, now: datetime) -
         return None
     tenant_id = current().tenant_id
     return best_time.outlook(tenant_id=tenant_id, campaign=campaign, people=people, begins=begins, now=now)
+
+
+def _sources(campaign: Campaign) -> dict[UUID, LetterSource]:
+    """Return what a campaign says, by template."""
+    chosen = {getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels} - {None}
+    return {one: templates.source(tenant_id=campaign.tenant_id, template_id=one) for one in chosen}
+
+
+def _tried(campaign: Campaign) -> list[tuple[UUID, Tried]]:
+    """Return how far the links of what a campaign says are tried, by template."""
+    if not can("templates.view"):
+        return []
+    found = [
+        (template_id, link_checks.tried(tenant_id=campaign.tenant_id, source=source))
+        for template_id, source in _sources(campaign).items()
+    ]
+    return [(template_id, tried) for template_id, tried in found if tried.total]
 
 
 def _step_of(field: str, campaign: Campaign) -> str:

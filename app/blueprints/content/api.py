@@ -6,13 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.content import checks, queries, service
+from app.content import checks, link_checks, queries, service
 from app.content.kind import kind_of
 from app.content.liquid import MAX_SOURCE
 from app.content.models import Template, TemplateVersion
 from app.content.preview import preview
 from app.customers import topics
-from app.infra import usage
+from app.infra import clock, usage
 from app.infra.errors import Invalid
 from app.infra.paging import Page
 from app.road import TEMPLATE_USERS
@@ -140,11 +140,26 @@ class MissingOut(Shown):
     of: int
 
 
+class LinksOut(Shown):
+    """How far the links of a template are tried; those that answer wrongly are among the findings.
+
+    `varying` have merge tags in them and are not tried. `since`: when the one was tried that was tried longest ago.
+    """
+
+    total: int
+    tried: int
+    waiting: int
+    never: int
+    varying: list[str]
+    since: datetime | None
+
+
 class ChecksOut(Shown):
     """What should be looked at before a template is sent, what matters most first."""
 
     findings: list[FindingOut]
     missing: list[MissingOut]
+    links: LinksOut
 
 
 _SHOWN = [name for name in TemplateOut.model_fields if name != "topic"]
@@ -299,8 +314,22 @@ def template_checks(template_id: UUID) -> ChecksOut:
     letter, problems = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
     channel = queries.get(tenant_id=tenant_id, template_id=template_id).channel
     found = checks.of_message(channel, letter, source) if letter else checks.of_problems(problems)
+    tried = link_checks.tried(tenant_id=tenant_id, source=source)
+    found = [*found, *tried.findings]
     missing = checks.missing_values(tenant_id=tenant_id, source=source, point=kind_of(channel).point)
-    return ChecksOut.model_validate({"findings": found, "missing": missing}, from_attributes=True)
+    links = LinksOut.model_validate(tried)
+    return ChecksOut.model_validate({"findings": found, "missing": missing, "links": links}, from_attributes=True)
+
+
+@blueprint.operation(
+    "POST", "/templates/<uuid:template_id>/checks/links", permission="templates.edit", returns=LinksOut, status=202
+)
+def try_links(template_id: UUID) -> LinksOut:
+    """Let the links of a template be tried, whenever they were tried last; `GET …/checks` tells how far that is."""
+    tenant_id = current().tenant_id
+    source = queries.source(tenant_id=tenant_id, template_id=template_id)
+    link_checks.ask(tenant_id=tenant_id, source=source, now=clock.now(), again=True)
+    return LinksOut.model_validate(link_checks.tried(tenant_id=tenant_id, source=source))
 
 
 def _by() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.blueprints.content.base import (
     topic_names,
     uses_of,
 )
-from app.content import checks, queries, snippets
+from app.content import checks, link_checks, queries, snippets
 from app.content.kind import kind_of, kinds
 from app.customers import topics
 from app.infra.ids import as_id
@@ -95,6 +95,7 @@ def show(template_id: UUID) -> Response:
         topics=topic_names(),
         uses=[used(one) for one in uses],
         checks=checks.of_message(channel, letter, source) if letter else [],
+        tried=link_checks.tried(tenant_id=shown.tenant_id, source=source) if letter else None,
         **shown_as_sent(channel, letter),
         snippets=sorted(snippets.named_in(saved.subject, saved.html, saved.text)),
     )

@@ -57,8 +57,56 @@ editor.I18n.addMessages({
       addButton: "Use this address",
       inputPlh: "https://…",
     },
+    traitManager: {
+      empty: "Choose something in the letter first.",
+      label: "Settings",
+      traits: {
+        labels: {
+          href: "Leads to",
+          target: "Opens in",
+          title: "Words shown on hover",
+          alt: "Words for those who don’t see it",
+          src: "Address of the picture",
+          name: "Name",
+          "full-width": "Across the whole width",
+          hamburger: "Folded on phones",
+          mode: "Arranged",
+        },
+        attributes: {
+          href: { placeholder: "https://…" },
+          alt: { placeholder: "What it shows" },
+          title: { placeholder: "" },
+        },
+      },
+    },
+    styleManager: { empty: "Choose something in the letter first." },
   },
 });
+// What only those who write HTML know is not asked for.
+editor.on("component:create", (one) => {
+  for (const name of ["id", "rel"]) if (one.getTrait(name)) one.removeTrait(name);
+});
+
+// One click, or Enter, chooses a picture.
+const ASSET = ".gjs-am-asset";
+function reachable() {
+  for (const one of document.querySelectorAll(ASSET)) {
+    one.tabIndex = 0;
+    one.setAttribute("role", "button");
+    one.setAttribute("aria-label", `Choose ${one.querySelector(".gjs-am-name")?.textContent.trim() ?? "this picture"}`);
+  }
+}
+for (const event of ["asset:open", "asset:add"]) editor.on(event, () => setTimeout(reachable));
+document.addEventListener("click", ({ target }) => {
+  if (target.closest(ASSET) && !target.closest("[data-toggle=asset-remove]")) setTimeout(() => editor.Assets.close());
+});
+document.addEventListener("keydown", (event) => {
+  const asset = event.key === "Enter" && event.target.closest?.(ASSET);
+  if (!asset) return;
+  event.preventDefault();
+  asset.click();
+});
+
 // What is wrong with a picture is said where it was dropped.
 editor.on("asset:upload:error", (error) => {
   let said = "This picture could not be sent. Try again.";

@@ -29,10 +29,11 @@ from app.events.validation import OWN_SOURCE
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
-from app.messaging import accounts, feedback, outbox, suppression, twilio
+from app.messaging import accounts, feedback, outbox, suppression, tally, twilio
 from app.messaging.channel import channel
 from app.messaging.feedback import Bounce, Kind
 from app.messaging.suppression import SuppressedBecause
+from app.messaging.tally import Did
 from app.messaging.tokens import TrackedLink
 
 HOW = "text"
@@ -240,8 +241,9 @@ def _stop(session: Session, tenant_id: UUID, answer: Answer, people: dict[UUID, 
     took = agreed | _taken(session, tenant_id, answer, people)
     _say(tenant_id, answer, [one for one in people if one in took], State.UNSUBSCRIBED, now, {TOOK: True})
     _say(tenant_id, answer, [one for one in people if one not in took], State.UNSUBSCRIBED, now)
-    ids = array(one for one in people.values() if one is not None)
-    session.execute(_LEFT, {"tenant_id": tenant_id, "ids": ids, "now": now})
+    left = [one for one in people.values() if one is not None]
+    session.execute(_LEFT, {"tenant_id": tenant_id, "ids": array(left), "now": now})
+    tally.note(session, tenant_id, [Did(one, tally.Kind.UNSUBSCRIBED, now) for one in left])
 
 
 def _start(session: Session, tenant_id: UUID, answer: Answer, people: Sequence[UUID], now: datetime) -> None:

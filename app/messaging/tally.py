@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.ids import as_id
+from app.messaging.channel import EMAIL
 
 FOLD_FROM = 200
 """So many rows of a run are worth being put together."""
@@ -140,6 +141,8 @@ def note(session: Session, tenant_id: UUID, did: Iterable[Did]) -> None:
 def told(type_: str, payload: Mapping[str, Any], at: datetime) -> Iterator[Did]:
     """Yield what an event tells of a message: nothing unless it names one and is of a kind that is counted."""
     kinds = _KINDS.get(type_, ())
+    if payload.get("channel", EMAIL) != EMAIL and len(kinds) > 1:
+        kinds = kinds[:1]
     message_id = as_id(payload.get("message_id")) if kinds else None
     if message_id is None:
         return
@@ -153,7 +156,7 @@ def told(type_: str, payload: Mapping[str, Any], at: datetime) -> Iterator[Did]:
 
 _KINDS: dict[str, tuple[Kind, ...]] = {
     "message.opened": (Kind.OPENED,),
-    # A click is an open, even where pictures are not shown.
+    # A click on a letter is an open, even where pictures are not shown. Nobody knows who opened a text.
     "message.clicked": (Kind.CLICKED, Kind.OPENED),
     "message.delivered": (Kind.DELIVERED,),
     "message.bounced": (Kind.BOUNCED,),

@@ -32,10 +32,11 @@ FIND = text("""
     FROM message WHERE message.tenant_id = :tenant_id AND message.id = :id
 """)
 
-# A click is an open, even where pictures are not shown.
+# A click on a letter is an open, even where pictures are not shown.
 NOTE = text("""
     UPDATE message
-    SET first_open_at = coalesce(first_open_at, :now),
+    SET first_open_at = CASE WHEN channel = 'EMAIL' OR NOT :clicked THEN coalesce(first_open_at, :now)
+                             ELSE first_open_at END,
         first_click_at = CASE WHEN :clicked THEN coalesce(first_click_at, :now) ELSE first_click_at END
     WHERE tenant_id = :tenant_id AND id = :id
       AND (first_open_at IS NULL OR (:clicked AND first_click_at IS NULL))

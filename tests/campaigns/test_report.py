@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 from app.campaigns import report
 from app.campaigns.models import Campaign
+from app.content import service as content
 from app.infra.db import transaction
-from app.messaging import clicks
+from app.messaging import clicks, provider_words
+from app.messaging.provider_words import Answer
 from app.messaging.tally import Kind as Did
 from app.messaging.tokens import TrackedLink
 from app.messaging.tracking import Kind, Visit, record
@@ -215,3 +217,29 @@ def test_over_the_api(api: ApiClient, read: Read) -> None:
     assert [one["customer_id"] for one in people] == [str(read.people[0])]
     assert api.get(f"{path}/people?what=nothing").status_code == 422
     assert api.get(f"{path}/breakdown?by=moon").status_code == 422
+
+
+def test_a_stop_to_a_text_counts_as_unsubscribed_and_nobody_opens_it(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink
+) -> None:
+    sign_in()
+    words = content.create(tenant_id=club.tenant_id, name="Text", channel="SMS", text="Hi").id
+    people = [club.customer(phone=f"+2782475196{last}", sms_opt_in=True) for last in range(2)]
+    with transaction(club.tenant_id) as session:
+        session.execute(
+            text("""INSERT INTO contact_point (tenant_id, customer_id, kind, key, value, source)
+                    SELECT tenant_id, id, 'phone', phone, phone, 'test' FROM customer"""),
+        )
+    campaign = club.campaign(people, channels=["SMS"], sms_template_id=words)
+    club.act("start", campaign)
+    club.work()
+    stop = Answer(channel="SMS", number="+27824751961", id="SM1", body="Stop")
+    provider_words.receive(tenant_id=club.tenant_id, answer=stop, now=NOON + timedelta(minutes=5))
+    assert club.stats(campaign).unsubscribed == 1
+    behind = client.get(f"/campaigns/{campaign.id}/report/people?what=unsubscribed").text
+    assert str(people[1]) in behind
+    assert str(people[0]) not in behind
+    shown = client.get(f"/campaigns/{campaign.id}/report").text
+    assert "Opened</span>" not in shown
+    assert "Who did not open it" not in shown
+    assert f"/campaigns/{campaign.id}/report/people?what=unsubscribed" in client.get(f"/campaigns/{campaign.id}").text

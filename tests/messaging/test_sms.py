@@ -271,6 +271,7 @@ def test_a_short_link_counts_a_click_and_leads_on(
     assert (answer.status_code, answer.headers["Location"]) == (302, LONG)
     event = texter.one("SELECT payload FROM inbound_event WHERE type = 'message.clicked'")
     assert (event["channel"], event["message_id"]) == ("SMS", str(message))
+    assert texter.one("SELECT first_open_at FROM message") is None
     for wrong in ("2222222222", "abc", "x" * 200, "0000000000"):
         assert app.test_client().get(f"/s/{wrong}").status_code == 404
     with pytest.raises(BadToken):

@@ -175,6 +175,15 @@ def test_opens_and_clicks_of_people_and_of_machines(run: Run, sink: Sink) -> Non
     assert (found["machine_opened", ""], found["machine_clicked", ""]) == (2, 1)
 
 
+def test_nobody_knows_who_opened_a_text(run: Run, sink: Sink) -> None:
+    run.send()
+    payload = {"message_id": str(run.messages[0]), "url": "https://club.example/", "channel": "SMS"}
+    told = SimpleNamespace(source="fairway", type="message.clicked", occurred_at=NOON, payload=payload)
+    service.on_events(SimpleNamespace(tenant_id=run.tenant_id, now=NOON, events=[told], consent_changed=set()))
+    assert run.counts()["clicked", ""] == 1
+    assert ("opened", "") not in run.counts()
+
+
 def test_what_is_told_twice_counts_once(run: Run, sink: Sink) -> None:
     run.send()
     message = run.messages[0]

@@ -85,6 +85,7 @@ def show(campaign_id: UUID) -> Response:
         campaign=campaign,
         stats=stats,
         parts=presenters.sum_line(stats),
+        has_opens=presenters.has_opens(campaign, stats),
         quiet_until=presenters.quiet_until(campaign) if Reason.QUIET_HOURS in stats.held else None,
         runs=runs,
         live=presenters.is_live(campaign),

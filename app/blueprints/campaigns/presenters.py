@@ -19,6 +19,7 @@ from app.campaigns.states import LEGAL, Act, Status
 from app.content import queries as templates
 from app.content.checks import Finding
 from app.infra.errors import NotFound
+from app.messaging.channel import EMAIL
 from app.messaging.states import ANY_CHANNEL, reason_in_words
 from app.segments import queries as segments
 from app.web.guards import can
@@ -163,6 +164,11 @@ def sum_line(stats: Stats) -> list[Number]:
         Number("Failed", stats.failed, "danger", "failed"),
         Number("Unknown", stats.unknown, "warning", "unknown"),
     ]
+
+
+def has_opens(campaign: Campaign, stats: Stats) -> bool:
+    """Return whether anybody can know who opened what a campaign sends: nobody does of texts."""
+    return EMAIL in campaign.channels or stats.opened > 0
 
 
 def before_sending(campaign: Campaign, reached: Reach) -> str:

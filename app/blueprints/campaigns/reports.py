@@ -67,12 +67,12 @@ class Figure:
     tone: str
 
 
-def _shares(stats: Stats) -> list[Figure]:
+def _shares(stats: Stats, has_opens: bool) -> list[Figure]:
     def of(part: int, whole: int) -> str | None:
         return percent(part / whole, 1) if whole else None
 
     arrived = stats.delivered
-    return [
+    found = [
         Figure("Sent", stats.sent, "sent", None, "neutral"),
         Figure("Delivered", arrived, "delivered", of(arrived, stats.sent), "success"),
         Figure("Opened", stats.opened, Kind.OPENED, of(stats.opened, arrived), "accent"),
@@ -82,6 +82,7 @@ def _shares(stats: Stats) -> list[Figure]:
         Figure("Unsubscribed", stats.unsubscribed, Kind.UNSUBSCRIBED, of(stats.unsubscribed, arrived), "warning"),
         Figure("Complained", stats.complained, Kind.COMPLAINED, of(stats.complained, arrived), "danger"),
     ]
+    return [one for one in found if has_opens or one.what != Kind.OPENED]
 
 
 def _more(stats: Stats) -> list[Figure]:
@@ -116,6 +117,7 @@ def report_page(campaign_id: UUID) -> Response:
     side = request.args.get("by", report.CLUB)
     side = side if side in report.SIDES else report.CLUB
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
+    has_opens = presenters.has_opens(campaign, stats)
     latest = _latest(campaign, run_id)
     followed = clicks.links(tenant_id=tenant_id, run_ids=runs)
     letter = heat_map.letter_of(tenant_id=tenant_id, run=latest) if latest else None
@@ -125,8 +127,9 @@ def report_page(campaign_id: UUID) -> Response:
         campaign=campaign,
         run_id=run_id,
         stats=stats,
-        figures=_shares(stats),
-        more=[one for one in _more(stats) if one.value or one.what == "not_opened"],
+        figures=_shares(stats, has_opens),
+        more=[one for one in _more(stats) if one.value or (one.what == "not_opened" and has_opens)],
+        has_opens=has_opens,
         parts=presenters.sum_line(stats),
         revenue=presenters.revenue(stats),
         cost=presenters.money(campaign.cost, campaign.cost_currency)
@@ -250,9 +253,10 @@ def report_segment(campaign_id: UUID) -> Response | Answer:
 def export_report(campaign_id: UUID) -> Response:
     """Give out the numbers: as they stand, by the hour, by link and by each kind of reader."""
     tenant_id = current().tenant_id
-    _, run_id, runs = _asked(campaign_id)
+    campaign, run_id, runs = _asked(campaign_id)
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
-    rows: list[list[Any]] = [["", "", one.label.lower(), one.value] for one in (*_shares(stats), *_more(stats)[1:])]
+    figures = (*_shares(stats, presenters.has_opens(campaign, stats)), *_more(stats)[1:])
+    rows: list[list[Any]] = [["", "", one.label.lower(), one.value] for one in figures]
     rows += [["revenue", currency, "amount", amount] for currency, amount in stats.revenue.items()]
     rows += [
         ["hour", one.hour.isoformat(), one.what, one.number] for one in report.hours(tenant_id=tenant_id, run_ids=runs)

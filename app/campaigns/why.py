@@ -70,12 +70,14 @@ def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> lis
         steps = [Step("Audience", True, "They were in the segment when it was asked.", first["created_at"])]
         steps += _best_hour(session, run, who)
         for one in messages:
-            steps += explain.story(one)
+            told = explain.story(one)
             if one["status"] in _WAITING:
-                steps += [
-                    replace(step, message_id=one["id"])
-                    for step in explain.of_message(tenant_id=run.tenant_id, message_id=one["id"], now=now)
-                ]
+                looked = explain.of_message(tenant_id=run.tenant_id, message_id=one["id"], now=now)
+                # What keeps it back now need not be told twice.
+                again = {step.what for step in looked if not step.holds}
+                told = [step for step in told if step.what not in again]
+                told += [replace(step, message_id=one["id"]) for step in looked]
+            steps += told
         return steps
     if run.status == Status.PREPARING:
         return [Step("Audience", None, "It is being told who is in the segment; they may still come in.")]

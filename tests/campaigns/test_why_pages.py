@@ -1,11 +1,15 @@
 """A customer's "Why not?": choose a campaign or a step of a journey, and read what was looked at."""
 
+from datetime import timedelta
 from typing import Any
 
+from app.campaigns import why
 from app.infra.ids import new_id
-from tests.campaigns.conftest import Club
+from app.messaging import policy
+from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.journeys.helpers import journey as make_journey
 from tests.journeys.helpers import send, step
+from tests.messaging.sink import Sink
 from tests.page_client import PageClient
 
 
@@ -37,6 +41,19 @@ def test_a_message_says_what_is_looked_at(client: PageClient, sign_in: Any, club
     shown = client.get(f"/messages/{row.id}").text
     assert "What happened, in order" in shown
     assert "The customer said no to e-mail." in shown
+
+
+def test_who_waits_for_the_morning_is_told_so_once(club: Club, sink: Sink) -> None:
+    quiet = {"EMAIL": {"from": "13:00", "to": "15:00"}}
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"quiet": quiet}, now=NOON)
+    [ann] = club.people(1)
+    campaign = club.campaign([ann])
+    club.act("start", campaign)
+    club.work()
+    [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
+    [quiet_step] = [step for step in told.steps if step.what == "Quiet hours"]
+    assert (quiet_step.holds, quiet_step.at) == (None, NOON + timedelta(hours=1))
+    assert "they last from 13:00 to 15:00" in quiet_step.words
 
 
 def test_the_first_step_posted_twice_makes_one_draft(client: PageClient, sign_in: Any, club: Club) -> None:

@@ -38,6 +38,7 @@ from app.messaging.channel import EMAIL, installed
 from app.segments.models import Segment
 
 MAX_NAME = 200
+PASSED = "This time has passed. Choose a later one, or send it now."
 MAX_TEXT = 2000
 MOST_PER_HOUR = 10_000_000
 MOST_SPREAD = 7 * 24 * 60
@@ -160,6 +161,8 @@ def change(
         if version is not None and version != campaign.version:
             raise ChangedMeanwhile
         put_settings(session, campaign, changes, moment)
+        if "schedule" in changes:
+            _must_come(session, campaign, moment)
         campaign.version += 1
         campaign.updated_at = moment
         if campaign.status == Status.SCHEDULED:
@@ -255,9 +258,20 @@ def plan(session: Session, campaign: Campaign, now: datetime) -> None:
     found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, after=after, limit=1)
     if not found:
         if campaign.type == ONE_TIME:
-            raise Invalid({"schedule.start_at": "This time has passed. Choose a later one, or send it now."})
+            raise Invalid({"schedule.start_at": PASSED})
         raise Invalid({"schedule.rrule": "No day is left on which it would be sent. Choose others."})
     campaign.next_occurrence, campaign.due_at = found[0][0].isoformat(timespec="minutes"), found[0][1]
+
+
+def _must_come(session: Session, campaign: Campaign, now: datetime) -> None:
+    """Raise Invalid where the one time a campaign is to be sent at has passed for everybody."""
+    if campaign.type != ONE_TIME or not campaign.schedule.get("start_at") or campaign.schedule["mode"] == schedule.NOW:
+        return
+    with session.no_autoflush:
+        zones = zones_of(session, campaign)
+    if not schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, limit=1):
+        session.expunge(campaign)
+        raise Invalid({"schedule.start_at": PASSED})
 
 
 def put_settings(session: Session, campaign: Campaign, given: Mapping[str, Any], now: datetime) -> None:

@@ -89,6 +89,26 @@ def test_what_is_wrong_stands_beside_the_field_and_what_was_typed_stays(
     assert "FREQ=HOURLY" in page
 
 
+def test_a_time_that_has_passed_is_refused_beside_its_day(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(1))
+    path = f"/campaigns/{campaign.id}/when"
+    given = {"type": "ONE_TIME", "time": "09:00", "every": "1"}
+    for mode in ("at", "recipient_zone"):
+        page = client.post(path, given | {"mode": mode, "date": "2026-01-05"}, status=422).text
+        assert "This time has passed." in page.split('id="date-error"')[1][:200]
+        assert 'value="2026-01-05"' in page
+    client.post(path, given | {"mode": "at", "date": "2199-01-05"}, status=302)
+    assert only(club).schedule["start_at"] == "2199-01-05T09:00"
+
+
+def test_what_is_not_written_yet_is_written_for_its_channel(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    page = client.get(f"/campaigns/{club.campaign(club.people(1)).id}/what").text
+    for channel, noun in (("", "an e-mail"), ("?channel=SMS", "an SMS"), ("?channel=PUSH", "a push message")):
+        assert f'<a href="/templates/new{channel}">Write {noun}</a>' in page
+
+
 def test_two_who_save_don_t_overwrite_each_other(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in()
     campaign = club.campaign(club.people(1))

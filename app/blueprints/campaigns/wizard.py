@@ -17,6 +17,7 @@ from app.campaigns.models import TEMPLATES, Campaign
 from app.campaigns.states import Act, check
 from app.content import link_checks
 from app.content import queries as templates
+from app.content.kind import kind_of
 from app.content.letters import LetterSource
 from app.content.link_checks import Tried
 from app.customers.topics import topics
@@ -158,7 +159,15 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
     tenant_id = current().tenant_id
     there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
     form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)])
-    return step_page("what", campaign, form, status=status, channels={one: TEMPLATES[one] for one in there}, **more)
+    return step_page(
+        "what",
+        campaign,
+        form,
+        status=status,
+        channels={one: TEMPLATES[one] for one in there},
+        nouns={one: kind_of(one).noun for one in there},
+        **more,
+    )
 
 
 @blueprint.get("/<uuid:campaign_id>/when")

@@ -33,6 +33,26 @@ def test_ops_start_at_the_queues(client: PageClient, sign_in: Callable[..., UUID
     assert client.get("/", status=302).headers["Location"] == "/ops/queues"
 
 
+@pytest.mark.parametrize(
+    ("role", "first"),
+    [
+        ("owner", "/settings/users"),
+        ("admin", "/settings/users"),
+        ("marketer", None),
+        ("staff", None),
+        ("ops", None),
+        ("viewer", None),
+    ],
+)
+def test_settings_lead_to_the_first_page_of_them(
+    role: str, first: str | None, client: PageClient, sign_in: Callable[..., UUID]
+) -> None:
+    sign_in(role)
+    leads = client.get("/settings", status=302).headers["Location"]
+    assert first is None or leads == first
+    client.get(leads)
+
+
 @pytest.mark.parametrize("role", ["owner", "admin", "marketer", "viewer"])
 def test_marketers_see_what_runs_and_what_went_out(
     role: str, tenant: Any, client: PageClient, sign_in: Callable[..., UUID]

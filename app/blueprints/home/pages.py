@@ -12,7 +12,7 @@ from app.infra import clock
 from app.web.activities import look
 from app.web.guards import can, current, requires
 from app.web.htmx import page
-from app.web.shell import organisation
+from app.web.shell import NAVIGATION, organisation
 
 blueprint = Blueprint("home", __name__)
 
@@ -24,6 +24,15 @@ def index() -> Response | Answer:
     if can("queues.view") and not can("customers.view"):
         return redirect(url_for("ops.queues"))
     return page("home/index.html", block="live", **_figures())
+
+
+@blueprint.get("/settings")
+@requires("home.view")
+def settings() -> Answer:
+    """Lead to the first page of settings that the role may see; who may see none of them has a page of their own."""
+    there = next(items for label, items in NAVIGATION if label == "Settings")
+    seen = next((one.endpoint for one in there if can(one.permission)), "accounts.me")
+    return redirect(url_for(seen))
 
 
 def _figures() -> dict[str, Any]:

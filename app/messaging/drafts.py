@@ -59,7 +59,7 @@ def put(
 
 def source_of(row: Mapping[str, Any]) -> LetterSource | None:
     """Return what a claimed message says itself, None where it says what a template does."""
-    if row["user_id"] is None or row["template_id"] is not None:
+    if row["template_id"] is not None or row["user_id"] is None:
         return None
     said = row["context"].get(DRAFT)
     return templates.source_of(said, row["channel"]) if said else None

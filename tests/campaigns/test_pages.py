@@ -105,8 +105,8 @@ def test_a_time_that_has_passed_is_refused_beside_its_day(client: PageClient, si
 def test_what_is_not_written_yet_is_written_for_its_channel(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in()
     page = client.get(f"/campaigns/{club.campaign(club.people(1)).id}/what").text
-    for channel, noun in (("", "an e-mail"), ("?channel=SMS", "an SMS"), ("?channel=PUSH", "a push message")):
-        assert f'<a href="/templates/new{channel}">Write {noun}</a>' in page
+    for channel, noun in (("EMAIL", "an e-mail"), ("SMS", "an SMS"), ("PUSH", "a push message")):
+        assert f'<a href="/templates/new?channel={channel}">Write {noun}</a>' in page
 
 
 def test_two_who_save_don_t_overwrite_each_other(client: PageClient, sign_in: Any, club: Club) -> None:

@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, Dialog, Page, expect
+from sqlalchemy import text
 
 from app.content import queries, service
+from app.infra.db import transaction
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
 
@@ -64,6 +68,33 @@ def test_a_letter_is_drawn_by_keys_on_a_phone(live: Any, canvas: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_picture_is_chosen_by_a_key_and_the_letter_tried_before_it_is_saved(
+    live: Any, page: Page, tmp_path: Path
+) -> None:
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/templates/new?editor=visual")
+    letter = page.frame_locator(".gjs-frame")
+    expect(letter.get_by_text("Write your letter here.")).to_be_visible()
+    file = tmp_path / "green.png"
+    Image.new("RGB", (60, 30), "green").save(file)
+    page.get_by_label("Subject").fill("Spring is here")
+    page.get_by_role("button", name="Image", exact=True).click()
+    letter.locator("img").first.dblclick()
+    page.locator(".gjs-am-file-uploader input[type=file]").set_input_files(file)
+    chosen = page.get_by_role("button", name="Choose green.png")
+    expect(chosen).to_be_visible()
+    chosen.press("Enter")
+    expect(chosen).to_be_hidden()
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile(r'src="[^"]*/i/'))
+
+    page.get_by_role("button", name="Send me a test").click()
+    expect(page.get_by_text("A test is on its way")).to_be_visible()
+    assert queries.page(tenant_id=live.tenant.id).items == []
+    with transaction(live.tenant.id) as session:
+        [said] = session.scalars(text("SELECT context -> 'draft' FROM message"))
+    assert "/i/" in said["mjml"]
+
+
 def test_leaving_asks_only_where_something_is_unsaved(live: Any, page: Page) -> None:
     asked: list[str] = []
 
@@ -72,8 +103,8 @@ def test_leaving_asks_only_where_something_is_unsaved(live: Any, page: Page) -> 
         dialog.accept()
 
     page.on("dialog", answer)
-    text = "<mj-text>Dear {{ club.name }} &amp; all,<br>see you.</mj-text>"
-    mjml = f"<mjml><mj-body><mj-section><mj-column>{text}</mj-column></mj-section></mj-body></mjml>"
+    words_of_it = "<mj-text>Dear {{ club.name }} &amp; all,<br>see you.</mj-text>"
+    mjml = f"<mjml><mj-body><mj-section><mj-column>{words_of_it}</mj-column></mj-section></mj-body></mjml>"
     made = service.create(tenant_id=live.tenant.id, name="Spring", subject="x", editor="visual", mjml=mjml)
     live.sign_in(page, "marketer")
     address = f"{live.base_url}/templates/{made.id}/edit"

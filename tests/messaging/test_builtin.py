@@ -68,6 +68,14 @@ def test_the_same_intention_is_one_mail(mailer: Mailer, sink: Sink) -> None:
 def test_every_letter_of_ours_can_be_read() -> None:
     with pytest.raises(NotRegistered):
         builtin("nonsense")
-    assert {name for name, _ in builtins} == {"confirm_consent", "invitation", "mention", "reset_password", "text_help"}
+    assert {name for name, _ in builtins} == {
+        "campaign_answer",
+        "campaign_approval",
+        "confirm_consent",
+        "invitation",
+        "mention",
+        "reset_password",
+        "text_help",
+    }
     for _, letter in builtins:
         assert problems_of(letter.source) == {}

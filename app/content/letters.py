@@ -192,10 +192,9 @@ def render_letter(letter: Letter, values: Mapping[str, Any]) -> RenderedLetter:
 
 def _body(letter: Letter, values: Mapping[str, Any], out: str | None, choice: str | None) -> str | quick.Filled:
     wants = bool(out and not letter.html_links_out), bool(choice and not letter.html_links_choice)
-    if letter.stencils and (filled := quick.fill(letter.stencils[wants], values, html=True)) is not None:
-        size = sum(map(len, filled.words)) + sum(len(part) for part in filled.stencil.parts if type(part) is str)
-        if size <= MAX_OUTPUT // 4:
-            return filled
+    filled = quick.fill(letter.stencils[wants], values, html=True) if letter.stencils else None
+    if filled is not None and sum(map(len, filled.words)) + filled.stencil.size <= MAX_OUTPUT // 4:
+        return filled
     assert letter.html is not None
     html = _render("html", letter.html, values)
     links = _missing(out, choice, letter.html_links_out, letter.html_links_choice)

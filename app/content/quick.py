@@ -35,12 +35,16 @@ Part = str | Tag
 
 
 class Stencil:
-    """The parts of a text that many readers get, as one thing to be known again by: what was made of it can be kept."""
+    """The parts of a text that many readers get, as one thing to be known again by: what was made of it can be kept.
 
-    __slots__ = ("__weakref__", "parts")
+    `size` is how long it is without its readers' words.
+    """
+
+    __slots__ = ("__weakref__", "parts", "size")
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         self.parts = parts
+        self.size = sum(len(part) for part in parts if type(part) is str)
 
 
 @dataclass(frozen=True, slots=True)

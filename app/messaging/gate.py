@@ -34,7 +34,12 @@ EVENTS_GRACE = timedelta(seconds=30)
 EVENTS_RECHECK = timedelta(seconds=1)
 
 _ANSWERS = [name for field in CONSENT_FIELDS.values() for name in (field, f"{field}_at")]
-_FIELDS = ", ".join(f"customer.{field}" for field in (*CUSTOMER_FIELDS, *_ANSWERS))
+# What says nothing, as it mostly does, need not be read as JSON for each message.
+_OFTEN_EMPTY = ("context", "custom")
+_FIELDS = ", ".join(
+    f"nullif(customer.{field}, '{{}}') AS {field}" if field in _OFTEN_EMPTY else f"customer.{field}"
+    for field in (*CUSTOMER_FIELDS, *_ANSWERS)
+)
 
 # First a few rows are locked, by the index of what is due; only then is looked up what is said about them, row by row
 # (the OFFSETs keep the planner from reading all customers for it). An id that was merged away is followed to the
@@ -52,8 +57,8 @@ _TAKEN = """
 """
 LOOKED_AT = f"""
     SELECT due.id, due.channel, due.purpose, due.created_at, due.expires_at, due.attempts, due.customer_id, due.user_id,
-           due.to_address, due.template_id, due.topic_id, due.builtin, due.context, due.run_id, due.variant,
-           due.journey_id, due.step_key, due.priority, due.one_copy, reader.*, said.*,
+           due.to_address, due.template_id, due.topic_id, due.builtin, nullif(due.context, '{{}}') AS context,
+           due.run_id, due.variant, due.journey_id, due.step_key, due.priority, due.one_copy, reader.*, said.*,
            (SELECT opt_in_only FROM topic WHERE tenant_id = :tenant_id AND id = due.topic_id) AS opt_in_only,
            coalesce(due.template_version,
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
@@ -220,7 +225,11 @@ def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdic
 def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:
     found = session.execute(query, values)
     names = list(found.keys())
-    return [dict(zip(names, row, strict=True)) for row in found.all()]
+    rows = [dict(zip(names, row, strict=True)) for row in found.all()]
+    for row in rows:
+        for name in _OFTEN_EMPTY:
+            row[name] = row[name] or {}
+    return rows
 
 
 def _taken(session: Session, tenant_id: UUID, limit: int, now: datetime, shut: Collection[str]) -> list[dict[str, Any]]:

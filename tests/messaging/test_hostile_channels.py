@@ -1,6 +1,8 @@
 """What readers and other sides can do to sending: each thing ends one message at most, and nothing is sent twice."""
 
 import random
+import time
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +12,7 @@ import pytest
 from app.content import service as content
 from app.customers import contact_points
 from app.infra.db import transaction
-from app.messaging import breaker, results
+from app.messaging import breaker, results, sender, twilio
 from app.messaging.channel import Outcome, channel
 from app.messaging.twilio import wait_of
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
@@ -105,3 +107,24 @@ def test_a_name_that_looks_like_a_header_is_kept_as_a_name(
     [text] = put_text(texter, reader(customer, first_name=name))
     texter.send()
     assert texter.fate(text) == ("sent", None)
+
+
+def test_a_slow_provider_holds_a_sender_only_so_long_and_the_rest_goes_out_later(
+    texter: Mailer, customer: MakeCustomer, provider: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = 40
+    provider.answers.extend([(201, {}, TAKEN)] * people)
+    messages = put_text(texter, *(reader(customer, phone=f"+2782475{one:04d}") for one in range(people)))
+    provider.on_told = lambda _: time.sleep(0.2)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(twilio, "LONGEST_BATCH_SECONDS", 0.2)
+        sender.send_batch(tenant_id=texter.tenant_id, now=NOON, limit=people)
+    handed_over = len(provider.told)
+    assert 0 < handed_over < people
+    fates = [texter.fate(one) for one in messages]
+    assert fates.count(("sent", None)) == handed_over
+    assert fates.count(("queued", "temporary_failure")) == people - handed_over
+    provider.on_told = lambda _: None
+    texter.send(timedelta(hours=1))
+    assert {texter.fate(one) for one in messages} == {("sent", None)}
+    assert Counter(told.headers["idempotency-key"] for told in provider.told) == Counter(map(str, messages))

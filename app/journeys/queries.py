@@ -32,7 +32,7 @@ from app.journeys.models import (
     JourneyStepCount,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, read_graph
+from app.journeys.step_type import Known, Template, read_graph, warnings_of
 from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
@@ -200,6 +200,12 @@ def known(*, tenant_id: UUID) -> Known:
 def draft(journey: Journey) -> Graph:
     """Return the graph being edited."""
     return read_graph(journey.draft)
+
+
+def draft_warnings(*, tenant_id: UUID, journey: Journey) -> list[str]:
+    """Return what would keep steps of the draft from doing anything, though their settings are right, each once."""
+    told = (words for step in read_graph(journey.draft) for words in warnings_of(step, tenant_id))
+    return list(dict.fromkeys(told))
 
 
 def draft_history(*, tenant_id: UUID, journey: Journey) -> DraftHistory:

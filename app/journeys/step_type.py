@@ -171,6 +171,10 @@ class StepType(ABC, Generic[C]):
 
     Config: type[C]
 
+    def warnings(self, config: C, tenant_id: UUID) -> Iterable[str]:  # noqa: ARG002 - kinds may look at both
+        """Return what would keep the step from doing anything, though its settings are right; most know nothing."""
+        return ()
+
     def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 - kinds may look at their settings
         """Return the names of the ways out, the main one first; `config` may be unfinished."""
         return (NEXT,)
@@ -268,6 +272,15 @@ def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "uuid_parsing":
         return "Choose one from the list."
     return f"{error['msg']}."
+
+
+def warnings_of(step: Step, tenant_id: UUID) -> list[str]:
+    """Return what would keep a step from doing anything, though its settings are right; nothing of unfinished ones."""
+    try:
+        kind = step_types().get(step.type)
+        return list(kind.warnings(kind.Config.model_validate(step.config), tenant_id))
+    except (NotRegistered, ValidationError):
+        return []
 
 
 def words_of(step: Step, known: Known) -> str:

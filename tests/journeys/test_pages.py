@@ -5,11 +5,13 @@ from uuid import UUID
 
 import pytest
 
+from app.content import service as content
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol
 from app.journeys.models import Journey
+from app.messaging import accounts
 
 
 @pytest.fixture
@@ -114,6 +116,23 @@ def test_the_lifecycle(client: Any, sign_in: Any, tenant: Any, journey: Journey)
     text = client.get(there).text
     assert "data-editable" not in text
     assert "data-slot" not in text
+
+
+def test_publishing_warns_of_a_channel_that_nobody_carries(
+    client: Any, sign_in: Any, tenant: Any, running: Journey
+) -> None:
+    sign_in("marketer")
+    there = f"/journeys/{running.id}"
+    text = content.create(tenant_id=tenant.id, name="A text", channel="SMS", editor="plain", text="Hello").id
+    client.post(f"{there}/steps", {"type": "SEND", "after": "wait_1", "exit": "next"}, status=302)
+    client.post(f"{there}/steps/send_1", {"channel": "SMS", "template_id": str(text)}, status=302)
+    assert "Nothing goes out" not in client.get(f"{there}/publish").text
+    accounts.save(tenant_id=tenant.id, channel_name="SMS", carrier=accounts.NOBODY, settings={}, actor="system")
+    words = "SMS is not set up. Say who carries it in Settings → Channels."
+    assert words in client.get(f"{there}/publish").text
+    client.post(f"{there}/publish", status=302)
+    assert words in client.get(there).text
+    assert queries.journey(tenant_id=tenant.id, journey_id=running.id).published_version == 2
 
 
 def test_publishing_says_who_stands_at_a_removed_step(client: Any, sign_in: Any, tenant: Any, running: Journey) -> None:

@@ -145,7 +145,8 @@ def publishing(journey_id: UUID) -> Response:
     """Show what publishing the draft means for the people inside."""
     board = Board(journey_id)
     impact = whereabouts.publish_impact(tenant_id=board.tenant_id, journey=board.journey)
-    return board.show({"panel": "journeys/_publish.html", "impact": impact})
+    warnings = queries.draft_warnings(tenant_id=board.tenant_id, journey=board.journey)
+    return board.show({"panel": "journeys/_publish.html", "impact": impact, "warnings": warnings})
 
 
 @blueprint.post("/<uuid:journey_id>/activate")
@@ -191,4 +192,8 @@ def _acted(journey_id: UUID, act: Callable[..., Journey], done: str) -> Answer:
         flash(refused.message, "warning")
     else:
         flash(done, "success")
+        if act in (lifecycle.activate, lifecycle.publish):
+            live = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
+            for words in queries.draft_warnings(tenant_id=actor.tenant_id, journey=live):
+                flash(f"Nothing goes out from some steps yet: {words}", "warning")
     return redirect(url_for("journeys.builder", journey_id=journey_id))

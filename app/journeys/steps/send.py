@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import text
 
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
-from app.messaging import outbox
+from app.messaging import accounts, outbox
 from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.states import Purpose
 
@@ -72,6 +72,12 @@ class Send(StepType[SendConfig]):
             yield "template_id", "This template is for another channel. Choose another one."
         if config.topic_id is not None and config.topic_id not in known.topics:
             yield "topic_id", "This topic does not exist or was archived. Choose another one."
+
+    def warnings(self, config: SendConfig, tenant_id: UUID) -> Iterator[str]:
+        """Yield that nobody carries the messages of its channel."""
+        name = config.channel
+        if name in installed() and (nobody := accounts.missing(tenant_id=tenant_id, channel_name=name)):
+            yield nobody
 
     def words(self, config: SendConfig, known: Known) -> str:
         """Return the template's name."""

@@ -109,7 +109,8 @@ def resume(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | No
         for run in _runs(session, campaign, Status.PAUSED):
             if approval.is_asked_of(run):
                 approval.require(session, campaign)
-                run.content = [readiness.to_json(one) for one in readiness.pinned(session, campaign)]
+                run.content, run.experiment = readiness.pinned(session, campaign), campaign.experiment
+                runs.set_senders(tenant_id=tenant_id, run_id=run.id, senders=readiness.senders(campaign))
             run.paused_at, run.look_at = None, moment
             run.status = Status.SENDING if run.prepared_at else Status.PREPARING
             if run.prepared_at:
@@ -182,14 +183,15 @@ def begin(
             local_at=local,
             due_at=due_at,
             status=Status.PREPARING,
-            content=[readiness.to_json(one) for one in readiness.pinned(session, campaign)],
+            content=readiness.pinned(session, campaign),
+            experiment=campaign.experiment,
             segment_id=campaign.segment_id,
             look_at=now,
             created_at=now,
         )
         session.add(run)
         session.flush()
-        runs.make(tenant_id=campaign.tenant_id, run_id=run.id, now=now)
+        runs.make(tenant_id=campaign.tenant_id, run_id=run.id, senders=readiness.senders(campaign), now=now)
     if campaign.type == ONE_TIME:
         campaign.due_at = campaign.next_occurrence = None
     else:

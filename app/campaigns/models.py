@@ -45,6 +45,7 @@ class Campaign(TenantRow, Base):
     `one_copy` an address that people share gets one. What could not go out `expires_hours` after it was due is not sent
     any more. `version` rises with every change. `goal` is what it is for (app.campaigns.goal), `cost` what it costs, in
     `cost_currency`. So many `holdout_percent` of its people are left out by chance, to measure what it changes.
+    `experiment` are variants of it that are tried first (app.campaigns.experiment).
     """
 
     __tablename__ = "campaign"
@@ -55,6 +56,9 @@ class Campaign(TenantRow, Base):
         ),
         *(_template(column) for column in TEMPLATES.values()),
         ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"]),
+        ForeignKeyConstraint(
+            ["tenant_id", "sender_id"], ["mail_sender.tenant_id", "mail_sender.id"], ondelete="SET NULL (sender_id)"
+        ),
         Index("ix_campaign_due", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_campaign_segment", "tenant_id", "segment_id"),
         Index("ix_campaign_goal", "tenant_id", "id", postgresql_where=text("goal IS NOT NULL")),
@@ -72,6 +76,7 @@ class Campaign(TenantRow, Base):
     push_template_id: Mapped[UUID | None]
     whatsapp_template_id: Mapped[UUID | None]
     topic_id: Mapped[UUID | None]
+    sender_id: Mapped[UUID | None]
     timezone: Mapped[str]
     schedule: Mapped[dict[str, Any]]
     throttle_per_hour: Mapped[int | None]
@@ -82,6 +87,7 @@ class Campaign(TenantRow, Base):
     holdout_percent: Mapped[int | None]
     one_copy: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
     expires_hours: Mapped[int | None]
+    experiment: Mapped[dict[str, Any] | None]
     status: Mapped[str]
     due_at: Mapped[datetime | None]
     next_occurrence: Mapped[str | None]
@@ -99,6 +105,8 @@ class CampaignRun(TenantRow, Base):
     `occurrence` makes it one: the local date of a recurring campaign, else ONCE. `content` holds what is said on each
     channel, with the version it had when the run began. People are put in up to `cursor`, and `audience` counts their
     messages; from `prepared_at` on nobody is added. A worker looks at it again at `look_at`.
+    An `experiment` is the campaign's as it was when the run began; its `winner` is chosen at `decide_at`, unless
+    somebody did before (`winner_by`).
     """
 
     __tablename__ = "campaign_run"
@@ -125,6 +133,12 @@ class CampaignRun(TenantRow, Base):
     finished_at: Mapped[datetime | None]
     look_at: Mapped[datetime | None]
     error: Mapped[str | None]
+    experiment: Mapped[dict[str, Any] | None]
+    decide_at: Mapped[datetime | None]
+    winner: Mapped[str | None]
+    winner_at: Mapped[datetime | None]
+    winner_by: Mapped[str | None]
+    winner_by_name: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

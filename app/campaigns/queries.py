@@ -110,6 +110,15 @@ def page_of_runs(
     return cut(rows, limit, lambda row: (row.id,), lambda row: row)
 
 
+def run(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID) -> CampaignRun:
+    """Return a run of a campaign, or raise NoSuchRun."""
+    with transaction(tenant_id) as session:
+        found = session.get(CampaignRun, (tenant_id, run_id), populate_existing=True)
+        if found is None or found.campaign_id != campaign_id:
+            raise NoSuchRun
+        return found
+
+
 def next_dates(*, tenant_id: UUID, campaign: Campaign, now: datetime) -> list[datetime]:
     """Return the next five moments, in UTC, at which a campaign begins to be sent by its schedule."""
     if schedule.missing(campaign.schedule, type_=campaign.type):

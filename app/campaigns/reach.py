@@ -75,7 +75,7 @@ def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> R
     Who is asleep counts as reached where it goes out in their morning.
     """
     with transaction(tenant_id) as session:
-        contents = readiness.pinned(session, campaign)
+        contents = readiness.contents_of(readiness.pinned(session, campaign))
         if not contents or campaign.segment_id is None:
             return Reach(0, 0, {}, {})
         members = (

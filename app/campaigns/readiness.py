@@ -1,7 +1,7 @@
 """What a campaign needs before it can be sent, and what of it is pinned when it is."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.campaigns import schedule
-from app.campaigns.models import TEMPLATES, Campaign
+from app.campaigns import experiment, schedule
+from app.campaigns.models import TEMPLATES, Campaign, CampaignRun
 from app.content import checks, link_checks
 from app.content import queries as templates
 from app.content.checks import Finding, Missing, Severity
 from app.content.models import Template
 from app.content.preview import preview
+from app.infra import clock
 from app.infra.arrays import array
 from app.infra.errors import Invalid
-from app.messaging import accounts
+from app.messaging import accounts, sending_domains
+from app.messaging.channel import EMAIL
 from app.messaging.runs import Content
 from app.segments.models import Segment, SegmentMember
 
@@ -65,7 +67,67 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
             found[column] = "The template is in the archive. Choose another one."
         elif wrong := _unreadable(tenant_id, template.id):
             found[column] = f"The template can't be sent as it is: {wrong}"
+    if EMAIL in campaign.channels and campaign.sender_id and (wrong := _wrong_sender(tenant_id, campaign.sender_id)):
+        found["sender_id"] = wrong
+    found |= _lacks_of_variants(session, campaign, found)
     return found | schedule.missing(campaign.schedule, type_=campaign.type)
+
+
+def _lacks_of_variants(session: Session, campaign: Campaign, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what the variants of an experiment lack, beside what is `known` to be lacking of the campaign's own."""
+    tried = experiment.of(campaign.experiment)
+    if tried is None:
+        return {}
+    found: dict[str, str] = {}
+    if tried.rule == experiment.CONVERSIONS and campaign.goal is None:
+        found["goal"] = "The winner is chosen by conversions, and there is no goal. Choose one, or another rule."
+    if campaign.schedule.get("mode") == schedule.BEST_TIME and (
+        tried.rest or any(one.local_time for one in tried.variants)
+    ):
+        found["schedule.mode"] = (
+            "Each recipient’s best hour does not go with variants that are tried first, or at hours of their own."
+            " Choose another time, or shares that come to 100 percent."
+        )
+    said: dict[tuple[object, ...], experiment.Variant] = {}
+    topics: set[UUID | None] = set()
+    for place, variant in enumerate(tried.variants):
+        at = f"experiment.variants[{place}].templates"
+        chosen = chosen_by(campaign, variant)
+        for channel, template_id in chosen.items():
+            template = session.get(Template, (campaign.tenant_id, template_id), populate_existing=True)
+            if template is None or template.channel != channel or template.archived_at is not None:
+                if TEMPLATES[channel] not in known:
+                    found[at] = f"The template of {variant.name} is not there, or in the archive. Choose another one."
+                continue
+            topics.add(template.topic_id)
+            if channel in variant.templates and (wrong := _unreadable(campaign.tenant_id, template.id)):
+                found[at] = f"The template of {variant.name} can't be sent as it is: {wrong}"
+        sender = (variant.sender_id or campaign.sender_id) if EMAIL in campaign.channels else None
+        if sender and variant.sender_id and (wrong := _wrong_sender(campaign.tenant_id, sender)):
+            found[f"experiment.variants[{place}].sender_id"] = wrong
+        same = said.setdefault((*chosen.values(), sender, variant.local_time), variant)
+        if same is not variant:
+            words = f"{same.name} and {variant.name} are the same."
+            found.setdefault(at, f"{words} Choose another template, sender or time for one of them.")
+    if len(topics) > 1 and campaign.topic_id is None:
+        found["topic_id"] = "The variants' templates have different topics. Choose the topic of the campaign."
+    return found
+
+
+def _wrong_sender(tenant_id: UUID, sender_id: UUID) -> str | None:
+    """Return why letters can't be from a sender, if that is so."""
+    found = next((one for one in sending_domains.senders(tenant_id=tenant_id) if one["id"] == sender_id), None)
+    if found is None:
+        return "The sender is not there any more. Choose another one."
+    if not found["proven"]:
+        return f"Letters can't be from {found['address']} before its domain is proven (Settings → Sending)."
+    return None
+
+
+def chosen_by(campaign: Campaign, variant: experiment.Variant | None) -> dict[str, UUID | None]:
+    """Return by channel the template that a variant of a campaign, or the campaign itself, is made of."""
+    own = {channel: getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels}
+    return own if variant is None else {one: variant.templates.get(one, its) for one, its in own.items()}
 
 
 def _unreadable(tenant_id: UUID, template_id: UUID) -> str | None:
@@ -75,19 +137,24 @@ def _unreadable(tenant_id: UUID, template_id: UUID) -> str | None:
     return " ".join(problems.values()) or None
 
 
-def unfinished(campaign: Campaign) -> dict[str, list[Finding]]:
-    """Return what is to be mended in what a campaign says, by channel: letters that could be sent as they are."""
-    found: dict[str, list[Finding]] = {}
-    for channel in campaign.channels:
-        template_id, tenant_id = getattr(campaign, TEMPLATES[channel]), campaign.tenant_id
-        if template_id is None:
-            continue
+def says(campaign: Campaign) -> dict[UUID, str]:
+    """Return the templates that a campaign sends, those of its variants if it has some, each with its channel."""
+    tried = experiment.of(campaign.experiment)
+    ways = [chosen_by(campaign, one) for one in (tried.variants if tried else (None,))]
+    return {template_id: channel for way in ways for channel, template_id in way.items() if template_id is not None}
+
+
+def unfinished(campaign: Campaign) -> dict[UUID, list[Finding]]:
+    """Return what is to be mended in what a campaign says, by template: letters that could be sent as they are."""
+    tenant_id = campaign.tenant_id
+    found: dict[UUID, list[Finding]] = {}
+    for template_id, channel in says(campaign).items():
         source = templates.source(tenant_id=tenant_id, template_id=template_id)
         letter, _ = preview(tenant_id=tenant_id, tenant_name="", source=source)
         looked_at = checks.of_message(channel, letter, source) if letter else []
         looked_at += link_checks.tried(tenant_id=tenant_id, source=source).findings if letter else ()
         if problems := [one for one in looked_at if one.severity is Severity.PROBLEM]:
-            found[channel] = problems
+            found[template_id] = problems
     return found
 
 
@@ -98,9 +165,8 @@ def without_value(campaign: Campaign) -> list[Missing]:
     members = select(SegmentMember.customer_id).where(
         SegmentMember.tenant_id == campaign.tenant_id, SegmentMember.segment_id == campaign.segment_id
     )
-    chosen = {getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels} - {None}
     found: dict[str, Missing] = {}
-    for template_id in chosen:
+    for template_id in says(campaign):
         source = templates.source(tenant_id=campaign.tenant_id, template_id=template_id)
         missing = checks.missing_values(tenant_id=campaign.tenant_id, source=source, people=members)
         found |= {one.tag: one for one in missing}
@@ -117,13 +183,40 @@ def require(session: Session, campaign: Campaign) -> None:
     for column in TEMPLATES.values():
         if getattr(campaign, column) is not None:
             session.execute(_HOLD_TEMPLATE, {"tenant_id": campaign.tenant_id, "id": getattr(campaign, column)})
+    tried = experiment.of(campaign.experiment)
+    for template_id in sorted(
+        {one for variant in (tried.variants if tried else ()) for one in variant.templates.values()}
+    ):
+        session.execute(_HOLD_TEMPLATE, {"tenant_id": campaign.tenant_id, "id": template_id})
     if found := lacks(session, campaign):
         raise NotReady(found)
 
 
-def pinned(session: Session, campaign: Campaign) -> list[Content]:
-    """Return what a campaign says on each of its channels now, in their order."""
-    chosen = {channel: getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels}
+def pinned(session: Session, campaign: Campaign) -> list[dict[str, Any]]:
+    """Return what a campaign says on each of its channels now, in their order, as a run keeps it; then its variants."""
+    found = [to_json(one) for one in _contents(session, campaign, chosen_by(campaign, None))]
+    tried = experiment.of(campaign.experiment)
+    for variant in tried.variants if tried else ():
+        contents = _contents(session, campaign, chosen_by(campaign, variant))
+        found += [{**to_json(one), "variant": variant.key} for one in contents]
+    return found
+
+
+def senders(campaign: Campaign) -> dict[str, UUID]:
+    """Return whom the letters of a campaign's variants ('' for none) are from, where that was chosen."""
+    tried = experiment.of(campaign.experiment)
+    own = campaign.sender_id
+    chosen = {"": own} | {one.key: one.sender_id or own for one in (tried.variants if tried else ())}
+    chosen |= {experiment.to_rest(key): one for key, one in chosen.items() if key}
+    return {key: one for key, one in chosen.items() if one is not None}
+
+
+def contents_of(kept: Sequence[dict[str, Any]], variant: str | None = None) -> list[Content]:
+    """Return what a run says on each channel to those of a variant, or to those of none."""
+    return [from_json(one) for one in kept if one.get("variant") == variant]
+
+
+def _contents(session: Session, campaign: Campaign, chosen: Mapping[str, UUID | None]) -> list[Content]:
     wanted = select(Template.id, Template.version, Template.topic_id).where(
         Template.tenant_id == campaign.tenant_id, Template.id.in_(list(chosen.values()))
     )
@@ -131,6 +224,7 @@ def pinned(session: Session, campaign: Campaign) -> list[Content]:
     return [
         Content(channel, template_id, rows[template_id].version, campaign.topic_id or rows[template_id].topic_id)
         for channel, template_id in chosen.items()
+        if template_id is not None
     ]
 
 
@@ -167,6 +261,30 @@ def zones_of(session: Session, campaign: Campaign, people: Sequence[UUID] | None
     values = {"everybody": people is None, "people": array(people or ())}
     names = session.scalars(_ZONES, {"tenant_id": campaign.tenant_id, "segment_id": campaign.segment_id, **values})
     return [own, *(zone for name in names if (zone := _zone(name)) is not None)][:MOST_ZONES]
+
+
+def moments(
+    session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID] | None = None
+) -> dict[str, datetime]:
+    """Return by zone of these people, or of all recipients, when it is a run's time there; none where all have one."""
+    if run.local_at is None:
+        return {}
+    local = datetime.fromisoformat(run.local_at)
+    return {zone.key: clock.instant(local, zone) for zone in zones_of(session, campaign, people)}
+
+
+def times(
+    campaign: Campaign, moments: Mapping[str, datetime], due_at: datetime, variant: experiment.Variant | None
+) -> tuple[datetime, dict[str, datetime]]:
+    """Return when it is time for a variant of a campaign, or for the campaign: for all, and by zone where that counts.
+
+    `moments` and `due_at` say when it is for the campaign, or when the variant may go out at the earliest.
+    """
+    due_at = moments.get(campaign.timezone, due_at)
+    if variant is None:
+        return due_at, dict(moments)
+    by_zone = {name: variant.at(moment, ZoneInfo(name)) for name, moment in moments.items()}
+    return variant.at(due_at, ZoneInfo(campaign.timezone)), by_zone
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.campaigns import approval, best_time, lifecycle, readiness, schedule
+from app.campaigns import approval, best_time, experiment, lifecycle, readiness, schedule, winner
 from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
 from app.campaigns.reach import first_that_reaches
 from app.campaigns.split import is_held_out
@@ -170,6 +170,7 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
         return
     run.status, run.prepared_at, run.started_at = Status.SENDING, now, now
     run.look_at = now + LOOK_AGAIN
+    run.decide_at = winner.due(run, now)
     lifecycle.open_run(session, campaign, run, now)
     lifecycle.settle(session, campaign)
 
@@ -198,26 +199,29 @@ def _is_fresh(session: Session, run: CampaignRun, now: datetime) -> bool:
 
 
 def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID], now: datetime) -> None:
-    contents = [readiness.from_json(one) for one in run.content]
+    contents = readiness.contents_of(run.content)
     if campaign.channel_mode == ALL or len(contents) == 1:
-        shares: Mapping[str, Sequence[UUID]] = {one.channel: people for one in contents}
+        reached: Mapping[str, Sequence[UUID]] = {one.channel: people for one in contents}
     else:
-        shares = first_that_reaches(session, run.tenant_id, contents, people)
-    moments = _moments(session, campaign, run, people)
+        reached = first_that_reaches(session, run.tenant_id, contents, people)
+    moments = readiness.moments(session, campaign, run, people)
     own_moments = _own_moments(session, campaign, run, people)
-    held_out = {one for one in people if is_held_out(run.id, one, campaign.holdout_percent)}
-    for content in contents:
-        reached = shares.get(content.channel, ())
-        for variant in (None, runs.HELD_OUT):
+    tried = experiment.of(run.experiment)
+    by_key = {one.key: one for one in tried.variants} if tried else {}
+    for variant, chosen in _parts(campaign, run, people).items():
+        of_variant = readiness.contents_of(run.content, variant) or contents
+        due_at, local = readiness.times(campaign, moments, run.due_at, by_key.get(variant or ""))
+        for content in of_variant:
             run.audience += runs.put(
                 tenant_id=run.tenant_id,
                 run_id=run.id,
                 campaign_id=run.campaign_id,
                 content=content,
-                customers=[one for one in reached if (one in held_out) is (variant is not None)],
+                customers=[one for one in reached.get(content.channel, ()) if one in chosen],
                 variant=variant,
-                due_at=moments.get(campaign.timezone, run.due_at),
-                moments=moments,
+                waits=tried is not None and variant is None,
+                due_at=due_at,
+                moments=local,
                 own_moments=own_moments,
                 expires_hours=campaign.expires_hours,
                 one_copy=campaign.one_copy,
@@ -225,12 +229,17 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
             )
 
 
-def _moments(session: Session, campaign: Campaign, run: CampaignRun, people: Sequence[UUID]) -> dict[str, datetime]:
-    """Return by zone of these people when it is time there; none where everybody's time is the same."""
-    if run.local_at is None:
-        return {}
-    local = datetime.fromisoformat(run.local_at)
-    return {zone.key: clock.instant(local, zone) for zone in readiness.zones_of(session, campaign, people)}
+def _parts(campaign: Campaign, run: CampaignRun, people: Sequence[UUID]) -> dict[str | None, set[UUID]]:
+    """Return by variant who of these people gets it: those held out, those of each variant, and (None) all others."""
+    tried, percent = experiment.of(run.experiment), campaign.holdout_percent or 0
+    parts: dict[str | None, set[UUID]] = {}
+    for one in people:
+        if is_held_out(run.id, one, percent):
+            variant: str | None = runs.HELD_OUT
+        else:
+            variant = tried.of(run.id, one, percent) if tried else None
+        parts.setdefault(variant, set()).add(one)
+    return parts
 
 
 def _own_moments(
@@ -247,6 +256,9 @@ def _own_moments(
 def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
     """Look whether a run is over: when nothing of it waits or is in the air."""
     tally.fold(tenant_id=run.tenant_id, run_ids=[run.id])
+    if winner.step(session, campaign, run, now):
+        run.look_at = now
+        return
     if runs.is_left(tenant_id=run.tenant_id, run_id=run.id):
         assert run.started_at is not None
         run.look_at = now + (LOOK_AGAIN if now - run.started_at < QUICK_FOR else LOOK_SELDOM)

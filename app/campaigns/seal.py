@@ -50,7 +50,7 @@ _SNIPPETS = text("""
 def seal(session: Session, campaign: Campaign, content: Sequence[Mapping[str, Any]] | None = None) -> dict[str, str]:
     """Return what a yes to a campaign is to, in three parts: whom, what and how often. What is sent says `content`."""
     segment = segment_of(session, campaign)
-    pinned = content if content is not None else [readiness.to_json(one) for one in readiness.pinned(session, campaign)]
+    pinned = content if content is not None else readiness.pinned(session, campaign)
     settings = {name: getattr(campaign, name) for name in SETTINGS if name not in _OF_NO_MATTER}
     said = {name: value for name, value in settings.items() if value is not None}
     often = [campaign.type, campaign.schedule.get("rrule")]

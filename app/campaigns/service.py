@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.accounts.models import Club, Tenant
-from app.campaigns import goal, schedule
+from app.campaigns import experiment, goal, schedule
 from app.campaigns.models import (
     CAMPAIGN_TYPES,
     CHANNEL_MODES,
@@ -35,6 +35,7 @@ from app.infra.errors import Conflict, Invalid, IsArchived
 from app.infra.ids import new_id
 from app.infra.words import is_visible
 from app.messaging.channel import EMAIL, installed
+from app.messaging.models import MailSender
 from app.segments.models import Segment
 
 MAX_NAME = 200
@@ -56,6 +57,7 @@ SETTINGS = (
     "channel_mode",
     *TEMPLATES.values(),
     "topic_id",
+    "sender_id",
     "timezone",
     "schedule",
     "throttle_per_hour",
@@ -66,6 +68,7 @@ SETTINGS = (
     "holdout_percent",
     "one_copy",
     "expires_hours",
+    "experiment",
 )
 
 
@@ -342,11 +345,35 @@ def _apply_rows(session: Session, campaign: Campaign, given: Mapping[str, Any], 
         template = session.get(Template, (tenant_id, given[column])) if given[column] else None
         if given[column] and (template is None or template.channel != channel or template.archived_at is not None):
             errors[column] = "This template does not exist or is for another channel. Choose another one."
+    if "experiment" in given:
+        _apply_experiment(session, campaign, given["experiment"], errors)
+    if "sender_id" in given:
+        campaign.sender_id = given["sender_id"]
+        if campaign.sender_id and session.get(MailSender, (tenant_id, campaign.sender_id)) is None:
+            errors["sender_id"] = "There is no such sender. Choose another one."
     if "topic_id" in given:
         campaign.topic_id = given["topic_id"]
         topic = session.get(Topic, (tenant_id, campaign.topic_id)) if campaign.topic_id else None
         if campaign.topic_id and (topic is None or topic.archived_at is not None):
             errors["topic_id"] = "This topic does not exist or was archived. Choose another one."
+
+
+def _apply_experiment(session: Session, campaign: Campaign, given: Any, errors: dict[str, str]) -> None:
+    try:
+        campaign.experiment = experiment.read(given)
+    except Invalid as wrong:
+        errors |= wrong.errors
+        return
+    tried = experiment.of(campaign.experiment)
+    for place, variant in enumerate(tried.variants if tried else ()):
+        if variant.sender_id and session.get(MailSender, (campaign.tenant_id, variant.sender_id)) is None:
+            errors[f"experiment.variants[{place}].sender_id"] = "There is no such sender. Choose another one."
+        for channel, template_id in variant.templates.items():
+            template = session.get(Template, (campaign.tenant_id, template_id))
+            if template is None or template.channel != channel or template.archived_at is not None:
+                errors[f"experiment.variants[{place}].templates"] = (
+                    "This template does not exist or is for another channel. Choose another one."
+                )
 
 
 def _apply_zone(session: Session, campaign: Campaign, given: Mapping[str, Any], errors: dict[str, str]) -> None:

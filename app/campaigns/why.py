@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.campaigns import approval, best_time, queries, readiness, schedule
+from app.campaigns import approval, best_time, experiment, queries, readiness, schedule
 from app.campaigns.models import Campaign, CampaignRun
 from app.campaigns.states import OVER, Status
+from app.campaigns.winner import RULE
 from app.customers.models import Customer, Topic
 from app.customers.queries import NoSuchCustomer
 from app.infra import clock
@@ -22,11 +23,11 @@ from app.messaging import explain, limit_fields
 from app.messaging.channel import EMAIL
 from app.messaging.condition_fields import can_get
 from app.messaging.explain import Looked as Step
-from app.messaging.runs import Content
+from app.messaging.runs import HELD_OUT, Content
 from app.segments.models import SegmentMember, SegmentPastMember
 
 _MESSAGES = text(f"""
-    SELECT {explain.STORY} FROM message
+    SELECT {explain.STORY}, variant FROM message
     WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND run_id = :run_id ORDER BY created_at, channel
 """)  # noqa: S608 - the columns are ours
 _WAITING = ("queued", "held")
@@ -69,6 +70,7 @@ def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> lis
         first = messages[0]
         steps = [Step("Audience", True, "They were in the segment when it was asked.", first["created_at"])]
         steps += _best_hour(session, run, who)
+        steps += _variant_of(run, first["variant"])
         for one in messages:
             told = explain.story(one)
             if one["status"] in _WAITING:
@@ -96,6 +98,21 @@ def _best_hour(session: Session, run: CampaignRun, who: UUID) -> list[Step]:
     if chosen is None:
         return []
     return [Step("Best hour", True, best_time.in_words(chosen), chosen.at)]
+
+
+def _variant_of(run: CampaignRun, variant: str | None) -> list[Step]:
+    """Return which variant of an A/B test somebody gets, and why."""
+    tried = experiment.of(run.experiment)
+    if tried is None or variant == HELD_OUT:
+        return []
+    names = {one.key: one.name for one in tried.variants}
+    if variant in names:
+        return [Step("Variant", True, f"Chance gave them {names[variant]}.")]
+    if run.winner is not None:
+        by = "by the rule" if run.winner_by == RULE else f"by {run.winner_by_name or 'somebody'}"
+        return [Step("Variant", True, f"They waited for the winner: {names[run.winner]}, chosen {by}.", run.winner_at)]
+    words = "Chance let them wait for the winner, which is not chosen yet."
+    return [Step("Variant", None, words, run.decide_at, "Somebody's choosing, or the rule's.")]
 
 
 def _was_member(session: Session, run: CampaignRun, who: UUID) -> str | None:
@@ -135,6 +152,8 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
     if since is None:
         return [Step("Audience", False, "They are not in the segment now.", None, "Their coming into the segment.")]
     steps = [Step("Audience", True, "They are in the segment now.", since)]
+    if campaign.experiment is not None:
+        steps.append(Step("Variant", True, "Chance tells then which one they get, or that they wait for the winner."))
     if readiness.lacks(session, campaign):
         return [*steps, Step("Gate", None, "The campaign is not ready to be sent.")]
     if (yes := approval.standing(session, campaign)).in_the_way:
@@ -143,7 +162,7 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
         begins = max(campaign.due_at or now, now)
         chosen = best_time.of_one(session, campaign, who, begins=begins, now=now)
         steps += [Step("Best hour", True, best_time.in_words(chosen), chosen.at)] if chosen else []
-    for content in readiness.pinned(session, campaign):
+    for content in readiness.contents_of(readiness.pinned(session, campaign)):
         steps += _meant(session, campaign, content, who, now)
     return steps
 

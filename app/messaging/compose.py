@@ -24,12 +24,10 @@ class NothingToSend(Exception):
     """The message can't be made into a letter; the text says why."""
 
 
-def compose(
-    *, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], senders: Mapping[UUID | None, From] | None = None
-) -> Outgoing:
+def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None) -> Outgoing:
     """Return the letter of one claimed message (a row of the gate's), or raise NothingToSend or LetterProblem.
 
-    `senders`: whom letters are from, by the reader's club (`sending_domains.from_by_club`).
+    `sender`: whom a letter to a customer is from, if not from the address that all are from.
     """
     marketing = row["purpose"] == Purpose.MARKETING
     reader = row if row["reader_id"] is not None else None
@@ -65,17 +63,13 @@ def compose(
         reply_to=back.replies if row["builtin"] is None and row["reader_id"] is not None else None,
         leave_address=back.leaving if link else None,
         # Letters to those who sign in are Fairway's own.
-        sender=_sender(row, senders or {}) if row["reader_id"] is not None else None,
+        sender=sender if row["reader_id"] is not None else None,
     )
 
 
 def _way_out(tenant_id: UUID, row: Mapping[str, Any], choose: str | None) -> str | None:
     """Return where a reader says no: to e-mail by its own link, to others where all that they receive is chosen."""
     return choose if kind_of(row["channel"]).bare else unsubscribe_url(tenant_id, row["reader_id"], row["id"])
-
-
-def _sender(row: Mapping[str, Any], senders: Mapping[UUID | None, From]) -> From | None:
-    return senders.get(row["club_id"]) or senders.get(None)
 
 
 def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:

@@ -44,6 +44,7 @@ MENDS = {
     Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
     Reason.RATE_LIMIT: "Time, or other rates in Settings → Limits.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
+    Reason.AWAITING_WINNER: "The winner's being chosen.",
 }
 """What would change a reason, in words; what nothing changes is missing."""
 

@@ -14,7 +14,8 @@ from app.infra.db import Base, Key, TenantRow
 class MessageRun(TenantRow, Base):
     """Messages that go out together: `status` lets them out, keeps them or ends them, without a write to any of them.
 
-    Not more than `per_hour` of them go out in an hour; the next one does at `ready_at`.
+    Not more than `per_hour` of them go out in an hour; the next one does at `ready_at`. `senders` says whom those of a
+    variant ('' for none) are from, where that is not the sender of the reader's club.
     """
 
     __tablename__ = "message_run"
@@ -26,6 +27,7 @@ class MessageRun(TenantRow, Base):
     status: Mapped[str]
     per_hour: Mapped[int | None]
     ready_at: Mapped[datetime | None]
+    senders: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

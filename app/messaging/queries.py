@@ -47,6 +47,7 @@ _FILTERS = {
     "run_id": "message.run_id = :run_id",
     "status": "message.status = :status",
     "waiting": "message.status IN ('queued', 'held')",
+    "in_line": "message.status IN ('queued', 'held') AND message.reason IS DISTINCT FROM 'awaiting_winner'",
     "reason": "message.reason = :reason",
     "since": "message.id >= :first AND coalesce(message.sent_at, message.sending_at, message.due_at) >= :since",
 }
@@ -94,6 +95,7 @@ def page(
     run_id: UUID | None = None,
     status: str | None = None,
     waiting: bool = False,
+    in_line: bool = False,
     reason: str | None = None,
     since: datetime | None = None,
     cursor: str | None = None,
@@ -101,7 +103,8 @@ def page(
 ) -> Page[Mapping[str, Any]]:
     """Return messages, the newest first, a page at a time; every filter given must match.
 
-    `waiting`: still to go out, queued or held. `since`: settled then or later, or due then where it isn't settled yet.
+    `waiting`: still to go out, queued or held; `in_line`: of these those that wait for no winner.
+    `since`: settled then or later, or due then where it isn't settled yet.
     """
     given = {
         "customer_id": customer_id,
@@ -110,6 +113,7 @@ def page(
         "run_id": run_id,
         "status": status,
         "waiting": waiting or None,
+        "in_line": in_line or None,
         "reason": reason,
         "since": since,
     }

@@ -8,11 +8,12 @@ no more than what was committed before goes out. Nothing is written to any messa
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,8 @@ from app.messaging.states import Priority, Purpose, Reason
 
 HELD_OUT = "holdout"
 """The variant of those who are kept out of a run on purpose."""
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When those are due that wait for something else than the time."""
 MOST_AT_ONCE = 8
 """So many runs share a batch; which ones is left to chance, so that all get their turn."""
 BURST = timedelta(seconds=5)
@@ -79,8 +82,16 @@ class Fates:
 
 
 _MAKE = text("""
-    INSERT INTO message_run (tenant_id, id, status, created_at) VALUES (:tenant_id, :id, 'paused', :now)
+    INSERT INTO message_run (tenant_id, id, status, senders, created_at)
+    VALUES (:tenant_id, :id, 'paused', CAST(:senders AS jsonb), :now)
     ON CONFLICT DO NOTHING
+""")
+_SENDERS = text("""
+    SELECT id, senders FROM message_run
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:runs AS uuid[])) AND senders IS NOT NULL
+""")
+_SET_SENDERS = text("""
+    UPDATE message_run SET senders = CAST(:senders AS jsonb) WHERE tenant_id = :tenant_id AND id = :id
 """)
 _SET = text("""
     UPDATE message_run SET status = :status WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
@@ -110,14 +121,17 @@ _COUNT_OUT = text("""
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
 _PUT = text("""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
-                         campaign_id, run_id, variant, priority, one_copy, dedupe_key, due_at,
+                         campaign_id, run_id, variant, priority, one_copy, dedupe_key, status, reason, due_at,
                          expires_at, created_at)
     SELECT :tenant_id, :channel, :purpose, customer.id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority, :one_copy,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
-           coalesce(chosen.due_at, local.due_at, :due_at),
-           coalesce(chosen.due_at, local.due_at, :due_at) + make_interval(hours => CAST(:expires_hours AS integer)),
+           CASE WHEN CAST(:waits AS boolean) THEN 'held' ELSE 'queued' END,
+           CASE WHEN CAST(:waits AS boolean) THEN CAST(:awaiting AS text) END,
+           CASE WHEN CAST(:waits AS boolean) THEN :never ELSE coalesce(chosen.due_at, local.due_at, :due_at) END,
+           CASE WHEN NOT CAST(:waits AS boolean) THEN coalesce(chosen.due_at, local.due_at, :due_at)
+               + make_interval(hours => CAST(:expires_hours AS integer)) END,
            :now
     FROM unnest(CAST(:customers AS uuid[]), CAST(:own_moments AS timestamptz[])) AS chosen(id, due_at)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
@@ -142,6 +156,29 @@ _HELD_UNTIL = text("""
             AND status = 'held' AND reason = :reason ORDER BY due_at DESC LIMIT 1
     ) AS last
 """)
+_LET_GO = text("""
+    WITH waiting AS (
+        SELECT id, customer_id FROM message
+        WHERE tenant_id = :tenant_id AND run_id = :id AND status = 'held' AND reason = :awaiting AND channel = :channel
+        LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE message SET status = 'queued', reason = NULL, due_at = whose.due_at, variant = :variant,
+        expires_at = whose.due_at + make_interval(hours => CAST(:expires_hours AS integer)),
+        template_id = :template_id, template_version = :template_version, topic_id = :topic_id
+    FROM (
+        SELECT waiting.id, greatest(coalesce(local.due_at, :due_at), :now) AS due_at
+        FROM waiting
+        LEFT JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = waiting.customer_id
+        LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
+            ON local.zone = customer.timezone
+    ) AS whose
+    WHERE message.tenant_id = :tenant_id AND message.id = whose.id
+""")
+# Whose housemate waited looks again at once: what they were held until was never.
+_LOOK_AGAIN = text("""
+    UPDATE message SET due_at = :now
+    WHERE tenant_id = :tenant_id AND run_id = :id AND status = 'held' AND reason = :pending AND due_at >= :never
+""")
 _CANCEL = text("""
     WITH left_over AS (
         SELECT id FROM message WHERE tenant_id = :tenant_id AND run_id = :id AND status IN ('queued', 'held')
@@ -160,10 +197,32 @@ def held_until(*, tenant_id: UUID, run_ids: Collection[UUID], reason: Reason) ->
     return (row.first, row.last) if row.first is not None else None
 
 
-def make(*, tenant_id: UUID, run_id: UUID, now: datetime) -> None:
-    """Make a run of this id, which sends nothing before it is opened; one that is there stays as it is."""
+def make(*, tenant_id: UUID, run_id: UUID, senders: Mapping[str, UUID] | None = None, now: datetime) -> None:
+    """Make a run of this id, which sends nothing before it is opened; one that is there stays as it is.
+
+    `senders`: whom the letters of a variant ('' for those of none) are from; else they are from the reader's club's.
+    """
     with transaction(tenant_id) as session:
-        session.execute(_MAKE, {"tenant_id": tenant_id, "id": run_id, "now": now})
+        session.execute(_MAKE, {"tenant_id": tenant_id, "id": run_id, "senders": _chosen(senders), "now": now})
+
+
+def set_senders(*, tenant_id: UUID, run_id: UUID, senders: Mapping[str, UUID]) -> None:
+    """Let the letters of a run be from others."""
+    with transaction(tenant_id) as session:
+        session.execute(_SET_SENDERS, {"tenant_id": tenant_id, "id": run_id, "senders": _chosen(senders)})
+
+
+def _chosen(senders: Mapping[str, UUID] | None) -> str | None:
+    return orjson.dumps({variant: str(one) for variant, one in senders.items()}).decode() if senders else None
+
+
+def senders_of(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[tuple[UUID, str], UUID]:
+    """Return whom letters of these runs are from, by run and variant, where that was chosen."""
+    if not run_ids:
+        return {}
+    with transaction(tenant_id) as session:
+        rows = session.execute(_SENDERS, {"tenant_id": tenant_id, "runs": array(run_ids)}).all()
+    return {(row.id, variant): UUID(one) for row in rows for variant, one in row.senders.items()}
 
 
 def put(
@@ -180,13 +239,15 @@ def put(
     one_copy: bool = False,
     purpose: Purpose = Purpose.MARKETING,
     variant: str | None = None,
+    waits: bool = False,
     now: datetime,
 ) -> int:
     """Put a message for each customer into a run and return how many are new: a repeat adds none.
 
     Those of the variant HELD_OUT are looked at like all others, and are skipped where they would go out. It is due at
     `due_at`, for those whose zone is among `moments` at their own, for those among `own_moments` at that, and not worth
-    sending any more `expires_hours` later. With `one_copy` an address gets one of them, whoever shares it.
+    sending any more `expires_hours` later; or, if it `waits`, not before `let_go` says what it is. With `one_copy` an
+    address gets one of them, whoever shares it.
     """
     if not customers:
         return 0
@@ -205,6 +266,9 @@ def put(
         "variant": variant,
         "expires_hours": expires_hours,
         "one_copy": one_copy,
+        "waits": waits,
+        "awaiting": Reason.AWAITING_WINNER,
+        "never": NEVER,
         "customers": array(customers),
         "own_moments": array(own_moments[one].isoformat() if one in own_moments else None for one in customers)
         if own_moments
@@ -217,6 +281,47 @@ def put(
     with transaction(tenant_id) as session:
         made = session.execute(_PUT, values)
         return int(made.rowcount)  # type: ignore[attr-defined]
+
+
+def let_go(
+    *,
+    tenant_id: UUID,
+    run_id: UUID,
+    content: Content,
+    variant: str,
+    due_at: datetime,
+    moments: Mapping[str, datetime] | None = None,
+    expires_hours: int | None = None,
+    now: datetime,
+    limit: int,
+) -> int:
+    """Make up to `limit` messages of a run that wait into messages of a variant and return how many.
+
+    They are due at `due_at`, those whose zone is among `moments` at their own; now where that has passed.
+    """
+    local = moments or {}
+    values: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "id": run_id,
+        "channel": content.channel,
+        "template_id": content.template_id,
+        "template_version": content.template_version,
+        "topic_id": content.topic_id,
+        "variant": variant,
+        "expires_hours": expires_hours,
+        "zones": array(local.keys()),
+        "moments": array(one.isoformat() for one in local.values()),
+        "awaiting": Reason.AWAITING_WINNER,
+        "due_at": due_at,
+        "now": now,
+        "limit": limit,
+    }
+    with transaction(tenant_id) as session:
+        done = int(session.execute(_LET_GO, values).rowcount)  # type: ignore[attr-defined]
+        session.execute(_LOOK_AGAIN, {**values, "pending": Reason.COPY_PENDING, "never": NEVER})
+        if done:
+            wake(Work.SEND_MESSAGES, tenant_id)
+        return done
 
 
 def open_(*, tenant_id: UUID, run_id: UUID, per_hour: int | None, now: datetime) -> None:

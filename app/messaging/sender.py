@@ -16,12 +16,12 @@ from sqlalchemy.exc import OperationalError
 
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
-from app.messaging import breaker, local
+from app.messaging import breaker, local, runs
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
 from app.messaging.results import MAX_ATTEMPTS, Ending, record
-from app.messaging.sending_domains import from_by_club
+from app.messaging.sending_domains import in_use
 from app.messaging.states import Reason, Status
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,13 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
     """Render and hand over what was claimed; return how each ended, and whether nobody was there to take them."""
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
-    senders = from_by_club(tenant_id=tenant_id)
+    senders = in_use(tenant_id=tenant_id)
+    of_runs = {row["run_id"] for row in claimed.letters if row["run_id"] is not None}
+    chosen = runs.senders_of(tenant_id=tenant_id, run_ids=of_runs) if senders.by_id else {}
     for row in claimed.letters:
+        sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
         try:
-            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, senders=senders)
+            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender)
         except (TemplateProblem, NothingToSend, NotFound) as problem:
             endings.append(_unrendered(row, str(problem)))
         except Exception as problem:

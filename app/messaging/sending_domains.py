@@ -6,7 +6,7 @@ carry its signature. Until then, and for a club without a sender, they are from 
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -207,24 +207,37 @@ def remove_sender(*, tenant_id: UUID, sender_id: UUID, actor: str, ip: str | Non
 
 
 _IN_USE = text("""
-    SELECT sender.club_id, sender.name, sender.local_part, domain.domain, domain.selector, domain.sealed_key
+    SELECT sender.id, sender.club_id, sender.name, sender.local_part, domain.domain, domain.selector, domain.sealed_key
     FROM mail_sender AS sender
     JOIN sending_domain AS domain ON domain.tenant_id = :tenant_id AND domain.id = sender.domain_id
     WHERE sender.tenant_id = :tenant_id AND domain.proven_at IS NOT NULL
 """)
 
 
-def from_by_club(*, tenant_id: UUID) -> dict[UUID | None, From]:
-    """Return whom letters are from now, by the reader's club; under None for readers of all other clubs."""
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """Whom letters are from now: by the reader's club, under None for readers of all others; and each by its id."""
+
+    by_club: Mapping[UUID | None, From]
+    by_id: Mapping[UUID, From]
+
+    def of(self, club_id: UUID | None, chosen: UUID | None = None) -> From | None:
+        """Return whom a letter is from: who was chosen, else the sender of the reader's club, or of all others."""
+        return (self.by_id.get(chosen) if chosen else None) or self.by_club.get(club_id) or self.by_club.get(None)
+
+
+def in_use(*, tenant_id: UUID) -> Senders:
+    """Return the senders whose domains are proven."""
     with transaction(tenant_id) as session:
-        return {
-            row.club_id: From(
+        found = {
+            (row.id, row.club_id): From(
                 row.name,
                 f"{row.local_part}@{row.domain}",
                 Signing(tenant_id, row.domain, row.selector, row.sealed_key),
             )
             for row in session.execute(_IN_USE, {"tenant_id": tenant_id})
         }
+    return Senders({club: one for (_, club), one in found.items()}, {id_: one for (id_, _), one in found.items()})
 
 
 def _domain(session: Session, tenant_id: UUID, domain_id: UUID) -> SendingDomain:

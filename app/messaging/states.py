@@ -61,6 +61,7 @@ class Reason(StrEnum):
     HOUSEHOLD_COPY = "household_copy"
     COPY_PENDING = "copy_pending"
     RATE_LIMIT = "rate_limit"
+    AWAITING_WINNER = "awaiting_winner"
 
 
 STATUS_WORDS = {
@@ -112,6 +113,7 @@ REASON_WORDS = {
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
     Reason.RATE_LIMIT: "As many have gone out as the rates allow (Settings → Limits); it goes when it is its turn.",
+    Reason.AWAITING_WINNER: "They get what does best with those who were written to first, once that is chosen.",
 }
 
 

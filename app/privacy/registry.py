@@ -326,7 +326,9 @@ _MESSAGES = (
     _keep(
         "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
     ),
-    _keep("message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at created_at")),
+    _keep(
+        "message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at senders created_at")
+    ),
     _special(
         "mailbox_mail",
         "Mails in the local mailbox",
@@ -414,9 +416,10 @@ _JOURNEYS = (
 )  # fmt: skip
 
 _CAMPAIGNS = (
-    _keep("campaign", "Campaigns", OF_THE_CLUB, addresses=_columns("name description schedule goal"),
+    _keep("campaign", "Campaigns", OF_THE_CLUB, addresses=_columns("name description schedule goal experiment"),
           plain=_columns("id type campaign_type segment_id channels channel_mode email_template_id sms_template_id "
-                         "push_template_id whatsapp_template_id topic_id timezone throttle_per_hour spread_minutes "
+                         "push_template_id whatsapp_template_id topic_id sender_id timezone throttle_per_hour "
+                         "spread_minutes "
                          "one_copy expires_hours cost cost_currency holdout_percent status due_at next_occurrence "
                          "version archived_at "
                          "created_by created_by_name created_at updated_at")),
@@ -425,7 +428,8 @@ _CAMPAIGNS = (
                          "decided_by_name decided_at")),
     _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
           plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "
-                         "refresh_asked_at prepared_at started_at paused_at finished_at look_at error created_at")),
+                         "refresh_asked_at prepared_at started_at paused_at finished_at look_at error experiment "
+                         "decide_at winner winner_at winner_by winner_by_name created_at")),
 )  # fmt: skip
 
 _THEY_GO = "They go with the profile, and a trigger sees to it."

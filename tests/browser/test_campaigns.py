@@ -74,8 +74,8 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
         entry.get_by_label("To which day").fill("2131-05-20")
         entry.get_by_role("button", name="Move there").press("Enter")
     expect(page.locator("[data-day='2131-05-20'] .month-entry")).to_contain_text("Spring")
-    overflows = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    assert not page.evaluate(overflows)
+    fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    page.wait_for_function(fits)
 
     page.locator(".month-entry a").click()
     page.get_by_role("link", name="Review and send").click()
@@ -96,7 +96,80 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
     while running.run_step(tenant_id=live.tenant.id, now=clock.now() + timedelta(minutes=1)):
         pass
     expect(standing).to_contain_text("Completed")
-    assert not page.evaluate(overflows)
+    page.wait_for_function(fits)
     assert len(sink.letters) == 3
     page.get_by_role("link", name="1 skipped").click()
     expect(page.locator("#message-rows tr")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_variants_are_tried_and_one_is_chosen(page: Page, live: Any, sink: Sink, width: int) -> None:
+    """By keyboard: two variants and a third that is taken out again, sent, one chosen, and everybody else has it."""
+    tenant_id = live.tenant.id
+    for name in ("Short letter", "Long letter"):
+        content.create(tenant_id=tenant_id, name=name, subject=name, text="It is spring.")
+    people = [person(tenant_id, f"P{place}", email=f"p{place}@example.com", email_opt_in=True) for place in range(40)]
+    segment = filled(tenant_id, "Everybody", people)
+    page.set_viewport_size({"width": width, "height": 900})
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/campaigns/new?segment={segment}")
+    page.get_by_label("Name", exact=True).fill("Spring")
+    page.get_by_role("button", name="Next: what it says").press("Enter")
+
+    def choose(field: str, template: str) -> None:
+        chosen = page.locator(f".field:has(> #{field})")
+        chosen.locator(".ts-control").click()
+        chosen.locator(".dropdown-input").press_sequentially(template)
+        expect(chosen.locator(".option.active")).to_have_text(template)
+        chosen.locator(".dropdown-input").press("Enter")
+        expect(chosen.locator(".ts-control")).to_have_text(template)
+
+    choose("email_template_id", "Short letter")
+    variants = page.locator("#variants")
+    expect(variants).to_be_hidden()
+    page.get_by_label("Try variants first (A/B test)").press("Space")
+    page.locator("#variants-0-share").fill("25")
+    page.locator("#variants-1-share").fill("25")
+    page.get_by_role("button", name="Add a variant").press("Enter")
+    expect(page.locator("#variants-2-name")).to_be_focused()
+    expect(page.locator("#variants-1-share")).to_have_value("25")
+    page.get_by_role("button", name="Remove C").press("Enter")
+    expect(page.locator(".variant")).to_have_count(2)
+    expect(page.get_by_role("button", name="Add a variant")).to_be_focused()
+    choose("variants-1-email_template_id", "Long letter")
+    after = page.get_by_label("So many hours after the last variant has gone out")
+    expect(after).to_be_visible()
+    page.get_by_label("Chosen by hand, whenever I like").press("Space")
+    expect(after).to_be_hidden()
+    fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    page.wait_for_function(fits)
+    for step in ("when", "goal", "review"):
+        page.get_by_role("button", name=f"Next: {step}").last.press("Enter")
+    expect(page.locator("tr", has_text="Long letter")).to_contain_text("25 %")
+    page.wait_for_function(fits)
+    page.get_by_role("button", name="Send now").press("Enter")
+    expect(page.locator("dialog[open]")).to_contain_text("all others once the winner is chosen")
+    page.locator("[data-ask-ok]").press("Enter")
+    standing = page.locator("#standing")
+    expect(standing).to_contain_text("Preparing")
+    prepare(live)
+    while sender.send_batch(tenant_id=tenant_id, now=clock.now()):
+        pass
+    before = len(sink.letters)
+    waiting = 40 - before
+    expect(standing.locator(".stat", has_text="Waiting for the winner").locator(".stat-value")).to_have_text(
+        str(waiting)
+    )
+    expect(standing).to_contain_text("The others wait until somebody chooses.")
+    page.wait_for_function(fits)
+    standing.get_by_role("button", name="Choose B").press("Enter")
+    page.locator("[data-ask-ok]").press("Enter")
+    expect(standing).to_contain_text("B goes to everybody else.")
+    prepare(live)
+    while sender.send_batch(tenant_id=tenant_id, now=clock.now()):
+        pass
+    while running.run_step(tenant_id=tenant_id, now=clock.now() + timedelta(minutes=1)):
+        pass
+    expect(standing).to_contain_text("Completed")
+    assert {one.mail["Subject"] for one in sink.letters[before:]} == {"Long letter"}
+    assert len({one.recipient for one in sink.letters}) == len(sink.letters) == 40

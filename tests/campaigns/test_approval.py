@@ -123,6 +123,7 @@ def test_what_is_not_ready_is_not_put_up(club: Club, admin: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"experiment": "other"}, "what it says has changed"),
         ({"name": "Other", "cost": 12, "cost_currency": "ZAR", "throttle_per_hour": 100}, None),
         ({"schedule": {"mode": "at", "start_at": "2026-12-01T09:00"}}, None),
         ({"one_copy": False}, "what it says has changed"),
@@ -136,6 +137,9 @@ def test_what_was_approved_is_what_is_sent(club: Club, admin: str, changes: dict
     answer(club, campaign, admin)
     if "segment_id" in changes:
         changes = {"segment_id": club.segment(club.people(3))}
+    if "experiment" in changes:
+        other = {"share": 20, "templates": {"EMAIL": str(club.other_template("Other"))}}
+        changes = {"experiment": {"variants": [{"share": 10}, other]}}
     changed = service.change(tenant_id=club.tenant_id, campaign_id=campaign.id, actor=ACTOR, changes=changes, now=NOON)
     found = standing(club, changed)
     assert found.state is (State.OUTDATED if words else State.APPROVED)

@@ -61,6 +61,7 @@ WANTED: dict[str, Any] = {
 CAMPAIGN: dict[str, Any] = {
     "schedule": {"mode": "now"},
     "goal": {"event_type": "payment.received", "conditions": {}, "window_days": 7},
+    "experiment": {"variants": [{"name": "A", "share": 10}, {"name": "B", "share": 10}], "rule": "by_hand"},
     "cost": "12.50",
     "cost_currency": "ZAR",
     **dict.fromkeys((f"{one}_template_id" for one in ("email", "sms", "push", "whatsapp")), None),

@@ -49,6 +49,11 @@ STEPS = {
         {"key": "end", "type": "END", "name": MARK, "config": {}},
     ]
 }
+EXPERIMENT = {
+    "variants": [{"key": key, "name": MARK, "share": 10, "templates": {}} for key in "ab"],
+    "rule": "by_hand",
+    "after_minutes": 60,
+}
 # Values for columns that hold words the code understands, by table and column or by column.
 FIXED: dict[str, Any] = {
     "users.role": "owner",
@@ -68,6 +73,7 @@ FIXED: dict[str, Any] = {
     "message.channel": "EMAIL",
     "message.purpose": "marketing",
     "message_run.status": "paused",
+    "message_run.senders": {},
     "sending_policy.caps": [],
     "sending_rate.channel": "EMAIL",
     "sending_rate.domain": None,
@@ -84,6 +90,7 @@ FIXED: dict[str, Any] = {
     "campaign.schedule": {"mode": "at", "start_at": "2031-01-01T09:00"},
     "campaign.status": "draft",
     "campaign.goal": {"event_type": "payment.received", "conditions": {"rules": []}, "window_days": 7},
+    "campaign.experiment": EXPERIMENT,
     "campaign.cost_currency": "ZAR",
     "campaign.next_occurrence": None,
     "campaign.due_at": None,
@@ -91,6 +98,8 @@ FIXED: dict[str, Any] = {
     "campaign_run.occurrence": "once",
     "campaign_run.status": "completed",
     "campaign_run.content": [],
+    "campaign_run.experiment": EXPERIMENT,
+    "campaign_run.winner": "a",
     "campaign_run.local_at": None,
     "campaign_run.look_at": None,
     "template.channel": "EMAIL",

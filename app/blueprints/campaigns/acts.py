@@ -8,10 +8,11 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import lifecycle, queries, readiness, service
+from app.campaigns import lifecycle, queries, readiness, service, winner
 from app.campaigns.readiness import NotReady
-from app.campaigns.states import LEGAL, Act
+from app.campaigns.states import LEGAL, Act, Status
 from app.infra.errors import Conflict, Invalid
+from app.infra.ids import as_id
 from app.web.guards import current, requires
 
 
@@ -83,6 +84,30 @@ def resume(campaign_id: UUID) -> Response:
 def cancel(campaign_id: UUID) -> Response:
     """Call a campaign off for good."""
     return _do(lifecycle.cancel, campaign_id, "The campaign is cancelled.")
+
+
+@blueprint.post("/<uuid:campaign_id>/winner")
+@requires("campaigns.run")
+def choose_winner(campaign_id: UUID) -> Response:
+    """Let everybody who waits for the winner of a run get a variant."""
+    actor, run_id = current(), as_id(request.form.get("run"))
+    if run_id is None:
+        raise queries.NoSuchRun
+    try:
+        run = winner.choose(
+            tenant_id=actor.tenant_id,
+            campaign_id=campaign_id,
+            run_id=run_id,
+            variant=request.form.get("variant", ""),
+            actor=actor.ref,
+            actor_name=actor.name,
+        )
+    except (Conflict, Invalid) as refused:
+        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+    else:
+        paused = run.status == Status.PAUSED
+        flash(f"The winner is chosen; the others get it {'once the campaign goes on' if paused else 'now'}.", "success")
+    return _to(campaign_id)
 
 
 @blueprint.post("/<uuid:campaign_id>/duplicate")

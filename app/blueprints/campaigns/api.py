@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.campaigns import goal, lifecycle, queries, reach, service, why
+from app.campaigns import experiment, goal, lifecycle, queries, reach, service, why
 from app.campaigns.models import Campaign
 from app.infra import clock
 from app.infra.errors import Forbidden
@@ -52,6 +52,30 @@ class GoalBody(Body):
     window_days: Annotated[int, Field(ge=1, le=goal.MOST_DAYS)] = goal.DAYS
 
 
+class VariantBody(Body):
+    """One way of saying it, to `share` percent; `templates` by channel, the campaign's own where one is missing.
+
+    Its letters are from `sender_id`, and it goes out at `local_time` ("18:00"), else as the campaign says.
+    """
+
+    name: Annotated[Text, Field(max_length=experiment.MAX_NAME)] | None = None
+    share: Annotated[int, Field(ge=1, le=100)]
+    templates: dict[Channel, UUID] = Field(default={}, max_length=4)
+    sender_id: UUID | None = None
+    local_time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+
+
+class ExperimentBody(Body):
+    """Variants that are tried first. Who is in none of their shares gets the winner.
+
+    `rule`: what the winner is chosen by, `after_minutes` after the last of the variants went out; or `by_hand`.
+    """
+
+    variants: list[VariantBody] = Field(min_length=experiment.FEWEST, max_length=experiment.MOST)
+    rule: Literal["opens", "clicks", "conversions", "by_hand"] = "clicks"
+    after_minutes: Annotated[int, Field(ge=1, le=experiment.MOST_MINUTES)] = 240
+
+
 class _Settings(Body):
     description: Long = ""
     campaign_type: CampaignType | None = None
@@ -63,6 +87,7 @@ class _Settings(Body):
     push_template_id: UUID | None = None
     whatsapp_template_id: UUID | None = None
     topic_id: UUID | None = None
+    sender_id: UUID | None = None
     timezone: Words | None = None
     schedule: ScheduleBody | None = None
     throttle_per_hour: Annotated[int, Field(ge=1, le=service.MOST_PER_HOUR)] | None = None
@@ -73,6 +98,7 @@ class _Settings(Body):
     holdout_percent: Annotated[int, Field(ge=1, le=service.MOST_HELD_OUT)] | None = None
     one_copy: bool = True
     expires_hours: Annotated[int, Field(ge=1, le=service.MOST_EXPIRES)] | None = None
+    experiment: ExperimentBody | None = None
 
 
 class CampaignBody(_Settings):
@@ -133,6 +159,7 @@ class CampaignOut(Shown):
     push_template_id: UUID | None
     whatsapp_template_id: UUID | None
     topic_id: UUID | None
+    sender_id: UUID | None
     timezone: str
     schedule: dict[str, Any]
     throttle_per_hour: int | None
@@ -143,6 +170,7 @@ class CampaignOut(Shown):
     holdout_percent: int | None
     one_copy: bool
     expires_hours: int | None
+    experiment: dict[str, Any] | None
     status: Status
     due_at: datetime | None
     version: int

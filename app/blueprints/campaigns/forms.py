@@ -1,13 +1,17 @@
 """The forms of a campaign, a step each. The service checks what is typed; a form carries it and shows what it said."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from wtforms import (
     BooleanField,
     DecimalField,
+    FieldList,
+    FormField,
     HiddenField,
     IntegerField,
     RadioField,
@@ -24,13 +28,14 @@ from app.blueprints.campaigns.presenters import (
     CHANNEL_LABELS,
     DAYS,
     MODE_LABELS,
+    RULE_LABELS,
     TYPE_LABELS,
 )
-from app.campaigns import goal, schedule, service
+from app.campaigns import experiment, goal, schedule, service
 from app.campaigns.models import ALL, FIRST, ONE_TIME, RECURRING, TEMPLATES, Campaign
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.messaging.channel import installed
+from app.messaging.channel import EMAIL, installed
 from app.web.forms import Form
 
 _RULE = "RULE"
@@ -84,8 +89,32 @@ class WhomForm(StepForm):
         }
 
 
+class VariantForm(Form):
+    """One variant of an A/B test: its name, to how many of a hundred it goes, what it says instead."""
+
+    name = StringField("Name", render_kw={"maxlength": experiment.MAX_NAME, "autocomplete": "off"})
+    share = IntegerField("To so many percent", default=10, render_kw={"min": 1, "max": 100, "inputmode": "numeric"})
+    email_template_id = SelectField("E-mail", validate_choice=False)
+    sms_template_id = SelectField("SMS", validate_choice=False)
+    push_template_id = SelectField("Push", validate_choice=False)
+    whatsapp_template_id = SelectField("WhatsApp", validate_choice=False)
+    sender_id = SelectField("From", validate_choice=False)
+    local_time = StringField("At another time", render_kw={"type": "time"})
+
+    def given(self, channels: Iterable[str]) -> dict[str, Any]:
+        """Return the variant as the service takes it."""
+        chosen = {channel: self[TEMPLATES[channel]].data for channel in channels}
+        return {
+            "name": self["name"].data or "",
+            "share": self["share"].data,
+            "templates": {channel: template_id for channel, template_id in chosen.items() if template_id},
+            "sender_id": self["sender_id"].data or None,
+            "local_time": self["local_time"].data or None,
+        }
+
+
 class WhatForm(StepForm):
-    """What it says, on which channels."""
+    """What it says, on which channels, and which variants of it are tried first."""
 
     channels = SelectMultipleField(
         "Channels", widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(), validate_choice=False
@@ -103,18 +132,85 @@ class WhatForm(StepForm):
     sms_template_id = SelectField("SMS", validate_choice=False)
     push_template_id = SelectField("Push", validate_choice=False)
     whatsapp_template_id = SelectField("WhatsApp", validate_choice=False)
+    sender_id = SelectField("From", validate_choice=False)
     topic_id = SelectField("Topic", description="Goes to those who want this topic.", validate_choice=False)
     one_copy = BooleanField(
         "One copy an address",
         description="People who share an address get one together: the head of the household does, children last.",
     )
 
-    def offer(self, templates: Mapping[str, Sequence[tuple[str, str]]], topics: Sequence[tuple[str, str]]) -> None:
+    tries = BooleanField(
+        "Try variants first (A/B test)",
+        description="Some get one variant, some another; all others get the one that does best.",
+    )
+    variants = FieldList(FormField(VariantForm), "Variants", min_entries=experiment.FEWEST)
+    rule = RadioField(
+        "The others get",
+        choices=_choices(RULE_LABELS.items()),
+        default=experiment.CLICKS,
+        validate_choice=False,
+    )
+    after_hours = DecimalField(
+        "So many hours after the last variant has gone out",
+        default=Decimal(4),
+        places=None,
+        render_kw={"min": 0, "inputmode": "decimal"},
+    )
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "WhatForm":
+        """Return the form filled in with what a campaign says."""
+        tried = experiment.of(campaign.experiment)
+        if tried is None:
+            return cls(obj=campaign, variants=[{"name": name, "share": 10} for name in ("A", "B")])
+        return cls(
+            obj=campaign,
+            tries=True,
+            variants=[
+                {"name": one.name, "share": one.share, "sender_id": one.sender_id, "local_time": one.local_time}
+                | {TEMPLATES[channel]: str(template_id) for channel, template_id in one.templates.items()}
+                for one in tried.variants
+            ],
+            rule=tried.rule,
+            after_hours=(Decimal(tried.after_minutes) / 60).quantize(Decimal("0.01")).normalize(),
+        )
+
+    def acted(self, act: str) -> "WhatForm | None":
+        """Return the form as a button of its variants makes it: with one more of them, or without one."""
+        what, _, place = act.partition("-")
+        filled = dict(self.data)
+        variants: list[dict[str, Any]] = filled["variants"]
+        if what == "add" and len(variants) < experiment.MOST:
+            taken = {(one["name"] or "").strip().upper() for one in variants}
+            name = next(one.upper() for one in experiment.KEYS if one.upper() not in taken or one == "e")
+            variants.append({"name": name, "share": 10})
+        elif what == "remove" and place.isascii() and place.isdigit() and len(variants) > experiment.FEWEST:
+            variants[int(place) : int(place) + 1] = []
+        elif what not in ("add", "remove"):
+            return None
+        return type(self)(data=filled)
+
+    @property
+    def tried(self) -> list[Any]:
+        """Return the forms of the variants."""
+        return self.variants.entries
+
+    def offer(
+        self,
+        templates: Mapping[str, Sequence[tuple[str, str]]],
+        topics: Sequence[tuple[str, str]],
+        senders: Sequence[tuple[str, str]],
+    ) -> None:
         """Fill the selects: of each channel that is there its templates."""
+        self.sender_id.choices = _choices(senders, "The sender of each reader’s club")
+        for one in self.tried:
+            one["sender_id"].choices = _choices(senders, "The same as above")
         self.channels.choices = _choices((one, CHANNEL_LABELS[one]) for one in templates)
         for channel, column in TEMPLATES.items():
             field: Any = self[column]
             field.choices = _choices(templates.get(channel, ()), "Choose a template")
+            for one in self.tried:
+                one[column].choices = _choices(templates.get(channel, ()), "The same as above")
         self.topic_id.choices = _choices(topics, "The template’s own, or none")
 
     def values(self) -> dict[str, Any]:
@@ -125,11 +221,46 @@ class WhatForm(StepForm):
             "channels": there if len(there) == 1 else [one for one in there if one in chosen],
             "channel_mode": self["channel_mode"].data or FIRST,
             "topic_id": _id(self["topic_id"].data, "topic_id"),
+            "sender_id": _id(self["sender_id"].data, "sender_id"),
             "one_copy": bool(self["one_copy"].data),
         }
         for channel, column in TEMPLATES.items():
             found[column] = _id(self[column].data, column) if channel in there else None
+        found["experiment"] = self._experiment(found["channels"]) if self["tries"].data else None
         return found
+
+    def _experiment(self, channels: Sequence[str]) -> dict[str, Any]:
+        hours = self["after_hours"].data
+        by_hand = self["rule"].data == experiment.BY_HAND
+        sound = hours is not None and hours.is_finite() and 0 < hours * 60 <= experiment.MOST_MINUTES
+        if not sound and not by_hand:
+            raise Invalid({"after_hours": f"Give a number of hours, at most {experiment.MOST_MINUTES // 60}."})
+        return {
+            "variants": [one.form.given(channels) for one in self.tried],
+            "rule": self["rule"].data or experiment.CLICKS,
+            "after_minutes": max(round(hours * 60), 1) if sound else 240,
+        }
+
+    def show(self, errors: Mapping[str, str]) -> bool:
+        """Put what the service found wrong beside the fields; return whether all of it found one."""
+        told: list[str] = []
+        for name, message in errors.items():
+            of_variant = re.fullmatch(
+                r"experiment\.variants\[(\d+)\]\.(name|share|templates|sender_id|local_time)", name
+            )
+            if of_variant:
+                one = self.tried[int(of_variant[1])]
+                told.append(f"{one['name'].data or 'A variant'}: {message}")
+                column = TEMPLATES[(self["channels"].data or [EMAIL])[0]]
+                one[column if of_variant[2] == "templates" else of_variant[2]].errors = [message]
+            elif name == "experiment.variants":
+                told.append(message)
+            elif (field := name.removeprefix("experiment.")) in self:
+                self[field].errors = [message]
+            else:
+                return False
+        self["variants"].errors = told
+        return True
 
 
 class WhenForm(StepForm):

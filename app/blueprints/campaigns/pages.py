@@ -8,7 +8,7 @@ from flask import Response, request
 from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import queries, why
-from app.campaigns.models import CAMPAIGN_TYPES, TEMPLATES, TYPES
+from app.campaigns.models import CAMPAIGN_TYPES, TYPES
 from app.campaigns.states import Status
 from app.customers import queries as customers
 from app.infra import clock
@@ -88,10 +88,14 @@ def show(campaign_id: UUID) -> Response:
         has_opens=presenters.has_opens(campaign, stats),
         quiet_until=presenters.quiet_until(campaign) if Reason.QUIET_HOURS in stats.held else None,
         runs=runs,
+        trials=presenters.trials(runs.items),
+        variants=presenters.variants(campaign),
         live=presenters.is_live(campaign),
-        legal=presenters.legal(campaign),
+        legal=presenters.legal(campaign) | {"choose": can("campaigns.run")},
+        measure_words=presenters.MEASURE_WORDS,
+        winner_words=presenters.winner_rule,
         when=presenters.when(campaign),
-        said=presenters.said(campaign, TEMPLATES),
+        said=presenters.said(campaign),
         segment=presenters.segment_of(campaign),
         dates=queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=clock.now())
         if campaign.status in (Status.DRAFT, Status.SCHEDULED)

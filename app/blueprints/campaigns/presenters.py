@@ -11,16 +11,20 @@ from zoneinfo import ZoneInfo
 from babel.numbers import format_currency
 from flask import url_for
 
-from app.campaigns import goal, queries, schedule, states
-from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign
+from app.campaigns import experiment, goal, queries, readiness, schedule, states, winner
+from app.campaigns.experiment import Experiment, Variant
+from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
 from app.campaigns.reach import Reach
 from app.campaigns.states import LEGAL, Act, Status
+from app.campaigns.winner import Trial
 from app.content import queries as templates
 from app.content.checks import Finding
 from app.infra.errors import NotFound
+from app.messaging import sending_domains
 from app.messaging.channel import EMAIL
-from app.messaging.states import ANY_CHANNEL, reason_in_words
+from app.messaging.states import ANY_CHANNEL, Reason, reason_in_words
+from app.messaging.tally import Kind
 from app.segments import queries as segments
 from app.web.guards import can
 from app.web.shell import number, organisation
@@ -44,6 +48,22 @@ DAYS = {
     "FR": "Friday",
     "SA": "Saturday",
     "SU": "Sunday",
+}
+RULE_LABELS = {
+    experiment.OPENS: "What most people open",
+    experiment.CLICKS: "What most people click",
+    experiment.CONVERSIONS: "What most people do the goal after",
+    experiment.BY_HAND: "Chosen by hand, whenever I like",
+}
+RULE_WORDS = {
+    experiment.OPENS: "the one most people opened",
+    experiment.CLICKS: "the one most people clicked",
+    experiment.CONVERSIONS: "the one most people did the goal after",
+}
+MEASURE_WORDS = {
+    Kind.OPENED: "Opened, of these",
+    Kind.CLICKED: "Clicked, of these",
+    Kind.CONVERTED: "Converted, of these",
 }
 _UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
 WORDS: dict[str, Any] = {
@@ -118,19 +138,80 @@ class Said:
 
 
 def said(
-    campaign: Campaign, column_of: Mapping[str, str], problems: Mapping[str, Sequence[Finding]] | None = None
+    campaign: Campaign,
+    problems: Mapping[UUID, Sequence[Finding]] | None = None,
+    variant: Variant | None = None,
 ) -> list[Said]:
-    """Return what a campaign says on each of its channels."""
+    """Return what a campaign, or a variant of it, says on each of its channels."""
     found = []
-    for channel in campaign.channels:
-        template_id = getattr(campaign, column_of[channel])
+    for channel, template_id in readiness.chosen_by(campaign, variant).items():
         if template_id is None:
             found.append(Said(CHANNEL_LABELS[channel], "Not chosen yet", None))
             continue
-        one = templates.get(tenant_id=campaign.tenant_id, template_id=template_id)
+        try:
+            name = templates.get(tenant_id=campaign.tenant_id, template_id=template_id).name
+        except NotFound:
+            found.append(Said(CHANNEL_LABELS[channel], "A template that was deleted", None))
+            continue
         url = url_for("content.show", template_id=template_id) if can("templates.view") else None
-        found.append(Said(CHANNEL_LABELS[channel], one.name, url, (problems or {}).get(channel, ())))
+        found.append(Said(CHANNEL_LABELS[channel], name, url, (problems or {}).get(template_id, ())))
+    sender_id = (variant and variant.sender_id) or campaign.sender_id
+    if sender_id is not None and EMAIL in campaign.channels:
+        known = {one["id"]: one["address"] for one in sending_domains.senders(tenant_id=campaign.tenant_id)}
+        found.append(Said("From", known.get(sender_id, "A sender that was removed"), None))
+    if variant and variant.local_time:
+        found.append(Said("At", variant.local_time, None))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A variant with what it says, and about how many messages go out as it."""
+
+    name: str
+    share: int
+    messages: int | None
+    said: Sequence[Said]
+
+
+def variants(
+    campaign: Campaign, reached: Reach | None = None, problems: Mapping[UUID, Sequence[Finding]] | None = None
+) -> list[Part]:
+    """Return the variants of a campaign that has some."""
+    tried = experiment.of(campaign.experiment)
+    return [
+        Part(
+            one.name,
+            one.share,
+            round(reached.received * one.share / 100) if reached else None,
+            said(campaign, problems, one),
+        )
+        for one in (tried.variants if tried else ())
+    ]
+
+
+def trials(runs: Sequence[CampaignRun]) -> list[Trial]:
+    """Return the experiments of these runs, the latest first: those that are open, and the latest in any case."""
+    if not runs:
+        return []
+    found = winner.trials(tenant_id=runs[0].tenant_id, runs_of=runs)
+    return [one for place, one in enumerate(found) if not place or one.open]
+
+
+def winner_rule(tried: Experiment) -> str:
+    """Return how the winner is chosen, in words without a full stop."""
+    if tried.rule == experiment.BY_HAND:
+        return "chosen by hand"
+    return f"{RULE_WORDS[tried.rule]}, {duration(tried.after_minutes)} after the last of them has gone out"
+
+
+def duration(minutes: int) -> str:
+    """Return a number of minutes in words: "4 hours"."""
+    for size, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
+        if minutes % size == 0:
+            many = minutes // size
+            return f"{number(many)} {unit}{'' if many == 1 else 's'}"
+    raise AssertionError
 
 
 def segment_of(campaign: Campaign) -> Any:
@@ -156,8 +237,11 @@ class Number:
 
 def sum_line(stats: Stats) -> list[Number]:
     """Return the parts of the sum that a campaign's audience is."""
+    awaiting = stats.held.get(Reason.AWAITING_WINNER, 0)
+    held_back = [Number("Waiting for the winner", awaiting, "info", "held", Reason.AWAITING_WINNER)]
     return [
-        Number("Waiting", stats.queued, "info", "waiting"),
+        Number("Waiting", stats.queued - awaiting, "info", "in_line" if awaiting else "waiting"),
+        *(held_back if awaiting else ()),
         Number("Sending", stats.sending, "info", "sending"),
         Number("Sent", stats.sent, "success", "sent"),
         Number("Skipped", stats.total_skipped, "neutral", "skipped"),
@@ -174,9 +258,14 @@ def has_opens(campaign: Campaign, stats: Stats) -> bool:
 def before_sending(campaign: Campaign, reached: Reach) -> str:
     """Return what sending a campaign now does, in words, for those who are asked whether they want it."""
     one = reached.messages == reached.people
+    tried = experiment.of(campaign.experiment)
     said = f"It begins at once: {_count(reached.received, one, about=bool(reached.held_out))}"
     if campaign.schedule.get("mode") == schedule.BEST_TIME:
         said += ", each at the hour they open most, within 24 hours"
+    if tried and tried.rest:
+        names = _and([variant.name for variant in tried.variants])
+        now = round(reached.received * (100 - tried.rest) / 100)
+        said += f", about {number(now)} of them now ({names}), all others once the winner is chosen"
     if reached.held_out:
         said += f". About {number(reached.held_out)} more are left out by chance, to measure what it changes"
     if held := waiting(campaign, reached):

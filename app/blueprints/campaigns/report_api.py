@@ -7,12 +7,13 @@ from uuid import UUID
 from pydantic import Field
 
 from app.blueprints.campaigns.api import StatsQuery, api
-from app.campaigns import lift, queries, report
+from app.campaigns import lift, queries, report, winner
+from app.campaigns.experiment import Standing
 from app.infra.errors import Forbidden, NotFound
 from app.infra.paging import Page
 from app.messaging import clicks
 from app.web.guards import can, current
-from app.web.schemas import PageQuery, Shown, Text
+from app.web.schemas import Body, PageQuery, Shown, Text
 
 
 class BreakdownQuery(StatsQuery):
@@ -108,6 +109,45 @@ class LiftOut(Shown):
     extra: int
 
 
+class VariantOut(Shown):
+    """How a variant does: so many got it, so many of them did what it is measured by; which share that is."""
+
+    key: str
+    name: str
+    sent: int
+    opened: int
+    clicked: int
+    converted: int
+    did: int
+    share: IntervalOut
+
+
+class VariantsOut(Shown):
+    """The variants of a run, the best first; `decided`: it is ahead by more than chance, `words`: what may be said.
+
+    `waiting` messages wait for the `winner`, which is chosen at `decide_at` (none: by hand), and was by `winner_by`, a
+    user or `rule`; `rest` went out as the winner since.
+    """
+
+    items: list[VariantOut]
+    measure: str
+    lead: IntervalOut
+    decided: bool
+    words: str
+    waiting: int
+    rest: int
+    decide_at: datetime | None
+    winner: str | None
+    winner_at: datetime | None
+    winner_by: str | None
+
+
+class WinnerBody(Body):
+    """Which variant everybody who waits gets."""
+
+    variant: Annotated[str, Field(pattern="^[a-e]$")]
+
+
 class ReaderOut(Shown):
     """A message behind a number, with its reader, and when it happened (a link: first, and how often)."""
 
@@ -169,6 +209,72 @@ def campaign_lift(campaign_id: UUID, query: StatsQuery) -> LiftOut:
     if found is None:
         raise NobodyHeldOut
     return LiftOut.model_validate(found)
+
+
+class NoVariants(NotFound):
+    """There is nothing to compare."""
+
+    def __init__(self) -> None:
+        super().__init__("This campaign has no variants.")
+
+
+_RUN = f"{_PATH}/runs/<uuid:run_id>"
+
+
+def _variants(campaign_id: UUID, run_id: UUID) -> VariantsOut:
+    tenant_id = current().tenant_id
+    run = queries.run(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
+    trials = winner.trials(tenant_id=tenant_id, runs_of=[run])
+    if not trials:
+        raise NoVariants
+    found = trials[0].outcome
+    return VariantsOut(
+        items=[_variant(one) for one in found.standings],
+        measure=found.measure,
+        lead=IntervalOut.model_validate(found.lead),
+        decided=found.decided,
+        words=found.words,
+        waiting=found.waiting,
+        rest=found.rest,
+        decide_at=run.decide_at,
+        winner=run.winner,
+        winner_at=run.winner_at,
+        winner_by=run.winner_by,
+    )
+
+
+def _variant(one: Standing) -> VariantOut:
+    return VariantOut(
+        key=one.variant.key,
+        name=one.variant.name,
+        sent=one.sent,
+        opened=one.opened,
+        clicked=one.clicked,
+        converted=one.converted,
+        did=one.did,
+        share=IntervalOut.model_validate(one.share),
+    )
+
+
+@api.operation("GET", f"{_RUN}/variants", permission=_SEEN, returns=VariantsOut)
+def campaign_variants(campaign_id: UUID, run_id: UUID) -> VariantsOut:
+    """Tell how the variants of a run stand; 404 for a campaign without."""
+    return _variants(campaign_id, run_id)
+
+
+@api.operation("POST", f"{_RUN}/winner", permission="campaigns.run", body=WinnerBody, returns=VariantsOut)
+def choose_winner(campaign_id: UUID, run_id: UUID, body: WinnerBody) -> VariantsOut:
+    """Let everybody who waits get this variant; 409 where that was decided already, or nobody waits."""
+    actor = current()
+    winner.choose(
+        tenant_id=actor.tenant_id,
+        campaign_id=campaign_id,
+        run_id=run_id,
+        variant=body.variant,
+        actor=actor.ref,
+        actor_name=actor.name,
+    )
+    return _variants(campaign_id, run_id)
 
 
 @api.operation("GET", f"{_PATH}/people", permission="customers.view", query=PeopleQuery, returns=ReaderOut, paged=True)

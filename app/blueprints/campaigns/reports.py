@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.campaigns import charts, presenters
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import heat_map, lift, queries, report
-from app.campaigns.models import RECURRING, Campaign, CampaignRun
+from app.campaigns import heat_map, lift, queries, report, winner
+from app.campaigns.models import ONCE, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
 from app.infra.errors import Forbidden, Invalid, UserError
 from app.infra.ids import as_id
@@ -138,6 +138,9 @@ def report_page(campaign_id: UUID) -> Response:
         goal=presenters.goal_in_words(campaign),
         over_time=charts.over_time(report.hours(tenant_id=tenant_id, run_ids=runs), campaign.timezone),
         links=heat_map.links(letter, followed),
+        trial=next(iter(winner.trials(tenant_id=tenant_id, runs_of=[latest])), None) if latest else None,
+        measure_words=presenters.MEASURE_WORDS,
+        winner_words=presenters.winner_rule,
         lift=lift.of(tenant_id=tenant_id, run_ids=runs),
         has_letter=letter is not None and letter.html is not None,
         side=side,
@@ -261,6 +264,12 @@ def export_report(campaign_id: UUID) -> Response:
     rows += [
         ["hour", one.hour.isoformat(), one.what, one.number] for one in report.hours(tenant_id=tenant_id, run_ids=runs)
     ]
+    occurrences = [queries.run(tenant_id=tenant_id, campaign_id=campaign_id, run_id=one) for one in runs]
+    for trial in winner.trials(tenant_id=tenant_id, runs_of=occurrences):
+        when = "" if trial.run.occurrence == ONCE else f" {trial.run.occurrence}"
+        for standing in trial.outcome.standings:
+            did = ("sent", "opened", "clicked", "converted")
+            rows += [["variant", standing.variant.name + when, name, getattr(standing, name)] for name in did]
     for link in clicks.links(tenant_id=tenant_id, run_ids=runs):
         rows += [["link", link.url, name, getattr(link, name)] for name in ("people", "times", "machines")]
     for side in report.SIDES:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomForm
-from app.campaigns import best_time, queries, reach, readiness, schedule, service
+from app.campaigns import best_time, experiment, queries, reach, readiness, schedule, service
 from app.campaigns.models import TEMPLATES, Campaign
 from app.campaigns.states import Act, check
 from app.content import link_checks
@@ -25,6 +25,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, IsArchived, UserError
 from app.infra.ids import as_id, new_id
+from app.messaging import sending_domains
 from app.messaging.channel import installed
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -141,14 +142,18 @@ def save_whom(campaign_id: UUID) -> Response | Answer:
 def what(campaign_id: UUID) -> Response:
     """Show what a campaign says."""
     campaign = changeable(campaign_id)
-    return _what(campaign, WhatForm(obj=campaign))
+    return _what(campaign, WhatForm.of(campaign))
 
 
 @blueprint.post("/<uuid:campaign_id>/what")
 @requires("campaigns.edit")
 def save_what(campaign_id: UUID) -> Response | Answer:
-    """Save what a campaign says. Its links are tried meanwhile."""
-    answer = _save(campaign_id, WhatForm(request.form), _what, "when")
+    """Save what a campaign says, whose links are tried meanwhile; a button of its variants shows the form anew."""
+    form = WhatForm(request.form)
+    acted = form.acted(request.form.get("act", ""))
+    if acted is not None:
+        return _what(changeable(campaign_id), acted)
+    answer = _save(campaign_id, form, _what, "when", show=lambda refused: form.show(refused.errors))
     if answer.status_code == 302:
         for source in _sources(queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)).values():
             link_checks.ask(tenant_id=current().tenant_id, source=source, now=clock.now())
@@ -158,14 +163,21 @@ def save_what(campaign_id: UUID) -> Response | Answer:
 def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) -> Response:
     tenant_id = current().tenant_id
     there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
-    form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)])
+    senders = [
+        (str(one["id"]), f"{one['name']} <{one['address']}>") for one in sending_domains.senders(tenant_id=tenant_id)
+    ]
+    form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)], senders)
     return step_page(
         "what",
         campaign,
         form,
         status=status,
+        block="variants",
+        acted=request.form.get("act"),
         channels={one: TEMPLATES[one] for one in there},
         nouns={one: kind_of(one).noun for one in there},
+        most_variants=experiment.MOST,
+        has_senders=bool(senders),
         **more,
     )
 
@@ -202,6 +214,7 @@ def review(campaign_id: UUID) -> Response:
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = schedule.starts_now(campaign.schedule, type_=campaign.type)
     unfinished = readiness.unfinished(campaign)
+    trying = experiment.of(campaign.experiment)
     reached = None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
         "review",
@@ -211,11 +224,14 @@ def review(campaign_id: UUID) -> Response:
         reach=reached,
         waiting=reached and presenters.waiting(campaign, reached),
         confirm_text=reached and presenters.before_sending(campaign, reached),
+        trying=trying,
+        winner_rule=trying and presenters.winner_rule(trying),
+        variants=presenters.variants(campaign, reached, unfinished),
         dates=dates,
         goal=presenters.goal_in_words(campaign),
         starts_now=starts_now,
         when=presenters.when(campaign),
-        said=presenters.said(campaign, TEMPLATES, unfinished),
+        said=presenters.said(campaign, unfinished),
         unfinished=bool(unfinished),
         tried=_tried(campaign),
         missing=readiness.without_value(campaign) if not lacks else [],
@@ -236,9 +252,9 @@ def _outlook(campaign: Campaign, people: int, begins: datetime, now: datetime) -
 
 
 def _sources(campaign: Campaign) -> dict[UUID, LetterSource]:
-    """Return what a campaign says, by template."""
-    chosen = {getattr(campaign, TEMPLATES[channel]) for channel in campaign.channels} - {None}
-    return {one: templates.source(tenant_id=campaign.tenant_id, template_id=one) for one in chosen}
+    """Return what a campaign or its variants say, by template."""
+    tenant_id = campaign.tenant_id
+    return {one: templates.source(tenant_id=tenant_id, template_id=one) for one in readiness.says(campaign)}
 
 
 def _tried(campaign: Campaign) -> list[tuple[UUID, Tried]]:
@@ -253,5 +269,6 @@ def _tried(campaign: Campaign) -> list[tuple[UUID, Tried]]:
 
 
 def _step_of(field: str, campaign: Campaign) -> str:
-    step = "when" if field.startswith("schedule") else "whom" if field == "segment_id" else "what"
+    places = {"segment_id": "whom", "goal": "goal"}
+    step = "when" if field.startswith("schedule") else places.get(field, "what")
     return url_for(f"campaigns.{step}", campaign_id=campaign.id)

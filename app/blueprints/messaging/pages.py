@@ -29,6 +29,8 @@ blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
 
 WAITING = "waiting"
 """What the filter by status calls all that is still to go out."""
+IN_LINE = "in_line"
+"""What it calls those of them that wait for no winner of an A/B test."""
 WORDS: dict[str, Any] = {
     "tones": STATUS_TONES,
     "labels": STATUS_WORDS,
@@ -51,8 +53,12 @@ def index() -> Response:
         block="results",
         page=found,
         filters=filters,
-        statuses=[(WAITING, "Waiting (queued or held)"), *STATUS_WORDS.items()],
-        shown=WAITING if filters["waiting"] else filters["status"],
+        statuses=[
+            (WAITING, "Waiting (queued or held)"),
+            (IN_LINE, "Waiting, but for no winner"),
+            *STATUS_WORDS.items(),
+        ],
+        shown=WAITING if filters["waiting"] else IN_LINE if filters["in_line"] else filters["status"],
         reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
         journeys=queries.journey_choices(tenant_id=tenant_id),
         campaigns=queries.campaign_choices(tenant_id=tenant_id),
@@ -66,6 +72,7 @@ def _filters() -> dict[str, Any]:
     return {
         "status": status if status in set(Status) else None,
         "waiting": status == WAITING,
+        "in_line": status == IN_LINE,
         "reason": reason if reason in set(Reason) else None,
         "journey_id": as_id(request.args.get("journey")),
         "campaign_id": as_id(request.args.get("campaign")),

@@ -1,9 +1,5 @@
 // [data-shown-when="kind: CHOICE LIST"]: stands on the page only while the form's control `kind` has one of the values,
 // of boxes while one with such a value is ticked.
-const parts = [...document.querySelectorAll("[data-shown-when]")].map((part) => {
-  const [name, values] = part.dataset.shownWhen.split(":");
-  return { part, control: part.closest("form").elements[name.trim()], values: values.trim().split(/\s+/) };
-});
 
 function chosen(control) {
   // Of one name may also be the group that the boxes stand in.
@@ -13,8 +9,13 @@ function chosen(control) {
 }
 
 function show() {
-  for (const { part, control, values } of parts) part.hidden = !chosen(control).some((value) => values.includes(value));
+  for (const part of document.querySelectorAll("[data-shown-when]")) {
+    const [name, values] = part.dataset.shownWhen.split(":");
+    const wanted = values.trim().split(/\s+/);
+    part.hidden = !chosen(part.closest("form").elements[name.trim()]).some((value) => wanted.includes(value));
+  }
 }
 
 document.addEventListener("change", show);
+document.addEventListener("htmx:after:swap", show);
 show();

@@ -35,7 +35,7 @@ def measure(stack: Stack, sink: Sink, count: int, rounds: int, workers: int) -> 
         "mails",
         f"a campaign to {count:,}, from the start until all are sent to a local SMTP server, {workers} worker(s)",
         f"a pipelining client that renders compiled Liquid, 8 connections, {workers} process(es), to the same server",
-        floor=0.05,
+        floor=0.15,
     )
     template = stack.call("POST", "/templates", TEMPLATE)["id"]
     criteria = {"combinator": "AND", "rules": [{"field": "first_name", "operator": "eq", "value": "Reader"}]}

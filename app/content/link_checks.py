@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
 from sqlalchemy import text
@@ -161,7 +161,9 @@ def try_one(url: str) -> Verdict:
                 return _judged(answer.status)
             url = urljoin(url, onward)
     except NoSuchHost as problem:
-        return Verdict(BROKEN, problem.message)
+        # Set apart for examples (RFC 2606), as in a letter of the demo: nobody took it for an address that works.
+        made_up = (urlsplit(url).hostname or "").endswith(".example")
+        return Verdict(UNSURE if made_up else BROKEN, problem.message)
     except (RefusedUrl, Unreachable) as problem:
         return Verdict(UNSURE, problem.message)
     except ValueError:

@@ -205,7 +205,7 @@ def test_the_review_says_what_was_found_of_links_and_values(
     client: PageClient, sign_in: Any, club: Club, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in()
-    html = '<p>Dear {{ customer.first_name }}</p><a href="https://gone.example/x">x</a>'
+    html = '<p>Dear {{ customer.first_name }}</p><a href="https://gone.invalid/x">x</a>'
     made = content.create(tenant_id=club.tenant_id, name="Links", subject="Hi", html=html)
     campaign = club.campaign([*club.people(2), *club.people(1, first_name=None)])
     path = f"/campaigns/{campaign.id}"
@@ -218,7 +218,7 @@ def test_the_review_says_what_was_found_of_links_and_values(
     told = client.get(f"/templates/{made.id}/links?campaign={campaign.id}", htmx=True)
     assert told.headers["HX-Refresh"] == "true"
     review = client.get(f"{path}/review").text
-    assert review.count("A link is broken. There is no host called gone.example.") == 1
+    assert review.count("A link is broken. There is no host called gone.invalid.") == 1
     assert "Send it all the same" in review
     assert re.search(r"customer\.first_name</code> is empty for\s+1 of\s+3 people in the segment", review)
 

@@ -141,8 +141,10 @@ def test_nobody_is_asked_inside(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_is_not_there_is_a_broken_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.infra.http.resolve", lambda *_: [])
+    told = link_checks.try_one("http://nobody.invalid/")
+    assert (told.verdict, told.said) == (BROKEN, "There is no host called nobody.invalid.")
     told = link_checks.try_one("http://nobody.example/")
-    assert (told.verdict, told.said) == (BROKEN, "There is no host called nobody.example.")
+    assert (told.verdict, told.said) == (UNSURE, "There is no host called nobody.example.")
 
 
 def test_links_are_tried_once_for_all_letters_and_again_when_asked(tenant: Any, site: Site) -> None:

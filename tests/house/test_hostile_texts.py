@@ -61,7 +61,10 @@ WANTED: dict[str, Any] = {
 CAMPAIGN: dict[str, Any] = {
     "schedule": {"mode": "now"},
     "goal": {"event_type": "payment.received", "conditions": {}, "window_days": 7},
-    "experiment": {"variants": [{"name": "A", "share": 10}, {"name": "B", "share": 10}], "rule": "by_hand"},
+    "experiment": {
+        "variants": [{"name": "A", "share": 10}, {"name": "B", "share": 10, "local_time": "18:00"}],
+        "rule": "by_hand",
+    },
     "cost": "12.50",
     "cost_currency": "ZAR",
     **dict.fromkeys((f"{one}_template_id" for one in ("email", "sms", "push", "whatsapp")), None),

@@ -50,7 +50,10 @@ STEPS = {
     ]
 }
 EXPERIMENT = {
-    "variants": [{"key": key, "name": MARK, "share": 10, "templates": {}} for key in "ab"],
+    "variants": [
+        {"key": key, "name": MARK, "share": 10, "templates": {}, "local_time": at}
+        for key, at in (("a", "09:00"), ("b", "18:00"))
+    ],
     "rule": "by_hand",
     "after_minutes": 60,
 }

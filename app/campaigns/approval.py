@@ -2,12 +2,13 @@
 
 An organisation says from how many people on (Settings → Limits). A yes is to what the campaign says, to whom, and how
 often: `seal` keeps that, and the yes holds for UP_TO tenths more people than there were when it was asked for. Who made
-the campaign, and who asks, can't give it. It is looked at when the campaign is scheduled or started, and again when a
-run begins, with the people who are in it then.
+the campaign, and who asks, can't give it; what a key of theirs did counts as theirs. It is looked at when the campaign
+is scheduled or started, again until everybody is in a run, and for as long as a one-off sends: whom it goes to is
+settled by then, but the snippets in it may be changed.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -17,13 +18,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
+from app.accounts.models import ApiKey
 from app.accounts.permissions import permissions_of
 from app.accounts.queries import UserInfo, active_users
 from app.campaigns import readiness
-from app.campaigns.models import Campaign, CampaignApproval, CampaignRun
-from app.campaigns.seal import PARTS, seal, segment_of
+from app.campaigns.models import ONE_TIME, Campaign, CampaignApproval, CampaignRun
+from app.campaigns.seal import PARTS, WHAT, seal, segment_of
 from app.campaigns.service import locked
-from app.campaigns.states import LEGAL, Act
+from app.campaigns.states import ACTIVE, LEGAL, Act, Status
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
@@ -129,6 +131,7 @@ def of(*, tenant_id: UUID, campaign: Campaign) -> Standing:
 
 def standing(session: Session, campaign: Campaign, content: Sequence[Mapping[str, Any]] | None = None) -> Standing:
     """Return how the yes to a campaign stands, or to a run of it that says `content`."""
+    content = _under_way(session, campaign) if content is None else content
     above = policy.approval_above(session, campaign.tenant_id)
     segment = segment_of(session, campaign)
     people = segment.member_count if segment else 0
@@ -153,9 +156,45 @@ def require(session: Session, campaign: Campaign) -> None:
         raise NotApproved(found)
 
 
-def is_asked_of(run: CampaignRun) -> bool:
-    """Return whether a run may still be kept back for want of a yes: nobody was put into it yet."""
+def in_the_way_of(session: Session, campaign: Campaign, run: CampaignRun) -> Standing | None:
+    """Return how the yes stands where a run may not go on for want of it, else None.
+
+    Until everybody is in it, that is asked of all a yes is to; from then on only of what it says, and of a one-off that
+    somebody was asked about.
+    """
+    found = standing(session, campaign, run.content)
+    if run.prepared_at is None:
+        return found if found.in_the_way else None
+    latest = found.latest
+    if campaign.type != ONE_TIME or found.above is None or run.people <= found.above or latest is None:
+        return None
+    if latest.decision == DECLINED:
+        return replace(found, state=State.DECLINED)
+    if latest.seal.get(WHAT) != seal(session, campaign, run.content)[WHAT]:
+        return replace(found, state=State.OUTDATED, changed=(PARTS[WHAT],))
+    return None if latest.decision == APPROVED else replace(found, state=State.WAITING)
+
+
+def is_untouched(run: CampaignRun) -> bool:
+    """Return whether nobody was put into a run yet: it may still say something else."""
     return run.prepared_at is None and run.cursor is None
+
+
+def _under_way(session: Session, campaign: Campaign) -> Sequence[Mapping[str, Any]] | None:
+    """Return what a one-off says that people are in already, whatever its templates say by now; None before that."""
+    if campaign.type != ONE_TIME:
+        return None
+    run = session.scalar(
+        select(CampaignRun)
+        .where(
+            CampaignRun.tenant_id == campaign.tenant_id,
+            CampaignRun.campaign_id == campaign.id,
+            CampaignRun.status.in_((*ACTIVE, Status.PAUSED)),
+        )
+        .order_by(CampaignRun.id.desc())
+        .limit(1)
+    )
+    return None if run is None or is_untouched(run) else run.content
 
 
 def history(*, tenant_id: UUID, campaign_id: UUID, limit: int = 20) -> list[CampaignApproval]:
@@ -182,21 +221,32 @@ def waiting_for(*, tenant_id: UUID, actor: str, limit: int = 20) -> list[tuple[C
             Campaign.tenant_id == tenant_id,
             CampaignApproval.tenant_id == tenant_id,
             CampaignApproval.decision.is_(None),
-            CampaignApproval.asked_by != actor,
-            Campaign.created_by != actor,
             Campaign.archived_at.is_(None),
             Campaign.status.in_(LEGAL[Act.APPROVE]),
         )
         .order_by(CampaignApproval.id)
-        .limit(limit)
+        .limit(10 * limit)
     )
     with transaction(tenant_id) as session:
-        return [(row[0], row[1]) for row in session.execute(wanted)]
+        found = [(row[0], row[1]) for row in session.execute(wanted)]
+        return [(campaign, asked) for campaign, asked in found if may_decide(campaign, asked, actor)][:limit]
 
 
 def may_decide(campaign: Campaign, asked: CampaignApproval, actor: str) -> bool:
     """Return whether an asking is somebody's to answer: neither the campaign nor the asking is their own."""
-    return actor not in (campaign.created_by, asked.asked_by)
+    return actor not in {_person(campaign.tenant_id, one) for one in (campaign.created_by, asked.asked_by)}
+
+
+def _person(tenant_id: UUID, ref: str) -> str:
+    """Return who is behind an actor: of a key the user who made it."""
+    kind, _, key_id = ref.partition(":")
+    if kind != "key":
+        return ref
+    with transaction(tenant_id) as session:
+        made_by = session.scalar(
+            select(ApiKey.created_by).where(ApiKey.tenant_id == tenant_id, ApiKey.id == UUID(key_id))
+        )
+    return f"user:{made_by}" if made_by else ref
 
 
 def ask(
@@ -311,7 +361,7 @@ def _ask(
         note=note,
         people=people,
         up_to=people + people // UP_TO,
-        seal=seal(session, campaign),
+        seal=seal(session, campaign, _under_way(session, campaign)),
     )
     session.add(asked)
     session.flush()

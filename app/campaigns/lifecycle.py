@@ -107,11 +107,14 @@ def resume(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | No
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
         for run in _runs(session, campaign, Status.PAUSED):
-            if approval.is_asked_of(run):
+            if approval.is_untouched(run):
                 approval.require(session, campaign)
+                run.refresh_asked_at = None
                 run.content, run.experiment = readiness.pinned(session, campaign), campaign.experiment
                 runs.set_senders(tenant_id=tenant_id, run_id=run.id, senders=readiness.senders(campaign))
-            run.paused_at, run.look_at = None, moment
+            elif found := approval.in_the_way_of(session, campaign, run):
+                raise approval.NotApproved(found)
+            run.paused_at, run.look_at, run.error = None, moment, None
             run.status = Status.SENDING if run.prepared_at else Status.PREPARING
             if run.prepared_at:
                 open_run(session, campaign, run, moment)

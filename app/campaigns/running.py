@@ -149,10 +149,7 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
     if not _is_fresh(session, run, now):
         run.look_at = now + timedelta(seconds=1)
         return
-    if approval.is_asked_of(run) and (found := approval.standing(session, campaign, run.content)).in_the_way:
-        run.error = f"It was kept back. {found.words}"
-        lifecycle.keep_back(session, campaign, now)
-        approval.ask_again(session, campaign, found, now)
+    if _is_kept_back(session, campaign, run, now):
         return
     members = select(SegmentMember.customer_id).where(
         SegmentMember.tenant_id == run.tenant_id, SegmentMember.segment_id == run.segment_id
@@ -173,6 +170,17 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
     run.decide_at = winner.due(run, now)
     lifecycle.open_run(session, campaign, run, now)
     lifecycle.settle(session, campaign)
+
+
+def _is_kept_back(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> bool:
+    """Pause a campaign and ask for a second person's yes where a run lacks it; return whether it does."""
+    found = approval.in_the_way_of(session, campaign, run)
+    if found is None:
+        return False
+    run.error = f"It was kept back. {found.words}"
+    lifecycle.keep_back(session, campaign, now)
+    approval.ask_again(session, campaign, found, now)
+    return True
 
 
 def _is_fresh(session: Session, run: CampaignRun, now: datetime) -> bool:
@@ -256,6 +264,8 @@ def _own_moments(
 def _watch(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> None:
     """Look whether a run is over: when nothing of it waits or is in the air."""
     tally.fold(tenant_id=run.tenant_id, run_ids=[run.id])
+    if _is_kept_back(session, campaign, run, now):
+        return
     if winner.step(session, campaign, run, now):
         run.look_at = now
         return

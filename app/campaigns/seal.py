@@ -20,8 +20,8 @@ from app.content import snippet_queries, snippets
 from app.infra.arrays import array
 from app.segments.models import Segment
 
-_WHOM, _WHAT, _OFTEN = "whom", "what", "often"
-PARTS = {_WHOM: "whom it goes to", _WHAT: "what it says", _OFTEN: "how often it is sent"}
+_WHOM, WHAT, _OFTEN = "whom", "what", "often"
+PARTS = {_WHOM: "whom it goes to", WHAT: "what it says", _OFTEN: "how often it is sent"}
 """What there is to change, in words."""
 _OF_NO_MATTER = frozenset(
     (
@@ -56,7 +56,7 @@ def seal(session: Session, campaign: Campaign, content: Sequence[Mapping[str, An
     often = [campaign.type, campaign.schedule.get("rrule")]
     return {
         _WHOM: _digest([campaign.segment_id, segment and segment.version]),
-        _WHAT: _digest([said, pinned, _snippets_of(session, campaign.tenant_id, pinned)]),
+        WHAT: _digest([said, pinned, _snippets_of(session, campaign.tenant_id, pinned)]),
         _OFTEN: _digest(often),
     }
 

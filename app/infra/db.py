@@ -185,6 +185,8 @@ _BY_INDEX = (
     *(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")),
     # Rows that are read and left aside are taken to be dear: there may be many more than is known.
     "SET LOCAL cpu_tuple_cost = 1",
+    # Nor are these plans worth being compiled, dear as they are made to look.
+    "SET LOCAL jit = off",
 )
 
 

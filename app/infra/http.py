@@ -235,23 +235,31 @@ def _addresses(target: Target, deadline: float) -> list[str]:
 def resolve(host: str, port: int, timeout: float) -> list[str]:
     """Return the addresses of a host, each once, in the order in which to try them; none if there is no such host.
 
-    Raises Unreachable if the answer takes too long. The system's resolver can't be told how long it may take, so it is
-    left behind in a thread of its own.
+    Raises Unreachable if the answer takes too long, or whoever knows could not be asked. The system's resolver can't be
+    told how long it may take, so it is left behind in a thread of its own.
     """
-    answers: SimpleQueue[list[str]] = SimpleQueue()
+    answers: SimpleQueue[list[str] | None] = SimpleQueue()
 
     def ask() -> None:
         try:
             rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                answers.put(None)
+                return
+            rows = []
         except (OSError, UnicodeError):
             rows = []
         answers.put(list(dict.fromkeys(str(row[4][0]) for row in rows)))
 
     threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:
-        return answers.get(timeout=timeout)
+        found = answers.get(timeout=timeout)
     except Empty:
         raise Unreachable(f"The name {host} could not be resolved in time.") from None
+    if found is None:
+        raise Unreachable(f"Nobody could be asked where {host} is: names are not resolved at the moment.")
+    return found
 
 
 def _connect(target: Target, addresses: list[str], deadline: float) -> "_Bounded":

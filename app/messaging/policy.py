@@ -191,9 +191,12 @@ def save(
         row.updated_at = moment
         session.flush()
         audit.record(session, actor, "sending_policy.change", "sending_policy", row.id, _told(said, changes), ip)
-        for reason in (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, Reason.RATE_LIMIT):
+        # What a rate holds back has its place already; only other rates give it another.
+        other_rates = "rates" in changes and set(wanted) != set(rates.of(tenant_id=tenant_id))
+        held = (Reason.FREQUENCY_CAP, Reason.QUIET_HOURS, *((Reason.RATE_LIMIT,) if other_rates else ()))
+        for reason in held:
             outbox.look_again(tenant_id=tenant_id, reason=reason, now=moment)
-        if "rates" in changes:
+        if other_rates:
             rates.put(session, tenant_id, wanted, moment)
         return read(row.caps, row.quiet, row.approval_above)
 

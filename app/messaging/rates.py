@@ -139,7 +139,8 @@ def _of(session: Session, tenant_id: UUID) -> list[Rate]:
 def put(session: Session, tenant_id: UUID, wanted: Sequence[Rate], now: datetime) -> None:
     """Put these rates in the place of a tenant's; one that was there as it is goes on counting where it was.
 
-    Whoever locks messages in the same transaction does so before, as the gate does.
+    Places are given out anew under each: what was held back is to be looked at again. Whoever locks messages in the
+    same transaction does so before, as the gate does.
     """
     known = {
         (row.channel, row.domain): row
@@ -156,10 +157,9 @@ def put(session: Session, tenant_id: UUID, wanted: Sequence[Rate], now: datetime
         if kept is None:
             kept = SendingRate(tenant_id=tenant_id, channel=one.channel, domain=one.domain)
             session.add(kept)
-        elif (kept.most, kept.seconds) == (one.most, one.seconds):
-            continue
-        kept.most, kept.seconds = one.most, one.seconds
-        kept.ready_at = kept.journey_at = kept.queue_at = now
+        kept.journey_at = kept.queue_at = now
+        if (kept.most, kept.seconds) != (one.most, one.seconds):
+            kept.most, kept.seconds, kept.ready_at = one.most, one.seconds, now
     session.flush()
 
 

@@ -8,20 +8,22 @@ from uuid import UUID
 import pytest
 from flask import Flask
 
-from app.campaigns import approval, service
+from app.accounts.models import ApiKey
+from app.campaigns import approval, running, service
 from app.campaigns.approval import NotApproved, NothingToApprove, NotTheirOwn, State
 from app.campaigns.models import Campaign
 from app.campaigns.states import Status, WrongStatus
 from app.content import service as content
 from app.content import snippet_service
 from app.infra import clock
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.messaging import policy
 from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.messaging.sink import Sink
 from tests.page_client import ApiClient, PageClient, make_user
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +220,73 @@ def test_what_grew_until_its_time_came_is_kept_back_asked_for_and_goes_on(club: 
     assert club.rows("SELECT error FROM campaign_run")[0].error is None
     letters = [one for one in sink.letters if "waits for your yes" in one.mail["Subject"]]
     assert len(letters) == 1
+
+
+def test_a_snippet_that_is_changed_while_it_goes_out_keeps_the_rest_back(club: Club, sink: Sink, admin: str) -> None:
+    tenant_id = club.tenant_id
+    snippet = snippet_service.create(tenant_id=tenant_id, key="words", name="Words", html="old")
+    template = content.create(tenant_id=tenant_id, name="T", subject="Hi", text='Hello {% snippet "words" %}').id
+    campaign = club.campaign(club.people(3), email_template_id=template, throttle_per_hour=1)
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("start", campaign)
+    club.work()
+    assert club.stats(campaign).sent == 1
+    snippet_service.update(tenant_id=tenant_id, snippet_id=snippet.id, changes={"html": "new"})
+    # A template's own words are pinned: they are of no matter to what is under way.
+    content.update(tenant_id=tenant_id, template_id=template, changes={"text": 'Bye {% snippet "words" %}'})
+    club.work(MINUTE)
+    assert club.status(campaign) == Status.PAUSED
+    assert standing(club, campaign).state is State.WAITING
+    with pytest.raises(NotApproved, match="it waits"):
+        club.act("resume", campaign, MINUTE)
+    club.work(5 * HOUR)
+    assert club.stats(campaign).sent == 1
+    answer(club, campaign, admin)
+    club.act("resume", campaign, 5 * HOUR)
+    club.work(5 * HOUR)
+    club.work(9 * HOUR)
+    assert club.stats(campaign).sent == 3
+
+
+def test_a_list_that_grows_while_people_are_put_in_is_kept_back(
+    club: Club, admin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "BATCH", 2)
+    people = club.people(9)
+    where = club.segment(people[:3])
+    campaign = club.campaign(where)
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("start", campaign)
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    assert club.rows("SELECT people FROM campaign_run")[0].people == 2
+    grow(club, where, people[3:])
+    club.work(send=False)
+    assert club.rows("SELECT people FROM campaign_run")[0].people == 2
+    assert club.status(campaign) == Status.PAUSED
+
+
+def test_what_a_key_of_theirs_asks_is_their_own(club: Club, admin: str) -> None:
+    campaign = club.campaign(club.people(3))
+    with transaction(club.tenant_id) as session:
+        made_by = UUID(admin.partition(":")[2])
+        key = ApiKey(
+            tenant_id=club.tenant_id,
+            name="Till",
+            hint="fw",
+            secret_hash="x",
+            scopes=["campaigns.run"],
+            created_by=made_by,
+        )
+        session.add(key)
+        session.flush()
+        actor = f"key:{key.id}"
+    make_user(club.tenant_id, "owner")
+    ask(club, campaign, actor=actor)
+    assert not approval.waiting_for(tenant_id=club.tenant_id, actor=admin)
+    with pytest.raises(NotTheirOwn):
+        answer(club, campaign, admin)
 
 
 def test_each_occurrence_is_looked_at(club: Club, sink: Sink, admin: str) -> None:

@@ -35,14 +35,20 @@ _NEIGHBOUR = 0.5
 TYPES = ("message.opened", "message.clicked")
 
 _BY_PEOPLE = "activity.private_to IS NULL AND activity.payload ->> 'is_machine' IS DISTINCT FROM 'true'"
-# The zones are those that both we and the database know: its word for another one is an error.
+# Where somebody's clock isn't known, their club's is asked. The zones are those that both we and the database know: its
+# word for another one is an error.
+_ZONES = """
+    LEFT JOIN unnest(CAST(:zones AS text[])) AS known(zone) ON known.zone = customer.timezone
+    LEFT JOIN club ON club.tenant_id = :tenant_id AND club.id = customer.club_id
+    LEFT JOIN unnest(CAST(:zones AS text[])) AS there(zone) ON there.zone = club.timezone
+"""
 _DID = text(f"""
     SELECT reader.id, reader.club_id, reader.zone, did.hours
     FROM (
-        SELECT customer.id, customer.club_id, coalesce(known.zone, :own) AS zone
+        SELECT customer.id, customer.club_id, coalesce(known.zone, there.zone, :own) AS zone
         FROM unnest(CAST(:people AS uuid[])) AS chosen(id)
         JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
-        LEFT JOIN unnest(CAST(:zones AS text[])) AS known(zone) ON known.zone = customer.timezone
+        {_ZONES}
     ) AS reader
     LEFT JOIN LATERAL (
         SELECT array_agg(CAST(extract(hour FROM activity.occurred_at AT TIME ZONE reader.zone) AS integer)) AS hours
@@ -53,8 +59,8 @@ _DID = text(f"""
     ) AS did ON true
 """)  # noqa: S608 - the condition is ours
 _CLUBS_DID = text(f"""
-    SELECT latest.club_id, count(*) AS times,
-        CAST(extract(hour FROM latest.occurred_at AT TIME ZONE coalesce(known.zone, :own)) AS integer) AS hour
+    SELECT latest.club_id, count(*) AS times, CAST(
+        extract(hour FROM latest.occurred_at AT TIME ZONE coalesce(known.zone, there.zone, :own)) AS integer) AS hour
     FROM unnest(CAST(:types AS text[])) AS kind(type)
     CROSS JOIN LATERAL (
         SELECT activity.club_id, activity.customer_id, activity.occurred_at FROM activity
@@ -63,7 +69,7 @@ _CLUBS_DID = text(f"""
         ORDER BY activity.occurred_at DESC LIMIT :most
     ) AS latest
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = latest.customer_id
-    LEFT JOIN unnest(CAST(:zones AS text[])) AS known(zone) ON known.zone = customer.timezone
+    {_ZONES}
     GROUP BY latest.club_id, hour
 """)  # noqa: S608
 _KNOWN_ZONES = text("SELECT name FROM pg_timezone_names")

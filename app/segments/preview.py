@@ -30,7 +30,7 @@ from app.segments import definition, schedule
 from app.segments.schedule import Place
 
 PATIENCE_MS = 600
-LIKELY, LIKELY_PATIENCE_MS = 100_000, 850
+LIKELY, LIKELY_PATIENCE_MS = 75_000, 850
 """What costs no more than so much, as the planner reckons, is told within a second by any machine that has nothing else
 to do: it gets longer, since to give it up and estimate would take longer still."""
 HOPELESS = 300_000

@@ -111,6 +111,18 @@ def test_each_gets_it_at_their_own_hour_where_they_are(club: Club, sink: Sink, o
     assert club.status(campaign) == "completed"
 
 
+def test_whose_clock_is_not_known_goes_by_that_of_their_club(club: Club, opened: Opened) -> None:
+    (links,) = club.rows(
+        "INSERT INTO club (tenant_id, name, country, timezone, locale, currency)"
+        " VALUES (:t, 'North Links', 'GB', 'Europe/London', 'en-GB', 'GBP') RETURNING id",
+        t=club.tenant_id,
+    )
+    who = club.customer(club_id=links.id)
+    opened(who, *[10] * 9, zone="Europe/London")
+    found = chosen(club, campaign_of(club, [who]), who)
+    assert (found.hour, found.zone) == (10, "Europe/London")
+
+
 def test_machines_old_opens_and_bad_zones_tell_nothing(club: Club, opened: Opened) -> None:
     people = [club.customer(), club.customer(), club.customer(timezone="Nowhere/Atall")]
     opened(people[0], *[4] * 20, machine=True)

@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response
 from app.accounts.permissions import permissions_of
 from app.accounts.queries import active_users
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import approval
+from app.campaigns import approval, queries
 from app.campaigns.approval import PERMISSION, Standing, State
 from app.campaigns.models import Campaign, CampaignApproval
-from app.campaigns.states import LEGAL, Act
+from app.campaigns.states import LEGAL, Act, Status
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.web.guards import can, current, requires
 from app.web.shell import number
@@ -113,7 +113,11 @@ def ask_approval(campaign_id: UUID) -> Response:
 @requires(PERMISSION)
 def approve(campaign_id: UUID) -> Response:
     """Say yes to a campaign."""
-    return _do(campaign_id, "You approved it. Who asked is told by mail.", approval.decide, approve=True)
+    campaign = queries.one(tenant_id=current().tenant_id, campaign_id=campaign_id)
+    done = "You approved it. Who asked is told by mail."
+    if campaign.status == Status.PAUSED:
+        done += " It is paused: Resume lets it go on."
+    return _do(campaign_id, done, approval.decide, approve=True)
 
 
 @blueprint.post("/<uuid:campaign_id>/decline")

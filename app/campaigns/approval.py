@@ -1,14 +1,14 @@
 """A second person's yes: what a campaign to many people needs before it is scheduled or sent.
 
 An organisation says from how many people on (Settings → Limits). A yes is to what the campaign says, to whom, and how
-often: `seal` keeps that, and the yes holds for UP_TO tenths more people than there were when it was asked for. Who made
-the campaign, and who asks, can't give it; what a key of theirs did counts as theirs. It is looked at when the campaign
-is scheduled or started, again until everybody is in a run, and for as long as a one-off sends: whom it goes to is
-settled by then, but the snippets in it may be changed.
+often: `seal` keeps that, and the yes holds for one in LEEWAY more people than there were when it was asked for. Who
+made the campaign, and who asks, can't give it; what a key of theirs did counts as theirs. It is looked at when the
+campaign is scheduled or started, again until everybody is in a run, and for as long as a one-off sends: whom it goes to
+is settled by then, but the snippets in it may be changed.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -33,7 +33,7 @@ from app.infra.ids import new_id
 from app.messaging import outbox, policy
 
 PERMISSION = "campaigns.approve"
-UP_TO = 10
+LEEWAY = 10
 """A yes holds for a tenth more people: a segment that is kept up to date is never quite what it was."""
 MAX_NOTE = 2000
 SYSTEM = "system"
@@ -131,18 +131,15 @@ def of(*, tenant_id: UUID, campaign: Campaign) -> Standing:
 
 def standing(session: Session, campaign: Campaign, content: Sequence[Mapping[str, Any]] | None = None) -> Standing:
     """Return how the yes to a campaign stands, or to a run of it that says `content`."""
-    content = _under_way(session, campaign) if content is None else content
     above = policy.approval_above(session, campaign.tenant_id)
-    segment = segment_of(session, campaign)
-    people = segment.member_count if segment else 0
-    latest = _latest(session, campaign)
+    people, latest = _people(session, campaign), _latest(session, campaign)
     if above is None or people <= above:
         return Standing(State.NOT_NEEDED, people, above, latest)
     if latest is None:
         return Standing(State.MISSING, people, above, None)
     if latest.decision == DECLINED:
         return Standing(State.DECLINED, people, above, latest, can_change=campaign.status in LEGAL[Act.CHANGE])
-    now = seal(session, campaign, content)
+    now = seal(session, campaign, _under_way(session, campaign) if content is None else content)
     changed = tuple(words for part, words in PARTS.items() if latest.seal.get(part) != now[part])
     if changed or people > latest.up_to:
         return Standing(State.OUTDATED, people, above, latest, changed)
@@ -162,17 +159,27 @@ def in_the_way_of(session: Session, campaign: Campaign, run: CampaignRun) -> Sta
     Until everybody is in it, that is asked of all a yes is to; from then on only of what it says, and of a one-off that
     somebody was asked about.
     """
-    found = standing(session, campaign, run.content)
     if run.prepared_at is None:
+        found = standing(session, campaign, run.content)
         return found if found.in_the_way else None
-    latest = found.latest
-    if campaign.type != ONE_TIME or found.above is None or run.people <= found.above or latest is None:
+    above = policy.approval_above(session, campaign.tenant_id)
+    if campaign.type != ONE_TIME or above is None or run.people <= above:
         return None
+    latest = _latest(session, campaign)
+    if latest is None:
+        return None
+    people = _people(session, campaign)
     if latest.decision == DECLINED:
-        return replace(found, state=State.DECLINED)
+        return Standing(State.DECLINED, people, above, latest, can_change=campaign.status in LEGAL[Act.CHANGE])
     if latest.seal.get(WHAT) != seal(session, campaign, run.content)[WHAT]:
-        return replace(found, state=State.OUTDATED, changed=(PARTS[WHAT],))
-    return None if latest.decision == APPROVED else replace(found, state=State.WAITING)
+        return Standing(State.OUTDATED, people, above, latest, (PARTS[WHAT],))
+    return None if latest.decision == APPROVED else Standing(State.WAITING, people, above, latest)
+
+
+def _people(session: Session, campaign: Campaign) -> int:
+    """Return how many are in a campaign's segment now."""
+    segment = segment_of(session, campaign)
+    return segment.member_count if segment else 0
 
 
 def is_untouched(run: CampaignRun) -> bool:
@@ -360,7 +367,7 @@ def _ask(
         asked_at=now,
         note=note,
         people=people,
-        up_to=people + people // UP_TO,
+        up_to=people + people // LEEWAY,
         seal=seal(session, campaign, _under_way(session, campaign)),
     )
     session.add(asked)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.campaigns.models import Campaign
+from app.campaigns.models import Campaign, CampaignRun
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
@@ -120,6 +120,21 @@ def habits(session: Session, campaign: Campaign, *, now: datetime) -> Habits:
         club: _shares(_spread(hours.elements()), everybody) for club, hours in counted.items() if club is not None
     }
     return Habits(found | {None: everybody})
+
+
+_of_run: dict[UUID, Habits] = {}
+
+
+def habits_of(session: Session, campaign: Campaign, run: CampaignRun) -> Habits:
+    """Return the habits that a run goes by, told once for all the people this process puts into it.
+
+    They are what was known when the run began, and reading them takes up to twice MOST_OF_CLUBS rows.
+    """
+    if run.id not in _of_run:
+        found = habits(session, campaign, now=run.created_at)
+        _of_run.clear()
+        _of_run[run.id] = found
+    return _of_run[run.id]
 
 
 def choose(

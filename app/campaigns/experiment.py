@@ -25,6 +25,8 @@ RULES = (OPENS, CLICKS, CONVERSIONS, BY_HAND)
 KEYS = "abcde"
 FEWEST, MOST = 2, len(KEYS)
 MOST_MINUTES = 14 * 24 * 60
+AFTER_MINUTES = 4 * 60
+"""When the winner is chosen where nobody says when."""
 MAX_NAME = 80
 FEW = 100
 """To fewer than so many of each variant, most differences are chance."""
@@ -218,7 +220,7 @@ def read(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     for place, name in enumerate(names):
         if name in names[:place]:
             errors.setdefault(f"experiment.variants[{place}].name", "Give each variant a name of its own.")
-    rule, minutes = given.get("rule", CLICKS), given.get("after_minutes", 240)
+    rule, minutes = given.get("rule", CLICKS), given.get("after_minutes", AFTER_MINUTES)
     if rule not in RULES:
         errors["experiment.rule"] = f"Choose one of {', '.join(RULES)}."
     if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= MOST_MINUTES:

@@ -216,7 +216,7 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
     own_moments = _own_moments(session, campaign, run, people)
     tried = experiment.of(run.experiment)
     by_key = {one.key: one for one in tried.variants} if tried else {}
-    for variant, chosen in _parts(campaign, run, people).items():
+    for variant, chosen in _parts(campaign, run, tried, people).items():
         of_variant = readiness.contents_of(run.content, variant) or contents
         due_at, local = readiness.times(campaign, moments, run.due_at, by_key.get(variant or ""))
         for content in of_variant:
@@ -237,9 +237,11 @@ def _put(session: Session, campaign: Campaign, run: CampaignRun, people: Sequenc
             )
 
 
-def _parts(campaign: Campaign, run: CampaignRun, people: Sequence[UUID]) -> dict[str | None, set[UUID]]:
+def _parts(
+    campaign: Campaign, run: CampaignRun, tried: experiment.Experiment | None, people: Sequence[UUID]
+) -> dict[str | None, set[UUID]]:
     """Return by variant who of these people gets it: those held out, those of each variant, and (None) all others."""
-    tried, percent = experiment.of(run.experiment), campaign.holdout_percent or 0
+    percent = campaign.holdout_percent or 0
     parts: dict[str | None, set[UUID]] = {}
     for one in people:
         if is_held_out(run.id, one, percent):
@@ -256,7 +258,7 @@ def _own_moments(
     """Return when each of these people gets it, where that is their best hour; none where it is another time."""
     if campaign.schedule.get("mode") != schedule.BEST_TIME:
         return {}
-    known = best_time.habits(session, campaign, now=run.created_at)
+    known = best_time.habits_of(session, campaign, run)
     chosen = best_time.choose(session, campaign, people, known, begins=run.due_at, now=run.created_at)
     return {who: one.at for who, one in chosen.items()}
 

@@ -181,12 +181,14 @@ def _name_tenant(session: Session, tenant_id: UUID | None) -> None:
         connection.exec_driver_sql(named)
 
 
-_BY_INDEX = (
-    *(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")),
-    # Rows that are read and left aside are taken to be dear: there may be many more than is known.
-    "SET LOCAL cpu_tuple_cost = 1",
-    # Nor are these plans worth being compiled, dear as they are made to look.
-    "SET LOCAL jit = off",
+_BY_INDEX = "; ".join(
+    (
+        *(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")),
+        # Rows that are read and left aside are taken to be dear: there may be many more than is known.
+        "SET LOCAL cpu_tuple_cost = 1",
+        # Nor are these plans worth being compiled, dear as they are made to look.
+        "SET LOCAL jit = off",
+    )
 )
 
 
@@ -196,7 +198,7 @@ def look_up_by_index(session: Session) -> None:
     For statements that touch some hundred rows of large tables, row by row: where statistics are old, or of an empty
     table, the planner reads all of a tenant's rows for each batch, or compares every row with every other.
     """
-    session.connection().exec_driver_sql("; ".join(_BY_INDEX))
+    session.connection().exec_driver_sql(_BY_INDEX)
 
 
 def after_commit(hook: Callable[[], None]) -> None:

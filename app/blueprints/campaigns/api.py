@@ -73,7 +73,7 @@ class ExperimentBody(Body):
 
     variants: list[VariantBody] = Field(min_length=experiment.FEWEST, max_length=experiment.MOST)
     rule: Literal["opens", "clicks", "conversions", "by_hand"] = "clicks"
-    after_minutes: Annotated[int, Field(ge=1, le=experiment.MOST_MINUTES)] = 240
+    after_minutes: Annotated[int, Field(ge=1, le=experiment.MOST_MINUTES)] = experiment.AFTER_MINUTES
 
 
 class _Settings(Body):

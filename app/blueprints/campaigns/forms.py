@@ -152,7 +152,7 @@ class WhatForm(StepForm):
     )
     after_hours = DecimalField(
         "So many hours after the last variant has gone out",
-        default=Decimal(4),
+        default=Decimal(experiment.AFTER_MINUTES) / 60,
         places=None,
         render_kw={"min": 0, "inputmode": "decimal"},
     )
@@ -182,7 +182,7 @@ class WhatForm(StepForm):
         variants: list[dict[str, Any]] = filled["variants"]
         if what == "add" and len(variants) < experiment.MOST:
             taken = {(one["name"] or "").strip().upper() for one in variants}
-            name = next(one.upper() for one in experiment.KEYS if one.upper() not in taken or one == "e")
+            name = next(one.upper() for one in experiment.KEYS if one.upper() not in taken)
             variants.append({"name": name, "share": 10})
         elif what == "remove" and place.isascii() and place.isdigit() and len(variants) > experiment.FEWEST:
             variants[int(place) : int(place) + 1] = []
@@ -238,7 +238,7 @@ class WhatForm(StepForm):
         return {
             "variants": [one.form.given(channels) for one in self.tried],
             "rule": self["rule"].data or experiment.CLICKS,
-            "after_minutes": max(round(hours * 60), 1) if sound else 240,
+            "after_minutes": max(round(hours * 60), 1) if sound else experiment.AFTER_MINUTES,
         }
 
     def show(self, errors: Mapping[str, str]) -> bool:

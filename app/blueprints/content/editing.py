@@ -279,13 +279,13 @@ def _own_tags() -> list[MergeTag]:
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:
+    content = form.content()
     letter, problems = preview_of_content(
         tenant_id=current().tenant_id,
         tenant_name=organisation().name,
-        content=form.content(),
+        content=content,
         customer_id=as_id(form.customer_id.data) if can("customers.view") else None,
     )
-    content = form.content()
     found = checks.of_letter(letter, queries.source_of(content)) if letter else []
     if letter:
         written = queries.source_of({**content, "html": content.get("html") or content.get("mjml")})

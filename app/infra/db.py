@@ -10,7 +10,7 @@ import logging
 import select
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -163,6 +163,23 @@ def transaction(tenant_id: UUID | None) -> Iterator[Session]:
         del session.info[_TENANT]
     for hook in session.info.pop(_HOOKS):
         hook()
+
+
+class _Undone(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
+@contextmanager
+def undone(tenant_id: UUID) -> Iterator[Session]:
+    """Open the transaction of one tenant in which everything can be done and of which nothing stays.
+
+    No hook of `after_commit` runs. It can't be opened inside another one: what that one did would be undone as well.
+    """
+    if _TENANT in db.session().info:
+        raise WrongTenant("inside a transaction, asked for one that is undone")
+    with suppress(_Undone), transaction(tenant_id) as session:
+        yield session
+        raise _Undone
 
 
 def _name_tenant(session: Session, tenant_id: UUID | None) -> None:

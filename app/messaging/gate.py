@@ -166,12 +166,12 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
             return Claim(attempt_id, "", [], 0)
         tenant = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
         facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now)
-        judged = _judge_all(session, tenant_id, rows, facts)
+        judged = judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
         if tenant.has_rates:
             verdicts = rates.hold_back(session, tenant_id, rows, verdicts, now)
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "now": now}
-        _move(session, values, rows, verdicts)
+        move(session, values, rows, verdicts)
         let_out = zip(rows, verdicts, strict=True)
         runs.count_out(session, tenant_id, (r["run_id"] for r, v in let_out if v.status is Status.SENDING), now)
     out = [
@@ -182,7 +182,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
     return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled)
 
 
-def _move(
+def move(
     session: Session, values: dict[str, Any], rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Verdict]
 ) -> None:
     """Write the verdicts down. Those that go where they were meant to, nearly all, need no more than to be named."""
@@ -222,7 +222,8 @@ def _held_out(row: Mapping[str, Any], verdict: Verdict, now: datetime) -> Verdic
     return replace(verdict, status=Status.SKIPPED, reason=Reason.HOLDOUT, due_at=now)
 
 
-def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:
+def read_due(session: Session, query: TextClause, **values: Any) -> list[dict[str, Any]]:
+    """Return the rows of a query made with LOOKED_AT."""
     found = session.execute(query, values)
     names = list(found.keys())
     rows = [dict(zip(names, row, strict=True)) for row in found.all()]
@@ -233,7 +234,7 @@ def _due(session: Session, query: TextClause, **values: Any) -> list[dict[str, A
 
 
 def _taken(session: Session, tenant_id: UUID, limit: int, now: datetime, shut: Collection[str]) -> list[dict[str, Any]]:
-    rows = _due(session, DUE, tenant_id=tenant_id, now=now, limit=limit, shut=array(sorted(shut)))
+    rows = read_due(session, DUE, tenant_id=tenant_id, now=now, limit=limit, shut=array(sorted(shut)))
     if len(rows) < limit:
         rows += _of_runs(session, tenant_id, limit - len(rows), now, shut)
     return rows
@@ -247,7 +248,7 @@ def _of_runs(
     rows: list[dict[str, Any]] = []
     for share, ids in shares.items():
         values = {"tenant_id": tenant_id, "now": now, "limit": share, "runs": array(ids), "shut": array(sorted(shut))}
-        rows += _due(session, DUE_OF_RUNS, **values)
+        rows += read_due(session, DUE_OF_RUNS, **values)
     return rows
 
 
@@ -360,7 +361,8 @@ def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None
     return comes_to, None
 
 
-def _judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> list[Verdict]:
+def judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> list[Verdict]:
+    """Return the verdict on each row of LOOKED_AT: that of the first check that has one, then of what limits hold."""
     known, now = installed(), facts.now
     theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in known]))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)

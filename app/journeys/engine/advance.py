@@ -32,6 +32,7 @@ MAX_ERROR = 500
 LIVE = text("""
     SELECT id, published_version, timezone FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
+      AND (CAST(:only AS uuid) IS NULL OR id = :only)
 """)
 
 CLAIM = text("""
@@ -61,12 +62,21 @@ def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = 
         return _advance(session, tenant_id, moment, limit)
 
 
+def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, now: datetime) -> int:
+    """Walk due people of one journey on in the open transaction, and return how many; 0: none is due."""
+    return _walk(session, tenant_id, now, BATCH, only=journey_id)
+
+
 def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
-    live = {row.id: row for row in session.execute(LIVE, {"tenant_id": tenant_id})}
+    return _walk(session, tenant_id, now, limit) or exits.settle_stopped(session, tenant_id, now, limit)
+
+
+def _walk(session: Session, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> int:
+    live = {row.id: row for row in session.execute(LIVE, {"tenant_id": tenant_id, "only": only})}
     claim = {"tenant_id": tenant_id, "now": now, "journeys": list(live), "limit": limit}
     claimed = session.execute(CLAIM, claim).all() if live else []
     if not claimed:
-        return exits.settle_stopped(session, tenant_id, now, limit)
+        return 0
     involved = {row.journey_id for row in claimed}
     plans = plans_of(session, tenant_id, {id: live[id].published_version for id in involved})
     journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone) for id in involved}

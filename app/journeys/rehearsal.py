@@ -1,0 +1,263 @@
+"""Rehearsing a draft: people walk it on a clock that is put forward, and all of it is undone.
+
+It is the engine, the gate and the letters of real life, in one transaction that is rolled back (app.infra.db.undone),
+over a copy of the journey whose only version is the draft. People are as they are today, whatever day it is on the
+clock; nothing happens to them but the journey: nobody opens a mail, and what a step waits for does not come.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
+
+from app.content.letters import RenderedLetter
+from app.infra.arrays import array
+from app.infra.db import Base, undone, worked_out
+from app.infra.errors import Conflict
+from app.infra.ids import new_id
+from app.journeys.engine.advance import advance_in
+from app.journeys.engine.enrol import Candidate, enrol
+from app.journeys.graph import Graph
+from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyVersion
+from app.journeys.queries import NoSuchJourney
+from app.journeys.step_type import read_graph
+from app.messaging import rehearsing
+from app.messaging.models import Message
+from app.messaging.rehearsing import Judged
+from app.messaging.states import Reason, Status
+
+HORIZON = timedelta(days=400)
+MAX_MOMENTS = 5_000
+MAX_SECONDS = 20.0
+"""A rehearsal holds the rows that its steps change, and events about these people wait for it so long at most."""
+
+_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
+
+_NEXT_DUE = text("""
+    SELECT min(due_at) FROM journey_enrollment
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE'
+""")
+
+_LAST_EVENT = text("""
+    SELECT payload FROM activity
+    WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND type = :type
+    ORDER BY occurred_at DESC LIMIT 1
+""")
+
+
+class CannotRehearse(Conflict):
+    """The draft can't be walked; the message says why."""
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message of a rehearsal: `held` says since when it was kept back and why, `at` when it came to its end.
+
+    `letter` is what would have been read, where it goes out and the rehearsal was asked to keep letters.
+    """
+
+    id: UUID
+    channel: str
+    template_id: UUID | None
+    status: Status = Status.QUEUED
+    reason: Reason | None = None
+    address: str | None = None
+    at: datetime | None = None
+    problem: str | None = None
+    letter: RenderedLetter | None = None
+    held: list[tuple[datetime, Reason | None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One step somebody took, with the messages it wrote."""
+
+    number: int
+    key: str
+    status: str
+    entered_at: datetime
+    left_at: datetime | None
+    result: Mapping[str, Any]
+    letters: Sequence[Letter]
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """One person's way through the draft. ACTIVE: at the end of the rehearsal they stand at `standing_at`.
+
+    `waiting_until` is when they would go on from there, if that is known.
+    """
+
+    customer_id: UUID
+    entered_at: datetime
+    status: str
+    left_at: datetime | None
+    exit_reason: str | None
+    error: str | None
+    standing_at: str | None
+    waiting_until: datetime | None
+    steps: Sequence[Taken]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Everybody's way, and whether it was broken off before everybody was through or the horizon reached."""
+
+    boards: Sequence[Storyboard]
+    broken_off: bool
+
+
+def rehearse(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    customer_ids: Sequence[UUID],
+    at: datetime,
+    payload: Mapping[str, Any] | None = None,
+    keep_letters: bool = True,
+    seconds: float = MAX_SECONDS,
+) -> Rehearsal:
+    """Let customers into the journey's draft at a moment, whatever its trigger, and return what becomes of each.
+
+    `payload` is what the event says that lets them in; without it, what their last event of that type said. Who is no
+    customer (any more) has no storyboard. Raises NoSuchJourney, or CannotRehearse for a draft without a beginning.
+    """
+    with undone(tenant_id) as session:
+        session.execute(_LOCK_TIMEOUT)
+        journey = session.get(Journey, (tenant_id, journey_id))
+        if journey is None:
+            raise NoSuchJourney
+        graph = read_graph(journey.draft)
+        if graph.trigger is None or len(graph) < 2:
+            raise CannotRehearse("Add a trigger and a step after it; then it can be rehearsed.")
+        stage = _Stage(session, tenant_id, _copy(session, journey, graph), at, keep_letters)
+        said = [payload if payload is not None else _last_event(session, tenant_id, one, graph) for one in customer_ids]
+        stage.let_in(customer_ids, said)
+        broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
+        return Rehearsal(stage.boards(customer_ids), broken_off)
+
+
+def _copy(session: Session, journey: Journey, graph: Graph) -> UUID:
+    """Make a journey nobody else sees, with the draft as its live version and nobody in it; return its id."""
+    table = Base.metadata.tables[Journey.__tablename__]
+    made = new_id()
+    values = {one.key: getattr(journey, one.key) for one in table.columns if one.name not in worked_out(table)}
+    values |= {"id": made, "name": f"{journey.name} {made}"[-200:], "status": "ACTIVE", "published_version": 1}
+    values |= {"max_enrollments": None, **{one.key: 0 for one in table.columns if one.key.startswith("total_")}}
+    session.execute(insert(Journey), values)
+    version = {"tenant_id": journey.tenant_id, "id": new_id(), "journey_id": made, "number": 1}
+    session.execute(insert(JourneyVersion), {**version, "graph": graph.to_json(), "created_by": journey.created_by})
+    return made
+
+
+def _last_event(session: Session, tenant_id: UUID, customer_id: UUID, graph: Graph) -> Mapping[str, Any]:
+    asked = graph.trigger.config.get("event_type") if graph.trigger else None
+    values = {"tenant_id": tenant_id, "customer_id": customer_id, "type": asked}
+    return (session.scalar(_LAST_EVENT, values) or {}) if asked else {}
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Where a rehearsal is played: the copy of the journey, the clock, and what the gate said."""
+
+    session: Session
+    tenant_id: UUID
+    journey_id: UUID
+    clock: datetime
+    keep_letters: bool
+    judged: dict[UUID, list[tuple[datetime, Judged]]] = field(default_factory=lambda: defaultdict(list))
+
+    def let_in(self, customer_ids: Sequence[UUID], payloads: Sequence[Mapping[str, Any]]) -> None:
+        """Let people in now, each once."""
+        candidates = [
+            Candidate(self.journey_id, customer_id, f"rehearsal:{customer_id}", None, dict(payload))
+            for customer_id, payload in zip(customer_ids, payloads, strict=True)
+        ]
+        enrol(self.session, self.tenant_id, candidates, self.clock)
+
+    def play(self, *, until: datetime, deadline: float) -> bool:
+        """Put the clock forward from one due moment to the next; return whether that came to an end by itself."""
+        for _ in range(MAX_MOMENTS):
+            if not self._now(deadline):
+                return False
+            following = self._next()
+            if following is None or following > until:
+                return True
+            self.clock = max(following, self.clock)
+        return False
+
+    def _now(self, deadline: float) -> bool:
+        """Do all that is due at this moment, the steps and then their messages, until there is nothing."""
+        tenant_id, journey_id, now = self.tenant_id, self.journey_id, self.clock
+        while time.monotonic() < deadline:
+            moved = advance_in(self.session, tenant_id=tenant_id, journey_id=journey_id, now=now)
+            sent = rehearsing.send_due(self.session, tenant_id=tenant_id, journey_id=journey_id, now=now)
+            for one in sent:
+                self.judged[one.message_id].append(
+                    (self.clock, one if self.keep_letters else replace(one, letter=None))
+                )
+            if not moved and not sent:
+                return True
+        return False
+
+    def _next(self) -> datetime | None:
+        where = {"tenant_id": self.tenant_id, "journey_id": self.journey_id}
+        due = [self.session.scalar(_NEXT_DUE, where), self.session.scalar(rehearsing.NEXT_DUE, where)]
+        return min((one for one in due if one is not None), default=None)
+
+    def boards(self, customer_ids: Collection[UUID]) -> list[Storyboard]:
+        """Return what became of each, in the order they were named in."""
+        of_journey = (JourneyEnrollment.tenant_id == self.tenant_id, JourneyEnrollment.journey_id == self.journey_id)
+        walks = self.session.execute(select(JourneyEnrollment.__table__).where(*of_journey)).all()
+        steps: dict[UUID, list[Taken]] = defaultdict(list)
+        letters = self._letters()
+        taken = select(JourneyEnrollmentStep.__table__).where(
+            JourneyEnrollmentStep.tenant_id == self.tenant_id,
+            JourneyEnrollmentStep.enrollment_id == text("ANY(CAST(:ids AS uuid[]))"),
+        )
+        ids = {"ids": array(one.id for one in walks)}
+        for row in self.session.execute(taken.order_by(JourneyEnrollmentStep.step_number), ids):
+            written = letters.get((row.enrollment_id, row.step_number), [])
+            result = row.result or {}
+            steps[row.enrollment_id].append(
+                Taken(row.step_number, row.step_key, row.status, row.entered_at, row.completed_at, result, written)
+            )
+        boards = {row.customer_id: _board(row, steps[row.id]) for row in walks}
+        return [boards[one] for one in dict.fromkeys(customer_ids) if one in boards]
+
+    def _letters(self) -> dict[tuple[UUID, int], list[Letter]]:
+        """Return the messages by whose and which step they are, as their keys say."""
+        found: dict[tuple[UUID, int], list[Letter]] = defaultdict(list)
+        wanted = select(
+            Message.id, Message.channel, Message.template_id, Message.enrollment_id, Message.dedupe_key
+        ).where(Message.tenant_id == self.tenant_id, Message.journey_id == self.journey_id)
+        for row in self.session.execute(wanted.order_by(Message.id)):
+            letter = Letter(row.id, row.channel, row.template_id)
+            for at, judged in self.judged[row.id]:
+                letter.status, letter.reason, letter.address = judged.status, judged.reason, judged.address
+                letter.problem, letter.letter, letter.at = judged.problem, judged.letter, at
+                if judged.status is Status.HELD:
+                    letter.held.append((at, judged.reason))
+            found[row.enrollment_id, int(row.dedupe_key.split(":")[2])].append(letter)
+        return found
+
+
+def _board(row: Any, steps: Sequence[Taken]) -> Storyboard:
+    active = row.status == "ACTIVE"
+    return Storyboard(
+        customer_id=row.customer_id,
+        entered_at=row.enrolled_at,
+        status=row.status,
+        left_at=row.completed_at or row.exited_at,
+        exit_reason=row.exit_reason,
+        error=row.error,
+        standing_at=row.current_step_key if active else None,
+        waiting_until=row.waiting_until if active else None,
+        steps=steps,
+    )

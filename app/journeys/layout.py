@@ -8,9 +8,7 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from app.journeys.graph import NEXT, Graph, back_edges, ranks
-
-LABELS = {"yes": "Yes", "no": "No"}
+from app.journeys.graph import Graph, back_edges, ranks
 
 # A slot is what hangs below a step: the step of that key, or the open end or passing line of (step, exit).
 _Slot = str | tuple[str, str]
@@ -32,7 +30,6 @@ class Line:
     source: str
     exit: str
     target: str | None
-    label: str | None
     points: tuple[tuple[float, float], ...]
 
 
@@ -105,7 +102,6 @@ def lay_out(graph: Graph) -> Layout:
                 edge.source,
                 edge.exit,
                 target.key if target else None,
-                None if edge.exit == NEXT else LABELS.get(edge.exit, edge.exit),
                 _corners((source.x, source.y), column, bottom),
             )
         )

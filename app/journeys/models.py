@@ -137,7 +137,10 @@ class JourneyEnrollment(TenantRow, Base):
 
 
 class JourneyEnrollmentStep(Base):
-    """One step taken by one enrollment: when, under which version, and with what result."""
+    """One step taken by one enrollment: when, under which version, by which way it was left, and with what result.
+
+    `exit` is None for the way called `next`.
+    """
 
     __tablename__ = "journey_enrollment_step"
     __table_args__ = (
@@ -156,11 +159,15 @@ class JourneyEnrollmentStep(Base):
     status: Mapped[str]
     entered_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+    exit: Mapped[str | None]
     result: Mapped[dict[str, Any] | None]
 
 
 class JourneyStepCount(Base):
-    """Running totals of one step, moved by one statement a batch; `active` is how many stand there now."""
+    """Running totals of one step, moved by one statement a batch; `active` is how many stand there now.
+
+    `yes` and `no` are no longer moved: `JourneyExitCount` counts every way.
+    """
 
     __tablename__ = "journey_step_count"
     __table_args__ = (of_journey(),)
@@ -175,3 +182,16 @@ class JourneyStepCount(Base):
     skipped: Mapped[int] = mapped_column(server_default="0", default=0)
     yes: Mapped[int] = mapped_column(server_default="0", default=0)
     no: Mapped[int] = mapped_column(server_default="0", default=0)
+
+
+class JourneyExitCount(Base):
+    """How many left one step by one way, of those ways that are not called `next`; moved with the step's totals."""
+
+    __tablename__ = "journey_exit_count"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    step_key: Mapped[str] = mapped_column(primary_key=True)
+    exit: Mapped[str] = mapped_column(primary_key=True)
+    passed: Mapped[int] = mapped_column(server_default="0", default=0)

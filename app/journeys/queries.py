@@ -1,7 +1,8 @@
 """Reading journeys: lists, one journey, who stands where, what became of each person."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,16 +24,17 @@ from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys import condition_fields  # noqa: F401 - it fills the catalogue
-from app.journeys.graph import Graph
+from app.journeys.graph import NEXT, Graph, Step
 from app.journeys.models import (
     Journey,
     JourneyDraftEdit,
     JourneyEnrollment,
     JourneyEnrollmentStep,
+    JourneyExitCount,
     JourneyStepCount,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, read_graph, warnings_of
+from app.journeys.step_type import Known, Template, exit_labels, read_graph, warnings_of
 from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
@@ -55,15 +57,18 @@ class NoSuchEnrollment(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class StepCounts:
-    """The running totals of one step; `active` stand there now, `yes` and `no` left by that exit."""
+    """The running totals of one step; `active` stand there now, `ways` left by each exit that has a name of its own."""
 
     entered: int = 0
     active: int = 0
     completed: int = 0
     failed: int = 0
     skipped: int = 0
-    yes: int = 0
-    no: int = 0
+    ways: Mapping[str, int] = field(default_factory=dict)
+
+    def left_by(self, exit: str) -> int:
+        """Return how many left by an exit."""
+        return self.completed - sum(self.ways.values()) if exit == NEXT else self.ways.get(exit, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,10 @@ class EnrollmentLine:
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """One step of a person's path: when, under which version, and with what result."""
+    """One step of a person's path: when, under which version, by which way it was left, and with what result.
+
+    `exit` and what people call it are None for the way called `next`.
+    """
 
     step_number: int
     step_key: str
@@ -97,6 +105,8 @@ class StepTaken:
     status: str
     entered_at: datetime
     completed_at: datetime | None
+    exit: str | None
+    exit_label: str | None
     result: Mapping[str, Any] | None
 
 
@@ -111,6 +121,15 @@ class EnrollmentPath:
 
 
 @dataclass(frozen=True, slots=True)
+class WayNumbers:
+    """How many left a step by one of its named ways; `label` is what people call it."""
+
+    exit: str
+    label: str
+    passed: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepNumbers:
     """The numbers of one step of a journey; `type` is None for a step the live version does not have."""
 
@@ -122,6 +141,7 @@ class StepNumbers:
     completed: int
     failed: int
     skipped: int
+    exits: list[WayNumbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +275,19 @@ def step_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, StepCounts]:
             .where(JourneyStepCount.tenant_id == tenant_id, JourneyStepCount.journey_id == journey_id)
             .execution_options(populate_existing=True)
         ).all()
-    names = StepCounts.__dataclass_fields__
-    return {row.step_key: StepCounts(**{name: getattr(row, name) for name in names}) for row in rows}
+        ways: dict[str, dict[str, int]] = defaultdict(dict)
+        for key, exit, passed in session.execute(
+            select(JourneyExitCount.step_key, JourneyExitCount.exit, JourneyExitCount.passed).where(
+                JourneyExitCount.tenant_id == tenant_id, JourneyExitCount.journey_id == journey_id
+            )
+        ):
+            ways[key][exit] = passed
+    return {
+        row.step_key: StepCounts(
+            row.entered, row.active, row.completed, row.failed, row.skipped, ways.get(row.step_key, {})
+        )
+        for row in rows
+    }
 
 
 def analytics(*, tenant_id: UUID, journey_id: UUID) -> Analytics:
@@ -290,7 +321,16 @@ def _numbers(key: str, graph: Graph, counts: StepCounts) -> StepNumbers:
         completed=counts.completed,
         failed=counts.failed,
         skipped=counts.skipped,
+        exits=_ways(step, counts.ways),
     )
+
+
+def _ways(step: Step | None, passed: Mapping[str, int]) -> list[WayNumbers]:
+    """Return the named ways of a step in its order, then those it no longer has but somebody went."""
+    labels = exit_labels(step) if step else {}
+    named = [exit for exit in labels if exit != NEXT]
+    gone = sorted(set(passed) - set(named))
+    return [WayNumbers(exit, labels.get(exit, exit), passed.get(exit, 0)) for exit in (*named, *gone)]
 
 
 def enrollments(
@@ -357,6 +397,8 @@ def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:
         status=row.status,
         entered_at=row.entered_at,
         completed_at=row.completed_at,
+        exit=row.exit,
+        exit_label=exit_labels(step).get(row.exit, row.exit) if step and row.exit else row.exit,
         result=row.result,
     )
 

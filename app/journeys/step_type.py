@@ -179,6 +179,10 @@ class StepType(ABC, Generic[C]):
         """Return the names of the ways out, the main one first; `config` may be unfinished."""
         return (NEXT,)
 
+    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - as above
+        """Return what people call the ways out, by name; one that is missing is called by its name."""
+        return {}
+
     def defaults(self) -> dict[str, Any]:
         """Return the settings of a step just put on the canvas; they may still be incomplete."""
         return {}
@@ -220,6 +224,12 @@ def palette() -> list[tuple[str, StepType[Any]]]:
 def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the exits of a kind with these settings; a kind that does not exist raises NotRegistered."""
     return step_types().get(type).exits(config)
+
+
+def exit_labels(step: Step) -> dict[str, str]:
+    """Return what people call each way out of a step, in the order of its exits."""
+    labels = step_types().get(step.type).exit_labels(step.config)
+    return {exit: labels.get(exit) or exit for exit in step.exits}
 
 
 def read_graph(data: Any) -> Graph:

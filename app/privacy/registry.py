@@ -394,7 +394,7 @@ _JOURNEYS = (
         section="journey_steps",
         order="enrollment_id, step_number",
         through=("enrollment_id", "journey_enrollment"),
-        own=_columns("step_number step_key version status entered_at completed_at result"),
+        own=_columns("step_number step_key version status entered_at completed_at exit result"),
     ),
     _keep(
         "journey",
@@ -413,6 +413,8 @@ _JOURNEYS = (
           plain=_columns("id journey_id position created_at")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
+    _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,
+          plain=_columns("journey_id step_key exit passed")),
 )  # fmt: skip
 
 _CAMPAIGNS = (

@@ -154,6 +154,15 @@ def check_counters(tenant_id: UUID, journey_id: UUID) -> None:
         assert (count.completed, count.failed) == ((here.completed, here.failed) if here else (0, 0)), key
         assert count.active == next((row.people for row in standing if row.key == key), 0), key
         assert count.entered == count.active + count.completed + count.failed + count.skipped, key
+    ways = rows(
+        tenant_id,
+        "SELECT s.step_key, s.exit, count(*) AS people FROM journey_enrollment_step s"
+        " JOIN journey_enrollment e ON e.id = s.enrollment_id"
+        " WHERE e.journey_id = :id AND s.exit IS NOT NULL GROUP BY 1, 2",
+        id=journey_id,
+    )
+    passed = {(key, exit): number for key, count in counts.items() for exit, number in count.ways.items()}
+    assert passed == {(row.step_key, row.exit): row.people for row in ways}
     found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     statement = "SELECT status, count(*) FROM journey_enrollment WHERE journey_id = :id GROUP BY 1"
     by_status = dict(rows(tenant_id, statement, id=journey_id))

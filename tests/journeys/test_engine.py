@@ -79,7 +79,13 @@ def test_the_reference_journey(tenant: Tenant) -> None:
     assert statuses(tenant.id)[gold] == ("COMPLETED", "completed")
     check_counters(tenant.id, made.id)
     counts = queries.step_counts(tenant_id=tenant.id, journey_id=made.id)
-    assert (counts["ask"].yes, counts["ask"].no) == (1, 2)
+    assert counts["ask"].ways == {"yes": 1, "no": 2}
+    assert counts["mail"].left_by("next") == 1
+    numbers = queries.analytics(tenant_id=tenant.id, journey_id=made.id)
+    asked = next(one for one in numbers.steps if one.key == "ask")
+    assert [(one.exit, one.label, one.passed) for one in asked.exits] == [("yes", "Yes", 1), ("no", "No", 2)]
+    ways = rows(tenant.id, "SELECT DISTINCT step_key, exit FROM journey_enrollment_step WHERE exit IS NOT NULL")
+    assert {tuple(one) for one in ways} == {("ask", "yes"), ("ask", "no")}
 
 
 def test_results_have_the_shapes_of_the_seeds(tenant: Tenant) -> None:

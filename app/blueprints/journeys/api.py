@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import Page
 from app.journeys import lifecycle, queries, service
@@ -58,7 +58,12 @@ class JourneyPatch(Body):
 
 
 class StepModel(BaseModel):
-    """One step. `next` belongs to kinds with one way on, `next_yes` and `next_no` to CONDITION; null completes."""
+    """One step. `next` is the way on, `next_yes` and `next_no` those of a CONDITION; null completes.
+
+    Any other way is `next_` and the name of the exit.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     key: Annotated[str, Field(max_length=64, description="Yours; unique in the journey.")]
     type: str
@@ -170,6 +175,8 @@ class StepTakenOut(Shown):
     status: str
     entered_at: datetime
     completed_at: datetime | None
+    exit: str | None
+    exit_label: str | None
     result: dict[str, Any] | None
 
 
@@ -179,6 +186,14 @@ class PathOut(EnrollmentOut):
     trigger_event_id: UUID | None
     trigger_data: dict[str, Any]
     steps: list[StepTakenOut]
+
+
+class WayNumbers(Shown):
+    """How many left a step by one of its named ways."""
+
+    exit: str
+    label: str
+    passed: int
 
 
 class StepNumbers(Shown):
@@ -192,6 +207,7 @@ class StepNumbers(Shown):
     completed: int
     failed: int
     skipped: int
+    exits: list[WayNumbers]
 
 
 class AnalyticsOut(Shown):

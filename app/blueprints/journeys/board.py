@@ -18,9 +18,8 @@ from app.customers.field_kind import CustomFieldInfo
 from app.infra.errors import NotFound
 from app.journeys import queries
 from app.journeys.graph import Graph, Problem, Step
-from app.journeys.layout import LABELS
 from app.journeys.models import Journey
-from app.journeys.step_type import Known, check_graph, check_step, words_of
+from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
 from app.messaging import queries as messages
 from app.road import condition_names
 from app.web.guards import can, current
@@ -70,7 +69,6 @@ class Board:
             "acts": self._acts(differs),
             "selected": selected,
             "fresh": fresh,
-            "exit_labels": LABELS,
             "status_tones": presenters.STATUS_TONES,
             "status_labels": presenters.STATUS_LABELS,
             "trigger_words": words_of(self.graph.trigger, self.known) if self.graph.trigger else "",
@@ -153,7 +151,7 @@ class Board:
         return [
             {
                 "exit": way,
-                "label": LABELS.get(way, way) if len(step.exits) > 1 else None,
+                "label": exit_labels(step)[way] if len(step.exits) > 1 else None,
                 "title": presenters.name_of(self.graph.steps[target]),
             }
             for way, target in step.exits.items()

@@ -18,7 +18,6 @@ from app.customers.records import CUSTOM
 from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
 from app.journeys.engine import enrol, exits
-from app.journeys.layout import LABELS
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
@@ -212,20 +211,24 @@ def _told(step: StepTaken, known: Catalogue) -> Told:
         title=label,
         at=step.entered_at,
         tone=TONES.get(step.status, "neutral"),
-        text=outcome(step.status, result, known),
+        text=outcome(step.status, result, known, step.exit_label),
         meta=f"{localtime(step.entered_at)}{left} · version {step.version}",
         message_id=str(result["message_id"]) if result.get("message_id") else None,
     )
 
 
-def outcome(status: str, result: dict[str, Any], known: Catalogue = profile) -> str | None:
-    """Return a step's result in words, fields called as in `known`; None where there is nothing to say."""
+def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way: str | None = None) -> str | None:
+    """Return a step's result in words, fields called as in `known`; None where there is nothing to say.
+
+    `way` is what the way on is called where a step has several.
+    """
     if result.get("error"):
         return f"Failed: {result['error']}"
     if "result" in result:
         rules = result.get("evaluated_rules") or []
         why = "; ".join(f"{_asked(one, known)}: {'yes' if one.get('matched') else 'no'}" for one in rules)
-        return f"Went {LABELS['yes' if result['result'] else 'no']}" + (f" ({why})" if why else "")
+        went = way or ("Yes" if result["result"] else "No")
+        return f"Went {went}" + (f" ({why})" if why else "")
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
@@ -233,7 +236,7 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile) -> 
         return "Handed over to be sent"
     if result.get("updated"):
         return f"Changed: {', '.join(_called(str(one), known) for one in result['updated'])}"
-    return None
+    return f"Went {way}" if way else None
 
 
 def _called(name: str, known: Catalogue) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from app.journeys.editing import can_insert, moves_with
 from app.journeys.graph import TRIGGER, Graph, Problem, Step
-from app.journeys.layout import LABELS, Drop, Layout, lay_out
-from app.journeys.step_type import Known, StepType, palette, step_types, words_of
+from app.journeys.layout import Drop, Layout, lay_out
+from app.journeys.step_type import Known, StepType, exit_labels, palette, step_types, words_of
 from app.messaging.states import STATUS_WORDS, Status
 
 # What became of a step's messages, in the order the card says it; sending and queued ones are out in a moment.
@@ -41,7 +41,7 @@ def letters(fates: Mapping[str, Mapping[str, int]]) -> dict[str, list[Fate]]:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One step. `down` are the keys below it; `cell` the classes that place it."""
+    """One step. `down` are the keys below it; `cell` the classes that place it; `exits` its ways on and their names."""
 
     key: str
     type: str
@@ -55,7 +55,7 @@ class Card:
     down: str
     movable: bool
     ends: bool
-    exits: list[str]
+    exits: dict[str, str]
     slots: list["Slot"] = field(default_factory=list)
 
 
@@ -169,7 +169,7 @@ def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: 
         down=" ".join(dict.fromkeys(target for target in step.exits.values() if target)),
         movable=step.type != TRIGGER,
         ends=kind.ends,
-        exits=list(step.exits),
+        exits=exit_labels(step),
         slots=slots,
     )
 
@@ -186,7 +186,7 @@ def _digits(axis: str, number: int) -> list[str]:
 
 def _slot(graph: Graph, drop: Drop, movers: list[_Mover], joins: list[str]) -> Slot:
     step = graph.steps[drop.after]
-    exit_label = LABELS.get(drop.exit, drop.exit) if len(step.exits) > 1 else None
+    exit_label = exit_labels(step)[drop.exit] if len(step.exits) > 1 else None
     refused = [
         f"type:{name}" for name, kind in palette() if not can_insert(graph, drop.after, drop.exit, kind.exits({}))
     ]

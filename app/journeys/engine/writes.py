@@ -13,30 +13,32 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.journeys.engine.plan import PlannedStep
+from app.journeys.graph import NEXT
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
 
-COUNTS = ("entered", "active", "completed", "failed", "skipped", "yes", "no")
-_STATUSES = ("COMPLETED", "IN_PROGRESS", "FAILED")
-_EXITS_COUNTED = ("yes", "no")
+COUNTS = ("entered", "active", "completed", "failed", "skipped")
 
 Where = tuple[UUID, str]
+Way = tuple[UUID, str, str]
+"""A journey, a step of it, and the name of the exit."""
 
 
 @dataclass(slots=True)
 class Record:
     """The steps taken and the states people end up in, as columns side by side."""
 
-    new_steps: dict[tuple[str, int, str], list[tuple[UUID, int, str | None]]] = field(
+    new_steps: dict[tuple[str, int, str, str | None], list[tuple[UUID, int, str | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """(enrollment, number, result as JSON) by what people have in common: (key, version, status)"""
-    ended_steps: list[tuple[UUID, int, str, str | None]] = field(default_factory=list)
-    """(enrollment, number, status, result as JSON) of steps that were IN_PROGRESS"""
+    """(enrollment, number, result as JSON) by what people have in common: (key, version, status, exit)"""
+    ended_steps: list[tuple[UUID, int, str, str | None, str | None]] = field(default_factory=list)
+    """(enrollment, number, status, exit, result as JSON) of steps that were IN_PROGRESS"""
     states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None]] = field(
         default_factory=list
     )
     """(enrollment, status, key, number, waiting until, due at, exit reason, error)"""
     counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    passed: Counter[Way] = field(default_factory=Counter)
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def taken(
@@ -50,7 +52,6 @@ class Record:
         going: dict[str, list[Walker]] = defaultdict(list)
         texts: dict[int, str | None] = {}
         counts = self.counts[journey.id, step.key]
-        logged = {status: self.new_steps[step.key, journey.version, status] for status in _STATUSES}
         for walker in walkers:
             outcome = outcomes[walker]
             result = outcome.result
@@ -58,10 +59,12 @@ class Record:
                 texts[id(result)] = orjson.dumps(result).decode() if result is not None else None
             told = texts[id(result)]
             status = "IN_PROGRESS" if outcome.until else "FAILED" if outcome.failure is not None else "COMPLETED"
+            way = None if outcome.exit == NEXT else outcome.exit
             if walker.waiting_until is None:
-                logged[status].append((walker.enrollment_id, walker.step_number, told))
+                alike = self.new_steps[step.key, journey.version, status, way]
+                alike.append((walker.enrollment_id, walker.step_number, told))
             elif outcome.until is None:
-                self.ended_steps.append((walker.enrollment_id, walker.step_number, status, told))
+                self.ended_steps.append((walker.enrollment_id, walker.step_number, status, way, told))
             if outcome.until is not None:
                 self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=outcome.until)
                 continue
@@ -73,8 +76,8 @@ class Record:
                 self._state(walker, "FAILED", step.key, reason="error", error=outcome.failure)
                 continue
             counts["completed"] += 1
-            if outcome.exit in _EXITS_COUNTED:
-                counts[outcome.exit] += 1
+            if way is not None:
+                self.passed[journey.id, step.key, way] += 1
             target = step.exits.get(outcome.exit or "")
             if target is None:
                 self.totals[journey.id]["completed"] += 1
@@ -93,7 +96,7 @@ class Record:
     def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:
         """Note that a person leaves the journey without taking the step they stand at."""
         if walker.waiting_until is not None:
-            self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None))
+            self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None, None))
         if key is not None:
             self.counts[journey_id, key].update(active=-1, skipped=1)
         self.totals[journey_id]["exited"] += 1
@@ -115,8 +118,8 @@ class Record:
 
 LOG_STEPS = text("""
     INSERT INTO journey_enrollment_step
-        (tenant_id, enrollment_id, step_number, step_key, version, status, entered_at, completed_at, result)
-    SELECT :tenant_id, taken.id, taken.number, :key, :version, CAST(:status AS text), :now,
+        (tenant_id, enrollment_id, step_number, step_key, version, status, exit, entered_at, completed_at, result)
+    SELECT :tenant_id, taken.id, taken.number, :key, :version, CAST(:status AS text), :exit, :now,
            CASE WHEN CAST(:status AS text) <> 'IN_PROGRESS' THEN CAST(:now AS timestamptz) END,
            CAST(taken.result AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:results AS text[]))
@@ -125,9 +128,10 @@ LOG_STEPS = text("""
 
 END_STEPS = text("""
     UPDATE journey_enrollment_step step
-    SET status = ended.status, completed_at = :now, result = coalesce(CAST(ended.result AS jsonb), step.result)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:statuses AS text[]), CAST(:results AS text[]))
-        AS ended(id, number, status, result)
+    SET status = ended.status, exit = ended.exit, completed_at = :now,
+        result = coalesce(CAST(ended.result AS jsonb), step.result)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:statuses AS text[]), CAST(:exits AS text[]),
+                CAST(:results AS text[])) AS ended(id, number, status, exit, result)
     WHERE step.tenant_id = :tenant_id AND step.enrollment_id = ended.id AND step.step_number = ended.number
 """)
 
@@ -159,31 +163,39 @@ MOVE_TOTALS = text("""
 
 MOVE_COUNTS = text("""
     INSERT INTO journey_step_count AS held
-        (tenant_id, journey_id, step_key, entered, active, completed, failed, skipped, yes, no)
+        (tenant_id, journey_id, step_key, entered, active, completed, failed, skipped)
     SELECT :tenant_id, moved.* FROM unnest(
         CAST(:journeys AS uuid[]), CAST(:keys AS text[]), CAST(:entered AS int[]), CAST(:active AS int[]),
-        CAST(:completed AS int[]), CAST(:failed AS int[]), CAST(:skipped AS int[]), CAST(:yes AS int[]),
-        CAST(:no AS int[])) AS moved
+        CAST(:completed AS int[]), CAST(:failed AS int[]), CAST(:skipped AS int[])) AS moved
     ON CONFLICT (tenant_id, journey_id, step_key) DO UPDATE
     SET entered = held.entered + excluded.entered, active = held.active + excluded.active,
         completed = held.completed + excluded.completed, failed = held.failed + excluded.failed,
-        skipped = held.skipped + excluded.skipped, yes = held.yes + excluded.yes, no = held.no + excluded.no
+        skipped = held.skipped + excluded.skipped
+""")
+
+MOVE_EXITS = text("""
+    INSERT INTO journey_exit_count AS held (tenant_id, journey_id, step_key, exit, passed)
+    SELECT :tenant_id, moved.* FROM unnest(
+        CAST(:journeys AS uuid[]), CAST(:keys AS text[]), CAST(:exits AS text[]), CAST(:passed AS int[])) AS moved
+    ON CONFLICT (tenant_id, journey_id, step_key, exit) DO UPDATE SET passed = held.passed + excluded.passed
 """)
 
 
 def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> None:
     """Write everything down."""
     base = {"tenant_id": tenant_id, "now": now}
-    for (key, version, status), taken in record.new_steps.items():
+    for (key, version, status, exit), taken in record.new_steps.items():
         if taken:
-            same = {"key": key, "version": version, "status": status}
+            same = {"key": key, "version": version, "status": status, "exit": exit}
             session.execute(LOG_STEPS, base | same | _columns(taken, "ids", "numbers", "results"))
     if record.ended_steps:
-        session.execute(END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "results"))
+        session.execute(
+            END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "exits", "results")
+        )
     if record.states:
         names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors")
         session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
-    move_counters(session, tenant_id, record.totals, record.counts)
+    move_counters(session, tenant_id, record.totals, record.counts, record.passed)
 
 
 def move_counters(
@@ -191,8 +203,12 @@ def move_counters(
     tenant_id: UUID,
     totals: Mapping[UUID, Mapping[str, int]],
     counts: Mapping[Where, Mapping[str, int]],
+    passed: Mapping[Way, int] | None = None,
 ) -> None:
-    """Add to the totals of journeys and the counts of steps; held until commit, so call it last."""
+    """Add to the totals of journeys, and to the counts of steps and of their named ways out.
+
+    What it changes is held until commit, so call it last.
+    """
     journeys = sorted({*totals, *(journey for journey, _ in counts)})
     if not journeys:
         return
@@ -210,6 +226,9 @@ def move_counters(
             MOVE_COUNTS,
             {"tenant_id": tenant_id, "journeys": [one for one, _ in at], "keys": [key for _, key in at], **columns},
         )
+    if passed:
+        ways = [(*way, passed[way]) for way in sorted(passed)]
+        session.execute(MOVE_EXITS, {"tenant_id": tenant_id} | _columns(ways, "journeys", "keys", "exits", "passed"))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, str]:

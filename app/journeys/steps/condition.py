@@ -47,6 +47,10 @@ class Condition(StepType[ConditionConfig]):
         """Return yes and no."""
         return ("yes", "no")
 
+    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
+        """Return yes and no."""
+        return {"yes": "Yes", "no": "No"}
+
     def defaults(self) -> dict[str, Any]:
         """Return no rules yet."""
         return {"rules": [], "combinator": "AND"}

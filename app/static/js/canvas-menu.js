@@ -32,13 +32,24 @@ function offerJoins(keys) {
 
 /** Open the menu of a step. */
 export function openStepMenu(step) {
-  const exits = step.dataset.exits.split(" ");
-  const fits = ({ keep }) => (exits.length > 1 ? exits.includes(keep) : keep === undefined);
+  const exits = JSON.parse(step.dataset.exits);
+  const movable = editable() && step.hasAttribute("data-movable");
+  for (const old of tools.querySelectorAll("[data-keep]")) old.remove();
   for (const item of tools.querySelectorAll("[data-needs-movable]")) {
-    const removes = item.dataset.stepAct === "remove";
-    item.hidden = !editable() || !step.hasAttribute("data-movable") || (removes && !fits(item.dataset));
+    item.hidden = !movable || (item.dataset.stepAct === "remove" && exits.length > 1);
   }
+  if (movable && exits.length > 1) offerKeeping(exits);
   show(tools, step.querySelector(".step-more") ?? step);
+}
+
+// Of a step with several ways on one can be kept.
+function offerKeeping(exits) {
+  for (const [exit, label] of exits) {
+    const button = tools.querySelector("[data-keep-item]").content.firstElementChild.cloneNode(true);
+    button.dataset.keep = exit;
+    button.querySelector("b").textContent = label;
+    tools.append(button);
+  }
 }
 
 function show(menu, from) {

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -71,32 +72,46 @@ class Standing:
         return self.state not in (State.NOT_NEEDED, State.APPROVED)
 
     @property
+    def lacking(self) -> bool:
+        """Return whether somebody has to do something so that there is a yes: to ask for it, or to ask again."""
+        return self.state in (State.MISSING, State.DECLINED, State.OUTDATED)
+
+    @property
     def words(self) -> str:
         """Return how it stands and what to do, in sentences."""
         return self.told(_plain)
 
-    def told(self, number: Callable[[int], str]) -> str:
-        """Return how it stands and what to do, in sentences, with numbers as `number` writes them."""
+    @property
+    def reason(self) -> str:
+        """Return how it stands, in sentences, for those who have nothing to do about it yet."""
+        return self.told(_plain, do=False)
+
+    def told(self, number: Callable[[int], str], *, do: bool = True) -> str:
+        """Return how it stands and what to `do`, in sentences, with numbers as `number` writes them."""
+        said, step = self._told(number)
+        return f"{said} {step}" if do and step else said
+
+    def _told(self, number: Callable[[int], str]) -> tuple[str, str]:
         one = self.latest
         if self.state is State.NOT_NEEDED:
-            return "It needs no second person’s yes."
+            return "It needs no second person’s yes.", ""
         above = number(self.above or 0)
         rule = f"It goes to {number(self.people)} people, and more than {above} need a second person’s yes."
         if self.state is State.MISSING or one is None:
-            return f"{rule} Ask for it."
+            return rule, "Ask for it."
         if self.state is State.WAITING:
-            return f"{rule} {one.asked_by_name} asked for it; it waits for an answer."
+            return f"{rule} {one.asked_by_name} asked for it; it waits for an answer.", ""
         if self.state is State.DECLINED:
             why = f": “{one.answer}”" if one.answer else "."
-            do = "Change it, and ask again." if self.can_change else "Cancel it, or ask again."
-            return f"{one.decided_by_name} declined it{why} {do}"
+            step = "Change it, and ask again." if self.can_change else "Cancel it, or ask again."
+            return f"{one.decided_by_name} declined it{why}", step
         if self.state is State.OUTDATED:
             was = "was approved" if one.decision == APPROVED else "was asked for"
             changed = [f"{words} has changed" for words in self.changed]
             if self.people > one.up_to:
                 changed.append(f"it has grown from {number(one.people)} to {number(self.people)} people")
-            return f"Since it {was}, {_and(changed)}. Ask again."
-        return f"{one.decided_by_name} approved it for up to {number(one.up_to)} people."
+            return f"Since it {was}, {_and(changed)}.", "Ask again."
+        return f"{one.decided_by_name} approved it for up to {number(one.up_to)} people.", ""
 
 
 def _plain(number: int) -> str:
@@ -287,7 +302,7 @@ def ask(
 def ask_again(session: Session, campaign: Campaign, found: Standing, now: datetime) -> None:
     """Ask in Fairway's own name for a yes to a campaign that is kept back for want of it; it may be asked already."""
     if found.state in (State.MISSING, State.OUTDATED):
-        _ask(session, campaign, found.people, SYSTEM, "Fairway", found.words, now)
+        _ask(session, campaign, found.people, SYSTEM, "Fairway", found.reason, now)
 
 
 def decide(
@@ -322,6 +337,28 @@ def decide(
         act = "campaign.approve" if approve else "campaign.decline"
         audit.record(session, actor, act, "campaign", campaign_id, {"people": latest.people, "up_to": latest.up_to})
         return latest
+
+
+def tell_whose_it_is(campaign: Campaign, found: Standing, now: datetime, *, kept_back: bool) -> None:
+    """Mail who made a campaign, and who asked for a yes to it, that it lacks one: before its time, or at it.
+
+    They are told once of one asking and occurrence, and once more when the campaign is kept back.
+    """
+    latest = found.latest
+    whose = {_person(campaign.tenant_id, one) for one in (campaign.created_by, latest.asked_by if latest else SYSTEM)}
+    begins = campaign.due_at.astimezone(ZoneInfo(campaign.timezone)) if campaign.due_at else None
+    context = {
+        "campaign": campaign.name,
+        "campaign_id": str(campaign.id),
+        "words": found.reason,
+        "kept_back": kept_back,
+        "declined": found.state is State.DECLINED,
+        "begins": f"{begins:%A, %-d %B %Y, %H:%M} ({campaign.timezone})" if begins else "",
+    }
+    about = (campaign.id, latest.id if latest else "", campaign.next_occurrence or "", "kept" if kept_back else "ahead")
+    for one in active_users(tenant_id=campaign.tenant_id):
+        if f"user:{one.id}" in whose:
+            _mail(campaign.tenant_id, "campaign_unapproved", one, ":".join(map(str, about)), context, now)
 
 
 def _and(words: Sequence[str]) -> str:
@@ -379,7 +416,7 @@ def _ask(
     ]
     for one in told:
         context = {"campaign": campaign.name, "campaign_id": str(campaign.id), "people": f"{people:,}", "by": name}
-        _mail(campaign.tenant_id, "campaign_approval", one, asked, context | {"note": note}, now)
+        _mail(campaign.tenant_id, "campaign_approval", one, str(asked.id), context | {"note": note}, now)
     return asked, told
 
 
@@ -396,16 +433,14 @@ def _tell_who_asked(campaign: Campaign, answer: CampaignApproval, now: datetime)
                 "status": campaign.status,
                 "note": answer.answer,
             }
-            _mail(campaign.tenant_id, "campaign_answer", one, answer, context, now)
+            _mail(campaign.tenant_id, "campaign_answer", one, str(answer.id), context, now)
 
 
-def _mail(
-    tenant_id: UUID, letter: str, to: UserInfo, about: CampaignApproval, context: Mapping[str, Any], now: datetime
-) -> None:
+def _mail(tenant_id: UUID, letter: str, to: UserInfo, about: str, context: Mapping[str, Any], now: datetime) -> None:
     outbox.put_one(
         tenant_id=tenant_id,
         to_address=to.email,
-        dedupe_key=f"{letter}:{about.id}:{to.id}",
+        dedupe_key=f"{letter}:{about}:{to.id}",
         builtin=letter,
         user_id=to.id,
         context=context,

@@ -177,9 +177,10 @@ def _is_kept_back(session: Session, campaign: Campaign, run: CampaignRun, now: d
     found = approval.in_the_way_of(session, campaign, run)
     if found is None:
         return False
-    run.error = f"It was kept back. {found.words}"
+    run.error = f"It was kept back. {found.reason}"
     lifecycle.keep_back(session, campaign, now)
     approval.ask_again(session, campaign, found, now)
+    approval.tell_whose_it_is(campaign, found, now, kept_back=True)
     return True
 
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app.analytics import work as analytics
+from app.campaigns import awaiting
 from app.campaigns import running as campaigns
 from app.capture import service as capture
 from app.capture.imports import work as imports
@@ -35,7 +36,8 @@ TURN_SECONDS = 5.0
 # Events that are posted one by one are gathered for so long: a batch of one costs as much as one of fifty, and takes
 # the processors away from those who post.
 GATHER_SECONDS = 0.2
-# How often every tenant's kept answers and files are looked through for those whose time is over.
+# How often every tenant's kept answers and files are looked through for those whose time is over, and its campaigns
+# for those that lack approval.
 FORGET_EVERY = timedelta(hours=1)
 # A first batch of this size means that there is enough for a second worker, who else would come with the next tick.
 ENOUGH_FOR_TWO = 25
@@ -106,7 +108,8 @@ def sync_segments(tenant_id: str) -> None:
 
 
 def run_campaigns(tenant_id: str) -> None:
-    """Begin the tenant's campaigns that are due, put people into them, and see what is over."""
+    """Begin the tenant's campaigns that are due, put people into them, see what is over and what lacks approval."""
+    awaiting.warn(tenant_id=UUID(tenant_id), now=clock.now())
     _turn(
         Work.RUN_CAMPAIGNS,
         UUID(tenant_id),
@@ -245,7 +248,8 @@ def _due(now: object) -> list[tuple[Work, UUID]]:
 
 def _everybody() -> list[tuple[Work, UUID]]:
     with dispatching() as session:
-        return [(Work.PRIVACY_JOBS, id_) for id_ in session.scalars(text("SELECT id FROM tenant"))]
+        everybody = list(session.scalars(text("SELECT id FROM tenant")))
+    return [(work, id_) for work in (Work.PRIVACY_JOBS, Work.RUN_CAMPAIGNS) for id_ in everybody]
 
 
 def _stuck(now: object) -> list[UUID]:

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from app.accounts.models import ApiKey
-from app.campaigns import approval, running, service
+from app.campaigns import approval, awaiting, lifecycle, queries, running, service
 from app.campaigns.approval import NotApproved, NothingToApprove, NotTheirOwn, State
 from app.campaigns.models import Campaign
 from app.campaigns.states import Status, WrongStatus
@@ -399,3 +400,79 @@ def test_two_answers_at_once_are_one(club: Club, admin: str) -> None:
     answer(club, campaign, admin, approve=False)
     with pytest.raises(NothingToApprove):
         answer(club, campaign, f"user:{make_user(club.tenant_id, 'owner')}")
+
+
+def lapsed(club: Club, maker: str, admin: str) -> Campaign:
+    """Return a scheduled campaign of a maker's that was approved, and grew by more than a tenth since."""
+    people = club.people(6)
+    where = club.segment(people[:3])
+    campaign = service.create(
+        tenant_id=club.tenant_id,
+        actor=maker,
+        given={
+            "name": "Grown",
+            "segment_id": where,
+            "email_template_id": club.template_id,
+            "schedule": {"mode": "at", "start_at": f"{clock.now() + 3 * HOUR:%Y-%m-%dT%H:%M}"},
+        },
+    )
+    ask(club, campaign, maker)
+    answer(club, campaign, admin)
+    lifecycle.schedule_(tenant_id=club.tenant_id, campaign_id=campaign.id, actor=maker)
+    assert not awaiting.of_mine(tenant_id=club.tenant_id, actor=maker)
+    grow(club, where, people[3:])
+    return campaign
+
+
+def test_a_scheduled_campaign_whose_yes_has_lapsed_says_so_everywhere(
+    client: PageClient, sign_in: Any, club: Club, admin: str
+) -> None:
+    maker = f"user:{sign_in('marketer')}"
+    campaign = lapsed(club, maker, admin)
+    shown = client.get(f"/campaigns/{campaign.id}").text
+    assert "Waits for approval again" in shown
+    assert "is kept back when its time comes" in shown
+    assert "Waits for approval again" in client.get("/campaigns").text
+    assert queries.one(tenant_id=club.tenant_id, campaign_id=campaign.id).due_at is not None
+    month = f"{clock.now() + 3 * HOUR:%Y-%m}"
+    assert "Waits for approval again" in client.get(f"/campaigns/calendar?month={month}").text
+    home = client.get("/").text
+    assert "Since it was approved, it has grown from 3 to 6 people. Ask again." in home
+    client.post(f"/campaigns/{campaign.id}/ask-approval", status=302)
+    assert "it waits for an answer" in client.get("/").text
+    assert "Waits for approval" in client.get("/campaigns").text
+    sign_in("marketer", None)
+    assert "Grown" not in client.get("/").text
+
+
+def test_whose_it_is_hears_of_it_before_its_time_and_when_it_is_kept_back(club: Club, sink: Sink, admin: str) -> None:
+    maker = make_user(club.tenant_id, "marketer")
+    campaign = lapsed(club, f"user:{maker}", admin)
+    for _ in range(2):
+        awaiting.warn(tenant_id=club.tenant_id)
+    now = clock.now() - NOON
+    club.work(now)
+    (mail,) = [one.mail for one in sink.letters if one.mail["Subject"] == "“Grown” waits for approval"]
+    assert "it has grown from 3 to 6 people" in mail.get_content()
+    club.work(now + 4 * HOUR)
+    assert club.status(campaign) == Status.PAUSED
+    address = club.rows("SELECT email FROM users WHERE id = :id", id=maker)[0].email
+    (mail,) = [one.mail for one in sink.letters if one.mail["Subject"] == "“Grown” was kept back"]
+    assert mail["To"] == address
+    assert "Those who may approve it were asked" in mail.get_content()
+
+
+def test_what_has_its_yes_is_told_on_home_and_nobody_is_warned_of_it(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink, admin: str
+) -> None:
+    maker = f"user:{sign_in('marketer')}"
+    campaign = club.campaign(club.people(3))
+    ask(club, campaign, maker)
+    assert "News</a>: It goes to 3 people" in client.get("/").text
+    approval.decide(tenant_id=club.tenant_id, campaign_id=campaign.id, actor=admin, actor_name="Second", approve=True)
+    assert "Second approved it for up to 3 people. You can schedule or send it." in client.get("/").text
+    with transaction(club.tenant_id) as session:
+        session.execute(text("UPDATE campaign_approval SET decided_at = decided_at - interval '8 days'"))
+    assert "approved it" not in client.get("/").text
+    awaiting.warn(tenant_id=club.tenant_id)
+    assert not club.rows("SELECT id FROM message WHERE builtin = 'campaign_unapproved'")

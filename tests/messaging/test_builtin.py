@@ -71,6 +71,7 @@ def test_every_letter_of_ours_can_be_read() -> None:
     assert {name for name, _ in builtins} == {
         "campaign_answer",
         "campaign_approval",
+        "campaign_unapproved",
         "confirm_consent",
         "invitation",
         "mention",

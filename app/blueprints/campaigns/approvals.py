@@ -20,19 +20,22 @@ from app.web.guards import can, current, requires
 from app.web.shell import number
 
 LABELS = {
-    State.MISSING: "Not asked for",
-    State.WAITING: "Waiting",
-    State.APPROVED: "Approved",
-    State.DECLINED: "Declined",
-    State.OUTDATED: "Asked before it changed",
+    State.NOT_NEEDED.value: "No approval needed",
+    State.MISSING.value: "Needs approval",
+    State.WAITING.value: "Waits for approval",
+    State.APPROVED.value: "Approved",
+    State.DECLINED.value: "Declined",
+    State.OUTDATED.value: "Waits for approval again",
 }
 TONES = {
-    State.MISSING: "warning",
-    State.WAITING: "info",
-    State.APPROVED: "success",
-    State.DECLINED: "danger",
-    State.OUTDATED: "warning",
+    State.NOT_NEEDED.value: "neutral",
+    State.MISSING.value: "warning",
+    State.WAITING.value: "info",
+    State.APPROVED.value: "success",
+    State.DECLINED.value: "danger",
+    State.OUTDATED.value: "warning",
 }
+WORDS: dict[str, Any] = {"approval_labels": LABELS, "approval_tones": TONES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,6 @@ class Approval:
     own: bool
     who: str
     review: str | None
-    labels: dict[str, str]
-    tones: dict[str, str]
 
 
 def shown(campaign: Campaign) -> Approval | None:
@@ -75,8 +76,6 @@ def shown(campaign: Campaign) -> Approval | None:
         review=url_for("campaigns.review", campaign_id=campaign.id)
         if campaign.status in LEGAL[Act.CHANGE] and can("campaigns.edit")
         else None,
-        labels={one.value: words for one, words in LABELS.items()} | {State.NOT_NEEDED.value: "Not needed"},
-        tones={one.value: tone for one, tone in TONES.items()} | {State.NOT_NEEDED.value: "neutral"},
     )
 
 

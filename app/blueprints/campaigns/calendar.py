@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.campaigns import presenters
+from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import queries, service
+from app.campaigns import awaiting, queries, service
 from app.campaigns.models import ONE_TIME
+from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.errors import Conflict, Invalid
 from app.web.guards import current, requires
@@ -31,6 +32,7 @@ def calendar() -> Response:
     shown = _month(request.args.get("month"), today)
     weeks = months.Calendar().monthdatescalendar(shown.year, shown.month)
     found = queries.month(tenant_id=current().tenant_id, first=weeks[0][0], last=weeks[-1][-1], zone=zone, now=now)
+    waiting = {entry.campaign.id: entry.campaign for entry in found if entry.status == Status.SCHEDULED}
     by_day: dict[date, list[queries.Entry]] = {}
     for entry in found:
         by_day.setdefault(entry.day, []).append(entry)
@@ -43,6 +45,9 @@ def calendar() -> Response:
         today=today,
         before=shown - timedelta(days=1),
         after=shown + timedelta(days=32),
+        standings=awaiting.standings(tenant_id=current().tenant_id, campaigns=waiting.values()),
+        scheduled=Status.SCHEDULED,
+        **approvals.WORDS,
         **presenters.WORDS,
     )
 

@@ -7,7 +7,7 @@ from flask import Response, request
 
 from app.blueprints.campaigns import approvals, presenters
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import queries, why
+from app.campaigns import awaiting, queries, why
 from app.campaigns.models import CAMPAIGN_TYPES, TYPES
 from app.campaigns.states import Status
 from app.customers import queries as customers
@@ -39,8 +39,10 @@ def index() -> Response:
         sort=sort,
         segments=presenters.names_of_segments(tenant_id, wanted),
         numbers=queries.numbers(tenant_id=tenant_id, campaign_ids=[one.id for one in found.items]),
+        standings=awaiting.standings(tenant_id=tenant_id, campaigns=found.items),
         when=presenters.when,
         gone=just_archived(lambda id_: queries.one(tenant_id=tenant_id, campaign_id=id_)),
+        **approvals.WORDS,
         **presenters.WORDS,
     )
 
@@ -104,6 +106,7 @@ def show(campaign_id: UUID) -> Response:
         goal=presenters.goal_in_words(campaign),
         revenue=presenters.revenue(stats),
         approval=approvals.shown(campaign),
+        **approvals.WORDS,
         **presenters.WORDS,
     )
 

@@ -240,6 +240,7 @@ def review(campaign_id: UUID) -> Response:
         approval=None if lacks else approvals.shown(campaign),
         local=presenters.local,
         outlook=reached and _outlook(campaign, reached.people, dates[0] if dates else now, now),
+        **approvals.WORDS,
     )
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.analytics import home, work
-from app.campaigns import approval
+from app.campaigns import approval, awaiting
 from app.infra import clock
 from app.web.activities import look
 from app.web.guards import can, current, requires
@@ -45,6 +45,8 @@ def _figures() -> dict[str, Any]:
         figures["failures"] = work.failures(tenant_id=tenant_id, now=now)
     if can(approval.PERMISSION):
         figures["to_approve"] = approval.waiting_for(tenant_id=tenant_id, actor=actor.ref)
+    if can("campaigns.run"):
+        figures["of_mine"] = awaiting.of_mine(tenant_id=tenant_id, actor=actor.ref, now=now)
     if can("customers.view"):
         figures["latest"] = home.latest(tenant_id=tenant_id, limit=12 if can("journeys.view") else 30)
     return figures

@@ -22,6 +22,7 @@ LARGEST = 2**63
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 ExitsOf = Callable[[str, Mapping[str, Any]], tuple[str, ...]]
+LeadsTo = Callable[["Step"], tuple[str, ...]]
 
 
 class CannotEdit(Conflict):
@@ -99,8 +100,11 @@ class Graph:
         """Return the edges that lead to a step."""
         return [edge for edge in self.edges() if edge.target == key]
 
-    def reached_from(self, *keys: str | None) -> set[str]:
-        """Return the keys of the steps on any way from `keys`, those included; dangling targets are left out."""
+    def reached_from(self, *keys: str | None, leads_to: "LeadsTo | None" = None) -> set[str]:
+        """Return the keys of the steps on any way from `keys`, those included; dangling targets are left out.
+
+        With `leads_to`, ways that the settings of steps name count too.
+        """
         found: set[str] = set()
         ahead = [key for key in keys if key is not None]
         while ahead:
@@ -108,6 +112,7 @@ class Graph:
             if key not in found and key in self.steps:
                 found.add(key)
                 ahead += [target for target in self.steps[key].exits.values() if target is not None]
+                ahead += leads_to(self.steps[key]) if leads_to else ()
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -230,8 +235,11 @@ def storable(value: Any) -> bool:
     return True
 
 
-def problems(graph: Graph) -> list[Problem]:
-    """Return what is wrong with the shape of the graph: its start, dangling ways, loops, steps nobody reaches."""
+def problems(graph: Graph, leads_to: LeadsTo | None = None) -> list[Problem]:
+    """Return what is wrong with the shape of the graph: its start, dangling ways, loops, steps nobody reaches.
+
+    `leads_to` tells which steps a step's settings name, that people come to beside those its exits lead to.
+    """
     triggers = [step for step in graph if step.type == TRIGGER]
     if not triggers:
         return [Problem(None, None, "Add a trigger: it says who enters the journey, and when.")]
@@ -247,7 +255,7 @@ def problems(graph: Graph) -> list[Problem]:
         Problem(edge.source, json_name(edge.exit), "Nothing can lead back to the trigger.")
         for edge in graph.into(triggers[0].key)
     ]
-    reached = graph.reached_from(triggers[0].key)
+    reached = graph.reached_from(triggers[0].key, leads_to=leads_to)
     found += [
         Problem(step.key, None, "Nobody can reach this step; connect it or remove it.")
         for step in graph

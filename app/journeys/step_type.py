@@ -8,12 +8,13 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     time          text "09:00"                           event_type   name of an event type, or MANUAL
     conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
+    step          key of another step of the journey
 
 Others are drawn by their JSON type.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -76,6 +77,8 @@ class Known:
     currency: str = ""
     unknown: Callable[[Tree], Mapping[str, str]] = lambda _: {}
     """By path what is wrong with rules that name what is not there: a segment, a journey, a template …"""
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """What the steps of the journey at hand are called, by key, without its TRIGGER."""
 
     def told(self, tree: Tree) -> str:
         """Return conditions in words."""
@@ -104,9 +107,13 @@ class Walker:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`."""
+    """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
+
+    `jump`: left for the step of that key, whatever the exits lead to.
+    """
 
     exit: str | None = None
+    jump: str | None = None
     until: datetime | None = None
     failure: str | None = None
     result: Mapping[str, Any] | None = None
@@ -125,6 +132,7 @@ class StepBatch(Generic[C]):
         step_key: str,
         config: C,
         walkers: Sequence[Walker],
+        entered_now: Callable[[str], Collection[UUID]] = lambda _: (),
     ) -> None:
         self.session = session
         self.tenant_id = tenant_id
@@ -133,6 +141,8 @@ class StepBatch(Generic[C]):
         self.step_key = step_key
         self.config = config
         self.walkers = walkers
+        self.entered_now = entered_now
+        """Returns the enrollments that came to a step, by key, in this transaction: the log has them only after it."""
         self.outcomes: dict[Walker, Outcome] = {}
 
     @property
@@ -143,6 +153,10 @@ class StepBatch(Generic[C]):
     def leave(self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
         """Let a person go on by one of the step's exits."""
         self.outcomes[walker] = Outcome(exit=exit, result=result)
+
+    def jump(self, walker: Walker, to: str, result: Mapping[str, Any] | None = None) -> None:
+        """Let a person go on with another step, which they take in a later batch."""
+        self.outcomes[walker] = Outcome(jump=to, result=result)
 
     def leave_all(self, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
         """Let everybody go on by the same exit, with the same result."""
@@ -183,6 +197,25 @@ class StepType(ABC, Generic[C]):
         """Return what people call the ways out, by name; one that is missing is called by its name."""
         return {}
 
+    def leads_to(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the keys of steps people may go on with that the settings name, beside those the exits lead to.
+
+        `config` may be unfinished, and the steps may be gone.
+        """
+        return ()
+
+    def retargeted(self, config: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return the settings in which the steps of `leads_to` are called by their other keys, where they have any."""
+        return config
+
+    def takes_time(self, config: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Return whether people stay at the step for a while, so that a loop through it does not run on the spot."""
+        return False
+
+    def check_place(self, step: Step, graph: Graph) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield (field, message) for what is wrong with the settings where the step stands in the graph."""
+        return ()
+
     def defaults(self) -> dict[str, Any]:
         """Return the settings of a step just put on the canvas; they may still be incomplete."""
         return {}
@@ -216,7 +249,7 @@ def step_types() -> Registry[StepType[Any]]:
 
 def palette() -> list[tuple[str, StepType[Any]]]:
     """Return the kinds that can be put on a canvas, by name, in the order they are offered."""
-    order = ("SEND", "WAIT", "CONDITION", "UPDATE", "END")
+    order = ("SEND", "WAIT", "CONDITION", "UPDATE", "JUMP", "END")
     offered = [(name, kind) for name, kind in step_types() if kind.placeable]
     return sorted(offered, key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
 
@@ -230,6 +263,11 @@ def exit_labels(step: Step) -> dict[str, str]:
     """Return what people call each way out of a step, in the order of its exits."""
     labels = step_types().get(step.type).exit_labels(step.config)
     return {exit: labels.get(exit) or exit for exit in step.exits}
+
+
+def leads_to(step: Step) -> tuple[str, ...]:
+    """Return the keys of the steps that a step's settings name and people may go on with."""
+    return step_types().get(step.type).leads_to(step.config)
 
 
 def read_graph(data: Any) -> Graph:
@@ -249,20 +287,21 @@ def new_step(graph: Graph, type: str, *, key: str | None = None) -> Step:
 
 def check_graph(graph: Graph, known: Known) -> list[Problem]:
     """Return all that stands in the way of activation: the shape of the graph first, then each step's settings."""
-    found = graphs.problems(graph)
+    found = graphs.problems(graph, leads_to)
     for step in graph:
-        found += check_step(step, known)
+        found += check_step(step, known, graph)
     return found
 
 
-def check_step(step: Step, known: Known) -> list[Problem]:
+def check_step(step: Step, known: Known, graph: Graph) -> list[Problem]:
     """Return what is wrong with one step's settings, beside the field concerned (`rules[0].value`: its first part)."""
     kind = step_types().get(step.type)
     try:
         config = kind.Config.model_validate(step.config)
     except ValidationError as error:
         return [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
-    return [Problem(step.key, at, message) for at, message in kind.check(config, known)]
+    wrong = [*kind.check(config, known), *kind.check_place(step, graph)]
+    return [Problem(step.key, at, message) for at, message in wrong]
 
 
 def _path(location: Sequence[int | str]) -> str | None:

@@ -42,8 +42,8 @@ class Board:
     def __init__(self, journey_id: UUID) -> None:
         self.tenant_id = current().tenant_id
         self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
-        self.known: Known = known(self.tenant_id)
         self.graph: Graph = queries.draft(self.journey)
+        self.known: Known = replace(known(self.tenant_id), steps=presenters.names_of(self.graph))
         self.problems: list[Problem] = check_graph(self.graph, self.known)
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
@@ -129,7 +129,8 @@ class Board:
         shown = dict(step.config) if config is None else config
         problems = [one for one in self.problems if one.step_key == key]
         if config is not None:
-            problems = check_step(replace(step, config=config), self.known)
+            changed_step = replace(step, config=config)
+            problems = check_step(changed_step, self.known, self.graph.with_steps(changed_step))
         around = sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
         controls = step_form.controls(step, shown, [] if changed else problems, around, form)
         return {

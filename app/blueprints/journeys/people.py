@@ -229,6 +229,9 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         why = "; ".join(f"{_asked(one, known)}: {'yes' if one.get('matched') else 'no'}" for one in rules)
         went = way or ("Yes" if result["result"] else "No")
         return f"Went {went}" + (f" ({why})" if why else "")
+    if "at_most" in result:
+        so_far = f"{result.get('times')} of at most {result['at_most']}"
+        return f"Jumped back, {so_far}" if result.get("jumped_to") else f"Went on: has jumped {so_far}"
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"

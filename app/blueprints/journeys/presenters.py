@@ -4,7 +4,7 @@ The layout's unit becomes pixels here. `app/static/css/canvas.css` has the same 
 its cell by classes of digits, an edge is an SVG path in pixels.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,6 +146,13 @@ def draw(graph: Graph, *, known: Known, problems: Sequence[Problem]) -> Canvas:
 def name_of(step: Step) -> str:
     """Return what a step is called: its own name, else its kind's."""
     return step.name or kind_of(step).label
+
+
+def names_of(graph: Graph) -> dict[str, str]:
+    """Return what the steps of a graph are called, by key, without its TRIGGER; those called alike with their keys."""
+    named = {step.key: name_of(step) for step in graph if step.type != TRIGGER}
+    often = Counter(named.values())
+    return {key: f"{name} ({key})" if often[name] > 1 else name for key, name in named.items()}
 
 
 def kind_of(step: Step) -> StepType[Any]:

@@ -193,6 +193,10 @@ def _read_segment(ask: Ask, form: Form) -> str | None:
     return _read_text(ask, form) if ask.config.get("event_type") in MOVES else None
 
 
+def _prepare_step(ask: Ask) -> Mapping[str, Any]:
+    return {"options": list(ask.sources.known.steps.items())}
+
+
 def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
     found = sorted(ask.sources.known.event_types.items(), key=lambda one: one[1].casefold())
     return {
@@ -305,6 +309,7 @@ WIDGETS: dict[str, Widget] = {
     "template": Widget(_prepare_template, _read_text),
     "topic": Widget(_prepare_topic, _read_text),
     "segment": Widget(_prepare_segment, _read_segment),
+    "step": Widget(_prepare_step, _read_text),
     "event_type": Widget(_prepare_event_type, _read_text),
     "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),

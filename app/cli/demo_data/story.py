@@ -229,7 +229,7 @@ class _Past:
             ("opened", Outcome(exit="no", result={"result": False, "evaluated_rules": [rule]})),
             ("second", Outcome(failure=why, result={"error": why})),
         ):
-            record.taken(journey, plan[key], [walker], {walker: outcome})
+            record.taken(journey, plan[key], [walker], {walker: outcome}, now)
         writes.write(self.session, TENANT_ID, now, record)
         return True
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -116,7 +117,7 @@ class _Turn:
             walkers = groups.pop((journey_id, key))
             journey = self.journeys[journey_id]
             outcomes = self._run(journey, step, walkers)
-            for target, going in self.record.taken(journey, step, walkers, outcomes).items():
+            for target, going in self.record.taken(journey, step, walkers, outcomes, self.now).items():
                 for walker in going:
                     if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:
                         self.record.stand(target, walker, due_at=self.now)
@@ -137,11 +138,12 @@ class _Turn:
             step_key=step.key,
             config=step.config,
             walkers=walkers,
+            entered_now=partial(self.record.entered, journey.version),
         )
         try:
             with self.session.begin_nested():
                 step.kind.run(batch)
-                _check(step, batch)
+                _check(step, batch, self.plans[journey.id])
         except OperationalError:
             # The database, and nobody's data, is in trouble: the whole batch is tried again later.
             raise
@@ -155,10 +157,14 @@ class _Turn:
         return batch.outcomes
 
 
-def _check(step: PlannedStep, batch: StepBatch[Any]) -> None:
+def _check(step: PlannedStep, batch: StepBatch[Any], plan: Plan) -> None:
     for walker in batch.walkers:
         outcome = batch.outcomes.get(walker)
-        if outcome is None or (outcome.exit is not None and step.exits and outcome.exit not in step.exits):
+        if (
+            outcome is None
+            or (outcome.exit is not None and step.exits and outcome.exit not in step.exits)
+            or (outcome.jump is not None and outcome.jump not in plan)
+        ):
             raise RuntimeError(f"step {step.key} gave enrollment {walker.enrollment_id} no way on")
 
 

@@ -47,8 +47,13 @@ class Record:
         step: PlannedStep,
         walkers: Sequence[Walker],
         outcomes: Mapping[Walker, Outcome],
+        now: datetime,
     ) -> dict[str, list[Walker]]:
-        """Note what became of people at a step and return those who go on by the key they come to next."""
+        """Note what became of people at a step and return those who go on by the key they come to next.
+
+        Whoever jumps stands before the step they come to until a later batch: the graph leads down, so a batch that
+        follows it comes to each step once, and the log tells a later one how often somebody has been where.
+        """
         going: dict[str, list[Walker]] = defaultdict(list)
         texts: dict[int, str | None] = {}
         counts = self.counts[journey.id, step.key]
@@ -78,16 +83,24 @@ class Record:
             counts["completed"] += 1
             if way is not None:
                 self.passed[journey.id, step.key, way] += 1
-            target = step.exits.get(outcome.exit or "")
+            target = outcome.jump or step.exits.get(outcome.exit or "")
             if target is None:
                 self.totals[journey.id]["completed"] += 1
                 self._state(walker, "COMPLETED", step.key, reason="completed")
                 continue
             walker.step_number += 1
+            if outcome.jump is not None:
+                self.counts[journey.id, target].update(entered=1, active=1)
+                self.stand(target, walker, due_at=now)
+                continue
             going[target].append(walker)
         for target, arrived in going.items():
             self.counts[journey.id, target].update(entered=len(arrived), active=len(arrived))
         return going
+
+    def entered(self, version: int, key: str) -> set[UUID]:
+        """Return the enrollments that came to a step of a version of a journey in this batch."""
+        return {taken[0] for at, steps in self.new_steps.items() if at[:2] == (key, version) for taken in steps}
 
     def stand(self, key: str, walker: Walker, due_at: datetime) -> None:
         """Note that a person stands before a step that is to be taken in a later batch."""

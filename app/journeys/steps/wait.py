@@ -12,23 +12,8 @@ from sqlalchemy import text
 
 from app.infra.arrays import array
 from app.infra.clock import instant
+from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
-
-DURATION = re.compile(r"([0-9]{1,6})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
-UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-MAX_DAYS = 5 * 366
-HELP = "Give a duration such as “30 minutes”, “2 hours”, “3 days” or “1 week”."
-
-
-def duration(words: str) -> timedelta:
-    """Return how long the words say, or raise ValueError. A day is 24 hours, whatever the clocks do meanwhile."""
-    found = DURATION.fullmatch(words.strip())
-    if found is None:
-        raise ValueError(HELP)
-    seconds = int(found[1]) * UNITS[found[2].lower()]
-    if seconds > MAX_DAYS * UNITS["day"]:
-        raise ValueError("Wait at most five years.")
-    return timedelta(seconds=seconds)
 
 
 class Until(BaseModel):
@@ -110,6 +95,10 @@ class Wait(StepType[WaitConfig]):
     def defaults(self) -> dict[str, Any]:
         """Return a wait of a day."""
         return {"duration": "1 day"}
+
+    def takes_time(self, config: Mapping[str, Any]) -> bool:
+        """Return whether it waits at all."""
+        return bool(config.get("until")) or longer_than_nothing(config.get("duration"))
 
     def words(self, config: WaitConfig, known: Known) -> str:  # noqa: ARG002
         """Return how long, or until when."""

@@ -97,45 +97,6 @@ def _bypass(graph: Graph, key: str, following: str | None) -> Graph:
     )
 
 
-def move(graph: Graph, key: str, after: str, exit: str = NEXT) -> Graph:
-    """Return the graph with a step put on another step's exit; what followed it moves up into its old place.
-
-    A step with branches takes them along: all that only it leads to. If they meet again in one later step, that one
-    stays where it is and the branches then meet in what follows at the new place; else what follows there is put at
-    the open end of the first branch.
-    """
-    step = graph.step(key)
-    if step.type == TRIGGER:
-        raise CannotEdit("The trigger stays at the top.")
-    place = graph.step(after)
-    if exit not in place.exits:
-        raise CannotEdit(_no_exit(place, exit))
-    block = moves_with(graph, key)
-    if after in block:
-        raise CannotEdit("A step can't be moved into its own branches.")
-    if place.exits[exit] == key and len(graph.into(key)) == 1:
-        return graph
-    leaving = [
-        edge for edge in graph.edges() if edge.source in block and edge.target is not None and edge.target not in block
-    ]
-    outside = sorted({edge.target for edge in leaving if edge.target})
-    if len(outside) > 1:
-        raise CannotEdit("The branches of this step go on in several places; move those steps first.")
-    meeting = outside[0] if outside else None
-    lifted = _bypass(graph, key, meeting)
-    lifted = lifted.with_steps(
-        *(replace(lifted.steps[one.key], exits=dict(one.exits)) for one in graph if one.key in block)
-    )
-    following = lifted.step(after).exits[exit]
-    lifted = lifted.with_steps(lifted.step(after).to(exit, key))
-    ends = [(edge.source, edge.exit) for edge in leaving]
-    if not ends and following is not None:
-        ends = [_open_end(lifted, key, block)]
-    for source, way in ends:
-        lifted = lifted.with_steps(lifted.steps[source].to(way, following))
-    return lifted
-
-
 def moves_with(graph: Graph, key: str) -> set[str]:
     """Return the step, and with branches all that only they lead to."""
     if len(graph.steps[key].exits) < 2:
@@ -158,21 +119,6 @@ def _meeting(graph: Graph, key: str, block: set[str]) -> str | None:
         if leaving == {candidate}:
             return candidate
     return None
-
-
-def _open_end(graph: Graph, key: str, block: set[str]) -> tuple[str, str]:
-    """Return the first open end on the way down the first exits of a block."""
-    ahead, seen = [key], set()
-    while ahead:
-        step = graph.steps[ahead.pop(0)]
-        if step.key in seen or step.key not in block:
-            continue
-        seen.add(step.key)
-        for exit, target in step.exits.items():
-            if target is None:
-                return step.key, exit
-        ahead = [target for target in step.exits.values() if target] + ahead
-    raise CannotEdit("Every path of this step ends, so nothing could follow it there.")
 
 
 def configure(

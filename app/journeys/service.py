@@ -4,7 +4,7 @@ Edits of a draft take the `draft_revision` they were made on and return the jour
 else has changed the draft since, they raise DraftChanged and change nothing. None for it means "whatever it is now".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
-from app.journeys import editing
+from app.journeys import clips, editing, parts
 from app.journeys.graph import NEXT, TRIGGER, Graph, Step
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney
@@ -174,25 +174,74 @@ def delete_step(
     )
 
 
-def move_step(
+def remove_steps(
     *,
     tenant_id: UUID,
     journey_id: UUID,
     actor: str,
-    key: str,
-    after: str,
-    exit: str = NEXT,
+    keys: Collection[str],
+    cut: bool = False,
     draft_revision: int | None = None,
 ) -> Journey:
-    """Put a step, with its branches, on another step's exit and return the journey."""
+    """Take several steps away at once and return the journey; `cut` when they are on the clipboard."""
     return _edit(
         tenant_id,
         journey_id,
         actor,
         draft_revision,
-        lambda graph: f"Moved “{_title(graph.step(key))}”",
-        lambda _, graph: editing.move(graph, key, after, exit),
+        lambda graph: parts.told("Cut" if cut else "Removed", [_title(step) for step in parts.part_of(graph, keys)]),
+        lambda _, graph: parts.take_out(graph, keys),
     )
+
+
+def move_steps(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    keys: Collection[str],
+    after: str,
+    exit: str = NEXT,
+    draft_revision: int | None = None,
+) -> Journey:
+    """Put steps on another step's exit and return the journey; one step with branches takes them along."""
+    return _edit(
+        tenant_id,
+        journey_id,
+        actor,
+        draft_revision,
+        lambda graph: parts.told("Moved", [_title(step) for step in parts.part_of(graph, keys)]),
+        lambda _, graph: parts.move(graph, keys, after, exit),
+    )
+
+
+def paste_steps(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    clip: str,
+    after: str,
+    exit: str = NEXT,
+    copy: bool = False,
+    draft_revision: int | None = None,
+) -> tuple[Journey, list[str]]:
+    """Put the steps of a clipboard's text on an exit; return the journey and the keys they have in it.
+
+    Steps cut out of this journey keep their keys. Settings that name what is not there are kept, for the checks to
+    flag. `copy` says that the steps were duplicated here. Raises CannotEdit or BadGraph.
+    """
+    made: list[str] = []
+    taken = clips.read(clip)
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        part = parts.renamed(taken.part, graph, keep=taken.journey_id == journey_id)
+        made[:] = part.steps
+        return parts.put(graph, part, after, exit)
+
+    verb = "Duplicated" if copy else "Pasted"
+    label = parts.told(verb, [_title(step) for step in taken.part])
+    return _edit(tenant_id, journey_id, actor, draft_revision, label, change), made
 
 
 def configure_step(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.journeys import editing
+from app.journeys import editing, parts
 from app.journeys.graph import BadGraph, CannotEdit, Graph, problems, ranks
 from app.journeys.layout import lay_out
 from app.journeys.step_type import Known, check_graph, exit_labels, new_step, read_graph
@@ -148,9 +148,9 @@ def test_an_end_goes_only_where_a_path_stops() -> None:
         lambda g: editing.delete(g, "t"),
         lambda g: editing.delete(g, "gone"),
         lambda g: editing.delete(g, "a", "maybe"),
-        lambda g: editing.move(g, "t", "a"),
-        lambda g: editing.move(g, "a", "a"),
-        lambda g: editing.move(g, "c", "a"),
+        lambda g: parts.move(g, ["t"], "a"),
+        lambda g: parts.move(g, ["a"], "a"),
+        lambda g: parts.move(g, ["c"], "a"),
         lambda g: editing.connect(g, "b", "next", "a"),
         lambda g: editing.connect(g, "b", "next", "t"),
     ],
@@ -172,20 +172,20 @@ def test_delete_a_condition_keeps_one_branch() -> None:
 
 
 def test_move_one_step() -> None:
-    assert ways(editing.move(line(), "a", "b")) == {
+    assert ways(parts.move(line(), ["a"], "b")) == {
         "t": {"next": "b"}, "a": {"next": "c"}, "b": {"next": "a"}, "c": {}
     }  # fmt: skip
-    assert editing.move(line(), "a", "t") == line()
+    assert parts.move(line(), ["a"], "t") == line()
 
 
 def test_move_a_condition_with_its_branches() -> None:
-    found = editing.move(fork(), "c", "j")
+    found = parts.move(fork(), ["c"], "j")
     assert ways(found)["t"] == {"next": "j"}
     assert ways(found)["j"] == {"next": "c"}
     assert ways(found)["a"] == ways(found)["b"] == {"next": "e"}
     assert messages(found) == []
     with pytest.raises(CannotEdit):
-        editing.move(fork(), "c", "a")
+        parts.move(fork(), ["c"], "a")
 
 
 def test_settings_and_names() -> None:
@@ -220,7 +220,7 @@ def edited(draw: st.DrawFn) -> Graph:
             elif act == "delete" and others:
                 found = editing.delete(found, draw(st.sampled_from(others)), draw(st.sampled_from([None, ""])))
             elif act == "move" and others:
-                found = editing.move(found, draw(st.sampled_from(others)), after, exit)
+                found = parts.move(found, [draw(st.sampled_from(others))], after, exit)
             elif others:
                 target = draw(st.sampled_from(others))
                 changed = editing.connect(found, after, exit, target)

@@ -86,7 +86,7 @@ def test_edits_undo_and_redo(tenant: Tenant) -> None:
     made, second = service.insert_step(**on, type="CONDITION", after=first)
     made, third = service.insert_step(**on, type="END", after=second, exit="no")
     made = service.configure_step(**on, key=first, config={"duration": "2 days"}, name="Rest")
-    made = service.move_step(**on, key=first, after=second, exit="yes")
+    made = service.move_steps(**on, keys=[first], after=second, exit="yes")
     made = service.delete_step(**on, key=third)
     assert keys(tenant, made) == ["trigger", first, second]
     history = queries.draft_history(tenant_id=tenant.id, journey=made)

@@ -1,5 +1,6 @@
 """What every view of the builder shows: the journey, its canvas, the bar, and one panel beside it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -47,7 +48,7 @@ class Board:
         self.problems: list[Problem] = check_graph(self.graph, self.known)
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
-    def context(self, *, selected: str | None = None, fresh: str | None = None) -> dict[str, Any]:
+    def context(self, *, selected: str | None = None, fresh: Collection[str] = ()) -> dict[str, Any]:
         """Return what the canvas and the bar are drawn from."""
         journey = self.journey
         counts = queries.step_counts(tenant_id=self.tenant_id, journey_id=journey.id)

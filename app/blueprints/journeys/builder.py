@@ -1,6 +1,6 @@
 """The builder: the canvas of one journey, each edit of it, and the panels beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -76,25 +76,56 @@ def insert_step(journey_id: UUID) -> Response | Answer:
 
 @blueprint.post("/<uuid:journey_id>/move")
 @requires("journeys.edit")
-def move_step(journey_id: UUID) -> Response | Answer:
-    """Put a step, with its branches, at another place."""
-    key, after, way = (request.form.get(name, "") for name in ("key", "after", "exit"))
-    return _edited(journey_id, lambda: service.move_step(**_on(journey_id), key=key, after=after, exit=way), open=[key])
+def move_steps(journey_id: UUID) -> Response | Answer:
+    """Put steps at another place; one with branches takes them along."""
+    keys, after, way = _keys(), request.form.get("after", ""), request.form.get("exit", "")
+    act = partial(service.move_steps, keys=keys, after=after, exit=way)
+    return _edited(journey_id, lambda: act(**_on(journey_id)), open=keys if len(keys) == 1 else None)
 
 
 @blueprint.post("/<uuid:journey_id>/remove")
 @requires("journeys.edit")
-def remove_step(journey_id: UUID) -> Response | Answer:
-    """Take a step away; a toast offers to bring it back."""
-    key, keep = request.form.get("key", ""), request.form.get("keep") or None
-    return _edited(
-        journey_id,
-        lambda: service.delete_step(**_on(journey_id), key=key, keep=keep),
-        told=lambda journey: (
-            "Step deleted.",
-            url_for("journeys.undo", journey_id=journey_id, revision=journey.draft_revision),
-        ),
-    )
+def remove_steps(journey_id: UUID) -> Response | Answer:
+    """Take steps away; a toast offers to bring them back."""
+    keys, keep, cut = _keys(), request.form.get("keep") or None, "cut" in request.form
+
+    def remove() -> Journey:
+        if len(keys) == 1 and not cut:
+            return service.delete_step(**_on(journey_id), key=keys[0], keep=keep)
+        return service.remove_steps(**_on(journey_id), keys=keys, cut=cut)
+
+    def told(journey: Journey) -> tuple[str, str | None]:
+        what = "Step" if len(keys) == 1 else f"{len(keys)} steps"
+        undo_url = url_for("journeys.undo", journey_id=journey_id, revision=journey.draft_revision)
+        return f"{what} {'cut: paste puts them elsewhere' if cut else 'deleted'}.", undo_url
+
+    return _edited(journey_id, remove, told=told)
+
+
+@blueprint.post("/<uuid:journey_id>/paste")
+@requires("journeys.edit")
+def paste_steps(journey_id: UUID) -> Response | Answer:
+    """Put the steps of a clipboard's text at a place, and have them chosen."""
+    form = request.form
+    made: list[str] = []
+
+    def paste() -> Journey:
+        journey, keys = service.paste_steps(
+            **_on(journey_id),
+            clip=form.get("clip", ""),
+            after=form.get("after", ""),
+            exit=form.get("exit", ""),
+            copy="copy" in form,
+        )
+        made.extend(keys)
+        return journey
+
+    return _edited(journey_id, paste, fresh=made)
+
+
+def _keys() -> list[str]:
+    """Return the keys of the steps an act is about."""
+    return list(dict.fromkeys(request.form.get("key", "").split()))
 
 
 @blueprint.post("/<uuid:journey_id>/connect")
@@ -212,11 +243,11 @@ def _edited(
             return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
         return redirect(url_for("journeys.builder", journey_id=journey_id))
     board = Board(journey_id)
-    response = _whole(board, selected=key, open=key, fresh=fresh[-1] if fresh else None)
+    response = _whole(board, selected=key, open=key, fresh=fresh or ())
     return toast(response, message[0], message[1], message[2]) if message else response
 
 
-def _whole(board: Board, *, selected: str | None, open: str | None, fresh: str | None = None) -> Response:
+def _whole(board: Board, *, selected: str | None, open: str | None, fresh: Collection[str] = ()) -> Response:
     """Return canvas, bar and panel for htmx."""
     context = board.context(selected=selected, fresh=fresh)
     here = open is not None and open in board.graph.steps

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.journeys.editing import can_insert, moves_with
-from app.journeys.graph import TRIGGER, Graph, Problem, Step
+from app.journeys.graph import TRIGGER, Graph, Problem, Step, step_json
 from app.journeys.layout import Drop, Layout, lay_out
 from app.journeys.step_type import Known, StepType, exit_labels, palette, step_types, words_of
 from app.messaging.states import STATUS_WORDS, Status
@@ -41,7 +41,10 @@ def letters(fates: Mapping[str, Mapping[str, int]]) -> dict[str, list[Fate]]:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One step. `down` are the keys below it; `cell` the classes that place it; `exits` its ways on and their names."""
+    """One step. `down` are the keys below it; `cell` the classes that place it; `exits` its ways on and their names.
+
+    `clip` is what copying takes.
+    """
 
     key: str
     type: str
@@ -56,24 +59,28 @@ class Card:
     movable: bool
     ends: bool
     exits: dict[str, str]
+    clip: Mapping[str, Any]
     slots: list["Slot"] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place where a step can be put: on an exit of a step.
+    """A place where a step can be put: on an exit of a step, that leads `to` another.
 
-    `refuses` lists what can't go there; `joins` the steps an open exit could lead on to, so that branches meet.
+    `refuses` lists what can't go there; `joins` the steps an open exit could lead on to, so that branches meet;
+    `meets` says that other paths lead there too.
     """
 
     after: str
     exit: str
+    to: str | None
     label: str
     exit_label: str | None
     cell: str
     open: bool
     refuses: str
     joins: str
+    meets: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +140,7 @@ def draw(graph: Graph, *, known: Known, problems: Sequence[Problem]) -> Canvas:
         if edge.target:
             into[edge.target].append(edge.source)
     for drop in layout.drops:
-        joins = _later(graph, drop.after, into) if drop.open else []
-        slots[drop.after].append(_slot(graph, drop, movers, joins))
+        slots[drop.after].append(_slot(graph, drop, movers, into))
     order = sorted(graph, key=lambda step: (layout.places[step.key].y, layout.places[step.key].x))
     cards = [_card(step, layout, known, wrong[step.key], slots[step.key]) for step in order]
     paths = [_path(graph, layout, drop) for drop in layout.drops]
@@ -177,6 +183,7 @@ def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: 
         movable=step.type != TRIGGER,
         ends=kind.ends,
         exits=exit_labels(step),
+        clip=step_json(step),
         slots=slots,
     )
 
@@ -191,17 +198,27 @@ def _digits(axis: str, number: int) -> list[str]:
     return [f"{axis}{digit}{'0' * (len(digits) - 1 - at)}" for at, digit in enumerate(digits) if digit != "0"]
 
 
-def _slot(graph: Graph, drop: Drop, movers: list[_Mover], joins: list[str]) -> Slot:
+def _slot(graph: Graph, drop: Drop, movers: list[_Mover], into: Mapping[str, list[str]]) -> Slot:
     step = graph.steps[drop.after]
+    joins = _later(graph, drop.after, into) if drop.open else []
     exit_label = exit_labels(step)[drop.exit] if len(step.exits) > 1 else None
     refused = [
         f"type:{name}" for name, kind in palette() if not can_insert(graph, drop.after, drop.exit, kind.exits({}))
     ]
     refused += [f"key:{mover.step.key}" for mover in movers if not _fits(graph, mover, drop)]
     where = f"after “{name_of(step)}”" + (f", {exit_label}" if exit_label else "")
-    below = cell(drop.x, layout_row(drop))
+    below, to = cell(drop.x, layout_row(drop)), step.exits[drop.exit]
     return Slot(
-        drop.after, drop.exit, f"Add a step {where}", exit_label, below, drop.open, " ".join(refused), " ".join(joins)
+        after=drop.after,
+        exit=drop.exit,
+        to=to,
+        label=f"Add a step {where}",
+        exit_label=exit_label,
+        cell=below,
+        open=drop.open,
+        refuses=" ".join(refused),
+        joins=" ".join(joins),
+        meets=to is not None and len(into.get(to, ())) > 1,
     )
 
 

@@ -1,6 +1,7 @@
 // Carrying: a kind from the palette, or a step of the canvas, on its way to one of the places that light up.
 // The pointer (canvas-drag.js) and the keyboard (canvas-keys.js) both carry; a place is chosen by drop, click or Enter.
-import { graph, insert, move, slots, stepOf } from "./canvas-edit.js";
+import { graph, insert, move, pasteAt, slots, stepOf } from "./canvas-edit.js";
+import { goesOn, wordsFor } from "./canvas-select.js";
 
 const builder = document.querySelector(".builder");
 const note = document.getElementById("carry-note");
@@ -10,12 +11,21 @@ let origin = null;
 export const carried = () => load;
 export const legal = () => slots().filter((slot) => slot.classList.contains("is-legal"));
 
+/** The load of several steps; one moves with all that only it leads to. */
+export const several = (keys) =>
+  keys.length === 1 ? { key: keys[0], label: wordsFor(keys) } : { keys, label: wordsFor(keys), goesOn: goesOn(keys) };
+
 const accepts = (slot) => {
+  if (load.keys || load.clip) {
+    const { after, to } = slot.dataset;
+    const there = load.keys && (load.keys.includes(after) || load.keys.includes(to));
+    return !there && (load.goesOn || slot.classList.contains("is-open"));
+  }
   const refused = slot.dataset.refuses.split(" ");
   return !refused.includes(load.key ? `key:${load.key}` : `type:${load.type}`);
 };
 
-/** Pick up `{type, label}` or `{key, label}`; every place that accepts it lights up. False when there is none. */
+/** Pick up `{type, label}`, `{key, label}`, `several(keys)` or a clip `{clip, label, goesOn}`; every place that accepts it lights up. False when there is none. */
 export function pickUp(what, { byHand = false } = {}) {
   putBack();
   load = what;
@@ -39,14 +49,14 @@ export function pickUp(what, { byHand = false } = {}) {
 function light() {
   const places = slots().filter(accepts);
   for (const slot of places) slot.classList.add("is-legal");
-  stepOf(load.key)?.classList.add("is-carried");
+  for (const key of load.keys ?? [load.key]) stepOf(key)?.classList.add("is-carried");
   return places;
 }
 // An answer may draw the canvas anew while something is carried.
 document.addEventListener("htmx:after:swap", () => load && light());
 
 function nearest(places) {
-  const step = load.key && stepOf(load.key);
+  const step = stepOf(load.keys?.[0] ?? load.key);
   if (!step) return places[places.length - 1];
   const at = step.getBoundingClientRect();
   const far = (slot) => {
@@ -61,10 +71,12 @@ export function putDown(slot) {
   const what = load;
   putBack({ focus: false });
   if (!what || !slot) return;
-  if (what.key) {
-    stepOf(what.key)?.querySelector(".step-main").focus({ preventScroll: true });
-    move(what.key, slot);
-  } else insert(what.type, slot);
+  const keys = what.keys ?? (what.key ? [what.key] : []);
+  if (keys.length) {
+    stepOf(keys[0])?.querySelector(".step-main").focus({ preventScroll: true });
+    move(keys, slot);
+  } else if (what.clip) pasteAt(what, slot);
+  else insert(what.type, slot);
 }
 
 /** Forget the load; nothing changes. */

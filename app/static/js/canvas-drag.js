@@ -1,7 +1,8 @@
 // Dragging with mouse, pen or finger: a palette kind becomes a new step, a step moves. A finger must rest a moment first,
 // so that it can still scroll.
-import { carried, legal, pickUp, putBack, putDown } from "./canvas-carry.js";
+import { carried, legal, pickUp, putBack, putDown, several } from "./canvas-carry.js";
 import { editable, slots } from "./canvas-edit.js";
+import { picked } from "./canvas-select.js";
 
 const THRESHOLD = 6;
 const REST = 320;
@@ -10,10 +11,13 @@ const EDGE = 56;
 const board = document.getElementById("board");
 let drag = null;
 
-const loadOf = (element) => ({ key: element.dataset.key, type: element.dataset.key ? undefined : element.dataset.kind, label: element.dataset.label });
+function loadOf({ dataset: { key, kind, label } }) {
+  if (!key) return { type: kind, label };
+  return picked().includes(key) ? several(picked()) : { key, label };
+}
 
 document.addEventListener("pointerdown", (event) => {
-  if (event.button || drag || !editable()) return;
+  if (event.button || event.shiftKey || drag || !editable()) return;
   const source = event.target.closest(".palette-item[data-kind], .step[data-movable]");
   if (!source || event.target.closest(".step-tools, .step-counts a")) return;
   drag = { source, id: event.pointerId, x: event.clientX, y: event.clientY, ghost: null };
@@ -119,7 +123,7 @@ function stop() {
 }
 
 // The click that ends a drag is no click on what lies under it.
-function swallowClick() {
+export function swallowClick() {
   const swallow = (event) => {
     event.preventDefault();
     event.stopPropagation();

@@ -41,9 +41,11 @@ function settle(focused) {
 }
 
 export const insert = (type, slot) => edit("insert", { type, after: slot.dataset.after, exit: slot.dataset.exit });
-export const move = (key, slot) => edit("move", { key, after: slot.dataset.after, exit: slot.dataset.exit });
+export const move = (keys, slot) => edit("move", { key: keys.join(" "), after: slot.dataset.after, exit: slot.dataset.exit });
 export const connect = (slot, target) => edit("connect", { source: slot.dataset.after, exit: slot.dataset.exit, target });
-export const remove = (key, keep = "") => edit("remove", { key, keep });
+export const remove = (keys, how = {}) => edit("remove", { key: keys.join(" "), ...how });
+export const pasteAt = ({ clip, copy }, slot) =>
+  edit("paste", { clip, ...(copy && { copy }), after: slot.dataset.after, exit: slot.dataset.exit });
 export const undo = () => edit("undo");
 export const redo = () => edit("redo");
 

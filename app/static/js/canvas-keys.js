@@ -1,7 +1,9 @@
 // The keyboard on the canvas. Arrows follow the graph; Enter opens; Delete removes; M moves; Tab and Enter choose a place.
-import { carried, legal, pickUp, putBack, putDown } from "./canvas-carry.js";
+import { carried, legal, pickUp, putBack, putDown, several } from "./canvas-carry.js";
+import { duplicate } from "./canvas-clip.js";
 import { editable, graph, redo, remove, stepOf, undo } from "./canvas-edit.js";
 import { openKinds, openStepMenu } from "./canvas-menu.js";
+import { extend, meant, pick, pickAll, pickBranch, picked, toggle } from "./canvas-select.js";
 
 const typing = (element) => element?.closest?.("input, select, textarea, [contenteditable], dialog, [popover]");
 
@@ -12,9 +14,16 @@ document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !typing(event.target)) {
     if (letter === "z" && editable()) act(event, event.shiftKey ? redo : undo);
     else if (letter === "y" && editable()) act(event, redo);
+    else if (letter === "a" && editable()) act(event, pickAll);
+    else if (letter === "d" && editable()) act(event, duplicate);
     return;
   }
   if (event.key === " " && event.target.matches?.("[data-slot]")) return act(event, () => event.target.click());
+  if (picked().length && !typing(event.target)) {
+    if (event.key === "Escape") return act(event, () => pick([]));
+    if (event.key === "Delete" || event.key === "Backspace") return act(event, () => remove(meant()));
+    if (letter === "m") return act(event, () => pickUp(several(meant())));
+  }
   const step = event.target.closest?.(".step");
   if (step && !event.ctrlKey && !event.metaKey && !event.altKey) onStep(event, step, letter);
 });
@@ -26,12 +35,15 @@ function act(event, what) {
 
 function onStep(event, step, letter) {
   const { key } = step.dataset;
+  if (event.key.startsWith("Arrow") && event.shiftKey && editable()) return act(event, () => reach(step, event.key.slice(5)));
   if (event.key.startsWith("Arrow")) return act(event, () => focusStep(neighbour(step, event.key.slice(5))));
   if (event.key === "Home") return act(event, () => focusStep(graph().querySelector(".step")));
   if (event.key === "End") return act(event, () => focusStep([...graph().querySelectorAll(".step")].pop()));
   if (!editable()) return;
-  if ((event.key === "Delete" || event.key === "Backspace") && step.hasAttribute("data-movable")) return act(event, () => remove(key));
-  if (letter === "m" && step.hasAttribute("data-movable")) return act(event, () => pickUp({ key, label: step.dataset.label }));
+  if ((event.key === "Delete" || event.key === "Backspace") && step.hasAttribute("data-movable")) return act(event, () => remove([key]));
+  if (letter === "m" && step.hasAttribute("data-movable")) return act(event, () => pickUp(several([key])));
+  if (event.key === " " && event.target.matches(".step-main")) return act(event, () => toggle(key));
+  if (letter === "b") return act(event, () => pickBranch(key));
   if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10")) return act(event, () => openStepMenu(step));
   if (event.key === "+" || letter === "a") {
     const slot = graph().querySelector(`[data-slot][data-after="${CSS.escape(key)}"]`);
@@ -67,6 +79,14 @@ function neighbour(step, way) {
     .filter(({ box }) => sign * (box.left + box.width / 2 - at.left - at.width / 2) > 8)
     .map(({ other, box }) => ({ other, far: Math.abs(box.top - at.top) * 3 + Math.abs(box.left - at.left) }));
   return beside.sort((one, two) => one.far - two.far)[0]?.other;
+}
+
+// Shift and an arrow take the neighbour along.
+function reach(step, way) {
+  const next = neighbour(step, way);
+  if (!next) return;
+  extend(step.dataset.key, next.dataset.key);
+  focusStep(next);
 }
 
 function focusStep(step) {

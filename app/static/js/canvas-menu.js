@@ -1,7 +1,9 @@
 // The menus of the canvas: which kind of step goes here, and what can be done with a step. One native popover each.
-import { carried, pickUp, putDown } from "./canvas-carry.js";
+import { carried, pickUp, putDown, several } from "./canvas-carry.js";
+import { copy, cut, duplicate, pasteKept } from "./canvas-clip.js";
 import { connect, editable, insert, remove, stepOf } from "./canvas-edit.js";
 import { openStep } from "./canvas-panel.js";
+import { meant, pick, pickBranch, toggle } from "./canvas-select.js";
 
 const kinds = document.getElementById("kind-menu");
 const tools = document.getElementById("step-menu");
@@ -13,6 +15,7 @@ export function openKinds(slot) {
   for (const button of kinds.querySelectorAll("[data-kind]")) button.hidden = refused.includes(`type:${button.dataset.kind}`);
   kinds.querySelector("h2").textContent = slot.dataset.label;
   offerJoins(slot.dataset.joins.split(" ").filter(Boolean));
+  kinds.querySelector("[data-part]").hidden = !slot.hasAttribute("data-meets");
   show(kinds, slot);
 }
 
@@ -85,11 +88,12 @@ for (const menu of [kinds, tools]) {
 }
 
 kinds?.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-kind], [data-join]");
+  const button = event.target.closest("[data-kind], [data-join], [data-part]");
   if (!button) return;
   const slot = opener;
   kinds.hidePopover();
-  if (button.dataset.join) connect(slot, button.dataset.join);
+  if (button.hasAttribute("data-part")) connect(slot, "");
+  else if (button.dataset.join) connect(slot, button.dataset.join);
   else insert(button.dataset.kind, slot);
 });
 
@@ -99,9 +103,34 @@ tools?.addEventListener("click", (event) => {
   const { stepAct: act, keep } = item.dataset;
   const step = opener.closest(".step");
   tools.hidePopover();
-  if (act === "open") openStep(step);
-  if (act === "move") pickUp({ key: step.dataset.key, label: step.dataset.label });
-  if (act === "remove") remove(step.dataset.key, keep);
+  const { key } = step.dataset;
+  const only = (what) => {
+    pick([key]);
+    what();
+  };
+  const acts = {
+    open: () => openStep(step),
+    move: () => pickUp(several([key])),
+    remove: () => remove([key], { keep: keep ?? "" }),
+    pick: () => toggle(key),
+    branch: () => pickBranch(key),
+    copy: () => only(copy),
+    cut: () => only(cut),
+    duplicate: () => only(duplicate),
+    paste: () => {
+      step.querySelector(".step-main").focus({ preventScroll: true });
+      pick([]);
+      pasteKept();
+    },
+  };
+  acts[act]();
+});
+
+// The bar of the chosen steps.
+document.getElementById("pick-bar")?.addEventListener("click", (event) => {
+  const act = event.target.closest("[data-pick-act]")?.dataset.pickAct;
+  const acts = { copy, cut, duplicate, move: () => pickUp(several(meant())), remove: () => remove(meant()), clear: () => pick([]) };
+  acts[act]?.();
 });
 
 document.addEventListener("click", (event) => {

@@ -99,7 +99,7 @@ board.addEventListener("touchend", () => (pinch = null));
 // Dragging the ground pans; a finger scrolls by itself.
 let pan = null;
 board.addEventListener("pointerdown", (event) => {
-  if (event.pointerType === "touch" || event.button > 1 || event.target.closest(".step, .slot, a, button")) return;
+  if (event.pointerType === "touch" || event.button > 1 || event.target.closest(".step, .slot, .note, a, button")) return;
   if (event.offsetX > board.clientWidth * 2 || event.target === board && event.offsetX >= board.clientWidth) return; // its scrollbar
   pan = { x: event.clientX, y: event.clientY, left: board.scrollLeft, top: board.scrollTop };
   board.classList.add("panning");

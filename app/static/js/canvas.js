@@ -3,4 +3,7 @@ import "./canvas-view.js";
 import "./canvas-panel.js";
 import "./canvas-menu.js";
 import "./canvas-drag.js";
+import "./canvas-select.js";
+import "./canvas-clip.js";
+import "./canvas-join.js";
 import "./canvas-keys.js";

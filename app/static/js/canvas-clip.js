@@ -1,0 +1,94 @@
+// Copy, cut, paste and duplicate. Steps lie on the system's clipboard as text, so they go from tab to tab and from journey
+// to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
+import { carried, pickUp } from "./canvas-carry.js";
+import { editable, graph, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
+import { toast } from "./toast.js";
+
+const KEEP = "fairway-clip";
+const elsewhere = (event) =>
+  event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed;
+
+const textOf = (keys) =>
+  JSON.stringify({
+    fairway: "steps",
+    journey: graph().dataset.journey,
+    goes_on: goesOn(keys),
+    steps: keys.map((key) => JSON.parse(stepOf(key).dataset.clip)),
+  });
+
+function keep(text) {
+  try {
+    localStorage.setItem(KEEP, text);
+  } catch {
+    // storage is switched off: pasting by the menu then finds nothing
+  }
+}
+
+function kept() {
+  try {
+    return localStorage.getItem(KEEP) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+document.addEventListener("copy", (event) => onCopy(event, false));
+document.addEventListener("cut", (event) => onCopy(event, true));
+
+function onCopy(event, cut) {
+  const keys = meant();
+  if (!keys.length || elsewhere(event) || (cut && !editable())) return;
+  event.preventDefault();
+  const text = textOf(keys);
+  event.clipboardData.setData("text/plain", text);
+  keep(text);
+  if (cut) remove(keys, { cut: "1" });
+  else toast({ message: `Copied “${wordsFor(keys)}”. Paste puts it here or into another journey.` });
+}
+
+document.addEventListener("paste", (event) => {
+  if (!editable() || elsewhere(event)) return;
+  event.preventDefault();
+  paste(event.clipboardData.getData("text/plain"));
+});
+
+/** Copy what is chosen, as Ctrl C does. */
+export const copy = () => document.execCommand("copy");
+export const cut = () => document.execCommand("cut");
+export const pasteKept = () => paste(kept());
+
+/** Put the steps of `text` after the step that is meant, or let the reader choose a place. */
+export function paste(text) {
+  let clip = null;
+  try {
+    clip = JSON.parse(text);
+  } catch {
+    // said below
+  }
+  const count = clip?.steps?.filter?.((step) => step?.type !== "TRIGGER").length;
+  if (!count) return toast({ message: "There are no copied steps on the clipboard.", tone: "warning" });
+  bring({ clip: text, goesOn: clip.goes_on !== false, label: count === 1 ? "1 step" : `${count} steps` }, here());
+  return undefined;
+}
+
+/** Put a copy of the meant steps behind them, or let the reader choose a place. */
+export function duplicate() {
+  const keys = meant();
+  if (!keys.length) return;
+  bring({ clip: textOf(keys), goesOn: goesOn(keys), label: wordsFor(keys), copy: "1" }, ends(keys));
+}
+
+// The places behind the step that was chosen last or has the keyboard; a place itself when that has it.
+function here() {
+  const active = document.activeElement;
+  if (active?.matches?.("[data-slot]")) return [active];
+  const key = picked().pop() ?? active?.closest?.(".step")?.dataset.key ?? graph().querySelector(".step.is-selected")?.dataset.key;
+  return slots().filter((slot) => slot.dataset.after === key);
+}
+
+function bring(load, places) {
+  const [place] = places.filter((slot) => load.goesOn || slot.classList.contains("is-open"));
+  if (place && places.length === 1 && !carried()) pasteAt(load, place);
+  else pickUp(load);
+}

@@ -34,7 +34,7 @@ from app.journeys.models import (
     JourneyStepCount,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, exit_labels, read_graph, warnings_of
+from app.journeys.step_type import Known, Template, read_graph, warnings_of, way_label
 from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
@@ -326,11 +326,10 @@ def _numbers(key: str, graph: Graph, counts: StepCounts) -> StepNumbers:
 
 
 def _ways(step: Step | None, passed: Mapping[str, int]) -> list[WayNumbers]:
-    """Return the named ways of a step in its order, then those it no longer has but somebody went."""
-    labels = exit_labels(step) if step else {}
-    named = [exit for exit in labels if exit != NEXT]
-    gone = sorted(set(passed) - set(named))
-    return [WayNumbers(exit, labels.get(exit, exit), passed.get(exit, 0)) for exit in (*named, *gone)]
+    """Return the named ways of a step in its order, then others that somebody went."""
+    named = [exit for exit in step.exits if exit != NEXT] if step else []
+    ways = (*named, *sorted(set(passed) - set(named)))
+    return [WayNumbers(way, way_label(step, way) if step else way, passed.get(way, 0)) for way in ways]
 
 
 def enrollments(
@@ -398,7 +397,7 @@ def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:
         entered_at=row.entered_at,
         completed_at=row.completed_at,
         exit=row.exit,
-        exit_label=exit_labels(step).get(row.exit, row.exit) if step and row.exit else row.exit,
+        exit_label=way_label(step, row.exit) if step and row.exit else row.exit,
         result=row.result,
     )
 

@@ -136,7 +136,7 @@ def rehearse(
         graph = read_graph(journey.draft)
         if graph.trigger is None or len(graph) < 2:
             raise CannotRehearse("Add a trigger and a step after it; then it can be rehearsed.")
-        stage = _Stage(session, tenant_id, _copy(session, journey, graph), at, keep_letters)
+        stage = _Stage(session, tenant_id, _copy(session, journey, graph), journey_id, at, keep_letters)
         said = [payload if payload is not None else _last_event(session, tenant_id, one, graph) for one in customer_ids]
         stage.let_in(customer_ids, said)
         broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
@@ -169,6 +169,7 @@ class _Stage:
     session: Session
     tenant_id: UUID
     journey_id: UUID
+    original: UUID
     clock: datetime
     keep_letters: bool
     judged: dict[UUID, list[tuple[datetime, Judged]]] = field(default_factory=lambda: defaultdict(list))
@@ -195,8 +196,9 @@ class _Stage:
     def _now(self, deadline: float) -> bool:
         """Do all that is due at this moment, the steps and then their messages, until there is nothing."""
         tenant_id, journey_id, now = self.tenant_id, self.journey_id, self.clock
+        where = {"tenant_id": tenant_id, "journey_id": journey_id, "original": self.original}
         while time.monotonic() < deadline:
-            moved = advance_in(self.session, tenant_id=tenant_id, journey_id=journey_id, now=now)
+            moved = advance_in(self.session, **where, now=now)
             sent = rehearsing.send_due(self.session, tenant_id=tenant_id, journey_id=journey_id, now=now)
             for one in sent:
                 self.judged[one.message_id].append(

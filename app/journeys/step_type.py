@@ -87,11 +87,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class JourneyFacts:
-    """What a step may know of the journey it is in: the version people follow, and the zone where they have none."""
+    """What a step may know of the journey it is in: the version people follow, and the zone where they have none.
+
+    `chance` is what everything is drawn by: the journey's id, and in a rehearsal that of the journey rehearsed.
+    """
 
     id: UUID
     version: int
     timezone: str
+    chance: UUID
 
 
 @dataclass(slots=True, eq=False)
@@ -109,11 +113,13 @@ class Walker:
 class Outcome:
     """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
 
-    `jump`: left for the step of that key, whatever the exits lead to.
+    `jump`: left for the step of that key, whatever the exits lead to. `leaves`: the exit leads out of the journey, for
+    that reason.
     """
 
     exit: str | None = None
     jump: str | None = None
+    leaves: str | None = None
     until: datetime | None = None
     failure: str | None = None
     result: Mapping[str, Any] | None = None
@@ -162,6 +168,10 @@ class StepBatch(Generic[C]):
         """Let everybody go on by the same exit, with the same result."""
         outcome = Outcome(exit=exit, result=result)
         self.outcomes.update(dict.fromkeys(self.walkers, outcome))
+
+    def leave_journey(self, walker: Walker, reason: str, result: Mapping[str, Any] | None = None) -> None:
+        """Let a person leave the journey here; the reason is also what the way is called in the log."""
+        self.outcomes[walker] = Outcome(exit=reason, leaves=reason, result=result)
 
     def park(self, walker: Walker, until: datetime, result: Mapping[str, Any] | None = None) -> None:
         """Keep a person here; the step runs again for them at `until`."""
@@ -249,7 +259,7 @@ def step_types() -> Registry[StepType[Any]]:
 
 def palette() -> list[tuple[str, StepType[Any]]]:
     """Return the kinds that can be put on a canvas, by name, in the order they are offered."""
-    order = ("SEND", "WAIT", "CONDITION", "UPDATE", "JUMP", "END")
+    order = ("SEND", "WAIT", "CONDITION", "SPLIT", "UPDATE", "JUMP", "END")
     offered = [(name, kind) for name, kind in step_types() if kind.placeable]
     return sorted(offered, key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
 
@@ -261,8 +271,12 @@ def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def exit_labels(step: Step) -> dict[str, str]:
     """Return what people call each way out of a step, in the order of its exits."""
-    labels = step_types().get(step.type).exit_labels(step.config)
-    return {exit: labels.get(exit) or exit for exit in step.exits}
+    return {exit: way_label(step, exit) for exit in step.exits}
+
+
+def way_label(step: Step, way: str) -> str:
+    """Return what people call a way somebody went from a step: an exit, one it had before, or out of the journey."""
+    return step_types().get(step.type).exit_labels(step.config).get(way) or way
 
 
 def leads_to(step: Step) -> tuple[str, ...]:

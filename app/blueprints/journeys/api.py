@@ -256,7 +256,7 @@ def journey_step_types() -> dict[str, Any]:
             type=name,
             label=kind.label,
             description=kind.description,
-            exits=list(kind.exits({})),
+            exits=list(kind.exits(kind.defaults())),
             config_schema=kind.Config.model_json_schema(),
         ).model_dump()
         for name, kind in step_types()

@@ -237,6 +237,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
     if result.get("sent"):
         return "Handed over to be sent"
+    if result.get("held_out"):
+        return "Left out, to see what the journey changes for the others"
     if result.get("updated"):
         return f"Changed: {', '.join(_called(str(one), known) for one in result['updated'])}"
     return f"Went {way}" if way else None

@@ -203,7 +203,9 @@ def _slot(graph: Graph, drop: Drop, movers: list[_Mover], into: Mapping[str, lis
     joins = _later(graph, drop.after, into) if drop.open else []
     exit_label = exit_labels(step)[drop.exit] if len(step.exits) > 1 else None
     refused = [
-        f"type:{name}" for name, kind in palette() if not can_insert(graph, drop.after, drop.exit, kind.exits({}))
+        f"type:{name}"
+        for name, kind in palette()
+        if not can_insert(graph, drop.after, drop.exit, kind.exits(kind.defaults()))
     ]
     refused += [f"key:{mover.step.key}" for mover in movers if not _fits(graph, mover, drop)]
     where = f"after “{name_of(step)}”" + (f", {exit_label}" if exit_label else "")
@@ -315,6 +317,7 @@ WALK_LABELS: Mapping[str, str] = {
 EXIT_REASONS: Mapping[str, str] = {
     "manual": "taken out by hand",
     "archived": "the journey was archived",
+    "holdout": "left out, to see what the journey changes",
     "merged": "the profile was merged into another",
     "step_removed": "the step they stood at was removed",
     "error": "a step failed",

@@ -15,7 +15,9 @@ from app.blueprints import conditions
 from app.blueprints.conditions import Asked
 from app.conditions import FieldType
 from app.events.types.segments import MOVES
+from app.journeys import paths
 from app.journeys.step_type import MANUAL, Known
+from app.journeys.steps.split import percent
 from app.messaging.channel import installed
 
 Form = MultiDict[str, str]
@@ -135,7 +137,12 @@ def _read_checkbox(ask: Ask, form: Form) -> bool:
 
 
 def _read_number(ask: Ask, form: Form) -> int | float | str | None:
-    given = form.get(ask.name, "").strip()
+    return number_in(form.get(ask.name, ""))
+
+
+def number_in(text: str) -> int | float | str | None:
+    """Return the number typed; of what is none, the text, for a check to refuse."""
+    given = text.strip()
     try:
         return float(given) if "." in given else int(given)
     except ValueError:
@@ -278,8 +285,7 @@ def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
 
 def _read_updates(ask: Ask, form: Form) -> list[dict[str, Any]]:
     fields = {one.name: one for one in ask.sources.updatable}
-    indexes = sorted({int(m[1]) for key in form if (m := re.match(re.escape(ask.name) + r"\.(\d{1,3})\.", key))})
-    return [_read_update(form, f"{ask.name}.{index}", fields) for index in indexes]
+    return [_read_update(form, at, fields) for at in _rows_in(ask.name, form)]
 
 
 def _read_update(form: Form, path: str, fields: Mapping[str, Updatable]) -> dict[str, Any]:
@@ -294,6 +300,46 @@ def _read_update(form: Form, path: str, fields: Mapping[str, Updatable]) -> dict
     if found and found.type is FieldType.BOOLEAN and value in ("true", "false"):
         value = value == "true"
     return {"field": name, "operation": operation, "value": value}
+
+
+def _prepare_variants(ask: Ask) -> Mapping[str, Any]:
+    given = ask.value if isinstance(ask.value, list) else []
+    weights = [_number_of(one.get("weight", 1)) for one in given]
+    whole = sum(weights)
+    out = _number_of(ask.config.get("holdout_percent") or 0)
+    rows = [
+        {
+            "path": f"{ask.name}.{index}",
+            "key": key,
+            "name": one.get("name") or "",
+            "weight": one.get("weight", 1),
+            "share": percent(weights[index] / whole * (100 - out)) if whole else "0%",
+            "error": ask.errors.get(str(index)),
+        }
+        for index, (key, one) in enumerate(zip(paths.keys_of(given), given, strict=False))
+    ]
+    return {"rows": rows, "full": len(rows) >= paths.MOST}
+
+
+def _number_of(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and value >= 0 else 0.0
+
+
+def _read_variants(ask: Ask, form: Form) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": form.get(f"{at}.key") or paths.fresh_key(),
+            "name": form.get(f"{at}.name", "").strip(),
+            "weight": number_in(form.get(f"{at}.weight", "")) or 0,
+        }
+        for at in _rows_in(ask.name, form)
+    ]
+
+
+def _rows_in(name: str, form: Form) -> list[str]:
+    """Return what the inputs of each posted row begin with."""
+    found = {int(m[1]) for key in form if (m := re.match(re.escape(name) + r"\.(\d{1,3})\.", key))}
+    return [f"{name}.{index}" for index in sorted(found)]
 
 
 TEXT = Widget(_nothing, _read_text)
@@ -315,10 +361,12 @@ WIDGETS: dict[str, Widget] = {
     "conditions": Widget(_prepare_conditions, _read_conditions),
     PAYLOAD: Widget(_prepare_conditions, _read_conditions),
     "updates": Widget(_prepare_updates, _read_updates),
+    "variants": Widget(_prepare_variants, _read_variants),
 }
 
 BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "updates": lambda: {"field": "", "operation": "set", "value": ""},
+    "variants": lambda: {"key": paths.fresh_key(), "name": "", "weight": 50},
 }
 # What is read last, because what it asks depends on other settings (the event type).
 DEPENDENT = ("conditions", PAYLOAD, "updates")

@@ -218,7 +218,7 @@ class _Past:
         row = self.session.execute(_WAKING, values).first()
         if row is None:
             return False
-        journey = JourneyFacts(self.journey_id, 1, "")
+        journey = JourneyFacts(self.journey_id, 1, "", chance=self.journey_id)
         plan = plans_of(self.session, TENANT_ID, {self.journey_id: 1})[self.journey_id]
         walker = Walker(row.id, row.customer_id, row.current_step_number, row.waiting_until, {})
         record = writes.Record()

@@ -63,16 +63,21 @@ def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = 
         return _advance(session, tenant_id, moment, limit)
 
 
-def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, now: datetime) -> int:
-    """Walk due people of one journey on in the open transaction, and return how many; 0: none is due."""
-    return _walk(session, tenant_id, now, BATCH, only=journey_id)
+def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, original: UUID, now: datetime) -> int:
+    """Walk due people of one journey on in the open transaction, and return how many; 0: none is due.
+
+    What is left to chance comes out as it would in the journey `original`.
+    """
+    return _walk(session, tenant_id, now, BATCH, only=journey_id, original=original)
 
 
 def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
     return _walk(session, tenant_id, now, limit) or exits.settle_stopped(session, tenant_id, now, limit)
 
 
-def _walk(session: Session, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None) -> int:
+def _walk(
+    session: Session, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None, original: UUID | None = None
+) -> int:
     live = {row.id: row for row in session.execute(LIVE, {"tenant_id": tenant_id, "only": only})}
     claim = {"tenant_id": tenant_id, "now": now, "journeys": list(live), "limit": limit}
     claimed = session.execute(CLAIM, claim).all() if live else []
@@ -80,7 +85,7 @@ def _walk(session: Session, tenant_id: UUID, now: datetime, limit: int, only: UU
         return 0
     involved = {row.journey_id for row in claimed}
     plans = plans_of(session, tenant_id, {id: live[id].published_version for id in involved})
-    journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone) for id in involved}
+    journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone, original or id) for id in involved}
     turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys)
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
@@ -162,7 +167,7 @@ def _check(step: PlannedStep, batch: StepBatch[Any], plan: Plan) -> None:
         outcome = batch.outcomes.get(walker)
         if (
             outcome is None
-            or (outcome.exit is not None and step.exits and outcome.exit not in step.exits)
+            or (outcome.exit and not outcome.leaves and step.exits and outcome.exit not in step.exits)
             or (outcome.jump is not None and outcome.jump not in plan)
         ):
             raise RuntimeError(f"step {step.key} gave enrollment {walker.enrollment_id} no way on")

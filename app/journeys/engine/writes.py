@@ -83,6 +83,10 @@ class Record:
             counts["completed"] += 1
             if way is not None:
                 self.passed[journey.id, step.key, way] += 1
+            if outcome.leaves is not None:
+                self.totals[journey.id]["exited"] += 1
+                self._state(walker, "EXITED", step.key, reason=outcome.leaves)
+                continue
             target = outcome.jump or step.exits.get(outcome.exit or "")
             if target is None:
                 self.totals[journey.id]["completed"] += 1

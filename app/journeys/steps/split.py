@@ -1,0 +1,147 @@
+"""SPLIT: people go different ways by chance, so that one can see which does better."""
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.journeys import paths
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
+
+HOLDOUT = "holdout"
+MAX_WEIGHT = 1_000_000
+MAX_NAME = 80
+
+
+class Variant(BaseModel):
+    """One way, and how many go it, told beside the others: 1 and 3 are 25 and 75 percent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str | None = Field(default=None, title="Key", description="Its exit; made of the name where it is left out.")
+    name: str = Field(title="Name", min_length=1, max_length=MAX_NAME)
+    weight: float = Field(default=1, ge=0, le=MAX_WEIGHT, title="Weight", allow_inf_nan=False)
+
+
+class SplitConfig(StepConfig):
+    """The variants, and who is left out."""
+
+    variants: list[Variant] = Field(
+        title="Ways on",
+        min_length=1,
+        max_length=paths.MOST,
+        description="Numbers need not add up to 100. Whoever comes again goes the same way again.",
+        json_schema_extra={"widget": "variants"},
+    )
+    holdout_percent: float = Field(
+        default=0,
+        ge=0,
+        le=90,
+        allow_inf_nan=False,
+        title="Leave out, percent",
+        description="These people leave the journey here, so that you can see what it changes for the others.",
+    )
+
+    def keys(self) -> list[str]:
+        """Return the exits of the variants, in their order."""
+        return paths.keys_of([one.model_dump() for one in self.variants])
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each variant by key, in percent of all who come here; none where all weights are 0."""
+        whole = sum(one.weight for one in self.variants)
+        rest = 100 - self.holdout_percent
+        return {
+            key: one.weight / whole * rest if whole else 0.0
+            for key, one in zip(self.keys(), self.variants, strict=True)
+        }
+
+
+class Split(StepType[SplitConfig]):
+    """Sends everybody the way a hash of person and step says: nothing is drawn, so a rerun gives the same."""
+
+    label = "Split"
+    icon = "arrows-split-2"
+    description = "Send people different ways by chance, to see which does better."
+    Config = SplitConfig
+
+    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the keys of the variants."""
+        return tuple(paths.keys_of(config.get("variants")))
+
+    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Return the names of the variants."""
+        return {**paths.labels_of(config.get("variants")), HOLDOUT: "Left out"}
+
+    def defaults(self) -> dict[str, Any]:
+        """Return two halves."""
+        return {
+            "variants": [{"key": "a", "name": "A", "weight": 50}, {"key": "b", "name": "B", "weight": 50}],
+            "holdout_percent": 0,
+        }
+
+    def check(self, config: SplitConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield what is wrong with the variants."""
+        rows = [one.model_dump() for one in config.variants]
+        for index, one in enumerate(config.variants):
+            if wrong := paths.problem(one.key, one.name, rows, index):
+                yield f"variants[{index}]", wrong
+        if not any(one.weight for one in config.variants):
+            yield "variants", "Give at least one way a number above 0."
+        elif len(config.variants) < 2 and not config.holdout_percent:
+            yield "variants", "Add another way, or leave some people out."
+
+    def words(self, config: SplitConfig, known: Known) -> str:  # noqa: ARG002
+        """Return the shares."""
+        shares = config.shares()
+        told = [f"{one.name} {percent(shares[key])}" for key, one in zip(config.keys(), config.variants, strict=True)]
+        if config.holdout_percent:
+            told.append(f"{percent(config.holdout_percent)} left out")
+        return ", ".join(told)
+
+    def run(self, batch: StepBatch[SplitConfig]) -> None:
+        """Send each person their way."""
+        config = batch.config
+        names = {key: one.name for key, one in zip(config.keys(), config.variants, strict=True)}
+        weights = {key: one.weight for key, one in zip(config.keys(), config.variants, strict=True) if one.weight}
+        results = {key: {"variant": name} for key, name in names.items()}
+        salt = batch.journey.chance.bytes + batch.step_key.encode()
+        held_out = {"held_out": True}
+        for walker in batch.walkers:
+            if config.holdout_percent and chance(salt, HOLDOUT, walker.customer_id) * 100 < config.holdout_percent:
+                batch.leave_journey(walker, HOLDOUT, held_out)
+                continue
+            key = choose(salt, weights, walker.customer_id)
+            batch.leave(walker, key, results[key])
+
+
+def choose(salt: bytes, weights: Mapping[str, float], customer_id: UUID) -> str:
+    """Return which of the keys a person gets, each as likely as its weight is large.
+
+    Each key runs a race of its own for the person and the quickest wins ("weighted rendezvous hashing"). So when
+    weights change or a way comes or goes, only those people go another way who have to.
+    """
+    return min(weights, key=lambda key: -math.log(chance(salt, key, customer_id)) / weights[key])
+
+
+def chance(salt: bytes, key: str, customer_id: UUID) -> float:
+    """Return a number between 0 and 1 for a person, each as likely, and the same whenever it is asked."""
+    digest = blake2b(_salted(salt, key) + customer_id.bytes, digest_size=8).digest()
+    # Of 53 bits and a half, so that it is neither 0 nor 1.
+    return ((int.from_bytes(digest) >> 12) + 0.5) / 2**52
+
+
+@lru_cache(maxsize=1000)
+def _salted(salt: bytes, key: str) -> bytes:
+    return blake2b(salt + b"\0" + key.encode(), digest_size=16).digest()
+
+
+def percent(share: float) -> str:
+    """Return a share in percent as people write it: 33.3%, 50%."""
+    return f"{share:.1f}".removesuffix(".0") + "%"
+
+
+registry.register("SPLIT")(Split())

@@ -102,6 +102,7 @@ def _databases(server: str, redis_url: str) -> Databases:
         PUBLIC_URL="http://localhost",
         SMTP_URL="smtp://127.0.0.1:1",
         MAIL_FROM="no-reply@fairway.example",
+        IN_HAND_DIR=str(ROOT / "var" / "test" / "in-hand"),
     )
     found = Databases(server)
     if not found.exists(found.template):

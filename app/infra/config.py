@@ -44,6 +44,7 @@ class Config:
     dns_servers: tuple[tuple[str, int], ...]
     trusted_proxies: int
     upload_dir: str
+    in_hand_dir: str
     max_upload_bytes: int
     outbound_trusted: tuple[str, ...]
     outbound_ports: tuple[int, ...]
@@ -84,6 +85,7 @@ def read(environ: dict[str, str]) -> Config:
     upload_mb = environ.get("MAX_UPLOAD_MB", "500")
     if not upload_mb.isdigit() or not 1 <= int(upload_mb) <= MOST_UPLOAD_MB:
         raise ConfigError(f"MAX_UPLOAD_MB must be how many megabytes a file may have: 1 to {MOST_UPLOAD_MB}.")
+    home = Path(environ.get("FAIRWAY_HOME") or "var")
     return Config(
         env=cast("Environment", env),
         database_url=environ["DATABASE_URL"],
@@ -98,7 +100,8 @@ def read(environ: dict[str, str]) -> Config:
         dns_servers=_servers(environ.get("DNS_SERVERS", "")),
         inbound_domain=_domain("INBOUND_DOMAIN", environ.get("INBOUND_DOMAIN", "")),
         trusted_proxies=int(proxies),
-        upload_dir=environ.get("UPLOAD_DIR") or str(Path(environ.get("FAIRWAY_HOME") or "var") / "uploads"),
+        upload_dir=environ.get("UPLOAD_DIR") or str(home / "uploads"),
+        in_hand_dir=environ.get("IN_HAND_DIR") or str(home / "in-hand"),
         max_upload_bytes=int(upload_mb) * 1024 * 1024,
         outbound_trusted=_origins(environ.get("OUTBOUND_TRUSTED", "")),
         mail_stays_here=environ.get("BUILTIN_MAILBOX") == "1",

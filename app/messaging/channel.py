@@ -1,7 +1,7 @@
 """What a channel is: it knows its addresses, and hands letters over. One file in `channels/` is one channel."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
@@ -11,6 +11,7 @@ from uuid import UUID
 from app.content.letters import RenderedLetter
 from app.infra.registry import Registry
 from app.messaging.dkim import Signing
+from app.messaging.in_hand import Mark, unwatched
 
 EMAIL = "EMAIL"
 
@@ -57,7 +58,8 @@ class Outgoing:
     """One rendered letter on its way out. `unsubscribe_url` is there for marketing only.
 
     `return_path` is where word of its failing goes, if not to the address it is from; `reply_to` where answers go, and
-    `leave_address` where a mail unsubscribes its reader. `sender`: whom it is from, if not from MAIL_FROM.
+    `leave_address` where a mail unsubscribes its reader. `sender`: whom it is from, if not from MAIL_FROM. `mark`:
+    where is noted whether somebody may have it.
     """
 
     tenant_id: UUID
@@ -71,6 +73,7 @@ class Outgoing:
     reply_to: str | None = None
     leave_address: str | None = None
     sender: From | None = None
+    mark: Mark = field(default_factory=unwatched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,10 @@ class Channel(Protocol):
         """Return the form under which equal addresses are equal, for suppressions."""
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
-        """Hand the letters over and return what became of each, in order. Never raises for a letter's fault."""
+        """Hand the letters over and return what became of each, in order. Never raises for a letter's fault.
+
+        Each letter's mark says `offered` by then. A channel that knows when it offers each one says `kept` before.
+        """
 
 
 channels: Registry[Channel] = Registry("channel")

@@ -13,6 +13,7 @@ from app.content.merge_tags import letter_values
 from app.infra.registry import NotRegistered
 from app.messaging import builtin, drafts
 from app.messaging.channel import From, Outgoing
+from app.messaging.in_hand import Mark, unwatched
 from app.messaging.links import preferences_url, unsubscribe_url
 from app.messaging.return_address import addresses
 from app.messaging.states import Purpose
@@ -24,10 +25,13 @@ class NothingToSend(Exception):
     """The message can't be made into a letter; the text says why."""
 
 
-def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None) -> Outgoing:
+def compose(
+    *, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None, mark: Mark | None = None
+) -> Outgoing:
     """Return the letter of one claimed message (a row of the gate's), or raise NothingToSend or LetterProblem.
 
-    `sender`: whom a letter to a customer is from, if not from the address that all are from.
+    `sender`: whom a letter to a customer is from, if not from the address that all are from. `mark`: where is noted
+    whether it was offered to anybody, if somebody asks.
     """
     marketing = row["purpose"] == Purpose.MARKETING
     reader = row if row["reader_id"] is not None else None
@@ -64,6 +68,7 @@ def compose(*, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender
         leave_address=back.leaving if link else None,
         # Letters to those who sign in are Fairway's own.
         sender=sender if row["reader_id"] is not None else None,
+        mark=mark or unwatched(),
     )
 
 

@@ -148,12 +148,13 @@ class Claim:
 
 # Messages are locked before their readers here, and after them where two profiles become one.
 @again_after_deadlock
-def claim(*, tenant_id: UUID, limit: int, now: datetime) -> Claim:
+def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None = None) -> Claim:
     """Take about `limit` due messages, judge each, and commit those let out as `sending` under a new attempt.
 
-    Those of no run come first. What room is left is for the runs that may send, for each as much.
+    Those of no run come first. What room is left is for the runs that may send, for each as much. `attempt_id` names
+    the attempt, where its name has to be known before it is committed.
     """
-    attempt_id = new_id()
+    attempt_id = attempt_id or new_id()
     with transaction(tenant_id) as session:
         look_up_by_index(session)
         standing = breaker.standing(session, tenant_id=tenant_id, now=now)

@@ -1,7 +1,8 @@
 """Sending: claim a few, commit them as `sending`, hand them over outside any transaction, record what became of them.
 
-A process that dies in between leaves rows in `sending`; `reconcile` finds them. The batches are as large as the
-channel is quick, so that few are in the air at once and a withdrawn consent is heard within a second.
+A process that dies in between leaves rows in `sending`; `settling.settle` finds out what it had offered to anybody
+(in_hand.py), or `reconcile` finds them later. The batches are as large as the channel is quick, so that few are in the
+air at once and a withdrawn consent is heard within a second.
 """
 
 import logging
@@ -16,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.content.liquid import TemplateProblem
 from app.infra.errors import NotFound
-from app.messaging import breaker, local, runs
+from app.infra.ids import new_id
+from app.messaging import breaker, in_hand, local, runs
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import NothingToSend, compose
 from app.messaging.gate import Claim, claim
@@ -30,7 +32,7 @@ FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
 JITTER = 0.2
 
-SMALLEST_BATCH = 25
+SMALLEST_BATCH = 20
 LARGEST_BATCH = 400
 TARGET_SECONDS = 0.4
 
@@ -63,13 +65,19 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
 
     Return how many were dealt with; 0 when none was due, or when nobody answers at the other end.
     """
-    size = limit or _pace.size
-    claimed = claim(tenant_id=tenant_id, limit=size, now=now)
+    size, attempt_id, hand = limit or _pace.size, new_id(), in_hand.hand()
+    hand.begin(tenant_id, attempt_id)
+    claimed = claim(tenant_id=tenant_id, limit=size, now=now, attempt_id=attempt_id)
     begun = time.monotonic()
     if claimed.letters:
-        endings, unreachable = _send(tenant_id, claimed, now, begun)
-        taken = time.monotonic() - begun
-        _write_down(tenant_id, claimed.attempt_id, endings)
+        try:
+            endings, unreachable = _send(tenant_id, claimed, hand, now, begun)
+            taken = time.monotonic() - begun
+            _write_down(tenant_id, attempt_id, endings)
+        except Exception:
+            in_hand.let_go()
+            raise
+        hand.done()
         if unreachable:
             # The rest of the queue need not be tried in vain now as well.
             return 0
@@ -89,17 +97,21 @@ def _write_down(tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) ->
     return record(tenant_id=tenant_id, attempt_id=attempt_id, endings=endings)
 
 
-def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple[list[Ending], bool]:
+def _send(
+    tenant_id: UUID, claimed: Claim, hand: in_hand.Hand, now: datetime, begun: float
+) -> tuple[list[Ending], bool]:
     """Render and hand over what was claimed; return how each ended, and whether nobody was there to take them."""
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
     senders = in_use(tenant_id=tenant_id)
     of_runs = {row["run_id"] for row in claimed.letters if row["run_id"] is not None}
     chosen = runs.senders_of(tenant_id=tenant_id, run_ids=of_runs) if senders.by_id else {}
-    for row in claimed.letters:
+    noted: list[tuple[UUID, str | None, UUID | None]] = []
+    for place, row in enumerate(claimed.letters):
+        subject, mark = None, hand.mark(place)
         sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
         try:
-            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender)
+            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender, mark=mark)
         except (TemplateProblem, NothingToSend, NotFound) as problem:
             endings.append(_unrendered(row, str(problem)))
         except Exception as problem:
@@ -107,7 +119,10 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
             log.exception("Message %s can't be rendered", row["id"])
             endings.append(_unrendered(row, f"{type(problem).__name__}: {problem}"))
         else:
+            subject = _subject(letter)
             outgoing.setdefault(row["channel"], []).append((row, letter))
+        noted.append((row["id"], subject, row["reader_id"]))
+    hand.letters(noted)
     unreachable = False
     for name, letters in outgoing.items():
         outcomes = _handed_over(name, [letter for _, letter in letters])
@@ -122,6 +137,8 @@ def _send(tenant_id: UUID, claimed: Claim, now: datetime, begun: float) -> tuple
 
 def _handed_over(name: str, letters: Sequence[Outgoing]) -> list[Outcome]:
     """Return what became of a channel's letters. Where its own code fails some may be out: none of them is repeated."""
+    for letter in letters:
+        letter.mark.offered()
     try:
         return channel(name).deliver(letters)
     except Exception as problem:
@@ -137,13 +154,18 @@ def retry_at(attempts: int, now: datetime) -> datetime:
     return now + wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
 
 
+def _subject(letter: Outgoing) -> str:
+    """Return what a message is called: its subject, or how it begins."""
+    return letter.letter.subject or local.excerpt(letter.letter.text)
+
+
 def _unrendered(row: Mapping[str, Any], why: str) -> Ending:
     return Ending(row["id"], Status.FAILED, Reason.RENDER_ERROR, response=why[:500])
 
 
 def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: datetime) -> Ending:
     """Return what is to be recorded of a letter that was handed over."""
-    subject = letter.letter.subject or local.excerpt(letter.letter.text)
+    subject = _subject(letter)
     if outcome.result is Result.SENT:
         return Ending(
             row["id"], Status.SENT, None, outcome.response, subject, sent_at=now, customer_id=row["reader_id"]

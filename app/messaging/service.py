@@ -13,8 +13,9 @@ from app.messaging import clicks, outbox, tally
 from app.messaging.double_opt_in import ask_those_told_of
 from app.messaging.gate import EVENTS_WAITING
 from app.messaging.results import STUCK_AFTER, reconcile
+from app.messaging.settling import settle
 
-__all__ = ["STUCK_AFTER", "on_events", "reconcile"]
+__all__ = ["STUCK_AFTER", "on_events", "reconcile", "settle"]
 
 
 class AppliedEvent(Protocol):

@@ -14,11 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.messaging.channel import Outcome, Result
+from app.messaging.in_hand import Mark, unwatched
+from app.messaging.width import Width
 
 TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS = 30.0
@@ -31,11 +33,15 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A letter ready for the wire: `body` has CRLF line ends and its leading dots doubled, without the final dot."""
+    """A letter ready for the wire: `body` has CRLF line ends and its leading dots doubled, without the final dot.
+
+    `mark` is told when the server may have it, and what the server said.
+    """
 
     sender: str
     recipient: str
     body: bytes
+    mark: Mark = field(default_factory=unwatched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,7 @@ class Connection:
         following = _next(queue) if self._pipelines else None
         letter = envelope.body + b".\r\n"
         sent = 0
+        envelope.mark.offered()
         try:
             stream = memoryview(letter + self._commands(following))
             while sent < len(stream):
@@ -167,6 +174,7 @@ class Connection:
                 queue.appendleft(following)
             if sent < len(letter):
                 # The final dot never left, so nobody can have accepted the letter.
+                envelope.mark.kept()
                 queue.appendleft(current)
             else:
                 outcomes[number] = Outcome(Result.UNKNOWN, f"The connection broke after the letter: {error}")
@@ -179,6 +187,10 @@ class Connection:
             outcomes[number] = Outcome(Result.UNKNOWN, f"No answer after the letter was handed over: {gone}")
             raise
         outcomes[number] = _outcome(code, text)
+        if code < 400:
+            envelope.mark.taken()
+        else:
+            envelope.mark.kept()
         if code == 421:
             if following is not None:
                 queue.appendleft(following)
@@ -349,6 +361,7 @@ class Pool:
     def __init__(self, server: Server, size: int = MAX_CONNECTIONS) -> None:
         self._server = server
         self._size = size
+        self._width = Width(size)
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
@@ -356,15 +369,17 @@ class Pool:
         """Send every letter and return its outcome, in order. No letter is offered twice once it was accepted."""
         queue = deque(enumerate(envelopes))
         outcomes: list[Outcome | None] = [None] * len(envelopes)
+        began = time.monotonic()
         helpers = [
             threading.Thread(target=self._work, args=(queue, outcomes), daemon=True)
-            for _ in range(min(self._size, (len(envelopes) + 9) // 10) - 1)
+            for _ in range(min(self._width.size, (len(envelopes) + 9) // 10) - 1)
         ]
         for helper in helpers:
             helper.start()
         self._work(queue, outcomes)
         for helper in helpers:
             helper.join()
+        self._width.learn(len(envelopes), time.monotonic() - began)
         lost = Outcome(Result.RETRY, "The connection broke before this letter was sent.", no_connection=True)
         return [outcome or lost for outcome in outcomes]
 

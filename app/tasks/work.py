@@ -149,6 +149,7 @@ def tick() -> None:
         beat("forget")
     for work, tenant_id in [*_due(now), *(_everybody() if forget else ())]:
         queue.enqueue(work, tenant_id)
+    messaging.settle(now=now)
     for tenant_id in _stuck(now):
         messaging.reconcile(tenant_id=tenant_id, now=now)
 

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from app.content import service as content
 from app.infra import clock
 from app.infra.db import db, transaction
-from app.messaging import outbox, results, sender
+from app.messaging import in_hand, outbox, results, sender, settling, smtp
 from app.messaging.tokens import unsubscribe_token
 from tests.messaging.conftest import Mailer, MakeCustomer
 from tests.messaging.provider import TAKEN, put, reader
@@ -113,25 +113,52 @@ def test_senders_side_by_side_send_each_letter_once(app: Flask, tenant: Any, cro
         assert session.execute(text("SELECT count(*) FROM activity")).scalar_one() == crowd
 
 
+def killed_at_work(tenant_id: UUID, at_work: Callable[[], bool]) -> None:
+    """Start a worker, and kill it (-9) once `at_work` says so."""
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tenant_id)], stdout=subprocess.PIPE, env=os.environ)
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    while worker.poll() is None and not at_work():
+        time.sleep(0.005)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+
+
 @pytest.mark.committed
-def test_a_killed_sender_loses_nothing_silently_and_doubles_nothing(tenant: Any, crowd: int, sink: Sink) -> None:
+def test_of_a_killed_sender_only_what_it_was_handing_over_is_in_doubt(tenant: Any, crowd: int, sink: Sink) -> None:
     sink.on_letter = lambda _address, _nth: time.sleep(0.003)
     for _ in range(2):
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tenant.id)], stdout=subprocess.PIPE, env=os.environ
-        )
-        assert worker.stdout is not None
-        worker.stdout.readline()
         before = len(sink.letters)
-        while worker.poll() is None and len(sink.letters) < before + 30:
-            time.sleep(0.005)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        worker.stdout.close()
+        killed_at_work(tenant.id, lambda before=before: len(sink.letters) >= before + 30)  # type: ignore[misc]
+    assert fates(tenant.id)["sending"] > 0
+    settled = settling.settle(now=clock.now())
+    assert set(settled) <= {"sent", "queued", "unknown"}
+    assert settled.get("unknown", 0) <= 2 * smtp.MAX_CONNECTIONS
+    assert settling.settle(now=clock.now()) == {}
     while sender.send_batch(tenant_id=tenant.id, now=clock.now()):
         pass
-    stuck = fates(tenant.id).get("sending", 0)
-    assert stuck <= 2 * 20
+    after = fates(tenant.id)
+    assert (after["sent"], after.get("unknown", 0)) == (crowd - settled.get("unknown", 0), settled.get("unknown", 0))
+    assert max(Counter(letter.recipient for letter in sink.letters).values()) == 1
+    assert after["sent"] <= len(sink.letters)
+    with transaction(tenant.id) as session:
+        assert session.execute(text("SELECT count(*) FROM activity")).scalar_one() == after["sent"]
+
+
+@pytest.mark.committed
+def test_where_nobody_knows_what_a_killed_sender_offered_all_of_it_is_in_doubt(
+    tenant: Any, crowd: int, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink.on_letter = lambda _address, _nth: time.sleep(0.003)
+    killed_at_work(tenant.id, lambda: len(sink.letters) >= 30)
+    # As after the machine started anew, when what was written last may be gone.
+    monkeypatch.setattr(in_hand, "_boot", lambda: "another start")
+    assert settling.settle(now=clock.now()) == {}
+    while sender.send_batch(tenant_id=tenant.id, now=clock.now()):
+        pass
+    stuck = fates(tenant.id)["sending"]
+    assert 0 < stuck <= 20
     results.reconcile(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=3))
     after = fates(tenant.id)
     assert after.get("unknown", 0) == stuck
@@ -199,14 +226,7 @@ def test_what_was_asked_for_is_sent_again_under_its_key_and_a_provider_that_know
     messages = put(texter, *people, purpose="transactional", now=clock.now())
     provider.answers.extend([(201, {}, TAKEN)] * 1_000)
     provider.on_told = lambda _: time.sleep(0.01)
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tenant.id)], stdout=subprocess.PIPE, env=os.environ)
-    assert worker.stdout is not None
-    worker.stdout.readline()
-    while worker.poll() is None and len(provider.told) < 25:
-        time.sleep(0.005)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
-    worker.stdout.close()
+    killed_at_work(tenant.id, lambda: len(provider.told) >= 25)
     results.reconcile(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=3))
     while sender.send_batch(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=10)):
         pass

@@ -41,6 +41,8 @@ class EmailChannel:
         outcomes: list[Outcome | None] = [None] * len(batch)
         envelopes: list[Envelope] = []
         places: list[int] = []
+        for outgoing in batch:
+            outgoing.mark.kept()
         for place, outgoing in enumerate(batch):
             try:
                 envelopes.append(envelope_of(outgoing, config, date, at))
@@ -93,7 +95,7 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
     letter = build(mail)
     if sender.signing is not None:
         letter = signed(letter, sender.signing, at)
-    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(letter))
+    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(letter), outgoing.mark)
 
 
 def _html(outgoing: Outgoing) -> str | Encoded | None:

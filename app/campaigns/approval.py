@@ -31,6 +31,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import new_id
+from app.infra.words import listed
 from app.messaging import outbox, policy
 
 PERMISSION = "campaigns.approve"
@@ -110,7 +111,7 @@ class Standing:
             changed = [f"{words} has changed" for words in self.changed]
             if self.people > one.up_to:
                 changed.append(f"it has grown from {number(one.people)} to {number(self.people)} people")
-            return f"Since it {was}, {_and(changed)}.", "Ask again."
+            return f"Since it {was}, {listed(changed)}.", "Ask again."
         return f"{one.decided_by_name} approved it for up to {number(one.up_to)} people.", ""
 
 
@@ -359,10 +360,6 @@ def tell_whose_it_is(campaign: Campaign, found: Standing, now: datetime, *, kept
     for one in active_users(tenant_id=campaign.tenant_id):
         if f"user:{one.id}" in whose:
             _mail(campaign.tenant_id, "campaign_unapproved", one, ":".join(map(str, about)), context, now)
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _latest(session: Session, campaign: Campaign) -> CampaignApproval | None:

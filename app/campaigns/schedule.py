@@ -8,90 +8,19 @@ minute after the gap; one that an autumn night has twice is its first showing. O
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import MAXYEAR, date, datetime, time, timedelta
-from itertools import islice
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from dateutil.rrule import rrulestr
 
 from app.campaigns.models import RECURRING
 from app.infra import clock
 from app.infra.errors import Invalid
+from app.infra.recurrence import MAX_RULE, MOST_YEARS, RULE_HELP, read_rule
 
 NOW, AT, RECIPIENT_ZONE, BEST_TIME = "now", "at", "recipient_zone", "best_time"
 MODES = (NOW, AT, RECIPIENT_ZONE, BEST_TIME)
 SHOWN = 5
-MOST_YEARS = 11
-"""A rule is followed for so long: the 29th of February may be eight years off."""
-MAX_RULE = 300
-MAX_COUNT = 1000
-
-_DAY = r"(MO|TU|WE|TH|FR|SA|SU)"
-_DATE = r"-?([1-9]|[12][0-9]|3[01])"
-_PARTS = {
-    "FREQ": r"DAILY|WEEKLY|MONTHLY|YEARLY",
-    "INTERVAL": r"[1-9][0-9]{0,2}",
-    "COUNT": r"[1-9][0-9]{0,3}",
-    "UNTIL": r"[0-9]{8}(T[0-9]{6}Z?)?",
-    "BYDAY": rf"([+-]?[1-5])?{_DAY}(,([+-]?[1-5])?{_DAY})*",
-    "BYMONTHDAY": rf"{_DATE}(,{_DATE})*",
-    "BYMONTH": r"(1[0-2]|[1-9])(,(1[0-2]|[1-9]))*",
-    "BYSETPOS": r"-?[1-9][0-9]?(,-?[1-9][0-9]?)*",
-    "WKST": _DAY,
-}
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
-_CYCLE = 400
-"""After so many years each date has the same day of the week again."""
-_RULE_HELP = "Give a rule such as FREQ=WEEKLY;BYDAY=MO, with FREQ one of DAILY, WEEKLY, MONTHLY and YEARLY."
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A recurrence: the parts of an RRULE that say which days, how many of them, and until when."""
-
-    days: str
-    count: int | None
-    until: date | None
-
-    def occurrences(self, first: datetime, horizon: date) -> Iterator[datetime]:
-        """Yield local times from `first` on, each on a date of its own, none later than `horizon`.
-
-        dateutil looks for a day that never comes up to the last year there is, seconds of processor. So it is asked
-        about the same days shortly before that year.
-        """
-        last = min(self.until or horizon, horizon)
-        later = (MAXYEAR - max(last, first.date()).year) // _CYCLE * _CYCLE
-        start, end = first.replace(year=first.year + later), last.replace(year=last.year + later)
-        rule = rrulestr(f"RRULE:{self.days}", dtstart=start).replace(until=datetime.combine(end, time.max))
-        return (one.replace(year=one.year - later) for one in islice(iter(rule), self.count))
-
-
-def read_rule(text: str) -> Rule:
-    """Return the recurrence that a text says, or raise ValueError with what is wrong."""
-    parts: dict[str, str] = {}
-    for part in text.removeprefix("RRULE:").upper().split(";"):
-        name, _, value = part.partition("=")
-        if name not in _PARTS or name in parts or not re.fullmatch(_PARTS[name], value, re.ASCII):
-            raise ValueError(_RULE_HELP)
-        parts[name] = value
-    if "FREQ" not in parts:
-        raise ValueError(_RULE_HELP)
-    if parts["FREQ"] in ("DAILY", "WEEKLY") and ("BYSETPOS" in parts or re.search("[0-9]", parts.get("BYDAY", ""))):
-        raise ValueError("Only days of months are counted: with DAILY and WEEKLY give days of the week alone.")
-    if "COUNT" in parts and "UNTIL" in parts:
-        raise ValueError("Give a number of times or an end, not both.")
-    count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
-    if count and int(count) > MAX_COUNT:
-        raise ValueError(f"Repeat it at most {MAX_COUNT} times.")
-    try:
-        days = ";".join(f"{name}={value}" for name, value in parts.items())
-        end = datetime.strptime(until[:8], "%Y%m%d").date() if until else None  # noqa: DTZ007 - a date has no zone
-        rrulestr(f"RRULE:{days}", dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - local times have no zone
-    except ValueError:
-        raise ValueError(_RULE_HELP) from None
-    return Rule(days, int(count) if count else None, end)
 
 
 def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
@@ -149,7 +78,7 @@ def _start(value: Any, zone: ZoneInfo, errors: dict[str, str]) -> datetime | Non
 def _read_rule(value: Any, found: dict[str, Any], errors: dict[str, str]) -> None:
     try:
         if not isinstance(value, str) or len(value) > MAX_RULE:
-            raise ValueError(_RULE_HELP)
+            raise ValueError(RULE_HELP)
         read_rule(value)
         found["rrule"] = value.removeprefix("RRULE:").upper()
     except ValueError as wrong:

@@ -135,7 +135,7 @@ def _seen(rule: Rule, scene: _Scene) -> _Sql:
     if rule.did:
         return _done(rule.did, scene)
     if rule.field.related is None:
-        return _column(rule.field)
+        return column_of(rule.field)
     related = rule.field.related()
     theirs = [related.person_key == related.person, *([] if related.where is None else [related.where])]
     values = func.array_agg(cast(related.value, Text()).distinct(), type_=postgresql.ARRAY(Text()))
@@ -171,9 +171,9 @@ def _rule(rule: Rule, scene: _Scene) -> _Answer:
     elif scene.payload is not None:
         answer = _ask_value(rule, operator, payload_sql.value_at(scene.payload, rule.field.name), scene)
     else:
-        answer = _ask(rule, operator, _column(rule.field), scene.present)
+        answer = _ask(rule, operator, column_of(rule.field), scene.present)
         if scene.whole and scene.sought and not contrary:
-            answer = _sooner(rule, _column(rule.field), answer)
+            answer = _sooner(rule, column_of(rule.field), answer)
     return _not(answer) if contrary else answer
 
 
@@ -458,7 +458,8 @@ def _bound(type: FieldType, value: Any) -> Any:
     return literal(value, _BOUND_AS[type])
 
 
-def _column(field: Field) -> _Sql:
+def column_of(field: Field) -> _Sql:
+    """Return a field in SQL, of the type it declares, or raise NotEvaluable where the database can't answer it."""
     if field.column is None:
         raise NotEvaluable({"": f"{field.label} can be asked of an event only."})
     column: Any = field.column if isinstance(field.column, SQLColumnExpression) else field.column()

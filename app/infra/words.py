@@ -1,6 +1,7 @@
 """Words as people see them."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # Letters and signs by their category that are drawn as nothing: fillers of Hangul, and braille without a dot.
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
@@ -22,3 +23,8 @@ def is_visible(text: str) -> bool:
     if text[:1].isalnum() and text[:1].isascii():
         return True
     return any(unicodedata.category(sign)[0] not in "CZM" and sign not in _BLANK for sign in text)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as one says several: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -13,6 +13,7 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.queue import Work, wake
 from app.journeys import segments, templates
+from app.journeys.engine import timed
 from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Problem
 from app.journeys.models import Journey, JourneyVersion
@@ -46,14 +47,15 @@ def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | N
         journey = locked(session, tenant_id, journey_id)
         if journey.status == "ARCHIVED":
             raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
-        _publish(session, journey, actor)
+        moment = now or clock.now()
+        _publish(session, journey, actor, moment)
         if journey.status != "ACTIVE":
-            _run(session, journey, actor, now or clock.now())
+            _run(session, journey, actor, moment)
         session.flush()
         return journey
 
 
-def publish(*, tenant_id: UUID, journey_id: UUID, actor: str) -> Journey:
+def publish(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
     """Make the draft the version people follow from their next step on; return the journey.
 
     The status stays: of a DRAFT journey nothing is published before it is activated (WrongStatus).
@@ -62,7 +64,7 @@ def publish(*, tenant_id: UUID, journey_id: UUID, actor: str) -> Journey:
         journey = locked(session, tenant_id, journey_id)
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
-        _publish(session, journey, actor)
+        _publish(session, journey, actor, now or clock.now())
         session.flush()
         return journey
 
@@ -120,6 +122,7 @@ def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     resumed = journey.status == "PAUSED"
     journey.status, journey.paused_at = "ACTIVE", None
     journey.activated_at = journey.activated_at or now
+    timed.plan(journey, now)
     session.flush()
     if resumed:
         session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
@@ -127,7 +130,7 @@ def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
 
 
-def _publish(session: Session, journey: Journey, actor: str) -> None:
+def _publish(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     """Write the draft as a new version, unless it is the live one already."""
     graph = read_graph(journey.draft)
     segments.hold(session, journey.tenant_id, journey.draft)
@@ -148,5 +151,8 @@ def _publish(session: Session, journey: Journey, actor: str) -> None:
             created_by=actor,
         )
     )
+    began_by = (journey.trigger_type, journey.trigger_config)
     copy_trigger(journey, graph)
+    if began_by != (journey.trigger_type, journey.trigger_config):
+        timed.plan(journey, now)
     audit.record(session, actor, "journey.publish", "journey", journey.id, {"version": number + 1})

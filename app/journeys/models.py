@@ -15,7 +15,8 @@ class Journey(TenantRow, Base):
 
     `draft_revision` rises with every change of the draft and tells editors apart; `draft_position` is the state of the
     draft's history shown now, which undo and redo move. `trigger_type` and `trigger_config` are copies of the TRIGGER
-    step's settings, of the published graph once there is one, by which events find their journeys.
+    step's settings, of the published graph once there is one, by which events find their journeys. `next_run_at` is
+    when one with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come.
     """
 
     __tablename__ = "journey"
@@ -24,6 +25,12 @@ class Journey(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
         UniqueConstraint("tenant_id", "name", name="uq_journey_name"),
         Index("ix_journey_trigger", "tenant_id", "status", "trigger_type"),
+        Index(
+            "ix_journey_run",
+            "tenant_id",
+            "next_run_at",
+            postgresql_where=text("status = 'ACTIVE' AND next_run_at IS NOT NULL"),
+        ),
     )
 
     club_id: Mapped[UUID | None]
@@ -39,6 +46,9 @@ class Journey(TenantRow, Base):
     draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
     draft_position: Mapped[int] = mapped_column(server_default="1", default=1)
     published_version: Mapped[int | None]
+    next_run_at: Mapped[datetime | None]
+    run_until: Mapped[datetime | None]
+    run_cursor: Mapped[UUID | None]
     total_enrolled: Mapped[int] = mapped_column(server_default="0", default=0)
     total_completed: Mapped[int] = mapped_column(server_default="0", default=0)
     total_exited: Mapped[int] = mapped_column(server_default="0", default=0)

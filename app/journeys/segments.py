@@ -62,8 +62,9 @@ def using(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> d
 def _place(graph: Mapping[str, Any], segment_id: UUID) -> str:
     """Return where a stored graph names a segment: in its trigger, in conditions, or both."""
     configs = [step.get("config") or {} for step in graph.get("steps", [])]
-    begins = any(as_id(config.get("segment_id")) == segment_id for config in configs if config.get("segment_id"))
-    rest = [{name: value for name, value in config.items() if name != "segment_id"} for config in configs]
+    doors = ("segment_id", "schedule")
+    begins = any(segment_id in _named({name: config.get(name) for name in doors}) for config in configs)
+    rest = [{name: value for name, value in config.items() if name not in doors} for config in configs]
     asked = any(segment_id in _named(config) for config in rest)
     return " and ".join(word for word, there in (("trigger", begins), ("condition", asked)) if there)
 

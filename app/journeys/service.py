@@ -62,6 +62,7 @@ def create(
     """
     asked = trigger_config or {}
     config: dict[str, Any] = {"event_type": trigger_type, "conditions": list(asked.get("conditions") or [])}
+    config |= {name: asked[name] for name in ("date", "schedule") if asked.get(name)}
     if asked.get("segment_id"):
         config["segment_id"] = str(asked["segment_id"])
     start = Graph().with_steps(Step("trigger", TRIGGER, None, config, dict.fromkeys(exits_of(TRIGGER, config))))
@@ -96,7 +97,11 @@ def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: M
     """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active."""
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
+        zone = journey.timezone
         apply_settings(session, journey, changes)
+        if journey.timezone != zone and journey.next_run_at:
+            # The engine looks, finds nobody and works out the next moment by the zone's clocks.
+            journey.next_run_at = min(journey.next_run_at, clock.now())
         _flush_named(session, journey)
         audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": sorted(changes)})
         return journey

@@ -9,6 +9,8 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
     step          key of another step of the journey
+    date_field    name of a date of the customer         date         a day "2026-11-22"
+    recurrence    an RRULE, or nothing for once
 
 Others are drawn by their JSON type.
 """
@@ -229,6 +231,10 @@ class StepType(ABC, Generic[C]):
     def defaults(self) -> dict[str, Any]:
         """Return the settings of a step just put on the canvas; they may still be incomplete."""
         return {}
+
+    def pointless(self, config: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG002 - kinds may look at it
+        """Return the settings that others leave nothing to say; forms neither ask for them nor keep them."""
+        return frozenset()
 
     def check(self, config: C, known: Known) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
         """Yield (field, message) for what is wrong with settings that fit the schema."""

@@ -22,7 +22,7 @@ from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
-from app.journeys.engine import advance
+from app.journeys.engine import advance, timed
 from app.messaging import sender
 from app.messaging import service as messaging
 from app.privacy import work as privacy
@@ -60,12 +60,13 @@ def process_events(tenant_id: str) -> None:
 
 
 def advance_journeys(tenant_id: str) -> None:
-    """Walk the people who are due through the tenant's journeys."""
-    _turn(
-        Work.ADVANCE_JOURNEYS,
-        UUID(tenant_id),
-        lambda tenant: advance.advance_batch(tenant_id=tenant, now=clock.now()),
-    )
+    """Let in whose date or time has come, and walk the people who are due through the tenant's journeys."""
+    _turn(Work.ADVANCE_JOURNEYS, UUID(tenant_id), _let_in_and_on)
+
+
+def _let_in_and_on(tenant_id: UUID) -> int:
+    now = clock.now()
+    return timed.run_due(tenant_id=tenant_id, now=now) or advance.advance_batch(tenant_id=tenant_id, now=now)
 
 
 def send_messages(tenant_id: str) -> None:
@@ -200,6 +201,7 @@ _DUE = text("""
     UNION ALL
     SELECT 'advance_journeys', id FROM tenant t WHERE EXISTS
         (SELECT FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.status = 'ACTIVE' AND e.due_at <= :now)
+        OR EXISTS (SELECT FROM journey j WHERE j.tenant_id = t.id AND j.status = 'ACTIVE' AND j.next_run_at <= :now)
     UNION ALL
     SELECT 'import_rows', id FROM tenant t WHERE EXISTS
         (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))

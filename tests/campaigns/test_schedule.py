@@ -8,6 +8,7 @@ import pytest
 
 from app.campaigns import queries, running, schedule, service
 from app.campaigns.states import Status
+from app.infra import recurrence
 from app.infra.errors import Invalid
 from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.messaging.sink import Sink
@@ -79,7 +80,7 @@ def test_a_rule_that_ends_ends() -> None:
 )  # fmt: skip
 def test_rules_that_are_none_are_refused(rule: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        schedule.read_rule(rule)
+        recurrence.read_rule(rule)
 
 
 def test_a_moment_with_an_offset_is_read_in_the_campaign_s_zone() -> None:
@@ -201,9 +202,9 @@ def test_a_rule_of_which_no_day_is_is_refused(rule: str) -> None:
 
 
 def test_days_are_the_same_where_they_are_looked_for_in_later_centuries() -> None:
-    days = list(schedule.read_rule("FREQ=DAILY;COUNT=1000").occurrences(at("2027-06-01T09:00"), date(2038, 1, 1)))
+    days = list(recurrence.read_rule("FREQ=DAILY;COUNT=1000").occurrences(at("2027-06-01T09:00"), date(2038, 1, 1)))
     assert days == [at("2027-06-01T09:00") + timedelta(days=number) for number in range(1000)]
-    fifth = list(schedule.read_rule("FREQ=MONTHLY;BYDAY=5FR").occurrences(at("2026-01-01T09:00"), date(2036, 12, 31)))
+    fifth = list(recurrence.read_rule("FREQ=MONTHLY;BYDAY=5FR").occurrences(at("2026-01-01T09:00"), date(2036, 12, 31)))
     assert {day.weekday() for day in fifth} == {4}
     assert {day.day for day in fifth} <= {29, 30, 31}
 

@@ -26,7 +26,6 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from app.blueprints.campaigns.presenters import (
     CAMPAIGN_TYPE_LABELS,
     CHANNEL_LABELS,
-    DAYS,
     MODE_LABELS,
     RULE_LABELS,
     TYPE_LABELS,
@@ -35,6 +34,7 @@ from app.campaigns import experiment, goal, schedule, service
 from app.campaigns.models import ALL, FIRST, ONE_TIME, RECURRING, TEMPLATES, Campaign
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
+from app.infra.recurrence import DAYS, MAX_RULE
 from app.messaging.channel import EMAIL, installed
 from app.web.forms import Form
 
@@ -299,7 +299,7 @@ class WhenForm(StepForm):
         validate_choice=False,
     )
     rrule = StringField(
-        "Rule", description="An RRULE such as FREQ=MONTHLY;BYDAY=2TU.", render_kw={"maxlength": schedule.MAX_RULE}
+        "Rule", description="An RRULE such as FREQ=MONTHLY;BYDAY=2TU.", render_kw={"maxlength": MAX_RULE}
     )
     until = StringField("Until", render_kw={"type": "date"})
     throttle_per_hour = IntegerField("At most so many an hour", render_kw={"min": 1})

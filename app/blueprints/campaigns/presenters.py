@@ -20,7 +20,9 @@ from app.campaigns.states import LEGAL, Act, Status
 from app.campaigns.winner import Trial
 from app.content import queries as templates
 from app.content.checks import Finding
+from app.infra import recurrence
 from app.infra.errors import NotFound
+from app.infra.words import listed
 from app.messaging import sending_domains
 from app.messaging.channel import EMAIL
 from app.messaging.states import ANY_CHANNEL, Reason, reason_in_words
@@ -40,15 +42,6 @@ MODE_LABELS = {
 CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 STATUS_LABELS = {one.value: words for one, words in states.WORDS.items()}
 STATUS_TONES = {one.value: tone for one, tone in states.TONES.items()}
-DAYS = {
-    "MO": "Monday",
-    "TU": "Tuesday",
-    "WE": "Wednesday",
-    "TH": "Thursday",
-    "FR": "Friday",
-    "SA": "Saturday",
-    "SU": "Sunday",
-}
 RULE_LABELS = {
     experiment.OPENS: "What most people open",
     experiment.CLICKS: "What most people click",
@@ -65,7 +58,6 @@ MEASURE_WORDS = {
     Kind.CLICKED: "Clicked, of these",
     Kind.CONVERTED: "Converted, of these",
 }
-_UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
 WORDS: dict[str, Any] = {
     "tones": STATUS_TONES,
     "labels": STATUS_LABELS,
@@ -89,32 +81,10 @@ def when(campaign: Campaign) -> str:
     where = _WHERE.get(given.get("mode", ""), "")
     if campaign.type == RECURRING:
         rule = given.get("rrule")
-        return f"{rule_in_words(rule)} at {given['local_time']}{where}" if rule else "Not said yet"
+        return f"{recurrence.in_words(rule)} at {given['local_time']}{where}" if rule else "Not said yet"
     if start := given.get("start_at"):
         return f"{datetime.fromisoformat(start):%-d %B %Y, %H:%M}{where}"
     return f"When it is started{where}" if schedule.starts_now(given, type_=campaign.type) else "Not said yet"
-
-
-def rule_in_words(rule: str) -> str:
-    """Return a recurrence in words: "Every week on Monday"; one that has no plain words as it is written."""
-    parts = dict(part.split("=", 1) for part in rule.split(";"))
-    unit, every = _UNITS[parts.pop("FREQ")], int(parts.pop("INTERVAL", "1"))
-    said = f"Every {unit}" if every == 1 else f"Every {every} {unit}s"
-    if days := parts.pop("BYDAY", None):
-        if any(one not in DAYS for one in days.split(",")):
-            return f"By the rule {rule}"
-        said += " on " + _and([DAYS[one] for one in days.split(",")])
-    if days := parts.pop("BYMONTHDAY", None):
-        said += " on " + _and(["the last day" if one == "-1" else f"day {one}" for one in days.split(",")])
-    if count := parts.pop("COUNT", None):
-        said += f", {count} times"
-    if until := parts.pop("UNTIL", None):
-        said += f", until {until[6:8]}.{until[4:6]}.{until[:4]}"
-    return f"By the rule {rule}" if parts else said
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def legal(campaign: Campaign) -> dict[str, bool]:
@@ -263,7 +233,7 @@ def before_sending(campaign: Campaign, reached: Reach) -> str:
     if campaign.schedule.get("mode") == schedule.BEST_TIME:
         said += ", each at the hour they open most, within 24 hours"
     if tried and tried.rest:
-        names = _and([variant.name for variant in tried.variants])
+        names = listed([variant.name for variant in tried.variants])
         now = round(reached.received * (100 - tried.rest) / 100)
         said += f", about {number(now)} of them now ({names}), all others once the winner is chosen"
     if reached.held_out:

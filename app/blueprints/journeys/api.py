@@ -26,15 +26,21 @@ EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 class TriggerConfig(Body):
     """Conditions on the payload of the event that lets people in; all must hold.
 
-    For the events `segment.entered` and `segment.left`: the segment.
+    For the events `segment.entered` and `segment.left`: the segment. For DATE and SCHEDULE, which are no events,
+    `date` or `schedule` with the settings of the TRIGGER step of these names.
     """
 
     segment_id: UUID | None = None
+    date: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
     conditions: list[dict[str, Any]] = Field(default=[])
 
 
 class JourneyBody(Body):
-    """A new journey. `trigger_type` is an event type or MANUAL; without `timezone` the club's or organisation's."""
+    """A new journey. `trigger_type` is an event type, MANUAL, DATE or SCHEDULE.
+
+    Without `timezone` it is the club's, else the organisation's.
+    """
 
     name: Words
     description: Annotated[str, Field(max_length=2000)] | None = None

@@ -10,6 +10,7 @@ from app.accounts import places
 from app.infra.errors import UserError
 from app.infra.ids import as_id
 from app.journeys.step_type import MANUAL, Known
+from app.journeys.timed import TIMED
 from app.web.forms import Form
 
 
@@ -67,6 +68,7 @@ class NewJourneyForm(JourneyForm):
         events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
         self.trigger_type.choices = [
             SelectChoice(MANUAL, "People are added by hand"),
+            *(SelectChoice(key, label) for key, label in TIMED.items()),
             *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
         ]
 

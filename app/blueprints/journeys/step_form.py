@@ -52,6 +52,7 @@ def _setting(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any
         options=[(str(value), str(schema.get("labels", {}).get(value) or _spoken(str(value)))) for value in values],
         default=schema.get("default"),
         joins=schema.get("joins"),
+        blank=schema.get("blank"),
         parts=parts,
     )
 
@@ -68,7 +69,12 @@ def controls(
     form: Form | None = None,
 ) -> list[Control]:
     """Return the controls of a step's settings, each with what is wrong with it; `form` is what was posted last."""
-    return [_control(setting, config, problems, sources, form) for setting in settings_of(step.type)]
+    pointless = step_types().get(step.type).pointless(config)
+    return [
+        _control(setting, config, problems, sources, form)
+        for setting in settings_of(step.type)
+        if setting.name not in pointless
+    ]
 
 
 def _control(
@@ -113,7 +119,8 @@ def read(type: str, form: Form, sources: Sources) -> dict[str, Any]:
         value = None if setting.name in excluded else _read(setting, form, sources, config)
         if value is not None:
             config[setting.name] = value
-    return config
+    pointless = step_types().get(type).pointless(config)
+    return {name: value for name, value in config.items() if name not in pointless}
 
 
 def _read(setting: Setting, form: Form, sources: Sources, config: dict[str, Any]) -> Any:

@@ -14,15 +14,24 @@ from werkzeug.datastructures import MultiDict
 from app.blueprints import conditions
 from app.blueprints.conditions import Asked
 from app.conditions import FieldType
-from app.events.types.segments import MOVES
 from app.journeys import paths
 from app.journeys.step_type import MANUAL, Known
 from app.journeys.steps.split import percent
+from app.journeys.timed import TIMED, date_fields
 from app.messaging.channel import installed
 
 Form = MultiDict[str, str]
 UNITS = ("minutes", "hours", "days", "weeks")
 PAYLOAD = "payload_conditions"
+OWN_RULE = "RULE"
+REPEATS = {
+    "": "Once",
+    "FREQ=DAILY": "Every day",
+    "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR": "Every day from Monday to Friday",
+    "FREQ=WEEKLY": "Every week",
+    "FREQ=MONTHLY": "Every month",
+    "FREQ=YEARLY": "Every year",
+}
 _DURATION = re.compile(r"\s*(.*?)\s*(minute|hour|day|week)s?\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -59,7 +68,10 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as its schema has it: `joins` names the conditions it joins, `parts` are those of an object."""
+    """One setting as its schema has it: `joins` names the conditions it joins, `parts` are those of an object.
+
+    `blank` is what a select says where nothing is chosen.
+    """
 
     name: str
     widget: str
@@ -69,6 +81,7 @@ class Setting:
     options: list[tuple[str, str]]
     default: Any
     joins: str | None = None
+    blank: str | None = None
     parts: list["Setting"] = field(default_factory=list)
 
 
@@ -190,14 +203,22 @@ def _prepare_topic(ask: Ask) -> Mapping[str, Any]:
 
 def _prepare_segment(ask: Ask) -> Mapping[str, Any]:
     found = sorted(ask.sources.known.segments.items(), key=lambda one: one[1].casefold())
-    return {
-        "options": [(str(key), name) for key, name in found],
-        "asked": ask.config.get("event_type") in MOVES or bool(ask.value),
-    }
+    return {"options": [(str(key), name) for key, name in found], "blank": ask.setting.blank or "Choose a segment…"}
 
 
-def _read_segment(ask: Ask, form: Form) -> str | None:
-    return _read_text(ask, form) if ask.config.get("event_type") in MOVES else None
+def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:
+    return {"options": list(date_fields(ask.sources.known).items())}
+
+
+def _prepare_recurrence(ask: Ask) -> Mapping[str, Any]:
+    rule = str(ask.value or "")
+    chosen = rule if rule in REPEATS else OWN_RULE
+    return {"options": [*REPEATS.items(), (OWN_RULE, "By a rule of my own")], "chosen": chosen, "own": OWN_RULE}
+
+
+def _read_recurrence(ask: Ask, form: Form) -> str | None:
+    chosen = form.get(ask.name, "")
+    return (form.get(f"{ask.name}.own", "").strip() or OWN_RULE) if chosen == OWN_RULE else chosen or None
 
 
 def _prepare_step(ask: Ask) -> Mapping[str, Any]:
@@ -209,6 +230,7 @@ def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
     return {
         "options": [
             (MANUAL, "Nothing: people are added by hand"),
+            *TIMED.items(),
             *((key, label) for key, label in found if key != MANUAL),
         ],
         "beside": {key: key for key, _ in found if key != MANUAL},
@@ -230,7 +252,6 @@ def _prepare_conditions(ask: Ask) -> Mapping[str, Any]:
             club_id=ask.sources.club_id,
             editable=ask.sources.editable,
         ),
-        "pointless": not given and ask.setting.widget == PAYLOAD and ask.config.get("event_type") == MANUAL,
     }
 
 
@@ -354,8 +375,11 @@ WIDGETS: dict[str, Widget] = {
     "channel": Widget(_prepare_channel, _read_text),
     "template": Widget(_prepare_template, _read_text),
     "topic": Widget(_prepare_topic, _read_text),
-    "segment": Widget(_prepare_segment, _read_segment),
     "step": Widget(_prepare_step, _read_text),
+    "segment": Widget(_prepare_segment, _read_text),
+    "date": TEXT,
+    "date_field": Widget(_prepare_date_field, _read_text),
+    "recurrence": Widget(_prepare_recurrence, _read_recurrence),
     "event_type": Widget(_prepare_event_type, _read_text),
     "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),

@@ -1,6 +1,6 @@
 """TRIGGER: who enters a journey, and when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +10,16 @@ from app.conditions import InvalidConditions, Tree, asks_nothing, parse
 from app.events.catalogue import payload_fields
 from app.events.types.segments import ENTERED, MOVES
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
+from app.journeys.timed import DATE, SCHEDULE, TIMED, DateTrigger, Schedule, date_fields
 
 MAX_CONDITIONS = 50
 
 
 class TriggerConfig(StepConfig):
-    """An event type with conditions on its payload, or MANUAL. Who enters or leaves a segment: `segment_id`."""
+    """An event type with conditions on its payload, or MANUAL, DATE or SCHEDULE.
+
+    Who enters or leaves a segment: `segment_id`. DATE has its settings in `date`, SCHEDULE in `schedule`.
+    """
 
     event_type: str = Field(
         title="Event",
@@ -30,6 +34,8 @@ class TriggerConfig(StepConfig):
         description="Who is in it already when the journey begins to run is not let in.",
         json_schema_extra={"widget": "segment"},
     )
+    date: DateTrigger | None = Field(default=None, title="Date")
+    schedule: Schedule | None = Field(default=None, title="Time")
     conditions: list[dict[str, Any]] = Field(
         default=[],
         max_length=MAX_CONDITIONS,
@@ -53,8 +59,20 @@ class Trigger(StepType[TriggerConfig]):
     placeable = False
     Config = TriggerConfig
 
+    def pointless(self, config: Mapping[str, Any]) -> frozenset[str]:
+        """Return the settings that have nothing to do with what lets people in."""
+        event = config.get("event_type") or MANUAL
+        asked = {
+            "segment_id": event in MOVES,
+            "date": event == DATE,
+            "schedule": event == SCHEDULE,
+            "conditions": event != MANUAL and event not in TIMED,
+        }
+        return frozenset(name for name, here in asked.items() if not here)
+
     def check(self, config: TriggerConfig, known: Known) -> Iterator[tuple[str | None, str]]:
-        """Yield what is wrong with the segment and the conditions."""
+        """Yield what is wrong with what the event needs, and with the conditions."""
+        yield from _check_timed(config, known)
         if config.event_type in MOVES:
             if config.segment_id is None:
                 yield "segment_id", "Choose the segment."
@@ -62,8 +80,9 @@ class Trigger(StepType[TriggerConfig]):
                 yield "segment_id", "This segment does not exist, or is archived. Choose another one."
         elif config.segment_id is not None:
             yield "segment_id", "This event has nothing to do with a segment. Leave it out."
-        if config.event_type == MANUAL and config.conditions:
-            yield "conditions", "Nobody is let in by an event here, so there is nothing to ask. Remove the conditions."
+        if config.event_type == MANUAL or config.event_type in TIMED:
+            if config.conditions:
+                yield "conditions", "No event lets anybody in here, so there is nothing to ask. Remove the conditions."
             return
         try:
             errors = known.unknown(payload_tree(config.event_type, config.conditions))
@@ -76,6 +95,9 @@ class Trigger(StepType[TriggerConfig]):
         """Return the event and its conditions."""
         if config.event_type == MANUAL:
             return "When somebody is enrolled by hand"
+        if config.event_type in TIMED:
+            timed = config.date or config.schedule
+            return timed.words(known) if timed else "Not set up yet"
         happens = _happens(config, known)
         try:
             tree = payload_tree(config.event_type, config.conditions)
@@ -86,6 +108,23 @@ class Trigger(StepType[TriggerConfig]):
     def run(self, batch: StepBatch[TriggerConfig]) -> None:
         """Let everybody pass."""
         batch.leave_all()
+
+
+def _check_timed(config: TriggerConfig, known: Known) -> Iterator[tuple[str | None, str]]:
+    if config.event_type == DATE and config.date is None:
+        yield "date", "Choose the date."
+    elif config.event_type == SCHEDULE and config.schedule is None:
+        yield "schedule", "Say when people enter."
+    if config.date is not None:
+        if config.event_type != DATE:
+            yield "date", "This event has nothing to do with a date. Leave it out."
+        elif config.date.field not in date_fields(known):
+            yield "date.field", "There is no such date (any more). Choose another one."
+    if config.schedule is not None:
+        if config.event_type != SCHEDULE:
+            yield "schedule", "This event has nothing to do with a schedule. Leave it out."
+        elif config.schedule.segment_id is not None and config.schedule.segment_id not in known.segments:
+            yield "schedule.segment_id", "This segment does not exist, or is archived. Choose another one."
 
 
 def _happens(config: TriggerConfig, known: Known) -> str:

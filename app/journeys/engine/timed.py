@@ -1,0 +1,165 @@
+"""Letting people in when a date of theirs, or a time of a schedule, has come.
+
+`journey.next_run_at` says when to look next. A run concerns what came from then up to `run_until`, and lets people in
+by the order of their ids, some at a time: `run_cursor` is the last of them, so that whoever dies in between loses
+nothing. Entry keys are local dates, so that a run which is done again lets nobody in twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+from sqlalchemy import ARRAY, Date, Integer, Select, Text, and_, any_, case, cast, func, literal, null, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Club
+from app.conditions.sql import column_of
+from app.customers import custom_fields
+from app.customers.models import ACTIVE, Customer
+from app.infra.arrays import array
+from app.infra.db import transaction
+from app.infra.queue import Work, wake
+from app.journeys.engine.enrol import Candidate, enrol
+from app.journeys.models import Journey
+from app.journeys.steps.trigger import TriggerConfig
+from app.journeys.timed import CATCH_UP, TIMED, DateTrigger, Schedule, zones
+from app.segments.models import SegmentMember
+
+AT_ONCE = 5_000
+
+
+def plan(journey: Journey, now: datetime) -> None:
+    """Note when a journey that begins to run has to look for people first; one that events let into never does."""
+    journey.run_until = journey.run_cursor = None
+    journey.next_run_at = _next(journey, now)
+
+
+def run_due(*, tenant_id: UUID, now: datetime) -> int:
+    """Let into one journey whose time has come the next people it is the time of; return how many were looked at.
+
+    At least 1 where a journey was due, 0 where none is.
+    """
+    wanted = (
+        select(Journey)
+        .where(Journey.tenant_id == tenant_id, Journey.status == "ACTIVE", Journey.next_run_at <= now)
+        .order_by(Journey.next_run_at, Journey.id)
+        .limit(1)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    with transaction(tenant_id) as session:
+        journey = session.scalar(wanted)
+        if journey is None or journey.next_run_at is None:
+            return 0
+        until = journey.run_until or now
+        since = max(journey.next_run_at, until - CATCH_UP)
+        found = _people(session, journey, since, until)
+        if len(found) == AT_ONCE:
+            journey.run_until, journey.run_cursor = until, found[-1].customer_id
+            wake(Work.ADVANCE_JOURNEYS, tenant_id)
+        else:
+            journey.run_until = journey.run_cursor = None
+            journey.next_run_at = _next(journey, until)
+        session.flush()
+        enrol(session, tenant_id, found, now)
+        return max(1, len(found))
+
+
+def _next(journey: Journey, after: datetime) -> datetime | None:
+    config = _config(journey)
+    if isinstance(config, DateTrigger):
+        return config.next(after)
+    coming = config.next(ZoneInfo(journey.timezone), after) if config else None
+    return coming[1] if coming else None
+
+
+def _config(journey: Journey) -> DateTrigger | Schedule | None:
+    """Return the settings of a trigger that comes by the calendar; None of any other, or one that is not valid."""
+    if journey.trigger_type not in TIMED:
+        return None
+    try:
+        config = TriggerConfig.model_validate({**journey.trigger_config, "event_type": journey.trigger_type})
+    except ValidationError:
+        return None
+    return config.date or config.schedule
+
+
+def _people(session: Session, journey: Journey, since: datetime, until: datetime) -> list[Candidate]:
+    """Return the next people of a run, at most AT_ONCE, by their ids."""
+    config = _config(journey)
+    if isinstance(config, DateTrigger):
+        wanted, field = _by_date(journey, config, since, until), config.field
+        if wanted is None:
+            return []
+        return [
+            Candidate(journey.id, row.id, f"date:{row.occurs}", None, {"date": row.occurs, "field": field})
+            for row in session.execute(wanted)
+        ]
+    local = config.last(ZoneInfo(journey.timezone), since, until) if config else None
+    if config is None or local is None:
+        return []
+    told = {"date": local.date(), "time": f"{local:%H:%M}"}
+    return [
+        Candidate(journey.id, id_, f"schedule:{local.date()}", None, told)
+        for id_ in session.scalars(_by_schedule(journey, config))
+    ]
+
+
+def _page(journey: Journey, wanted: Select[Any]) -> Select[Any]:
+    """Return the statement for the next of the journey's people only."""
+    wanted = wanted.where(Customer.tenant_id == journey.tenant_id, Customer.status == ACTIVE)
+    if journey.club_id is not None:
+        wanted = wanted.where(Customer.club_id == journey.club_id)
+    if journey.run_cursor is not None:
+        wanted = wanted.where(Customer.id > journey.run_cursor)
+    return wanted.order_by(Customer.id).limit(AT_ONCE)
+
+
+def _by_schedule(journey: Journey, config: Schedule) -> Select[Any]:
+    wanted = select(Customer.id)
+    if config.segment_id is not None:
+        member = and_(SegmentMember.tenant_id == Customer.tenant_id, SegmentMember.customer_id == Customer.id)
+        wanted = wanted.join(SegmentMember, member).where(SegmentMember.segment_id == config.segment_id)
+    return _page(journey, wanted)
+
+
+def _by_date(journey: Journey, config: DateTrigger, since: datetime, until: datetime) -> Select[Any] | None:
+    """Return who has a date whose moment lies from `since` to `until` where they are; None where it is nobody's."""
+    due = list(_due(config, since, until))
+    about = custom_fields.catalogue(tenant_id=journey.tenant_id).find(config.field)
+    if about is None or not due:
+        return None
+    zone, occurs, number = zip(*due, strict=True)
+    when = (
+        func.unnest(
+            cast(literal(array(zone), Text()), ARRAY(Text())),
+            cast(literal(array(occurs), Text()), ARRAY(Date())),
+            cast(literal(array(number), Text()), ARRAY(Integer())),
+        )
+        .table_valued("zone", "occurs", "number")
+        .render_derived(name="due")
+    )
+    known = cast(literal(array(zone.key for zone in zones()), Text()), ARRAY(Text()))
+    own = case((Customer.timezone == any_(known), Customer.timezone), else_=null())
+    day = cast(column_of(about), Date())
+    if config.every == "year":
+        of_year = func.date_part("month", day) * 100 + func.date_part("day", day)
+        fits = and_(when.c.number == cast(of_year, Integer), day < when.c.occurs)
+    else:
+        fits = and_(when.c.number.is_(None), day == when.c.occurs)
+    here = func.coalesce(own, Club.timezone, journey.timezone)
+    club = and_(Club.tenant_id == Customer.tenant_id, Club.id == Customer.club_id)
+    wanted = select(Customer.id, when.c.occurs).outerjoin(Club, club).join(when, and_(when.c.zone == here, fits))
+    return _page(journey, wanted)
+
+
+def _due(config: DateTrigger, since: datetime, until: datetime) -> Iterator[tuple[str, str, int | None]]:
+    """Yield the dates whose moment has come, by zone, with each day of the year that has its day on them."""
+    for zone in zones():
+        for occurs in config.occurrences(zone, since, until):
+            numbers: Sequence[int | None] = config.numbers(occurs) if config.every == "year" else (None,)
+            for number in numbers:
+                yield zone.key, occurs.isoformat(), number

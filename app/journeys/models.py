@@ -102,7 +102,8 @@ class JourneyEnrollment(TenantRow, Base):
     """One walk of one customer through one journey.
 
     `entry` is '' where re-entry is not allowed, else the id of what let the customer in: the unique key then refuses
-    a second walk, and a repeat of the same cause, in the database. `due_at` is when the engine must look again.
+    a second walk, and a repeat of the same cause, in the database. `due_at` is when the engine must look again. While
+    a step that failed is to be tried again, `error` tells why and `attempts` how often it has failed.
     """
 
     __tablename__ = "journey_enrollment"
@@ -142,6 +143,7 @@ class JourneyEnrollment(TenantRow, Base):
     exited_at: Mapped[datetime | None]
     exit_reason: Mapped[str | None]
     error: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
     trigger_event_id: Mapped[UUID | None]
     trigger_data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
 

@@ -73,7 +73,10 @@ class StepCounts:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """One person in a journey, as lists show them."""
+    """One person in a journey, as lists show them.
+
+    `due_at` is when the engine looks at them again; `attempts` how often the step they stand at has failed so far.
+    """
 
     id: UUID
     journey_id: UUID
@@ -83,6 +86,8 @@ class EnrollmentLine:
     status: str
     current_step_key: str | None
     waiting_until: datetime | None
+    due_at: datetime | None
+    attempts: int
     enrolled_at: datetime
     completed_at: datetime | None
     exited_at: datetime | None
@@ -425,6 +430,8 @@ def lines(tenant_id: UUID) -> Select[Any]:
         e.status,
         e.current_step_key,
         e.waiting_until,
+        e.due_at,
+        e.attempts,
         e.enrolled_at,
         e.completed_at,
         e.exited_at,

@@ -102,13 +102,22 @@ class JourneyFacts:
 
 @dataclass(slots=True, eq=False)
 class Walker:
-    """One person at one step. `waiting_until` is set when the person was parked here and has woken up."""
+    """One person at one step. `waiting_until` is set when the person was parked here and has woken up.
+
+    `attempts`: so often the step has failed for them.
+    """
 
     enrollment_id: UUID
     customer_id: UUID
     step_number: int
     waiting_until: datetime | None
     trigger_data: Mapping[str, Any]
+    attempts: int = 0
+
+    @property
+    def logged(self) -> bool:
+        """Return whether the log has the step already, because they were here before."""
+        return self.waiting_until is not None or self.attempts > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,7 @@ class Outcome:
     """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
 
     `jump`: left for the step of that key, whatever the exits lead to. `leaves`: the exit leads out of the journey, for
-    that reason.
+    that reason. `again_at`: it failed, and is tried again then.
     """
 
     exit: str | None = None
@@ -124,6 +133,7 @@ class Outcome:
     leaves: str | None = None
     until: datetime | None = None
     failure: str | None = None
+    again_at: datetime | None = None
     result: Mapping[str, Any] | None = None
 
 
@@ -180,7 +190,7 @@ class StepBatch(Generic[C]):
         self.outcomes[walker] = Outcome(until=until, result=result)
 
     def fail(self, walker: Walker, reason: str) -> None:
-        """End a person's journey: the step can't be done for them."""
+        """End a person's journey: the step can't be done for them, and trying again would not help."""
         self.outcomes[walker] = Outcome(failure=reason, result={"error": reason})
 
 
@@ -249,7 +259,7 @@ class StepType(ABC, Generic[C]):
         """Do the step for everybody in the batch, by sets, and give each an outcome.
 
         Runs in the engine's transaction, within a savepoint. What it raises makes the engine try again with fewer
-        people, until the one whose data is at fault is alone and FAILED.
+        people, until the one whose data is at fault is alone; for them it is tried again later, a few times.
         """
 
 

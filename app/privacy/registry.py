@@ -384,7 +384,7 @@ _JOURNEYS = (
         of=_columns("customer_id"),
         own=_columns(
             "journey_id entry status current_step_key current_step_number waiting_until due_at enrolled_at "
-            "completed_at exited_at exit_reason error trigger_event_id trigger_data"
+            "completed_at exited_at exit_reason error attempts trigger_event_id trigger_data"
         ),
         plain=_columns("id"),
     ),

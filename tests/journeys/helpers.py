@@ -88,6 +88,16 @@ def run(tenant_id: UUID, now: datetime = NOW) -> int:
     return total
 
 
+def give_up(tenant_id: UUID, now: datetime = NOW) -> datetime:
+    """Walk people on until the engine tries nothing again that failed; return the moment of the last try."""
+    while True:
+        run(tenant_id, now)
+        later = rows(tenant_id, "SELECT min(due_at) FROM journey_enrollment WHERE attempts > 0 AND status = 'ACTIVE'")
+        if later[0][0] is None:
+            return now
+        now = later[0][0]
+
+
 def event(customer_id: UUID, payload: dict[str, Any] | None = None, *, type: str = JOINED) -> AppliedEvent:
     return AppliedEvent(
         id=new_id(),

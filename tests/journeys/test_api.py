@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from app.accounts.models import Tenant
-from tests.journeys.helpers import asks, journey, people, run, send, step, tag, template, wait
+from app.infra import clock
+from tests.journeys.helpers import admit, asks, journey, people, rows, run, send, step, tag, template, wait
 
 NEW = {"name": "Welcome", "trigger_type": "MANUAL"}
 
@@ -156,3 +157,27 @@ def test_settings_change_one_by_one(api: Any) -> None:
     assert api.patch(at, json={"max_enrollments": None}).get_json()["max_enrollments"] is None
     told = problem(api.patch(at, json={"timezone": "Mars"}), 422)
     assert "timezone" in told["errors"]
+
+
+def test_failed_people_are_tried_again_and_waiting_ones_go_on(api: Any, tenant: Tenant) -> None:
+    """The template is gone, so the step fails at once."""
+    gone = template(tenant.id)
+    made = journey(tenant.id, [wait("w", "s", "9 days"), send("s", None, gone)])
+    one, two = people(tenant.id, 2)
+    ids = admit(tenant.id, made.id, [one, two])
+    at = f"/journeys/{made.id}/enrollments"
+    run(tenant.id)
+    problem(api.post(f"{at}/{ids[one]}/retry"), 409)
+    on = api.post(f"{at}/{ids[one]}/skip-ahead").get_json()
+    assert (on["status"], on["waiting_until"]) == ("ACTIVE", on["due_at"])
+    api.post(f"{at}/{ids[two]}/skip-ahead")
+    rows(tenant.id, "DELETE FROM template RETURNING id")
+    run(tenant.id, clock.now())
+    assert api.get(f"/enrollments/{ids[one]}").get_json()["status"] == "FAILED"
+    problem(api.post(f"{at}/{ids[one]}/skip-ahead"), 409)
+    again = api.post(f"{at}/{ids[one]}/retry").get_json()
+    assert (again["status"], again["error"], again["attempts"]) == ("ACTIVE", None, 0)
+    assert api.post(f"{at}/retry", json={"step": "w"}).get_json() == {"people": 0}
+    assert api.post(f"{at}/retry", json={"step": "s"}).get_json() == {"people": 1}
+    problem(api.post(f"{at}/{uuid4()}/retry"), 404)
+    problem(api.post(f"/journeys/{uuid4()}/enrollments/retry", json={}), 404)

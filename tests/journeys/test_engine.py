@@ -21,6 +21,7 @@ from tests.journeys.helpers import (
     admit,
     asks,
     check_counters,
+    give_up,
     journey,
     paths,
     people,
@@ -167,12 +168,15 @@ def test_one_poisoned_person_holds_up_nobody(tenant: Tenant, monkeypatch: pytest
     sizes = poison(monkeypatch, {who[5]})
     admit(tenant.id, made.id, who)
     assert advance_batch(tenant_id=tenant.id, now=NOW) == 17
+    assert len(sizes) < 17
+    assert statuses(tenant.id)[who[5]] == ("ACTIVE", None)
+    check_counters(tenant.id, made.id)
+    give_up(tenant.id)
     assert statuses(tenant.id)[who[5]] == ("FAILED", "error")
     assert sum(status == ("COMPLETED", "completed") for status in statuses(tenant.id).values()) == 16
     assert tags(tenant.id, who[5]) == []
     assert all(tags(tenant.id, one) == ["x"] for one in who if one != who[5])
     assert len(rows(tenant.id, "SELECT 1 FROM message")) == 16
-    assert len(sizes) < 17
     failed = rows(tenant.id, "SELECT error FROM journey_enrollment WHERE status = 'FAILED'")[0]
     assert failed.error == "DivisionByZero: division by zero"
     assert paths(tenant.id)[who[5]] == [("trigger", "COMPLETED"), ("u", "FAILED")]
@@ -191,7 +195,7 @@ def test_a_step_that_forgets_somebody_fails_them_alone(tenant: Tenant, monkeypat
 
     monkeypatch.setattr(UpdateStep, "run", forgetful)
     admit(tenant.id, made.id, who)
-    run(tenant.id)
+    give_up(tenant.id)
     assert [statuses(tenant.id)[one][0] for one in who] == ["FAILED", "COMPLETED", "COMPLETED"]
 
 

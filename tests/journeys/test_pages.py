@@ -1,17 +1,22 @@
 """The list, the settings, the lifecycle and the people of a journey, as pages."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.accounts.models import Tenant
 from app.content import service as content
 from app.customers.models import Customer
+from app.infra import clock
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import enrol
 from app.journeys.models import Journey
+from app.journeys.steps.wait import Wait
 from app.messaging import accounts
+from tests.journeys.helpers import give_up, run
 
 
 @pytest.fixture
@@ -205,3 +210,32 @@ def test_another_tenants_journey_is_not_there(client: Any, sign_in: Any, other_t
     for path in ("", "/settings", "/people", "/steps/trigger", "/publish", "/counts", "/add", "/people/add"):
         client.get(f"/journeys/{journey_id}{path}", status=404)
     client.post(f"/journeys/{journey_id}/archive", status=404)
+
+
+def test_failed_people_are_tried_again_by_a_button(
+    client: Any, sign_in: Any, tenant: Tenant, running: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in("marketer")
+    made = enrol.enrol_one(tenant_id=tenant.id, journey_id=running.id, customer_id=person(tenant.id))
+    there = f"/journeys/{running.id}/people"
+    monkeypatch.setattr(Wait, "run", lambda _, batch: 1 / 0)
+    run(tenant.id, clock.now())
+    text = client.get(f"{there}/{made}").text
+    assert "ZeroDivisionError: division by zero. It is tried again" in text
+    assert "Try again now" in text
+    give_up(tenant.id, clock.now())
+    text = client.get(f"{there}/{made}").text
+    assert "Failed: ZeroDivisionError" in text
+    client.post(f"{there}/{made}/skip-ahead", status=302)
+    assert "does not wait for anything" in client.get(f"{there}/{made}").text
+    client.post(f"{there}/{made}/retry", status=302)
+    assert "The step is tried again." in client.get(f"{there}/{made}").text
+    give_up(tenant.id, clock.now() + timedelta(days=2))
+    assert "Try all again" in client.get(f"{there}?status=FAILED").text
+    assert "Try all again" in client.get(f"/journeys/{running.id}/steps/wait_1/people?which=failed").text
+    client.post(f"{there}/retry", {"step": "wait_1"}, status=302)
+    assert "tried again for one person" in client.get(there).text
+    monkeypatch.undo()
+    sign_in("viewer")
+    for act in ("retry", f"{made}/retry", f"{made}/skip-ahead"):
+        client.post(f"{there}/{act}", status=403)

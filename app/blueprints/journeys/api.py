@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import Page
 from app.journeys import lifecycle, queries, service
-from app.journeys.engine import enrol, exits
+from app.journeys.engine import enrol, exits, retry
 from app.journeys.graph import MAX_STEPS, NEXT
 from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL, step_types
@@ -153,7 +153,7 @@ class EnrolBody(Body):
 
 
 class EnrollmentOut(Shown):
-    """One person in a journey."""
+    """One person in a journey. A step that has failed for them `attempts` times is tried again at `due_at`."""
 
     id: UUID
     journey_id: UUID
@@ -163,6 +163,8 @@ class EnrollmentOut(Shown):
     status: EnrollmentStatus
     current_step_key: str | None
     waiting_until: datetime | None
+    due_at: datetime | None
+    attempts: int
     enrolled_at: datetime
     completed_at: datetime | None
     exited_at: datetime | None
@@ -407,6 +409,58 @@ def enrollment(enrollment_id: UUID) -> PathOut:
 def exit_enrollment(enrollment_id: UUID) -> PathOut:
     """Take a person out of a journey; somebody who is not in it any more stays as they are."""
     exits.exit_enrollments(tenant_id=current().tenant_id, enrollment_ids=[enrollment_id])
+    return _path(enrollment_id)
+
+
+class RetryBody(Body):
+    """Whose failed step is tried again: with `step`, theirs who failed at the step of that key."""
+
+    step: Words | None = None
+
+
+class RetriedOut(Shown):
+    """How many people go on."""
+
+    people: int
+
+
+@api.operation(
+    "POST",
+    "/journeys/<uuid:journey_id>/enrollments/retry",
+    permission="journeys.run",
+    body=RetryBody,
+    returns=RetriedOut,
+)
+def retry_enrollments(journey_id: UUID, body: RetryBody) -> RetriedOut:
+    """Let all who failed take their step again, once what was wrong is mended."""
+    actor = current()
+    people = retry.retry_all(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, step=body.step)
+    return RetriedOut(people=people)
+
+
+@api.operation(
+    "POST",
+    "/journeys/<uuid:journey_id>/enrollments/<uuid:enrollment_id>/retry",
+    permission="journeys.run",
+    returns=PathOut,
+)
+def retry_enrollment(journey_id: UUID, enrollment_id: UUID) -> PathOut:
+    """Let a person who failed take their step again; 409 with the reason if that can't be."""
+    actor = current()
+    retry.retry_one(tenant_id=actor.tenant_id, journey_id=journey_id, enrollment_id=enrollment_id, actor=actor.ref)
+    return _path(enrollment_id)
+
+
+@api.operation(
+    "POST",
+    "/journeys/<uuid:journey_id>/enrollments/<uuid:enrollment_id>/skip-ahead",
+    permission="journeys.run",
+    returns=PathOut,
+)
+def skip_ahead(journey_id: UUID, enrollment_id: UUID) -> PathOut:
+    """Let a person who waits go on now; 409 if they wait for nothing."""
+    actor = current()
+    retry.skip_ahead(tenant_id=actor.tenant_id, journey_id=journey_id, enrollment_id=enrollment_id, actor=actor.ref)
     return _path(enrollment_id)
 
 

@@ -1,5 +1,6 @@
 """Who is in a journey: everybody, those at one step, and the path of one person."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,9 +16,10 @@ from app.conditions import Catalogue, operators_for, profile
 from app.customers import custom_fields
 from app.customers import queries as customers
 from app.customers.records import CUSTOM
+from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
-from app.journeys.engine import enrol, exits
+from app.journeys.engine import enrol, exits, retry
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
@@ -130,6 +132,46 @@ def take_out(journey_id: UUID, enrollment_id: UUID) -> Answer:
     return redirect(url_for("journeys.path", journey_id=journey_id, enrollment_id=enrollment_id))
 
 
+@blueprint.post("/<uuid:journey_id>/people/<uuid:enrollment_id>/retry")
+@requires("journeys.run")
+def retry_person(journey_id: UUID, enrollment_id: UUID) -> Answer:
+    """Let a person who failed take their step again."""
+    return _moved_on(journey_id, enrollment_id, retry.retry_one, "The step is tried again.")
+
+
+@blueprint.post("/<uuid:journey_id>/people/<uuid:enrollment_id>/skip-ahead")
+@requires("journeys.run")
+def skip_ahead(journey_id: UUID, enrollment_id: UUID) -> Answer:
+    """Let a person who waits go on now."""
+    return _moved_on(journey_id, enrollment_id, retry.skip_ahead, "They go on now.")
+
+
+def _moved_on(journey_id: UUID, enrollment_id: UUID, act: Callable[..., None], done: str) -> Answer:
+    actor = current()
+    try:
+        act(tenant_id=actor.tenant_id, journey_id=journey_id, enrollment_id=enrollment_id, actor=actor.ref)
+    except Conflict as refused:
+        flash(refused.message, "warning")
+    else:
+        flash(done, "success")
+    return redirect(url_for("journeys.path", journey_id=journey_id, enrollment_id=enrollment_id))
+
+
+@blueprint.post("/<uuid:journey_id>/people/retry")
+@requires("journeys.run")
+def retry_people(journey_id: UUID) -> Answer:
+    """Let all who failed, at one step if the form names it, take their step again."""
+    actor, step = current(), request.form.get("step") or None
+    try:
+        again = retry.retry_all(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, step=step)
+    except Conflict as refused:
+        flash(refused.message, "warning")
+    else:
+        people = "one person" if again == 1 else f"{again:,} people"
+        flash(f"The step is tried again for {people}." if again else "There is nobody to try it again for.", "success")
+    return redirect(url_for("journeys.people", journey_id=journey_id))
+
+
 def _walk(tenant_id: UUID, journey_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
     """Return a person's walk, if it is one through this journey."""
     walk = queries.enrollment_path(tenant_id=tenant_id, enrollment_id=enrollment_id)
@@ -223,7 +265,7 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     `way` is what the way on is called where a step has several.
     """
     if result.get("error"):
-        return f"Failed: {result['error']}"
+        return f"{'Failed, and is tried again' if status == 'IN_PROGRESS' else 'Failed'}: {result['error']}"
     if "result" in result:
         rules = result.get("evaluated_rules") or []
         why = "; ".join(f"{_asked(one, known)}: {'yes' if one.get('matched') else 'no'}" for one in rules)

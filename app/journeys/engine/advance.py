@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
-from app.journeys.engine import exits, writes
+from app.journeys.engine import exits, retry, writes
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -39,7 +39,7 @@ LIVE = text("""
 CLAIM = text("""
     WITH claimed AS MATERIALIZED (
         SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               trigger_data
+               attempts, trigger_data
         FROM journey_enrollment
         WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
         ORDER BY due_at
@@ -108,7 +108,9 @@ class _Turn:
         groups: dict[tuple[UUID, str], list[Walker]] = defaultdict(list)
         first: dict[Walker, int] = {}
         for row in claimed:
-            walker = Walker(row.id, row.customer_id, row.current_step_number, row.waiting_until, row.trigger_data)
+            walker = Walker(
+                row.id, row.customer_id, row.current_step_number, row.waiting_until, row.trigger_data, row.attempts
+            )
             if row.merged or row.current_step_key not in self.plans[row.journey_id]:
                 self.record.leave_early(
                     row.journey_id, row.current_step_key, walker, "merged" if row.merged else "step_removed"
@@ -156,7 +158,7 @@ class _Turn:
             if len(walkers) == 1:
                 who, reason = walkers[0].enrollment_id, _reason(error)
                 log.exception("Step %s of journey %s failed for enrollment %s", step.key, journey.id, who)
-                return {walkers[0]: Outcome(failure=reason, result={"error": reason})}
+                return {walkers[0]: retry.after(walkers[0], reason, self.now)}
             middle = len(walkers) // 2
             return self._run(journey, step, walkers[:middle]) | self._run(journey, step, walkers[middle:])
         return batch.outcomes

@@ -32,7 +32,8 @@ BY_ID = text("""
 
 LEAVE = text("""
     UPDATE journey_enrollment
-    SET status = 'EXITED', exit_reason = :reason, exited_at = :now, due_at = NULL, waiting_until = NULL
+    SET status = 'EXITED', exit_reason = :reason, exited_at = :now, due_at = NULL, waiting_until = NULL, error = NULL,
+        attempts = 0
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 SKIP = text("""

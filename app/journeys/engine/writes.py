@@ -33,10 +33,10 @@ class Record:
     """(enrollment, number, result as JSON) by what people have in common: (key, version, status, exit)"""
     ended_steps: list[tuple[UUID, int, str, str | None, str | None]] = field(default_factory=list)
     """(enrollment, number, status, exit, result as JSON) of steps that were IN_PROGRESS"""
-    states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None]] = field(
-        default_factory=list
+    states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None, int]] = (
+        field(default_factory=list)
     )
-    """(enrollment, status, key, number, waiting until, due at, exit reason, error)"""
+    """(enrollment, status, key, number, waiting until, due at, exit reason, error, attempts)"""
     counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     passed: Counter[Way] = field(default_factory=Counter)
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -63,13 +63,20 @@ class Record:
             if id(result) not in texts:
                 texts[id(result)] = orjson.dumps(result).decode() if result is not None else None
             told = texts[id(result)]
-            status = "IN_PROGRESS" if outcome.until else "FAILED" if outcome.failure is not None else "COMPLETED"
+            stays = outcome.until is not None or outcome.again_at is not None
+            status = "IN_PROGRESS" if stays else "FAILED" if outcome.failure is not None else "COMPLETED"
             way = None if outcome.exit == NEXT else outcome.exit
-            if walker.waiting_until is None:
+            if not walker.logged:
                 alike = self.new_steps[step.key, journey.version, status, way]
                 alike.append((walker.enrollment_id, walker.step_number, told))
-            elif outcome.until is None:
+            elif outcome.until is None or walker.attempts:
                 self.ended_steps.append((walker.enrollment_id, walker.step_number, status, way, told))
+            if outcome.again_at is not None:
+                walker.attempts += 1
+                until, due_at = walker.waiting_until, outcome.again_at
+                self._state(walker, "ACTIVE", step.key, until=until, due_at=due_at, error=outcome.failure)
+                continue
+            walker.attempts = 0
             if outcome.until is not None:
                 self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=outcome.until)
                 continue
@@ -112,11 +119,12 @@ class Record:
 
     def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:
         """Note that a person leaves the journey without taking the step they stand at."""
-        if walker.waiting_until is not None:
+        if walker.logged:
             self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None, None))
         if key is not None:
             self.counts[journey_id, key].update(active=-1, skipped=1)
         self.totals[journey_id]["exited"] += 1
+        walker.attempts = 0
         self._state(walker, "EXITED", key, reason=reason)
 
     def _state(
@@ -130,7 +138,9 @@ class Record:
         reason: str | None = None,
         error: str | None = None,
     ) -> None:
-        self.states.append((walker.enrollment_id, status, key, walker.step_number, until, due_at, reason, error))
+        self.states.append(
+            (walker.enrollment_id, status, key, walker.step_number, until, due_at, reason, error, walker.attempts)
+        )
 
 
 LOG_STEPS = text("""
@@ -145,8 +155,9 @@ LOG_STEPS = text("""
 
 END_STEPS = text("""
     UPDATE journey_enrollment_step step
-    SET status = ended.status, exit = ended.exit, completed_at = :now,
-        result = coalesce(CAST(ended.result AS jsonb), step.result)
+    SET status = ended.status, exit = ended.exit,
+        completed_at = CASE WHEN ended.status <> 'IN_PROGRESS' THEN CAST(:now AS timestamptz) END,
+        result = coalesce(CAST(ended.result AS jsonb), nullif(step.result - '{error,attempt,again_at}'::text[], '{}'))
     FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:statuses AS text[]), CAST(:exits AS text[]),
                 CAST(:results AS text[])) AS ended(id, number, status, exit, result)
     WHERE step.tenant_id = :tenant_id AND step.enrollment_id = ended.id AND step.step_number = ended.number
@@ -156,11 +167,13 @@ MOVE_PEOPLE = text("""
     UPDATE journey_enrollment person
     SET status = moved.status, current_step_key = moved.key, current_step_number = moved.number,
         waiting_until = moved.until, due_at = moved.due_at, exit_reason = moved.reason, error = moved.error,
+        attempts = moved.attempts,
         completed_at = CASE WHEN moved.status = 'COMPLETED' THEN CAST(:now AS timestamptz) END,
         exited_at = CASE WHEN moved.status IN ('EXITED', 'FAILED') THEN CAST(:now AS timestamptz) END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:keys AS text[]), CAST(:numbers AS int[]),
                 CAST(:untils AS timestamptz[]), CAST(:due AS timestamptz[]), CAST(:reasons AS text[]),
-                CAST(:errors AS text[])) AS moved(id, status, key, number, until, due_at, reason, error)
+                CAST(:errors AS text[]), CAST(:attempts AS int[]))
+        AS moved(id, status, key, number, until, due_at, reason, error, attempts)
     WHERE person.tenant_id = :tenant_id AND person.id = moved.id
 """)
 
@@ -210,7 +223,7 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
             END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "exits", "results")
         )
     if record.states:
-        names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors")
+        names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts")
         session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
     move_counters(session, tenant_id, record.totals, record.counts, record.passed)
 

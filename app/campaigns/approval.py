@@ -97,7 +97,7 @@ class Standing:
         if self.state is State.NOT_NEEDED:
             return "It needs no second person’s yes.", ""
         above = number(self.above or 0)
-        rule = f"It goes to {number(self.people)} people, and more than {above} need a second person’s yes."
+        rule = f"Its segment has {_of_people(self.people, number)}; above {above} a second person’s yes is needed."
         if self.state is State.MISSING or one is None:
             return rule, "Ask for it."
         if self.state is State.WAITING:
@@ -110,13 +110,18 @@ class Standing:
             was = "was approved" if one.decision == APPROVED else "was asked for"
             changed = [f"{words} has changed" for words in self.changed]
             if self.people > one.up_to:
-                changed.append(f"it has grown from {number(one.people)} to {number(self.people)} people")
+                changed.append(f"its segment has grown from {number(one.people)} to {number(self.people)} people")
             return f"Since it {was}, {listed(changed)}.", "Ask again."
-        return f"{one.decided_by_name} approved it for up to {number(one.up_to)} people.", ""
+        up_to = _of_people(one.up_to, number)
+        return f"{one.decided_by_name} approved it for a segment of up to {up_to}.", ""
 
 
 def _plain(number: int) -> str:
     return f"{number:,}"
+
+
+def _of_people(many: int, number: Callable[[int], str]) -> str:
+    return f"{number(many)} {'person' if many == 1 else 'people'}"
 
 
 class NotApproved(Conflict):
@@ -285,7 +290,9 @@ def ask(
         readiness.require(session, campaign)
         found = standing(session, campaign)
         if found.state is State.NOT_NEEDED:
-            raise NothingToApprove(f"It goes to {found.people:,} people, and needs no second person’s yes.")
+            raise NothingToApprove(
+                f"Its segment has {_of_people(found.people, _plain)}: no second person’s yes is needed."
+            )
         if found.state is State.WAITING:
             raise NothingToApprove("It is asked for already, and waits for an answer.")
         if found.state is State.APPROVED:

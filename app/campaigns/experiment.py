@@ -124,6 +124,14 @@ class Outcome:
     """So many went out as the winner, to those who had waited."""
     unsettled: int
     """So many of the variants themselves are still to go out."""
+    skipped: int = 0
+    """So many of the variants themselves were skipped."""
+
+    @property
+    def will_get(self) -> int | None:
+        """Return about how many of those who wait will get the winner, as of the variants; None before any has gone."""
+        sent = sum(one.sent for one in self.standings)
+        return round(self.waiting * sent / (sent + self.skipped)) if sent and self.waiting else None
 
     @property
     def measure(self) -> Kind:
@@ -184,6 +192,7 @@ def outcome(experiment: Experiment, counts: Sequence[Count]) -> Outcome:
         rest=number([to_rest(one) for one in keys], *_OUT),
         # One whose address is shared may wait for somebody who waits for the winner.
         unsettled=number(keys, "queued", "held", "sending", but=[Reason.COPY_PENDING]),
+        skipped=number(keys, "skipped"),
     )
 
 

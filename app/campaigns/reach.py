@@ -1,6 +1,6 @@
 """Whom a campaign would reach: the gate's own verdict, told of a segment by the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, Text, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.campaigns import readiness
+from app.campaigns import readiness, schedule
 from app.campaigns.models import ALL, Campaign
 from app.customers.models import Customer, Topic
 from app.infra import clock
@@ -69,45 +69,98 @@ def first_that_reaches(
     return found
 
 
+def at_domains(*, tenant_id: UUID, campaign: Campaign, domains: Collection[str]) -> dict[str, int]:
+    """Return how many of a campaign's people have their e-mail address at each of these domains."""
+    at = func.lower(func.split_part(Customer.email, "@", 2))
+    asked = (
+        select(at, func.count())
+        .join(SegmentMember, and_(SegmentMember.tenant_id == tenant_id, SegmentMember.customer_id == Customer.id))
+        .where(Customer.tenant_id == tenant_id, SegmentMember.segment_id == campaign.segment_id, at.in_(domains))
+        .group_by(at)
+    )
+    with transaction(tenant_id) as session:
+        return {str(domain): int(number) for domain, number in session.execute(asked)}
+
+
 def of(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> Reach:
     """Return whom a campaign would reach if it were sent now: everybody in its segment is asked.
 
     Who is asleep counts as reached where it goes out in their morning.
     """
+    return planned(tenant_id=tenant_id, campaign=campaign, now=now)[0]
+
+
+def planned(*, tenant_id: UUID, campaign: Campaign, now: datetime | None = None) -> tuple[Reach, Reach]:
+    """Return whom a campaign would reach if it were sent now, and if it begins at the next of its times.
+
+    The second is told by what is known now, but for quiet hours: those are of the time it begins. What goes at each
+    reader's best hour has no one time, so nobody is told to wait.
+    """
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         contents = readiness.contents_of(readiness.pinned(session, campaign))
         if not contents or campaign.segment_id is None:
-            return Reach(0, 0, {}, {})
-        members = (
-            select(SegmentMember.customer_id)
-            .where(SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == campaign.segment_id)
-            .correlate(None)
-        )
-        moment = now or clock.now()
-        verdicts = _verdicts(session, tenant_id, campaign, contents, moment)
-        asked = select(
-            Customer.id,
-            Customer.timezone.label("zone"),
-            Customer.club_id,
-            *(one.label(f"v{place}") for place, one in enumerate(verdicts)),
-        )
-        if campaign.one_copy:
-            asked = asked.add_columns(
-                limit_fields.rank().label("rank"),
-                *(limit_fields.shared_address(one.channel).label(f"at_{one.channel}") for one in contents),
-            )
-        asked = asked.where(Customer.tenant_id == tenant_id, Customer.id.in_(members))
-        told = asked.cte("told").prefix_with("MATERIALIZED")
-        settled: list[ColumnElement[Any]] = [told.c[f"v{place}"] for place in range(len(verdicts))]
-        by = [*settled, told.c.zone, told.c.club_id]
-        if campaign.one_copy:
-            copies = [_one_copy(told, one, contents).label(one.name) for one in settled]
-            by = list(select(*copies, told.c.zone, told.c.club_id).subquery().c)
-        rows = session.execute(select(*by, func.count()).group_by(*by)).all()
+            return Reach(0, 0, {}, {}), Reach(0, 0, {}, {})
+        rows, messages = _told(session, tenant_id, campaign, contents, moment)
         facts = limits.facts_of_night(session, tenant_id, moment)
-    over = moment + timedelta(hours=campaign.expires_hours) if campaign.expires_hours else None
-    awake, asleep = _nights(rows, facts, over)
-    return replace(_summed(awake, len(verdicts)), holdout_percent=campaign.holdout_percent or 0, asleep=asleep)
+        coming = _coming(session, campaign, moment)
+
+    def reach(at: Callable[[str | None], datetime] | None) -> Reach:
+        awake, asleep = _nights(rows, facts, campaign, at)
+        return replace(_summed(awake, messages), holdout_percent=campaign.holdout_percent or 0, asleep=asleep)
+
+    best = campaign.schedule.get("mode") == schedule.BEST_TIME
+    return reach(None if best else lambda _zone: moment), reach(None if best else coming)
+
+
+def _coming(session: Session, campaign: Campaign, now: datetime) -> Callable[[str | None], datetime]:
+    """Return what tells when a campaign's next time is for a reader of a zone (None: of no known one)."""
+    zones, after = readiness.zones_of(session, campaign), readiness.last_day(session, campaign)
+    ready = not schedule.missing(campaign.schedule, type_=campaign.type)
+    found = (
+        schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, after=after, limit=1)
+        if ready
+        else []
+    )
+    if not found:
+        return lambda _zone: now
+    local, begins = found[0]
+    if campaign.schedule.get("mode") != schedule.RECIPIENT_ZONE:
+        return lambda _zone: begins
+    known = {zone.key: max(clock.instant(local, zone), now) for zone in zones}
+    return lambda zone: known.get(zone or "", known[campaign.timezone])
+
+
+def _told(
+    session: Session, tenant_id: UUID, campaign: Campaign, contents: Sequence[Content], now: datetime
+) -> tuple[Sequence[Sequence[Any]], int]:
+    """Return the verdicts on each person's messages, their zone and club, with how many people have these; and how
+    many messages a person's are."""
+    members = (
+        select(SegmentMember.customer_id)
+        .where(SegmentMember.tenant_id == tenant_id, SegmentMember.segment_id == campaign.segment_id)
+        .correlate(None)
+    )
+    verdicts = _verdicts(session, tenant_id, campaign, contents, now)
+    asked = select(
+        Customer.id,
+        Customer.timezone.label("zone"),
+        Customer.club_id,
+        *(one.label(f"v{place}") for place, one in enumerate(verdicts)),
+    )
+    if campaign.one_copy:
+        asked = asked.add_columns(
+            limit_fields.rank().label("rank"),
+            *(limit_fields.shared_address(one.channel).label(f"at_{one.channel}") for one in contents),
+        )
+    asked = asked.where(Customer.tenant_id == tenant_id, Customer.id.in_(members))
+    told = asked.cte("told").prefix_with("MATERIALIZED")
+    settled: list[ColumnElement[Any]] = [told.c[f"v{place}"] for place in range(len(verdicts))]
+    by = [*settled, told.c.zone, told.c.club_id]
+    if campaign.one_copy:
+        copies = [_one_copy(told, one, contents).label(one.name) for one in settled]
+        by = list(select(*copies, told.c.zone, told.c.club_id).subquery().c)
+    return session.execute(select(*by, func.count()).group_by(*by)).all(), len(verdicts)
 
 
 def _one_copy(told: CTE, verdict: ColumnElement[str], contents: Sequence[Content]) -> ColumnElement[str]:
@@ -156,26 +209,35 @@ def _topic(session: Session, tenant_id: UUID, content: Content) -> Topic | None:
 
 
 def _nights(
-    rows: Sequence[Sequence[Any]], facts: limits.Facts, over: datetime | None
-) -> tuple[list[list[Any]], dict[datetime, int]]:
+    rows: Sequence[Sequence[Any]],
+    facts: limits.Facts,
+    campaign: Campaign,
+    at: Callable[[str | None], datetime] | None,
+) -> tuple[Sequence[Sequence[Any]], dict[datetime, int]]:
     """Return the verdicts with what the night outlasts skipped, and how many messages wait, by when they go out."""
+    if at is None:
+        return rows, {}
     told: list[list[Any]] = []
     asleep: dict[datetime, int] = {}
+    at_moments: dict[datetime, limits.Facts] = {}
     for *verdicts, zone, club_id, number in rows:
+        moment = at(zone)
+        over = moment + timedelta(hours=campaign.expires_hours) if campaign.expires_hours else None
+        facts_then = at_moments.setdefault(moment, replace(facts, now=moment, nights={}))
         for place, one in enumerate(verdicts):
             channel, _, reason = one.partition(":")
-            until = None if reason else limits.quiet_until(channel, zone, club_id, facts)
+            until = None if reason else limits.quiet_until(channel, zone, club_id, facts_then)
             if until is not None and over is not None and until >= over:
                 verdicts[place] = f"{channel}:{Reason.EXPIRED}"
             elif until is not None:
                 asleep[until] = asleep.get(until, 0) + number
-        told.append([*verdicts, number])
+        told.append([*verdicts, zone, club_id, number])
     return told, asleep
 
 
 def _summed(rows: Sequence[Sequence[object]], messages: int) -> Reach:
     people, sent, skipped = 0, dict[str, int](), dict[str, int]()
-    for *verdicts, number in rows:
+    for *verdicts, _zone, _club_id, number in rows:
         assert isinstance(number, int)
         people += number
         for one in verdicts:

@@ -14,6 +14,7 @@ from app.campaigns.models import TEMPLATES, Campaign, CampaignRun
 from app.content import checks, link_checks
 from app.content import queries as templates
 from app.content.checks import Finding, Missing, Severity
+from app.content.kind import kind_of
 from app.content.models import Template
 from app.content.preview import preview
 from app.infra import clock
@@ -62,7 +63,7 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
         template_id = getattr(campaign, column)
         template = session.get(Template, (tenant_id, template_id), populate_existing=True) if template_id else None
         if template is None:
-            found[column] = "Choose what is sent."
+            found[column] = _to_choose(channel, several=len(campaign.channels) > 1, tried=bool(campaign.experiment))
         elif template.archived_at is not None:
             found[column] = "The template is in the archive. Choose another one."
         elif wrong := _unreadable(tenant_id, template.id):
@@ -71,6 +72,11 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
         found["sender_id"] = wrong
     found |= _lacks_of_variants(session, campaign, found)
     return found | schedule.missing(campaign.schedule, type_=campaign.type)
+
+
+def _to_choose(channel: str, *, several: bool, tried: bool) -> str:
+    what = f"Choose {kind_of(channel).noun} to send" if several else "Choose what is sent"
+    return f"{what}; each variant may then say something else." if tried else f"{what}."
 
 
 def _lacks_of_variants(session: Session, campaign: Campaign, known: Mapping[str, str]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_few_people_need_no_yes(club: Club, sink: Sink) -> None:
 @pytest.mark.parametrize("act", ["start", "schedule_"])
 def test_many_are_sent_nothing_before_somebody_else_said_yes(club: Club, sink: Sink, admin: str, act: str) -> None:
     campaign = club.campaign(club.people(3))
-    with pytest.raises(NotApproved, match=r"3 people, and more than 2 need a second person’s yes. Ask for it"):
+    with pytest.raises(NotApproved, match=r"has 3 people; above 2 a second person’s yes is needed. Ask for it"):
         club.act(act, campaign)
     ask(club, campaign)
     with pytest.raises(NotApproved, match=r"Asker asked for it; it waits"):
@@ -100,7 +100,7 @@ def test_nobody_approves_their_own(club: Club, admin: str) -> None:
     answer(club, campaign, other)
     with pytest.raises(NothingToApprove, match=r"answered already"):
         answer(club, campaign, other)
-    assert standing(club, campaign).words == "Second approved it for up to 3 people."
+    assert standing(club, campaign).words == "Second approved it for a segment of up to 3 people."
 
 
 def test_declined_with_a_word_and_asked_again(club: Club, admin: str) -> None:
@@ -176,7 +176,7 @@ def test_a_tenth_more_people_are_in_and_more_are_asked_for_again(club: Club, adm
     grow(club, where, people[10:11])
     assert standing(club, campaign).state is State.APPROVED
     grow(club, where, people[11:])
-    with pytest.raises(NotApproved, match=r"it has grown from 10 to 13 people. Ask again"):
+    with pytest.raises(NotApproved, match=r"its segment has grown from 10 to 13 people. Ask again"):
         club.act("start", campaign)
 
 
@@ -210,7 +210,7 @@ def test_what_grew_until_its_time_came_is_kept_back_asked_for_and_goes_on(club: 
     assert (asked.asked_by, asked.people) == ("system", 5)
     (run,) = club.rows("SELECT error, people FROM campaign_run")
     assert run.people == 0
-    assert run.error.startswith("It was kept back. It goes to 5 people")
+    assert run.error.startswith("It was kept back. Its segment has 5 people")
     with pytest.raises(NotApproved):
         club.act("resume", campaign, hour)
     answer(club, campaign, admin)
@@ -356,7 +356,7 @@ def test_on_pages_asked_told_and_answered(client: PageClient, sign_in: Any, club
     path = made.headers["Location"].removesuffix("/what")
     client.post(f"{path}/what", {"version": "1", "channels": ["EMAIL"], "email_template_id": str(club.template_id)})
     review = client.get(f"{path}/review").text
-    assert "more than 2 need a second person’s yes" in review
+    assert "above 2 a second person’s yes is needed" in review
     assert f'action="{path}/start"' not in review
     client.post(f"{path}/ask-approval", {"note": "For Friday"}, status=302)
     assert "Waiting for your yes" not in client.get("/").text
@@ -437,7 +437,7 @@ def test_a_scheduled_campaign_whose_yes_has_lapsed_says_so_everywhere(
     month = f"{clock.now() + 3 * HOUR:%Y-%m}"
     assert "Waits for approval again" in client.get(f"/campaigns/calendar?month={month}").text
     home = client.get("/").text
-    assert "Since it was approved, it has grown from 3 to 6 people. Ask again." in home
+    assert "Since it was approved, its segment has grown from 3 to 6 people. Ask again." in home
     client.post(f"/campaigns/{campaign.id}/ask-approval", status=302)
     assert "it waits for an answer" in client.get("/").text
     assert "Waits for approval" in client.get("/campaigns").text
@@ -453,7 +453,7 @@ def test_whose_it_is_hears_of_it_before_its_time_and_when_it_is_kept_back(club: 
     now = clock.now() - NOON
     club.work(now)
     (mail,) = [one.mail for one in sink.letters if one.mail["Subject"] == "“Grown” waits for approval"]
-    assert "it has grown from 3 to 6 people" in mail.get_content()
+    assert "its segment has grown from 3 to 6 people" in mail.get_content()
     club.work(now + 4 * HOUR)
     assert club.status(campaign) == Status.PAUSED
     address = club.rows("SELECT email FROM users WHERE id = :id", id=maker)[0].email
@@ -468,9 +468,9 @@ def test_what_has_its_yes_is_told_on_home_and_nobody_is_warned_of_it(
     maker = f"user:{sign_in('marketer')}"
     campaign = club.campaign(club.people(3))
     ask(club, campaign, maker)
-    assert "News</a>: It goes to 3 people" in client.get("/").text
+    assert "News</a>: Its segment has 3 people" in client.get("/").text
     approval.decide(tenant_id=club.tenant_id, campaign_id=campaign.id, actor=admin, actor_name="Second", approve=True)
-    assert "Second approved it for up to 3 people. You can schedule or send it." in client.get("/").text
+    assert "Second approved it for a segment of up to 3 people. You can schedule or send it." in client.get("/").text
     with transaction(club.tenant_id) as session:
         session.execute(text("UPDATE campaign_approval SET decided_at = decided_at - interval '8 days'"))
     assert "approved it" not in client.get("/").text

@@ -176,7 +176,7 @@ def test_what_lacks_before_it_is_sent(client: PageClient, sign_in: Any, club: Cl
     _, path = drafted(club, 2, experiment=same)
     review = client.get(f"{path}/review").text
     assert "A and B are the same." in review
-    assert f'there is no goal. Choose one, or another rule. <a href="{path}/goal"' in review
+    assert f'there is no goal. Choose one, or another rule. <a href="{path}/goal?lacks=1"' in review
     assert "Send now" not in review
     telling = {"variants": [{"share": 10}, {"share": 10, "templates": {"EMAIL": str(other)}}], "rule": "conversions"}
     _, path = drafted(club, 2, experiment=telling, goal=FOR_PAYMENTS)
@@ -262,3 +262,22 @@ def test_over_the_api_the_numbers_are_told(api: ApiClient, club: Club, trial: Tr
     found = api.get(f"/campaigns/{campaign.id}/runs/{trial.run().id}/variants").get_json()
     assert (found["waiting"], found["rest"], found["measure"]) == (12, 0, "clicked")
     assert found["words"] == "No difference to be seen with so few."
+
+
+def test_of_those_who_wait_it_is_said_how_many_will_get_it(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink, other: UUID
+) -> None:
+    sign_in("marketer")
+    people = [*club.people(40), *club.people(40, email_opt_in=False)]
+    tried = {"variants": [{"name": "A", "share": 30}, {"name": "B", "share": 30, "templates": {"EMAIL": str(other)}}]}
+    campaign = club.campaign(people, experiment=tried | {"rule": "by_hand", "after_minutes": 60})
+    club.act("start", campaign)
+    club.work()
+    stats = club.stats(campaign)
+    waiting = stats.held["awaiting_winner"]
+    will_get = round(waiting * stats.sent / (stats.sent + stats.total_skipped))
+    assert 0 < will_get < waiting
+    assert (
+        f"{waiting} wait for the winner; about {will_get} of them will get it"
+        in client.get(f"/campaigns/{campaign.id}").text
+    )

@@ -250,6 +250,65 @@ def test_the_pages_say_until_when_quiet_hours_hold_it(client: PageClient, sign_i
     assert re.search(rf"They wait until [^(]*{re.escape(until)}\.", client.get(path).text)
 
 
+def test_the_review_says_what_quiet_hours_do_to_the_time_it_is_planned_for(
+    client: PageClient, sign_in: Any, club: Club
+) -> None:
+    sign_in()
+    quiet = {"EMAIL": {"from": "21:00", "to": "08:00"}}
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"quiet": quiet})
+    day = clock.now() + timedelta(days=2)
+    people = [*club.people(2), *club.people(1, timezone="Pacific/Auckland")]
+
+    def review(mode: str, at: str) -> str:
+        campaign = club.campaign(people, schedule={"mode": mode, "start_at": f"{day:%Y-%m-%d}T{at}"})
+        # What is asked before it is sent now is told of now.
+        return re.sub(r'data-confirm-text="[^"]*"', "", client.get(f"/campaigns/{campaign.id}/review").text)
+
+    # 11:30 at the club is half past ten or eleven in the evening at Auckland.
+    assert "Of these 1 waits until" in review("at", "11:30")
+    assert f"Of these 2 wait until {day:%A, %-d %B}, 08:00" in review("at", "07:00")
+    assert f"Of these 3 wait until {day - timedelta(days=1):%A}" in review("recipient_zone", "07:00")
+    assert "because quiet hours" not in review("recipient_zone", "11:30")
+    assert "because quiet hours" not in review("best_time", "23:00")
+
+
+def test_the_pace_is_said_by_the_organisation_s_limits_too(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    people = [*club.people(4), *club.people(1, email="ann@slow.example")]
+    quick = club.campaign(people)
+    assert "as quickly as the server takes it" in client.get(f"/campaigns/{quick.id}/review").text
+    limits = [
+        {"channel": "EMAIL", "most": 2, "seconds": 60},
+        {"channel": "EMAIL", "domain": "slow.example", "most": 1, "seconds": 86400},
+        {"channel": "SMS", "most": 1, "seconds": 60},
+    ]
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"rates": limits[:1] + limits[2:], "quiet": {}})
+    review = client.get(f"/campaigns/{quick.id}/review").text
+    assert "your organisation allows 2 a minute: about 2 minutes for 5" in review
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"rates": limits})
+    hurried = club.campaign(people, throttle_per_hour=60, expires_hours=3)
+    review = client.get(f"/campaigns/{hurried.id}/review").text
+    assert (
+        "at most 60 an hour, your organisation allows 2 a minute, 1 a day to slow.example: about 24 hours for 5"
+        in review
+    )
+    assert "what is not out 3 hours after its time is left out" in review
+    assert "your organisation allows 2 a minute" in client.get(f"/campaigns/{quick.id}").text
+
+
+def test_a_step_is_ticked_only_where_nothing_is_missing_in_it(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    variants = [{"name": one, "share": 10, "templates": {"EMAIL": str(club.template_id)}} for one in "AB"]
+    tried = {"variants": variants, "rule": "clicks", "after_minutes": 60}
+    path = f"/campaigns/{club.campaign(club.people(1), email_template_id=None, experiment=tried).id}"
+    page = client.get(f"{path}/when").text
+    assert re.search(r'class="way-done"><a [^>]*>Whom<', page)
+    assert re.search(r'class="way-lacks"><a [^>]*>What</a><span[^>]*> is not finished<', page)
+    review = client.get(f"{path}/review").text
+    assert f"{path}/what?lacks=1" in review
+    assert "each variant may then say something else" in client.get(f"{path}/what?lacks=1").text
+
+
 def test_what_waits_is_listed_held_or_not(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in()
     campaign = club.campaign(club.people(3))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Response, request
 
-from app.blueprints.campaigns import approvals, presenters
+from app.blueprints.campaigns import approvals, pace, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import awaiting, queries, why
 from app.campaigns.models import CAMPAIGN_TYPES, TYPES
@@ -97,6 +97,7 @@ def show(campaign_id: UUID) -> Response:
         measure_words=presenters.MEASURE_WORDS,
         winner_words=presenters.winner_rule,
         when=presenters.when(campaign),
+        pace=pace.under_way(campaign, stats),
         said=presenters.said(campaign),
         segment=presenters.segment_of(campaign),
         dates=queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=clock.now())

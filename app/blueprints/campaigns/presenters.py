@@ -249,7 +249,8 @@ def waiting(campaign: Campaign, reached: Reach) -> str | None:
         return None
     about = "about " if reached.held_out else ""
     until = _until(campaign, min(reached.asleep), max(reached.asleep))
-    return f"Of these {about}{number(reached.waiting)} wait {until}, because quiet hours are kept"
+    wait = "waits" if reached.waiting == 1 else "wait"
+    return f"Of these {about}{number(reached.waiting)} {wait} {until}, because quiet hours are kept"
 
 
 def quiet_until(campaign: Campaign) -> str | None:

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.campaigns import approvals, presenters
+from app.blueprints.campaigns import approvals, pace, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomForm
 from app.campaigns import best_time, experiment, queries, reach, readiness, schedule, service
@@ -32,13 +32,23 @@ from app.web.htmx import page
 from app.web.shell import number
 
 STEPS = (("whom", "Whom"), ("what", "What"), ("when", "When"), ("goal", "Goal"), ("review", "Review"))
+Lacking = dict[str, dict[str, str]]
+"""What a campaign lacks, by step and setting."""
 
 
 def step_page(
-    step: str, campaign: Campaign | None, form: StepForm | None = None, *, status: int = 200, **more: Any
+    step: str,
+    campaign: Campaign | None,
+    form: StepForm | None = None,
+    *,
+    status: int = 200,
+    lacking: Lacking | None = None,
+    **more: Any,
 ) -> Response:
-    """Show a step of a campaign's way."""
+    """Show a step of a campaign's way; `lacking` where that was asked already."""
     at = [name for name, _ in STEPS].index(step) + 1
+    if lacking is None:
+        lacking = _lacking(campaign) if campaign and at > 1 else {}
     return page(
         f"campaigns/{step}.html",
         status=status,
@@ -46,9 +56,22 @@ def step_page(
         form=form,
         steps=[(label, campaign and url_for(f"campaigns.{name}", campaign_id=campaign.id)) for name, label in STEPS],
         at=at,
+        unfinished_steps={place for place, (name, _) in enumerate(STEPS, 1) if name in lacking},
         **presenters.WORDS,
         **more,
     )
+
+
+def _lacking(campaign: Campaign) -> Lacking:
+    """Return what a campaign lacks before it can be sent."""
+    with transaction(campaign.tenant_id) as session:
+        lacks = readiness.lacks(session, campaign)
+    found: Lacking = {}
+    for field, words in lacks.items():
+        places = {"segment_id": "whom", "goal": "goal"}
+        step = "when" if field.startswith("schedule") else places.get(field, "what")
+        found.setdefault(step, {})[field] = words
+    return found
 
 
 @blueprint.get("/new")
@@ -142,7 +165,10 @@ def save_whom(campaign_id: UUID) -> Response | Answer:
 def what(campaign_id: UUID) -> Response:
     """Show what a campaign says."""
     campaign = changeable(campaign_id)
-    return _what(campaign, WhatForm.of(campaign))
+    form = WhatForm.of(campaign)
+    if "lacks" in request.args:
+        form.show(_lacking(campaign).get("what", {}))
+    return _what(campaign, form)
 
 
 @blueprint.post("/<uuid:campaign_id>/what")
@@ -187,7 +213,10 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
 def when(campaign_id: UUID) -> Response:
     """Show when a campaign is sent."""
     campaign = changeable(campaign_id)
-    return _when(campaign, WhenForm.of(campaign))
+    form = WhenForm.of(campaign)
+    if "lacks" in request.args:
+        form.show(_lacking(campaign).get("when", {}))
+    return _when(campaign, form)
 
 
 @blueprint.post("/<uuid:campaign_id>/when")
@@ -208,22 +237,27 @@ def review(campaign_id: UUID) -> Response:
     """Show exactly who would get a campaign, who would not and why, and what is still missing."""
     tenant_id = current().tenant_id
     campaign = changeable(campaign_id)
-    with transaction(tenant_id) as session:
-        lacks = readiness.lacks(session, campaign)
+    lacks = _lacking(campaign)
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = schedule.starts_now(campaign.schedule, type_=campaign.type)
     unfinished = readiness.unfinished(campaign)
     trying = experiment.of(campaign.experiment)
-    reached = None if lacks else reach.of(tenant_id=tenant_id, campaign=campaign, now=now)
+    reached_now, reached = (None, None) if lacks else reach.planned(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
         "review",
         campaign,
-        lacks=[(words, _step_of(field, campaign)) for field, words in lacks.items()],
+        lacking=lacks,
+        lacks=[
+            (words, url_for(f"campaigns.{step}", campaign_id=campaign.id, lacks=1))
+            for step, found in lacks.items()
+            for words in found.values()
+        ],
         too_late=not lacks and not dates and not starts_now,
         reach=reached,
         waiting=reached and presenters.waiting(campaign, reached),
-        confirm_text=reached and presenters.before_sending(campaign, reached),
+        confirm_text=reached_now and presenters.before_sending(campaign, reached_now),
+        pace=pace.planned(campaign, reached),
         trying=trying,
         winner_rule=trying and presenters.winner_rule(trying),
         variants=presenters.variants(campaign, reached, unfinished),
@@ -267,9 +301,3 @@ def _tried(campaign: Campaign) -> list[tuple[UUID, Tried]]:
         for template_id, source in _sources(campaign).items()
     ]
     return [(template_id, tried) for template_id, tried in found if tried.total]
-
-
-def _step_of(field: str, campaign: Campaign) -> str:
-    places = {"segment_id": "whom", "goal": "goal"}
-    step = "when" if field.startswith("schedule") else places.get(field, "what")
-    return url_for(f"campaigns.{step}", campaign_id=campaign.id)

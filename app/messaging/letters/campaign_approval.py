@@ -16,7 +16,8 @@ SOURCE = LetterSource(
     html=None,
     text="""Hello {{ letter.name }},
 
-the campaign “{{ letter.campaign }}” goes to {{ letter.people }} people, so it needs a second person's yes.
+the campaign “{{ letter.campaign }}” goes to a segment of {{ letter.people }} people, so it needs a second
+person's yes.
 {{ letter.by }} asks for it.
 {% if letter.note != "" %}
 {{ letter.note }}

@@ -1,6 +1,6 @@
 """Making a journey run: activate, publish, pause, resume, archive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from app.infra.queue import Work, wake
 from app.journeys import segments, templates
 from app.journeys.engine import timed
 from app.journeys.engine.exits import exit_archived
-from app.journeys.graph import Problem
-from app.journeys.models import Journey, JourneyVersion
-from app.journeys.queries import known, version_graph
-from app.journeys.service import WrongStatus, copy_trigger, locked
+from app.journeys.graph import Graph, Problem
+from app.journeys.models import Journey
+from app.journeys.publishing import Placements, lock_settling, write
+from app.journeys.queries import known
+from app.journeys.service import DraftChanged, WrongStatus, locked
 from app.journeys.step_type import check_graph, read_graph
 
 AT_ONCE = 2000
@@ -44,28 +45,57 @@ def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | N
     Raises NotReady with the draft's problems, or WrongStatus if it is archived.
     """
     with transaction(tenant_id) as session:
+        lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
         if journey.status == "ARCHIVED":
             raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
         moment = now or clock.now()
-        _publish(session, journey, actor, moment)
+        write(session, journey, _ready(session, journey), actor, moment)
         if journey.status != "ACTIVE":
             _run(session, journey, actor, moment)
         session.flush()
         return journey
 
 
-def publish(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+def publish(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    draft_revision: int | None = None,
+    placements: Placements | None = None,
+    seen: Mapping[str, int] | None = None,
+    rebase_waits: bool = False,
+    note: str | None = None,
+    now: datetime | None = None,
+) -> Journey:
     """Make the draft the version people follow from their next step on; return the journey.
 
-    The status stays: of a DRAFT journey nothing is published before it is activated (WrongStatus).
+    `placements` says where people of removed steps go on, at once (see `publishing.write`); `rebase_waits`: who waits
+    at a wait that is set otherwise waits from when they came as it says now. The status stays: of a DRAFT journey
+    nothing is published before it is activated (WrongStatus). With `draft_revision` raises DraftChanged if the draft
+    is another one by now.
     """
     with transaction(tenant_id) as session:
+        lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
-        _publish(session, journey, actor, now or clock.now())
+        if draft_revision is not None and draft_revision != journey.draft_revision:
+            raise DraftChanged
+        write(
+            session,
+            journey,
+            _ready(session, journey),
+            actor,
+            now or clock.now(),
+            placements=placements,
+            seen=seen,
+            rebase_waits=rebase_waits,
+            note=note,
+        )
         session.flush()
+        wake(Work.ADVANCE_JOURNEYS, tenant_id)
         return journey
 
 
@@ -130,29 +160,12 @@ def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
 
 
-def _publish(session: Session, journey: Journey, actor: str, now: datetime) -> None:
-    """Write the draft as a new version, unless it is the live one already."""
+def _ready(session: Session, journey: Journey) -> Graph:
+    """Return the draft, or raise NotReady; what it names can't be archived before the transaction ends."""
     graph = read_graph(journey.draft)
     segments.hold(session, journey.tenant_id, journey.draft)
     templates.hold(session, journey.tenant_id, journey.draft)
     problems = check_graph(graph, known(tenant_id=journey.tenant_id))
     if problems:
         raise NotReady(problems)
-    number = journey.published_version or 0
-    if number and version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number) == graph:
-        return
-    journey.published_version = number + 1
-    session.add(
-        JourneyVersion(
-            tenant_id=journey.tenant_id,
-            journey_id=journey.id,
-            number=number + 1,
-            graph=graph.to_json(),
-            created_by=actor,
-        )
-    )
-    began_by = (journey.trigger_type, journey.trigger_config)
-    copy_trigger(journey, graph)
-    if began_by != (journey.trigger_type, journey.trigger_config):
-        timed.plan(journey, now)
-    audit.record(session, actor, "journey.publish", "journey", journey.id, {"version": number + 1})
+    return graph

@@ -67,7 +67,12 @@ def of_journey() -> ForeignKeyConstraint:
 
 
 class JourneyVersion(TenantRow, Base):
-    """A published graph; never changed once written, but for the name of a tag (see app.journeys.tagging)."""
+    """A published graph; never changed once written, but for the name of a tag (see app.journeys.tagging) and the note.
+
+    `placements`: where people go on who stand at a step that this graph does not have, by its key; null: they leave.
+    `once`: steps that people may come to again by what was changed, by key, with the number of the version since when:
+    who took one in an earlier version passes by it.
+    """
 
     __tablename__ = "journey_version"
     __table_args__ = (
@@ -78,8 +83,27 @@ class JourneyVersion(TenantRow, Base):
     journey_id: Mapped[UUID]
     number: Mapped[int]
     graph: Mapped[dict[str, Any]]
+    placements: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    once: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    note: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class JourneySettling(Base):
+    """A step whose people the engine still has to look at because of what was published, up to the id `after`.
+
+    `rebase`: their wait is counted anew; else the step is gone, and they are placed.
+    """
+
+    __tablename__ = "journey_settling"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    step_key: Mapped[str] = mapped_column(primary_key=True)
+    rebase: Mapped[bool]
+    after: Mapped[UUID | None]
 
 
 class JourneyDraftEdit(TenantRow, Base):

@@ -202,6 +202,10 @@ class StepType(ABC, Generic[C]):
     description: ClassVar[str]
     placeable: ClassVar[bool] = True
     """Whether the palette offers it; the TRIGGER is simply there."""
+    reaches_out: ClassVar[bool] = False
+    """Whether it writes to people or to other systems: nobody takes such a step twice because a draft moved it."""
+    rebases: ClassVar[bool] = False
+    """Whether its wait can be counted anew, from when a person came, once its settings have changed."""
     ends: ClassVar[bool] = False
     """Whether a person who comes here has completed the journey."""
 

@@ -407,8 +407,10 @@ _JOURNEYS = (
             "archived_at created_by created_at updated_at"
         ),
     ),
-    _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph"),
-          plain=_columns("id journey_id number created_by created_at")),
+    _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph note"),
+          plain=_columns("id journey_id number placements once created_by created_at")),
+    _keep("journey_settling", "Steps a publication left to look at", OF_THE_CLUB,
+          plain=_columns("journey_id step_key rebase after")),
     _keep("journey_draft_edit", "Drafts of journeys", OF_THE_CLUB, addresses=_columns("graph label"),
           plain=_columns("id journey_id position created_at")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,

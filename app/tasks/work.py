@@ -202,6 +202,7 @@ _DUE = text("""
     SELECT 'advance_journeys', id FROM tenant t WHERE EXISTS
         (SELECT FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.status = 'ACTIVE' AND e.due_at <= :now)
         OR EXISTS (SELECT FROM journey j WHERE j.tenant_id = t.id AND j.status = 'ACTIVE' AND j.next_run_at <= :now)
+        OR EXISTS (SELECT FROM journey_settling s WHERE s.tenant_id = t.id)
     UNION ALL
     SELECT 'import_rows', id FROM tenant t WHERE EXISTS
         (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))

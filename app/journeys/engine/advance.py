@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
-from app.journeys.engine import exits, retry, writes
+from app.journeys.engine import exits, retry, settling, writes
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -72,7 +72,10 @@ def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, original:
 
 
 def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
-    return _walk(session, tenant_id, now, limit) or exits.settle_stopped(session, tenant_id, now, limit)
+    # In this order: who is made due by a publication goes on with the others.
+    settled = settling.settle(session, tenant_id, now, limit)
+    walked = _walk(session, tenant_id, now, limit)
+    return walked or settled or exits.settle_stopped(session, tenant_id, now, limit)
 
 
 def _walk(
@@ -111,19 +114,23 @@ class _Turn:
             walker = Walker(
                 row.id, row.customer_id, row.current_step_number, row.waiting_until, row.trigger_data, row.attempts
             )
-            if row.merged or row.current_step_key not in self.plans[row.journey_id]:
-                self.record.leave_early(
-                    row.journey_id, row.current_step_key, walker, "merged" if row.merged else "step_removed"
-                )
+            plan, key = self.plans[row.journey_id], row.current_step_key
+            at = key if key in plan else plan.placements.get(key)
+            if row.merged or at is None or at not in plan:
+                self.record.leave_early(row.journey_id, key, walker, "merged" if row.merged else "step_removed")
                 continue
+            if at != key:
+                self.record.place(row.journey_id, key, walker, at)
             first[walker] = row.current_step_number
-            groups[row.journey_id, row.current_step_key].append(walker)
+            groups[row.journey_id, at].append(walker)
         while groups:
             journey_id, key = min(groups, key=lambda at: (self.plans[at[0]][at[1]].rank, at))
             step = self.plans[journey_id][key]
             walkers = groups.pop((journey_id, key))
             journey = self.journeys[journey_id]
-            outcomes = self._run(journey, step, walkers)
+            passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
+            doing = [walker for walker in walkers if walker not in passing]
+            outcomes = passing | (self._run(journey, step, doing) if doing else {})
             for target, going in self.record.taken(journey, step, walkers, outcomes, self.now).items():
                 for walker in going:
                     if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:

@@ -1,5 +1,6 @@
 """A published version made ready to run: its steps with their settings read, in the order they are walked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,12 @@ class PlannedStep:
     exits: dict[str, str | None]
 
 
-Plan = dict[str, PlannedStep]
+class Plan(dict[str, PlannedStep]):
+    """The steps by key; `placements` and `once` are those of the version (see models.JourneyVersion)."""
+
+    placements: Mapping[str, str | None] = {}
+    once: Mapping[str, int] = {}
+
 
 # Versions never change, so what was read once holds for the life of the process.
 _plans: dict[tuple[UUID, UUID, int], Plan] = {}
@@ -39,20 +45,28 @@ def plans_of(session: Session, tenant_id: UUID, versions: dict[UUID, int]) -> di
         if len(_plans) + len(missing) > _KEPT:
             _plans.clear()
         rows = session.execute(
-            select(JourneyVersion.journey_id, JourneyVersion.number, JourneyVersion.graph).where(
+            select(
+                JourneyVersion.journey_id,
+                JourneyVersion.number,
+                JourneyVersion.graph,
+                JourneyVersion.placements,
+                JourneyVersion.once,
+            ).where(
                 JourneyVersion.tenant_id == tenant_id,
                 JourneyVersion.journey_id.in_([journey for journey, _ in missing]),
             )
         )
         for row in rows:
-            _plans[tenant_id, row.journey_id, row.number] = make_plan(read_graph(row.graph))
+            plan = make_plan(read_graph(row.graph))
+            plan.placements, plan.once = row.placements, row.once
+            _plans[tenant_id, row.journey_id, row.number] = plan
     return {journey: _plans[tenant_id, journey, number] for journey, number in versions.items()}
 
 
 def make_plan(graph: Graph) -> Plan:
     """Return the plan of a graph."""
     rank = ranks(graph)
-    plan: Plan = {}
+    plan = Plan()
     for step in graph:
         kind = step_types().get(step.type)
         config: StepConfig | None

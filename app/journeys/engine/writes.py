@@ -117,6 +117,16 @@ class Record:
         """Note that a person stands before a step that is to be taken in a later batch."""
         self._state(walker, "ACTIVE", key, due_at=due_at)
 
+    def place(self, journey_id: UUID, key: str, walker: Walker, target: str) -> None:
+        """Note that a person goes on at another step because the one they stand at is gone."""
+        self.counts[journey_id, key].update(active=-1, skipped=1)
+        self.counts[journey_id, target].update(entered=1, active=1)
+        if walker.logged:
+            placed = orjson.dumps({"removed": True, "placed": target}).decode()
+            self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None, placed))
+            walker.waiting_until, walker.attempts = None, 0
+            walker.step_number += 1
+
     def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:
         """Note that a person leaves the journey without taking the step they stand at."""
         if walker.logged:

@@ -53,6 +53,7 @@ class Send(StepType[SendConfig]):
     label = "Send a message"
     icon = "mail"
     description = "Send an e-mail, an SMS or another message made from a template."
+    reaches_out = True
     Config = SendConfig
 
     def defaults(self) -> dict[str, str]:

@@ -90,6 +90,7 @@ class Wait(StepType[WaitConfig]):
     label = "Wait"
     icon = "clock"
     description = "Let some time pass, or wait for a time of day."
+    rebases = True
     Config = WaitConfig
 
     def defaults(self) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""What a publication means for those inside: people of removed steps go on, waits are counted anew, none is sent twice.
+
+Publishing leaves a row in `journey_settling` for each step whose people are concerned; the engine takes them in
+batches, in the order of their ids, before it claims who is due. Rows are locked before people, people before journeys.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from app.infra.arrays import array
+from app.journeys.engine.plan import Plan, PlannedStep, plans_of
+from app.journeys.models import Journey
+from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
+
+PASSED = {"skipped": "taken_before"}
+
+# The first in order, and only one worker at it: the others go on with who is due.
+NEXT = text("""
+    SELECT journey_id, step_key, rebase, after FROM journey_settling
+    WHERE tenant_id = :tenant_id ORDER BY journey_id, step_key LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+DONE = text("""
+    DELETE FROM journey_settling WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND step_key = :step_key
+""")
+GO_ON = text("""
+    UPDATE journey_settling SET after = :after
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND step_key = :step_key
+""")
+STANDING = text("""
+    SELECT id, customer_id, current_step_number, waiting_until, due_at, trigger_data FROM journey_enrollment
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND current_step_key = :step_key AND status = 'ACTIVE'
+      AND (CAST(:after AS uuid) IS NULL OR id > :after)
+    ORDER BY id LIMIT :limit FOR UPDATE
+""")
+# The moment they waited for means nothing any more: a paused journey puts them back on the clock by it.
+PLACE_NOW = text("""
+    UPDATE journey_enrollment SET due_at = :now, waiting_until = CASE WHEN waiting_until IS NOT NULL THEN :now END
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+ENTERED = text("""
+    SELECT enrollment_id, entered_at FROM journey_enrollment_step
+    WHERE tenant_id = :tenant_id AND (enrollment_id, step_number) IN
+        (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])))
+      AND status = 'IN_PROGRESS' AND version < :version
+""")
+# Who is off the clock of a paused journey stays off it.
+WAIT_ANEW = text("""
+    UPDATE journey_enrollment person
+    SET waiting_until = told.until, due_at = CASE WHEN person.due_at IS NOT NULL THEN told.until END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[])) AS told(id, until)
+    WHERE person.tenant_id = :tenant_id AND person.id = told.id
+""")
+LOG_ANEW = text("""
+    UPDATE journey_enrollment_step step SET version = :version, result = CAST(told.result AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:results AS text[])) AS told(id, number, result)
+    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = told.id AND step.step_number = told.number
+""")
+TAKEN_BEFORE = text("""
+    SELECT enrollment_id FROM journey_enrollment_step
+    WHERE tenant_id = :tenant_id AND enrollment_id = ANY(CAST(:ids AS uuid[])) AND step_key = :step_key
+      AND status = 'COMPLETED'
+    GROUP BY enrollment_id HAVING max(version) < :version
+""")
+
+
+def settle(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
+    """Look at up to `limit` people of one step that a publication concerns; return how many, at least 1 for a step.
+
+    People of removed steps become due, and the walk then places them. Waits are counted anew here.
+    """
+    step = session.execute(NEXT, {"tenant_id": tenant_id}).one_or_none()
+    if step is None:
+        return 0
+    where = {"tenant_id": tenant_id, "journey_id": step.journey_id, "step_key": step.step_key}
+    people = session.execute(STANDING, {**where, "after": step.after, "limit": limit}).all()
+    if people and step.rebase:
+        _rebase(session, tenant_id, step, people, now)
+    elif people:
+        ids = array(row.id for row in people)
+        session.execute(PLACE_NOW, {"tenant_id": tenant_id, "now": now, "ids": ids})
+    if len(people) < limit:
+        session.execute(DONE, where)
+    else:
+        session.execute(GO_ON, {**where, "after": people[-1].id})
+    return len(people) or 1
+
+
+def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Row[Any]], now: datetime) -> None:
+    """Park people until the moment the step would give them had they come to it as it is now."""
+    journey = session.get_one(Journey, (tenant_id, at.journey_id), populate_existing=True)
+    version = journey.published_version or 0
+    step = plans_of(session, tenant_id, {journey.id: version})[journey.id].get(at.step_key)
+    if step is None or step.config is None or not step.kind.rebases:
+        return
+    # Who is due already, or was woken by something else, goes on with that.
+    waiting = [one for one in people if one.waiting_until and (one.due_at is None or one.due_at > now)]
+    ids, numbers = array(one.id for one in waiting), array(one.current_step_number for one in waiting)
+    asked = {"tenant_id": tenant_id, "ids": ids, "numbers": numbers, "version": version}
+    since = {row.enrollment_id: row.entered_at for row in session.execute(ENTERED, asked)}
+    facts = JourneyFacts(journey.id, version, journey.timezone, chance=journey.id)
+    found = _moments(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since, now)
+    if not found:
+        return
+    values = {"tenant_id": tenant_id, "ids": array(walker.enrollment_id for walker, _, _ in found)}
+    session.execute(WAIT_ANEW, {**values, "untils": array(until for _, until, _ in found)})
+    log = {
+        "version": version,
+        "numbers": array(walker.step_number for walker, _, _ in found),
+        "results": array(orjson.dumps(result).decode() for _, _, result in found),
+    }
+    session.execute(LOG_ANEW, {**values, **log})
+
+
+def _moments(
+    session: Session,
+    tenant_id: UUID,
+    journey: JourneyFacts,
+    step: PlannedStep,
+    people: Iterable[Row[Any]],
+    since: Mapping[UUID, datetime],
+    now: datetime,
+) -> list[tuple[Walker, datetime, Mapping[str, Any] | None]]:
+    """Return until when each would wait had they come to the step when they did, with its result.
+
+    The step is run as of each moment at which people came: those let in together came together.
+    """
+    groups: dict[datetime, list[Walker]] = defaultdict(list)
+    for row in people:
+        groups[since[row.id]].append(Walker(row.id, row.customer_id, row.current_step_number, None, row.trigger_data))
+    found = []
+    assert step.config is not None
+    for came, walkers in groups.items():
+        batch = StepBatch(
+            session=session,
+            tenant_id=tenant_id,
+            now=came,
+            journey=journey,
+            step_key=step.key,
+            config=step.config,
+            walkers=walkers,
+        )
+        step.kind.run(batch)
+        found += [(one, batch.outcomes[one].until or now, batch.outcomes[one].result) for one in walkers]
+    return found
+
+
+def passing(
+    session: Session, tenant_id: UUID, plan: Plan, step: PlannedStep, walkers: Sequence[Walker]
+) -> dict[Walker, Outcome]:
+    """Return who passes by a step: a version brought them to it again, and they took it in an earlier one."""
+    version = plan.once.get(step.key)
+    if version is None:
+        return {}
+    ids = array(walker.enrollment_id for walker in walkers)
+    asked = {"tenant_id": tenant_id, "ids": ids, "step_key": step.key, "version": version}
+    taken = {row.enrollment_id for row in session.execute(TAKEN_BEFORE, asked)}
+    way = Outcome(exit=next(iter(step.exits), None), result=PASSED)
+    return {walker: way for walker in walkers if walker.enrollment_id in taken}

@@ -1,0 +1,280 @@
+"""Publishing beside people: where those of removed steps go on, waits counted anew, nothing sent twice."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.accounts.models import Tenant
+from app.infra.db import transaction
+from app.journeys import lifecycle, publishing, queries, service
+from app.journeys.engine import settling
+from app.journeys.engine.advance import advance_batch
+from app.journeys.service import DraftChanged
+from tests.journeys.helpers import (
+    NOW,
+    admit,
+    check_counters,
+    journey,
+    paths,
+    people,
+    rows,
+    run,
+    send,
+    statuses,
+    step,
+    tag,
+    tags,
+    template,
+    wait,
+)
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def edit(tenant: Tenant, journey_id: UUID, *steps: dict[str, Any]) -> None:
+    service.put_steps(tenant_id=tenant.id, journey_id=journey_id, actor="system", steps=steps)
+
+
+def publish(tenant: Tenant, journey_id: UUID, **more: Any) -> Any:
+    return lifecycle.publish(tenant_id=tenant.id, journey_id=journey_id, actor="system", **more)
+
+
+def inside(tenant: Tenant, *steps: dict[str, Any], count: int = 1) -> tuple[UUID, list[UUID]]:
+    """A running journey with people who have walked as far as they come."""
+    made = journey(tenant.id, steps)
+    who = people(tenant.id, count)
+    admit(tenant.id, made.id, who)
+    run(tenant.id)
+    return made.id, who
+
+
+def waits(tenant: Tenant) -> list[Any]:
+    return [row.until for row in rows(tenant.id, "SELECT waiting_until AS until FROM journey_enrollment ORDER BY id")]
+
+
+def settling_rows(tenant: Tenant) -> list[str]:
+    return [row.step_key for row in rows(tenant.id, "SELECT step_key FROM journey_settling ORDER BY step_key")]
+
+
+def review(tenant: Tenant, journey_id: UUID) -> publishing.Review:
+    found = queries.journey(tenant_id=tenant.id, journey_id=journey_id)
+    return publishing.review(tenant_id=tenant.id, journey=found, known=queries.known(tenant_id=tenant.id))
+
+
+def test_the_review_says_who_is_touched_and_where_they_would_go_on(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", "c", "x"), wait("c", None, "1 day"), count=3)
+    edit(tenant, id, tag("b", "c", "x"), wait("c", None, "2 days"))
+    found = review(tenant, id)
+    assert [(one.sentence, touched.here, touched.before) for one, touched in found.changes] == [
+        ("“Wait 3 days” is removed after “Trigger: When somebody is enrolled by hand”.", 3, 0),
+        ("Wait 1 day → Wait 2 days.", 0, 3),
+    ]
+    assert found.removed == [publishing.Removed("a", "“Wait 3 days”", 3, "b")]
+    assert list(found.places) == ["b", "c"]
+    assert found.waits == []
+
+
+def test_people_of_a_removed_wait_go_on_at_once_where_they_were_put(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"), count=5)
+    edit(tenant, id, tag("b", "c", "x"), tag("c", None, "y"))
+    publish(tenant, id, placements={"a": "c"})
+    assert settling_rows(tenant) == ["a"]
+    run(tenant.id, NOW + HOUR)
+    assert settling_rows(tenant) == []
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    assert tags(tenant.id, who[0]) == ["y"]
+    assert paths(tenant.id)[who[0]] == [("trigger", "COMPLETED"), ("a", "SKIPPED"), ("c", "COMPLETED")]
+    [result] = {
+        str(row.result) for row in rows(tenant.id, "SELECT result FROM journey_enrollment_step WHERE step_key = 'a'")
+    }
+    assert result == str({"placed": "c", "removed": True})
+    check_counters(tenant.id, id)
+
+
+def test_who_is_put_at_a_wait_begins_it_then(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, wait("w", "b", "2 days"), tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "w"})
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + HOUR + 2 * DAY]
+    check_counters(tenant.id, id)
+
+
+def test_who_is_to_leave_leaves_at_once(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, tag("b", None, "x"))
+    publish(tenant, id, placements={"a": None})
+    run(tenant.id, NOW + HOUR)
+    assert statuses(tenant.id)[who[0]] == ("EXITED", "step_removed")
+    check_counters(tenant.id, id)
+
+
+def test_without_a_word_they_leave_when_their_wait_is_over(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, tag("b", None, "x"))
+    publish(tenant, id)
+    assert settling_rows(tenant) == []
+    run(tenant.id, NOW + HOUR)
+    assert statuses(tenant.id)[who[0]] == ("ACTIVE", None)
+    run(tenant.id, NOW + 3 * DAY)
+    assert statuses(tenant.id)[who[0]] == ("EXITED", "step_removed")
+
+
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [({}, "placements.a"), ({"a": "gone"}, "placements.a"), ({"a": "trigger"}, "placements.a"),
+     ({"a": "b", "b": None}, "placements.b"), ({"a": "b", "z": "b"}, "placements.z")],
+)  # fmt: skip
+def test_places_that_are_missing_or_wrong_publish_nothing(tenant: Tenant, given: dict[str, Any], at: str) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, tag("b", None, "x"))
+    with pytest.raises(publishing.PlacesNeeded) as refused:
+        publish(tenant, id, placements=given)
+    assert list(refused.value.errors) == [at]
+    assert queries.journey(tenant_id=tenant.id, journey_id=id).published_version == 1
+
+
+def test_who_publishes_is_asked_again_when_many_have_come(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"), count=20)
+    edit(tenant, id, tag("b", None, "x"))
+    with pytest.raises(publishing.PlacesNeeded) as refused:
+        publish(tenant, id, placements={"a": "b"}, seen={"a": 4})
+    assert "There are 20 people here; there were 4" in refused.value.errors["placements.a"]
+    assert publish(tenant, id, placements={"a": "b"}, seen={"a": 11}).published_version == 2
+
+
+def test_a_draft_that_changed_since_is_not_published(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", None, "3 days"))
+    edit(tenant, id, wait("a", None, "2 days"))
+    with pytest.raises(DraftChanged):
+        publish(tenant, id, draft_revision=1)
+
+
+def test_places_hold_for_whoever_still_stands_there_in_later_versions(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), wait("b", "c", "1 day"), tag("c", None, "x"))
+    edit(tenant, id, wait("b", "c", "1 day"), tag("c", None, "x"))
+    publish(tenant, id, placements={"a": "b"})
+    edit(tenant, id, tag("c", None, "x"))
+    publish(tenant, id, placements={})
+    run(tenant.id, NOW + HOUR)
+    assert paths(tenant.id)[who[0]][1:] == [("a", "SKIPPED"), ("c", "COMPLETED")]
+    check_counters(tenant.id, id)
+
+
+def test_a_step_that_is_back_is_nobodys_business_any_more(tenant: Tenant) -> None:
+    steps = wait("a", "b", "3 days"), tag("b", None, "x")
+    id, who = inside(tenant, *steps)
+    edit(tenant, id, tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "b"})
+    edit(tenant, id, *steps)
+    publish(tenant, id)
+    assert settling_rows(tenant) == []
+    run(tenant.id, NOW + HOUR)
+    assert statuses(tenant.id)[who[0]] == ("ACTIVE", None)
+    assert waits(tenant) == [NOW + 3 * DAY]
+
+
+def test_a_wait_keeps_the_moment_unless_it_is_counted_anew(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, wait("a", "b", "2 days"), tag("b", None, "x"))
+    assert [(one.key, one.people) for one in review(tenant, id).waits] == [("a", 1)]
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + 3 * DAY]
+    edit(tenant, id, wait("a", "b", "5 days"), tag("b", None, "x"))
+    publish(tenant, id, rebase_waits=True)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert waits(tenant) == [NOW + 5 * DAY]
+    [logged] = rows(tenant.id, "SELECT version, result FROM journey_enrollment_step WHERE step_key = 'a'")
+    assert logged.version == 3
+    assert logged.result == {"waiting_until": (NOW + 5 * DAY).isoformat().replace("+00:00", "Z")}
+    check_counters(tenant.id, id)
+
+
+def test_who_has_waited_long_enough_for_a_shorter_wait_goes_on_at_once(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, wait("a", "b", "1 day"), tag("b", None, "x"))
+    publish(tenant, id, rebase_waits=True)
+    run(tenant.id, NOW + 2 * DAY)
+    assert statuses(tenant.id)[who[0]] == ("COMPLETED", "completed")
+    check_counters(tenant.id, id)
+
+
+def test_what_was_sent_is_not_sent_again_because_it_moved(tenant: Tenant) -> None:
+    mail = template(tenant.id)
+    id, who = inside(tenant, send("s", "w", mail), wait("w", "x", "3 days"), tag("x", None, "x"))
+    edit(tenant, id, wait("w", "s", "3 days"), send("s", "x", mail), tag("x", None, "x"))
+    [moved] = [(one, touched) for one, touched in review(tenant, id).changes if one.what == "moved"]
+    publish(tenant, id)
+    late = people(tenant.id, 1, email="late@example.com")
+    admit(tenant.id, id, late)
+    for day in (0, 3):
+        run(tenant.id, NOW + day * DAY)
+    sent = rows(tenant.id, "SELECT customer_id FROM message ORDER BY id")
+    assert sorted(row.customer_id for row in sent) == sorted([*who, *late])
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    assert moved[1].here + moved[1].before + moved[1].past == 1
+    check_counters(tenant.id, id)
+
+
+def test_who_is_put_at_a_message_they_had_does_not_get_it_again(tenant: Tenant) -> None:
+    mail = template(tenant.id)
+    id, who = inside(tenant, send("s", "w", mail), wait("w", "x", "3 days"), tag("x", None, "x"))
+    edit(tenant, id, send("s", "x", mail), tag("x", None, "x"))
+    publish(tenant, id, placements={"w": "s"})
+    run(tenant.id, NOW + HOUR)
+    assert len(rows(tenant.id, "SELECT 1 FROM message")) == 1
+    assert tags(tenant.id, who[0]) == ["x"]
+    check_counters(tenant.id, id)
+
+
+def test_a_paused_journey_places_people_when_it_goes_on(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    lifecycle.pause(tenant_id=tenant.id, journey_id=id, actor="system", now=NOW)
+    edit(tenant, id, tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "b"})
+    run(tenant.id, NOW + HOUR)
+    assert statuses(tenant.id)[who[0]] == ("ACTIVE", None)
+    lifecycle.resume(tenant_id=tenant.id, journey_id=id, actor="system", now=NOW + 2 * HOUR)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert statuses(tenant.id)[who[0]] == ("COMPLETED", "completed")
+    check_counters(tenant.id, id)
+
+
+def test_many_are_placed_in_batches_none_twice(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"), count=25)
+    edit(tenant, id, wait("w", "b", "1 day"), tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "w"})
+    batches = 0
+    while advance_batch(tenant_id=tenant.id, now=NOW + HOUR, limit=10):
+        batches += 1
+    assert batches >= 3
+    assert settling_rows(tenant) == []
+    assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment_step WHERE step_key = 'w'")) == 25
+    check_counters(tenant.id, id)
+
+
+def test_a_crash_loses_nobody(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"), count=3)
+    edit(tenant, id, tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "b"})
+    with transaction(tenant.id) as session:
+        crash = session.begin_nested()
+        assert settling.settle(session, tenant.id, NOW, 2) == 2
+        crash.rollback()
+    run(tenant.id, NOW + HOUR)
+    assert settling_rows(tenant) == []
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+
+
+def test_a_step_of_another_kind_under_the_same_key(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, step("a", "UPDATE", "b", {"updates": [{"field": "tags", "operation": "add", "value": "q"}]}),
+         tag("b", None, "x"))  # fmt: skip
+    publish(tenant, id, rebase_waits=True)
+    run(tenant.id, NOW + 3 * DAY)
+    assert tags(tenant.id, who[0]) == ["q", "x"]
+    check_counters(tenant.id, id)

@@ -46,6 +46,20 @@ def preview(
 
     It is rendered by the function that renders what is sent.
     """
+    values, club_id = reader_values(tenant_id=tenant_id, tenant_name=tenant_name, customer_id=customer_id)
+    known = snippets.known(tenant_id=tenant_id, club_id=club_id)
+    problems = snippets.problems(source, known, snippets.in_use(tenant_id=tenant_id) | known.keys())
+    if problems:
+        return None, problems
+    try:
+        return render_letter(compile_letter(snippets.fill(source, known)), values), {}
+    except LetterProblem as problem:
+        return None, {problem.part: str(problem)}
+
+
+def reader_values(*, tenant_id: UUID, tenant_name: str, customer_id: UUID | None) -> tuple[dict[str, Any], UUID | None]:
+    """Return what a letter that is only looked at, or tried, is filled in with, and the club of its reader: those of
+    the customer, or of a made-up one who has none."""
     customer = queries.sample_customer(tenant_id=tenant_id, customer_id=customer_id) if customer_id else None
     values = letter_values(
         customer=customer or MADE_UP,
@@ -55,14 +69,7 @@ def preview(
         unsubscribe_url=PREVIEW_UNSUBSCRIBE,
         preferences_url=PREVIEW_PREFERENCES,
     )
-    known = snippets.known(tenant_id=tenant_id, club_id=customer["club_id"] if customer else None)
-    problems = snippets.problems(source, known, snippets.in_use(tenant_id=tenant_id) | known.keys())
-    if problems:
-        return None, problems
-    try:
-        return render_letter(compile_letter(snippets.fill(source, known)), values), {}
-    except LetterProblem as problem:
-        return None, {problem.part: str(problem)}
+    return values, customer["club_id"] if customer else None
 
 
 def of_content(

@@ -75,6 +75,16 @@ def create(
         return _add(session, template, actor, actor_name, now or clock.now(), "template.create")
 
 
+def faults(*, tenant_id: UUID, channel: str, content: Mapping[str, Any]) -> dict[str, str]:
+    """Return why `content` could not be saved, by field; nothing where it could."""
+    try:
+        with transaction(tenant_id):
+            _checked(tenant_id, "Whatever it is called", channel, content)
+    except Invalid as wrong:
+        return dict(wrong.errors)
+    return {}
+
+
 def update(
     *,
     tenant_id: UUID,

@@ -8,8 +8,10 @@ from uuid import UUID
 from app.content import queries as templates
 from app.content import snippets
 from app.content.kind import kind_of
-from app.content.letters import Letter, LetterCache, LetterSource, compile_letter, render_letter
+from app.content.letters import Letter, LetterCache, LetterSource, RenderedLetter, compile_letter, render_letter
 from app.content.merge_tags import letter_values
+from app.content.preview import reader_values
+from app.infra.ids import as_id
 from app.infra.registry import NotRegistered
 from app.messaging import builtin, drafts
 from app.messaging.channel import From, Outgoing
@@ -37,22 +39,18 @@ def compose(
     reader = row if row["reader_id"] is not None else None
     choose = preferences_url(tenant_id, row["reader_id"], row["id"]) if reader else None
     link = _way_out(tenant_id, row, choose) if marketing and reader else None
-    context = row["context"]
-    club_name = row["club_name"]
-    if test := context.get("preview_customer_id"):
-        reader = templates.sample_customer(tenant_id=tenant_id, customer_id=UUID(test))
-        club_name = reader and reader["club_name"]
-    values = letter_values(
-        customer=reader,
-        club_name=club_name,
-        tenant_name=tenant_name,
-        context=_context(tenant_id, row),
-        unsubscribe_url=link,
-        preferences_url=choose,
-    )
-    letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
-    if prefix := context.get("subject_prefix"):
-        letter = replace(letter, subject=f"{prefix} {letter.subject}") if letter.subject else letter
+    if draft := drafts.source_of(row):
+        letter = _tried(tenant_id, tenant_name, row, draft)
+    else:
+        values = letter_values(
+            customer=reader,
+            club_name=row["club_name"],
+            tenant_name=tenant_name,
+            context=_context(tenant_id, row),
+            unsubscribe_url=link,
+            preferences_url=choose,
+        )
+        letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
     back = addresses(tenant_id, row["id"])
     return Outgoing(
         tenant_id=tenant_id,
@@ -77,14 +75,21 @@ def _way_out(tenant_id: UUID, row: Mapping[str, Any], choose: str | None) -> str
     return choose if kind_of(row["channel"]).bare else unsubscribe_url(tenant_id, row["reader_id"], row["id"])
 
 
+def _tried(tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], draft: LetterSource) -> RenderedLetter:
+    """Return a letter that is tried: what its preview shows, for whom that shows it, with a mark before its subject."""
+    shown_for = as_id(row["context"].get(drafts.SHOWN_FOR))
+    values, club_id = reader_values(tenant_id=tenant_id, tenant_name=tenant_name, customer_id=shown_for)
+    known = snippets.known(tenant_id=tenant_id, club_id=club_id)
+    letter = render_letter(compile_letter(snippets.fill(draft, known)), values)
+    return replace(letter, subject=f"{drafts.PREFIX} {letter.subject}") if letter.subject else letter
+
+
 def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:
     if row["builtin"] is not None:
         try:
             return builtin.compiled(row["builtin"])
         except NotRegistered as error:
             raise NothingToSend(str(error)) from None
-    if draft := drafts.source_of(row):
-        return compile_letter(snippets.fill(draft, snippets.known(tenant_id=tenant_id, club_id=club_id)))
     template_id, version = row["template_id"], row["template_version"]
     if template_id is None or version is None:
         raise NothingToSend("The message names no template.")
@@ -100,7 +105,7 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Le
 
 def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:
     if row["builtin"] is None:
-        return {name: value for name, value in row["context"].items() if name != drafts.DRAFT}
+        return dict(row["context"])
     try:
         letter = builtin.builtin(row["builtin"])
         context = {**row["context"], "customer_id": row["reader_id"] and str(row["reader_id"])}

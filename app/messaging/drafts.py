@@ -1,6 +1,6 @@
 """Messages tried on those who write them, as they stand in an editor: what is in the outbox names no saved template.
 
-What is said lies in the message itself, and is rendered by what sends.
+What is said lies in the message itself, and is rendered by what sends, filled in as its preview is.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from app.messaging import outbox
 from app.messaging.channel import channel
 
 DRAFT = "draft"
+SHOWN_FOR = "preview_customer_id"
 PREFIX = "[Test]"
 _NUMBERED = ("phone", "whatsapp")
 
@@ -42,11 +43,11 @@ def put(
     dedupe_key: str,
 ) -> UUID:
     """Put what stands in an editor (`content.preview.settled`) into the outbox as a test of a user's, and return its
-    id; it is filled in for a customer, or as for nobody."""
+    id; it is filled in for a customer, or for the one made up for previews."""
     said = {name: content.get(name) for name in templates.CONTENT}
-    context: dict[str, Any] = {DRAFT: said, "subject_prefix": PREFIX}
+    context: dict[str, Any] = {DRAFT: said}
     if customer_id is not None:
-        context["preview_customer_id"] = str(customer_id)
+        context[SHOWN_FOR] = str(customer_id)
     return outbox.put_one(
         tenant_id=tenant_id,
         to_address=to_address,

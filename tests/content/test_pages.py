@@ -2,9 +2,11 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text as sql
 
 from app.content import queries, service
@@ -124,6 +126,49 @@ def test_a_test_is_what_stands_in_the_editor_for_whom_it_is_shown(
     client.get(f"/messages/{row.id}")
     [template] = queries.page(tenant_id=tenant.id).items
     assert (template.subject, template.version) == (LETTER["subject"], 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_test_is_what_the_preview_shows(
+    client: PageClient, sign_in: Any, tenant: Any, sink: Sink, known: bool
+) -> None:
+    sign_in("marketer")
+    ann = new_id()
+    with transaction(tenant.id) as session:
+        session.add(Customer(tenant_id=tenant.id, id=ann, first_name="Ann", last_name="Kok"))
+    html = "<p>Dear {{ customer.first_name | default: 'member' }} of {{ club.name }} {{ customer.membership_tier }}</p>"
+    typed = LETTER | {"html": html, "customer_id": str(ann) if known else ""}
+    shown = client.post("/templates/preview", typed, htmx=True).text
+    client.post("/templates/test", typed, htmx=True)
+    sender.send_batch(tenant_id=tenant.id, now=clock.now() + timedelta(minutes=1))
+    (mail,) = [one.mail for one in sink.letters]
+    sent = mail.get_body(("html",)).get_content().strip()
+    (frame,) = re.findall(r'srcdoc="([^"]*)"', shown)
+    assert unescape(frame).strip() == sent.replace("\r\n", "\n")
+    assert ("Dear Ann of" if known else "Dear Alex of") in sent
+    assert "https://example.com/unsubscribe" in sent
+    assert "https://example.com/unsubscribe" in mail.get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"subject": " "}, "Write a subject."),
+        ({"subject": "{{ customer.last_name }}"}, "The subject is empty for whom it is shown"),
+        ({"html": ""}, "Write an HTML part"),
+    ],
+)
+def test_a_test_without_words_is_not_sent(
+    client: PageClient, sign_in: Any, tenant: Any, changed: dict[str, str], why: str
+) -> None:
+    sign_in("marketer")
+    ann = new_id()
+    with transaction(tenant.id) as session:
+        session.add(Customer(tenant_id=tenant.id, id=ann, first_name="Ann"))
+    told = client.post("/templates/test", LETTER | {"text": "", "customer_id": str(ann)} | changed, htmx=True)
+    assert f"No test was sent. {why}" in told.headers["HX-Trigger"]
+    with transaction(tenant.id) as session:
+        assert session.scalar(sql("SELECT count(*) FROM message")) == 0
 
 
 def test_what_is_no_letter_is_not_tried(client: PageClient, sign_in: Any, tenant: Any) -> None:

@@ -211,8 +211,11 @@ def _try(form: Written, channel: str) -> tuple[str, str]:
         return "No test was sent: write where to, such as +27821234567.", "warning"
     chosen = as_id(form.customer_id.data) if can("customers.view") else None
     found = _preview(form) if isinstance(form, TemplateForm) else short.preview(form)
-    if found["problems"]:
-        return f"No test was sent. {' '.join(found['problems'].values())}", "warning"
+    wrong = found["problems"] or service.faults(tenant_id=actor.tenant_id, channel=channel, content=form.content())
+    if wrong:
+        return f"No test was sent. {' '.join(wrong.values())}", "warning"
+    if channel == "EMAIL" and not found["letter"].subject.strip():
+        return "No test was sent. The subject is empty for whom it is shown: give its merge tags defaults.", "warning"
     drafts.put(
         tenant_id=actor.tenant_id,
         user_id=actor.user_id,

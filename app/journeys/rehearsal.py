@@ -6,19 +6,20 @@ clock; nothing happens to them but the journey: nobody opens a mail, and what a 
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from app.content.letters import RenderedLetter
 from app.infra.arrays import array
-from app.infra.db import Base, undone, worked_out
+from app.infra.db import Base, transaction, undone, worked_out
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
 from app.journeys.engine.advance import advance_in
@@ -37,6 +38,7 @@ MAX_MOMENTS = 5_000
 MAX_SECONDS = 20.0
 """A rehearsal holds the rows that its steps change, and events about these people wait for it so long at most."""
 
+_COMING_IN = (Reason.AWAITING_CONSENT, Reason.EVENTS_PENDING)
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
 
 _NEXT_DUE = text("""
@@ -51,13 +53,24 @@ _LAST_EVENT = text("""
 """)
 
 
+# By a number made of the id and a seed: whoever comes first by that is anybody, and the same ones under the same seed.
+_ANYBODY = text("""
+    SELECT id FROM customer
+    WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND (CAST(:club_id AS uuid) IS NULL OR club_id = :club_id)
+      AND (CAST(:segment_id AS uuid) IS NULL OR EXISTS (
+          SELECT FROM segment_member m
+          WHERE m.tenant_id = :tenant_id AND m.segment_id = :segment_id AND m.customer_id = customer.id))
+    ORDER BY hashtextextended(id::text, :seed), id LIMIT :count
+""")
+
+
 class CannotRehearse(Conflict):
     """The draft can't be walked; the message says why."""
 
 
 @dataclass(slots=True)
 class Letter:
-    """A message of a rehearsal: `held` says since when it was kept back and why, `at` when it came to its end.
+    """A message of a rehearsal: `held` says since when it was kept back for what, `at` when it came to its end.
 
     `letter` is what would have been read, where it goes out and the rehearsal was asked to keep letters.
     """
@@ -141,6 +154,51 @@ def rehearse(
         stage.let_in(customer_ids, said)
         broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
         return Rehearsal(stage.boards(customer_ids), broken_off)
+
+
+def anybody(
+    *, tenant_id: UUID, count: int, club_id: UUID | None = None, segment_id: UUID | None = None, seed: int = 0
+) -> list[UUID]:
+    """Return up to `count` customers at random, of a club and of who is in a segment; the same ones for a seed."""
+    values = {"tenant_id": tenant_id, "club_id": club_id, "segment_id": segment_id, "seed": seed, "count": count}
+    with transaction(tenant_id) as session:
+        return list(session.scalars(_ANYBODY, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What many storyboards come to: people by step and by ending, messages by step and by local day.
+
+    An ending is (status, exit reason); of those who are not through, ("ACTIVE", the step they stand at). Messages are
+    counted by (status, reason); only those that go out have a day. `held` of these were kept back first, not counting
+    those that wait for what may still come in.
+    """
+
+    came: Mapping[str, int]
+    endings: Mapping[tuple[str, str | None], int]
+    letters: Mapping[str, Mapping[tuple[Status, Reason | None], int]]
+    days: Mapping[date, int]
+    held: int
+
+
+def summed(boards: Collection[Storyboard], zone: ZoneInfo) -> Sums:
+    """Return the sums of storyboards, days as clocks in `zone` have them."""
+    steps = [step for board in boards for step in board.steps]
+    written = [(step.key, letter) for step in steps for letter in step.letters]
+    by_step: dict[str, Counter[tuple[Status, Reason | None]]] = defaultdict(Counter)
+    for key, letter in written:
+        by_step[key][letter.status, letter.reason] += 1
+    sent = (letter.at.astimezone(zone).date() for _, letter in written if letter.at and letter.status is Status.SENT)
+    return Sums(
+        came=Counter(step.key for step in steps),
+        endings=Counter((b.status, b.standing_at if b.status == "ACTIVE" else b.exit_reason) for b in boards),
+        letters=by_step,
+        days=dict(sorted(Counter(sent).items())),
+        held=sum(
+            letter.status is Status.SENT and any(reason not in _COMING_IN for _, reason in letter.held)
+            for _, letter in written
+        ),
+    )
 
 
 def _copy(session: Session, journey: Journey, graph: Graph) -> UUID:
@@ -244,7 +302,7 @@ class _Stage:
             for at, judged in self.judged[row.id]:
                 letter.status, letter.reason, letter.address = judged.status, judged.reason, judged.address
                 letter.problem, letter.letter, letter.at = judged.problem, judged.letter, at
-                if judged.status is Status.HELD:
+                if judged.status is Status.HELD and judged.reason not in [reason for _, reason in letter.held[-1:]]:
                     letter.held.append((at, judged.reason))
             found[row.enrollment_id, int(row.dedupe_key.split(":")[2])].append(letter)
         return found

@@ -93,7 +93,7 @@ LOOKED_AT = f"""
         WHERE tenant_id = :tenant_id AND customer_id = named.id
           AND (channel = 'ALL' OR (channel = due.channel AND topic_id IS NOT DISTINCT FROM due.topic_id))
     ) AS said ON true
-    ORDER BY due.due_at
+    ORDER BY due.due_at, due.id
 """  # noqa: S608 - the field names are ours
 DUE = text(f"WITH due AS MATERIALIZED ({_TAKEN.format(of='IS NULL')}) {LOOKED_AT}")
 # Of each of these runs as many.

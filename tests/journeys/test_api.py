@@ -181,3 +181,21 @@ def test_failed_people_are_tried_again_and_waiting_ones_go_on(api: Any, tenant: 
     assert api.post(f"{at}/retry", json={"step": "s"}).get_json() == {"people": 1}
     problem(api.post(f"{at}/{uuid4()}/retry"), 404)
     problem(api.post(f"/journeys/{uuid4()}/enrollments/retry", json={}), 404)
+
+
+def test_a_rehearsal_tells_what_would_happen(api: Any, tenant: Tenant) -> None:
+    letter = template(tenant.id)
+    made = journey(
+        tenant.id,
+        [step("t", "TRIGGER", "w", {"event_type": "MANUAL"}), wait("w", "s", "2 days"), send("s", None, letter)],
+    )
+    (who,) = people(tenant.id)
+    body = {"customer_ids": [str(who)], "at": "2026-11-23T09:00:00Z", "event": {"course": "East"}}
+    (board,) = api.post(f"/journeys/{made.id}/rehearse", json=body).get_json()["storyboards"]
+    assert (board["status"], board["left_at"]) == ("COMPLETED", "2026-11-25T09:00:00Z")
+    assert [one["step_key"] for one in board["steps"]] == ["t", "w", "s"]
+    (message,) = board["steps"][2]["messages"]
+    assert (message["status"], message["subject"], message["text"][:3]) == ("sent", "Hello", "Hi\n")
+    assert api.get("/messages").get_json()["items"] == []
+    problem(api.post(f"/journeys/{made.id}/rehearse", json={**body, "at": "2026-11-23T09:00:00"}), 422)
+    problem(api.post(f"/journeys/{uuid4()}/rehearse", json=body), 404)

@@ -1,42 +1,27 @@
 """The whole road through a segment: an event comes in, its customer enters, a journey begins, a mail arrives."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from app.capture import merging
 from app.capture.service import process_batch
 from app.events import log
-from app.infra import config
 from app.infra.db import transaction
 from app.journeys import lifecycle
 from app.journeys.engine import circles
 from app.journeys.engine.advance import advance_batch
-from app.messaging import sender, smtp
+from app.messaging import sender
 from app.road import HANDLERS, SEGMENT_TELLERS
 from app.segments import service as segments
 from app.segments import work
 from tests.journeys.helpers import journey, people, rows, send, step, tag, template
-from tests.messaging.sink import Sink, running
+from tests.messaging.sink import Sink
 
 # Noon of the club: no quiet hours.
 NOW = datetime.fromisoformat("2026-11-20T10:00:00+00:00")
 ACTOR = "system:tests"
 GOLD = {"combinator": "AND", "rules": [{"field": "membership_tier", "operator": "eq", "value": "Gold"}]}
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
-    with running(Sink()) as server:
-        monkeypatch.setenv("SMTP_URL", server.url)
-        config.load.cache_clear()
-        yield server
-        smtp.pool(server.url, config.load().mail_domain).close()
-    monkeypatch.undo()
-    config.load.cache_clear()
 
 
 def gold(tenant: Any, name: str = "Gold") -> UUID:

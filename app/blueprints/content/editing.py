@@ -27,7 +27,7 @@ from app.infra.ids import as_id, new_id
 from app.messaging import drafts
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page, toast
-from app.web.security import nonce
+from app.web.security import allow_letters
 from app.web.shell import organisation
 
 STARTER_HTML = """<html>
@@ -255,13 +255,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         **_preview(form),
         **_customers(None, form.customer_id.data or None),
     )
-    # The preview's frame inherits this page's policy: its letter has styles of its own, and pictures from anywhere.
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'self'; script-src 'self' 'nonce-{nonce()}'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: https: http:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'self'"
-    )
-    return response
+    return allow_letters(response)
 
 
 def _offer(form: Written, template: Template | None) -> tuple[MergeTag, ...]:

@@ -165,7 +165,7 @@ def _ready(session: Session, journey: Journey) -> Graph:
     graph = read_graph(journey.draft)
     segments.hold(session, journey.tenant_id, journey.draft)
     templates.hold(session, journey.tenant_id, journey.draft)
-    problems = check_graph(graph, known(tenant_id=journey.tenant_id))
+    problems = check_graph(graph, known(tenant_id=journey.tenant_id, journey_id=journey.id))
     if problems:
         raise NotReady(problems)
     return graph

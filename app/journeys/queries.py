@@ -23,7 +23,10 @@ from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
-from app.journeys import condition_fields  # noqa: F401 - it fills the catalogue
+from app.journeys import (
+    condition_fields,  # noqa: F401 - it fills the catalogue
+    starts,
+)
 from app.journeys.graph import NEXT, Graph, Step
 from app.journeys.models import (
     Journey,
@@ -197,8 +200,8 @@ def journeys(
     return cut(rows, limit, lambda row: (row.id,), lambda row: row)
 
 
-def known(*, tenant_id: UUID) -> Known:
-    """Return what the settings of steps may refer to."""
+def known(*, tenant_id: UUID, journey_id: UUID | None = None) -> Known:
+    """Return what the settings of steps may refer to; `journey_id` is the journey at hand."""
     place = tenant_info(tenant_id=tenant_id)
     with transaction(tenant_id) as session:
         templates = session.execute(
@@ -208,7 +211,13 @@ def known(*, tenant_id: UUID) -> Known:
         own = custom_fields.load(session, tenant_id)
         subjects = topics(tenant_id=tenant_id, archived=True)
         segments = session.execute(select(Segment.id, Segment.name).where(Segment.archived_at.is_(None)))
+        journeys = session.execute(
+            select(Journey.id, Journey.name).where(Journey.status != "ARCHIVED").order_by(Journey.name)
+        )
         return Known(
+            id=journey_id,
+            journeys={row.id: row.name for row in journeys},
+            starts=partial(starts.at_once, tenant_id),
             templates={row.id: Template(row.name, row.channel, row.archived_at is not None) for row in templates},
             event_types={kind.name: kind.label for kind in catalogue.known()},
             clubs={row.id: row.name for row in clubs},

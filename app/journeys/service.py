@@ -24,6 +24,9 @@ from app.journeys.queries import NoSuchJourney
 from app.journeys.settings import apply_settings, zone_of
 from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
 
+NAMED = ("segment_id", "journey_id")
+"""What a trigger names by id."""
+
 
 class DraftChanged(Conflict):
     """Somebody else has changed the draft since it was loaded."""
@@ -63,8 +66,7 @@ def create(
     asked = trigger_config or {}
     config: dict[str, Any] = {"event_type": trigger_type, "conditions": list(asked.get("conditions") or [])}
     config |= {name: asked[name] for name in ("date", "schedule") if asked.get(name)}
-    if asked.get("segment_id"):
-        config["segment_id"] = str(asked["segment_id"])
+    config |= {name: str(asked[name]) for name in NAMED if asked.get(name)}
     start = Graph().with_steps(Step("trigger", TRIGGER, None, config, dict.fromkeys(exits_of(TRIGGER, config))))
     with transaction(tenant_id) as session:
         given = {
@@ -393,9 +395,8 @@ def copy_trigger(journey: Journey, graph: Graph) -> None:
     """Put the settings of a graph's TRIGGER onto the journey's row, by which events find it."""
     config = dict(graph.trigger.config) if graph.trigger else {}
     journey.trigger_type = str(config.pop("event_type", None) or MANUAL)
-    if segment_id := as_id(config.get("segment_id")):
-        # As events name it, however it was written.
-        config["segment_id"] = str(segment_id)
+    # As events name them, however they were written.
+    config |= {name: str(found) for name in NAMED if (found := as_id(config.get(name)))}
     journey.trigger_config = config
 
 

@@ -9,6 +9,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     conditions    the rules of a condition on profiles   payload_conditions   the same on an event's payload
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
     step          key of another step of the journey
+    journey       id of another journey
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once
 
@@ -79,6 +80,12 @@ class Known:
     currency: str = ""
     unknown: Callable[[Tree], Mapping[str, str]] = lambda _: {}
     """By path what is wrong with rules that name what is not there: a segment, a journey, a template …"""
+    id: UUID | None = None
+    """The journey at hand."""
+    journeys: Mapping[UUID, str] = field(default_factory=dict)
+    """What the journeys are called, archived ones left out."""
+    starts: Callable[[], Mapping[UUID, frozenset[UUID]]] = dict
+    """Returns, by journey that lets people into others with nothing that takes time before, which these are."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """What the steps of the journey at hand are called, by key, without its TRIGGER."""
 
@@ -238,7 +245,7 @@ class StepType(ABC, Generic[C]):
         """Return whether people stay at the step for a while, so that a loop through it does not run on the spot."""
         return False
 
-    def check_place(self, step: Step, graph: Graph) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
+    def check_place(self, step: Step, graph: Graph, known: Known) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
         """Yield (field, message) for what is wrong with the settings where the step stands in the graph."""
         return ()
 
@@ -319,6 +326,23 @@ def new_step(graph: Graph, type: str, *, key: str | None = None) -> Step:
     return Step(key or new_key(graph, type), type, None, config, dict.fromkeys(kind.exits(config)))
 
 
+def runs_through(graph: Graph, start: str, end: str) -> bool:
+    """Return whether one can come from a step to another without staying anywhere."""
+    seen: set[str] = set()
+    ahead = [start]
+    while ahead:
+        key = ahead.pop()
+        if key == end:
+            return True
+        if key in seen or key not in graph.steps:
+            continue
+        seen.add(key)
+        step = graph.steps[key]
+        if not step_types().get(step.type).takes_time(step.config):
+            ahead += [target for target in (*step.exits.values(), *leads_to(step)) if target]
+    return False
+
+
 def check_graph(graph: Graph, known: Known) -> list[Problem]:
     """Return all that stands in the way of activation: the shape of the graph first, then each step's settings."""
     found = graphs.problems(graph, leads_to)
@@ -334,7 +358,7 @@ def check_step(step: Step, known: Known, graph: Graph) -> list[Problem]:
         config = kind.Config.model_validate(step.config)
     except ValidationError as error:
         return [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
-    wrong = [*kind.check(config, known), *kind.check_place(step, graph)]
+    wrong = [*kind.check(config, known), *kind.check_place(step, graph, known)]
     return [Problem(step.key, at, message) for at, message in wrong]
 
 

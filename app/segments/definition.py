@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Club
 from app.conditions import Catalogue, InvalidConditions, Tree, named, parse, walk
+from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
@@ -19,17 +20,22 @@ MAX_TEXT = 2000
 SETTINGS = ("name", "description", "club_id", "criteria", "refresh_frequency")
 CRITERIA = "criteria"
 NO_CLUB = "Choose one of your clubs."
-_NO_MOVES = "A segment can't ask who entered or left a segment. Ask whether somebody is in it."
+_NOT_ASKED = {
+    **dict.fromkeys(MOVES, "A segment can't ask who entered or left a segment. Ask whether somebody is in it."),
+    **dict.fromkeys(ENDS, "A segment can't ask for this event. Ask which journeys somebody is in, or finished."),
+}
 
 
 def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool = False) -> Tree:
     """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`.
 
-    Who entered or left a segment can't be asked: being let in would be a reason to be let out, for ever.
+    Who entered or left a segment can't be asked: being let in would be a reason to be let out, for ever. Nor who ended
+    a journey, which is told only where another one waits for it.
     """
     try:
         tree = parse(criteria, catalogue, allow_empty=allow_empty)
-        moves = {f"{path}.event": _NO_MOVES for path, rule in walk(tree) if rule.did and rule.did.event in MOVES}
+        asked = ((path, rule.did.event) for path, rule in walk(tree) if rule.did)
+        moves = {f"{path}.event": _NOT_ASKED[event] for path, event in asked if event in _NOT_ASKED}
         if moves:
             raise InvalidConditions(moves)
         return tree

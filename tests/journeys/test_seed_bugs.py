@@ -14,8 +14,8 @@ from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance, enrol, exits
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import BadGraph
-from app.journeys.steps.trigger import payload_tree
 from app.journeys.steps.update import UpdateStep
+from app.journeys.triggers import payload_tree
 from app.messaging import gate, suppression
 from tests.journeys.helpers import (
     JOINED,

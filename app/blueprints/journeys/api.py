@@ -26,11 +26,13 @@ EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 class TriggerConfig(Body):
     """Conditions on the payload of the event that lets people in; all must hold.
 
-    For the events `segment.entered` and `segment.left`: the segment. For DATE and SCHEDULE, which are no events,
+    For the events `segment.entered` and `segment.left`: the segment. For `journey.completed` and `journey.left`: the
+    journey. For DATE and SCHEDULE, which are no events,
     `date` or `schedule` with the settings of the TRIGGER step of these names.
     """
 
     segment_id: UUID | None = None
+    journey_id: UUID | None = None
     date: dict[str, Any] | None = None
     schedule: dict[str, Any] | None = None
     conditions: list[dict[str, Any]] = Field(default=[])
@@ -147,9 +149,10 @@ class EnrollmentsQuery(PageQuery):
 
 
 class EnrolBody(Body):
-    """Whom to let in."""
+    """Whom to let in. `data` is what templates call `event` then, as `{{ event.voucher }}`."""
 
     customer_id: UUID
+    data: dict[str, Any] | None = None
 
 
 class EnrollmentOut(Shown):
@@ -389,7 +392,7 @@ def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[Enrol
 def enrol_customer(journey_id: UUID, body: EnrolBody) -> EnrollmentOut:
     """Let a customer into an active journey by hand; 409 with the reason if that can't be."""
     tenant_id = current().tenant_id
-    made = enrol.enrol_one(tenant_id=tenant_id, journey_id=journey_id, customer_id=body.customer_id)
+    made = enrol.enrol_one(tenant_id=tenant_id, journey_id=journey_id, customer_id=body.customer_id, data=body.data)
     return EnrollmentOut.model_validate(queries.enrollment_path(tenant_id=tenant_id, enrollment_id=made).line)
 
 

@@ -44,7 +44,7 @@ class Board:
         self.tenant_id = current().tenant_id
         self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
         self.graph: Graph = queries.draft(self.journey)
-        self.known: Known = replace(known(self.tenant_id), steps=presenters.names_of(self.graph))
+        self.known: Known = replace(known(self.tenant_id, journey_id), steps=presenters.names_of(self.graph))
         self.problems: list[Problem] = check_graph(self.graph, self.known)
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
@@ -166,10 +166,10 @@ class Board:
         return page("journeys/builder.html", block="panel", **context, **(panel or {"panel": OVERVIEW}))
 
 
-def known(tenant_id: UUID) -> Known:
-    """Return what settings may refer to, with what people call the values that conditions name."""
+def known(tenant_id: UUID, journey_id: UUID | None = None) -> Known:
+    """Return what settings (of that journey) may refer to, with what people call the values that conditions name."""
     names = {field: dict(some) for field, some in condition_names(tenant_id).items()}
-    return replace(queries.known(tenant_id=tenant_id), names=names)
+    return replace(queries.known(tenant_id=tenant_id, journey_id=journey_id), names=names)
 
 
 def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, editable: bool = True) -> Sources:

@@ -277,6 +277,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
+    if "started" in result:
+        return "Entered the other journey" if result["started"] else f"Did not enter it: {result.get('reason')}"
     if result.get("sent"):
         return "Handed over to be sent"
     if result.get("held_out"):

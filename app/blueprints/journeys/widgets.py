@@ -206,6 +206,11 @@ def _prepare_segment(ask: Ask) -> Mapping[str, Any]:
     return {"options": [(str(key), name) for key, name in found], "blank": ask.setting.blank or "Choose a segment…"}
 
 
+def _prepare_journey(ask: Ask) -> Mapping[str, Any]:
+    known = ask.sources.known
+    return {"options": [(str(key), name) for key, name in known.journeys.items() if key != known.id]}
+
+
 def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:
     return {"options": list(date_fields(ask.sources.known).items())}
 
@@ -377,6 +382,7 @@ WIDGETS: dict[str, Widget] = {
     "topic": Widget(_prepare_topic, _read_text),
     "step": Widget(_prepare_step, _read_text),
     "segment": Widget(_prepare_segment, _read_text),
+    "journey": Widget(_prepare_journey, _read_text),
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),

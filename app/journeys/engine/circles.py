@@ -1,10 +1,11 @@
-"""The floor under journeys that move their own people in and out of the segment that lets them in.
+"""The floor under journeys that let their own people in again: by the segment they move them in and out of, or by each
+other.
 
 Nothing forbids such a journey, and with re-entry and no wait it would go round every few seconds for ever, a letter
 each time. Others let whoever builds it set a least time between two entries, or break the circle off and say so. Here
-nobody enters more than MOST times within WITHIN by entering or leaving a segment: more often than people come and go by
-what they do themselves, and so few that a circle stops within a minute. What lets people in by what they did, or by
-hand, has no such limit.
+nobody enters more than MOST times within WITHIN by what segments and journeys do with them: more often than people come
+and go by what they do themselves, and so few that a circle stops within a minute. What lets people in by what they did,
+or by hand, has no such limit.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,15 @@ from app.infra.arrays import array
 
 MOST = 10
 WITHIN = timedelta(hours=24)
-REASON = f"They entered it {MOST} times within 24 hours by entering or leaving a segment, and that is the most."
+REASON = f"They entered it {MOST} times within 24 hours by what segments and journeys did, and that is the most."
 
 # Who walks in it now would not be let in anyway.
 _OFTEN = text("""
     SELECT c.journey_id, c.customer_id FROM unnest(CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]))
         AS c(journey_id, customer_id)
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE e.trigger_event_id IS NOT NULL AND e.enrolled_at > :since) AS often,
+        SELECT count(*) FILTER (WHERE (e.trigger_event_id IS NOT NULL OR e.entry LIKE 'start:%')
+                AND e.enrolled_at > :since) AS often,
             count(*) FILTER (WHERE e.status = 'ACTIVE') AS walking
         FROM journey_enrollment e
         WHERE e.tenant_id = :tenant_id AND e.journey_id = c.journey_id AND e.customer_id = c.customer_id

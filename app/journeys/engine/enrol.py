@@ -5,7 +5,7 @@ its journey first, so that limits and "once only" hold whatever runs at the same
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +21,7 @@ from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, asks_nothing, matches
 from app.events.facts import facts
 from app.events.places import places
+from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra import clock
 from app.infra.arrays import array
@@ -31,11 +32,15 @@ from app.infra.queue import Work, wake
 from app.journeys.engine import circles
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
+from app.journeys.graph import storable
 from app.journeys.queries import NoSuchJourney
 from app.journeys.service import WrongStatus
-from app.journeys.steps.trigger import payload_tree
+from app.journeys.triggers import payload_tree
 
 MAX_BY_HAND = 10_000
+MAX_DATA = 16_000
+"""The bytes of JSON that may be known of somebody who is let in by hand."""
+NOBODY = "There is no such customer, or no such journey."
 
 LISTENING = text("""
     SELECT id, club_id, trigger_type, trigger_config, timezone FROM journey
@@ -87,14 +92,16 @@ ENROL = text("""
 """)
 
 
-PERSON = text("""
-    SELECT c.status, j.allow_reentry, count(e.id) > 0 AS walked,
-           count(e.id) FILTER (WHERE e.status = 'ACTIVE') > 0 AS walking
+PEOPLE = text("""
+    SELECT c.id, c.status, j.status AS journey, j.allow_reentry, count(e.id) > 0 AS walked,
+           count(e.id) FILTER (WHERE e.status = 'ACTIVE') > 0 AS walking, j.max_enrollments <= (
+               SELECT count(*) FROM journey_enrollment o
+               WHERE o.tenant_id = j.tenant_id AND o.journey_id = j.id AND o.status = 'ACTIVE') AS full
     FROM customer c JOIN journey j ON j.tenant_id = c.tenant_id AND j.id = :journey_id
     LEFT JOIN journey_enrollment e
         ON e.tenant_id = c.tenant_id AND e.customer_id = c.id AND e.journey_id = j.id
-    WHERE c.tenant_id = :tenant_id AND c.id = :customer_id
-    GROUP BY c.status, j.allow_reentry
+    WHERE c.tenant_id = :tenant_id AND c.id = ANY(CAST(:customers AS uuid[]))
+    GROUP BY c.id, c.status, j.tenant_id, j.id, j.status, j.allow_reentry, j.max_enrollments
 """)
 
 
@@ -113,7 +120,7 @@ class NotAdmitted(Conflict):
 class Candidate:
     """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry.
 
-    `by_segment`: they entered or left a segment.
+    `by_itself`: a segment or a journey did it, and not the customer or somebody of the club.
     """
 
     journey_id: UUID
@@ -121,7 +128,7 @@ class Candidate:
     entry: str
     event_id: UUID | None
     payload: dict[str, Any]
-    by_segment: bool = False
+    by_itself: bool = False
 
 
 def on_events(batch: Batch) -> None:
@@ -140,15 +147,25 @@ def on_events(batch: Batch) -> None:
 
 
 def enrol_manually(
-    *, tenant_id: UUID, journey_id: UUID, customer_ids: Sequence[UUID], now: datetime | None = None
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    customer_ids: Sequence[UUID],
+    data: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> dict[UUID, UUID]:
     """Let customers into an ACTIVE journey by hand, whatever its trigger; return the enrollments made, by customer.
+
+    `data` is what templates call `event`, as the payload is of an event that lets people in.
 
     Customers who don't exist, are in it already, were in it before (without re-entry) or find it full are left out.
     Raises NoSuchJourney, WrongStatus, or Invalid for too many at once.
     """
     if len(customer_ids) > MAX_BY_HAND:
         raise Invalid({"customer_id": f"Enrol at most {MAX_BY_HAND} people at once."})
+    told = dict(data or {})
+    if not storable(told) or len(orjson.dumps(told)) > MAX_DATA:
+        raise Invalid({"data": f"Give at most {MAX_DATA} bytes, without what can't be stored as JSON."})
     with transaction(tenant_id) as session:
         session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": [journey_id]})
         status = session.scalar(STATUS, {"tenant_id": tenant_id, "id": journey_id})
@@ -160,33 +177,58 @@ def enrol_manually(
             )
         cause = f"manual:{new_id()}"
         candidates = [
-            Candidate(journey_id, customer_id, f"{cause}:{index}", None, {})
+            Candidate(journey_id, customer_id, f"{cause}:{index}", None, told)
             for index, customer_id in enumerate(dict.fromkeys(customer_ids))
         ]
         rows = enrol(session, tenant_id, candidates, now or clock.now())
         return {row.customer_id: row.id for row in rows}
 
 
-def enrol_one(*, tenant_id: UUID, journey_id: UUID, customer_id: UUID, now: datetime | None = None) -> UUID:
-    """Let one customer into an ACTIVE journey by hand and return the enrollment's id.
+def enrol_one(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    customer_id: UUID,
+    data: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> UUID:
+    """Let one customer into an ACTIVE journey by hand, with `data`, and return the enrollment's id.
 
-    Raises NoSuchJourney, WrongStatus, NoSuchPerson, or NotAdmitted with the reason.
+    Raises NoSuchJourney, WrongStatus, NoSuchPerson, Invalid for such data, or NotAdmitted with the reason.
     """
     with transaction(tenant_id) as session:
-        made = enrol_manually(tenant_id=tenant_id, journey_id=journey_id, customer_ids=[customer_id], now=now)
+        made = enrol_manually(
+            tenant_id=tenant_id, journey_id=journey_id, customer_ids=[customer_id], data=data, now=now
+        )
         if customer_id in made:
             return made[customer_id]
-        who = {"tenant_id": tenant_id, "journey_id": journey_id, "customer_id": customer_id}
-        person = session.execute(PERSON, who).first()
-    if person is None:
+        reason = why_not(session, tenant_id, journey_id, [customer_id])[customer_id]
+    if reason == NOBODY:
         raise NoSuchPerson
+    raise NotAdmitted(reason)
+
+
+def why_not(session: Session, tenant_id: UUID, journey_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return why each of these customers, who were not let in, can't enter a journey."""
+    if not customer_ids:
+        return {}
+    values = {"tenant_id": tenant_id, "journey_id": journey_id, "customers": array(customer_ids)}
+    found = {row.id: _why_not(row) for row in session.execute(PEOPLE, values)}
+    return {one: found.get(one, NOBODY) for one in customer_ids}
+
+
+def _why_not(person: Row[Any]) -> str:
     if person.status != "ACTIVE":
-        raise NotAdmitted("This profile was merged into another one. Enrol that one.")
+        return "This profile was merged into another one. Enrol that one."
+    if person.journey != "ACTIVE":
+        return f"People can enter an active journey only; this one is {person.journey.lower()}."
     if person.walking:
-        raise NotAdmitted("This customer is in the journey already.")
+        return "This customer is in the journey already."
     if person.walked and not person.allow_reentry:
-        raise NotAdmitted("This customer has been in the journey before, and it allows nobody in twice.")
-    raise NotAdmitted("The journey is full: it has as many people in it as its settings allow.")
+        return "This customer has been in the journey before, and it allows nobody in twice."
+    if person.full:
+        return "The journey is full: it has as many people in it as its settings allow."
+    return circles.REASON
 
 
 def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], now: datetime) -> Sequence[Row[Any]]:
@@ -201,7 +243,7 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
     session.execute(LOCK_JOURNEYS, wanted)
     open_now = {row.id: row for row in session.execute(OPEN, wanted)}
     entering = [one for one in first.values() if one.journey_id in open_now]
-    coming_and_going = [one for one in entering if one.by_segment and open_now[one.journey_id].allow_reentry]
+    coming_and_going = [one for one in entering if one.by_itself and open_now[one.journey_id].allow_reentry]
     if coming_and_going:
         refused = circles.refuse(
             session, tenant_id, [(one.journey_id, one.customer_id, one.event_id) for one in coming_and_going], now
@@ -243,7 +285,7 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
     concerned = [event for event in batch.events if event.type in by_type]
     clubs = _Clubs(session, batch.tenant_id, concerned, any(journey.club_id for journey in listening))
     return [
-        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload, event.type in MOVES)
+        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload, event.type in (*MOVES, *ENDS))
         for event in concerned
         for journey in by_type[event.type]
         if clubs.fit(journey.club_id, event) and _matches(journey, event, batch.now)
@@ -271,7 +313,8 @@ class _Clubs:
 
 
 def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
-    if event.type in MOVES and journey.trigger_config.get("segment_id") != event.payload.get("segment_id"):
+    about = "segment_id" if event.type in MOVES else "journey_id" if event.type in ENDS else None
+    if about and journey.trigger_config.get(about) != event.payload.get(about):
         return False
     tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
     if tree is None or asks_nothing(tree):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.journeys.engine import ends
 from app.journeys.engine.writes import Where, move_counters
 
 OF_JOURNEYS = text("""
@@ -70,6 +71,7 @@ def _leave(session: Session, tenant_id: UUID, rows: Sequence[Row[Any]], reason: 
     values = {"tenant_id": tenant_id, "ids": array(row.id for row in rows), "reason": reason, "now": now}
     session.execute(LEAVE, values)
     session.execute(SKIP, values)
+    ends.tell(session, tenant_id, [row.id for row in rows], now)
     totals: dict[UUID, Counter[str]] = defaultdict(Counter)
     counts: dict[Where, Counter[str]] = defaultdict(Counter)
     for row in rows:

@@ -24,8 +24,8 @@ from app.infra.db import transaction
 from app.infra.queue import Work, wake
 from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.models import Journey
-from app.journeys.steps.trigger import TriggerConfig
 from app.journeys.timed import CATCH_UP, TIMED, DateTrigger, Schedule, zones
+from app.journeys.triggers import TriggerConfig
 from app.segments.models import SegmentMember
 
 AT_ONCE = 5_000

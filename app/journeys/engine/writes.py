@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
+from app.journeys.engine import ends
 from app.journeys.engine.plan import PlannedStep
 from app.journeys.graph import NEXT
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
@@ -235,6 +236,7 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
     if record.states:
         names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts")
         session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
+    ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
     move_counters(session, tenant_id, record.totals, record.counts, record.passed)
 
 

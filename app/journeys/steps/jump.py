@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from app.infra.arrays import array
 from app.journeys.durations import duration, longer_than_nothing
 from app.journeys.graph import TRIGGER, Graph, Step
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, leads_to, registry, step_types
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry, runs_through
 
 MAX_TIMES = 1000
 
@@ -80,7 +80,7 @@ class Jump(StepType[JumpConfig]):
         """Return whether people may have to wait here."""
         return longer_than_nothing(config.get("at_least"))
 
-    def check_place(self, step: Step, graph: Graph) -> Iterator[tuple[str | None, str]]:
+    def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
         """Yield what is wrong with where it leads."""
         to = str(step.config.get("to"))
         if to == step.key:
@@ -89,7 +89,7 @@ class Jump(StepType[JumpConfig]):
             yield "to", "This step is not in the journey any more. Choose another one."
         elif graph.steps[to].type == TRIGGER:
             yield "to", "Nobody can go back to the trigger. Choose a step after it."
-        elif not self.takes_time(step.config) and _runs_through(graph, to, step.key):
+        elif not self.takes_time(step.config) and runs_through(graph, to, step.key):
             yield (
                 "at_least",
                 "There is a way from that step back to this one on which nothing takes time, so people would go round "
@@ -128,23 +128,6 @@ def _passed(batch: StepBatch[JumpConfig]) -> dict[UUID, Row[Any]]:
     ids = array(walker.enrollment_id for walker in batch.walkers)
     values = {"tenant_id": batch.tenant_id, "key": batch.step_key, "to": batch.config.to, "ids": ids}
     return {row.id: row for row in batch.session.execute(_PASSED, values)}
-
-
-def _runs_through(graph: Graph, start: str, end: str) -> bool:
-    """Return whether one can come from a step to another without staying anywhere."""
-    seen: set[str] = set()
-    ahead = [start]
-    while ahead:
-        key = ahead.pop()
-        if key == end:
-            return True
-        if key in seen or key not in graph.steps:
-            continue
-        seen.add(key)
-        step = graph.steps[key]
-        if not step_types().get(step.type).takes_time(step.config):
-            ahead += [target for target in (*step.exits.values(), *leads_to(step)) if target]
-    return False
 
 
 registry.register("JUMP")(Jump())

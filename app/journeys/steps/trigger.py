@@ -2,52 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
-from pydantic import Field
-
-from app.conditions import InvalidConditions, Tree, asks_nothing, parse
-from app.events.catalogue import payload_fields
+from app.conditions import InvalidConditions, asks_nothing
+from app.events.types.journeys import COMPLETED, ENDS
 from app.events.types.segments import ENTERED, MOVES
-from app.journeys.step_type import MANUAL, Known, StepBatch, StepConfig, StepType, registry
-from app.journeys.timed import DATE, SCHEDULE, TIMED, DateTrigger, Schedule, date_fields
-
-MAX_CONDITIONS = 50
-
-
-class TriggerConfig(StepConfig):
-    """An event type with conditions on its payload, or MANUAL, DATE or SCHEDULE.
-
-    Who enters or leaves a segment: `segment_id`. DATE has its settings in `date`, SCHEDULE in `schedule`.
-    """
-
-    event_type: str = Field(
-        title="Event",
-        description="The event that lets a customer in. By hand: only those you add.",
-        min_length=1,
-        max_length=100,
-        json_schema_extra={"widget": "event_type"},
-    )
-    segment_id: UUID | None = Field(
-        default=None,
-        title="Segment",
-        description="Who is in it already when the journey begins to run is not let in.",
-        json_schema_extra={"widget": "segment"},
-    )
-    date: DateTrigger | None = Field(default=None, title="Date")
-    schedule: Schedule | None = Field(default=None, title="Time")
-    conditions: list[dict[str, Any]] = Field(
-        default=[],
-        max_length=MAX_CONDITIONS,
-        title="Only if",
-        description="Conditions on what the event says; all must hold.",
-        json_schema_extra={"widget": "payload_conditions"},
-    )
-
-
-def payload_tree(event_type: str, conditions: object) -> Tree:
-    """Return conditions on the payload of an event type as a tree, or raise InvalidConditions."""
-    return parse(conditions, payload_fields(event_type), allow_empty=True, spoken=True)
+from app.journeys.step_type import MANUAL, Known, StepBatch, StepType, registry
+from app.journeys.timed import DATE, SCHEDULE, TIMED, date_fields
+from app.journeys.triggers import TriggerConfig, payload_tree
 
 
 class Trigger(StepType[TriggerConfig]):
@@ -64,6 +25,7 @@ class Trigger(StepType[TriggerConfig]):
         event = config.get("event_type") or MANUAL
         asked = {
             "segment_id": event in MOVES,
+            "journey_id": event in ENDS,
             "date": event == DATE,
             "schedule": event == SCHEDULE,
             "conditions": event != MANUAL and event not in TIMED,
@@ -80,6 +42,15 @@ class Trigger(StepType[TriggerConfig]):
                 yield "segment_id", "This segment does not exist, or is archived. Choose another one."
         elif config.segment_id is not None:
             yield "segment_id", "This event has nothing to do with a segment. Leave it out."
+        if config.event_type in ENDS:
+            if config.journey_id is None:
+                yield "journey_id", "Choose the journey."
+            elif config.journey_id == known.id:
+                yield "journey_id", "A journey can't begin with its own end. Choose another one."
+            elif config.journey_id not in known.journeys:
+                yield "journey_id", "This journey does not exist, or is archived. Choose another one."
+        elif config.journey_id is not None:
+            yield "journey_id", "This event has nothing to do with a journey. Leave it out."
         if config.event_type == MANUAL or config.event_type in TIMED:
             if config.conditions:
                 yield "conditions", "No event lets anybody in here, so there is nothing to ask. Remove the conditions."
@@ -128,6 +99,10 @@ def _check_timed(config: TriggerConfig, known: Known) -> Iterator[tuple[str | No
 
 
 def _happens(config: TriggerConfig, known: Known) -> str:
+    if config.event_type in ENDS:
+        ended = known.journeys.get(config.journey_id) if config.journey_id else None
+        journey = f"the journey “{ended}”" if ended else "another journey"
+        return f"When somebody {'completes' if config.event_type == COMPLETED else 'leaves'} {journey}"
     if config.event_type not in MOVES:
         return f"When “{known.event_types.get(config.event_type, config.event_type)}” happens"
     name = known.segments.get(config.segment_id) if config.segment_id else None

@@ -21,8 +21,8 @@ class TriggerConfig(StepConfig):
     """
 
     event_type: str = Field(
-        title="Event",
-        description="The event that lets a customer in. By hand: only those you add.",
+        title="Begins with",
+        description="What lets a customer in. By hand: only those you add.",
         min_length=1,
         max_length=100,
         json_schema_extra={"widget": "event_type"},
@@ -39,8 +39,8 @@ class TriggerConfig(StepConfig):
         description="Its people enter this one when they have come to its end, or have left it before.",
         json_schema_extra={"widget": "journey"},
     )
-    date: DateTrigger | None = Field(default=None, title="Date")
-    schedule: Schedule | None = Field(default=None, title="Time")
+    date: DateTrigger | None = Field(default=None, title="Date", description="")
+    schedule: Schedule | None = Field(default=None, title="Time", description="")
     conditions: list[dict[str, Any]] = Field(
         default=[],
         max_length=MAX_CONDITIONS,

@@ -94,6 +94,25 @@ def test_members_page_by_name_and_why_says_what_each_rule_saw(api: Any, tenant: 
     assert api.get(f"{path}/why").status_code == 422
 
 
+def test_why_tells_which_rules_stand_together(api: Any, tenant: Any) -> None:
+    (one,) = people(tenant.id, membership_tier="Silver", last_name="Botha")
+    either = {"combinator": "OR", "rules": [rule("last_name", "eq", "Botha"), rule("last_name", "eq", "Adams")]}
+    asked = all_of(rule("membership_tier", "eq", "Gold"), {"not": either}, rule("last_name", "isNotNull"))
+    made = make(api, criteria=asked)
+    found = api.get(f"/segments/{made['id']}/why?customer_id={one}").get_json()
+    first, group, last = found["parts"]
+    assert [first["holds"], last["holds"]] == [False, True]
+    assert {name: group[name] for name in ("words", "holds", "against")} == {
+        "words": "None of these",
+        "holds": False,
+        "against": True,
+    }
+    assert [(part["path"], part["holds"], part["value"]) for part in group["parts"]] == [
+        ("rules[1].not.rules[0]", True, "Botha"),
+        ("rules[1].not.rules[1]", False, "Botha"),
+    ]
+
+
 def test_lists_take_people_by_id_and_by_line(api: Any, tenant: Any) -> None:
     one, other = people(tenant.id, 2)
     made = make(api, type="STATIC", criteria=None)

@@ -175,14 +175,27 @@ class RuleOut(Shown):
     value: str
 
 
+class GroupOut(Shown):
+    """Rules joined: `words` say how many of its `parts` have to hold; where `against`, what holds speaks against it."""
+
+    words: str
+    holds: bool | None
+    against: bool
+    parts: "list[RuleOut | GroupOut]"
+
+
 class WhyOut(Shown):
-    """Whether somebody is in a segment, since when or until when, and what each rule says of them now."""
+    """Whether somebody is in a segment, since when or until when, and what each rule says of them now.
+
+    `rules` are all of them in their order, `parts` the same in their groups: all of `parts` have to hold.
+    """
 
     member: bool
     since: datetime | None
     left_at: datetime | None
     fits: bool
     rules: list[RuleOut]
+    parts: list[RuleOut | GroupOut]
 
 
 class VersionOut(Shown):

@@ -77,7 +77,7 @@ def _write_activities(
     start, step = now.timestamp() - YEARS * 365 * 86_400, YEARS * 365 * 86_400 / count
     kinds, weights = list(TYPES), [weight for _, weight in TYPES.values()]
     tenant = tenant_id.hex
-    columns = "tenant_id, id, customer_id, type, category, title, source, occurred_at, payload"
+    columns = "tenant_id, id, customer_id, type, category, title, source, occurred_at, payload, amount, currency"
     for first, end in pairwise([*range(0, count, AT_ONCE), count]):
         lines = []
         for at, kind in enumerate(draw.choices(kinds, weights, k=end - first), first):
@@ -101,18 +101,22 @@ def _write_activities(
 
 
 def _payload(draw: Random, kind: str, at: int) -> str:
+    """Return a payload, and what the trigger that is asleep would write of its money, as columns of a COPY."""
     club = CLUBS[at % 3]
     if kind in ("teetime.completed", "teetime.booked", "teetime.cancelled"):
         holes = 18 if draw.random() < 0.7 else 9
-        return (
+        said = (
             f'{{"club": "{club}", "holes": {holes}, "players": {1 + at % 4}, "tee_time": "2026-10-29T06:53+00:00",'
             f' "booking_id": "B{at:08}"}}'
         )
-    if kind == "teetime.handicap.updated":
-        return f'{{"club": "{club}", "handicap_index": "{draw.randrange(0, 360) / 10}"}}'
-    if kind.startswith(("payment.", "pos.")):
-        return f'{{"club": "{club}", "amount": "{draw.lognormvariate(5.5, 1.1):.2f}", "currency": "ZAR"}}'
-    return f'{{"club": "{club}", "reference": "Q{at:08}"}}'
+    elif kind == "teetime.handicap.updated":
+        said = f'{{"club": "{club}", "handicap_index": "{draw.randrange(0, 360) / 10}"}}'
+    elif kind.startswith(("payment.", "pos.")):
+        amount = f"{draw.lognormvariate(5.5, 1.1):.2f}"
+        return f'{{"club": "{club}", "amount": "{amount}", "currency": "ZAR"}}\t{amount}\tzar'
+    else:
+        said = f'{{"club": "{club}", "reference": "Q{at:08}"}}'
+    return f"{said}\t\\N\t\\N"
 
 
 def _write_customers(

@@ -107,11 +107,13 @@ _PAST = """
     WHERE EXISTS (SELECT FROM customer c WHERE c.tenant_id = :tenant_id AND c.id = g.customer_id)
     ON CONFLICT DO NOTHING
 """
+# Only the segments that ask about these are joined: each move would be compared with all that any segment asks.
 _DUE = """
     INSERT INTO segment_due (tenant_id, customer_id, segment_id)
     SELECT :tenant_id, moved.customer_id, d.segment_id
     FROM (SELECT segment_id, customer_id FROM entered UNION ALL SELECT segment_id, customer_id FROM gone) AS moved
     JOIN segment_dependency d ON d.tenant_id = :tenant_id AND d.reads = 'segment:' || moved.segment_id
+        AND d.reads = ANY(CAST(:reads AS text[]))
     WHERE (SELECT count(*) FROM changes) <= :most_due
 """
 _COUNTED = """
@@ -175,6 +177,7 @@ def write(
         **(wanted.later.values(now) if wanted.later else {}),
         "tenant_id": tenant_id,
         "segments": array(segments),
+        "reads": array(f"segment:{one}" for one in segments),
         "days": array(day.isoformat() for day in segments.values()),
         "now": now,
         "tells": tells,

@@ -1,10 +1,11 @@
 """Who conditions would mean, while they are being made: how many, in words, and ten of them; within a second.
 
-The count is exact where the database can tell it within `PATIENCE_MS`, and does not expect to need far longer. Else it
-is estimated from some thousands of the people, drawn by a hash of their ids: the same each time, whoever they are and
-in whatever order they came.
+The count is exact where the database expects to tell it soon, and does. Else it is estimated first, from some thousands
+of the people, drawn by a hash of their ids: the same each time, whoever they are and in whatever order they came. Where
+these are few, what is left of the second goes to counting them; where they are many, about is enough.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,18 +30,22 @@ from app.infra.errors import Invalid
 from app.segments import definition, schedule
 from app.segments.schedule import Place
 
-PATIENCE_MS = 600
-LIKELY, LIKELY_PATIENCE_MS = 75_000, 850
-"""What costs no more than so much, as the planner reckons, is told within a second by any machine that has nothing else
-to do: it gets longer, since to give it up and estimate would take longer still."""
+WITHIN_MS = 900
+"""So long a count may take, its estimate with it: what else a preview needs fits into the rest of a second."""
+LIKELY = 75_000
+"""What costs no more than so much, as the planner reckons, is told in time by any machine that has nothing else to do:
+nothing is estimated before it."""
 HOPELESS = 300_000
 """What a statement costs, as the planner reckons, that takes well over a second wherever it runs: it is not begun."""
+FEW = 110_000
+"""Fewer than 100,000 are to be told exactly. Of so many an estimate may be a tenth too high."""
 SAMPLE = 10
 DRAWN = (8_000, 1_000)
 """How many people are asked for an estimate: first so many, and where even that takes too long, so few."""
 DRAWN_PATIENCE_MS = 1_500
 _CANCELED = "57014"
-_LONGER = text("SELECT set_config('statement_timeout', :most, true)")
+# Most of a table is read faster in the order it lies in than by an index, whose every row costs a page.
+_IN_ORDER = text("SET LOCAL random_page_cost = 4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,7 @@ def preview(
             raise Invalid({"club_id": definition.NO_CLUB})
         there = schedule.place_of(session, tenant_id, club_id)
         asked = _Asked(tenant_id, tree, club_id, there, moment)
-        try:
-            found = asked.exactly(session)
-        except TooSlow:
-            found = asked.about(session)
+        found = asked.found(session)
         sample = _people(session, tenant_id, found.ids)
     locale = tenant_info(tenant_id=tenant_id).locale
     sentence = explain(tree, names=names, zone=there.zone, locale=locale, currency=there.currency)
@@ -118,21 +120,43 @@ class _Asked:
     place: Place
     now: datetime
 
-    def exactly(self, session: Session) -> _Found:
-        """Return who fits; raise TooSlow."""
-        fits = self._fits(everybody=True)
-        ids = func.array_agg(Customer.id)[1:SAMPLE]
-        wanted = select(func.count(), ids).where(*self._meant(), fits)
-        with _within(session, PATIENCE_MS):
-            # Most of a table is read faster in the order it lies in than by an index, whose every row costs a page.
-            session.execute(text("SET LOCAL random_page_cost = 4"))
-            cost = _cost(session, wanted)
-            if cost > HOPELESS:
-                raise TooSlow
+    def found(self, session: Session) -> _Found:
+        """Return who fits, counted where that is done in time."""
+        began = time.monotonic()
+        try:
+            cost = self._cost(session)
             if cost <= LIKELY:
-                session.execute(_LONGER, {"most": f"{LIKELY_PATIENCE_MS}ms"})
-            count, found = session.execute(wanted).one()
+                return self.exactly(session, WITHIN_MS)
+        except TooSlow:
+            return self.about(session)
+        about = self.about(session)
+        left = WITHIN_MS - int((time.monotonic() - began) * 1000)
+        if cost > HOPELESS or about.count > FEW or not about.estimated or left <= 0:
+            return about
+        try:
+            return self.exactly(session, left)
+        except TooSlow:
+            return about
+
+    def exactly(self, session: Session, patience_ms: int) -> _Found:
+        """Return who fits; raise TooSlow."""
+        with _within(session, patience_ms):
+            session.execute(_IN_ORDER)
+            count, found = session.execute(self._everybody()).one()
         return _Found(count, False, found or [])
+
+    def _cost(self, session: Session) -> float:
+        """Return what the planner expects an exact answer to cost; it is not told."""
+        with _within(session, WITHIN_MS):
+            session.execute(_IN_ORDER)
+            connection = session.connection()
+            compiled = self._everybody().compile(connection, compile_kwargs={"render_postcompile": True})
+            plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
+        return float(plan[0]["Plan"]["Total Cost"])
+
+    def _everybody(self) -> Select[Any]:
+        ids = func.array_agg(Customer.id)[1:SAMPLE]
+        return select(func.count(), ids).where(*self._meant(), self._fits(everybody=True))
 
     def _fits(self, *, everybody: bool = False) -> ColumnElement[bool]:
         place = self.place
@@ -203,14 +227,6 @@ def _within(session: Session, patience_ms: int) -> Iterator[None]:
     else:
         session.execute(text("SELECT set_config('statement_timeout', :before, true)"), {"before": before})
         point.commit()
-
-
-def _cost(session: Session, wanted: Select[Any]) -> float:
-    """Return what the planner expects a statement to cost; it is not run."""
-    connection = session.connection()
-    compiled = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()
-    return float(plan[0]["Plan"]["Total Cost"])
 
 
 def _expected(session: Session, tenant_id: UUID) -> int:

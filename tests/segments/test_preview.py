@@ -177,12 +177,57 @@ def test_what_takes_too_long_is_estimated_and_said_so(tenant: Any, monkeypatch: 
     assert (everybody.count, everybody.estimated) == (600, False)
 
 
-def test_what_is_expected_to_take_far_too_long_is_not_begun(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def golden(tenant: Any) -> dict[str, Any]:
+    """Make 2,000 people with ids that are the same each time, a tenth of them golden; return what asks for these."""
+    draw = Random(20261122)
+    rows = [
+        {"id": UUID(int=draw.getrandbits(128)), "membership_tier": "Silver" if at % 10 else "Gold"}
+        for at in range(2000)
+    ]
+    with transaction(tenant.id) as session:
+        session.execute(insert(Customer), [{"tenant_id": tenant.id, **one} for one in rows])
+    return eq("membership_tier", "Gold")
+
+
+@pytest.fixture
+def dear(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Whatever is asked is thought to take long, and may."""
+    for name, value in {"LIKELY": -1, "WITHIN_MS": 60_000, "DRAWN": (200, 100), "DRAWN_PATIENCE_MS": 60_000}.items():
+        monkeypatch.setattr(previews, name, value)
+    monkeypatch.setattr(previews, "_expected", lambda *_: 2000)
+    return monkeypatch
+
+
+def test_few_are_counted_though_that_is_thought_to_take_long(tenant: Any, dear: pytest.MonkeyPatch) -> None:
+    found = ask(tenant, golden(tenant))
+    assert (found.count, found.estimated, len(found.sample)) == (200, False, 10)
+
+
+@pytest.mark.parametrize("limits", [{"FEW": 100}, {"HOPELESS": -1}, {"WITHIN_MS": 0}])
+def test_counting_is_not_begun_where_many_are_expected_or_no_time_is_left(
+    tenant: Any, dear: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    for name, value in limits.items():
+        dear.setattr(previews, name, value)
+    dear.setattr(previews._Asked, "_cost", lambda *_: 1.0)
+    dear.setattr(previews._Asked, "exactly", lambda *_: pytest.fail("it was begun"))
+    found = ask(tenant, golden(tenant))
+    assert found.estimated
+    assert found.count == pytest.approx(200, rel=0.5)
+
+
+def test_what_is_counted_too_long_stays_the_estimate_it_was(tenant: Any, dear: pytest.MonkeyPatch) -> None:
+    def slow(*_: Any) -> Any:
+        raise TooSlow
+
+    dear.setattr(previews._Asked, "exactly", slow)
+    assert ask(tenant, golden(tenant)).estimated
+
+
+def test_of_no_more_people_than_are_drawn_all_are_asked(tenant: Any, dear: pytest.MonkeyPatch) -> None:
     play(tenant, *people(tenant, 3))
-    monkeypatch.setattr(previews, "PATIENCE_MS", 60_000)
-    monkeypatch.setattr(previews, "_expected", lambda *_: 3)
-    monkeypatch.setattr(previews, "HOPELESS", -1)
-    # Of so few all are asked, one by one.
+    dear.setattr(previews, "_expected", lambda *_: 3)
+    dear.setattr(previews._Asked, "exactly", lambda *_: pytest.fail("they were asked already"))
     found = ask(tenant, {**PLAYED, "value": 1})
     assert (found.count, found.estimated, len(found.sample)) == (3, False, 3)
 

@@ -1,5 +1,6 @@
 """A segment from nothing to the answer why, by clicking only."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from app.customers.models import Customer
 from app.infra.db import transaction
-from app.segments import queries, work
+from app.segments import queries, service, work
 from tests.browser.conditions import add, choose, compare, pick, rule
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
@@ -60,3 +61,22 @@ def test_a_segment_is_made_followed_and_asked_why(page: Page, live: Any, members
     expect(page.locator("#segment-rows")).to_contain_text("The best")
     (kept,) = queries.page(tenant_id=live.tenant.id).items
     assert (kept.name, kept.archived_at) == ("The best", None)
+
+
+def test_on_a_small_screen_the_open_tab_is_in_sight(page: Page, live: Any, members: None) -> None:
+    made = service.create(tenant_id=live.tenant.id, actor="test", name="List", type="STATIC")
+    page.set_viewport_size({"width": 390, "height": 844})
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/segments/{made.id}/settings")
+    expect(page.locator(".tabs").get_by_role("link", name="Settings")).to_be_in_viewport(ratio=0.9)
+
+
+def test_the_sign_of_a_menu_is_seen_with_the_keyboard_on_it(page: Page, live: Any, members: None) -> None:
+    made = service.create(tenant_id=live.tenant.id, actor="test", name="List", type="STATIC")
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/segments/{made.id}")
+    page.get_by_role("link", name="Edit").first.focus()
+    page.keyboard.press("Tab")
+    menu = page.locator(".dropdown button:focus-visible")
+    # A tint that lets the page through: on a ground of its own colour the sign would be gone.
+    expect(menu).to_have_css("background-color", re.compile(r"/ 0\.07\)$"))

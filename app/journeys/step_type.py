@@ -376,7 +376,7 @@ def _message(error: Mapping[str, Any]) -> str:
         return "There is no such setting."
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if error["type"] == "uuid_parsing":
+    if error["type"] in ("uuid_parsing", "uuid_type"):
         return "Choose one from the list."
     return f"{error['msg']}."
 

@@ -9,7 +9,7 @@ How graphs are changed is in `app.journeys.editing`, where their steps are drawn
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.infra.errors import Conflict, Invalid
@@ -18,6 +18,10 @@ TRIGGER = "TRIGGER"
 NEXT = "next"
 MAX_STEPS = 500
 MAX_NAME = 200
+MAX_NOTES = 100
+MAX_NOTE = 2000
+FARTHEST = 20_000
+COLOURS = ("yellow", "green", "blue", "pink")
 LARGEST = 2**63
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -69,10 +73,29 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A note stuck on the canvas, `x` to the right of the middle of a step and `y` below its top, in pixels.
+
+    Where there is no such step (any more), it hangs at the TRIGGER.
+    """
+
+    id: str
+    text: str
+    colour: str
+    step: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """The steps of a journey by key, in the order they were given; the TRIGGER stands first."""
+    """The steps of a journey by key, in the order they were given; the TRIGGER stands first.
+
+    Notes are for those who edit: two graphs of the same steps are the same journey, whatever is noted beside them.
+    """
 
     steps: Mapping[str, Step] = field(default_factory=dict)
+    notes: tuple[Note, ...] = field(default=(), compare=False)
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps.values())
@@ -117,22 +140,24 @@ class Graph:
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form; `read` gives the same graph back."""
-        return {"steps": [step_json(step) for step in self]}
+        notes = {"notes": [asdict(note) for note in self.notes]} if self.notes else {}
+        return {"steps": [step_json(step) for step in self], **notes}
 
     def with_steps(self, *steps: Step) -> "Graph":
         """Return the graph with these steps added, or put in the place of those with the same keys."""
-        return Graph({**self.steps, **{step.key: step for step in steps}})
+        return replace(self, steps={**self.steps, **{step.key: step for step in steps}})
 
     def without(self, keys: set[str]) -> "Graph":
         """Return the graph without these steps; ways that led to them become open ends."""
-        return Graph(
-            {
+        return replace(
+            self,
+            steps={
                 step.key: replace(
                     step, exits={exit: None if target in keys else target for exit, target in step.exits.items()}
                 )
                 for step in self
                 if step.key not in keys
-            }
+            },
         )
 
 
@@ -176,10 +201,43 @@ def read(data: Any, exits_of: ExitsOf) -> Graph:
         if step.key in steps:
             errors[f"steps[{index}].key"] = f"Two steps have the key “{step.key}”."
         steps[step.key] = step
+    notes = _read_notes(data.get("notes"), errors)
     if errors:
         raise BadGraph(errors)
     # The TRIGGER comes first, wherever it was in the list.
-    return Graph(dict(sorted(steps.items(), key=lambda item: item[1].type != TRIGGER)))
+    return Graph(dict(sorted(steps.items(), key=lambda item: item[1].type != TRIGGER)), notes)
+
+
+def _read_notes(data: Any, errors: dict[str, str]) -> tuple[Note, ...]:
+    given = [] if data is None else data
+    if not isinstance(given, list) or len(given) > MAX_NOTES:
+        errors["notes"] = f"Give a list of at most {MAX_NOTES} notes."
+        return ()
+    notes: dict[str, Note] = {}
+    for index, one in enumerate(given):
+        try:
+            note = Note(**one)
+        except TypeError:
+            errors[f"notes[{index}]"] = "A note is an object with an id, a text, a colour, a step, x and y."
+            continue
+        if wrong := wrong_with(note):
+            errors[f"notes[{index}]"] = wrong
+        notes[str(note.id)] = note
+    return tuple(notes.values())
+
+
+def wrong_with(note: Note) -> str | None:
+    """Return what is wrong with a note, or None."""
+    texts = (note.id, note.text, note.colour, note.step)
+    if not all(isinstance(one, str) for one in texts) or not KEY.fullmatch(note.id) or not storable(note.text):
+        return "A note needs an id of letters and digits, a text, a colour and the key of a step."
+    if len(note.text) > MAX_NOTE:
+        return f"Write at most {MAX_NOTE:,} characters."
+    if note.colour not in COLOURS:
+        return f"Choose one of the colours {', '.join(COLOURS)}."
+    if not all(isinstance(at, int) and abs(at) <= FARTHEST for at in (note.x, note.y)):
+        return "A note stands too far away."
+    return None
 
 
 def _read_step(data: Any, path: str, exits_of: ExitsOf, errors: dict[str, str]) -> Step | None:

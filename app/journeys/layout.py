@@ -6,9 +6,11 @@ least one unit apart in a row, and rows are one unit apart; x grows to the right
 
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
-from app.journeys.graph import Graph, back_edges, ranks
+from app.journeys.editing import moves_with
+from app.journeys.graph import NEXT, Graph, back_edges, ranks
 
 # A slot is what hangs below a step: the step of that key, or the open end or passing line of (step, exit).
 _Slot = str | tuple[str, str]
@@ -144,6 +146,47 @@ def _blocks(graph: Graph, rank: dict[str, int], closing: set[tuple[str, str]]) -
             blocks[owner].joins.append(key)
     starts = [key for key in graph.steps if above[key] is None]
     return blocks, starts
+
+
+def fold(graph: Graph, keys: Collection[str], *, showing: Collection[str] = ()) -> tuple[Graph, dict[str, set[str]]]:
+    """Return the graph with the branches of some steps folded away, and by step which steps that hides.
+
+    A folded step goes on where its branches meet. What would hide one of the steps in `showing` is not folded.
+    """
+    hidden: dict[str, set[str]] = {}
+    rank = ranks(graph)
+    for key in sorted({key for key in keys if key in graph.steps}, key=lambda key: rank[key]):
+        block = moves_with(graph, key) - {key} if key in graph.steps else set()
+        if not block or not block.isdisjoint(showing):
+            continue
+        targets = [to for inner in (*block, key) for to in graph.steps[inner].exits.values()]
+        onward = next((to for to in targets if to and to not in block), None)
+        step = graph.steps[key]
+        graph = graph.without(block).with_steps(replace(step, exits={NEXT: onward}))
+        hidden[key] = block
+    return graph, hidden
+
+
+def reading_order(graph: Graph) -> list[tuple[str, str | None, int]]:
+    """Return the steps (exit None) and each step's ways out as a list is read, with how deep each is in branches.
+
+    A way out comes after its step and is followed by what only it leads to; where branches meet comes after them all.
+    """
+    blocks, roots = _blocks(graph, ranks(graph), {(edge.source, edge.exit) for edge in back_edges(graph)})
+    found: list[tuple[str, str | None, int]] = []
+    ahead: list[tuple[str, str | None, int]] = [(root, None, 0) for root in reversed(roots)]
+    while ahead:
+        key, exit, depth = ahead.pop()
+        found.append((key, exit, depth))
+        if exit is not None:
+            target = graph.steps[key].exits[exit]
+            if target in blocks[key].heads and isinstance(target, str):
+                ahead.append((target, None, depth))
+            continue
+        inner = depth + (len(graph.steps[key].exits) > 1)
+        ahead += [(join, None, depth) for join in reversed(blocks[key].joins)]
+        ahead += [(key, way, inner) for way in reversed(list(graph.steps[key].exits))]
+    return found
 
 
 def _common(one: str | None, other: str | None, above: dict[str, str | None], depth: dict[str, int]) -> str | None:

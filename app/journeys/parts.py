@@ -4,11 +4,12 @@ A part is a graph of some steps. Ways of it that lead to none of its own steps s
 else, they go on with what follows there.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from app.journeys.editing import moves_with, new_key
 from app.journeys.graph import MAX_STEPS, NEXT, TRIGGER, CannotEdit, Graph, Step, back_edges, ranks
+from app.journeys.step_type import step_types
 
 Ends = list[tuple[str, str]]
 
@@ -94,7 +95,7 @@ def move(graph: Graph, keys: Collection[str], after: str, exit: str = NEXT) -> G
     if (len(heads) == 1 and len(outside) > 1) or len(lifted) < len(graph) - len(part):
         raise CannotEdit("The branches of these steps go on in several places; move those steps along, or first.")
     changed = put(lifted, part, after, exit)
-    return Graph({key: changed.steps[key] for key in graph.steps})
+    return replace(changed, steps={key: changed.steps[key] for key in graph.steps})
 
 
 def renamed(part: Graph, graph: Graph, *, keep: bool = False) -> Graph:
@@ -107,16 +108,13 @@ def renamed(part: Graph, graph: Graph, *, keep: bool = False) -> Graph:
         taken = taken.with_steps(replace(step, key=key))
     # A way that left the part must not lead to a step of the part that happens to get that key.
     away = {to: f"-{to}"[:64] for step in part for to in step.exits.values() if to and to not in names}
-    return Graph(
-        {
-            names[step.key]: replace(
-                step,
-                key=names[step.key],
-                exits={exit: (names | away)[to] if to else None for exit, to in step.exits.items()},
-            )
-            for step in part
-        }
-    )
+    return Graph({names[step.key]: _called(step, names, away) for step in part})
+
+
+def _called(step: Step, names: Mapping[str, str], away: Mapping[str, str]) -> Step:
+    exits = {exit: names.get(to) or away[to] if to else None for exit, to in step.exits.items()}
+    config = step_types().get(step.type).retargeted(step.config, names)
+    return replace(step, key=names[step.key], config=dict(config), exits=exits)
 
 
 def _only(step: Step, part: Graph) -> Step:

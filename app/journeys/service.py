@@ -5,6 +5,7 @@ else has changed the draft since, they raise DraftChanged and change nothing. No
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import clips, editing, parts
-from app.journeys.graph import NEXT, TRIGGER, Graph, Step
+from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney
 from app.journeys.settings import apply_settings, zone_of
@@ -123,8 +124,8 @@ def put_steps(
     first step. Raises BadGraph for what can't be kept; what is merely unfinished is kept.
     """
 
-    def change(journey: Journey, _: Graph) -> Graph:
-        return _with_trigger(journey, read_graph({"steps": list(steps)}))
+    def change(journey: Journey, graph: Graph) -> Graph:
+        return replace(_with_trigger(journey, read_graph({"steps": list(steps)})), notes=graph.notes)
 
     return _edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
 
@@ -294,6 +295,38 @@ def connect_steps(
     )
 
 
+def put_note(
+    *, tenant_id: UUID, journey_id: UUID, actor: str, note: Note, draft_revision: int | None = None
+) -> Journey:
+    """Stick a note on the canvas, or put it in the place of the one with its id, and return the journey."""
+    if wrong := wrong_with(note):
+        raise BadGraph({"note": wrong}, wrong)
+
+    def label(graph: Graph) -> str:
+        old = next((one for one in graph.notes if one.id == note.id), None)
+        moved = old is not None and (old.text, old.colour) == (note.text, note.colour)
+        return "Added a note" if old is None else "Moved a note" if moved else "Changed a note"
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        notes = {**{one.id: one for one in graph.notes}, note.id: note}
+        if len(notes) > MAX_NOTES:
+            raise CannotEdit(f"A journey has at most {MAX_NOTES} notes.")
+        return replace(graph, notes=tuple(notes.values()))
+
+    return _edit(tenant_id, journey_id, actor, draft_revision, label, change)
+
+
+def remove_note(
+    *, tenant_id: UUID, journey_id: UUID, actor: str, note_id: str, draft_revision: int | None = None
+) -> Journey:
+    """Take a note away and return the journey."""
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        return replace(graph, notes=tuple(one for one in graph.notes if one.id != note_id))
+
+    return _edit(tenant_id, journey_id, actor, draft_revision, "Removed a note", change)
+
+
 def undo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:
     """Take the draft one edit back and return the journey; with nothing to undo it stays as it is."""
     return _travel(tenant_id, journey_id, actor, draft_revision, -1)
@@ -332,7 +365,7 @@ def _edit(
         graph = read_graph(journey.draft)
         told = label if isinstance(label, str) else label(graph)
         changed = change(journey, graph)
-        if changed == graph:
+        if changed == graph and changed.notes == graph.notes:
             return journey
         session.execute(
             text(
@@ -405,7 +438,7 @@ def _with_trigger(journey: Journey, graph: Graph) -> Graph:
     if graph.trigger is None:
         key = "trigger" if "trigger" not in graph.steps else editing.new_key(graph, TRIGGER)
         first = next(iter(graph.steps), None)
-        return Graph({key: Step(key, TRIGGER, None, own, {NEXT: first}), **graph.steps})
+        return replace(graph, steps={key: Step(key, TRIGGER, None, own, {NEXT: first}), **graph.steps})
     if not graph.trigger.config.get("event_type"):
         config = {**own, **graph.trigger.config, "event_type": journey.trigger_type}
         return editing.configure(graph, graph.trigger.key, exits=exits_of(TRIGGER, config), config=config)

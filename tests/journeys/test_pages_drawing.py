@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from app.blueprints.journeys import presenters
-from app.journeys.step_type import Known, read_graph
+from app.journeys.step_type import Known, check_graph, read_graph
 
 CSS = (Path(__file__).parents[2] / "app" / "static" / "css" / "canvas.css").read_text()
 
@@ -50,3 +50,51 @@ def test_a_branch_that_meets_again_is_drawn_below_both() -> None:
 
 def test_corners_are_rounded_no_further_than_there_is_room() -> None:
     assert presenters.rounded([(0, 0), (0, 10), (0, 10), (4, 10)]) == "M0 0L0 8Q0 10 2 10L4 10"
+
+
+FORK = {
+    "steps": [
+        {"key": "t", "type": "TRIGGER", "config": {"event_type": "MANUAL"}, "next": "c"},
+        {"key": "c", "type": "CONDITION", "config": {}, "next_yes": "w", "next_no": "x"},
+        {"key": "w", "type": "WAIT", "config": {"duration": "1 day"}, "next": "e"},
+        {"key": "x", "type": "WAIT", "config": {}, "next": "e"},
+        {"key": "e", "type": "END", "config": {}},
+    ]
+}
+
+
+def test_rows_are_read_branch_by_branch_and_what_they_share_last() -> None:
+    rows = presenters.draw(read_graph(FORK), known=Known(), problems=[]).rows
+    names = [row.card.key if row.card else f"{row.slot.after}.{row.slot.exit}" for row in rows if row.card or row.slot]
+    assert list(zip(names, [row.depth for row in rows], strict=True)) == [
+        ("t", 0), ("t.next", 0), ("c", 0),
+        ("c.yes", 1), ("w", 1), ("w.next", 1),
+        ("c.no", 1), ("x", 1), ("x.next", 1),
+        ("e", 0),
+    ]  # fmt: skip
+
+
+def test_folded_branches_hide_their_steps_but_neither_what_is_open_nor_what_is_missing() -> None:
+    graph = read_graph(FORK)
+    problems = check_graph(graph, Known())
+    canvas = presenters.draw(graph, known=Known(), problems=problems, folded=["c", "gone"])
+    assert [card.key for card in canvas.cards] == ["t", "c", "e"]
+    folded = canvas.cards[1]
+    assert (folded.hidden, folded.down) == (2, "e")
+    assert "Something is missing in the branches folded away." in folded.problems
+    assert not [row for row in canvas.rows if row.slot and row.slot.after == "c"]
+    shown = presenters.draw(graph, known=Known(), problems=problems, folded=["c"], showing=["x"])
+    assert len(shown.cards) == 5
+
+
+def test_a_note_hangs_at_its_step_and_else_at_the_trigger() -> None:
+    notes = [
+        {"id": "a", "text": "x", "colour": "blue", "step": "e", "x": 150, "y": 10},
+        {"id": "b", "text": "y", "colour": "pink", "step": "gone", "x": -9999, "y": 0},
+    ]
+    graph = read_graph({**FORK, "notes": notes})
+    assert graph.to_json()["notes"] == notes
+    canvas = presenters.draw(graph, known=Known(), problems=[])
+    stuck = {row.card.key: [one.note.id for one in row.notes] for row in canvas.rows if row.card and row.notes}
+    assert stuck == {"t": ["b"], "e": ["a"]}
+    assert all(one.left >= 8 and one.top >= 8 for row in canvas.rows for one in row.notes)

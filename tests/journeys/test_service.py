@@ -1,5 +1,6 @@
 """Making, editing, publishing and stopping journeys."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
-from app.journeys.graph import BadGraph, CannotEdit
+from app.journeys.graph import BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
+from app.journeys.step_type import read_graph
 from tests.journeys.helpers import JOINED, journey, rows, send, step, tag, template, wait
 
 
@@ -199,3 +201,26 @@ def test_lists(tenant: Tenant, other_tenant: Tenant) -> None:
     assert queries.journeys(tenant_id=tenant.id, q="%").items == []
     with pytest.raises(queries.NoSuchJourney):
         queries.journey(tenant_id=other_tenant.id, journey_id=made[0].id)
+
+
+def test_notes_are_edits_that_change_no_step(tenant: Tenant) -> None:
+    made = create(tenant)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    service.insert_step(**on, type="END", after="trigger")
+    lifecycle.activate(**on)
+    note = Note("n1", "Ask Lindiwe", "yellow", "trigger", 10, 20)
+    service.put_note(**on, note=note)
+    found = service.put_note(**on, note=replace(note, x=30))
+    history = queries.draft_history(tenant_id=tenant.id, journey=found)
+    assert history.undo == "Moved a note"
+    assert not queries.draft_differs(tenant_id=tenant.id, journey=found)
+    found = service.put_steps(**on, steps=[step("e", "END")])
+    assert queries.draft(found).notes == (replace(note, x=30),)
+    found = service.remove_note(**on, note_id="n1")
+    assert queries.draft(found).notes == ()
+    assert queries.draft(service.undo(**on)).notes == (replace(note, x=30),)
+    for wrong in (replace(note, colour="black"), replace(note, x=10**9), replace(note, text="x" * 2001)):
+        with pytest.raises(BadGraph):
+            service.put_note(**on, note=wrong)
+    with pytest.raises(BadGraph):
+        read_graph({"steps": [], "notes": [{"id": "a"}]})

@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 
 from app.accounts import places
 from app.blueprints.conditions import of_customers, of_event
@@ -18,7 +18,7 @@ from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.errors import NotFound
 from app.journeys import queries
-from app.journeys.graph import Graph, Problem, Step
+from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
 from app.messaging import queries as messages
@@ -55,7 +55,14 @@ class Board:
         differs = queries.draft_differs(tenant_id=self.tenant_id, journey=journey)
         return {
             "journey": journey,
-            "canvas": presenters.draw(self.graph, known=self.known, problems=self.problems),
+            "canvas": presenters.draw(
+                self.graph,
+                known=self.known,
+                problems=self.problems,
+                folded=request.cookies.get("fold", "").split("."),
+                showing={*fresh, *([selected] if selected else [])},
+            ),
+            "note_colours": COLOURS,
             "kinds": presenters.kinds(),
             "problems": self.problems,
             "problem_labels": [self._label(one) for one in self.problems],

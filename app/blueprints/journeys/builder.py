@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from functools import partial
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import OVERVIEW, Board, sources
 from app.journeys import service
 from app.journeys.editing import can_insert
-from app.journeys.graph import BadGraph, CannotEdit
+from app.journeys.graph import COLOURS, BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
 from app.journeys.service import DraftChanged, WrongStatus
 from app.journeys.step_type import palette
@@ -38,6 +39,16 @@ def step(journey_id: UUID, key: str) -> Response:
     return page("journeys/builder.html", block="panel", **context, **board.step_panel(key, canvas=context["canvas"]))
 
 
+@blueprint.get("/<uuid:journey_id>/canvas")
+@requires("journeys.view")
+def canvas(journey_id: UUID) -> Response:
+    """Return the canvas and the bar as they are, for one that shows other branches or an older state."""
+    board = Board(journey_id)
+    return _retargeted(
+        page("journeys/edit.html", panel=None, **board.context(selected=request.args.get("open") or None))
+    )
+
+
 @blueprint.get("/<uuid:journey_id>/add")
 @requires("journeys.edit")
 def add_step(journey_id: UUID) -> Response:
@@ -45,7 +56,7 @@ def add_step(journey_id: UUID) -> Response:
     board = Board(journey_id)
     after, way = request.args.get("after", ""), request.args.get("exit", "next")
     fitting = [name for name, kind in palette() if can_insert(board.graph, after, way, kind.exits({}))]
-    slots = [slot for card in board.context()["canvas"].cards for slot in card.slots]
+    slots = [row.slot for row in board.context(selected=after)["canvas"].rows if row.slot]
     place = next((slot.label for slot in slots if (slot.after, slot.exit) == (after, way)), "")
     return board.show({"panel": "journeys/_add.html", "after": after, "exit": way, "fitting": fitting, "place": place})
 
@@ -135,6 +146,29 @@ def connect_step(journey_id: UUID) -> Response | Answer:
     source, way, target = (request.form.get(name, "") for name in ("source", "exit", "target"))
     act = partial(service.connect_steps, source=source, exit=way, target=target or None)
     return _edited(journey_id, lambda: act(**_on(journey_id)))
+
+
+@blueprint.post("/<uuid:journey_id>/notes")
+@requires("journeys.edit")
+def put_note(journey_id: UUID) -> Response | Answer:
+    """Stick a note on the canvas, or change one."""
+    form = request.form
+    note = Note(
+        id=form.get("id") or f"n{token_hex(6)}",
+        text=form.get("text", ""),
+        colour=form.get("colour", COLOURS[0]),
+        step=form.get("step", ""),
+        x=form.get("x", 0, int),
+        y=form.get("y", 0, int),
+    )
+    return _edited(journey_id, lambda: service.put_note(**_on(journey_id), note=note))
+
+
+@blueprint.post("/<uuid:journey_id>/notes/remove")
+@requires("journeys.edit")
+def remove_note(journey_id: UUID) -> Response | Answer:
+    """Take a note away."""
+    return _edited(journey_id, lambda: service.remove_note(**_on(journey_id), note_id=request.form.get("id", "")))
 
 
 @blueprint.post("/<uuid:journey_id>/undo")

@@ -5,20 +5,21 @@ its cell by classes of digits, an edge is an SVG path in pixels.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.journeys.editing import can_insert, moves_with
-from app.journeys.graph import TRIGGER, Graph, Problem, Step, step_json
-from app.journeys.layout import Drop, Layout, lay_out
-from app.journeys.step_type import Known, StepType, exit_labels, palette, step_types, words_of
+from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, step_json
+from app.journeys.layout import Drop, Layout, fold, lay_out, reading_order
+from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, words_of
 from app.messaging.states import STATUS_WORDS, Status
 
 # What became of a step's messages, in the order the card says it; sending and queued ones are out in a moment.
 FATES = (Status.SENT, Status.QUEUED, Status.HELD, Status.SKIPPED, Status.FAILED, Status.UNKNOWN)
 HALF, PITCH, PAD = 148, 188, 72
 CARD_WIDTH, CARD_HEIGHT = 256, 92
+NOTE_WIDTH, NOTE_HEIGHT = 200, 120
 TURN_OUT, TURN_IN, RADIUS, TIP = 16, 18, 10, 6
 
 
@@ -43,7 +44,8 @@ def letters(fates: Mapping[str, Mapping[str, int]]) -> dict[str, list[Fate]]:
 class Card:
     """One step. `down` are the keys below it; `cell` the classes that place it; `exits` its ways on and their names.
 
-    `clip` is what copying takes.
+    `clip` is what copying takes; `hidden` how many steps of its branches are folded away; `leads_to` the steps its
+    settings send people to, with their names.
     """
 
     key: str
@@ -60,7 +62,8 @@ class Card:
     ends: bool
     exits: dict[str, str]
     clip: Mapping[str, Any]
-    slots: list["Slot"] = field(default_factory=list)
+    hidden: int
+    leads_to: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,29 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Canvas:
-    """All that stands on the canvas, steps in reading order, and its size in pixels."""
+class Sticker:
+    """A note and where its corner is on the canvas, in pixels."""
 
+    note: Note
+    left: int
+    top: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A step or a place as it is read one after the other, so deep in branches; notes follow their step."""
+
+    depth: int
+    card: Card | None = None
+    slot: Slot | None = None
+    notes: Sequence[Sticker] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """All that stands on the canvas in reading order, and its size in pixels."""
+
+    rows: list[Row]
     cards: list[Card]
     paths: list[Path]
     width: int
@@ -127,26 +150,59 @@ def kinds() -> list[Kind]:
     return [Kind(name, kind.label, kind.icon, kind.description) for name, kind in palette()]
 
 
-def draw(graph: Graph, *, known: Known, problems: Sequence[Problem]) -> Canvas:
-    """Return the canvas of a graph."""
+def draw(
+    whole: Graph,
+    *,
+    known: Known,
+    problems: Sequence[Problem],
+    folded: Collection[str] = (),
+    showing: Collection[str] = (),
+) -> Canvas:
+    """Return the canvas of a graph; the branches of `folded` steps are left out, but for what must be `showing`."""
+    graph, hidden = fold(whole, folded, showing=showing)
     layout = lay_out(graph)
     wrong: dict[str | None, list[str]] = defaultdict(list)
     for problem in problems:
         wrong[problem.step_key].append(problem.message)
-    slots: dict[str, list[Slot]] = defaultdict(list)
+    for key, inner in hidden.items():
+        wrong[key] += ["Something is missing in the branches folded away."] if inner & wrong.keys() else []
+    slots: dict[tuple[str, str], Slot] = {}
     movers = _movers(graph)
     into: dict[str, list[str]] = defaultdict(list)
     for edge in graph.edges():
         if edge.target:
             into[edge.target].append(edge.source)
     for drop in layout.drops:
-        slots[drop.after].append(_slot(graph, drop, movers, into))
-    order = sorted(graph, key=lambda step: (layout.places[step.key].y, layout.places[step.key].x))
-    cards = [_card(step, layout, known, wrong[step.key], slots[step.key]) for step in order]
+        if drop.after not in hidden:
+            slots[drop.after, drop.exit] = _slot(graph, drop, movers, into)
+    stickers = _stickers(whole, layout)
+    rows: list[Row] = []
+    for key, exit, depth in reading_order(graph):
+        if exit is None:
+            card = _card(whole.steps[key], graph, layout, known, wrong[key], len(hidden.get(key, ())))
+            rows.append(Row(depth, card=card, notes=stickers[key]))
+        elif (key, exit) in slots:
+            rows.append(Row(depth, slot=slots[key, exit]))
+    cards = [row.card for row in rows if row.card]
     paths = [_path(graph, layout, drop) for drop in layout.drops]
     width = round((layout.width - 1) * 2 * HALF + CARD_WIDTH + 2 * PAD)
     height = round((layout.height - 0.5) * PITCH + CARD_HEIGHT + 2 * PAD)
-    return Canvas(cards, paths, width, height)
+    shown = [sticker for row in rows for sticker in row.notes]
+    width = max([width, *(one.left + NOTE_WIDTH + PAD for one in shown)])
+    height = max([height, *(one.top + NOTE_HEIGHT + PAD for one in shown)])
+    return Canvas(rows, cards, paths, width, height)
+
+
+def _stickers(graph: Graph, layout: Layout) -> Mapping[str, list[Sticker]]:
+    """Return the notes by the step they hang at; those of a step that is folded away are left out."""
+    found: dict[str, list[Sticker]] = defaultdict(list)
+    start = graph.trigger
+    for note in graph.notes:
+        key = note.step if note.step in graph.steps or start is None else start.key
+        if place := layout.places.get(key):
+            left, top = max(8, round(_x(place.x)) + note.x), max(8, round(_y(place.y)) + note.y)
+            found[key].append(Sticker(note, left, top))
+    return found
 
 
 def name_of(step: Step) -> str:
@@ -166,7 +222,7 @@ def kind_of(step: Step) -> StepType[Any]:
     return step_types().get(step.type)
 
 
-def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: list[Slot]) -> Card:
+def _card(step: Step, graph: Graph, layout: Layout, known: Known, problems: list[str], hidden: int) -> Card:
     kind = kind_of(step)
     place = layout.places[step.key]
     return Card(
@@ -179,12 +235,13 @@ def _card(step: Step, layout: Layout, known: Known, problems: list[str], slots: 
         words=words_of(step, known),
         problems=problems,
         cell=cell(place.x, place.y),
-        down=" ".join(dict.fromkeys(target for target in step.exits.values() if target)),
+        down=" ".join(dict.fromkeys(target for target in graph.steps[step.key].exits.values() if target)),
         movable=step.type != TRIGGER,
         ends=kind.ends,
         exits=exit_labels(step),
         clip=step_json(step),
-        slots=slots,
+        hidden=hidden,
+        leads_to={key: name_of(graph.steps[key]) for key in leads_to(step) if key in graph.steps},
     )
 
 

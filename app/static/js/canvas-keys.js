@@ -2,7 +2,9 @@
 import { carried, legal, pickUp, putBack, putDown, several } from "./canvas-carry.js";
 import { duplicate } from "./canvas-clip.js";
 import { editable, graph, redo, remove, stepOf, undo } from "./canvas-edit.js";
+import { fold } from "./canvas-fold.js";
 import { openKinds, openStepMenu } from "./canvas-menu.js";
+import { addNote } from "./canvas-notes.js";
 import { extend, meant, pick, pickAll, pickBranch, picked, toggle } from "./canvas-select.js";
 
 const typing = (element) => element?.closest?.("input, select, textarea, [contenteditable], dialog, [popover]");
@@ -39,7 +41,9 @@ function onStep(event, step, letter) {
   if (event.key.startsWith("Arrow")) return act(event, () => focusStep(neighbour(step, event.key.slice(5))));
   if (event.key === "Home") return act(event, () => focusStep(graph().querySelector(".step")));
   if (event.key === "End") return act(event, () => focusStep([...graph().querySelectorAll(".step")].pop()));
+  if (letter === "c") return act(event, () => fold(key));
   if (!editable()) return;
+  if (letter === "n") return act(event, () => addNote(key));
   if ((event.key === "Delete" || event.key === "Backspace") && step.hasAttribute("data-movable")) return act(event, () => remove([key]));
   if (letter === "m" && step.hasAttribute("data-movable")) return act(event, () => pickUp(several([key])));
   if (event.key === " " && event.target.matches(".step-main")) return act(event, () => toggle(key));

@@ -40,6 +40,9 @@ class Journey(TenantRow, Base):
     trigger_type: Mapped[str]
     trigger_config: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     allow_reentry: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    reentry: Mapped[str] = mapped_column(server_default="never", default="never")
+    reentry_days: Mapped[int | None]
+    reentry_key: Mapped[str | None]
     max_enrollments: Mapped[int | None]
     timezone: Mapped[str]
     draft: Mapped[dict[str, Any]]
@@ -125,9 +128,10 @@ class JourneyDraftEdit(TenantRow, Base):
 class JourneyEnrollment(TenantRow, Base):
     """One walk of one customer through one journey.
 
-    `entry` is '' where re-entry is not allowed, else the id of what let the customer in: the unique key then refuses
-    a second walk, and a repeat of the same cause, in the database. `due_at` is when the engine must look again. While
-    a step that failed is to be tried again, `error` tells why and `attempts` how often it has failed.
+    `entry` is '' where re-entry is not allowed, else the id of what let the customer in, or what each walk is for
+    (`reentry.entry_key`): the unique key then refuses a second walk, and a repeat of the same cause, in the database.
+    `due_at` is when the engine must look again. While a step that failed is to be tried again, `error` tells why and
+    `attempts` how often it has failed.
     """
 
     __tablename__ = "journey_enrollment"

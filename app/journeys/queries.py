@@ -329,7 +329,7 @@ def _numbers(key: str, graph: Graph, counts: StepCounts) -> StepNumbers:
     return StepNumbers(
         key=key,
         type=step.type if step else None,
-        name=step.name if step else None,
+        name=(step.name or step.config.get("reason")) if step else None,
         entered=counts.entered,
         active=counts.active,
         completed=counts.completed,

@@ -56,13 +56,12 @@ def create(
     club_id: UUID | None = None,
     trigger_type: str = MANUAL,
     trigger_config: Mapping[str, Any] | None = None,
-    allow_reentry: bool = False,
-    max_enrollments: int | None = None,
     timezone: str | None = None,
+    **more: Any,
 ) -> Journey:
     """Make a journey in DRAFT whose graph is one TRIGGER step, and return it.
 
-    Without `timezone` it is the club's, else the tenant's. Raises Invalid or NameTaken.
+    Without `timezone` it is the club's, else the tenant's; `more` are other settings. Raises Invalid or NameTaken.
     """
     asked = trigger_config or {}
     config: dict[str, Any] = {"event_type": trigger_type, "conditions": list(asked.get("conditions") or [])}
@@ -74,8 +73,7 @@ def create(
             "name": name,
             "description": description,
             "club_id": club_id,
-            "allow_reentry": allow_reentry,
-            "max_enrollments": max_enrollments,
+            **more,
             "timezone": timezone or zone_of(session, tenant_id, club_id),
         }
         journey = Journey(

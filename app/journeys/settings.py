@@ -11,11 +11,12 @@ from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
+from app.journeys import reentry
 from app.journeys.models import Journey
 
 MAX_NAME = 200
 MAX_TEXT = 2000
-SETTINGS = ("name", "description", "club_id", "allow_reentry", "max_enrollments", "timezone")
+SETTINGS = ("name", "description", "club_id", *reentry.SETTINGS, "max_enrollments", "timezone")
 
 
 def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
@@ -35,8 +36,7 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
         with session.no_autoflush:
             if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
                 errors["club_id"] = "Choose one of your clubs."
-    if "allow_reentry" in given:
-        journey.allow_reentry = bool(given["allow_reentry"])
+    reentry.apply(journey, given, errors)
     if "max_enrollments" in given:
         journey.max_enrollments = given["max_enrollments"]
         if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:

@@ -402,9 +402,9 @@ _JOURNEYS = (
         OF_THE_CLUB,
         addresses=_columns("name description trigger_config draft"),
         plain=_columns(
-            "id club_id status trigger_type allow_reentry max_enrollments timezone draft_revision draft_position "
-            "published_version next_run_at run_until run_cursor total_enrolled total_completed total_exited "
-            "total_failed activated_at paused_at "
+            "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
+            "draft_revision draft_position published_version next_run_at run_until run_cursor total_enrolled "
+            "total_completed total_exited total_failed activated_at paused_at "
             "archived_at created_by created_at updated_at"
         ),
     ),

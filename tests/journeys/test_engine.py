@@ -349,3 +349,19 @@ def test_everybody_comes_to_an_end_of_any_graph(tenant: Tenant, found: Graph, co
         assert {statuses(tenant.id)[one] for one in who} == {("COMPLETED", "completed")}
         check_counters(tenant.id, made.id)
         apart.rollback()
+
+
+def test_an_end_says_what_it_means(tenant: Tenant) -> None:
+    made = journey(
+        tenant.id, [asks("ask", "yes", "no", GOLD), step("yes", "END", None, {"reason": "Is gold"}), step("no", "END")]
+    )
+    gold, other = people(tenant.id, membership_tier="Gold")[0], people(tenant.id)[0]
+    enrolled = admit(tenant.id, made.id, [gold, other])
+    run(tenant.id)
+    ends = {
+        who: queries.enrollment_path(tenant_id=tenant.id, enrollment_id=one).steps[-1].result
+        for who, one in enrolled.items()
+    }
+    assert ends == {gold: {"completed": True, "reason": "Is gold"}, other: {"completed": True}}
+    numbers = queries.analytics(tenant_id=tenant.id, journey_id=made.id).steps
+    assert [(one.name, one.completed) for one in numbers if one.type == "END"] == [("Is gold", 1), (None, 1)]

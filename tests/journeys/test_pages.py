@@ -91,7 +91,7 @@ def test_what_is_wrong_stands_beside_the_field(
 def test_settings_are_changed(client: Any, sign_in: Any, tenant: Any, journey: Journey) -> None:
     sign_in("marketer")
     client.get(f"/journeys/{journey.id}/settings")
-    typed = {"name": "Hello", "allow_reentry": "y", "timezone": "Europe/London", "description": "New"}
+    typed = {"name": "Hello", "reentry": "after_exit", "timezone": "Europe/London", "description": "New"}
     client.post(f"/journeys/{journey.id}/settings", typed, status=302)
     found = queries.journey(tenant_id=tenant.id, journey_id=journey.id)
     assert (found.name, found.allow_reentry, found.timezone) == ("Hello", True, "Europe/London")
@@ -239,3 +239,22 @@ def test_failed_people_are_tried_again_by_a_button(
     sign_in("viewer")
     for act in ("retry", f"{made}/retry", f"{made}/skip-ahead"):
         client.post(f"{there}/{act}", status=403)
+
+
+def test_who_comes_again_and_how_they_ended(client: Any, sign_in: Any, tenant: Tenant, running: Journey) -> None:
+    sign_in("marketer")
+    there, typed = f"/journeys/{running.id}/settings", {"name": "By hand", "timezone": "Europe/London"}
+    told = client.post(there, typed | {"reentry": "after_days", "reentry_days": "soon"}, status=422).text
+    assert "Give a number of days." in told
+    assert 'value="soon"' in told
+    assert "Name the field" in client.post(there, typed | {"reentry": "each"}, status=422).text
+    client.post(there, typed | {"reentry": "after_days", "reentry_days": "30"}, status=302)
+    assert "Again 30 days after they came in" in client.get(f"/journeys/{running.id}?show=1").text
+    assert 'value="30"' in client.get(there).text
+    act = {"tenant_id": tenant.id, "journey_id": running.id, "actor": "system"}
+    service.put_steps(**act, steps=[{"key": "end", "type": "END", "config": {"reason": "Has booked"}}])
+    lifecycle.publish(**act)
+    made = enrol.enrol_one(tenant_id=tenant.id, journey_id=running.id, customer_id=person(tenant.id))
+    run(tenant.id, clock.now())
+    assert "Has booked" in client.get(f"/journeys/{running.id}/people").text
+    assert "Has booked" in client.get(f"/journeys/{running.id}/people/{made}").text

@@ -23,6 +23,15 @@ Status = Literal["DRAFT", "ACTIVE", "PAUSED", "ARCHIVED"]
 EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 
 
+Reentry = Annotated[
+    Literal["never", "after_exit", "after_days", "each"],
+    Field(
+        description="Who may enter again: nobody, whoever has left, `reentry_days` after they entered last, or each "
+        "time for another value of the event's field `reentry_key`. `allow_reentry` true also means `after_exit`."
+    ),
+]
+
+
 class TriggerConfig(Body):
     """Conditions on the payload of the event that lets people in; all must hold.
 
@@ -50,6 +59,9 @@ class JourneyBody(Body):
     trigger_type: Annotated[str, Field(min_length=1, max_length=100)] = MANUAL
     trigger_config: TriggerConfig | None = None
     allow_reentry: bool = False
+    reentry: Reentry | None = None
+    reentry_days: int | None = None
+    reentry_key: Words | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
 
@@ -61,6 +73,9 @@ class JourneyPatch(Body):
     description: Annotated[str, Field(max_length=2000)] | None = None
     club_id: UUID | None = None
     allow_reentry: bool | None = None
+    reentry: Reentry | None = None
+    reentry_days: int | None = None
+    reentry_key: Words | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
 
@@ -118,6 +133,9 @@ class JourneyOut(Shown):
     trigger_type: str
     trigger_config: dict[str, Any]
     allow_reentry: bool
+    reentry: Reentry
+    reentry_days: int | None
+    reentry_key: str | None
     max_enrollments: int | None
     timezone: str
     draft_revision: int

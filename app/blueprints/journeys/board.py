@@ -17,7 +17,7 @@ from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.errors import NotFound
-from app.journeys import queries
+from app.journeys import queries, reentry
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
@@ -80,6 +80,7 @@ class Board:
             "status_tones": presenters.STATUS_TONES,
             "status_labels": presenters.STATUS_LABELS,
             "trigger_words": words_of(self.graph.trigger, self.known) if self.graph.trigger else "",
+            "how_often": reentry.words(journey),
             "club_name": self.known.clubs.get(journey.club_id) if journey.club_id else None,
         }
 

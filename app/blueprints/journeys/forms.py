@@ -3,15 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts import places
 from app.infra.errors import UserError
 from app.infra.ids import as_id
+from app.journeys.reentry import LABELS, MAX_KEY, NEVER
 from app.journeys.step_type import MANUAL, Known
 from app.journeys.timed import TIMED
 from app.web.forms import Form
+
+NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
 
 
 class JourneyForm(Form):
@@ -20,13 +23,24 @@ class JourneyForm(Form):
     name = StringField("Name", render_kw={"required": True, "maxlength": 200, "autocomplete": "off"})
     description = TextAreaField("Description", render_kw={"rows": 3, "maxlength": 2000})
     club_id = SelectField("Club", description="Only people of this club enter.", validate_choice=False)
-    allow_reentry = BooleanField(
-        "People can come again", description="Otherwise each person goes through this journey once in their life."
+    reentry = SelectField(
+        "People can come again",
+        choices=[SelectChoice(value, label) for value, label in LABELS.items()],
+        default=NEVER,
+        validate_choice=False,
+    )
+    reentry_days = StringField(
+        "Days until they can", description="Counted from when they came in last.", render_kw=NUMBER
+    )
+    reentry_key = StringField(
+        "What tells one from the other",
+        description="A field of the event, such as booking_id. One person can be in it for several at the same time.",
+        render_kw={"autocomplete": "off", "maxlength": MAX_KEY},
     )
     max_enrollments = StringField(
         "Limit",
         description="How many people may be in it at the same time. Leave it empty for no limit.",
-        render_kw={"inputmode": "numeric", "autocomplete": "off"},
+        render_kw=NUMBER,
     )
     timezone = SelectField(
         "Time zone",
@@ -43,17 +57,22 @@ class JourneyForm(Form):
 
     def values(self) -> dict[str, Any]:
         """Return what the service takes, or raise UserError about a limit that is no number."""
-        limit = (self["max_enrollments"].data or "").strip()
-        if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 10):
-            raise UserError("Give a number from 1, or leave it empty for no limit.", "max_enrollments")
         return {
             "name": self["name"].data or "",
             "description": self["description"].data,
             "club_id": _club_id(self["club_id"].data),
-            "allow_reentry": bool(self["allow_reentry"].data),
-            "max_enrollments": int(limit) if limit else None,
+            "reentry": self["reentry"].data,
+            "reentry_days": self._number("reentry_days", "Give a number of days."),
+            "reentry_key": self["reentry_key"].data,
+            "max_enrollments": self._number("max_enrollments", "Give a number from 1, or leave it empty for no limit."),
             "timezone": self["timezone"].data,
         }
+
+    def _number(self, name: str, otherwise: str) -> int | None:
+        given = str(self[name].data or "").strip()
+        if given and not (given.isascii() and given.isdigit() and len(given) <= 10):
+            raise UserError(otherwise, name)
+        return int(given) if given else None
 
 
 class NewJourneyForm(JourneyForm):

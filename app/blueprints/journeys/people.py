@@ -40,6 +40,7 @@ def people(journey_id: UUID) -> Response:
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     status = request.args.get("status")
+    live = whereabouts.live(tenant_id=tenant_id, journey=journey)
     found = queries.enrollments(
         tenant_id=tenant_id,
         journey_id=journey_id,
@@ -51,7 +52,8 @@ def people(journey_id: UUID) -> Response:
         block="results",
         journey=journey,
         page=found,
-        titles={step.key: presenters.name_of(step) for step in whereabouts.live(tenant_id=tenant_id, journey=journey)},
+        titles={step.key: presenters.name_of(step) for step in live},
+        ends={step.key: step.config["reason"] for step in live if step.type == "END" and step.config.get("reason")},
         status_options=list(presenters.WALK_LABELS.items()),
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
@@ -283,6 +285,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return "Handed over to be sent"
     if result.get("held_out"):
         return "Left out, to see what the journey changes for the others"
+    if result.get("completed"):
+        return str(result.get("reason") or "") or None
     if result.get("updated"):
         return f"Changed: {', '.join(_called(str(one), known) for one in result['updated'])}"
     return f"Went {way}" if way else None

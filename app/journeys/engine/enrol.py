@@ -6,8 +6,8 @@ its journey first, so that limits and "once only" hold whatever runs at the same
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,9 @@ from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
 from app.journeys.graph import storable
 from app.journeys.queries import NoSuchJourney
+from app.journeys.reentry import AFTER_DAYS, EACH, NEVER, entry_key
 from app.journeys.service import WrongStatus
+from app.journeys.step_type import MANUAL
 from app.journeys.triggers import payload_tree
 
 MAX_BY_HAND = 10_000
@@ -53,7 +55,7 @@ STATUS = text("SELECT status FROM journey WHERE tenant_id = :tenant_id AND id = 
 CLUBS_OF = text("SELECT id, club_id FROM customer WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
 OPEN = text("""
-    SELECT j.id, j.allow_reentry, v.graph #>> '{steps,0,key}' AS first_key
+    SELECT j.id, j.reentry, j.reentry_days, j.reentry_key, v.graph #>> '{steps,0,key}' AS first_key
     FROM journey j JOIN journey_version v
         ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
     WHERE j.tenant_id = :tenant_id AND j.id = ANY(:ids) AND j.status = 'ACTIVE'
@@ -64,8 +66,9 @@ ENROL = text("""
     WITH candidate AS (
         SELECT * FROM unnest(
             CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]), CAST(:entries AS text[]), CAST(:events AS uuid[]),
-            CAST(:payloads AS text[]), CAST(:keys AS text[])
-        ) WITH ORDINALITY AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, place)
+            CAST(:payloads AS text[]), CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:since AS timestamptz[])
+        ) WITH ORDINALITY
+            AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, rule, since, place)
     ), fresh AS (
         SELECT candidate.*, row_number() OVER (PARTITION BY journey_id ORDER BY place) AS turn
         FROM candidate
@@ -74,7 +77,8 @@ ENROL = text("""
             SELECT FROM journey_enrollment e
             WHERE e.tenant_id = :tenant_id AND e.journey_id = candidate.journey_id
               AND e.customer_id = candidate.customer_id
-              AND (candidate.entry = '' OR e.entry = candidate.entry OR e.status = 'ACTIVE'))
+              AND (candidate.rule = 'never' OR e.entry = candidate.entry OR e.enrolled_at > candidate.since
+                  OR candidate.rule <> 'each' AND e.status = 'ACTIVE'))
     ), room AS (
         SELECT id, max_enrollments - (
             SELECT count(*) FROM journey_enrollment e
@@ -93,7 +97,7 @@ ENROL = text("""
 
 
 PEOPLE = text("""
-    SELECT c.id, c.status, j.status AS journey, j.allow_reentry, count(e.id) > 0 AS walked,
+    SELECT c.id, c.status, j.status AS journey, j.reentry, j.reentry_days, count(e.id) > 0 AS walked,
            count(e.id) FILTER (WHERE e.status = 'ACTIVE') > 0 AS walking, j.max_enrollments <= (
                SELECT count(*) FROM journey_enrollment o
                WHERE o.tenant_id = j.tenant_id AND o.journey_id = j.id AND o.status = 'ACTIVE') AS full
@@ -101,7 +105,7 @@ PEOPLE = text("""
     LEFT JOIN journey_enrollment e
         ON e.tenant_id = c.tenant_id AND e.customer_id = c.id AND e.journey_id = j.id
     WHERE c.tenant_id = :tenant_id AND c.id = ANY(CAST(:customers AS uuid[]))
-    GROUP BY c.id, c.status, j.tenant_id, j.id, j.status, j.allow_reentry, j.max_enrollments
+    GROUP BY c.id, c.status, j.tenant_id, j.id, j.status, j.reentry, j.reentry_days, j.max_enrollments
 """)
 
 
@@ -120,7 +124,7 @@ class NotAdmitted(Conflict):
 class Candidate:
     """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry.
 
-    `by_itself`: a segment or a journey did it, and not the customer or somebody of the club.
+    `by_itself`: a segment or a journey did it, and not the customer or somebody of the club. `type` is the event's.
     """
 
     journey_id: UUID
@@ -129,6 +133,7 @@ class Candidate:
     event_id: UUID | None
     payload: dict[str, Any]
     by_itself: bool = False
+    type: str = MANUAL
 
 
 def on_events(batch: Batch) -> None:
@@ -222,28 +227,29 @@ def _why_not(person: Row[Any]) -> str:
         return "This profile was merged into another one. Enrol that one."
     if person.journey != "ACTIVE":
         return f"People can enter an active journey only; this one is {person.journey.lower()}."
-    if person.walking:
+    if person.walking and person.reentry != EACH:
         return "This customer is in the journey already."
-    if person.walked and not person.allow_reentry:
+    if person.walked and person.reentry == NEVER:
         return "This customer has been in the journey before, and it allows nobody in twice."
     if person.full:
         return "The journey is full: it has as many people in it as its settings allow."
+    if person.walked and person.reentry == AFTER_DAYS:
+        days = f"less than {person.reentry_days} days ago"
+        return f"This customer came into the journey {days}, and it allows nobody in again sooner."
     return circles.REASON
 
 
 def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], now: datetime) -> Sequence[Row[Any]]:
     """Let in those candidates who may enter, with one statement; return (id, journey_id, customer_id) of each."""
-    first: dict[tuple[UUID, UUID], Candidate] = {}
-    for candidate in candidates:
-        first.setdefault((candidate.journey_id, candidate.customer_id), candidate)
-    if not first:
+    asking = list(candidates)
+    if not asking:
         return []
-    wanted = {"tenant_id": tenant_id, "ids": sorted({journey_id for journey_id, _ in first})}
+    wanted = {"tenant_id": tenant_id, "ids": sorted({one.journey_id for one in asking})}
     # Read only after the lock: a row that changed while it was waited for would drop out of the join.
     session.execute(LOCK_JOURNEYS, wanted)
     open_now = {row.id: row for row in session.execute(OPEN, wanted)}
-    entering = [one for one in first.values() if one.journey_id in open_now]
-    coming_and_going = [one for one in entering if one.by_itself and open_now[one.journey_id].allow_reentry]
+    entering = _first_of_each(asking, open_now)
+    coming_and_going = [one for one in entering if one.by_itself and open_now[one.journey_id].reentry != NEVER]
     if coming_and_going:
         refused = circles.refuse(
             session, tenant_id, [(one.journey_id, one.customer_id, one.event_id) for one in coming_and_going], now
@@ -251,6 +257,7 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
         entering = [one for one in entering if (one.journey_id, one.customer_id) not in refused]
     if not entering:
         return []
+    since = {row.id: now - _days(row) if row.reentry == AFTER_DAYS else None for row in open_now.values()}
     rows = session.execute(
         ENROL,
         {
@@ -259,10 +266,12 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
             "limited": list(open_now),
             "journeys": array(one.journey_id for one in entering),
             "customers": array(one.customer_id for one in entering),
-            "entries": array(one.entry if open_now[one.journey_id].allow_reentry else "" for one in entering),
+            "entries": array(one.entry for one in entering),
             "events": array(one.event_id for one in entering),
             "payloads": array(orjson.dumps(one.payload, default=str).decode() for one in entering),
             "keys": array(open_now[one.journey_id].first_key for one in entering),
+            "rules": array(open_now[one.journey_id].reentry for one in entering),
+            "since": array(since[one.journey_id] for one in entering),
         },
     ).all()
     if not rows:
@@ -278,6 +287,23 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
     return rows
 
 
+def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]]) -> list[Candidate]:
+    """Return the candidates of journeys that are open with the keys of their walks; of equals the first."""
+    first: dict[tuple[UUID, UUID, str], Candidate] = {}
+    for one in asking:
+        if (journey := open_now.get(one.journey_id)) is None:
+            continue
+        said = facts(one.type, one.payload) if journey.reentry == EACH else {}
+        entry = entry_key(journey.reentry, journey.reentry_key, one.entry, said)
+        alone = entry if journey.reentry == EACH else ""
+        first.setdefault((one.journey_id, one.customer_id, alone), replace(one, entry=entry))
+    return list(first.values())
+
+
+def _days(journey: Row[Any]) -> timedelta:
+    return timedelta(days=journey.reentry_days)
+
+
 def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -> list[Candidate]:
     by_type: dict[str, list[Row[Any]]] = defaultdict(list)
     for journey in listening:
@@ -285,11 +311,16 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
     concerned = [event for event in batch.events if event.type in by_type]
     clubs = _Clubs(session, batch.tenant_id, concerned, any(journey.club_id for journey in listening))
     return [
-        Candidate(journey.id, event.customer_id, str(event.id), event.id, event.payload, event.type in (*MOVES, *ENDS))
+        _candidate(journey.id, event)
         for event in concerned
         for journey in by_type[event.type]
         if clubs.fit(journey.club_id, event) and _matches(journey, event, batch.now)
     ]
+
+
+def _candidate(journey_id: UUID, event: AppliedEvent) -> Candidate:
+    by_itself = event.type in (*MOVES, *ENDS)
+    return Candidate(journey_id, event.customer_id, str(event.id), event.id, event.payload, by_itself, event.type)
 
 
 class _Clubs:

@@ -34,15 +34,16 @@ PERSON = text("""
 AGAIN = text("""
     WITH failed AS (
         SELECT e.id, e.current_step_key FROM journey_enrollment e
+        JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id
         WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND e.status = 'FAILED'
             AND (CAST(:id AS uuid) IS NULL OR e.id = :id)
             AND (CAST(:step AS text) IS NULL OR e.current_step_key = :step)
-            AND NOT EXISTS (
+            AND (j.reentry = 'each' OR NOT EXISTS (
                 SELECT FROM journey_enrollment other
                 WHERE other.tenant_id = e.tenant_id AND other.journey_id = e.journey_id
                     AND other.customer_id = e.customer_id
-                    AND (other.status = 'ACTIVE' OR other.status = 'FAILED' AND other.id > e.id))
-        ORDER BY e.id LIMIT :limit FOR UPDATE
+                    AND (other.status = 'ACTIVE' OR other.status = 'FAILED' AND other.id > e.id)))
+        ORDER BY e.id LIMIT :limit FOR UPDATE OF e
     )
     UPDATE journey_enrollment person
     SET status = 'ACTIVE', current_step_number = person.current_step_number + 1, due_at = :now, waiting_until = NULL,

@@ -1,10 +1,19 @@
 """END: the journey is completed here."""
 
+from pydantic import Field
+
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 
 class EndConfig(StepConfig):
-    """An END has no settings."""
+    """What this end is called, where a journey has several."""
+
+    reason: str | None = Field(
+        default=None,
+        max_length=200,
+        title="Reason",
+        description="What it means to end here, such as “Has booked”. Reports and people’s paths tell it.",
+    )
 
 
 class End(StepType[EndConfig]):
@@ -22,11 +31,12 @@ class End(StepType[EndConfig]):
 
     def words(self, config: EndConfig, known: Known) -> str:  # noqa: ARG002
         """Return what happens here."""
-        return "Journey completed"
+        return f"Completed: {config.reason}" if config.reason else "Journey completed"
 
     def run(self, batch: StepBatch[EndConfig]) -> None:
         """Let everybody arrive."""
-        batch.leave_all(result={"completed": True})
+        reason = {"reason": batch.config.reason} if batch.config.reason else {}
+        batch.leave_all(result={"completed": True, **reason})
 
 
 registry.register("END")(End())

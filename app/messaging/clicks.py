@@ -54,6 +54,7 @@ _LINKS = text("""
     SELECT min(url) AS url, count(*) FILTER (WHERE NOT by_machine) AS people,
         coalesce(sum(times) FILTER (WHERE NOT by_machine), 0) AS times, count(*) FILTER (WHERE by_machine) AS machines
     FROM message_click WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[]))
+        AND (:all_variants OR variant = ANY(CAST(:variants AS text[])))
     GROUP BY url_key ORDER BY people DESC, times DESC, url_key LIMIT :most
 """)
 
@@ -80,8 +81,12 @@ def note(session: Session, tenant_id: UUID, clicks: Iterable[Click]) -> None:
         session.execute(_NOTE, values)
 
 
-def links(*, tenant_id: UUID, run_ids: Collection[UUID]) -> list[Followed]:
-    """Return the addresses that were followed in messages of these runs, those of most people first."""
+def links(*, tenant_id: UUID, run_ids: Collection[UUID], variants: Collection[str] | None = None) -> list[Followed]:
+    """Return the addresses that were followed in messages of these runs, those of most people first.
+
+    `variants`: only messages of these are counted.
+    """
     with transaction(tenant_id) as session:
         values = {"tenant_id": tenant_id, "runs": array(run_ids), "most": MOST_LINKS}
+        values |= {"all_variants": variants is None, "variants": array(variants or ())}
         return [Followed(row.url, row.people, row.times, row.machines) for row in session.execute(_LINKS, values)]

@@ -12,6 +12,8 @@ from app.campaigns.models import Campaign
 from app.content import service as content
 from app.content.service import InUse
 from app.infra.db import transaction
+from app.messaging import clicks
+from app.messaging.clicks import Click
 from app.messaging.tokens import TrackedLink
 from app.messaging.tracking import Kind, Visit, record
 from tests.campaigns.conftest import NOON, Club
@@ -281,3 +283,35 @@ def test_of_those_who_wait_it_is_said_how_many_will_get_it(
         f"{waiting} wait for the winner; about {will_get} of them will get it"
         in client.get(f"/campaigns/{campaign.id}").text
     )
+
+
+def test_the_report_names_each_letter_and_draws_the_one_that_is_chosen(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink
+) -> None:
+    sign_in("marketer")
+    letters = {}
+    for key in "ab":
+        link = f'<p><a href="https://club.example/{key}">Book {key}</a></p>'
+        letters[key] = content.create(tenant_id=club.tenant_id, name=f"Letter {key}", subject=key, html=link).id
+    tried = [{"name": key.upper(), "share": 50, "templates": {"EMAIL": str(letters[key])}} for key in "ab"]
+    campaign = club.campaign(club.people(20), experiment={"variants": tried, "rule": "by_hand", "after_minutes": 60})
+    path = f"/campaigns/{campaign.id}"
+    club.act("start", campaign)
+    club.work()
+    with transaction(club.tenant_id) as session:
+        for row in club.rows("SELECT id, variant FROM message"):
+            both = [Click(row.id, f"https://club.example/{row.variant}", by_machine=False, at=NOON)]
+            clicks.note(session, club.tenant_id, both)
+    many = {key: len_of(club, key) for key in "ab"}
+    for page in (client.get(path).text, client.get(f"{path}/report").text):
+        assert re.search(r'<th scope="row" data-label="Variant">B<div[^>]*>E-mail: <a [^>]*>Letter b</a>', page)
+    report = client.get(f"{path}/report").text
+    assert f"{path}/report?variant=b#letter" in report
+    part = client.get(f"{path}/report?variant=b", htmx=True).text
+    assert "<h1" not in part
+    assert f"{path}/report/mail?variant=b" in part
+    for key, other in ("ab", "ba"):
+        drawn = client.get(f"{path}/report/mail?variant={key}").text
+        assert f"{many[key]} people (100%)" in drawn
+        assert f"Book {key}" in drawn
+        assert f"Book {other}" not in drawn

@@ -150,6 +150,39 @@ def test_a_recurrence_is_said_shown_and_said_again(
     assert only(club).status == "scheduled"
 
 
+def test_a_recurrence_by_the_week_names_its_days(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(1))
+    path = f"/campaigns/{campaign.id}"
+    given = {"type": "RECURRING", "mode": "at", "time": "08:15", "every": "1", "repeat": "WEEKLY"}
+    page = client.post(f"{path}/when", given, status=422).text
+    assert 'id="days-error"' in page
+    assert "Tick at least one day of the week." in page
+    # "As soon as I press Send" is for what is sent once.
+    assert re.search(r'data-shown-when="type: ONE_TIME"><input[^>]*value="now"', page)
+    # Monday is the day of the 18th of January 2027.
+    weekly = {"mode": "at", "rrule": "FREQ=WEEKLY", "start_at": "2027-01-18", "local_time": "08:15"}
+    other = club.campaign(club.people(1), type="RECURRING", schedule=weekly)
+    assert re.search(r'<input[^>]*checked[^>]*value="MO"', client.get(f"/campaigns/{other.id}/when").text)
+
+
+def test_channels_are_asked_in_the_order_that_is_chosen(client: PageClient, sign_in: Any, club: Club) -> None:
+    sign_in()
+    sms = content.create(tenant_id=club.tenant_id, name="Text", channel="SMS", text="Hello").id
+    people = [*club.people(2), *club.people(3, phone="+27821234567", sms_opt_in=True)]
+    campaign = club.campaign(people)
+    path = f"/campaigns/{campaign.id}"
+    given = {"channels": ["EMAIL", "SMS"], "email_template_id": str(club.template_id), "sms_template_id": str(sms)}
+    page = client.post(f"{path}/what", given | {"act": "earlier-SMS", "order": "EMAIL,SMS"}).text
+    assert re.search(r'name="order"[^>]*value="SMS,EMAIL', page)
+    assert page.index('value="SMS"') < page.index('value="EMAIL"')
+    client.post(f"{path}/what", given | {"order": "SMS,EMAIL"}, status=302)
+    assert only(club).channels == ["SMS", "EMAIL"]
+    review = client.get(f"{path}/review").text
+    assert "on the first of these channels that reaches them, in this order" in review
+    assert re.search(r">SMS</td><td[^>]*>3</td>.*?>E-mail</td><td[^>]*>2</td>", review, re.DOTALL)
+
+
 def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:
     sign_in()
     campaign = club.campaign(club.people(3))
@@ -353,8 +386,11 @@ def test_the_calendar_shows_and_moves(client: PageClient, sign_in: Any, club: Cl
     moved = client.post(f"/campaigns/{campaign.id}/move", {"date": "2131-05-20"})
     assert moved.headers["Location"] == "/campaigns/calendar?month=2131-05"
     assert only(club).schedule == {"mode": "at", "start_at": "2131-05-20T09:00"}
+    assert '<input type="hidden" name="month" value="2131-05">' in page
     for wrong in ("", "x", "1999-01-01", "2001-01-01"):
-        client.post(f"/campaigns/{campaign.id}/move", {"date": wrong}, status=302)
+        refused = client.post(f"/campaigns/{campaign.id}/move", {"date": wrong, "month": "2131-05"}, status=302)
+        # What is refused moves nobody to another month.
+        assert refused.headers["Location"] == "/campaigns/calendar?month=2131-05"
     assert only(club).schedule["start_at"] == "2131-05-20T09:00"
     assert client.get("/campaigns/calendar?month=nonsense").status_code == 200
 

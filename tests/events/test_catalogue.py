@@ -55,3 +55,17 @@ def test_conditions_know_the_payload() -> None:
     fields = catalogue.payload_fields("scl.member.created")
     assert fields.find("membershipTier") is fields.find("membership_tier")
     assert fields.find("anything.else") is not None
+
+
+def test_what_a_machine_did_is_said_to_be_its_doing() -> None:
+    kinds = {one: catalogue.get(f"message.{one}") for one in ("opened", "clicked")}
+    for payload, opened, clicked in (
+        ({"subject": "News"}, "Opened an e-mail: News", "Clicked a link in an e-mail: News"),
+        (
+            {"subject": "News", "is_machine": True},
+            "A machine opened an e-mail: News",
+            "A machine followed a link in an e-mail: News",
+        ),
+    ):
+        assert catalogue.title(kinds["opened"], payload) == opened
+        assert catalogue.title(kinds["clicked"], payload) == clicked

@@ -69,9 +69,10 @@ def move(campaign_id: UUID) -> Answer:
     campaign = queries.one(tenant_id=actor.tenant_id, campaign_id=campaign_id)
     start = campaign.schedule.get("start_at")
     day = _day(request.form.get("date"))
+    back = redirect(url_for("campaigns.calendar", month=request.form.get("month") or None))
     if campaign.type != ONE_TIME or not start or day is None:
         flash("Only a campaign that is scheduled once can be moved, to a day.", "warning")
-        return redirect(url_for("campaigns.calendar", month=request.form.get("month") or None))
+        return back
     # The calendar's days are the organisation's; the campaign's own day may be another one.
     here = datetime.fromisoformat(start)
     shown = here.date()
@@ -87,8 +88,8 @@ def move(campaign_id: UUID) -> Answer:
         )
     except (Conflict, Invalid) as refused:
         flash(" ".join(refused.errors.values()) or refused.message, "warning")
-    else:
-        flash(f"“{campaign.name}” is moved to {moved:%A, %-d %B %Y, %H:%M}.", "success")
+        return back
+    flash(f"“{campaign.name}” is moved to {moved:%A, %-d %B %Y, %H:%M}.", "success")
     return redirect(url_for("campaigns.calendar", month=f"{day:%Y-%m}"))
 
 

@@ -114,16 +114,17 @@ class VariantForm(Form):
 
 
 class WhatForm(StepForm):
-    """What it says, on which channels, and which variants of it are tried first."""
+    """What it says, on which channels and in which `order` of them, and which variants of it are tried first."""
 
+    order = HiddenField()
     channels = SelectMultipleField(
         "Channels", widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(), validate_choice=False
     )
     channel_mode = RadioField(
         "On several channels",
         choices=[
-            SelectChoice(FIRST, "The first that reaches them, in this order"),
-            SelectChoice(ALL, "All that reach them"),
+            SelectChoice(FIRST, "The first that reaches them, in the order above"),
+            SelectChoice(ALL, "Each that reaches them"),
         ],
         default=FIRST,
         validate_choice=False,
@@ -161,10 +162,12 @@ class WhatForm(StepForm):
     def of(cls, campaign: Campaign) -> "WhatForm":
         """Return the form filled in with what a campaign says."""
         tried = experiment.of(campaign.experiment)
+        order = ",".join(campaign.channels)
         if tried is None:
-            return cls(obj=campaign, variants=[{"name": name, "share": 10} for name in ("A", "B")])
+            return cls(obj=campaign, order=order, variants=[{"name": name, "share": 10} for name in ("A", "B")])
         return cls(
             obj=campaign,
+            order=order,
             tries=True,
             variants=[
                 {"name": one.name, "share": one.share, "sender_id": one.sender_id, "local_time": one.local_time}
@@ -175,10 +178,22 @@ class WhatForm(StepForm):
             after_hours=(Decimal(tried.after_minutes) / 60).quantize(Decimal("0.01")).normalize(),
         )
 
+    @property
+    def ordered(self) -> list[str]:
+        """Return the channels that are there, in the order in which they are asked."""
+        there = [one for one in TEMPLATES if one in installed()]
+        said = [one for one in (self["order"].data or "").split(",") if one in there]
+        return list(dict.fromkeys([*said, *there]))
+
     def acted(self, act: str) -> "WhatForm | None":
-        """Return the form as a button of its variants makes it: with one more of them, or without one."""
+        """Return the form as one of its buttons makes it: with a variant more or less, or a channel one place up."""
         what, _, place = act.partition("-")
         filled = dict(self.data)
+        ordered = self.ordered
+        if what == "earlier" and place in ordered[1:]:
+            at = ordered.index(place)
+            ordered[at - 1 : at + 1] = [place, ordered[at - 1]]
+            return type(self)(data=filled | {"order": ",".join(ordered)})
         variants: list[dict[str, Any]] = filled["variants"]
         if what == "add" and len(variants) < experiment.MOST:
             taken = {(one["name"] or "").strip().upper() for one in variants}
@@ -215,7 +230,7 @@ class WhatForm(StepForm):
 
     def values(self) -> dict[str, Any]:
         """Return what the service takes. Where there is one channel, it is that one."""
-        there = [one for one in TEMPLATES if one in installed()]
+        there = self.ordered
         chosen = self["channels"].data or []
         found: dict[str, Any] = {
             "channels": there if len(there) == 1 else [one for one in there if one in chosen],
@@ -274,7 +289,10 @@ class WhenForm(StepForm):
     )
     mode = RadioField(
         "When",
-        choices=[SelectChoice(key, label) for key, label in MODE_LABELS.items()],
+        choices=[
+            SelectChoice(key, label, {"data-shown-when": "type: ONE_TIME"} if key == schedule.NOW else {})
+            for key, label in MODE_LABELS.items()
+        ],
         default=schedule.NOW,
         validate_choice=False,
     )
@@ -327,6 +345,9 @@ class WhenForm(StepForm):
             filled |= {"date": start[:10], "time": start[11:16] or "09:00"}
         if campaign.type == RECURRING:
             filled |= {"time": kept.get("local_time")} | _repeat_of(kept.get("rrule"))
+            if filled.get("days") == [""]:
+                # A rule that names no day goes by that of its first.
+                filled["days"] = [list(DAYS)[datetime.fromisoformat(kept["start_at"]).weekday()]]
             filled["mode"] = kept.get("mode") or schedule.AT
         return cls(data=filled)
 
@@ -337,6 +358,8 @@ class WhenForm(StepForm):
             for name in ("every", "throttle_per_hour", "spread_minutes", "expires_hours")
             if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
         }
+        if self["type"].data == RECURRING and self["repeat"].data == "WEEKLY" and not self["days"].data:
+            errors["days"] = "Tick at least one day of the week."
         if errors:
             raise Invalid(errors)
         return {

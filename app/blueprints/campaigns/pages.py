@@ -96,6 +96,7 @@ def show(campaign_id: UUID) -> Response:
         legal=presenters.legal(campaign) | {"choose": can("campaigns.run")},
         measure_words=presenters.MEASURE_WORDS,
         winner_words=presenters.winner_rule,
+        said_by=presenters.said_by,
         when=presenters.when(campaign),
         pace=pace.under_way(campaign, stats),
         said=presenters.said(campaign),

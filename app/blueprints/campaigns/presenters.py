@@ -35,9 +35,9 @@ TYPE_LABELS = {ONE_TIME: "One-off", RECURRING: "Recurring"}
 CAMPAIGN_TYPE_LABELS = {one: one.replace("_", "-").capitalize() for one in CAMPAIGN_TYPES}
 MODE_LABELS = {
     schedule.NOW: "As soon as I press Send",
-    schedule.AT: "At a date and time at the club",
-    schedule.RECIPIENT_ZONE: "At that time where each recipient is",
-    schedule.BEST_TIME: "At the hour each recipient opens most, within the 24 hours from then on",
+    schedule.AT: "At one time for all, by the clocks of the club",
+    schedule.RECIPIENT_ZONE: "At the same time of day where each recipient is",
+    schedule.BEST_TIME: "At the hour each recipient opens most, within 24 hours",
 }
 CHANNEL_LABELS = {"EMAIL": "E-mail", "SMS": "SMS", "PUSH": "Push", "WHATSAPP": "WhatsApp"}
 STATUS_LABELS = {one.value: words for one, words in states.WORDS.items()}
@@ -71,7 +71,7 @@ WORDS: dict[str, Any] = {
 
 _WHERE = {
     schedule.RECIPIENT_ZONE: " where each recipient is",
-    schedule.BEST_TIME: " and the 24 hours after, at the hour each recipient opens most",
+    schedule.BEST_TIME: ", each within 24 hours at the hour they open most",
 }
 
 
@@ -113,25 +113,48 @@ def said(
     variant: Variant | None = None,
 ) -> list[Said]:
     """Return what a campaign, or a variant of it, says on each of its channels."""
+    found = [
+        _said(campaign.tenant_id, channel, template_id, problems or {})
+        for channel, template_id in readiness.chosen_by(campaign, variant).items()
+    ]
+    own = campaign.sender_id if EMAIL in campaign.channels else None
+    return found + _beside(campaign.tenant_id, (variant and variant.sender_id) or own, variant)
+
+
+def _said(tenant_id: UUID, channel: str, template_id: UUID | None, problems: Mapping[UUID, Sequence[Finding]]) -> Said:
+    if template_id is None:
+        return Said(CHANNEL_LABELS[channel], "Not chosen yet", None)
+    try:
+        name = templates.get(tenant_id=tenant_id, template_id=template_id).name
+    except NotFound:
+        return Said(CHANNEL_LABELS[channel], "A template that was deleted", None)
+    url = url_for("content.show", template_id=template_id) if can("templates.view") else None
+    return Said(CHANNEL_LABELS[channel], name, url, problems.get(template_id, ()))
+
+
+def _beside(tenant_id: UUID, sender_id: UUID | None, variant: Variant | None) -> list[Said]:
+    """Return whom it is from, and at what other time a variant goes out, where that was chosen."""
     found = []
-    for channel, template_id in readiness.chosen_by(campaign, variant).items():
-        if template_id is None:
-            found.append(Said(CHANNEL_LABELS[channel], "Not chosen yet", None))
-            continue
-        try:
-            name = templates.get(tenant_id=campaign.tenant_id, template_id=template_id).name
-        except NotFound:
-            found.append(Said(CHANNEL_LABELS[channel], "A template that was deleted", None))
-            continue
-        url = url_for("content.show", template_id=template_id) if can("templates.view") else None
-        found.append(Said(CHANNEL_LABELS[channel], name, url, (problems or {}).get(template_id, ())))
-    sender_id = (variant and variant.sender_id) or campaign.sender_id
-    if sender_id is not None and EMAIL in campaign.channels:
-        known = {one["id"]: one["address"] for one in sending_domains.senders(tenant_id=campaign.tenant_id)}
+    if sender_id is not None:
+        known = {one["id"]: one["address"] for one in sending_domains.senders(tenant_id=tenant_id)}
         found.append(Said("From", known.get(sender_id, "A sender that was removed"), None))
     if variant and variant.local_time:
         found.append(Said("At", variant.local_time, None))
     return found
+
+
+def said_by(trial: Trial) -> dict[str, list[Said]]:
+    """Return by variant what a run said, each as it was when it began."""
+    tenant_id = trial.run.tenant_id
+    return {
+        one.key: [
+            _said(tenant_id, kept["channel"], UUID(kept["template_id"]), {})
+            for kept in trial.run.content
+            if kept.get("variant") == one.key
+        ]
+        + _beside(tenant_id, one.sender_id, one)
+        for one in trial.experiment.variants
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A campaign's report: its numbers from all sides, the letter with who followed which link, who is behind a number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,8 @@ from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.campaigns import charts, presenters
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import heat_map, lift, queries, report, winner
+from app.campaigns import experiment, heat_map, lift, queries, report, winner
+from app.campaigns.experiment import Variant
 from app.campaigns.models import ONCE, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
 from app.infra.errors import Forbidden, Invalid, UserError
@@ -108,6 +110,18 @@ def _latest(campaign: Campaign, run_id: UUID | None) -> CampaignRun | None:
     return next((one for one in found if run_id in (None, one.id)), None)
 
 
+def _variants(run: CampaignRun | None) -> Sequence[Variant]:
+    tried = experiment.of(run.experiment) if run else None
+    return tried.variants if tried else ()
+
+
+def _variant(run: CampaignRun | None) -> str | None:
+    """Return the variant whose letter is asked for; else the winner, or the first. None where there are none."""
+    known = [one.key for one in _variants(run)]
+    asked = (request.args.get("variant"), run and run.winner)
+    return next((one for one in asked if one in known), known[0] if known else None)
+
+
 @blueprint.get("/<uuid:campaign_id>/report")
 @requires("campaigns.view")
 def report_page(campaign_id: UUID) -> Response:
@@ -120,10 +134,12 @@ def report_page(campaign_id: UUID) -> Response:
     has_opens = presenters.has_opens(campaign, stats)
     latest = _latest(campaign, run_id)
     followed = clicks.links(tenant_id=tenant_id, run_ids=runs)
-    letter = heat_map.letter_of(tenant_id=tenant_id, run=latest) if latest else None
+    variants = _variants(latest)
+    variant = _variant(latest)
+    letter = heat_map.letter_of(tenant_id=tenant_id, run=latest, variant=variant) if latest else None
     return page(
         "campaigns/report.html",
-        block="sides",
+        block="letter" if "variant" in request.args else "sides",
         campaign=campaign,
         run_id=run_id,
         stats=stats,
@@ -139,6 +155,9 @@ def report_page(campaign_id: UUID) -> Response:
         over_time=charts.over_time(report.hours(tenant_id=tenant_id, run_ids=runs), campaign.timezone),
         links=heat_map.links(letter, followed),
         trial=next(iter(winner.trials(tenant_id=tenant_id, runs_of=[latest])), None) if latest else None,
+        variants=variants,
+        variant=variant,
+        said_by=presenters.said_by,
         measure_words=presenters.MEASURE_WORDS,
         winner_words=presenters.winner_rule,
         lift=lift.of(tenant_id=tenant_id, run_ids=runs),
@@ -160,10 +179,12 @@ def report_mail(campaign_id: UUID) -> Response:
     tenant_id = current().tenant_id
     campaign, run_id, runs = _asked(campaign_id)
     latest = _latest(campaign, run_id)
-    letter = heat_map.letter_of(tenant_id=tenant_id, run=latest) if latest else None
+    variant = _variant(latest)
+    letter = heat_map.letter_of(tenant_id=tenant_id, run=latest, variant=variant) if latest else None
     html: str | None = None
     if letter is not None:
-        followed = clicks.links(tenant_id=tenant_id, run_ids=runs)
+        of_it = [variant, experiment.to_rest(variant)] if variant else None
+        followed = clicks.links(tenant_id=tenant_id, run_ids=runs, variants=of_it)
         html, _ = heat_map.drawn(tenant_id=tenant_id, tenant_name=organisation().name, letter=letter, followed=followed)
     response = Response(html or NO_MAIL.format("This letter can’t be drawn any more."), mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY

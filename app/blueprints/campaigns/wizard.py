@@ -26,7 +26,6 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, IsArchived, UserError
 from app.infra.ids import as_id, new_id
 from app.messaging import sending_domains
-from app.messaging.channel import installed
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 from app.web.shell import number
@@ -188,7 +187,7 @@ def save_what(campaign_id: UUID) -> Response | Answer:
 
 def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) -> Response:
     tenant_id = current().tenant_id
-    there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in TEMPLATES if one in installed()}
+    there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in form.ordered}
     senders = [
         (str(one["id"]), f"{one['name']} <{one['address']}>") for one in sending_domains.senders(tenant_id=tenant_id)
     ]

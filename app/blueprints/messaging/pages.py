@@ -10,6 +10,7 @@ from app.infra import clock
 from app.infra.ids import as_id
 from app.messaging import explain, queries
 from app.messaging.feedback import BOUNCE_WORDS
+from app.messaging.runs import NEVER
 from app.messaging.states import (
     REASON_WORDS,
     STATUS_TONES,
@@ -39,6 +40,7 @@ WORDS: dict[str, Any] = {
     "bounces": BOUNCE_WORDS,
     "channel_labels": CHANNEL_LABELS,
     "channel_words": NOT_MAIL,
+    "never": NEVER,
 }
 
 
@@ -62,6 +64,7 @@ def index() -> Response:
         reasons=[(one.value, words) for one, words in REASON_WORDS.items()],
         journeys=queries.journey_choices(tenant_id=tenant_id),
         campaigns=queries.campaign_choices(tenant_id=tenant_id),
+        now=clock.now(),
         **WORDS,
     )
 
@@ -124,6 +127,7 @@ def show(message_id: UUID) -> Response:
     return page(
         "messaging/show.html",
         message=message,
+        now=clock.now(),
         story=explain.story(message),
         looked=explain.of_message(tenant_id=tenant_id, message_id=message_id, now=clock.now()) if open_ else [],
         **WORDS,

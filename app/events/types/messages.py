@@ -94,6 +94,12 @@ def _noun(payload: Mapping[str, Any]) -> str:
     return _NOUNS.get(str(payload.get("channel")), "an e-mail")
 
 
+def _done(person: str, machine: str, payload: Mapping[str, Any]) -> str:
+    """Return what was done with a message, and that it was a machine where it was one."""
+    did = f"A machine {machine}" if payload.get("is_machine") else person
+    return _subject(f"{did} {_noun(payload)}", payload)
+
+
 def _is_mail(payload: Mapping[str, Any]) -> bool:
     return str(payload.get("channel") or "EMAIL") == "EMAIL"
 
@@ -157,7 +163,7 @@ register(
         Category.MESSAGE,
         "mail-opened",
         done="opened an e-mail",
-        title=lambda payload: _subject(f"Opened {_noun(payload)}", payload),
+        title=lambda payload: _done("Opened", "opened", payload),
         fields=(IS_MACHINE, *FIELDS),
         marks=_opened,
     ),
@@ -167,7 +173,7 @@ register(
         Category.MESSAGE,
         "click",
         done="clicked a link in an e-mail",
-        title=lambda payload: _subject(f"Clicked a link in {_noun(payload)}", payload),
+        title=lambda payload: _done("Clicked a link in", "followed a link in", payload),
         fields=(IS_MACHINE, PayloadField("url", "Link", FieldType.TEXT), *FIELDS),
         marks=_clicked,
     ),

@@ -300,8 +300,8 @@ def ask(
         asked, told = _ask(session, campaign, found.people, actor, actor_name, said, moment)
         if not told:
             raise NothingToApprove(
-                "Nobody else may approve it: whoever does must be neither who made it nor who asks. Give somebody the"
-                " role of an owner or admin, or change from how many people on it is needed in Settings, Limits."
+                "Nobody else may approve it: whoever does must be neither who made it nor who asks. An owner or admin"
+                " can give somebody else their role, or change in Settings → Limits above how many people it is needed."
             )
         audit.record(session, actor, "campaign.ask_approval", "campaign", campaign_id, {"people": found.people})
         return asked

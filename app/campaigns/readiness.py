@@ -126,7 +126,7 @@ def _wrong_sender(tenant_id: UUID, sender_id: UUID) -> str | None:
     if found is None:
         return "The sender is not there any more. Choose another one."
     if not found["proven"]:
-        return f"Letters can't be from {found['address']} before its domain is proven (Settings → Sending)."
+        return f"Letters can't be from {found['address']} yet: an owner or admin has to prove its domain first."
     return None
 
 

@@ -35,7 +35,7 @@ class NotSetUp(Conflict):
     """Nobody carries the messages of the channel."""
 
     def __init__(self, label: str) -> None:
-        super().__init__(f"{label} is not set up. Say who carries it in Settings → Channels.")
+        super().__init__(f"{label} is not set up. An owner or admin says who carries it in Settings → Channels.")
 
 
 @dataclass(frozen=True, slots=True)

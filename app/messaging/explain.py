@@ -39,10 +39,10 @@ MENDS = {
     Reason.NO_TOPIC_OPT_IN: "A yes of their own to the topic.",
     Reason.UNCONFIRMED: "Their confirming by the link we sent.",
     Reason.AWAITING_CONSENT: "A yes that comes in within five minutes of it.",
-    Reason.FREQUENCY_CAP: "Time, or other caps in Settings → Limits.",
+    Reason.FREQUENCY_CAP: "Time, or other caps, which an owner or admin sets in Settings → Limits.",
     Reason.QUIET_HOURS: "The morning.",
     Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
-    Reason.RATE_LIMIT: "Time, or other rates in Settings → Limits.",
+    Reason.RATE_LIMIT: "Time, or other rates, which an owner or admin sets in Settings → Limits.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
     Reason.AWAITING_WINNER: "The winner's being chosen.",
 }

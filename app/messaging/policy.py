@@ -226,14 +226,17 @@ def _checked_caps(given: Sequence[Mapping[str, Any]], errors: dict[str, str]) ->
         errors["caps"] = f"Give at most {MOST_CAPS} caps."
     for place, one in enumerate(given[:MOST_CAPS]):
         channel, most, hours = one.get("channel") or None, one.get("most"), one.get("hours")
+        wrong = []
         if channel is not None and channel not in CHANNELS:
-            errors[f"caps.{place}"] = "Choose a channel, or all of them."
-        elif not isinstance(most, int) or not 1 <= most <= MOST_MESSAGES:
-            errors[f"caps.{place}"] = f"Allow from 1 to {MOST_MESSAGES:,} messages."
-        elif not isinstance(hours, int) or not 1 <= hours <= MOST_HOURS:
-            errors[f"caps.{place}"] = f"Count over 1 hour to {MOST_HOURS // 24} days."
-        elif any(two["channel"] == channel and two["hours"] == hours for two in kept):
-            errors[f"caps.{place}"] = "There is a cap of this channel over this time already."
+            wrong.append("Choose a channel, or all of them.")
+        if not isinstance(most, int) or not 1 <= most <= MOST_MESSAGES:
+            wrong.append(f"Allow from 1 to {MOST_MESSAGES:,} messages.")
+        if not isinstance(hours, int) or not 1 <= hours <= MOST_HOURS:
+            wrong.append(f"Count over 1 hour to {MOST_HOURS // 24} days.")
+        if not wrong and any(two["channel"] == channel and two["hours"] == hours for two in kept):
+            wrong.append("There is a cap of this channel over this time already.")
+        if wrong:
+            errors[f"caps.{place}"] = " ".join(wrong)
         kept.append({"channel": channel, "most": most, "hours": hours})
     return kept
 

@@ -171,18 +171,21 @@ def read(given: Sequence[Mapping[str, Any]], channels: Sequence[str], errors: di
     for place, one in enumerate(given[:MOST_RATES]):
         channel, most, seconds = one.get("channel"), one.get("most"), one.get("seconds")
         domain = str(one.get("domain") or "").strip().lower().lstrip("@") or None
+        wrong = []
+        if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_MESSAGES:
+            wrong.append(f"Allow from 1 to {MOST_MESSAGES:,} messages.")
         if channel not in channels:
-            errors[f"rates.{place}"] = "Choose a channel."
+            wrong.append("Choose a channel.")
         elif domain is not None and channel != EMAIL:
-            errors[f"rates.{place}"] = "Only addresses of e-mail have a domain."
+            wrong.append("Only addresses of e-mail have a domain.")
         elif domain is not None and not _DOMAIN.fullmatch(domain):
-            errors[f"rates.{place}"] = "Give a domain such as gmail.com, or none for all."
-        elif not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_MESSAGES:
-            errors[f"rates.{place}"] = f"Allow from 1 to {MOST_MESSAGES:,} messages."
-        elif seconds not in SPANS:
-            errors[f"rates.{place}"] = "Count over a second, a minute, an hour or a day."
-        elif (channel, domain) in found:
-            errors[f"rates.{place}"] = "There is a rate of this channel and domain already."
+            wrong.append("Give a domain such as gmail.com, or none for all.")
+        if seconds not in SPANS:
+            wrong.append("Count over a second, a minute, an hour or a day.")
+        if not wrong and (channel, domain) in found:
+            wrong.append("There is a rate of this channel and domain already.")
+        if wrong:
+            errors[f"rates.{place}"] = " ".join(wrong)
         else:
-            found[str(channel), domain] = Rate(str(channel), domain, most, int(seconds))
+            found[str(channel), domain] = Rate(str(channel), domain, int(str(most)), int(str(seconds)))
     return list(found.values())

@@ -108,11 +108,11 @@ REASON_WORDS = {
     Reason.CANCELLED: "It was called off before it went out.",
     Reason.TWICE: "The customer gets it already: two profiles became one after it was begun.",
     Reason.HOLDOUT: "They were left out on purpose, so that what the campaign changes can be measured.",
-    Reason.FREQUENCY_CAP: "The customer has had as many messages as the caps allow (Settings → Limits).",
+    Reason.FREQUENCY_CAP: "The customer has had as many messages as the caps allow, which owners and admins set.",
     Reason.QUIET_HOURS: "It is night where the customer is: quiet hours are kept.",
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
-    Reason.RATE_LIMIT: "As many have gone out as the rates allow (Settings → Limits); it goes when it is its turn.",
+    Reason.RATE_LIMIT: "As many have gone out as the rates allow, which owners and admins set; it waits its turn.",
     Reason.AWAITING_WINNER: "They get what does best with those who were written to first, once that is chosen.",
 }
 

@@ -317,12 +317,12 @@ def test_the_pace_is_said_by_the_organisation_s_limits_too(client: PageClient, s
     ]
     policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"rates": limits[:1] + limits[2:], "quiet": {}})
     review = client.get(f"/campaigns/{quick.id}/review").text
-    assert "your organisation allows 2 a minute: about 2 minutes for 5" in review
+    assert "your organisation allows 2 a minute (set by owners and admins): about 2 minutes for 5" in review
     policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"rates": limits})
     hurried = club.campaign(people, throttle_per_hour=60, expires_hours=3)
     review = client.get(f"/campaigns/{hurried.id}/review").text
     assert (
-        "at most 60 an hour, your organisation allows 2 a minute, 1 a day to slow.example: about 24 hours for 5"
+        "at most 60 an hour, your organisation allows 2 a minute, 1 a day to slow.example (set by owners and admins):"
         in review
     )
     assert "what is not out 3 hours after its time is left out" in review

@@ -98,7 +98,7 @@ def test_a_sender_that_can_t_be_is_said_before_and_does_no_harm_after(
     senders.prove(False)
     with pytest.raises(NotReady) as refused:
         club.act("start", campaign)
-    assert "before its domain is proven" in refused.value.errors["sender_id"]
+    assert "has to prove its domain" in refused.value.errors["sender_id"]
     senders.prove(True)
     club.act("start", campaign)
     sending_domains.remove_sender(tenant_id=club.tenant_id, sender_id=senders.pro, actor=ACTOR)

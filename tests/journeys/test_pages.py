@@ -133,7 +133,7 @@ def test_publishing_warns_of_a_channel_that_nobody_carries(
     client.post(f"{there}/steps/send_1", {"channel": "SMS", "template_id": str(text)}, status=302)
     assert "Nothing goes out" not in client.get(f"{there}/publish").text
     accounts.save(tenant_id=tenant.id, channel_name="SMS", carrier=accounts.NOBODY, settings={}, actor="system")
-    words = "SMS is not set up. Say who carries it in Settings → Channels."
+    words = "SMS is not set up. An owner or admin says who carries it in Settings → Channels."
     assert words in client.get(f"{there}/publish").text
     client.post(f"{there}/publish", status=302)
     assert words in client.get(there).text

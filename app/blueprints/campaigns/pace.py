@@ -66,7 +66,7 @@ def _words(campaign: Campaign, limits: list[Rate]) -> str:
     if limits:
         several = len(campaign.channels) > 1
         allowed = [_allowed(one, f" by {CHANNEL_LABELS[one.channel]}" if several else "") for one in limits]
-        said.append(f"your organisation allows {', '.join(allowed)}")
+        said.append(f"your organisation allows {', '.join(allowed)} (set by owners and admins)")
     return ", ".join(said) or "as quickly as the server takes it"
 
 

@@ -291,12 +291,16 @@ def _sources(campaign: Campaign) -> dict[UUID, LetterSource]:
     return {one: templates.source(tenant_id=tenant_id, template_id=one) for one in readiness.says(campaign)}
 
 
-def _tried(campaign: Campaign) -> list[tuple[UUID, Tried]]:
-    """Return how far the links of what a campaign says are tried, by template."""
+def _tried(campaign: Campaign) -> list[tuple[UUID, str, Tried]]:
+    """Return how far the links of what a campaign says are tried, by template and its name."""
     if not can("templates.view"):
         return []
     found = [
         (template_id, link_checks.tried(tenant_id=campaign.tenant_id, source=source))
         for template_id, source in _sources(campaign).items()
     ]
-    return [(template_id, tried) for template_id, tried in found if tried.total]
+    return [
+        (template_id, templates.get(tenant_id=campaign.tenant_id, template_id=template_id).name, tried)
+        for template_id, tried in found
+        if tried.total
+    ]

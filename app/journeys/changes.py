@@ -139,7 +139,7 @@ class _Tale:
         for step in self.before:
             if step.key not in self.both:
                 where, names = self._after(self.before, step.key)
-                yield Change("removed", step.key, f"{self._title(self.before, step.key)} is removed{where}.", names)
+                yield Change("removed", step.key, f"{self._title(self.before, step.key)}{where} is removed.", names)
 
     def added(self) -> Iterator[Change]:
         """Yield the steps that have come, with what they stand between."""

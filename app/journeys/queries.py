@@ -51,6 +51,13 @@ class NoSuchJourney(NotFound):
         super().__init__("There is no such journey.")
 
 
+class NoSuchVersion(NotFound):
+    """The journey was never published under this number."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such version of this journey.")
+
+
 class NoSuchEnrollment(NotFound):
     """There is no enrollment with this id."""
 
@@ -267,7 +274,7 @@ def draft_differs(*, tenant_id: UUID, journey: Journey) -> bool:
 
 
 def version_graph(*, tenant_id: UUID, journey_id: UUID, number: int) -> Graph:
-    """Return a published graph, or raise NoSuchJourney."""
+    """Return a published graph, or raise NoSuchVersion."""
     with transaction(tenant_id) as session:
         found = session.scalar(
             select(JourneyVersion.graph).where(
@@ -277,7 +284,7 @@ def version_graph(*, tenant_id: UUID, journey_id: UUID, number: int) -> Graph:
             )
         )
     if found is None:
-        raise NoSuchJourney
+        raise NoSuchVersion
     return read_graph(found)
 
 

@@ -21,7 +21,7 @@ from app.infra.ids import as_id
 from app.journeys import clips, editing, parts
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
-from app.journeys.queries import NoSuchJourney
+from app.journeys.queries import NoSuchJourney, version_graph
 from app.journeys.settings import apply_settings, zone_of
 from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
 
@@ -323,6 +323,14 @@ def remove_note(
         return replace(graph, notes=tuple(one for one in graph.notes if one.id != note_id))
 
     return _edit(tenant_id, journey_id, actor, draft_revision, "Removed a note", change)
+
+
+def restore_version(
+    *, tenant_id: UUID, journey_id: UUID, actor: str, number: int, draft_revision: int | None = None
+) -> Journey:
+    """Make a published version the draft, as one edit that can be undone, and return the journey."""
+    graph = version_graph(tenant_id=tenant_id, journey_id=journey_id, number=number)
+    return _edit(tenant_id, journey_id, actor, draft_revision, f"Restored version {number}", lambda _, __: graph)
 
 
 def undo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:

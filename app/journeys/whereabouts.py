@@ -1,7 +1,6 @@
-"""Who stands where: people of one step, numbers for lists, and what publishing a draft would mean for those inside."""
+"""Who stands where: people of one step, and numbers for lists."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select
@@ -12,19 +11,9 @@ from app.infra.db import transaction
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys.graph import Graph
 from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyStepCount
-from app.journeys.queries import EnrollmentLine, draft, line_of, lines, step_counts, version_graph
-from app.journeys.step_type import step_types
+from app.journeys.queries import EnrollmentLine, draft, line_of, lines, version_graph
 
 WHICH = ("here", "done", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Stranded:
-    """People at a step of the live version that the draft no longer has."""
-
-    key: str
-    name: str
-    people: int
 
 
 def active_counts(*, tenant_id: UUID, journey_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -91,17 +80,3 @@ def _at(step: str, which: str) -> ColumnElement[bool]:
             taken.status == "COMPLETED",
         )
     return (e.status == ("FAILED" if which == "failed" else "ACTIVE")) & (e.current_step_key == step)
-
-
-def publish_impact(*, tenant_id: UUID, journey: Journey) -> list[Stranded]:
-    """Return the people who stand at steps that publishing the draft takes away."""
-    if journey.published_version is None:
-        return []
-    left = draft(journey).steps
-    now = live(tenant_id=tenant_id, journey=journey)
-    counts = step_counts(tenant_id=tenant_id, journey_id=journey.id)
-    return [
-        Stranded(step.key, step.name or step_types().get(step.type).label, counts[step.key].active)
-        for step in now
-        if step.key not in left and step.key in counts and counts[step.key].active
-    ]

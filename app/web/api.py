@@ -96,7 +96,8 @@ class ApiBlueprint(Blueprint):
                 if raw:
                     values["body"] = request.get_data(cache=False)
                 elif body is not None:
-                    values["body"] = _read(body, parse_json(request.get_data(cache=False)))
+                    given = request.get_data(cache=False)
+                    values["body"] = _read(body, parse_json(given) if given or _needed(body) else {})
                 return respond(function(**values), status)
 
             def view(**path_values: Any) -> Response:
@@ -134,6 +135,11 @@ class ApiBlueprint(Blueprint):
             return function
 
         return decorate
+
+
+def _needed(model: type[BaseModel]) -> bool:
+    """Return whether a body has to be sent: one whose fields are all optional may be left out."""
+    return any(field.is_required() for field in model.model_fields.values())
 
 
 def parse_json(raw: bytes) -> Any:

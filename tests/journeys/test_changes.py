@@ -44,7 +44,7 @@ def test_what_the_card_does_not_say_is_named_by_its_field() -> None:
 def test_a_step_between_two_and_one_taken_away() -> None:
     short, long = line("a", "c"), line("a", "b", "c")
     assert told(short, long) == [("added", "“Add tag ‘b’” is added after “Add tag ‘a’”, before “Add tag ‘c’”.")]
-    assert told(long, short) == [("removed", "“Add tag ‘b’” is removed after “Add tag ‘a’”.")]
+    assert told(long, short) == [("removed", "“Add tag ‘b’” after “Add tag ‘a’” is removed.")]
 
 
 def test_a_step_moved_down_is_one_change() -> None:

@@ -69,7 +69,7 @@ def test_the_review_says_who_is_touched_and_where_they_would_go_on(tenant: Tenan
     edit(tenant, id, tag("b", "c", "x"), wait("c", None, "2 days"))
     found = review(tenant, id)
     assert [(one.sentence, touched.here, touched.before) for one, touched in found.changes] == [
-        ("“Wait 3 days” is removed after “Trigger: When somebody is enrolled by hand”.", 3, 0),
+        ("“Wait 3 days” after “Trigger: When somebody is enrolled by hand” is removed.", 3, 0),
         ("Wait 1 day → Wait 2 days.", 0, 3),
     ]
     assert found.removed == [publishing.Removed("a", "“Wait 3 days”", 3, "b")]

@@ -1,7 +1,17 @@
 """Journeys: the list, the builder, the people inside."""
 
-from app.blueprints.journeys import api, builder, pages, people, rehearsal_api, rehearsals
+from app.blueprints.journeys import (
+    api,
+    api_versions,
+    builder,
+    pages,
+    people,
+    publishing,
+    rehearsal_api,
+    rehearsals,
+    versions,
+)
 from app.blueprints.journeys.base import blueprint
 
-VIEWS = (pages, builder, people, rehearsals, rehearsal_api)
-BLUEPRINTS = (blueprint, api.api)
+VIEWS = (pages, builder, people, publishing, rehearsals, rehearsal_api, versions)
+BLUEPRINTS = (blueprint, api.api, api_versions.api)

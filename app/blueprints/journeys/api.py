@@ -259,7 +259,8 @@ class StepTypeOut(Shown):
     config_schema: dict[str, Any]
 
 
-def _shown(journey: Journey) -> JourneyOut:
+def shown(journey: Journey) -> JourneyOut:
+    """Return a journey as the API shows it."""
     return JourneyOut.model_validate({**vars(journey), "steps": journey.draft["steps"]})
 
 
@@ -267,14 +268,14 @@ def _shown(journey: Journey) -> JourneyOut:
 def journeys(query: JourneysQuery) -> Page[JourneyOut]:
     """List journeys, newest first."""
     found = queries.journeys(tenant_id=current().tenant_id, **query.model_dump())
-    return Page([_shown(one) for one in found.items], found.next_cursor)
+    return Page([shown(one) for one in found.items], found.next_cursor)
 
 
 @api.operation("POST", "/journeys", permission="journeys.edit", body=JourneyBody, returns=JourneyOut, status=201)
 def create_journey(body: JourneyBody) -> JourneyOut:
     """Make a journey in DRAFT whose one step is its TRIGGER."""
     actor = current()
-    return _shown(service.create(tenant_id=actor.tenant_id, actor=actor.ref, **body.model_dump()))
+    return shown(service.create(tenant_id=actor.tenant_id, actor=actor.ref, **body.model_dump()))
 
 
 @api.operation("GET", "/journeys/step-types", permission="journeys.view")
@@ -296,7 +297,7 @@ def journey_step_types() -> dict[str, Any]:
 @api.operation("GET", "/journeys/<uuid:journey_id>", permission="journeys.view", returns=JourneyOut)
 def journey(journey_id: UUID) -> JourneyOut:
     """Show a journey with the steps of its draft."""
-    return _shown(queries.journey(tenant_id=current().tenant_id, journey_id=journey_id))
+    return shown(queries.journey(tenant_id=current().tenant_id, journey_id=journey_id))
 
 
 @api.operation(
@@ -306,7 +307,7 @@ def change_journey(journey_id: UUID, body: JourneyPatch) -> JourneyOut:
     """Change a journey's settings."""
     actor = current()
     changes = body.model_dump(exclude_unset=True)
-    return _shown(
+    return shown(
         service.update_settings(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=changes)
     )
 
@@ -324,7 +325,7 @@ def put_journey_steps(journey_id: UUID, body: StepsBody) -> JourneyOut:
         steps=[step.model_dump() for step in body.steps],
         draft_revision=body.draft_revision,
     )
-    return _shown(changed)
+    return shown(changed)
 
 
 @api.operation(
@@ -347,42 +348,35 @@ def add_journey_step(journey_id: UUID, body: AddStepBody) -> JourneyOut:
         draft_revision=body.draft_revision,
         **body.step.model_dump(),
     )
-    return _shown(changed)
+    return shown(changed)
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/activate", permission="journeys.run", returns=JourneyOut)
 def activate_journey(journey_id: UUID) -> JourneyOut:
     """Publish the draft and let the journey run; 422 with the problems by step if it is not ready."""
     actor = current()
-    return _shown(lifecycle.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
-
-
-@api.operation("POST", "/journeys/<uuid:journey_id>/publish", permission="journeys.run", returns=JourneyOut)
-def publish_journey(journey_id: UUID) -> JourneyOut:
-    """Make the draft of an active or paused journey the version people follow from their next step on."""
-    actor = current()
-    return _shown(lifecycle.publish(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return shown(lifecycle.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/pause", permission="journeys.run", returns=JourneyOut)
 def pause_journey(journey_id: UUID) -> JourneyOut:
     """Stop a journey: nobody enters and nobody goes on until it is resumed."""
     actor = current()
-    return _shown(lifecycle.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return shown(lifecycle.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/resume", permission="journeys.run", returns=JourneyOut)
 def resume_journey(journey_id: UUID) -> JourneyOut:
     """Let a paused journey go on."""
     actor = current()
-    return _shown(lifecycle.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return shown(lifecycle.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/archive", permission="journeys.run", returns=JourneyOut)
 def archive_journey(journey_id: UUID) -> JourneyOut:
     """Switch a journey off for good; whoever is in it leaves."""
     actor = current()
-    return _shown(lifecycle.archive(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    return shown(lifecycle.archive(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
 @api.operation(

@@ -1,4 +1,4 @@
-"""The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, publish, archive."""
+"""The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, archive."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
-from app.blueprints.journeys.board import Board, known
+from app.blueprints.journeys.board import known
 from app.blueprints.journeys.forms import JourneyForm, NewJourneyForm
 from app.infra.errors import UserError
 from app.journeys import lifecycle, queries, service, whereabouts
@@ -139,28 +139,11 @@ def _settings_page(journey: Journey, form: JourneyForm, status: int = 200) -> Re
     return page("journeys/settings.html", status=status, journey=journey, form=form)
 
 
-@blueprint.get("/<uuid:journey_id>/publish")
-@requires("journeys.run")
-def publishing(journey_id: UUID) -> Response:
-    """Show what publishing the draft means for the people inside."""
-    board = Board(journey_id)
-    impact = whereabouts.publish_impact(tenant_id=board.tenant_id, journey=board.journey)
-    warnings = queries.draft_warnings(tenant_id=board.tenant_id, journey=board.journey)
-    return board.show({"panel": "journeys/_publish.html", "impact": impact, "warnings": warnings})
-
-
 @blueprint.post("/<uuid:journey_id>/activate")
 @requires("journeys.run")
 def activate(journey_id: UUID) -> Answer:
     """Publish the draft and let people in."""
     return _acted(journey_id, lifecycle.activate, "The journey is active: people enter from now on.")
-
-
-@blueprint.post("/<uuid:journey_id>/publish")
-@requires("journeys.run")
-def publish(journey_id: UUID) -> Answer:
-    """Let people follow the draft from their next step on."""
-    return _acted(journey_id, lifecycle.publish, "The changes are live: people follow them from their next step on.")
 
 
 @blueprint.post("/<uuid:journey_id>/pause")
@@ -192,8 +175,13 @@ def _acted(journey_id: UUID, act: Callable[..., Journey], done: str) -> Answer:
         flash(refused.message, "warning")
     else:
         flash(done, "success")
-        if act in (lifecycle.activate, lifecycle.publish):
-            live = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
-            for words in queries.draft_warnings(tenant_id=actor.tenant_id, journey=live):
-                flash(f"Nothing goes out from some steps yet: {words}", "warning")
+        if act is lifecycle.activate:
+            warn_of_silence(actor.tenant_id, journey_id)
     return redirect(url_for("journeys.builder", journey_id=journey_id))
+
+
+def warn_of_silence(tenant_id: UUID, journey_id: UUID) -> None:
+    """Tell of steps from which nothing goes out, though their settings are right."""
+    live = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    for words in queries.draft_warnings(tenant_id=tenant_id, journey=live):
+        flash(f"Nothing goes out from some steps yet: {words}", "warning")

@@ -276,6 +276,10 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     if "at_most" in result:
         so_far = f"{result.get('times')} of at most {result['at_most']}"
         return f"Jumped back, {so_far}" if result.get("jumped_to") else f"Went on: has jumped {so_far}"
+    if result.get("removed"):
+        return "This step was removed; they went on with the next one below"
+    if result.get("skipped") == "taken_before":
+        return "Passed by: they took this step in an earlier version"
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"

@@ -1,0 +1,88 @@
+"""Publishing a draft beside people: the panel that says what changes for whom, and the act."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.board import Board
+from app.blueprints.journeys.pages import warn_of_silence
+from app.journeys import lifecycle, queries
+from app.journeys import publishing as room
+from app.journeys.service import DraftChanged, WrongStatus
+from app.web.guards import current, requires
+from app.web.htmx import page
+
+PLACE, SEEN = "place.", "seen."
+LEAVE = ""
+"""What the list of places says for those who are to leave."""
+
+ICONS = {
+    "trigger": "bolt",
+    "added": "plus",
+    "removed": "trash",
+    "moved": "arrows-sort",
+    "connected": "git-branch",
+    "settings": "pencil",
+    "renamed": "tag",
+}
+
+
+@blueprint.get("/<uuid:journey_id>/publish")
+@requires("journeys.run")
+def publishing(journey_id: UUID) -> Response:
+    """Show each change of the draft with how many people it touches, and ask where those of removed steps go on."""
+    return _panel(Board(journey_id))
+
+
+@blueprint.post("/<uuid:journey_id>/publish")
+@requires("journeys.run")
+def publish(journey_id: UUID) -> Response | Answer:
+    """Let people follow the draft from their next step on; put those of removed steps where they are to go on."""
+    actor, form = current(), request.form
+    revision = form.get("revision", "")
+    try:
+        lifecycle.publish(
+            tenant_id=actor.tenant_id,
+            journey_id=journey_id,
+            actor=actor.ref,
+            draft_revision=int(revision) if revision.isascii() and revision.isdigit() else None,
+            placements={name: value or None for name, value in _named(PLACE).items()},
+            seen={name: int(value) for name, value in _named(SEEN).items() if value.isascii() and value.isdigit()},
+            rebase_waits=bool(form.get("rebase_waits")),
+            note=form.get("note"),
+        )
+    except room.PlacesNeeded as asked:
+        return _panel(Board(journey_id), status=422, errors=asked.errors)
+    except DraftChanged:
+        flash("Somebody changed the draft while you were reading. This is what would be published as it is.", "warning")
+        return _panel(Board(journey_id), status=409)
+    except (lifecycle.NotReady, WrongStatus) as refused:
+        flash(refused.message, "warning")
+    else:
+        flash("The changes are live: people follow them from their next step on.", "success")
+        warn_of_silence(actor.tenant_id, journey_id)
+    return redirect(url_for("journeys.builder", journey_id=journey_id))
+
+
+def _named(prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): value for name, value in request.form.items() if name.startswith(prefix)}
+
+
+def _panel(board: Board, *, status: int = 200, errors: dict[str, str] | None = None) -> Response:
+    found = room.review(tenant_id=board.tenant_id, journey=board.journey, known=board.known)
+    chosen = _named(PLACE)
+    panel: dict[str, Any] = {
+        "panel": "journeys/_publish.html",
+        "changes": found.changes,
+        "icons": ICONS,
+        "removed": [(one, chosen.get(one.key, one.default or LEAVE)) for one in found.removed],
+        "places": [*found.places.items(), (LEAVE, "Leave the journey")],
+        "waits": found.waits,
+        "warnings": queries.draft_warnings(tenant_id=board.tenant_id, journey=board.journey),
+        "errors": errors or {},
+        "form": request.form,
+    }
+    return page("journeys/builder.html", block="panel", status=status, **board.context(), **panel)

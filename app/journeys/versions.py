@@ -1,0 +1,140 @@
+"""The history of a journey: its published versions, and what each changed to the one before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, text
+
+from app.accounts import audit
+from app.accounts import queries as accounts
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.infra.ids import as_id
+from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
+from app.journeys.changes import Change, changes
+from app.journeys.graph import Graph
+from app.journeys.models import Journey, JourneyVersion
+from app.journeys.publishing import MAX_NOTE
+from app.journeys.queries import NoSuchJourney, NoSuchVersion
+from app.journeys.step_type import Known, read_graph
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version; `people` took a step under it, `changes` are those to the one before."""
+
+    number: int
+    graph: Graph
+    note: str | None
+    created_at: datetime
+    created_by: str
+    created_by_name: str
+    live: bool
+    people: int
+    changes: list[Change]
+
+
+# Each enrollment's steps lie together, so a walk of a million people is read once, in order.
+_PEOPLE = text("""
+    SELECT s.version, count(DISTINCT s.enrollment_id) AS people
+    FROM journey_enrollment e
+    JOIN journey_enrollment_step s ON s.tenant_id = e.tenant_id AND s.enrollment_id = e.id
+    WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND s.version = ANY(:numbers)
+    GROUP BY s.version
+""")
+
+
+def versions(
+    *, tenant_id: UUID, journey_id: UUID, known: Known, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[Version]:
+    """Return the versions of a journey, newest first, or raise NoSuchJourney."""
+    before = [JourneyVersion.number < _number(cursor)] if cursor else []
+    # One more for the next page, and one more that the last one shown is compared with.
+    rows = _rows(tenant_id, journey_id, before, limit + 2)
+    page = cut(rows[: limit + 1], limit, lambda row: (row.number,), lambda row: row)
+    older: list[JourneyVersion | None] = [*rows[1:], None]
+    told = _told(tenant_id, journey_id, list(zip(page.items, older, strict=False)), known)
+    return Page(told, page.next_cursor)
+
+
+def _number(cursor: str) -> int:
+    [number] = decode_cursor(cursor, 1)
+    if not isinstance(number, int):
+        raise BadCursor
+    return number
+
+
+def version(*, tenant_id: UUID, journey_id: UUID, number: int, known: Known) -> Version:
+    """Return one version, or raise NoSuchJourney or NoSuchVersion."""
+    rows = _rows(tenant_id, journey_id, [JourneyVersion.number <= number], 2)
+    if not rows or rows[0].number != number:
+        raise NoSuchVersion
+    return _told(tenant_id, journey_id, [(rows[0], rows[1] if len(rows) > 1 else None)], known)[0]
+
+
+def annotate(*, tenant_id: UUID, journey_id: UUID, number: int, actor: str, note: str) -> None:
+    """Say what a version is for; an empty note takes it away. Raises NoSuchVersion or Invalid."""
+    if len(note.strip()) > MAX_NOTE or "\0" in note:
+        raise Invalid({"note": f"Give a note of at most {MAX_NOTE} characters."})
+    with transaction(tenant_id) as session:
+        found = session.scalar(
+            select(JourneyVersion).where(
+                JourneyVersion.tenant_id == tenant_id,
+                JourneyVersion.journey_id == journey_id,
+                JourneyVersion.number == number,
+            )
+        )
+        if found is None:
+            raise NoSuchVersion
+        found.note = note.strip() or None
+        audit.record(session, actor, "journey.note_version", "journey", journey_id, {"version": number})
+
+
+def _rows(
+    tenant_id: UUID, journey_id: UUID, where: Sequence[ColumnElement[bool]], limit: int
+) -> Sequence[JourneyVersion]:
+    with transaction(tenant_id) as session:
+        if session.get(Journey, (tenant_id, journey_id)) is None:
+            raise NoSuchJourney
+        return session.scalars(
+            select(JourneyVersion)
+            .where(JourneyVersion.tenant_id == tenant_id, JourneyVersion.journey_id == journey_id, *where)
+            .order_by(JourneyVersion.number.desc())
+            .limit(limit)
+            .execution_options(populate_existing=True)
+        ).all()
+
+
+def _told(
+    tenant_id: UUID, journey_id: UUID, pairs: Sequence[tuple[JourneyVersion, JourneyVersion | None]], known: Known
+) -> list[Version]:
+    asked = {"tenant_id": tenant_id, "journey_id": journey_id, "numbers": [one.number for one, _ in pairs]}
+    with transaction(tenant_id) as session:
+        people = {row.version: row.people for row in session.execute(_PEOPLE, asked)}
+        live = session.get_one(Journey, (tenant_id, journey_id)).published_version
+    ids = {one.created_by: as_id(one.created_by.partition(":")[2]) for one, _ in pairs}
+    names = accounts.names(tenant_id=tenant_id, user_ids=[id_ for id_ in ids.values() if id_])
+    return [
+        Version(
+            number=one.number,
+            graph=read_graph(one.graph),
+            note=one.note,
+            created_at=one.created_at,
+            created_by=one.created_by,
+            created_by_name=_name(one.created_by, names),
+            live=one.number == live,
+            people=people.get(one.number, 0),
+            changes=changes(read_graph(earlier.graph), read_graph(one.graph), known) if earlier else [],
+        )
+        for one, earlier in pairs
+    ]
+
+
+def _name(actor: str, names: dict[UUID, str]) -> str:
+    kind, _, id_ = actor.partition(":")
+    found = as_id(id_)
+    if kind == "user" and found is not None:
+        return names.get(found, "Somebody who is gone")
+    return "The API" if kind == "key" else "Fairway"

@@ -143,7 +143,8 @@ def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | No
 
 # The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
 BACK_ON_THE_CLOCK = text("""
-    UPDATE journey_enrollment SET due_at = coalesce(waiting_until, :now)
+    UPDATE journey_enrollment
+    SET due_at = CASE WHEN waits_for IS NULL THEN coalesce(waiting_until, :now) ELSE CAST(:now AS timestamptz) END
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
 """)
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.infra.db import Base, Key, TenantRow
@@ -131,7 +132,8 @@ class JourneyEnrollment(TenantRow, Base):
     `entry` is '' where re-entry is not allowed, else the id of what let the customer in, or what each walk is for
     (`reentry.entry_key`): the unique key then refuses a second walk, and a repeat of the same cause, in the database.
     `due_at` is when the engine must look again. While a step that failed is to be tried again, `error` tells why and
-    `attempts` how often it has failed.
+    `attempts` how often it has failed. `waits_for` is the type of event that makes them due sooner, `woken_by` the one
+    that did (engine/waking.py).
     """
 
     __tablename__ = "journey_enrollment"
@@ -154,6 +156,12 @@ class JourneyEnrollment(TenantRow, Base):
             "id",
             postgresql_where=text("status = 'ACTIVE'"),
         ),
+        Index(
+            "ix_journey_enrollment_waits",
+            "tenant_id",
+            "customer_id",
+            postgresql_where=text("status = 'ACTIVE' AND waits_for IS NOT NULL"),
+        ),
         Index("ix_journey_enrollment_customer", "tenant_id", "customer_id"),
         Index("ix_journey_enrollment_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),
     )
@@ -166,6 +174,8 @@ class JourneyEnrollment(TenantRow, Base):
     current_step_number: Mapped[int] = mapped_column(server_default="0", default=0)
     waiting_until: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    waits_for: Mapped[str | None]
+    woken_by: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     enrolled_at: Mapped[datetime] = mapped_column(server_default=func.now())
     completed_at: Mapped[datetime | None]
     exited_at: Mapped[datetime | None]

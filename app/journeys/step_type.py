@@ -37,6 +37,8 @@ from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
 
 MANUAL = "MANUAL"
+ANYTHING = "*"
+"""What those wait for whom any event about them may concern."""
 
 
 class StepConfig(BaseModel):
@@ -111,7 +113,8 @@ class JourneyFacts:
 class Walker:
     """One person at one step. `waiting_until` is set when the person was parked here and has woken up.
 
-    `attempts`: so often the step has failed for them.
+    `attempts`: so often the step has failed for them. `woken_by` is what woke them before that time, if something did:
+    the `type` and `event_id` of an event.
     """
 
     enrollment_id: UUID
@@ -120,6 +123,7 @@ class Walker:
     waiting_until: datetime | None
     trigger_data: Mapping[str, Any]
     attempts: int = 0
+    woken_by: Mapping[str, Any] | None = None
 
     @property
     def logged(self) -> bool:
@@ -132,13 +136,16 @@ class Outcome:
     """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
 
     `jump`: left for the step of that key, whatever the exits lead to. `leaves`: the exit leads out of the journey, for
-    that reason. `again_at`: it failed, and is tried again then.
+    that reason. `again_at`: it failed, and is tried again then. Who is parked is looked at again at `look_at`, without
+    one at `until`, and sooner if what they wait for (`waits_for`) happens.
     """
 
     exit: str | None = None
     jump: str | None = None
     leaves: str | None = None
     until: datetime | None = None
+    look_at: datetime | None = None
+    waits_for: str | None = None
     failure: str | None = None
     again_at: datetime | None = None
     result: Mapping[str, Any] | None = None
@@ -192,9 +199,21 @@ class StepBatch(Generic[C]):
         """Let a person leave the journey here; the reason is also what the way is called in the log."""
         self.outcomes[walker] = Outcome(exit=reason, leaves=reason, result=result)
 
-    def park(self, walker: Walker, until: datetime, result: Mapping[str, Any] | None = None) -> None:
-        """Keep a person here; the step runs again for them at `until`."""
-        self.outcomes[walker] = Outcome(until=until, result=result)
+    def park(
+        self,
+        walker: Walker,
+        until: datetime,
+        result: Mapping[str, Any] | None = None,
+        *,
+        waits_for: str | None = None,
+        look_at: datetime | None = None,
+    ) -> None:
+        """Keep a person here; the step runs again for them at `until`.
+
+        Also sooner: at `look_at`, and when an event of the type `waits_for` (ANYTHING: of any type) says what the kind
+        `wakes` by; then the walker's `woken_by` tells which.
+        """
+        self.outcomes[walker] = Outcome(until=until, look_at=look_at, waits_for=waits_for, result=result)
 
     def fail(self, walker: Walker, reason: str) -> None:
         """End a person's journey: the step can't be done for them, and trying again would not help."""
@@ -260,6 +279,18 @@ class StepType(ABC, Generic[C]):
     def check(self, config: C, known: Known) -> Iterable[tuple[str | None, str]]:  # noqa: ARG002
         """Yield (field, message) for what is wrong with settings that fit the schema."""
         return ()
+
+    def wakes(
+        self,
+        config: C,  # noqa: ARG002 - kinds may look at all of it
+        event_type: str,  # noqa: ARG002
+        payload: Mapping[str, Any],  # noqa: ARG002
+        *,
+        zone: str,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+    ) -> bool:
+        """Return whether an event wakes somebody who is parked here and waits for events of its type."""
+        return True
 
     @abstractmethod
     def words(self, config: C, known: Known) -> str:

@@ -5,8 +5,6 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.conditions import Tree, parse
-from app.events.catalogue import payload_fields
 from app.journeys.step_type import StepConfig
 from app.journeys.timed import DateTrigger, Schedule
 
@@ -48,8 +46,3 @@ class TriggerConfig(StepConfig):
         description="Conditions on what the event says; all must hold.",
         json_schema_extra={"widget": "payload_conditions"},
     )
-
-
-def payload_tree(event_type: str, conditions: object) -> Tree:
-    """Return conditions on the payload of an event type as a tree, or raise InvalidConditions."""
-    return parse(conditions, payload_fields(event_type), allow_empty=True, spoken=True)

@@ -383,8 +383,8 @@ _JOURNEYS = (
         section="journeys",
         of=_columns("customer_id"),
         own=_columns(
-            "journey_id entry status current_step_key current_step_number waiting_until due_at enrolled_at "
-            "completed_at exited_at exit_reason error attempts trigger_event_id trigger_data"
+            "journey_id entry status current_step_key current_step_number waiting_until due_at waits_for woken_by "
+            "enrolled_at completed_at exited_at exit_reason error attempts trigger_event_id trigger_data"
         ),
         plain=_columns("id"),
     ),

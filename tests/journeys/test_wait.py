@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from app.accounts.models import Tenant
 from app.journeys.durations import duration
+from app.journeys.moments import at_local
 from app.journeys.step_type import Known, step_types
-from app.journeys.steps.wait import WaitConfig, at_local
+from app.journeys.steps.wait import WaitConfig
 from tests.journeys.helpers import NOW, admit, journey, paths, people, rows, run, step, wait
 
 HOUR = timedelta(hours=1)

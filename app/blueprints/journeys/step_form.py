@@ -110,10 +110,13 @@ def other_problems(step: Step, problems: list[Problem]) -> list[str]:
 def read(type: str, form: Form, sources: Sources) -> dict[str, Any]:
     """Return the config a posted form says; settings left empty are left out.
 
-    Where settings exclude each other the form names them as `either.of` and the chosen one as `either`.
+    Where settings exclude each other the form names each with what belongs to it as `either.of` ("event conditions"),
+    and the chosen one as `either`.
     """
     config: dict[str, Any] = {}
-    excluded = set(form.getlist("either.of")) - {form.get("either")}
+    groups = [one.split() for one in form.getlist("either.of")]
+    chosen = {name for group in groups for name in group if group[0] == form.get("either")}
+    excluded = {name for group in groups for name in group} - chosen
     # What other settings depend on (the event type, the channel) is read before those that are lists.
     for setting in sorted(settings_of(type), key=lambda one: one.widget in DEPENDENT):
         value = None if setting.name in excluded else _read(setting, form, sources, config)

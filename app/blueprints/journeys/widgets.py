@@ -14,7 +14,10 @@ from werkzeug.datastructures import MultiDict
 from app.blueprints import conditions
 from app.blueprints.conditions import Asked
 from app.conditions import FieldType
+from app.events.types.journeys import ENDS
+from app.events.types.segments import MOVES
 from app.journeys import paths
+from app.journeys.moments import DAY_NAMES, WEEKDAYS
 from app.journeys.step_type import MANUAL, Known
 from app.journeys.steps.split import percent
 from app.journeys.timed import TIMED, date_fields
@@ -268,16 +271,19 @@ def _whole(rules: list[Any], combinator: object) -> object:
     return {"combinator": combinator or "AND", "rules": rules}
 
 
-def _read_conditions(ask: Ask, form: Form) -> list[dict[str, Any]]:
+def _read_conditions(ask: Ask, form: Form) -> list[dict[str, Any]] | None:
     """Return the rules; the word that joins them is a setting of its own, else a group that says it."""
+    if not any(name.startswith(f"{ask.name}.") for name in form):
+        return None
     tree = conditions.read(form, ask.name, ask.sources.asked(ask.setting.widget, ask.config)).tree
     rules: list[dict[str, Any]] = tree["rules"]
     alternatives = tree["combinator"] == "OR" and len(rules) > 1
     return [tree] if ask.setting.widget == PAYLOAD and alternatives else rules
 
 
-def _read_combinator(ask: Ask, form: Form) -> str:
-    return form.get(f"{ask.setting.joins}.join", "AND")
+def _read_combinator(ask: Ask, form: Form) -> str | None:
+    rules = f"{ask.setting.joins}."
+    return form.get(f"{rules}join", "AND") if any(name.startswith(rules) for name in form) else None
 
 
 def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
@@ -368,6 +374,66 @@ def _rows_in(name: str, form: Form) -> list[str]:
     return [f"{name}.{index}" for index in sorted(found)]
 
 
+def _prepare_paths(ask: Ask) -> Mapping[str, Any]:
+    asked = ask.sources.customers()
+    given = ask.value if isinstance(ask.value, list) else []
+    rows = []
+    for index, (key, one) in enumerate(zip(paths.keys_of(given), given, strict=False)):
+        at = f"{ask.name}.{index}"
+        stored = {"combinator": one.get("combinator") or "AND", "rules": one.get("rules") or []}
+        root = _root_of(ask.name, key)
+        wrong = next((words for path, words in ask.errors.items() if path.split(".")[0] == str(index)), None)
+        builder = conditions.draw(
+            stored if ask.form is None or f"{root}.of" not in ask.form else conditions.read(ask.form, root, asked),
+            root,
+            asked,
+            checked=bool(ask.errors),
+            club_id=ask.sources.club_id,
+            editable=ask.sources.editable,
+        )
+        rows.append({"path": at, "key": key, "name": one.get("name") or "", "builder": builder, "error": wrong})
+    return {"rows": rows, "full": len(rows) >= paths.MOST}
+
+
+def _read_paths(ask: Ask, form: Form) -> list[dict[str, Any]] | None:
+    """Return the paths; where "several ways" is chosen there may be none yet."""
+    if form.get("either") != ask.name:
+        return None
+    return [_read_path(at, ask, form) for at in _rows_in(ask.name, form)]
+
+
+def _read_path(at: str, ask: Ask, form: Form) -> dict[str, Any]:
+    key = form.get(f"{at}.key") or paths.fresh_key()
+    tree = conditions.read(form, _root_of(ask.name, key), ask.sources.customers()).tree
+    return {"key": key, "name": form.get(f"{at}.name", "").strip(), **tree}
+
+
+def _root_of(name: str, key: str) -> str:
+    """Return what the inputs of the conditions of a path begin with: they stay, wherever its row stands."""
+    return f"{name}_{key}"
+
+
+def _prepare_weekdays(_: Ask) -> Mapping[str, Any]:
+    return {"options": list(zip(WEEKDAYS, DAY_NAMES, strict=True))}
+
+
+def _read_weekdays(ask: Ask, form: Form) -> list[str] | None:
+    return form.getlist(ask.name) or None
+
+
+def _read_awaited(ask: Ask, form: Form) -> str | None:
+    return form[ask.name].strip() if ask.name in form else None
+
+
+def _prepare_awaited(ask: Ask) -> Mapping[str, Any]:
+    known = ask.sources.known.event_types.items()
+    found = sorted(
+        ((key, label) for key, label in known if key not in MOVES and key not in ENDS),
+        key=lambda one: one[1].casefold(),
+    )
+    return {"options": found, "beside": {key: key for key, _ in found}}
+
+
 TEXT = Widget(_nothing, _read_text)
 WIDGETS: dict[str, Widget] = {
     "text": TEXT,
@@ -387,6 +453,9 @@ WIDGETS: dict[str, Widget] = {
     "date_field": Widget(_prepare_date_field, _read_text),
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),
     "event_type": Widget(_prepare_event_type, _read_text),
+    "awaited_event": Widget(_prepare_awaited, _read_awaited),
+    "weekdays": Widget(_prepare_weekdays, _read_weekdays),
+    "paths": Widget(_prepare_paths, _read_paths),
     "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),
     PAYLOAD: Widget(_prepare_conditions, _read_conditions),
@@ -396,7 +465,8 @@ WIDGETS: dict[str, Widget] = {
 
 BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "updates": lambda: {"field": "", "operation": "set", "value": ""},
+    "paths": lambda: {"key": paths.fresh_key(), "name": "", "rules": [], "combinator": "AND"},
     "variants": lambda: {"key": paths.fresh_key(), "name": "", "weight": 50},
 }
 # What is read last, because what it asks depends on other settings (the event type).
-DEPENDENT = ("conditions", PAYLOAD, "updates")
+DEPENDENT = ("conditions", PAYLOAD, "updates", "paths")

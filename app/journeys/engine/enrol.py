@@ -8,17 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.capture.batch import AppliedEvent, Batch
-from app.conditions import InvalidConditions, Tree, asks_nothing, matches
 from app.events.facts import facts
 from app.events.places import places
 from app.events.types.journeys import ENDS
@@ -29,15 +26,15 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
-from app.journeys.engine import circles
+from app.journeys.engine import circles, waking
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
 from app.journeys.graph import storable
+from app.journeys.payloads import payload_fits
 from app.journeys.queries import NoSuchJourney
 from app.journeys.reentry import AFTER_DAYS, EACH, NEVER, entry_key
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import MANUAL
-from app.journeys.triggers import payload_tree
 
 MAX_BY_HAND = 10_000
 MAX_DATA = 16_000
@@ -137,13 +134,14 @@ class Candidate:
 
 
 def on_events(batch: Batch) -> None:
-    """Let in whom the events of a batch let in, inside the transaction that applies them.
+    """Wake who waits for the events of a batch and let in whom they let in, inside the transaction that applies them.
 
     People who were merged into another profile leave the journeys they were in.
     """
     with transaction(batch.tenant_id) as session:
         if batch.merged:
             exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
+        waking.wake_by_events(session, batch)
         types = sorted({event.type for event in batch.events})
         listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()
         if listening:
@@ -347,16 +345,5 @@ def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
     about = "segment_id" if event.type in MOVES else "journey_id" if event.type in ENDS else None
     if about and journey.trigger_config.get(about) != event.payload.get(about):
         return False
-    tree = _tree(event.type, orjson.dumps(journey.trigger_config).decode())
-    if tree is None or asks_nothing(tree):
-        return tree is not None
-    return matches(tree, facts(event.type, event.payload), zone=ZoneInfo(journey.timezone), now=now)
-
-
-@lru_cache(maxsize=1000)
-def _tree(event_type: str, config: str) -> Tree | None:
-    """Return the trigger's conditions, or None if they can't be asked any more: then nobody is let in."""
-    try:
-        return payload_tree(event_type, orjson.loads(config).get("conditions") or [])
-    except InvalidConditions:
-        return None
+    config = journey.trigger_config
+    return payload_fits(event.type, config.get("conditions"), event.payload, zone=journey.timezone, now=now)

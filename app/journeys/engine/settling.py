@@ -53,8 +53,10 @@ ENTERED = text("""
 # Who is off the clock of a paused journey stays off it.
 WAIT_ANEW = text("""
     UPDATE journey_enrollment person
-    SET waiting_until = told.until, due_at = CASE WHEN person.due_at IS NOT NULL THEN told.until END
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[])) AS told(id, until)
+    SET waiting_until = told.until, waits_for = told.waits_for,
+        due_at = CASE WHEN person.due_at IS NOT NULL THEN told.look_at END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[]), CAST(:looks AS timestamptz[]),
+                CAST(:fors AS text[])) AS told(id, until, look_at, waits_for)
     WHERE person.tenant_id = :tenant_id AND person.id = told.id
 """)
 LOG_ANEW = text("""
@@ -105,15 +107,20 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
     asked = {"tenant_id": tenant_id, "ids": ids, "numbers": numbers, "version": version}
     since = {row.enrollment_id: row.entered_at for row in session.execute(ENTERED, asked)}
     facts = JourneyFacts(journey.id, version, journey.timezone, chance=journey.id)
-    found = _moments(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since, now)
+    found = _moments(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since)
     if not found:
         return
-    values = {"tenant_id": tenant_id, "ids": array(walker.enrollment_id for walker, _, _ in found)}
-    session.execute(WAIT_ANEW, {**values, "untils": array(until for _, until, _ in found)})
+    values = {"tenant_id": tenant_id, "ids": array(walker.enrollment_id for walker, _ in found)}
+    moments = {
+        "untils": array(one.until or now for _, one in found),
+        "looks": array(one.look_at or one.until or now for _, one in found),
+        "fors": array(one.waits_for for _, one in found),
+    }
+    session.execute(WAIT_ANEW, {**values, **moments})
     log = {
         "version": version,
-        "numbers": array(walker.step_number for walker, _, _ in found),
-        "results": array(orjson.dumps(result).decode() for _, _, result in found),
+        "numbers": array(walker.step_number for walker, _ in found),
+        "results": array(orjson.dumps(one.result).decode() for _, one in found),
     }
     session.execute(LOG_ANEW, {**values, **log})
 
@@ -125,9 +132,8 @@ def _moments(
     step: PlannedStep,
     people: Iterable[Row[Any]],
     since: Mapping[UUID, datetime],
-    now: datetime,
-) -> list[tuple[Walker, datetime, Mapping[str, Any] | None]]:
-    """Return until when each would wait had they come to the step when they did, with its result.
+) -> list[tuple[Walker, Outcome]]:
+    """Return what the step would have made of each had they come to it when they did.
 
     The step is run as of each moment at which people came: those let in together came together.
     """
@@ -147,7 +153,7 @@ def _moments(
             walkers=walkers,
         )
         step.kind.run(batch)
-        found += [(one, batch.outcomes[one].until or now, batch.outcomes[one].result) for one in walkers]
+        found += [(one, batch.outcomes[one]) for one in walkers]
     return found
 
 

@@ -34,10 +34,10 @@ class Record:
     """(enrollment, number, result as JSON) by what people have in common: (key, version, status, exit)"""
     ended_steps: list[tuple[UUID, int, str, str | None, str | None]] = field(default_factory=list)
     """(enrollment, number, status, exit, result as JSON) of steps that were IN_PROGRESS"""
-    states: list[tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None, int]] = (
-        field(default_factory=list)
-    )
-    """(enrollment, status, key, number, waiting until, due at, exit reason, error, attempts)"""
+    states: list[
+        tuple[UUID, str, str | None, int, datetime | None, datetime | None, str | None, str | None, int, str | None]
+    ] = field(default_factory=list)
+    """(enrollment, status, key, number, waiting until, due at, exit reason, error, attempts, waits for)"""
     counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     passed: Counter[Way] = field(default_factory=Counter)
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -79,10 +79,11 @@ class Record:
                 continue
             walker.attempts = 0
             if outcome.until is not None:
-                self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=outcome.until)
+                due_at = outcome.look_at or outcome.until
+                self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=due_at, waits_for=outcome.waits_for)
                 continue
             counts["active"] -= 1
-            walker.waiting_until = None
+            walker.waiting_until = walker.woken_by = None
             if outcome.failure is not None:
                 counts["failed"] += 1
                 self.totals[journey.id]["failed"] += 1
@@ -148,9 +149,21 @@ class Record:
         due_at: datetime | None = None,
         reason: str | None = None,
         error: str | None = None,
+        waits_for: str | None = None,
     ) -> None:
         self.states.append(
-            (walker.enrollment_id, status, key, walker.step_number, until, due_at, reason, error, walker.attempts)
+            (
+                walker.enrollment_id,
+                status,
+                key,
+                walker.step_number,
+                until,
+                due_at,
+                reason,
+                error,
+                walker.attempts,
+                waits_for,
+            )
         )
 
 
@@ -177,14 +190,14 @@ END_STEPS = text("""
 MOVE_PEOPLE = text("""
     UPDATE journey_enrollment person
     SET status = moved.status, current_step_key = moved.key, current_step_number = moved.number,
-        waiting_until = moved.until, due_at = moved.due_at, exit_reason = moved.reason, error = moved.error,
-        attempts = moved.attempts,
+        waiting_until = moved.until, due_at = moved.due_at, waits_for = moved.waits_for, woken_by = NULL,
+        exit_reason = moved.reason, error = moved.error, attempts = moved.attempts,
         completed_at = CASE WHEN moved.status = 'COMPLETED' THEN CAST(:now AS timestamptz) END,
         exited_at = CASE WHEN moved.status IN ('EXITED', 'FAILED') THEN CAST(:now AS timestamptz) END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:keys AS text[]), CAST(:numbers AS int[]),
                 CAST(:untils AS timestamptz[]), CAST(:due AS timestamptz[]), CAST(:reasons AS text[]),
-                CAST(:errors AS text[]), CAST(:attempts AS int[]))
-        AS moved(id, status, key, number, until, due_at, reason, error, attempts)
+                CAST(:errors AS text[]), CAST(:attempts AS int[]), CAST(:fors AS text[]))
+        AS moved(id, status, key, number, until, due_at, reason, error, attempts, waits_for)
     WHERE person.tenant_id = :tenant_id AND person.id = moved.id
 """)
 
@@ -234,7 +247,7 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
             END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "exits", "results")
         )
     if record.states:
-        names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts")
+        names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts", "fors")
         session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
     ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
     move_counters(session, tenant_id, record.totals, record.counts, record.passed)

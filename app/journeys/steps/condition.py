@@ -1,24 +1,47 @@
-"""CONDITION: two ways on, by what is known of the customer."""
+"""CONDITION: ways on by what is known of the customer: yes and no, or the first of several that fits."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from pydantic import Field
-from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, select
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.accounts.queries import tenant_info
-from app.conditions import Catalogue, InvalidConditions, Tree, compile_rules, compile_sql, parse
+from app.conditions import Catalogue, InvalidConditions, Tree, parse
 from app.customers import custom_fields
-from app.customers.models import Customer
-from app.infra.arrays import array
-from app.journeys import condition_fields  # noqa: F401 - it fills the catalogue
+from app.journeys import (
+    asking,
+    condition_fields,  # noqa: F401 - it fills the catalogue
+    paths,
+)
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
+
+ELSE = "else"
+MAX_NAME = 80
+Combinator = Literal["AND", "OR"]
+
+
+class Path(BaseModel):
+    """One way of several, and whom it is for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str | None = Field(default=None, title="Key", description="Its exit; made of the name where it is left out.")
+    name: str = Field(title="Name", min_length=1, max_length=MAX_NAME)
+    rules: list[dict[str, Any]] = Field(default=[], title="Conditions")
+    combinator: Combinator = Field(default="AND", title="Join by")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The conditions of one way, and where they stand in the settings."""
+
+    at: str
+    name: str
+    tree: Tree
 
 
 class ConditionConfig(StepConfig):
-    """Rules about the customer, joined by AND or OR."""
+    """Rules about the customer, joined by AND or OR: yes or no. Or several paths, each with rules of its own."""
 
     rules: list[dict[str, Any]] = Field(
         default=[],
@@ -26,13 +49,42 @@ class ConditionConfig(StepConfig):
         description="Asked at the moment the person comes here. What is not known counts as no.",
         json_schema_extra={"widget": "conditions"},
     )
-    combinator: Literal["AND", "OR"] = Field(
+    combinator: Combinator = Field(
         default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
     )
+    paths: list[Path] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=paths.MOST,
+        title="Ways on",
+        description="The first whose conditions hold is taken, from the top. Whoever fits none goes the last way.",
+        json_schema_extra={"widget": "paths"},
+    )
 
-    def tree(self, catalogue: Catalogue) -> Tree:
-        """Return the rules as a tree over the tenant's catalogue, or raise InvalidConditions."""
-        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue, spoken=True)
+    @model_validator(mode="after")
+    def _one(self) -> "ConditionConfig":
+        if self.paths is not None and self.rules:
+            raise ValueError("Give rules, or paths with rules of their own; not both.")
+        return self
+
+    def ways(self, catalogue: Catalogue) -> list[Way]:
+        """Return the ways but for the last, which asks nothing; raises InvalidConditions, keyed as the settings are."""
+        if self.paths is None:
+            return [Way("", "Yes", _tree(self.rules, self.combinator, catalogue))]
+        found, errors = [], dict[str, str]()
+        for index, one in enumerate(self.paths):
+            at = f"paths[{index}]."
+            try:
+                found.append(Way(at, one.name, _tree(one.rules, one.combinator, catalogue)))
+            except InvalidConditions as wrong:
+                errors |= {f"{at}{path or 'rules'}": message for path, message in wrong.errors.items()}
+        if errors:
+            raise InvalidConditions(errors)
+        return found
+
+
+def _tree(rules: list[dict[str, Any]], combinator: Combinator, catalogue: Catalogue) -> Tree:
+    return parse({"combinator": combinator, "rules": rules}, catalogue, spoken=True)
 
 
 class Condition(StepType[ConditionConfig]):
@@ -40,64 +92,68 @@ class Condition(StepType[ConditionConfig]):
 
     label = "Condition"
     icon = "git-branch"
-    description = "Go left or right by what you know of the customer."
+    description = "Send people different ways by what you know of them."
     Config = ConditionConfig
 
-    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
-        """Return yes and no."""
-        return ("yes", "no")
+    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return yes and no, or the keys of the paths and that of the rest."""
+        if config.get("paths") is None:
+            return ("yes", "no")
+        return (*paths.keys_of(config["paths"]), ELSE)
 
-    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002
-        """Return yes and no."""
-        return {"yes": "Yes", "no": "No"}
+    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Return yes and no, or the names of the paths."""
+        return {"yes": "Yes", "no": "No", ELSE: "Everybody else", **paths.labels_of(config.get("paths"))}
 
     def defaults(self) -> dict[str, Any]:
         """Return no rules yet."""
         return {"rules": [], "combinator": "AND"}
 
     def check(self, config: ConditionConfig, known: Known) -> Iterator[tuple[str | None, str]]:
-        """Yield what is wrong with the rules."""
+        """Yield what is wrong with the rules, and with the names of paths."""
+        rows = _rows(config)
+        for index, one in enumerate(config.paths or ()):
+            if wrong := paths.problem(one.key, one.name, rows, index):
+                yield f"paths[{index}]", wrong
         try:
-            errors = known.unknown(config.tree(known.profile))
-        except InvalidConditions as wrong:
-            errors = wrong.errors
-        for path, message in errors.items():
-            yield path or "rules", message
+            for way in config.ways(known.profile):
+                for path, message in known.unknown(way.tree).items():
+                    yield f"{way.at}{path or 'rules'}", message
+        except InvalidConditions as wrongs:
+            for path, message in wrongs.errors.items():
+                yield path or "rules", message
 
     def words(self, config: ConditionConfig, known: Known) -> str:
-        """Return the rules as a sentence."""
+        """Return the rules as a sentence, or the names of the paths."""
+        if config.paths is not None:
+            return f"{', '.join(one.name for one in config.paths)}, or else"
         try:
-            return known.told(config.tree(known.profile))
+            return known.told(config.ways(known.profile)[0].tree)
         except InvalidConditions:
             return "Not set up yet"
 
     def run(self, batch: StepBatch[ConditionConfig]) -> None:
-        """Send each person yes or no, and keep which rules were met."""
-        tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
-        zone = ZoneInfo(batch.journey.timezone)
-        currency = tenant_info(tenant_id=batch.tenant_id).currency
-        rules = compile_rules(tree, zone=zone, now=batch.now, currency=currency)
-        ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
-        asked = select(
-            Customer.id,
-            compile_sql(tree, zone=zone, now=batch.now, currency=currency).is_(True).label("result"),
-            *(answer.is_(True).label(f"rule_{index}") for index, (_, answer) in enumerate(rules)),
-        ).where(Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids))
-        told = [{"field": rule.field.name, "operator": rule.operator.value} for rule, _ in rules]
-        answers: dict[UUID, tuple[bool, ...]] = {row[0]: tuple(row[1:]) for row in batch.session.execute(asked)}
-        nothing = (False,) * (len(rules) + 1)
-        results = {
-            answer: {
-                "result": answer[0],
-                "evaluated_rules": [
-                    {**rule, "matched": matched} for rule, matched in zip(told, answer[1:], strict=True)
-                ],
-            }
-            for answer in {nothing, *answers.values()}
-        }
+        """Send each person the first way whose conditions they meet, and keep which rules were met."""
+        trees = [one.tree for one in batch.config.ways(custom_fields.catalogue(tenant_id=batch.tenant_id))]
+        names = [one.name for one in batch.config.paths or ()]
+        exits = [*paths.keys_of(_rows(batch.config)), ELSE] if names else ["yes", "no"]
+        found = asking.answers(batch, trees)
+        nothing = asking.nothing_holds(trees)
+        results: dict[tuple[asking.Answer, ...], tuple[str, dict[str, Any]]] = {}
         for walker in batch.walkers:
-            answer = answers.get(walker.customer_id, nothing)
-            batch.leave(walker, "yes" if answer[0] else "no", results[answer])
+            answers = found.get(walker.customer_id, nothing)
+            if answers not in results:
+                place = next((at for at, one in enumerate(answers) if one[0]), len(trees))
+                told = [one for tree, answer in zip(trees, answers, strict=True) for one in asking.told(tree, answer)]
+                result: dict[str, Any] = {"result": answers[0][0], "evaluated_rules": told}
+                if names:
+                    result = {"path": names[place] if place < len(names) else None, "evaluated_rules": told}
+                results[answers] = exits[place], result
+            batch.leave(walker, *results[answers])
+
+
+def _rows(config: ConditionConfig) -> list[dict[str, Any]]:
+    return [one.model_dump() for one in config.paths or ()]
 
 
 registry.register("CONDITION")(Condition())

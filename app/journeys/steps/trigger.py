@@ -6,9 +6,10 @@ from typing import Any
 from app.conditions import InvalidConditions, asks_nothing
 from app.events.types.journeys import COMPLETED, ENDS
 from app.events.types.segments import ENTERED, MOVES
+from app.journeys.payloads import payload_tree
 from app.journeys.step_type import MANUAL, Known, StepBatch, StepType, registry
 from app.journeys.timed import DATE, SCHEDULE, TIMED, date_fields
-from app.journeys.triggers import TriggerConfig, payload_tree
+from app.journeys.triggers import TriggerConfig
 
 
 class Trigger(StepType[TriggerConfig]):

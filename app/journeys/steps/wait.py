@@ -1,23 +1,44 @@
-"""WAIT: some time has to pass, or a clock has to show a time, before the journey goes on."""
+"""WAIT: some time has to pass, a clock has to show a time, or something has to happen, before the journey goes on."""
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from sqlalchemy import text
+from sqlalchemy import ARRAY, SQLColumnExpression, Text, Uuid, any_, cast, literal, null, select, text
 
+from app.conditions import Catalogue, InvalidConditions, Tree, asks_nothing, parse
+from app.customers import custom_fields
+from app.customers.models import Customer
+from app.events.types.journeys import ENDS
+from app.events.types.segments import MOVES
 from app.infra.arrays import array
-from app.infra.clock import instant
+from app.journeys import (
+    asking,
+    condition_fields,  # noqa: F401 - it fills the catalogue
+)
 from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
+from app.journeys.graph import NEXT
+from app.journeys.moments import DAY_NAMES, WEEKDAYS, at_local, on_date
+from app.journeys.payloads import payload_fits, payload_tree
+from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepConfig, StepType, Walker, registry
+from app.journeys.timed import TIMED, DateTrigger, date_fields
+
+TIMEOUT, MISSED = "timeout", "missed"
+WAYS = ("duration", "until", "date", "event_type", "rules")
+"""The settings of which a wait has one."""
+FIRST_LOOK = timedelta(minutes=2)
+"""What happened in the very moment somebody came here is found then, in the log of events."""
+LOOK_EVERY = timedelta(hours=6)
+"""A condition can begin to hold without an event, as time passes."""
 
 
 class Until(BaseModel):
-    """A local time of day, so many days on."""
+    """A local time of day, so many days on, and on a day of the week."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,6 +50,12 @@ class Until(BaseModel):
         title="Days later",
         description="0: the next time the clock shows this time. 1: tomorrow at this time.",
     )
+    weekdays: list[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]] = Field(
+        default=[],
+        title="Only on",
+        description="The first such day from then on; none chosen is any day.",
+        json_schema_extra={"widget": "weekdays"},
+    )
 
     @field_validator("time")
     @classmethod
@@ -37,9 +64,48 @@ class Until(BaseModel):
             raise ValueError("Give a time of day such as 09:00.")
         return value
 
+    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the moment somebody waits for who comes now."""
+        days = {WEEKDAYS.index(one) for one in self.weekdays} or set(range(7))
+        return at_local(now, zone, time.fromisoformat(self.time), self.days, days)
+
+    def words(self) -> str:
+        """Return it in words: "Monday or Friday at 09:00, 2 days later at the earliest"."""
+        if not self.weekdays:
+            match self.days:
+                case 0:
+                    return self.time
+                case 1:
+                    return f"{self.time} the next day"
+                case days:
+                    return f"{self.time}, {days} days later"
+        chosen = sorted(set(self.weekdays), key=WEEKDAYS.index)
+        names = [DAY_NAMES[WEEKDAYS.index(one)] for one in chosen]
+        if chosen == list(WEEKDAYS[:5]):
+            names = ["a weekday"]
+        later = f", {self.days} day{'s' if self.days != 1 else ''} later at the earliest" if self.days else ""
+        return f"{' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} at {self.time}{later}"
+
+
+class UntilDate(DateTrigger):
+    """A date of the customer, or days before or after it, at a time of day where they are."""
+
+    missed: Literal["go_on", "branch"] = Field(
+        default="go_on",
+        title="If there is no date, or it is over",
+        json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
+    )
+
+    def moment(self, of: date | None, now: datetime, zone: ZoneInfo) -> datetime | None:
+        """Return when it comes for somebody who has that date, or None where it does not come any more."""
+        if of is None:
+            return None
+        found = on_date(now, zone, time.fromisoformat(self.time), of, self.offset, yearly=self.every == "year")
+        return found if found > now else None
+
 
 class WaitConfig(StepConfig):
-    """Either a duration or a local time of day."""
+    """One of: a duration, a local time, a date of the customer, an event, a condition."""
 
     duration: str | None = Field(
         default=None,
@@ -50,8 +116,34 @@ class WaitConfig(StepConfig):
     until: Until | None = Field(
         default=None, title="Or until", description="A time of day in the customer's own time zone, if it is known."
     )
+    date: UntilDate | None = Field(default=None, title="Or until a date")
+    event_type: str | None = Field(
+        default=None, max_length=100, title="Event", json_schema_extra={"widget": "awaited_event"}
+    )
+    conditions: list[dict[str, Any]] = Field(
+        default=[],
+        max_length=50,
+        title="Only if",
+        description="Conditions on what the event says; all must hold.",
+        json_schema_extra={"widget": "payload_conditions"},
+    )
+    rules: list[dict[str, Any]] | None = Field(
+        default=None,
+        title="Conditions",
+        description="Looked at whenever something happens with the person, and every six hours.",
+        json_schema_extra={"widget": "conditions"},
+    )
+    combinator: Literal["AND", "OR"] = Field(
+        default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
+    )
+    timeout: str | None = Field(
+        default=None,
+        title="But no longer than",
+        description="Who has waited so long goes another way.",
+        json_schema_extra={"widget": "duration"},
+    )
 
-    @field_validator("duration")
+    @field_validator("duration", "timeout")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
         if value is not None:
@@ -60,27 +152,30 @@ class WaitConfig(StepConfig):
 
     @model_validator(mode="after")
     def _one(self) -> "WaitConfig":
-        if (self.duration is None) == (self.until is None):
-            raise ValueError("Say either how long to wait or until when.")
+        if sum(getattr(self, name) is not None for name in WAYS) != 1:
+            raise ValueError("Say how long to wait, or until when, or for what: one of them.")
         return self
 
+    @property
+    def for_something(self) -> bool:
+        """Return whether it waits for something that may never happen."""
+        return self.event_type is not None or self.rules is not None
 
-def at_local(now: datetime, zone: ZoneInfo, clock: time, days: int) -> datetime:
-    """Return when the zone's clocks next show `clock`, `days` days after today, as an instant in UTC after `now`.
-
-    Nights on which the clocks change are as `clock.instant` has them.
-    """
-    today = now.astimezone(zone).date()
-    while True:
-        found = instant(datetime.combine(today + timedelta(days=days), clock), zone)
-        if found > now:
-            return found
-        days += 1
+    def tree(self, catalogue: Catalogue) -> Tree:
+        """Return the condition it waits for as a tree over the tenant's catalogue, or raise InvalidConditions."""
+        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue, spoken=True)
 
 
-ZONES = text("""
-    SELECT id, timezone FROM customer
-    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND timezone IS NOT NULL
+_ENTERED = text("""
+    SELECT w.id, a.id AS event_id, a.payload
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:customers AS uuid[])) AS w(id, number, customer_id)
+    JOIN journey_enrollment_step s
+        ON s.tenant_id = :tenant_id AND s.enrollment_id = w.id AND s.step_number = w.number
+    CROSS JOIN LATERAL (
+        SELECT id, payload FROM activity
+        WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type AND occurred_at >= s.entered_at
+        ORDER BY occurred_at LIMIT 50
+    ) AS a
 """)
 
 
@@ -89,60 +184,230 @@ class Wait(StepType[WaitConfig]):
 
     label = "Wait"
     icon = "clock"
-    description = "Let some time pass, or wait for a time of day."
+    description = "Let time pass, wait for a time or a date, or for something to happen."
     rebases = True
     Config = WaitConfig
+
+    def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the way on, and that of who waited in vain where that can be."""
+        if config.get("event_type") is not None or config.get("rules") is not None:
+            return (NEXT, TIMEOUT)
+        chosen = config.get("date")
+        return (NEXT, MISSED) if isinstance(chosen, Mapping) and chosen.get("missed") == "branch" else (NEXT,)
+
+    def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Return what the ways are called."""
+        if config.get("event_type") is not None:
+            return {NEXT: "It happened", TIMEOUT: "Time is up"}
+        if config.get("rules") is not None:
+            return {NEXT: "It holds", TIMEOUT: "Time is up"}
+        return {NEXT: "Date came", MISSED: "No date ahead"}
 
     def defaults(self) -> dict[str, Any]:
         """Return a wait of a day."""
         return {"duration": "1 day"}
 
     def takes_time(self, config: Mapping[str, Any]) -> bool:
-        """Return whether it waits at all."""
-        return bool(config.get("until")) or longer_than_nothing(config.get("duration"))
+        """Return whether everybody waits here, be it for a moment: a date may be over and a condition hold."""
+        return bool(config.get("until") or config.get("event_type")) or longer_than_nothing(config.get("duration"))
 
-    def words(self, config: WaitConfig, known: Known) -> str:  # noqa: ARG002
-        """Return how long, or until when."""
-        if config.until is None:
+    def check(self, config: WaitConfig, known: Known) -> Iterator[tuple[str | None, str]]:
+        """Yield what is wrong with what is waited for."""
+        if config.for_something and (config.timeout is None or not longer_than_nothing(config.timeout)):
+            yield "timeout", "Say how long they wait at most."
+        if config.date is not None and config.date.field not in date_fields(known):
+            yield "date.field", "There is no such date (any more). Choose another one."
+        if config.event_type is not None:
+            yield from _check_event(config.event_type, config.conditions, known)
+        if config.rules is not None:
+            try:
+                errors = known.unknown(config.tree(known.profile))
+            except InvalidConditions as wrong:
+                errors = wrong.errors
+            for path, message in errors.items():
+                yield path or "rules", message
+
+    def words(self, config: WaitConfig, known: Known) -> str:
+        """Return how long, or until when or what."""
+        if config.duration is not None:
             return f"Wait {config.duration}"
-        match config.until.days:
-            case 0:
-                return f"Wait until {config.until.time}"
-            case 1:
-                return f"Wait until {config.until.time} the next day"
-            case days:
-                return f"Wait until {config.until.time}, {days} days later"
+        if config.until is not None:
+            return f"Wait until {config.until.words()}"
+        if config.date is not None:
+            told = config.date.words(known)
+            return f"Wait until {told[:1].lower()}{told[1:]}".replace("until on ", "until ")
+        at_most = f", at most {config.timeout}" if config.timeout else ""
+        try:
+            if config.event_type is None:
+                return f"Wait until {known.told(config.tree(known.profile))}{at_most}"
+            tree = payload_tree(config.event_type, config.conditions)
+        except InvalidConditions:
+            return "Not set up yet"
+        asked = "" if asks_nothing(tree) else f" and {known.told(tree)}"
+        return f"Wait until “{known.event_types.get(config.event_type, config.event_type)}” happens{asked}{at_most}"
+
+    def wakes(
+        self, config: WaitConfig, event_type: str, payload: Mapping[str, Any], *, zone: str, now: datetime
+    ) -> bool:
+        """Return whether it is the event waited for; any may make a condition hold."""
+        if config.event_type is None:
+            return True
+        return event_type == config.event_type and payload_fits(
+            event_type, config.conditions, payload, zone=zone, now=now
+        )
 
     def run(self, batch: StepBatch[WaitConfig]) -> None:
-        """Park those who have just come and let those go whose time is over."""
-        coming = [walker for walker in batch.walkers if walker.waiting_until is None]
-        for walker in batch.walkers:
-            if walker.waiting_until is not None:
-                batch.leave(walker, result={"waiting_until": _iso(walker.waiting_until)})
-        untils = _untils(batch, coming)
-        for walker, until in zip(coming, untils, strict=True):
-            if until <= batch.now:
-                batch.leave(walker, result={"waiting_until": _iso(until)})
-            else:
-                batch.park(walker, until, {"waiting_until": _iso(until)})
+        """Park those who have just come and let those go whose time is over, or who have what they wait for."""
+        if batch.config.event_type is not None:
+            _for_event(batch, batch.config.event_type)
+        elif batch.config.rules is not None:
+            _for_condition(batch)
+        else:
+            _for_time(batch)
+
+    @staticmethod
+    def next_times(config: WaitConfig, zone: ZoneInfo, now: datetime, many: int = 5) -> list[datetime]:
+        """Return the next moments at which people in a zone go on: none where that is another one for each person.
+
+        The first is that of who comes now, and each other that of who comes when the one before is reached.
+        """
+        if config.duration is not None:
+            return [now + duration(config.duration)]
+        found: list[datetime] = []
+        while config.until is not None and len(found) < many:
+            found.append(config.until.next(found[-1] if found else now, zone))
+        return found
 
 
-def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[datetime]:
+def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[tuple[str | None, str]]:
+    if event_type == MANUAL or event_type in TIMED or not event_type:
+        yield "event_type", "Choose an event."
+        return
+    if event_type in MOVES or event_type in ENDS:
+        yield "event_type", "Wait for a condition instead: that they are in the segment or journey, or are not."
+        return
+    try:
+        errors = known.unknown(payload_tree(event_type, conditions))
+    except InvalidConditions as wrong:
+        errors = wrong.errors
+    for path, message in errors.items():
+        yield f"conditions{path.removeprefix('rules')}", message
+
+
+def _for_time(batch: StepBatch[WaitConfig]) -> None:
+    coming = [walker for walker in batch.walkers if walker.waiting_until is None]
+    for walker in batch.walkers:
+        if walker.waiting_until is not None:
+            batch.leave(walker, result={"waiting_until": _iso(walker.waiting_until)})
+    missed = MISSED if batch.config.date and batch.config.date.missed == "branch" else NEXT
+    for walker, until in zip(coming, _untils(batch, coming), strict=True):
+        if until is None:
+            batch.leave(walker, missed, {"missed": True})
+        elif until <= batch.now:
+            batch.leave(walker, result={"waiting_until": _iso(until)})
+        else:
+            batch.park(walker, until, {"waiting_until": _iso(until)})
+
+
+def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[datetime | None]:
     config = batch.config
     if config.duration is not None:
         return [batch.now + duration(config.duration)] * len(coming)
-    assert config.until is not None
-    clock = time.fromisoformat(config.until.time)
-    rows = batch.session.execute(ZONES, {"tenant_id": batch.tenant_id, "ids": array(one.customer_id for one in coming)})
-    zones: Mapping[UUID, str] = {row.id: row.timezone for row in rows}
-    moments: dict[str, datetime] = {}
+    facts = _facts(batch)
+    moments: dict[tuple[str, date | None], datetime | None] = {}
     found = []
     for walker in coming:
-        name = zones.get(walker.customer_id, batch.journey.timezone)
-        if name not in moments:
-            moments[name] = at_local(batch.now, _zone(name, batch.journey.timezone), clock, config.until.days)
-        found.append(moments[name])
+        name, of = facts.get(walker.customer_id, (None, None))
+        at = name or batch.journey.timezone, of
+        if at not in moments:
+            zone = _zone(at[0], batch.journey.timezone)
+            if config.date is not None:
+                moments[at] = config.date.moment(of, batch.now, zone)
+            else:
+                assert config.until is not None
+                moments[at] = config.until.next(batch.now, zone)
+        found.append(moments[at])
     return found
+
+
+def _facts(batch: StepBatch[WaitConfig]) -> dict[UUID, tuple[str | None, date | None]]:
+    """Return each customer's time zone, and the date that is waited for, if it is one."""
+    column: SQLColumnExpression[Any] = null()
+    if batch.config.date is not None:
+        field = custom_fields.catalogue(tenant_id=batch.tenant_id).find(batch.config.date.field)
+        if field is not None and field.column is not None:
+            column = field.column() if callable(field.column) else field.column
+    ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
+    asked: Any = select(Customer.id, Customer.timezone, column.label("date")).where(
+        Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids)
+    )
+    return {row.id: (row.timezone, row.date) for row in batch.session.execute(asked)}
+
+
+def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
+    until = _until_timeout(batch)
+    looking = []
+    for walker in batch.walkers:
+        if walker.waiting_until is None:
+            look_at = min(until, batch.now + FIRST_LOOK)
+            result = {"waiting_until": _iso(until), "waits_for": event_type}
+            batch.park(walker, until, result, waits_for=event_type, look_at=look_at)
+        elif walker.woken_by is not None and walker.woken_by.get("type") == event_type:
+            batch.leave(walker, result={"happened": event_type, "event_id": walker.woken_by.get("event_id")})
+        else:
+            looking.append(walker)
+    happened = _happened(batch, event_type, looking)
+    for walker in looking:
+        assert walker.waiting_until is not None
+        if walker.enrollment_id in happened:
+            batch.leave(walker, result={"happened": event_type, "event_id": happened[walker.enrollment_id]})
+        elif walker.waiting_until <= batch.now:
+            batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(walker.waiting_until)})
+        else:
+            batch.park(walker, walker.waiting_until, waits_for=event_type)
+
+
+def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[Walker]) -> dict[UUID, str]:
+    """Return the event that happened since each of the people came here, of those with whom it did."""
+    if not walkers:
+        return {}
+    values = {
+        "tenant_id": batch.tenant_id,
+        "type": event_type,
+        "ids": array(one.enrollment_id for one in walkers),
+        "numbers": array(one.step_number for one in walkers),
+        "customers": array(one.customer_id for one in walkers),
+    }
+    events: dict[UUID, list[Any]] = defaultdict(list)
+    for row in batch.session.execute(_ENTERED, values):
+        events[row.id].append(row)
+
+    def fits(row: Any) -> bool:
+        asked = batch.config.conditions
+        return payload_fits(event_type, asked, row.payload, zone=batch.journey.timezone, now=batch.now)
+
+    fitting = {id: next(filter(fits, some), None) for id, some in events.items()}
+    return {id: str(one.event_id) for id, one in fitting.items() if one is not None}
+
+
+def _for_condition(batch: StepBatch[WaitConfig]) -> None:
+    tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
+    answers = asking.answers(batch, [tree])
+    nothing = asking.nothing_holds([tree])
+    for walker in batch.walkers:
+        (answer,) = answers.get(walker.customer_id, nothing)
+        until = walker.waiting_until or _until_timeout(batch)
+        if answer[0]:
+            batch.leave(walker, result={"holds": True, "evaluated_rules": asking.told(tree, answer)})
+        elif until <= batch.now:
+            batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(until)})
+        else:
+            look_at = min(until, batch.now + LOOK_EVERY)
+            batch.park(walker, until, {"waiting_until": _iso(until)}, waits_for=ANYTHING, look_at=look_at)
+
+
+def _until_timeout(batch: StepBatch[WaitConfig]) -> datetime:
+    return batch.now + duration(batch.config.timeout or "0 minutes")
 
 
 def _zone(name: str, otherwise: str) -> ZoneInfo:

@@ -20,7 +20,7 @@ box.querySelector("[data-tools]").hidden = false;
 
 const editor = globalThis.grapesjs.init({
   container: canvas,
-  height: matchMedia("(width < 48rem)").matches ? "60rem" : "40rem",
+  height: "var(--visual-height)",
   width: "auto",
   fromElement: false,
   storageManager: false,

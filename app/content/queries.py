@@ -1,6 +1,6 @@
 """Reading templates and what they said before, and the customers a preview is shown for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from app.content.kind import kind_of
 from app.content.letters import LetterSource
 from app.content.merge_tags import CUSTOMER_FIELDS
 from app.content.models import Template, TemplateVersion
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of, moment_of
@@ -24,6 +25,21 @@ SAMPLE = text(f"""
     FROM customer LEFT JOIN club ON club.tenant_id = customer.tenant_id AND club.id = customer.club_id
     WHERE customer.tenant_id = :tenant_id AND customer.id = :customer_id
 """)  # noqa: S608 - the field names are ours
+
+
+_READERS = text(f"""
+    SELECT customer.id, {_FIELDS}, club.name AS club_name, tenant.name AS tenant_name
+    FROM customer JOIN tenant ON tenant.id = customer.tenant_id
+    LEFT JOIN club ON club.tenant_id = customer.tenant_id AND club.id = customer.club_id
+    WHERE customer.tenant_id = :tenant_id AND customer.id = ANY(CAST(:ids AS uuid[]))
+""")  # noqa: S608 - the field names are ours
+
+
+def readers(*, tenant_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, Mapping[str, Any]]:
+    """Return what templates can say of customers, by id: CUSTOMER_FIELDS, `club_name` and `tenant_name`."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(_READERS, {"tenant_id": tenant_id, "ids": array(customer_ids)})
+        return {row["id"]: dict(row) for row in rows.mappings()}
 
 
 CONTENT = ("editor", "subject", "preheader", "html", "mjml", "text", "parameters")

@@ -15,6 +15,8 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
@@ -92,6 +94,15 @@ class Answer:
     def ok(self) -> bool:
         """Return whether the receiver took it (2xx). A redirect is not followed and is no success."""
         return 200 <= self.status < 300
+
+    def retry_after(self, now: datetime, longest: timedelta) -> timedelta | None:
+        """Return how long it asks to be left alone (Retry-After, in seconds or as a date), if it does."""
+        told = self.headers.get("retry-after", "").strip()
+        try:
+            wait = timedelta(seconds=int(told)) if told.isdigit() else parsedate_to_datetime(told) - now
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return min(max(wait, timedelta(seconds=1)), longest)
 
 
 def check_url(url: str, *, plain: bool = False) -> Target:

@@ -49,6 +49,7 @@ class Work(StrEnum):
     RUN_CAMPAIGNS = "run_campaigns"
     PRIVACY_JOBS = "privacy_jobs"
     CHECK_LINKS = "check_links"
+    CALL_WEBHOOKS = "call_webhooks"
     TICK = "tick"
 
 

@@ -184,6 +184,7 @@ class JourneyEnrollment(TenantRow, Base):
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)
     trigger_event_id: Mapped[UUID | None]
     trigger_data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    answers: Mapped[dict[str, Any] | None]
 
 
 class JourneyEnrollmentStep(Base):
@@ -245,3 +246,49 @@ class JourneyExitCount(Base):
     step_key: Mapped[str] = mapped_column(primary_key=True)
     exit: Mapped[str] = mapped_column(primary_key=True)
     passed: Mapped[int] = mapped_column(server_default="0", default=0)
+
+
+class JourneyWebhook(TenantRow, Base):
+    """A call that a WEBHOOK step makes for one enrollment, until the person has gone on; its id is the webhook's.
+
+    QUEUED: it is made at `due_at`, and given up at `gives_up_at`. DONE or FAILED: the engine takes it away.
+    """
+
+    __tablename__ = "journey_webhook"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "enrollment_id"],
+            ["journey_enrollment.tenant_id", "journey_enrollment.id"],
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("tenant_id", "enrollment_id", "step_number", name="uq_journey_webhook_step"),
+        Index("ix_journey_webhook_due", "tenant_id", "due_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_journey_webhook_host", "tenant_id", "host", "due_at", postgresql_where=text("status = 'QUEUED'")),
+    )
+
+    enrollment_id: Mapped[UUID]
+    step_number: Mapped[int]
+    method: Mapped[str]
+    url: Mapped[str]
+    host: Mapped[str]
+    secret: Mapped[str]
+    body: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="QUEUED", default="QUEUED")
+    due_at: Mapped[datetime | None]
+    gives_up_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
+    code: Mapped[int | None]
+    said: Mapped[str | None]
+    answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class JourneyWebhookHost(Base):
+    """A host that did not take the last calls; until `open_until` it is left alone."""
+
+    __tablename__ = "journey_webhook_host"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),)
+
+    tenant_id: Mapped[Key]
+    host: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    open_until: Mapped[datetime | None]

@@ -10,6 +10,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
     step          key of another step of the journey
     journey       id of another journey
+    secret        a sealed secret, made by a button
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once
 
@@ -114,7 +115,7 @@ class Walker:
     """One person at one step. `waiting_until` is set when the person was parked here and has woken up.
 
     `attempts`: so often the step has failed for them. `woken_by` is what woke them before that time, if something did:
-    the `type` and `event_id` of an event.
+    the `type` and `event_id` of an event. `answers` are those of WEBHOOK steps, by their keys.
     """
 
     enrollment_id: UUID
@@ -124,6 +125,12 @@ class Walker:
     trigger_data: Mapping[str, Any]
     attempts: int = 0
     woken_by: Mapping[str, Any] | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """Return what templates know beside the customer: what let them in, and what calls were answered."""
+        return {"event": self.trigger_data} | ({"webhook": self.answers} if self.answers else {})
 
     @property
     def logged(self) -> bool:

@@ -384,7 +384,8 @@ _JOURNEYS = (
         of=_columns("customer_id"),
         own=_columns(
             "journey_id entry status current_step_key current_step_number waiting_until due_at waits_for woken_by "
-            "enrolled_at completed_at exited_at exit_reason error attempts trigger_event_id trigger_data"
+            "enrolled_at completed_at exited_at exit_reason error attempts trigger_event_id trigger_data "
+            "answers"
         ),
         plain=_columns("id"),
     ),
@@ -396,6 +397,16 @@ _JOURNEYS = (
         through=("enrollment_id", "journey_enrollment"),
         own=_columns("step_number step_key version status entered_at completed_at exit result"),
     ),
+    _delete(
+        "journey_webhook",
+        "Calls of other systems about them",
+        section="journey_calls",
+        through=("enrollment_id", "journey_enrollment"),
+        own=_columns("step_number method url host body status due_at gives_up_at attempts code said answer"),
+        plain=_columns("id secret"),
+    ),
+    _keep("journey_webhook_host", "Hosts that take no calls", OF_THE_CLUB,
+          plain=_columns("host failures open_until")),
     _keep(
         "journey",
         "Journeys",

@@ -22,6 +22,7 @@ from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
+from app.journeys import calls
 from app.journeys.engine import advance, timed
 from app.messaging import sender
 from app.messaging import service as messaging
@@ -140,6 +141,11 @@ def check_links(tenant_id: str) -> None:
     )
 
 
+def call_webhooks(tenant_id: str) -> None:
+    """Call other systems about people in journeys, as their steps say."""
+    _turn(Work.CALL_WEBHOOKS, UUID(tenant_id), lambda tenant: calls.call_batch(tenant_id=tenant, now=clock.now()))
+
+
 def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
@@ -230,6 +236,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'check_links', id FROM tenant t WHERE EXISTS
         (SELECT FROM link_check c WHERE c.tenant_id = t.id AND c.due_at <= :now)
+    UNION ALL
+    SELECT 'call_webhooks', id FROM tenant t WHERE EXISTS
+        (SELECT FROM journey_webhook w WHERE w.tenant_id = t.id AND w.status = 'QUEUED' AND w.due_at <= :now)
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now

@@ -22,6 +22,8 @@ class Told:
 
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
+    path: str = "/"
 
     @property
     def json(self) -> Any:
@@ -50,8 +52,9 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.told.append(Told({name.lower(): value for name, value in self.headers.items()}, body))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.told.append(Told(headers, body, self.command, self.path))
                 receiver.on_told(receiver.told[-1])
                 status, headers, answer = receiver.answers.pop(0) if receiver.answers else (200, {}, b"{}")
                 self.send_response(status)
@@ -63,6 +66,8 @@ class Receiver:
                 except ConnectionError:
                     # Whoever asked is gone.
                     self.close_connection = True
+
+            do_GET = do_PUT = do_POST  # noqa: N815 - as the server looks for them
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import Page
-from app.journeys import lifecycle, queries, service
+from app.journeys import calls, lifecycle, queries, service
 from app.journeys.engine import enrol, exits, retry
 from app.journeys.graph import MAX_STEPS, NEXT
 from app.journeys.models import Journey
@@ -171,6 +171,12 @@ class EnrolBody(Body):
 
     customer_id: UUID
     data: dict[str, Any] | None = None
+
+
+class SecretOut(Shown):
+    """A secret as Standard Webhooks writes it: `whsec_…`."""
+
+    secret: str
 
 
 class EnrollmentOut(Shown):
@@ -349,6 +355,24 @@ def add_journey_step(journey_id: UUID, body: AddStepBody) -> JourneyOut:
         **body.step.model_dump(),
     )
     return shown(changed)
+
+
+@api.operation(
+    "POST", "/journeys/<uuid:journey_id>/steps/<key>/secret", permission="journeys.edit", returns=SecretOut, status=201
+)
+def make_step_secret(journey_id: UUID, key: str) -> SecretOut:
+    """Give a WEBHOOK step of the draft a secret to sign with, in the place of the one it had; it is shown only here."""
+    actor = current()
+    found = queries.draft(queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)).step(key)
+    plain, sealed = calls.new_secret(actor.tenant_id)
+    service.configure_step(
+        tenant_id=actor.tenant_id,
+        journey_id=journey_id,
+        actor=actor.ref,
+        key=key,
+        config={**found.config, "secret": sealed},
+    )
+    return SecretOut(secret=plain)
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/activate", permission="journeys.run", returns=JourneyOut)

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import step_form
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import OVERVIEW, Board, sources
-from app.journeys import service
+from app.journeys import calls, service
 from app.journeys.editing import can_insert
 from app.journeys.graph import COLOURS, BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
@@ -197,6 +197,9 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
         request.form.get("name", ""),
     )
     act = request.form.get("act", "save")
+    if act.startswith("secret:"):
+        plain, config[act.removeprefix("secret:")] = calls.new_secret(board.tenant_id)
+        return _redrawn(board, key, config, name, fresh_secret=plain)
     if act != "save":
         return _redrawn(board, key, step_form.rearranged(kind, config, act), name)
     try:
@@ -211,10 +214,11 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
     return toast(response, "Saved. Something is still missing." if wrong else "Saved.", "info" if wrong else "success")
 
 
-def _redrawn(board: Board, key: str, config: dict[str, Any], name: str) -> Response:
+def _redrawn(board: Board, key: str, config: dict[str, Any], name: str, fresh_secret: str | None = None) -> Response:
     context = board.context(selected=key)
     panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, form=request.form, changed=True)
     panel["revision"] = request.form.get("revision", board.journey.draft_revision)
+    panel["fresh_secret"] = fresh_secret
     if not is_htmx():
         return page("journeys/builder.html", **context, **panel)
     return page("journeys/_step_form.html", **context, **panel)

@@ -283,6 +283,9 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
+    if "called" in result:
+        status = f" ({result['status']})" if result.get("status") else ""
+        return f"The call was taken{status}" if result["called"] else f"The call failed: {result.get('said')}"
     if "started" in result:
         return "Entered the other journey" if result["started"] else f"Did not enter it: {result.get('reason')}"
     if result.get("sent"):

@@ -449,6 +449,7 @@ WIDGETS: dict[str, Widget] = {
     "step": Widget(_prepare_step, _read_text),
     "segment": Widget(_prepare_segment, _read_text),
     "journey": Widget(_prepare_journey, _read_text),
+    "secret": TEXT,
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),

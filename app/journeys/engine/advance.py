@@ -39,7 +39,7 @@ LIVE = text("""
 CLAIM = text("""
     WITH claimed AS MATERIALIZED (
         SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               attempts, trigger_data, woken_by
+               attempts, trigger_data, woken_by, answers
         FROM journey_enrollment
         WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
         ORDER BY due_at
@@ -119,6 +119,7 @@ class _Turn:
                 row.trigger_data,
                 row.attempts,
                 row.woken_by,
+                row.answers or {},
             )
             plan, key = self.plans[row.journey_id], row.current_step_key
             at = key if key in plan else plan.placements.get(key)

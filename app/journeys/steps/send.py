@@ -99,7 +99,7 @@ class Send(StepType[SendConfig]):
             template_id=batch.config.template_id,
             customer_ids=[walker.customer_id for walker in batch.walkers],
             dedupe_keys=keys,
-            contexts=[{"event": walker.trigger_data} for walker in batch.walkers],
+            contexts=[walker.context for walker in batch.walkers],
             enrollment_ids=[walker.enrollment_id for walker in batch.walkers],
             journey_id=batch.journey.id,
             step_key=batch.step_key,

@@ -7,7 +7,6 @@ taken. Whoever dies in between loses the claim after a while, and the next one g
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
@@ -248,17 +247,7 @@ def _tell(claimed: Claimed, now: datetime) -> Answer | Trouble:
         return answer
     if answer.status == 410:
         return Trouble("The receiver says that it is gone (410).", gone=True)
-    return Trouble(f"The receiver answered {answer.status}.", _asked(answer, now))
-
-
-def _asked(answer: Answer, now: datetime) -> timedelta | None:
-    """Return how long the receiver asks to be left alone (Retry-After, in seconds or as a date), if it does."""
-    told = answer.headers.get("retry-after", "").strip()
-    try:
-        wait = timedelta(seconds=int(told)) if told.isdigit() else parsedate_to_datetime(told) - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(wait, timedelta(seconds=1)), LONGEST_ASKED)
+    return Trouble(f"The receiver answered {answer.status}.", answer.retry_after(now, LONGEST_ASKED))
 
 
 def _settle(tenant_id: UUID, claimed: Claimed, told: Answer | Trouble, now: datetime) -> None:

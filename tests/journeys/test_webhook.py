@@ -1,0 +1,248 @@
+"""WEBHOOK: calls that are signed, made outside, repeated, given up, and answered."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.infra import crypto, webhooks
+from app.journeys import calls, lifecycle, queries, service
+from app.journeys.engine.enrol import enrol_manually
+from app.journeys.models import Journey
+from app.journeys.step_type import words_of
+from app.tasks.work import _due
+from tests.journeys.helpers import (
+    NOW,
+    admit,
+    check_counters,
+    journey,
+    people,
+    rows,
+    run,
+    send,
+    statuses,
+    step,
+    tag,
+    tags,
+    template,
+)
+from tests.segments.receiver import Receiver, receiving
+
+SOON = NOW + timedelta(minutes=30)
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving(monkeypatch) as found:
+        yield found
+
+
+def secret(tenant: Any) -> tuple[str, str]:
+    return calls.new_secret(tenant.id)
+
+
+def webhook(tenant: Any, to: str | None, failed: str | None, config: dict[str, Any]) -> dict[str, Any]:
+    sealed = secret(tenant)[1]
+    return step("call", "WEBHOOK", to, {"secret": sealed, **config}, next_failed=failed)
+
+
+def calling(tenant: Any, receiver: Receiver, **config: Any) -> Journey:
+    """Return an active journey that calls, and marks who was taken and who was not."""
+    steps = [
+        webhook(tenant, "taken", "refused", {"url": receiver.url, **config}),
+        tag("taken", None, "taken"),
+        tag("refused", None, "refused"),
+    ]
+    return journey(tenant.id, steps)
+
+
+def enter(tenant: Any, made: Journey, count: int = 1, data: dict[str, Any] | None = None) -> list[UUID]:
+    members = people(tenant.id, count)
+    enrol_manually(tenant_id=tenant.id, journey_id=made.id, customer_ids=members, data=data, now=NOW)
+    run(tenant.id)
+    return members
+
+
+def call(tenant: Any, now: datetime = NOW) -> int:
+    total = 0
+    while made := calls.call_batch(tenant_id=tenant.id, now=now):
+        total += made
+    run(tenant.id, now)
+    return total
+
+
+def test_a_call_is_signed_and_json_whatever_people_are_called(tenant: Any, receiver: Receiver) -> None:
+    plain, sealed = secret(tenant)
+    body = '{"who": "{{ customer.first_name }}", "id": "{{ customer.id }}", "booking": "{{ event.booking }}", "n": 3}'
+    made = calling(tenant, receiver, body=body, secret=sealed)
+    [member] = people(tenant.id, first_name='Ann "Bo" \\ {{ 1 }}')
+    enrol_manually(tenant_id=tenant.id, journey_id=made.id, customer_ids=[member], data={"booking": "B-7"}, now=NOW)
+    run(tenant.id)
+    assert receiver.told == []
+    assert call(tenant) == 1
+    [told] = receiver.told
+    first = rows(tenant.id, "SELECT first_name FROM customer")[0].first_name
+    assert told.json == {"who": first, "id": str(member), "booking": "B-7", "n": 3}
+    assert told.signed_by(plain)
+    assert tags(tenant.id, member) == ["taken"]
+    assert rows(tenant.id, "SELECT id FROM journey_webhook") == []
+    check_counters(tenant.id, made.id)
+
+
+def test_what_is_answered_is_known_to_templates_further_on(tenant: Any, receiver: Receiver) -> None:
+    steps = [webhook(tenant, "mail", None, {"url": receiver.url}), send("mail", None, template(tenant.id))]
+    made = journey(tenant.id, steps)
+    receiver.answer(200, body=b'{"voucher": "V-1", "left": 2}')
+    enter(tenant, made)
+    call(tenant)
+    [message] = rows(tenant.id, "SELECT context FROM message")
+    assert message.context["webhook"] == {"call": {"voucher": "V-1", "left": 2}}
+    [taken] = rows(tenant.id, "SELECT result FROM journey_enrollment_step WHERE step_key = 'call'")
+    assert taken.result == {"called": True, "status": 200, "answer": {"voucher": "V-1", "left": 2}}
+
+
+def test_a_refusal_is_final_and_goes_the_other_way(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    receiver.answer(404)
+    [member] = enter(tenant, made)
+    assert call(tenant) == 1
+    assert tags(tenant.id, member) == ["refused"]
+    [taken] = rows(tenant.id, "SELECT result, exit FROM journey_enrollment_step WHERE step_key = 'call'")
+    assert (taken.exit, taken.result["said"]) == ("failed", "The receiver answered 404.")
+    check_counters(tenant.id, made.id)
+
+
+def test_trouble_is_tried_again_under_the_same_id(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    receiver.answer(503)
+    [member] = enter(tenant, made)
+    assert call(tenant) == 1
+    assert tags(tenant.id, member) == []
+    assert call(tenant, NOW + timedelta(seconds=11)) == 1
+    assert len({told.id for told in receiver.told}) == 1
+    assert len({told.body for told in receiver.told}) == 1
+    assert tags(tenant.id, member) == ["taken"]
+
+
+def test_who_asks_for_peace_gets_it(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    receiver.answer(429, {"Retry-After": "600"})
+    members = enter(tenant, made, 1)
+    assert call(tenant) == 1
+    # Also for those who come later.
+    members += enter(tenant, made, 1)
+    assert call(tenant, NOW + timedelta(minutes=9)) == 0
+    assert call(tenant, NOW + timedelta(minutes=11)) == 2
+    assert {tuple(tags(tenant.id, one)) for one in members} == {("taken",)}
+
+
+def test_a_host_that_is_down_is_tried_by_one_call_at_a_time(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    for _ in range(3):
+        receiver.answer(500)
+        enter(tenant, made)
+        assert calls.call_batch(tenant_id=tenant.id, now=NOW) == 1
+    enter(tenant, made, 5)
+    assert calls.call_batch(tenant_id=tenant.id, now=NOW) == 0
+    assert ("call_webhooks", tenant.id) in _due(SOON)
+    receiver.answer(500)
+    assert calls.call_batch(tenant_id=tenant.id, now=SOON) == 1
+    later = SOON + timedelta(hours=1)
+    assert calls.call_batch(tenant_id=tenant.id, now=later) == 1
+    assert calls.call_batch(tenant_id=tenant.id, now=later) == 7
+    assert rows(tenant.id, "SELECT host FROM journey_webhook_host") == []
+
+
+def test_a_call_nobody_takes_is_given_up(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver, give_up_after="20 minutes")
+    for _ in range(20):
+        receiver.answer(500)
+    [member] = enter(tenant, made)
+    for minutes in range(0, 20, 2):
+        call(tenant, NOW + timedelta(minutes=minutes))
+    run(tenant.id, NOW + timedelta(minutes=20))
+    assert tags(tenant.id, member) == ["refused"]
+    assert rows(tenant.id, "SELECT id FROM journey_webhook") == []
+
+
+def test_who_has_left_is_told_of_no_more(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    enter(tenant, made)
+    lifecycle.archive(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    assert call(tenant) == 0
+    assert receiver.told == []
+    assert {status for status, _ in statuses(tenant.id).values()} == {"EXITED"}
+
+
+def test_a_worker_that_dies_with_a_call_in_hand_costs_a_repeat(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    [member] = enter(tenant, made)
+
+    def die(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_settle", lambda *_: die(None))
+        with pytest.raises(KeyboardInterrupt):
+            calls.call_batch(tenant_id=tenant.id, now=NOW)
+    assert call(tenant) == 0
+    assert call(tenant, NOW + calls.LEASE) == 1
+    assert len({told.id for told in receiver.told}) == 1
+    assert len(receiver.told) == 2
+    assert tags(tenant.id, member) == ["taken"]
+
+
+def test_put_and_get(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver, method="GET", url=receiver.url + "?who={{ customer.first_name | url_encode }}")
+    [member] = people(tenant.id, first_name="Ann & Bo")
+    admit(tenant.id, made.id, [member])
+    run(tenant.id)
+    call(tenant)
+    [told] = receiver.told
+    assert (told.method, told.path, told.body) == ("GET", "/segments?who=Ann+%26+Bo", b"")
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"url": "https://hooks.example.com/in", "body": "{not json"}, "body"),
+        ({"url": "https://hooks.example.com/in", "body": '{"a": "{{ customer. }}"}'}, "body"),
+        ({"url": "http://hooks.example.com/in"}, "url"),
+        ({"url": "https://127.0.0.1/in"}, "url"),
+        ({"url": "https://{{ event.host }}/in"}, "url"),
+        ({"url": "https://hooks.example.com{{ event.host }}/in"}, "url"),
+        ({"url": "https://hooks.example.com/in", "secret": None}, "secret"),
+        ({"url": "https://hooks.example.com/in", "give_up_after": "0 days"}, "give_up_after"),
+    ],
+)
+def test_what_is_wrong_stands_at_its_field(tenant: Any, config: dict[str, Any], field: str) -> None:
+    made = journey(tenant.id, [webhook(tenant, None, None, config)], active=False)
+    with pytest.raises(lifecycle.NotReady) as refused:
+        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    assert list(refused.value.errors) == [f"steps.call.{field}"]
+
+
+def test_words_and_a_secret_by_the_api(tenant: Any, api: Any) -> None:
+    config = {"url": "https://hooks.example.com/in?x={{ customer.id }}"}
+    made = journey(tenant.id, [webhook(tenant, None, None, config)], active=False)
+    answer = api.post(f"/journeys/{made.id}/steps/call/secret")
+    assert answer.status_code == 201
+    plain = answer.get_json()["secret"]
+    found = queries.draft(queries.journey(tenant_id=tenant.id, journey_id=made.id)).steps["call"]
+    assert crypto.unseal(calls.PURPOSE, tenant.id, found.config["secret"]) == plain
+    assert plain.startswith(webhooks.SECRET_PREFIX)
+    assert words_of(found, queries.known(tenant_id=tenant.id)) == "POST to hooks.example.com"
+
+
+def test_a_secret_by_the_form_is_shown_once(tenant: Any, client: Any, sign_in: Any) -> None:
+    sign_in("marketer")
+    made = journey(tenant.id, [webhook(tenant, None, None, {"url": "https://hooks.example.com/in"})], active=False)
+    at = f"/journeys/{made.id}/steps/call"
+    typed = {"method": "POST", "url": "https://hooks.example.com/in", "give_up_after.amount": "1", "name": ""}
+    form = client.post(at, {**typed, "act": "secret:secret"}, htmx=True, status=200).text
+    assert webhooks.SECRET_PREFIX in form
+    assert webhooks.SECRET_PREFIX not in client.get(at).text
+    held = service.undo(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    assert webhooks.SECRET_PREFIX not in str(held.draft)

@@ -126,6 +126,39 @@ class JourneyDraftEdit(TenantRow, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class JourneyComment(TenantRow, Base):
+    """What an editor wrote to others about a step; the step may be gone since."""
+
+    __tablename__ = "journey_comment"
+    __table_args__ = (of_journey(), Index("ix_journey_comment_step", "tenant_id", "journey_id", "step_key"))
+
+    journey_id: Mapped[UUID]
+    step_key: Mapped[str]
+    body: Mapped[str]
+    author_id: Mapped[UUID]
+    author_name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    resolved_at: Mapped[datetime | None]
+    resolved_by_name: Mapped[str | None]
+
+
+class JourneyPresence(Base):
+    """A user who has a journey's canvas open, as of `seen_at`, and the step whose settings they look at."""
+
+    __tablename__ = "journey_presence"
+    __table_args__ = (
+        of_journey(),
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    user_id: Mapped[Key]
+    name: Mapped[str]
+    step_key: Mapped[str | None]
+    seen_at: Mapped[datetime]
+
+
 class JourneyEnrollment(TenantRow, Base):
     """One walk of one customer through one journey.
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.journeys import queries
+from app.journeys import comments, queries, service
 from app.journeys.models import Journey
 from tests.browser.test_canvas_parts import chosen, make, press, show
 from tests.journeys.helpers import asks, step, wait
+from tests.page_client import make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
 
@@ -111,3 +112,27 @@ def test_on_a_phone_the_canvas_is_a_list(builder: Page) -> None:
     page.locator("[data-pick-act=remove]").click()
     expect(page.locator("#step-a")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_comments_are_counted_on_the_card(builder: Page) -> None:
+    page = builder
+    page.locator("#step-a-main").click()
+    page.locator("#comment-body").fill("Is a day enough?")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.locator("#talk-a")).to_contain_text("1")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator("#talk-a")).to_be_hidden()
+
+
+def test_two_editors_see_each_other_and_each_others_changes(live: Any, builder: Page, forked: Journey) -> None:
+    page = builder
+    page.locator("#step-a-main").click()
+    expect(page.locator("[name='duration.amount']")).to_be_visible()
+    lindiwe = make_user(live.tenant.id, "marketer")
+    on = {"tenant_id": live.tenant.id, "journey_id": forked.id}
+    comments.here(**on, user_id=lindiwe, name="Lindiwe", step_key="a")
+    service.delete_step(**on, actor="system", key="b")
+    expect(page.locator("#step-b")).to_have_count(0)
+    comments.here(**on, user_id=lindiwe, name="Lindiwe", step_key="a")
+    expect(page.locator("#step-a .step-present")).to_have_text("Lindiwe")
+    expect(page.locator(".sheet-present")).to_contain_text("Lindiwe is editing this step too")

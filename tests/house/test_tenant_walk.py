@@ -185,6 +185,7 @@ ROWS = {
     "mention_id": "note_mention",
     "journey_id": "journey",
     "enrollment_id": "journey_enrollment",
+    "comment_id": "journey_comment",
     "template_id": "template",
     "message_id": "message",
     "mail_id": "mailbox_mail",

@@ -9,9 +9,10 @@ from app.blueprints.journeys import (
     publishing,
     rehearsal_api,
     rehearsals,
+    together,
     versions,
 )
 from app.blueprints.journeys.base import blueprint
 
-VIEWS = (pages, builder, people, publishing, rehearsals, rehearsal_api, versions)
+VIEWS = (pages, builder, people, publishing, rehearsals, rehearsal_api, together, versions)
 BLUEPRINTS = (blueprint, api.api, api_versions.api)

@@ -17,7 +17,7 @@ from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.errors import NotFound
-from app.journeys import queries, reentry
+from app.journeys import comments, queries, reentry
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
@@ -63,6 +63,7 @@ class Board:
                 showing={*fresh, *([selected] if selected else [])},
             ),
             "note_colours": COLOURS,
+            "talk": comments.open_counts(tenant_id=self.tenant_id, journey_id=journey.id),
             "kinds": presenters.kinds(),
             "problems": self.problems,
             "problem_labels": [self._label(one) for one in self.problems],
@@ -148,6 +149,9 @@ class Board:
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
             "meets": self._meets(step),
+            "comments": comments.of_step(tenant_id=self.tenant_id, journey_id=self.journey.id, step_key=key),
+            "step_key": key,
+            "may_comment": can("journeys.edit"),
             "step_name": (step.name or "") if name is None else name,
             "revision": self.journey.draft_revision,
             "changed": changed,

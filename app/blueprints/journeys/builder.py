@@ -61,13 +61,6 @@ def add_step(journey_id: UUID) -> Response:
     return board.show({"panel": "journeys/_add.html", "after": after, "exit": way, "fitting": fitting, "place": place})
 
 
-@blueprint.get("/<uuid:journey_id>/counts")
-@requires("journeys.view")
-def counts(journey_id: UUID) -> Response:
-    """Return the live numbers of the canvas, each for its place."""
-    return page("journeys/counts.html", **Board(journey_id).context())
-
-
 @blueprint.post("/<uuid:journey_id>/steps")
 @requires("journeys.edit")
 def insert_step(journey_id: UUID) -> Response | Answer:

@@ -7,12 +7,17 @@ export const stepOf = (key) => document.getElementById(`step-${key}`);
 export const slots = () => [...graph().querySelectorAll("[data-slot]")];
 
 let last = Promise.resolve();
+let waiting = 0;
+
+/** Whether an edit has not been answered yet. */
+export const editing = () => waiting > 0;
 
 /** Send one edit after all earlier ones have been answered, so that each is made on the revision it is meant for. */
 export function edit(act, values = {}) {
   if (!editable() || !allowLeaving.now()) {
     return editable() ? allowLeaving(() => edit(act, values)) : Promise.resolve();
   }
+  waiting += 1;
   last = last.then(() => {
     const at = graph();
     const focused = document.activeElement?.id;
@@ -23,7 +28,8 @@ export function edit(act, values = {}) {
         swap: "outerMorph",
         values: { open: openStepKey(), ...values, revision: at.dataset.revision },
       })
-      .then(() => settle(focused));
+      .then(() => settle(focused))
+      .finally(() => (waiting -= 1));
   });
   return last;
 }

@@ -38,6 +38,12 @@ function openPanel(url, { focus = true } = {}) {
   });
 }
 
+/** Draw the panel of the open step anew, if one is open. */
+export async function reopen() {
+  const step = document.getElementById(`step-${openStepKey()}`);
+  if (step) await openPanel(step.querySelector(".step-main").href, { focus: false });
+}
+
 /** Return the key of the step the panel is about, or "". */
 export const openStepKey = () => panel.querySelector("[data-sheet]")?.dataset.sheet ?? "";
 

@@ -116,9 +116,4 @@ addEventListener("pointerup", () => {
 });
 board.addEventListener("scrollend", keep);
 
-// Nobody needs numbers of a page nobody looks at.
-document.addEventListener("htmx:config:request", (event) => {
-  if (document.hidden && event.target.matches?.("[data-poll]")) event.preventDefault();
-});
-
 start();

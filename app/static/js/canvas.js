@@ -11,4 +11,5 @@ import "./canvas-fold.js";
 import "./canvas-find.js";
 import "./canvas-map.js";
 import "./canvas-help.js";
+import "./canvas-presence.js";
 import "./canvas-keys.js";

@@ -189,7 +189,8 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
     tenant_id = current().tenant_id
     there = {one: templates.choices(tenant_id=tenant_id, channel=one) for one in form.ordered}
     senders = [
-        (str(one["id"]), f"{one['name']} <{one['address']}>") for one in sending_domains.senders(tenant_id=tenant_id)
+        (str(one["id"]), f"{one['name']} <{one['address']}>{'' if one['proven'] else ', its domain is not proven yet'}")
+        for one in sending_domains.senders(tenant_id=tenant_id)
     ]
     form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)], senders)
     return step_page(

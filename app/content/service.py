@@ -161,7 +161,7 @@ def copy(
         made = Template(
             tenant_id=tenant_id,
             id=new_id(),
-            name=_free_name(session, tenant_id, f"Copy of {one.name}"),
+            name=free_name(session, tenant_id, f"Copy of {one.name}"),
             channel=one.channel,
             topic_id=one.topic_id,
             version=1,
@@ -287,7 +287,7 @@ def _flush_named(session: Session) -> None:
         raise Invalid({"name": "Another template has this name; choose a different one."}) from None
 
 
-def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
+def free_name(session: Session, tenant_id: UUID, name: str) -> str:
     """Return the name, or with a number after it where others have it."""
     name = name[: MAX_NAME - 6]
     taken = set(

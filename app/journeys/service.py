@@ -22,7 +22,7 @@ from app.journeys import clips, editing, parts
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney, version_graph
-from app.journeys.settings import apply_settings, zone_of
+from app.journeys.settings import MAX_NAME, apply_settings, zone_of
 from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
 
 NAMED = ("segment_id", "journey_id")
@@ -92,6 +92,16 @@ def create(
         session.refresh(journey)
         audit.record(session, actor, "journey.create", "journey", journey.id, {"name": journey.name})
         return journey
+
+
+def free_name(session: Session, tenant_id: UUID, name: str) -> str:
+    """Return the name, or with a number after it where others have it."""
+    name = name[: MAX_NAME - 6]
+    found = select(Journey.name).where(Journey.tenant_id == tenant_id, Journey.name.startswith(name, autoescape=True))
+    taken, number = set(session.scalars(found)), 1
+    while (free := name if number == 1 else f"{name} ({number})") in taken:
+        number += 1
+    return free
 
 
 def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:

@@ -234,7 +234,7 @@ def copy(
     with transaction(tenant_id) as session:
         one = _locked_to_ask(session, tenant_id, segment_id)
         made = _new(tenant_id, actor, actor_name, moment)
-        made.name = _free_name(session, tenant_id, f"Copy of {one.name}")
+        made.name = free_name(session, tenant_id, f"Copy of {one.name}")
         made.description, made.club_id, made.type = one.description, one.club_id, one.type
         made.criteria, made.refresh_frequency = one.criteria, one.refresh_frequency
         tree = _read(session, made, made.criteria, allow_empty=True) if made.type == DYNAMIC else None
@@ -262,7 +262,7 @@ def snapshot(
         made = _new(tenant_id, actor, actor_name, moment)
         there = schedule.zone_of(session, tenant_id, one.club_id)
         usual = f"{one.name}, {moment.astimezone(there):%-d %B %Y}"
-        given = {"name": name if name is not None else _free_name(session, tenant_id, usual), "type": STATIC}
+        given = {"name": name if name is not None else free_name(session, tenant_id, usual), "type": STATIC}
         definition.apply(session, made, {**given, "refresh_frequency": MANUAL, "description": one.description})
         made.snapshot_of = segment_id
         _add(session, made, None, actor, actor_name, moment, "segment.snapshot", snapshot_of=str(segment_id))
@@ -479,7 +479,7 @@ def _keep_version(session: Session, segment: Segment, actor: str, actor_name: st
     )
 
 
-def _free_name(session: Session, tenant_id: UUID, name: str) -> str:
+def free_name(session: Session, tenant_id: UUID, name: str) -> str:
     """Return the name, or with a number after it where others have it."""
     name = name[: definition.MAX_NAME - 6]
     taken = set(

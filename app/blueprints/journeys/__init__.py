@@ -2,17 +2,18 @@
 
 from app.blueprints.journeys import (
     api,
+    api_rehearsal,
     api_versions,
     builder,
     pages,
     people,
     publishing,
-    rehearsal_api,
+    recipes,
     rehearsals,
     together,
     versions,
 )
 from app.blueprints.journeys.base import blueprint
 
-VIEWS = (pages, builder, people, publishing, rehearsals, rehearsal_api, together, versions)
+VIEWS = (pages, builder, people, publishing, recipes, rehearsals, api_rehearsal, together, versions)
 BLUEPRINTS = (blueprint, api.api, api_versions.api)

@@ -53,6 +53,15 @@ register(
         fields=ROUND,
     ),
     EventType(
+        "teetime.missed",
+        "Did not come to a tee time",
+        Category.GOLF,
+        "calendar-x",
+        done="missed a tee time",
+        title=lambda payload: _round("Did not come on", payload),
+        fields=ROUND,
+    ),
+    EventType(
         "teetime.cancelled",
         "Tee time cancelled",
         Category.GOLF,

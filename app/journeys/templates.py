@@ -30,5 +30,7 @@ def hold(session: Session, tenant_id: UUID, graph: Mapping[str, Any]) -> None:
 
 def naming(graph: Mapping[str, Any] | None) -> frozenset[UUID]:
     """Return the templates that the steps of a stored graph send."""
-    told = [(step.get("config") or {}).get("template_id") for step in (graph or {}).get("steps", [])]
+    configs = [step.get("config") or {} for step in (graph or {}).get("steps", [])]
+    others = [one for config in configs for one in config.get("others") or () if isinstance(one, Mapping)]
+    told = [one.get("template_id") for one in (*configs, *others)]
     return frozenset(found for one in told if isinstance(one, str) and (found := as_id(one)))

@@ -53,6 +53,11 @@ def can_get(channel: str, topic: Topic | None = None) -> _Answer:
     return and_(_agrees(channel, topic), _reached(channel))
 
 
+def can_be_reached(channel: str) -> _Answer:
+    """Return whether what needs no consent would go out to the customer of the query."""
+    return _reached(channel)
+
+
 def why_not(channel: str, topic: Topic | None = None) -> ColumnElement[str]:
     """Return why marketing would not go out to the customer of the query, as the gate has it: null where it would."""
     kind = KINDS[channel]

@@ -280,6 +280,14 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return "This step was removed; they went on with the next one below"
     if result.get("skipped") == "taken_before":
         return "Passed by: they took this step in an earlier version"
+    if result.get("timed_out"):
+        return "Waited in vain"
+    if result.get("happened") or result.get("holds"):
+        return "What they waited for came"
+    if result.get("missed"):
+        return "There is no such date ahead for them"
+    if result.get("sent") is False:
+        return "Not sent"
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"

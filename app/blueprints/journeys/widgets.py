@@ -382,7 +382,7 @@ def _prepare_paths(ask: Ask) -> Mapping[str, Any]:
         at = f"{ask.name}.{index}"
         stored = {"combinator": one.get("combinator") or "AND", "rules": one.get("rules") or []}
         root = _root_of(ask.name, key)
-        wrong = next((words for path, words in ask.errors.items() if path.split(".")[0] == str(index)), None)
+        wrong = _error_of(ask, index)
         builder = conditions.draw(
             stored if ask.form is None or f"{root}.of" not in ask.form else conditions.read(ask.form, root, asked),
             root,
@@ -434,6 +434,34 @@ def _prepare_awaited(ask: Ask) -> Mapping[str, Any]:
     return {"options": found, "beside": {key: key for key, _ in found}}
 
 
+def _prepare_others(ask: Ask) -> Mapping[str, Any]:
+    given = [one for one in ask.value if isinstance(one, Mapping)] if isinstance(ask.value, list) else []
+    held = {str(one.get("template_id")) for one in given}
+    labels = {name: one.label for name, one in installed()}
+    found = [
+        (str(key), f"{one.name} ({labels.get(one.channel, one.channel)})")
+        for key, one in ask.sources.known.templates.items()
+        if (one.channel != ask.config.get("channel") and not one.archived) or str(key) in held
+    ]
+    rows = [
+        {"path": f"{ask.name}.{index}", "value": str(one.get("template_id")), "error": _error_of(ask, index)}
+        for index, one in enumerate(given)
+    ]
+    return {"rows": rows, "options": sorted(found, key=lambda one: one[1].casefold())}
+
+
+def _error_of(ask: Ask, index: int) -> str | None:
+    """Return what is wrong with a row, or with something in it."""
+    return next((words for path, words in ask.errors.items() if path.split(".")[0] == str(index)), None)
+
+
+def _read_others(ask: Ask, form: Form) -> list[dict[str, Any]] | None:
+    """Return the templates chosen, each with the channel it is for."""
+    chosen = [form.get(f"{at}.template_id", "") for at in _rows_in(ask.name, form)]
+    channels = {str(key): one.channel for key, one in ask.sources.known.templates.items()}
+    return [{"channel": channels.get(one, ""), "template_id": one} for one in chosen] or None
+
+
 TEXT = Widget(_nothing, _read_text)
 WIDGETS: dict[str, Widget] = {
     "text": TEXT,
@@ -456,6 +484,7 @@ WIDGETS: dict[str, Widget] = {
     "event_type": Widget(_prepare_event_type, _read_text),
     "awaited_event": Widget(_prepare_awaited, _read_awaited),
     "weekdays": Widget(_prepare_weekdays, _read_weekdays),
+    "others": Widget(_prepare_others, _read_others),
     "paths": Widget(_prepare_paths, _read_paths),
     "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),
@@ -466,8 +495,9 @@ WIDGETS: dict[str, Widget] = {
 
 BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "updates": lambda: {"field": "", "operation": "set", "value": ""},
+    "others": lambda: {"channel": "", "template_id": ""},
     "paths": lambda: {"key": paths.fresh_key(), "name": "", "rules": [], "combinator": "AND"},
     "variants": lambda: {"key": paths.fresh_key(), "name": "", "weight": 50},
 }
 # What is read last, because what it asks depends on other settings (the event type).
-DEPENDENT = ("conditions", PAYLOAD, "updates", "paths")
+DEPENDENT = ("conditions", PAYLOAD, "updates", "paths", "others")

@@ -159,6 +159,7 @@ def _ports(words: str) -> tuple[int, ...]:
 
 
 @cache
+@cache
 def _host(url: str) -> str:
     return urlsplit(url).hostname or "localhost"
 

@@ -33,6 +33,7 @@ _LINK = re.compile(r"""<a(?:rea)?\s((?:[^>"']|"[^"]*"|'[^']*')*)(.?)""", re.IGNO
 _QUOTED_VALUE = re.compile(r"""("[^"]*"|'[^']*')""")
 _SOFT_BREAK = b"=\r\n"
 MAX_QUOTED_LINE = 76
+_QUOTED_ROOM = MAX_QUOTED_LINE - 1
 _NEEDS_QUOTING = re.compile(r"[^!-<>-~]")
 
 
@@ -121,10 +122,10 @@ def _href(slot: _Href, words: list[str], tenant_id: UUID, message_id: UUID) -> s
 
 def _quoted(text: str) -> bytes:
     if text.isascii() and not _NEEDS_QUOTING.search(text):
-        if len(text) < MAX_QUOTED_LINE:
-            return text.encode("ascii")
-        lines = [text[at : at + MAX_QUOTED_LINE - 1] for at in range(0, len(text), MAX_QUOTED_LINE - 1)]
-        return "=\r\n".join(lines).encode("ascii")
+        words = text.encode("ascii")
+        if len(words) < MAX_QUOTED_LINE:
+            return words
+        return _SOFT_BREAK.join([words[at : at + _QUOTED_ROOM] for at in range(0, len(words), _QUOTED_ROOM)])
     found = binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True)
     return found.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if b"\n" in found else found
 

@@ -128,8 +128,7 @@ def _all_plain(headers: Sequence[tuple[str, str]]) -> list[str]:
     whole = "".join(lines)
     # One look at all of them tells nearly always that nothing is wrong with any.
     if whole.isascii() and whole.isprintable() and max(map(len, lines), default=0) <= MAX_BODY_LINE:
-        for name, _ in headers:
-            _check_name(name)
+        _check_names(tuple([name for name, _ in headers]))
         return lines
     for (name, value), line in zip(headers, lines, strict=True):
         if not _PLAIN_HEADER.match(value):
@@ -140,9 +139,10 @@ def _all_plain(headers: Sequence[tuple[str, str]]) -> list[str]:
 
 
 @lru_cache(maxsize=100)
-def _check_name(name: str) -> None:
-    if not _TOKEN.match(name):
-        raise HeaderProblem(f"no header can be called {name!r}")
+def _check_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        if not _TOKEN.match(name):
+            raise HeaderProblem(f"no header can be called {name!r}")
 
 
 def _text_header(name: str, value: str) -> str:

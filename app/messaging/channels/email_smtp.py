@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from uuid import UUID
 
 from app.content.quick import Filled
 from app.infra.config import Config, load
@@ -60,7 +62,13 @@ class EmailChannel:
 
 def message_id_of(outgoing: Outgoing, config: Config) -> str:
     """Return the Message-ID: the same for every attempt at a message, so that a repeat can be told for one."""
-    return f"{outgoing.message_id}.{outgoing.tenant_id}@{config.mail_domain}"
+    return f"{outgoing.message_id}.{_written(outgoing.tenant_id)}@{config.mail_domain}"
+
+
+@lru_cache(maxsize=1_000)
+def _written(tenant_id: UUID) -> str:
+    """Return a tenant's id as text: it stands in three headers of each letter."""
+    return str(tenant_id)
 
 
 def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envelope:
@@ -68,7 +76,8 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
 
     Raises HeaderProblem or CannotUnseal.
     """
-    headers = [("X-Fairway-Tenant", str(outgoing.tenant_id))]
+    tenant = _written(outgoing.tenant_id)
+    headers = [("X-Fairway-Tenant", tenant)]
     if outgoing.reply_to:
         headers.append(("Reply-To", outgoing.reply_to))
     if outgoing.unsubscribe_url:
@@ -76,7 +85,7 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
         headers.append(("List-Unsubscribe", f"<{outgoing.unsubscribe_url}>{by_mail}"))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         # Programs that answer for somebody who is away know by it that nobody waits (RFC 5230), and filters who sends.
-        headers.append(("List-Id", f"<news.{outgoing.tenant_id}.{config.mail_domain}>"))
+        headers.append(("List-Id", f"<news.{tenant}.{config.mail_domain}>"))
     else:
         headers.append(("Auto-Submitted", "auto-generated"))
     sender = outgoing.sender or From(outgoing.tenant_name, config.mail_from)

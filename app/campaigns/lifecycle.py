@@ -91,9 +91,12 @@ def pause(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | Non
     return _act(Act.PAUSE, keep_back, tenant_id, campaign_id, actor, now)
 
 
-def keep_back(session: Session, campaign: Campaign, now: datetime) -> None:
-    """Let nothing more of a locked campaign go out until it is resumed."""
-    for run in _runs(session, campaign, *ACTIVE):
+def keep_back(session: Session, campaign: Campaign, now: datetime, only: CampaignRun | None = None) -> None:
+    """Let nothing more of a locked campaign go out until it is resumed; of `only` one run, if one is given.
+
+    Its other runs then go on, and the campaign waits all the same: it begins no occurrence.
+    """
+    for run in [only] if only else _runs(session, campaign, *ACTIVE):
         run.status, run.paused_at, run.look_at = Status.PAUSED, now, None
         runs.pause(tenant_id=campaign.tenant_id, run_id=run.id)
     campaign.status, campaign.due_at = Status.PAUSED, None
@@ -102,27 +105,39 @@ def keep_back(session: Session, campaign: Campaign, now: datetime) -> None:
 def resume(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
     """Let a paused campaign go on where it was, and return it. Occurrences that came meanwhile are left out.
 
-    A run that nobody was put into yet says what the campaign says now. Raises NotApproved where it needs a yes.
+    A run that nobody was put into yet says what the campaign says now. One that lacks a yes stays where it is; raises
+    NotApproved where all do.
     """
 
     def do(session: Session, campaign: Campaign, moment: datetime) -> None:
-        for run in _runs(session, campaign, Status.PAUSED):
+        paused = _runs(session, campaign, Status.PAUSED)
+        lacking = {run.id: found for run in paused if (found := _in_the_way_of(session, campaign, run))}
+        if lacking and len(lacking) == len(paused):
+            raise approval.NotApproved(lacking[paused[-1].id])
+        for run in paused:
+            if run.id in lacking:
+                continue
             if approval.is_untouched(run):
-                approval.require(session, campaign)
                 run.refresh_asked_at = None
                 run.content, run.experiment = readiness.pinned(session, campaign), campaign.experiment
                 runs.set_senders(tenant_id=tenant_id, run_id=run.id, senders=readiness.senders(campaign))
-            elif found := approval.in_the_way_of(session, campaign, run):
-                raise approval.NotApproved(found)
             run.paused_at, run.look_at, run.error = None, moment, None
             run.status = Status.SENDING if run.prepared_at else Status.PREPARING
             if run.prepared_at:
                 open_run(session, campaign, run, moment)
-        if campaign.next_occurrence is not None:
+        if campaign.next_occurrence is not None and not lacking:
             _take_up(session, campaign, moment)
         settle(session, campaign)
 
     return _act(Act.RESUME, do, tenant_id, campaign_id, actor, now)
+
+
+def _in_the_way_of(session: Session, campaign: Campaign, run: CampaignRun) -> approval.Standing | None:
+    """Return how the yes stands where a paused run may not go on for want of it, else None."""
+    if not approval.is_untouched(run):
+        return approval.in_the_way_of(session, campaign, run)
+    found = approval.standing(session, campaign)
+    return found if found.in_the_way else None
 
 
 def cancel(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | None = None) -> Campaign:
@@ -229,7 +244,8 @@ def settle(session: Session, campaign: Campaign) -> None:
     )
     session.flush()
     found = list(session.scalars(wanted.order_by(CampaignRun.id.desc()).limit(1000)))
-    for one in (Status.SENDING, Status.PREPARING):
+    # One that waits for somebody comes first: they are asked for by the campaign's state.
+    for one in (Status.PAUSED, Status.SENDING, Status.PREPARING):
         if one in found:
             campaign.status = one
             return

@@ -173,12 +173,12 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
 
 
 def _is_kept_back(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> bool:
-    """Pause a campaign and ask for a second person's yes where a run lacks it; return whether it does."""
+    """Pause a run and ask for a second person's yes where it lacks one; return whether it does."""
     found = approval.in_the_way_of(session, campaign, run)
     if found is None:
         return False
     run.error = f"It was kept back. {found.reason}"
-    lifecycle.keep_back(session, campaign, now)
+    lifecycle.keep_back(session, campaign, now, run)
     approval.ask_again(session, campaign, found, now)
     approval.tell_whose_it_is(campaign, found, now, kept_back=True)
     return True

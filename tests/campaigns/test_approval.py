@@ -314,6 +314,38 @@ def test_each_occurrence_is_looked_at(club: Club, sink: Sink, admin: str) -> Non
     assert "Unseen" in subjects
 
 
+def test_an_occurrence_that_is_kept_back_does_not_keep_back_the_one_before(club: Club, sink: Sink, admin: str) -> None:
+    where = club.segment(club.people(30))
+    campaign = club.campaign(
+        where, type="RECURRING", schedule={"rrule": "FREQ=DAILY", "local_time": "15:00"}, throttle_per_hour=1
+    )
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("start", campaign)
+    club.work(HOUR)
+    assert club.stats(campaign).sent == 1
+    content.update(tenant_id=club.tenant_id, template_id=club.template_id, changes={"subject": "Unseen"})
+    day = timedelta(days=1)
+    club.work(day + HOUR)
+    assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["sending", "paused"]
+    assert club.status(campaign) == Status.PAUSED
+    before = club.stats(campaign).sent
+    club.work(day + 3 * HOUR)
+    assert club.stats(campaign).sent > before
+
+    # Both are paused by hand: the one that has its yes can go on, the other waits for its own.
+    with pytest.raises(NotApproved):
+        club.act("resume", campaign, day + 3 * HOUR)
+    club.rows("UPDATE campaign_run SET status = 'paused', look_at = NULL RETURNING 1")
+    club.act("resume", campaign, day + 4 * HOUR)
+    assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["sending", "paused"]
+    assert club.rows("SELECT due_at FROM campaign")[0].due_at is None
+    answer(club, campaign, admin)
+    club.act("resume", campaign, day + 4 * HOUR)
+    assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["sending", "preparing"]
+    assert club.rows("SELECT due_at FROM campaign")[0].due_at is not None
+
+
 def test_what_was_sent_is_not_put_up(club: Club, sink: Sink, admin: str) -> None:
     campaign = club.campaign(club.people(3))
     ask(club, campaign)

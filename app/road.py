@@ -13,9 +13,11 @@ from app.campaigns.templates import using as sent_by_campaigns
 from app.capture.batch import Handler
 from app.customers import condition_fields as customer_fields
 from app.customers.tags import Follower
+from app.customers.tasks import Follower as TaskFollower
 from app.infra.usage import User
 from app.journeys import condition_fields as journey_fields
 from app.journeys import tagging
+from app.journeys import tasks as journey_tasks
 from app.journeys.engine import enrol
 from app.journeys.segments import tell_moves
 from app.journeys.segments import using as by_journeys
@@ -33,6 +35,9 @@ HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on
 
 TAG_FOLLOWERS: tuple[Follower, ...] = (tagging.follow,)
 """Told when a tag gets another name, inside the transaction that gives it."""
+
+TASK_FOLLOWERS: tuple[TaskFollower, ...] = (journey_tasks.follow,)
+"""Told when a task is done, inside the transaction that notes it."""
 
 SEGMENT_USERS: tuple[User, ...] = (usage.by_segments, by_journeys, by_syncs, by_campaigns)
 """What names segments: what runs is not left without the people it acts on."""

@@ -52,6 +52,7 @@ PERMISSIONS: dict[str, Permission] = {
     "imports.run": _row("Import customers from files, and undo it", _BUILDERS),
     "lists.export": _row("Download lists as CSV files", _BUILDERS, grantable=False),
     "notes.write": _row("Write notes on customers", _DESK),
+    "tasks.do": _row("Do tasks about customers", _DESK, grantable=False),
     "notes.view_private": _row("Read private notes written by others", ("owner",), grantable=False),
     "journeys.view": _row("See journeys and how far people are", _CAMPAIGN_READERS),
     "journeys.edit": _row("Build and change journeys", _BUILDERS),

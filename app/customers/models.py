@@ -491,3 +491,30 @@ class NoteMention(TenantRow, Base):
     handle: Mapped[str]
     told_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
+
+
+class Task(TenantRow, Base):
+    """Something to do about a customer, for a user or whoever has a role. `key` names what asked for it, once."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="SET NULL (user_id)"),
+        UniqueConstraint("tenant_id", "key", name="uq_task_key"),
+        Index("ix_task_customer", "tenant_id", "customer_id"),
+        Index("ix_task_user_id", "tenant_id", "user_id", "due_at", "id", postgresql_where=text("done_at IS NULL")),
+        Index("ix_task_role", "tenant_id", "role", "due_at", "id", postgresql_where=text("done_at IS NULL")),
+    )
+
+    key: Mapped[str]
+    customer_id: Mapped[UUID]
+    title: Mapped[str]
+    details: Mapped[str | None]
+    user_id: Mapped[UUID | None]
+    role: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[str | None]
+    done_by_name: Mapped[str | None]

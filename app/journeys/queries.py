@@ -15,7 +15,7 @@ from app.accounts.models import Club
 from app.accounts.queries import tenant_info
 from app.conditions import named
 from app.content.models import Template as TemplateRow
-from app.customers import custom_fields
+from app.customers import custom_fields, tasks
 from app.customers.models import Customer
 from app.customers.queries import DISPLAY_NAME
 from app.customers.topics import topics
@@ -223,6 +223,7 @@ def known(*, tenant_id: UUID, journey_id: UUID | None = None) -> Known:
         )
         return Known(
             id=journey_id,
+            colleagues=tasks.colleagues(tenant_id=tenant_id),
             journeys={row.id: row.name for row in journeys},
             starts=partial(starts.at_once, tenant_id),
             templates={row.id: Template(row.name, row.channel, row.archived_at is not None) for row in templates},

@@ -10,6 +10,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     updates       list of {field, operation, value}      combinator   AND or OR, drawn with what it `joins`
     step          key of another step of the journey
     journey       id of another journey
+    colleague     whom a task is given to: "user:<id>" or "role:staff"
     secret        a sealed secret, made by a button
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once
@@ -72,6 +73,8 @@ class Known:
     clubs: Mapping[UUID, str] = field(default_factory=dict)
     topics: Mapping[UUID, str] = field(default_factory=dict)
     segments: Mapping[UUID, str] = field(default_factory=dict)
+    colleagues: Mapping[str, str] = field(default_factory=dict)
+    """Whom tasks can be given to (app.customers.tasks.colleagues)."""
     profile: Catalogue = profile
     """What conditions may ask of this tenant's customers."""
     custom: Mapping[str, CustomFieldInfo] = field(default_factory=dict)

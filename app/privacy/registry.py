@@ -149,6 +149,15 @@ _CUSTOMERS = (
         plain=_columns("id"),
     ),
     _delete(
+        "task",
+        "Tasks about them",
+        section="tasks",
+        of=_columns("customer_id"),
+        own=_columns("user_id role due_at created_by created_at done_at done_by done_by_name"),
+        words=_columns("title details"),
+        plain=_columns("id key"),
+    ),
+    _delete(
         "household_member",
         "Places in households",
         section="households",

@@ -76,6 +76,7 @@ def test_every_letter_of_ours_can_be_read() -> None:
         "invitation",
         "mention",
         "reset_password",
+        "task",
         "text_help",
     }
     for _, letter in builtins:

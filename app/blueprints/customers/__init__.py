@@ -20,6 +20,7 @@ from app.blueprints.customers import (  # noqa: F401 (they add their views)
     segments,
     tags,
     tags_api,
+    tasks,
     topics,
     why,
 )
@@ -29,6 +30,7 @@ BLUEPRINTS = (
     blueprint,
     notices.blueprint,
     tags.blueprint,
+    tasks.blueprint,
     topics.blueprint,
     custom_fields.blueprint,
     api.api,

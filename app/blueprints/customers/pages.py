@@ -1,5 +1,6 @@
 """Customers: the list, and each customer's profile, timeline, journeys and messages."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,10 +15,11 @@ from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import contacts, desk
-from app.customers import merge_queries, queries, tags, timeline
+from app.customers import merge_queries, queries, tags, tasks, timeline
 from app.customers.notes import Reader
 from app.customers.timeline import Filters
 from app.events.types.membership import TIERS
+from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
@@ -29,6 +31,9 @@ from app.web.channels import CHANNEL_LABELS, NOT_MAIL
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
+
+DONE_SHOWN = timedelta(days=7)
+"""So long tasks that are done stand on the customer's page."""
 
 
 @blueprint.get("")
@@ -100,6 +105,8 @@ def show(customer_id: UUID) -> Response:
         types=presenters.type_options(kinds, filters.type),
         clubs=[(str(one.id), one.name) for one in clubs],
         pinned=[note for note in person.notes if note.pinned],
+        tasks=tasks.of_customer(tenant_id=person.tenant_id, customer_id=customer_id, since=clock.now() - DONE_SHOWN),
+        now=clock.now(),
     )
 
 

@@ -1,5 +1,6 @@
 """Home: what the signed-in role needs first, kept up to date by itself."""
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,7 @@ from werkzeug.wrappers import Response as Answer
 
 from app.analytics import home, work
 from app.campaigns import approval, awaiting
+from app.customers import tasks
 from app.infra import clock
 from app.web.activities import look
 from app.web.guards import can, current, requires
@@ -15,6 +17,8 @@ from app.web.htmx import page
 from app.web.shell import NAVIGATION, organisation
 
 blueprint = Blueprint("home", __name__)
+LATELY = timedelta(minutes=15)
+"""So long what somebody did can be taken back on Home."""
 
 
 @blueprint.get("/")
@@ -47,6 +51,9 @@ def _figures() -> dict[str, Any]:
         figures["to_approve"] = approval.waiting_for(tenant_id=tenant_id, actor=actor.ref)
     if can("campaigns.run"):
         figures["of_mine"] = awaiting.of_mine(tenant_id=tenant_id, actor=actor.ref, now=now)
+    if can(tasks.PERMISSION):
+        figures["tasks"] = tasks.mine(tenant_id=tenant_id, user_id=actor.user_id, role=actor.role or "")
+        figures["done_tasks"] = tasks.done_by(tenant_id=tenant_id, actor=actor.ref, since=now - LATELY)
     if can("customers.view"):
         figures["latest"] = home.latest(tenant_id=tenant_id, limit=12 if can("journeys.view") else 30)
     return figures

@@ -291,6 +291,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     if result.get("waiting_until"):
         until = localtime(datetime.fromisoformat(str(result["waiting_until"])))
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
+    if "task_id" in result:
+        return f"Done by {result['done_by']}" if result.get("done_by") else "A task was given"
     if "called" in result:
         status = f" ({result['status']})" if result.get("status") else ""
         return f"The call was taken{status}" if result["called"] else f"The call failed: {result.get('said')}"

@@ -106,6 +106,10 @@ def _prepare_journey(ask: Ask) -> Mapping[str, Any]:
     return {"options": [(str(key), name) for key, name in known.journeys.items() if key != known.id]}
 
 
+def _prepare_colleague(ask: Ask) -> Mapping[str, Any]:
+    return {"options": list(ask.sources.known.colleagues.items())}
+
+
 def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:
     return {"options": list(date_fields(ask.sources.known).items())}
 
@@ -216,6 +220,7 @@ WIDGETS: dict[str, Widget] = {
     "step": Widget(_prepare_step, _read_text),
     "segment": Widget(_prepare_segment, _read_text),
     "journey": Widget(_prepare_journey, _read_text),
+    "colleague": Widget(_prepare_colleague, _read_text),
     "secret": TEXT,
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),

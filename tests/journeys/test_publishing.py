@@ -5,17 +5,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, publishing, queries, service
 from app.journeys.engine import settling
 from app.journeys.engine.advance import advance_batch
+from app.journeys.graph import Graph
 from app.journeys.service import DraftChanged
 from tests.journeys.helpers import (
+    JOINED,
     NOW,
     admit,
     check_counters,
+    event,
+    happen,
     journey,
     paths,
     people,
@@ -29,6 +35,8 @@ from tests.journeys.helpers import (
     template,
     wait,
 )
+from tests.journeys.test_engine import ready
+from tests.journeys.test_graph import edited
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -203,6 +211,47 @@ def test_who_has_waited_long_enough_for_a_shorter_wait_goes_on_at_once(tenant: T
     check_counters(tenant.id, id)
 
 
+def test_a_wait_for_a_time_becomes_one_for_an_event(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    awaited = {"event_type": JOINED, "timeout": "2 days"}
+    edit(tenant, id, step("a", "WAIT", "b", awaited, next_timeout=None), tag("b", None, "x"))
+    publish(tenant, id, rebase_waits=True)
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + 2 * DAY]
+    happen(tenant.id, event(who[0]), now=NOW + HOUR)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert tags(tenant.id, who[0]) == ["x"]
+    check_counters(tenant.id, id)
+
+
+def test_a_wait_that_cannot_be_counted_anew_holds_nobody_up(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
+    edit(tenant, id, wait("a", "b", "2 days"), tag("b", None, "x"))
+    publish(tenant, id, rebase_waits=True)
+    rows(
+        tenant.id,
+        "UPDATE journey_version SET graph = jsonb_set(graph, '{steps,1,config}', CAST(:config AS jsonb))"
+        " WHERE number = 2 RETURNING 1",
+        config='{"rules": [{"field": "gone", "operator": "eq", "value": 1}], "timeout": "1 day"}',
+    )
+    run(tenant.id, NOW + HOUR)
+    assert settling_rows(tenant) == []
+    assert waits(tenant) == [NOW + 3 * DAY]
+
+
+def test_who_waits_for_an_event_at_a_removed_step_goes_on_like_the_others(tenant: Tenant) -> None:
+    awaited = step("a", "WAIT", "b", {"event_type": JOINED, "timeout": "9 days"}, next_timeout="b")
+    id, who = inside(tenant, awaited, tag("b", None, "x"), count=2)
+    edit(tenant, id, wait("w", "b", "1 day"), tag("b", None, "x"))
+    publish(tenant, id, placements={"a": "w"})
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + HOUR + DAY] * 2
+    assert rows(tenant.id, "SELECT 1 FROM journey_enrollment WHERE waits_for IS NOT NULL") == []
+    run(tenant.id, NOW + 2 * DAY)
+    assert [tags(tenant.id, one) for one in who] == [["x"], ["x"]]
+    check_counters(tenant.id, id)
+
+
 def test_what_was_sent_is_not_sent_again_because_it_moved(tenant: Tenant) -> None:
     mail = template(tenant.id)
     id, who = inside(tenant, send("s", "w", mail), wait("w", "x", "3 days"), tag("x", None, "x"))
@@ -278,3 +327,27 @@ def test_a_step_of_another_kind_under_the_same_key(tenant: Tenant) -> None:
     run(tenant.id, NOW + 3 * DAY)
     assert tags(tenant.id, who[0]) == ["q", "x"]
     check_counters(tenant.id, id)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(edited().filter(lambda found: len(found) > 1), edited().filter(lambda found: len(found) > 1), st.data())
+def test_whatever_is_published_nobody_is_lost_and_no_message_is_sent_twice(
+    tenant: Tenant, first: Graph, second: Graph, data: st.DataObject
+) -> None:
+    with transaction(tenant.id) as session:
+        apart = session.begin_nested()
+        mail = template(tenant.id)
+        id, who = inside(tenant, *ready(first, mail), count=3)
+        edit(tenant, id, *ready(second, mail))
+        found = review(tenant, id)
+        chosen = {one.key: data.draw(st.sampled_from([*found.places, None])) for one in found.removed}
+        publish(tenant, id, placements=chosen, rebase_waits=data.draw(st.booleans()))
+        for day in range(len(first) + len(second) + 2):
+            run(tenant.id, NOW + day * DAY)
+        ended = {("COMPLETED", "completed"), ("EXITED", "step_removed")}
+        assert {statuses(tenant.id)[one] for one in who} <= ended
+        assert settling_rows(tenant) == []
+        twice = "SELECT 1 FROM message WHERE step_key IS NOT NULL GROUP BY customer_id, step_key HAVING count(*) > 1"
+        assert rows(tenant.id, twice) == []
+        check_counters(tenant.id, id)
+        apart.rollback()

@@ -4,6 +4,7 @@ Publishing leaves a row in `journey_settling` for each step whose people are con
 batches, in the order of their ids, before it claims who is due. Rows are locked before people, people before journeys.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,12 +13,15 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.models import Journey
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
+
+log = logging.getLogger(__name__)
 
 PASSED = {"skipped": "taken_before"}
 
@@ -34,7 +38,7 @@ GO_ON = text("""
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND step_key = :step_key
 """)
 STANDING = text("""
-    SELECT id, customer_id, current_step_number, waiting_until, due_at, trigger_data FROM journey_enrollment
+    SELECT id, customer_id, current_step_number, waiting_until, woken_by, trigger_data FROM journey_enrollment
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND current_step_key = :step_key AND status = 'ACTIVE'
       AND (CAST(:after AS uuid) IS NULL OR id > :after)
     ORDER BY id LIMIT :limit FOR UPDATE
@@ -45,10 +49,11 @@ PLACE_NOW = text("""
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 ENTERED = text("""
-    SELECT enrollment_id, entered_at FROM journey_enrollment_step
-    WHERE tenant_id = :tenant_id AND (enrollment_id, step_number) IN
-        (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])))
-      AND status = 'IN_PROGRESS' AND version < :version
+    SELECT step.enrollment_id, step.entered_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])) AS asked(id, number)
+    JOIN journey_enrollment_step step ON step.tenant_id = :tenant_id AND step.enrollment_id = asked.id
+        AND step.step_number = asked.number
+    WHERE step.status = 'IN_PROGRESS' AND step.version < :version
 """)
 # Who is off the clock of a paused journey stays off it.
 WAIT_ANEW = text("""
@@ -101,47 +106,50 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
     step = plans_of(session, tenant_id, {journey.id: version})[journey.id].get(at.step_key)
     if step is None or step.config is None or not step.kind.rebases:
         return
-    # Who is due already, or was woken by something else, goes on with that.
-    waiting = [one for one in people if one.waiting_until and (one.due_at is None or one.due_at > now)]
+    # Whose time is over, or who was woken by something else, goes on with that.
+    waiting = [one for one in people if one.waiting_until and one.waiting_until > now and one.woken_by is None]
     ids, numbers = array(one.id for one in waiting), array(one.current_step_number for one in waiting)
     asked = {"tenant_id": tenant_id, "ids": ids, "numbers": numbers, "version": version}
     since = {row.enrollment_id: row.entered_at for row in session.execute(ENTERED, asked)}
     facts = JourneyFacts(journey.id, version, journey.timezone, chance=journey.id)
-    found = _moments(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since)
+    found = _outcomes(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since)
     if not found:
         return
-    values = {"tenant_id": tenant_id, "ids": array(walker.enrollment_id for walker, _ in found)}
+    values = {"tenant_id": tenant_id, "ids": array(walker.enrollment_id for walker in found)}
+    # Whom the step would have let go by now goes on at once.
+    untils = [outcome.until or now for outcome in found.values()]
     moments = {
-        "untils": array(one.until or now for _, one in found),
-        "looks": array(one.look_at or one.until or now for _, one in found),
-        "fors": array(one.waits_for for _, one in found),
+        "untils": array(untils),
+        "looks": array(one.look_at or until for one, until in zip(found.values(), untils, strict=True)),
+        "fors": array(outcome.waits_for for outcome in found.values()),
     }
     session.execute(WAIT_ANEW, {**values, **moments})
     log = {
         "version": version,
-        "numbers": array(walker.step_number for walker, _ in found),
-        "results": array(orjson.dumps(one.result).decode() for _, one in found),
+        "numbers": array(walker.step_number for walker in found),
+        "results": array(orjson.dumps(outcome.result).decode() for outcome in found.values()),
     }
     session.execute(LOG_ANEW, {**values, **log})
 
 
-def _moments(
+def _outcomes(
     session: Session,
     tenant_id: UUID,
     journey: JourneyFacts,
     step: PlannedStep,
     people: Iterable[Row[Any]],
     since: Mapping[UUID, datetime],
-) -> list[tuple[Walker, Outcome]]:
-    """Return what the step would have made of each had they come to it when they did.
+) -> dict[Walker, Outcome]:
+    """Return what the step would give each had they come to it as it is set now, at the moment they came.
 
-    The step is run as of each moment at which people came: those let in together came together.
+    It is run once for each such moment: those let in together came together. Where it can't be run nothing is given.
     """
+    assert step.config is not None
     groups: dict[datetime, list[Walker]] = defaultdict(list)
     for row in people:
-        groups[since[row.id]].append(Walker(row.id, row.customer_id, row.current_step_number, None, row.trigger_data))
-    found = []
-    assert step.config is not None
+        walker = Walker(row.id, row.customer_id, row.current_step_number, None, row.trigger_data)
+        groups[since[row.id]].append(walker)
+    found: dict[Walker, Outcome] = {}
     for came, walkers in groups.items():
         batch = StepBatch(
             session=session,
@@ -152,8 +160,16 @@ def _moments(
             config=step.config,
             walkers=walkers,
         )
-        step.kind.run(batch)
-        found += [(one, batch.outcomes[one]) for one in walkers]
+        try:
+            with session.begin_nested():
+                step.kind.run(batch)
+        except OperationalError:
+            raise
+        except Exception:
+            # Nobody else must wait for it: they keep the moment they have, and what is wrong fails them then.
+            log.exception("Step %s of journey %s can't be counted anew", step.key, journey.id)
+        else:
+            found |= batch.outcomes
     return found
 
 

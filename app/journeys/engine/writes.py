@@ -126,7 +126,7 @@ class Record:
         if walker.logged:
             placed = orjson.dumps({"removed": True, "placed": target}).decode()
             self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None, placed))
-            walker.waiting_until, walker.attempts = None, 0
+            walker.waiting_until, walker.woken_by, walker.attempts = None, None, 0
             walker.step_number += 1
 
     def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:

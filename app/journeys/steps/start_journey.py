@@ -28,6 +28,7 @@ class StartJourney(StepType[StartJourneyConfig]):
     label = "Start a journey"
     icon = "route"
     description = "Let people into another journey; they go on here too."
+    reaches_out = True
     Config = StartJourneyConfig
 
     def check(self, config: StartJourneyConfig, known: Known) -> Iterator[tuple[str | None, str]]:

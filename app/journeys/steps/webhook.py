@@ -154,6 +154,7 @@ class Webhook(StepType[WebhookConfig]):
     label = "Webhook"
     icon = "plug"
     description = "Call another system, and use what it answers."
+    reaches_out = True
     Config = WebhookConfig
 
     def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002

@@ -14,7 +14,7 @@ the campaign “{{ letter.campaign }}” {% if letter.kept_back %}was kept back 
 {% endif %}
 {{ letter.words }}
 
-{% if letter.declined %}Change it and ask again, or cancel it:
+{% if letter.declined %}Ask again, or cancel it:
 {% elsif letter.kept_back %}Those who may approve it were asked. Once one has, it goes on when somebody resumes it:
 {% else %}Without it the campaign is kept back when its time comes. Ask for it here:
 {% endif %}

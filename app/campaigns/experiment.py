@@ -13,10 +13,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.campaigns.split import position
-from app.campaigns.statistics import Interval, difference, wilson
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
+from app.infra.statistics import Interval, difference, wilson
 from app.messaging.states import Reason
 from app.messaging.tally import Count, Kind
 

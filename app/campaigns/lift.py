@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.campaigns.statistics import Interval, difference, wilson
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.statistics import Interval, difference, wilson
 
 # A person counts once, on however many channels. Whoever the gate would have skipped is in neither part.
 _PARTS = text("""

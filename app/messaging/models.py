@@ -156,19 +156,29 @@ class MessageTally(TenantRow, Base):
 
 
 class MessageResponse(Base):
-    """That something was done with a message of a run, and when first: opened, clicked, bounced and so on."""
+    """That something was done with a message of a run or a journey, and when first: opened, clicked and so on."""
 
     __tablename__ = "message_response"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "message_id"], ["message.tenant_id", "message.id"], ondelete="CASCADE"),
         Index("ix_message_response_run", "tenant_id", "run_id", "kind", "message_id"),
+        Index(
+            "ix_message_response_journey",
+            "tenant_id",
+            "journey_id",
+            "step_key",
+            "kind",
+            postgresql_where=text("journey_id IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[Key]
     message_id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
-    run_id: Mapped[UUID]
+    run_id: Mapped[UUID | None]
     variant: Mapped[str | None]
+    journey_id: Mapped[UUID | None]
+    step_key: Mapped[str | None]
     at: Mapped[datetime]
 
 

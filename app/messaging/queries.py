@@ -140,6 +140,21 @@ def step_fates(*, tenant_id: UUID, journey_id: UUID) -> dict[str, dict[str, int]
     return fates
 
 
+_RESPONSES = text("""
+    SELECT step_key, kind, count(*) AS number FROM message_response
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id GROUP BY step_key, kind
+""")
+
+
+def step_responses(*, tenant_id: UUID, journey_id: UUID) -> dict[str, dict[str, int]]:
+    """Return, by step of the journey, with how many of its messages each kind of thing was done (tally.Kind)."""
+    found: dict[str, dict[str, int]] = {}
+    with transaction(tenant_id) as session:
+        for row in session.execute(_RESPONSES, {"tenant_id": tenant_id, "journey_id": journey_id}):
+            found.setdefault(row.step_key, {})[row.kind] = row.number
+    return found
+
+
 def journey_choices(*, tenant_id: UUID) -> list[tuple[str, str]]:
     """Return (id, name) of every journey by name, for a select."""
     with transaction(tenant_id) as session:

@@ -81,23 +81,25 @@ _COUNTS = text("""
     WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[]))
     GROUP BY run_id, variant, what, reason HAVING sum(number) <> 0
 """)
-# Those of no run are nobody's to count. Rows are made in one order, so that two who write the same wait in turn.
+# Those of no run and no journey are nobody's to count. Rows are made in one order, so that two who write the same wait
+# in turn.
 _NOTE = text("""
     WITH fresh AS (
-        INSERT INTO message_response (tenant_id, message_id, kind, run_id, variant, at)
-        SELECT :tenant_id, message.id, did.kind, message.run_id, message.variant, min(did.at)
+        INSERT INTO message_response (tenant_id, message_id, kind, run_id, variant, journey_id, step_key, at)
+        SELECT :tenant_id, message.id, did.kind, message.run_id, message.variant, message.journey_id, message.step_key,
+               min(did.at)
         FROM unnest(CAST(:messages AS uuid[]), CAST(:kinds AS text[]), CAST(:ats AS timestamptz[]))
             AS did(message_id, kind, at)
         JOIN message ON message.tenant_id = :tenant_id AND message.id = did.message_id
-        WHERE message.run_id IS NOT NULL
-        GROUP BY message.id, did.kind, message.run_id, message.variant
+        WHERE message.run_id IS NOT NULL OR message.journey_id IS NOT NULL
+        GROUP BY message.id, did.kind, message.run_id, message.variant, message.journey_id, message.step_key
         ORDER BY message.id, did.kind
         ON CONFLICT DO NOTHING
         RETURNING run_id, variant, kind, at
     )
     INSERT INTO message_tally (tenant_id, run_id, variant, what, hour, number)
     SELECT :tenant_id, run_id, coalesce(variant, ''), kind, date_trunc('hour', at, 'UTC'), count(*)
-    FROM fresh GROUP BY 2, 3, 4, 5
+    FROM fresh WHERE run_id IS NOT NULL GROUP BY 2, 3, 4, 5
     RETURNING run_id
 """)
 
@@ -121,9 +123,9 @@ def fold(*, tenant_id: UUID, run_ids: Collection[UUID], many: int = FOLD_FROM) -
 
 
 def note(session: Session, tenant_id: UUID, did: Iterable[Did]) -> None:
-    """Write down what was done with messages of runs, and count it, inside the caller's transaction.
+    """Write down what was done with messages of runs and journeys, and count that of runs, in the open transaction.
 
-    What is known of a message already is passed over, and so are messages of no run.
+    What is known of a message already is passed over, and so are messages of neither.
     """
     listed = list(did)
     if not listed:

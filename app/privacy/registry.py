@@ -309,7 +309,7 @@ _MESSAGES = (
         "message_response",
         "What was done with messages",
         "It names a message, which names nobody once the person is erased; reports count it.",
-        plain=_columns("message_id kind run_id variant at"),
+        plain=_columns("message_id kind run_id variant journey_id step_key at"),
     ),
     _keep(
         "conversion",

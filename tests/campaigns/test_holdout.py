@@ -8,10 +8,10 @@ import pytest
 
 from app.campaigns import lift, report, running, split
 from app.campaigns.lift import Lift, Part
-from app.campaigns.statistics import difference, wilson
 from app.capture import merging
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
+from app.infra.statistics import difference, wilson
 from tests.campaigns.conftest import ACTOR, Club
 from tests.campaigns.test_conversions import FOR_PAYMENTS, HOUR, Happenings
 from tests.messaging.sink import Sink

@@ -10,10 +10,11 @@ from app.blueprints.journeys import (
     publishing,
     recipes,
     rehearsals,
+    reports,
     together,
     versions,
 )
 from app.blueprints.journeys.base import blueprint
 
-VIEWS = (pages, builder, people, publishing, recipes, rehearsals, api_rehearsal, together, versions)
+VIEWS = (reports, pages, builder, people, publishing, recipes, rehearsals, api_rehearsal, together, versions)
 BLUEPRINTS = (blueprint, api.api, api_versions.api)

@@ -2,7 +2,8 @@
 
 An organisation says from how many people on (Settings → Limits). A yes is to what the campaign says, to whom, and how
 often: `seal` keeps that, and the yes holds for one in LEEWAY more people than there were when it was asked for. Who
-made the campaign, and who asks, can't give it; what a key of theirs did counts as theirs. It is looked at when the
+made the campaign, and who asks, can't give it; nor, where Fairway asks, who changed since somebody last asked what is
+sent or to whom: nobody else has seen that. What a key of theirs did counts as theirs. It is looked at when the
 campaign is scheduled or started, again until everybody is in a run, and for as long as a one-off sends: whom it goes to
 is settled by then, but the snippets in it may be changed.
 """
@@ -15,7 +16,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -28,6 +29,7 @@ from app.campaigns.seal import PARTS, WHAT, seal, segment_of
 from app.campaigns.service import locked
 from app.campaigns.states import ACTIVE, LEGAL, Act, Status
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import new_id
@@ -40,6 +42,17 @@ LEEWAY = 10
 MAX_NOTE = 2000
 SYSTEM = "system"
 APPROVED, DECLINED, SUPERSEDED = "approved", "declined", "superseded"
+
+
+# Ids are made in the order of time.
+_CHANGED_BY = text("""
+    SELECT DISTINCT actor FROM audit_entry
+    WHERE tenant_id = :tenant_id AND id > :since AND id < :until
+        AND (object_type IN ('campaign', 'template', 'segment') AND object_id = ANY(CAST(:read AS text[]))
+            AND action = ANY(ARRAY['campaign.change', 'template.change', 'template.restore', 'segment.change',
+                'segment.add_people', 'segment.remove_people'])
+            OR object_type = 'snippet')
+""")
 
 
 class State(StrEnum):
@@ -141,7 +154,9 @@ class NotTheirOwn(Forbidden):
     """Nobody approves what is their own."""
 
     def __init__(self) -> None:
-        super().__init__("It is a second person’s yes: whoever made the campaign or asked for it can’t give it.")
+        super().__init__(
+            "It is a second person’s yes: whoever made the campaign, changed it or asked for it can’t give it."
+        )
 
 
 def of(*, tenant_id: UUID, campaign: Campaign) -> Standing:
@@ -261,8 +276,30 @@ def waiting_for(*, tenant_id: UUID, actor: str, limit: int = 20) -> list[tuple[C
 
 
 def may_decide(campaign: Campaign, asked: CampaignApproval, actor: str) -> bool:
-    """Return whether an asking is somebody's to answer: neither the campaign nor the asking is their own."""
-    return actor not in {_person(campaign.tenant_id, one) for one in (campaign.created_by, asked.asked_by)}
+    """Return whether an asking is somebody's to answer: neither campaign nor asking nor what changed is their own."""
+    own = {campaign.created_by, asked.asked_by}
+    if asked.asked_by == SYSTEM:
+        own |= _changed_by(campaign, asked)
+    return actor not in {_person(campaign.tenant_id, one) for one in own}
+
+
+def _changed_by(campaign: Campaign, asked: CampaignApproval) -> set[str]:
+    """Return who changed what is sent, or to whom, between the last asking by a person and this one of Fairway's."""
+    with transaction(campaign.tenant_id) as session:
+        by_person = session.scalar(
+            select(CampaignApproval.id)
+            .where(
+                CampaignApproval.tenant_id == campaign.tenant_id,
+                CampaignApproval.campaign_id == campaign.id,
+                CampaignApproval.asked_by != SYSTEM,
+                CampaignApproval.id < asked.id,
+            )
+            .order_by(CampaignApproval.id.desc())
+            .limit(1)
+        )
+        read = [campaign.id, campaign.segment_id, *(one["template_id"] for one in readiness.pinned(session, campaign))]
+        values = {"since": by_person or campaign.id, "until": asked.id, "read": array(map(str, read))}
+        return set(session.scalars(_CHANGED_BY, {"tenant_id": campaign.tenant_id, **values}))
 
 
 def _person(tenant_id: UUID, ref: str) -> str:
@@ -282,6 +319,8 @@ def ask(
 ) -> CampaignApproval:
     """Ask for a second person's yes to a campaign, tell by mail those who may give it, and return what was asked.
 
+    Where Fairway asked, a person may ask in its place: they have seen what it says then.
+
     Raises NotReady, NothingToApprove, NoSuchCampaign, IsArchived, WrongStatus, Invalid.
     """
     moment, said = now or clock.now(), _note(note)
@@ -293,7 +332,7 @@ def ask(
             raise NothingToApprove(
                 f"Its segment has {_of_people(found.people, _plain)}: no second person’s yes is needed."
             )
-        if found.state is State.WAITING:
+        if found.latest and found.state is State.WAITING and found.latest.asked_by != SYSTEM:
             raise NothingToApprove("It is asked for already, and waits for an answer.")
         if found.state is State.APPROVED:
             raise NothingToApprove("It is approved already.")

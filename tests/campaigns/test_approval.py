@@ -20,6 +20,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.messaging import policy
+from app.segments import service as segments
 from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.messaging.sink import Sink
 from tests.page_client import ApiClient, PageClient, make_user
@@ -344,6 +345,41 @@ def test_an_occurrence_that_is_kept_back_does_not_keep_back_the_one_before(club:
     club.act("resume", campaign, day + 4 * HOUR)
     assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["sending", "preparing"]
     assert club.rows("SELECT due_at FROM campaign")[0].due_at is not None
+
+
+@pytest.mark.parametrize("changed", ["campaign", "template", "segment", "snippet"])
+def test_who_changes_what_was_approved_does_not_approve_it_when_fairway_asks(
+    club: Club, sink: Sink, admin: str, changed: str
+) -> None:
+    tenant_id, other = club.tenant_id, f"user:{make_user(club.tenant_id, 'owner')}"
+    snippet = snippet_service.create(tenant_id=tenant_id, key="words", name="Words", html="old")
+    template = content.create(tenant_id=tenant_id, name="T", subject="Hi", text='Hello {% snippet "words" %}').id
+    where = club.segment(club.people(3))
+    campaign = club.campaign(where, email_template_id=template, schedule={"mode": "at", "start_at": "2026-11-20T15:00"})
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("schedule_", campaign)
+    if changed == "campaign":
+        service.change(tenant_id=tenant_id, campaign_id=campaign.id, actor=admin, changes={"one_copy": False}, now=NOON)
+    elif changed == "template":
+        content.update(tenant_id=tenant_id, template_id=template, changes={"subject": "Mine"}, actor=admin)
+    elif changed == "segment":
+        segments.change(tenant_id=tenant_id, segment_id=where, changes={"name": "Mine"}, users=(), actor=admin)
+        grow(club, where, club.people(2))
+    else:
+        snippet_service.update(tenant_id=tenant_id, snippet_id=snippet.id, changes={"html": "mine"}, actor=admin)
+    club.work(HOUR)
+    assert club.status(campaign) == Status.PAUSED
+    with pytest.raises(NotTheirOwn):
+        answer(club, campaign, admin)
+    assert not approval.waiting_for(tenant_id=tenant_id, actor=admin)
+    assert [one.id for one, _ in approval.waiting_for(tenant_id=tenant_id, actor=other)] == [campaign.id]
+
+    # Once a person asks for it as it is, two have seen it.
+    ask(club, campaign)
+    with pytest.raises(NothingToApprove):
+        ask(club, campaign)
+    assert answer(club, campaign, admin).decision == approval.APPROVED
 
 
 def test_what_was_sent_is_not_put_up(club: Club, sink: Sink, admin: str) -> None:

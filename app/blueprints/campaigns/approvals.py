@@ -65,11 +65,12 @@ def shown(campaign: Campaign) -> Approval | None:
     mine = latest is not None and not approval.may_decide(campaign, latest, me)
     again = standing.state in (State.MISSING, State.DECLINED, State.OUTDATED)
     may_decide = waits and can(PERMISSION) and not mine
+    of_fairway = waits and latest is not None and latest.asked_by == approval.SYSTEM
     return Approval(
         standing=standing,
         words=standing.told(number),
         history=asked,
-        may_ask=open_ and again and can("campaigns.run"),
+        may_ask=open_ and (again or (of_fairway and not may_decide)) and can("campaigns.run"),
         may_decide=may_decide and standing.state is State.WAITING,
         own=waits and mine and can(PERMISSION),
         who=_who(campaign, latest) if waits else "",

@@ -159,7 +159,6 @@ def _ports(words: str) -> tuple[int, ...]:
 
 
 @cache
-@cache
 def _host(url: str) -> str:
     return urlsplit(url).hostname or "localhost"
 

@@ -108,7 +108,7 @@ class Answer:
 def check_url(url: str, *, plain: bool = False) -> Target:
     """Return the URL taken apart, or raise RefusedUrl; no name is resolved yet, so a form can ask this at once.
 
-    `plain`: http:// is let through too, for asking after what everybody may see.
+    `plain`: http:// is let through too, for asking after what everybody may see; nobody inside is vouched for then.
     """
     if not url:
         raise RefusedUrl("Write an address that starts with https://.")
@@ -133,7 +133,7 @@ def check_url(url: str, *, plain: bool = False) -> Target:
         host=host,
         port=port or DEFAULT_PORTS[parts.scheme],
         path=_path(parts),
-        trusted=_origin(parts.scheme, host, port) in _trusted(),
+        trusted=not plain and _origin(parts.scheme, host, port) in _trusted(),
     )
     if not target.trusted:
         _check_outside(target, plain)
@@ -153,7 +153,7 @@ def request(
     """Send one request and return the answer, whatever its status; raise RefusedUrl or Unreachable.
 
     `timeout` is for all of it, in seconds: resolving, connecting, sending, reading. Of the answer's body up to
-    `max_bytes` are read and the connection is closed; nothing is unpacked. `plain` lets http:// through. Call it
+    `max_bytes` are read and the connection is closed; nothing is unpacked. `plain` is as for `check_url`. Call it
     outside of any transaction.
     """
     target = check_url(url, plain=plain)

@@ -11,7 +11,7 @@ import pytest
 from app.content import link_checks, links, queries, service
 from app.content.letters import LetterSource
 from app.content.link_checks import BROKEN, GOOD, UNSURE, Tried
-from app.infra import config
+from app.infra import config, networks
 from tests.page_client import ApiClient, PageClient
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -52,7 +52,9 @@ def site(monkeypatch: pytest.MonkeyPatch, tenant: Any) -> Iterator[Site]:
     found = Site()
     thread = Thread(target=found.server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setenv("OUTBOUND_TRUSTED", found.origin)
+    # It stands on this machine, and is asked like one outside.
+    monkeypatch.setenv("OUTBOUND_PORTS", str(found.server.server_port))
+    monkeypatch.setattr(networks, "why_inside", lambda _: None)
     config.load.cache_clear()
     yield found
     found.server.shutdown()
@@ -132,8 +134,12 @@ def test_what_an_address_answers_is_what_a_reader_would_see(site: Site) -> None:
     assert [how for how, path in site.asked if path == "/shy"] == ["HEAD", "GET"]
 
 
-def test_nobody_is_asked_inside(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OUTBOUND_TRUSTED")
+@pytest.mark.parametrize("trusted", [False, True])
+def test_nobody_is_asked_inside(site: Site, monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    monkeypatch.undo()
+    # Receivers that are vouched for are for what Fairway sends, and not for being knocked at by whoever writes letters.
+    monkeypatch.setenv("OUTBOUND_TRUSTED", site.origin if trusted else "")
+    monkeypatch.setenv("OUTBOUND_PORTS", str(site.server.server_port))
     config.load.cache_clear()
     told = link_checks.try_one(f"{site.origin}/")
     assert (told.verdict, site.asked) == (UNSURE, [])

@@ -18,6 +18,7 @@ class Journey(TenantRow, Base):
     draft's history shown now, which undo and redo move. `trigger_type` and `trigger_config` are copies of the TRIGGER
     step's settings, of the published graph once there is one, by which events find their journeys. `next_run_at` is
     when one with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come.
+    `watches`: people may leave it, or come to a GOAL of it, by what happens to them (`app.journeys.leaving`).
     """
 
     __tablename__ = "journey"
@@ -25,6 +26,7 @@ class Journey(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
         UniqueConstraint("tenant_id", "name", name="uq_journey_name"),
+        Index("ix_journey_watches", "tenant_id", "id", postgresql_where=text("watches")),
         Index("ix_journey_trigger", "tenant_id", "status", "trigger_type"),
         Index(
             "ix_journey_run",
@@ -45,6 +47,11 @@ class Journey(TenantRow, Base):
     reentry_days: Mapped[int | None]
     reentry_key: Mapped[str | None]
     max_enrollments: Mapped[int | None]
+    exit_conditions: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    exit_on_unsubscribe: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    goal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    goal_days: Mapped[int | None]
+    watches: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     timezone: Mapped[str]
     draft: Mapped[dict[str, Any]]
     draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
@@ -212,6 +219,7 @@ class JourneyEnrollment(TenantRow, Base):
     enrolled_at: Mapped[datetime] = mapped_column(server_default=func.now())
     completed_at: Mapped[datetime | None]
     exited_at: Mapped[datetime | None]
+    converted_at: Mapped[datetime | None]
     exit_reason: Mapped[str | None]
     error: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)

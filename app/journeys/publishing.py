@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.journeys import leaving
 from app.journeys.changes import Change, Touched, changes, goes_on_at, leading_to, naming, title, touched
 from app.journeys.engine import timed
 from app.journeys.graph import TRIGGER, Graph
@@ -167,6 +168,7 @@ def write(
     session.add(version)
     began_by = (journey.trigger_type, journey.trigger_config)
     copy_trigger(journey, graph)
+    journey.watches = leaving.by_settings(journey) or any(step.type == leaving.GOAL for step in graph)
     if began_by != (journey.trigger_type, journey.trigger_config):
         timed.plan(journey, now)
     detail: dict[str, Any] = {"version": number}

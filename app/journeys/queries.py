@@ -101,6 +101,7 @@ class EnrollmentLine:
     enrolled_at: datetime
     completed_at: datetime | None
     exited_at: datetime | None
+    converted_at: datetime | None
     exit_reason: str | None
     error: str | None
 
@@ -452,6 +453,7 @@ def lines(tenant_id: UUID) -> Select[Any]:
         e.enrolled_at,
         e.completed_at,
         e.exited_at,
+        e.converted_at,
         e.exit_reason,
         e.error,
         e.trigger_event_id,

@@ -11,12 +11,12 @@ from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
-from app.journeys import reentry
+from app.journeys import leaving, reentry
 from app.journeys.models import Journey
 
 MAX_NAME = 200
 MAX_TEXT = 2000
-SETTINGS = ("name", "description", "club_id", *reentry.SETTINGS, "max_enrollments", "timezone")
+SETTINGS = ("name", "description", "club_id", *reentry.SETTINGS, *leaving.SETTINGS, "max_enrollments", "timezone")
 
 
 def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
@@ -37,6 +37,7 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
             if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
                 errors["club_id"] = "Choose one of your clubs."
     reentry.apply(journey, given, errors)
+    leaving.apply(session, journey, given, errors)
     if "max_enrollments" in given:
         journey.max_enrollments = given["max_enrollments"]
         if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:

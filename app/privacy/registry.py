@@ -393,8 +393,8 @@ _JOURNEYS = (
         of=_columns("customer_id"),
         own=_columns(
             "journey_id entry status current_step_key current_step_number waiting_until due_at waits_for woken_by "
-            "enrolled_at completed_at exited_at exit_reason error attempts trigger_event_id trigger_data "
-            "answers"
+            "enrolled_at completed_at exited_at exit_reason converted_at error attempts trigger_event_id "
+            "trigger_data answers"
         ),
         plain=_columns("id"),
     ),
@@ -420,11 +420,11 @@ _JOURNEYS = (
         "journey",
         "Journeys",
         OF_THE_CLUB,
-        addresses=_columns("name description trigger_config draft"),
+        addresses=_columns("name description trigger_config draft exit_conditions goal"),
         plain=_columns(
             "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
-            "draft_revision draft_position published_version next_run_at run_until run_cursor total_enrolled "
-            "total_completed total_exited total_failed activated_at paused_at "
+            "exit_on_unsubscribe goal_days watches draft_revision draft_position published_version next_run_at "
+            "run_until run_cursor total_enrolled total_completed total_exited total_failed activated_at paused_at "
             "archived_at created_by created_at updated_at"
         ),
     ),

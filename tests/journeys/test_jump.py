@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.accounts.models import Tenant
 from app.infra.db import transaction
-from app.journeys import editing, lifecycle, queries, service
+from app.journeys import editing, lifecycle, parts, queries, service
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.step_type import Known, check_graph, read_graph, step_types, words_of
@@ -152,7 +152,7 @@ def test_a_step_only_a_jump_leads_to_can_be_reached() -> None:
 
 def test_a_jump_to_a_step_that_was_deleted_is_flagged_and_one_that_moved_is_kept() -> None:
     found = graph(wait("a", "b", "1 day"), tag("b", "j", "x"), jump("j", None, "a"))
-    moved = editing.move(found, "a", "b")
+    moved = parts.move(found, ["a"], "b")
     assert check_graph(moved, Known()) == []
     gone = editing.delete(found, "a")
     assert [(one.step_key, one.field) for one in check_graph(gone, Known())] == [("j", "to")]

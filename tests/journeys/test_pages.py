@@ -258,3 +258,46 @@ def test_who_comes_again_and_how_they_ended(client: Any, sign_in: Any, tenant: T
     run(tenant.id, clock.now())
     assert "Has booked" in client.get(f"/journeys/{running.id}/people").text
     assert "Has booked" in client.get(f"/journeys/{running.id}/people/{made}").text
+
+
+def test_when_people_leave_and_what_a_journey_is_for(
+    client: Any, sign_in: Any, tenant: Tenant, running: Journey
+) -> None:
+    sign_in("marketer")
+    there, typed = f"/journeys/{running.id}/settings", {"name": "By hand", "timezone": "Europe/London"}
+    page = client.get(there).text
+    assert "When people leave before the end" in page
+    goal = {"goal_days": "7", "goal_event": "booking.created"}
+    client.post(there, typed | goal | {"exit_on_unsubscribe": "y"}, status=302)
+    found = queries.journey(tenant_id=tenant.id, journey_id=running.id)
+    assert (found.exit_on_unsubscribe, found.exit_conditions, found.goal_days) == (True, None, 7)
+    assert found.goal == {"event_type": "booking.created", "conditions": []}
+    assert found.watches
+    assert "Give a number of days" in client.post(there, typed | {"goal_days": "soon"}, status=422).text
+    client.post(there, typed, status=302)
+    found = queries.journey(tenant_id=tenant.id, journey_id=running.id)
+    assert (found.exit_on_unsubscribe, found.goal, found.goal_days, found.watches) == (False, None, None, False)
+
+    def rule(name: str, value: str) -> dict[str, str]:
+        said = {"field": "membership_tier", "was": "membership_tier", "drawn": "text", "operator": "eq", "value": value}
+        whole = {
+            "of": "customers",
+            "key": "1",
+            "join": "AND",
+            "0.key": "2",
+            **{f"0.{at}": one for at, one in said.items()},
+        }
+        return {f"{name}.{at}": one for at, one in whole.items()}
+
+    told = client.post(there, typed | rule("exit_conditions", "") | rule("goal_conditions", "Gold"), status=422).text
+    assert 'value="Gold"' in told
+    client.post(there, typed | rule("exit_conditions", "Silver") | rule("goal_conditions", "Gold"), status=302)
+    found = queries.journey(tenant_id=tenant.id, journey_id=running.id)
+    assert found.exit_conditions is not None
+    assert found.exit_conditions["rules"][0]["value"] == "Silver"
+    assert found.goal is not None
+    assert found.goal["conditions"]["rules"][0]["value"] == "Gold"
+    assert found.watches
+    shown = client.get(there).text
+    assert 'value="Silver"' in shown
+    assert 'value="Gold"' in shown

@@ -2,6 +2,7 @@
 
 from app.blueprints.journeys import (
     api,
+    api_people,
     api_rehearsal,
     api_versions,
     builder,
@@ -17,4 +18,4 @@ from app.blueprints.journeys import (
 from app.blueprints.journeys.base import blueprint
 
 VIEWS = (reports, pages, builder, people, publishing, recipes, rehearsals, api_rehearsal, together, versions)
-BLUEPRINTS = (blueprint, api.api, api_versions.api)
+BLUEPRINTS = (blueprint, api.api, api_people.api, api_versions.api)

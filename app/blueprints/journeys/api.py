@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.infra.paging import Page
 from app.journeys import calls, lifecycle, queries, service
-from app.journeys.engine import enrol, exits, retry
+from app.journeys.engine import enrol, exits
 from app.journeys.graph import MAX_STEPS, NEXT
 from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL, step_types
@@ -30,6 +30,13 @@ Reentry = Annotated[
         "time for another value of the event's field `reentry_key`. `allow_reentry` true also means `after_exit`."
     ),
 ]
+
+
+class GoalBody(Body):
+    """What a journey is for: an event, with `conditions` on what it says, or conditions on the customer alone."""
+
+    event_type: Annotated[str, Field(max_length=100)] | None = None
+    conditions: list[dict[str, Any]] | dict[str, Any] | None = None
 
 
 class TriggerConfig(Body):
@@ -62,6 +69,10 @@ class JourneyBody(Body):
     reentry: Reentry | None = None
     reentry_days: int | None = None
     reentry_key: Words | None = None
+    exit_conditions: dict[str, Any] | None = None
+    exit_on_unsubscribe: bool = False
+    goal: GoalBody | None = None
+    goal_days: int | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
 
@@ -76,6 +87,10 @@ class JourneyPatch(Body):
     reentry: Reentry | None = None
     reentry_days: int | None = None
     reentry_key: Words | None = None
+    exit_conditions: dict[str, Any] | None = None
+    exit_on_unsubscribe: bool | None = None
+    goal: GoalBody | None = None
+    goal_days: int | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
 
@@ -136,6 +151,10 @@ class JourneyOut(Shown):
     reentry: Reentry
     reentry_days: int | None
     reentry_key: str | None
+    exit_conditions: dict[str, Any] | None
+    exit_on_unsubscribe: bool
+    goal: dict[str, Any] | None
+    goal_days: int | None
     max_enrollments: int | None
     timezone: str
     draft_revision: int
@@ -195,6 +214,7 @@ class EnrollmentOut(Shown):
     enrolled_at: datetime
     completed_at: datetime | None
     exited_at: datetime | None
+    converted_at: datetime | None
     exit_reason: str | None
     error: str | None
 
@@ -441,69 +461,17 @@ def journey_analytics(journey_id: UUID) -> AnalyticsOut:
 @api.operation("GET", "/enrollments/<uuid:enrollment_id>", permission="journeys.view", returns=PathOut)
 def enrollment(enrollment_id: UUID) -> PathOut:
     """Show a person's path through a journey: each step with its time and result."""
-    return _path(enrollment_id)
+    return path_of(enrollment_id)
 
 
 @api.operation("POST", "/enrollments/<uuid:enrollment_id>/exit", permission="journeys.run", returns=PathOut)
 def exit_enrollment(enrollment_id: UUID) -> PathOut:
     """Take a person out of a journey; somebody who is not in it any more stays as they are."""
     exits.exit_enrollments(tenant_id=current().tenant_id, enrollment_ids=[enrollment_id])
-    return _path(enrollment_id)
+    return path_of(enrollment_id)
 
 
-class RetryBody(Body):
-    """Whose failed step is tried again: with `step`, theirs who failed at the step of that key."""
-
-    step: Words | None = None
-
-
-class RetriedOut(Shown):
-    """How many people go on."""
-
-    people: int
-
-
-@api.operation(
-    "POST",
-    "/journeys/<uuid:journey_id>/enrollments/retry",
-    permission="journeys.run",
-    body=RetryBody,
-    returns=RetriedOut,
-)
-def retry_enrollments(journey_id: UUID, body: RetryBody) -> RetriedOut:
-    """Let all who failed take their step again, once what was wrong is mended."""
-    actor = current()
-    people = retry.retry_all(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, step=body.step)
-    return RetriedOut(people=people)
-
-
-@api.operation(
-    "POST",
-    "/journeys/<uuid:journey_id>/enrollments/<uuid:enrollment_id>/retry",
-    permission="journeys.run",
-    returns=PathOut,
-)
-def retry_enrollment(journey_id: UUID, enrollment_id: UUID) -> PathOut:
-    """Let a person who failed take their step again; 409 with the reason if that can't be."""
-    actor = current()
-    retry.retry_one(tenant_id=actor.tenant_id, journey_id=journey_id, enrollment_id=enrollment_id, actor=actor.ref)
-    return _path(enrollment_id)
-
-
-@api.operation(
-    "POST",
-    "/journeys/<uuid:journey_id>/enrollments/<uuid:enrollment_id>/skip-ahead",
-    permission="journeys.run",
-    returns=PathOut,
-)
-def skip_ahead(journey_id: UUID, enrollment_id: UUID) -> PathOut:
-    """Let a person who waits go on now; 409 if they wait for nothing."""
-    actor = current()
-    retry.skip_ahead(tenant_id=actor.tenant_id, journey_id=journey_id, enrollment_id=enrollment_id, actor=actor.ref)
-    return _path(enrollment_id)
-
-
-def _path(enrollment_id: UUID) -> PathOut:
+def path_of(enrollment_id: UUID) -> PathOut:
     path = queries.enrollment_path(tenant_id=current().tenant_id, enrollment_id=enrollment_id)
     line = EnrollmentOut.model_validate(path.line).model_dump()
     steps = [StepTakenOut.model_validate(step) for step in path.steps]

@@ -1,9 +1,10 @@
 """Forms of a journey's own settings. The service checks what is typed; the form carries it and shows what it said."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from wtforms import SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts import places
@@ -73,6 +74,48 @@ class JourneyForm(Form):
         if given and not (given.isascii() and given.isdigit() and len(given) <= 10):
             raise UserError(otherwise, name)
         return int(given) if given else None
+
+
+class SettingsForm(JourneyForm):
+    """The settings of a journey that is there: also what lets people leave it, and what it is for."""
+
+    exit_on_unsubscribe = BooleanField(
+        "Who unsubscribes leaves",
+        description="From everything, or from a channel or topic of what the journey sends, after they came in.",
+    )
+    goal_event = SelectField(
+        "What the journey is for",
+        description="Who does it has reached the goal and leaves; who is through already counts as well.",
+        validate_choice=False,
+    )
+    goal_days = StringField(
+        "Days in which it counts",
+        description="From when they came in. Leave it empty for no end.",
+        render_kw=NUMBER,
+    )
+
+    def offer(self, known: Known, zone: str) -> None:
+        """Fill the selects."""
+        super().offer(known, zone)
+        events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
+        self.goal_event.choices = [
+            SelectChoice("", "No event: conditions, or nothing"),
+            *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
+        ]
+
+    def leaving(self, held: Mapping[str, Any] | None, exit_tree: Any, goal_tree: Any) -> dict[str, Any]:
+        """Return what the service takes of these settings and of the conditions below them.
+
+        `held` is the goal so far: conditions on what its event says, which are set over the API, stay with the event.
+        """
+        event = self["goal_event"].data or None
+        same = held if held and held.get("event_type") == event else None
+        return {
+            "exit_on_unsubscribe": bool(self["exit_on_unsubscribe"].data),
+            "exit_conditions": exit_tree,
+            "goal": (same or {"event_type": event}) if event else {"conditions": goal_tree},
+            "goal_days": self._number("goal_days", "Give a number of days, or leave it empty."),
+        }
 
 
 class NewJourneyForm(JourneyForm):

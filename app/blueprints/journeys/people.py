@@ -302,6 +302,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return "Handed over to be sent"
     if result.get("held_out"):
         return "Left out, to see what the journey changes for the others"
+    if "reached" in result:
+        return "Reached" if result["reached"] else "Came here without having reached it"
     if result.get("completed"):
         return str(result.get("reason") or "") or None
     if result.get("updated"):

@@ -378,4 +378,8 @@ EXIT_REASONS: Mapping[str, str] = {
     "merged": "the profile was merged into another",
     "step_removed": "the step they stood at was removed",
     "error": "a step failed",
+    "unsubscribed": "they unsubscribed",
+    "goal": "they reached the goal",
+    "goal_missed": "they came to a goal they had not reached",
+    "exit_condition": "what lets people leave became true of them",
 }

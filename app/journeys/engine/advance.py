@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
-from app.journeys.engine import exits, retry, settling, writes
+from app.journeys.engine import exits, retry, settling, watching, writes
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -31,7 +31,7 @@ MAX_STEPS_A_TURN = 100
 MAX_ERROR = 500
 
 LIVE = text("""
-    SELECT id, published_version, timezone FROM journey
+    SELECT id, published_version, timezone, watches, exit_conditions, exit_on_unsubscribe, goal, goal_days FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
 """)
@@ -89,7 +89,8 @@ def _walk(
     involved = {row.journey_id for row in claimed}
     plans = plans_of(session, tenant_id, {id: live[id].published_version for id in involved})
     journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone, original or id) for id in involved}
-    turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys)
+    watches = {id: watching.watch(tenant_id, live[id], journeys[id], plans[id]) for id in involved if live[id].watches}
+    turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
     return len(claimed)
@@ -104,6 +105,7 @@ class _Turn:
     now: datetime
     plans: dict[UUID, Plan]
     journeys: dict[UUID, JourneyFacts]
+    watches: dict[UUID, watching.Watch] = field(default_factory=dict)
     record: writes.Record = field(default_factory=writes.Record)
 
     def walk(self, claimed: Sequence[Row[Any]]) -> None:
@@ -135,6 +137,9 @@ class _Turn:
             step = self.plans[journey_id][key]
             walkers = groups.pop((journey_id, key))
             journey = self.journeys[journey_id]
+            if journey_id in self.watches:
+                watch = self.watches[journey_id]
+                walkers = watching.ask(self.session, self.tenant_id, watch, step, walkers, self.record, self.now)
             passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
             doing = [walker for walker in walkers if walker not in passing]
             outcomes = passing | (self._run(journey, step, doing) if doing else {})

@@ -26,7 +26,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
-from app.journeys.engine import circles, waking
+from app.journeys.engine import circles, waking, watching
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
 from app.journeys.graph import storable
@@ -136,11 +136,13 @@ class Candidate:
 def on_events(batch: Batch) -> None:
     """Wake who waits for the events of a batch and let in whom they let in, inside the transaction that applies them.
 
-    People who were merged into another profile leave the journeys they were in.
+    People who were merged into another profile leave the journeys they were in, and who reached a goal or meets what
+    lets people leave goes there or out.
     """
     with transaction(batch.tenant_id) as session:
         if batch.merged:
             exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
+        watching.on_events(session, batch)
         waking.wake_by_events(session, batch)
         types = sorted({event.type for event in batch.events})
         listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()

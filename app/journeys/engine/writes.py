@@ -41,6 +41,8 @@ class Record:
     counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     passed: Counter[Way] = field(default_factory=Counter)
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    converted: list[UUID] = field(default_factory=list)
+    """Enrollments that reached the goal of their journey."""
 
     def taken(
         self,
@@ -129,6 +131,30 @@ class Record:
             walker.waiting_until, walker.woken_by, walker.attempts = None, None, 0
             walker.step_number += 1
 
+    def reach(
+        self, journey: JourneyFacts, key: str, walker: Walker, goal: PlannedStep, now: datetime, result: str
+    ) -> None:
+        """Note that a person is taken from the step they stand at past a GOAL, before the step that follows it.
+
+        `result` is what the log says of the GOAL, as JSON.
+        """
+        self.counts[journey.id, key].update(active=-1, skipped=1)
+        if walker.logged:
+            self.ended_steps.append((walker.enrollment_id, walker.step_number, "SKIPPED", None, None))
+            walker.waiting_until, walker.attempts = None, 0
+            walker.step_number += 1
+        self.counts[journey.id, goal.key].update(entered=1, completed=1)
+        taken = (walker.enrollment_id, walker.step_number, result)
+        self.new_steps[goal.key, journey.version, "COMPLETED", None].append(taken)
+        target = goal.exits[NEXT]
+        if target is None:
+            self.totals[journey.id]["completed"] += 1
+            self._state(walker, "COMPLETED", goal.key, reason="completed")
+            return
+        walker.step_number += 1
+        self.counts[journey.id, target].update(entered=1, active=1)
+        self.stand(target, walker, due_at=now)
+
     def leave_early(self, journey_id: UUID, key: str | None, walker: Walker, reason: str) -> None:
         """Note that a person leaves the journey without taking the step they stand at."""
         if walker.logged:
@@ -190,7 +216,8 @@ END_STEPS = text("""
 MOVE_PEOPLE = text("""
     UPDATE journey_enrollment person
     SET status = moved.status, current_step_key = moved.key, current_step_number = moved.number,
-        waiting_until = moved.until, due_at = moved.due_at, waits_for = moved.waits_for, woken_by = NULL,
+        waiting_until = moved.until, due_at = moved.due_at, waits_for = moved.waits_for,
+        woken_by = CASE WHEN moved.attempts > 0 THEN person.woken_by END,
         exit_reason = moved.reason, error = moved.error, attempts = moved.attempts,
         completed_at = CASE WHEN moved.status = 'COMPLETED' THEN CAST(:now AS timestamptz) END,
         exited_at = CASE WHEN moved.status IN ('EXITED', 'FAILED') THEN CAST(:now AS timestamptz) END
@@ -199,6 +226,13 @@ MOVE_PEOPLE = text("""
                 CAST(:errors AS text[]), CAST(:attempts AS int[]), CAST(:fors AS text[]))
         AS moved(id, status, key, number, until, due_at, reason, error, attempts, waits_for)
     WHERE person.tenant_id = :tenant_id AND person.id = moved.id
+""")
+
+CONVERT = text("""
+    UPDATE journey_enrollment person SET converted_at = :now
+    FROM journey WHERE journey.tenant_id = person.tenant_id AND journey.id = person.journey_id
+        AND person.tenant_id = :tenant_id AND person.id = ANY(CAST(:ids AS uuid[])) AND person.converted_at IS NULL
+        AND (journey.goal_days IS NULL OR person.enrolled_at > :now - make_interval(days => journey.goal_days))
 """)
 
 # Every writer of counters locks the journeys first, in one order, so that none waits for another in a circle.
@@ -249,6 +283,8 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
     if record.states:
         names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts", "fors")
         session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
+    if record.converted:
+        session.execute(CONVERT, base | {"ids": array(record.converted)})
     ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
     move_counters(session, tenant_id, record.totals, record.counts, record.passed)
 

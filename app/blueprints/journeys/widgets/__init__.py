@@ -227,6 +227,7 @@ WIDGETS: dict[str, Widget] = {
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),
     "event_type": Widget(_prepare_event_type, _read_text),
     "awaited_event": Widget(_prepare_awaited, _read_awaited),
+    "goal_event": Widget(_prepare_awaited, _read_text),
     "weekdays": Widget(_prepare_weekdays, _read_weekdays),
     "others": rows.OTHERS,
     "paths": rows.PATHS,

@@ -1,0 +1,256 @@
+"""What takes people out of a journey, or to a GOAL of it, wherever they stand.
+
+Asked of journeys that have such settings or steps only (`journey.watches`): of those an event is about, when it is
+applied, and of everybody the engine moves, before each of their steps.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, cast, literal, select, text
+from sqlalchemy.orm import Session
+
+from app.accounts.queries import tenant_info
+from app.capture.batch import AppliedEvent, Batch
+from app.conditions import InvalidConditions, Tree, asks_nothing, compile_sql
+from app.customers.models import Customer
+from app.infra.arrays import array
+from app.infra.queue import Work, wake
+from app.journeys import leaving
+from app.journeys.engine import writes
+from app.journeys.engine.plan import Plan, PlannedStep, plans_of
+from app.journeys.payloads import payload_fits
+from app.journeys.step_type import JourneyFacts, Walker, step_types
+
+WATCHING = text("""
+    SELECT id, published_version, timezone, exit_conditions, exit_on_unsubscribe, goal, goal_days FROM journey
+    WHERE tenant_id = :tenant_id AND watches AND status IN ('ACTIVE', 'PAUSED') AND published_version IS NOT NULL
+    ORDER BY id
+""")
+# Who has left converts as well, within the days of the goal.
+PEOPLE = text("""
+    SELECT e.id, e.journey_id, e.customer_id, e.status, e.current_step_key, e.current_step_number, e.waiting_until,
+        e.trigger_data, e.attempts
+    FROM journey_enrollment e
+    JOIN unnest(CAST(:journeys AS uuid[]), CAST(:since AS timestamptz[])) AS j(id, since) ON j.id = e.journey_id
+    WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
+        AND (e.status = 'ACTIVE' OR e.converted_at IS NULL AND e.enrolled_at > j.since)
+    ORDER BY e.id FOR UPDATE OF e
+""")
+# A no to everything, or to a channel or topic of what the journey sends, said since they came in.
+UNSUBSCRIBED = text("""
+    SELECT e.id FROM journey_enrollment e
+    WHERE e.tenant_id = :tenant_id AND e.id = ANY(CAST(:ids AS uuid[])) AND EXISTS (
+        SELECT FROM consent_change c
+        WHERE c.tenant_id = e.tenant_id AND c.customer_id = e.customer_id AND c.changed_at >= e.enrolled_at
+            AND NOT c.opted_in AND coalesce(c.state, 'unsubscribed') = 'unsubscribed'
+            AND c.channel = ANY(CAST(:channels AS text[]))
+            AND (c.topic_id IS NULL OR c.topic_id = ANY(CAST(:topics AS uuid[]))
+                OR c.topic_id IN (SELECT t.topic_id FROM template t
+                    WHERE t.tenant_id = e.tenant_id AND t.id = ANY(CAST(:templates AS uuid[])))))
+""")
+EVERYTHING = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is asked of the people of one journey: conditions by what they lead to, and events that are goals.
+
+    `trees` are by exit reason, or by the key of a GOAL; so are `events` (type, conditions on the payload).
+    """
+
+    journey: JourneyFacts
+    plan: Plan
+    unsubscribed: bool
+    trees: Mapping[str, Tree]
+    events: Mapping[str, tuple[str, list[Any]]]
+
+
+def watch(tenant_id: UUID, row: Row[Any], journey: JourneyFacts, plan: Plan) -> Watch:
+    """Return what is asked of the people of a journey; conditions that can't be asked any more are left out."""
+    asked: dict[str, object] = {"exit_condition": row.exit_conditions}
+    events: dict[str, tuple[str, list[Any]]] = {}
+    goal = row.goal or {}
+    if goal.get(leaving.EVENT):
+        events["goal"] = goal[leaving.EVENT], goal.get(leaving.CONDITIONS) or []
+    else:
+        asked["goal"] = goal.get(leaving.CONDITIONS)
+    for step in plan.values():
+        config: Any = step.config
+        if step.kind is step_types().get(leaving.GOAL) and config is not None:
+            if config.event_type:
+                events[step.key] = config.event_type, []
+            else:
+                asked[step.key] = config.tree_json
+    trees = {name: tree for name, rules in asked.items() if rules and (tree := _tree(tenant_id, rules)) is not None}
+    return Watch(journey, plan, row.exit_on_unsubscribe, trees, events)
+
+
+def _tree(tenant_id: UUID, rules: object) -> Tree | None:
+    try:
+        tree = leaving.customer_tree(rules, tenant_id=tenant_id)
+    except InvalidConditions:
+        return None
+    return None if asks_nothing(tree) else tree
+
+
+def who(
+    session: Session, tenant_id: UUID, tree: Tree, customer_ids: Sequence[UUID], journey: JourneyFacts, now: datetime
+) -> set[UUID]:
+    """Return which of these customers the conditions are true of."""
+    return _holding(session, tenant_id, {"": tree}, customer_ids, journey, now)[""]
+
+
+def _holding(
+    session: Session,
+    tenant_id: UUID,
+    trees: Mapping[str, Tree],
+    customer_ids: Sequence[UUID],
+    journey: JourneyFacts,
+    now: datetime,
+) -> dict[str, set[UUID]]:
+    if not trees or not customer_ids:
+        return {name: set() for name in trees}
+    zone, currency = ZoneInfo(journey.timezone), tenant_info(tenant_id=tenant_id).currency
+    answers = [
+        compile_sql(tree, zone=zone, now=now, currency=currency).is_(True).label(f"answer_{at}")
+        for at, tree in enumerate(trees.values())
+    ]
+    ids = cast(literal(array(customer_ids), Text()), ARRAY(Uuid()))
+    asked = select(Customer.id, *answers).where(Customer.tenant_id == tenant_id, Customer.id == any_(ids))
+    rows = session.execute(asked).all()
+    return {name: {row[0] for row in rows if row[at]} for at, name in enumerate(trees, 1)}
+
+
+def _unsubscribed(session: Session, tenant_id: UUID, watch: Watch, ids: Sequence[UUID]) -> set[UUID]:
+    if not watch.unsubscribed or not ids:
+        return set()
+    send = step_types().get("SEND")
+    configs: list[Any] = [step.config for step in watch.plan.values() if step.kind is send and step.config is not None]
+    contents = [content for config in configs for content in config.contents()]
+    values = {
+        "ids": array(ids),
+        "channels": array({EVERYTHING, *(channel for channel, _ in contents)}),
+        "topics": array({config.topic_id for config in configs if config.topic_id}),
+        "templates": array({template_id for _, template_id in contents}),
+    }
+    return set(session.scalars(UNSUBSCRIBED, {"tenant_id": tenant_id, **values}))
+
+
+def ask(
+    session: Session,
+    tenant_id: UUID,
+    watch: Watch,
+    step: PlannedStep,
+    walkers: Sequence[Walker],
+    record: writes.Record,
+    now: datetime,
+) -> list[Walker]:
+    """Take out, or to a GOAL below, whom that is true of before they take a step; return the others."""
+    customers = sorted({walker.customer_id for walker in walkers}, key=lambda id: id.int)
+    holding = _holding(session, tenant_id, watch.trees, customers, watch.journey, now)
+    gone = _unsubscribed(session, tenant_id, watch, [walker.enrollment_id for walker in walkers])
+    left = []
+    for walker in walkers:
+        true = {name for name, people in holding.items() if walker.customer_id in people}
+        if not _lead(watch, step.key, walker, true, walker.enrollment_id in gone, record, now):
+            left.append(walker)
+    return left
+
+
+def _lead(
+    watch: Watch, key: str, walker: Walker, true: set[str], unsubscribed: bool, record: writes.Record, now: datetime
+) -> bool:
+    """Note where what is true of a person leads them, if anywhere, and return whether it does."""
+    reason = "goal" if "goal" in true else "unsubscribed" if unsubscribed else "exit_condition"
+    if reason in true or unsubscribed:
+        if reason == "goal":
+            record.converted.append(walker.enrollment_id)
+        record.leave_early(watch.journey.id, key, walker, reason)
+        return True
+    ahead = [watch.plan[name] for name in true & watch.plan.keys() if name != key and _below(watch.plan, key, name)]
+    if not ahead:
+        return False
+    goal = max(ahead, key=lambda step: (step.rank, step.key))
+    told = orjson.dumps({"reached": True, "from": key}).decode()
+    record.reach(watch.journey, key, walker, goal, now, told)
+    return True
+
+
+def _below(plan: Plan, key: str, goal: str) -> bool:
+    """Return whether a GOAL lies on a way down from a step."""
+    seen: set[str] = set()
+    ahead = [key]
+    while ahead:
+        at = ahead.pop()
+        if at == goal:
+            return True
+        if at not in seen and at in plan:
+            seen.add(at)
+            ahead += [target for target in plan[at].exits.values() if target is not None]
+    return False
+
+
+def on_events(session: Session, batch: Batch) -> None:
+    """Take out, or to a GOAL, those whom the events of a batch are about, inside the transaction that applies them."""
+    rows = session.execute(WATCHING, {"tenant_id": batch.tenant_id}).all()
+    happened: dict[UUID, list[AppliedEvent]] = defaultdict(list)
+    for event in batch.events:
+        happened[event.customer_id].append(event)
+    touched = (set(happened) | batch.consent_changed) - set(batch.merged)
+    if not rows or not touched:
+        return
+    since = [batch.now - timedelta(days=row.goal_days or leaving.MAX_DAYS) if row.goal else None for row in rows]
+    values = {"journeys": array(row.id for row in rows), "since": array(since), "customers": array(sorted(touched))}
+    people: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, **values}):
+        people[person.journey_id].append(person)
+    concerned = [row for row in rows if row.id in people]
+    plans = plans_of(session, batch.tenant_id, {row.id: row.published_version for row in concerned})
+    record = writes.Record()
+    for row in concerned:
+        facts_ = JourneyFacts(row.id, row.published_version, row.timezone, row.id)
+        _touch(session, batch, watch(batch.tenant_id, row, facts_, plans[row.id]), people[row.id], happened, record)
+    if record.states or record.converted:
+        writes.write(session, batch.tenant_id, batch.now, record)
+        wake(Work.ADVANCE_JOURNEYS, batch.tenant_id)
+
+
+def _touch(
+    session: Session,
+    batch: Batch,
+    watch: Watch,
+    people: Sequence[Row[Any]],
+    happened: Mapping[UUID, Sequence[AppliedEvent]],
+    record: writes.Record,
+) -> None:
+    customers = sorted({person.customer_id for person in people})
+    holding = _holding(session, batch.tenant_id, watch.trees, customers, watch.journey, batch.now)
+    inside = [person.id for person in people if person.status == "ACTIVE"]
+    gone = _unsubscribed(session, batch.tenant_id, watch, inside)
+    for person in people:
+        true = {name for name, found in holding.items() if person.customer_id in found}
+        for name, (type_, conditions) in watch.events.items():
+            events = happened.get(person.customer_id, ())
+            said = [event.payload for event in events if event.type == type_]
+            zone = watch.journey.timezone
+            if any(payload_fits(type_, conditions, payload, zone=zone, now=batch.now) for payload in said):
+                true.add(name)
+        if person.status != "ACTIVE":
+            record.converted += [person.id] if "goal" in true else []
+        elif person.current_step_key in watch.plan:
+            walker = Walker(
+                person.id,
+                person.customer_id,
+                person.current_step_number,
+                person.waiting_until,
+                person.trigger_data,
+                attempts=person.attempts,
+            )
+            _lead(watch, person.current_step_key, walker, true, person.id in gone, record, batch.now)

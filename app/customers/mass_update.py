@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.customers import custom_fields, tag_rows
 from app.customers.field_kind import CustomFieldInfo
+from app.customers.numbers import read_number
 from app.customers.records import CUSTOM
 from app.events.readers import LIFECYCLE_STAGES
 from app.infra import clock
@@ -75,9 +76,13 @@ def change_all(
     set_fields: Mapping[str, Any] | None = None,
     add_tags: Sequence[str] = (),
     remove_tags: Sequence[str] = (),
+    adds: Mapping[str, float] | None = None,
     now: datetime | None = None,
 ) -> int:
     """Set fields, add and remove tags of the customers alike; return how many it changed.
+
+    `adds` adds to custom fields by `custom.key`: to a number, where one that is missing counts as 0, or days to a
+    date; a date that is missing stays so, as does a number that would grow too long.
 
     Customers who have it all already are left alone. Fields that aren't in SETTABLE, and values and tags that
     `field_problem` and `tag_problem` find fault with, raise ValueError. Custom fields are set by `custom.key`, as far
@@ -92,8 +97,9 @@ def change_all(
     if any(tag_problem(tag) for tag in (*adding, *removing)):
         raise ValueError("this is no tag")
     change = _Change(now or clock.now())
+    wanted = adds or {}
     with transaction(tenant_id) as session:
-        change.say(fields, _own(session, tenant_id, own))
+        change.say(fields, _own(session, tenant_id, own), _amounts(session, tenant_id, wanted))
         change.tag(adding, removing)
         if not change.unlike:
             return 0
@@ -103,6 +109,51 @@ def change_all(
         return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
+_SUMS = {
+    "NUMBER": """(
+        SELECT CASE WHEN abs(sum) < 1e9 OR (sum = trunc(sum) AND abs(sum) < 1e15)
+            THEN jsonb_build_object(CAST(:key# AS text), trim_scale(sum)) ELSE '{}' END
+        FROM (
+            SELECT round(CAST(:amount# AS numeric) + CASE jsonb_typeof(custom -> CAST(:key# AS text))
+                WHEN 'number' THEN CAST(custom ->> CAST(:key# AS text) AS numeric) ELSE 0 END, 6) AS sum
+        ) AS one)""",
+    "DATE": """(
+        CASE WHEN custom ->> CAST(:key# AS text) ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+            THEN jsonb_build_object(CAST(:key# AS text),
+                to_char(CAST(custom ->> CAST(:key# AS text) AS date) + CAST(:amount# AS int), 'YYYY-MM-DD'))
+            ELSE '{}' END)""",
+}
+"""What is put over the custom fields of a customer where something is added to one of them, by its kind."""
+ADDABLE = tuple(_SUMS)
+MOST_DAYS = 36_600
+
+
+def amount_problem(about: CustomFieldInfo, amount: object) -> str | None:
+    """Return why so much can't be added to a custom field, or None."""
+    if about.kind not in ADDABLE:
+        return "Nothing can be added to this field; set it."
+    try:
+        number = read_number(amount)
+    except ValueError as error:
+        return str(error)
+    if not number:
+        return "Write how much."
+    if about.kind == "DATE" and (number != int(number) or abs(number) > MOST_DAYS):
+        return "Write how many days, as a whole number."
+    return None
+
+
+def _amounts(session: Session, tenant_id: UUID, adds: Mapping[str, float]) -> list[tuple[str, str, float]]:
+    """Return (kind, key, how much) of what is added to custom fields that are in use; others are passed over."""
+    if not adds:
+        return []
+    known = {one.name: one for one in custom_fields.load_to_write(session, tenant_id) if one.archived_at is None}
+    found = [(known[name], amount) for name, amount in adds.items() if name in known]
+    if any(amount_problem(about, amount) for about, amount in found):
+        raise ValueError("so much can't be added to this field")
+    return [(about.kind, about.key, amount) for about, amount in found]
+
+
 class _Change:
     """What is written (`sets`), to whom (`unlike`: any of these), with which values. Every value is bound."""
 
@@ -110,17 +161,23 @@ class _Change:
         self.sets, self.unlike = ["updated_at = :now"], list[str]()
         self.values: dict[str, Any] = {"now": now}
 
-    def say(self, fields: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        """Give fields of SETTABLE, and custom fields by key, their values."""
+    def say(
+        self, fields: Mapping[str, Any], own: Mapping[str, Any], adds: Sequence[tuple[str, str, float]] = ()
+    ) -> None:
+        """Give fields of SETTABLE, and custom fields by key, their values; `adds` are (kind, key, how much)."""
         for name, value in fields.items():
             self.sets.append(f"{name} = CAST(:{name} AS text)")
             self.unlike.append(f"{name} IS DISTINCT FROM CAST(:{name} AS text)")
             self.values[name] = value
-        if own:
-            self.sets.append("custom = jsonb_strip_nulls(custom || CAST(:own AS jsonb))")
-            self.unlike.append("jsonb_strip_nulls(custom || CAST(:own AS jsonb)) <> custom")
+        if own or adds:
+            told = "custom || CAST(:own AS jsonb)"
+            for place, (kind, key, amount) in enumerate(adds):
+                told += f" || {_SUMS[kind].replace('#', str(place))}"
+                self.values |= {f"key{place}": key, f"amount{place}": amount}
+            self.sets.append(f"custom = jsonb_strip_nulls({told})")
+            self.unlike.append(f"jsonb_strip_nulls({told}) <> custom")
             self.values["own"] = orjson.dumps(own).decode()
-        spoken = [*fields, *(f"{CUSTOM}{key}" for key in own)]
+        spoken = [*fields, *(f"{CUSTOM}{key}" for key in own), *(f"{CUSTOM}{key}" for _, key, _ in adds)]
         if spoken:
             # Late events with an older word don't undo this one.
             self.sets.append("facts_at = facts_at || CAST(:spoken AS jsonb)")

@@ -198,17 +198,22 @@ def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, edita
 
 
 def updatable(names: Names, known: Known) -> list[Updatable]:
-    """Return the fields a step may change: tags come and go, the others are set."""
+    """Return the fields a step may change: tags come and go, the others are set or cleared, some added to."""
     tags = Updatable("tags", "Tags", [("add", "add"), ("remove", "remove")], FieldType.TEXT)
     common = (_settable(name, label, names) for name, label in mass_update.SETTABLE.items())
     return [tags, *common, *map(_own, known.custom.values())]
+
+
+SET = [("set", "set to"), ("clear", "clear")]
 
 
 def _own(about: CustomFieldInfo) -> Updatable:
     """Return a custom field as a step may change it: its kind reads what is typed."""
     control = custom_fields.kind_of(about).control(None, about)
     options = [(value, label) for value, label in control.options if value]
-    return Updatable(about.name, about.label, [("set", "set to")], FieldType.TEXT, options)
+    sums = {"NUMBER": "{}", "DATE": "{} days"}.get(about.kind)
+    more = [("add", sums.format("add")), ("subtract", sums.format("take away"))] if sums else []
+    return Updatable(about.name, about.label, [*SET, *more], FieldType.TEXT, options)
 
 
 def _settable(name: str, label: str, names: Names) -> Updatable:
@@ -216,8 +221,8 @@ def _settable(name: str, label: str, names: Names) -> Updatable:
     choices = [(one.value, one.label) for one in known.choices] if known else []
     choices = choices or list(names.get(name, []))
     if name == "timezone":
-        return Updatable(name, label, [("set", "set to")], FieldType.CHOICE, places.timezones())
-    return Updatable(name, label, [("set", "set to")], known.type if known else FieldType.TEXT, choices)
+        return Updatable(name, label, SET, FieldType.CHOICE, places.timezones())
+    return Updatable(name, label, SET, known.type if known else FieldType.TEXT, choices)
 
 
 def template_url(template_id: object) -> str | None:

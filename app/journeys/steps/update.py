@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.customers import mass_update
+from app.customers.numbers import read_number
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 TAGS = "tags"
@@ -18,7 +19,7 @@ class Update(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     field: str = Field(title="Field")
-    operation: Literal["set", "add", "remove"] = Field(default="set", title="Do")
+    operation: Literal["set", "add", "remove", "subtract", "clear"] = Field(default="set", title="Do")
     value: Any = Field(default=None, title="Value")
 
 
@@ -29,7 +30,8 @@ class UpdateConfig(StepConfig):
         default=[],
         max_length=MAX_UPDATES,
         title="Changes",
-        description="Tags are added or removed; other fields are set.",
+        description="Tags are added or removed; other fields are set or cleared. To numbers something can be added, to "
+        "dates days.",
         json_schema_extra={"widget": "updates"},
     )
 
@@ -39,7 +41,7 @@ class UpdateStep(StepType[UpdateConfig]):
 
     label = "Update the customer"
     icon = "pencil"
-    description = "Add or remove a tag, or set a field of the profile."
+    description = "Add or remove a tag, or set, clear or count up a field of the profile."
     Config = UpdateConfig
 
     def defaults(self) -> dict[str, Any]:
@@ -50,15 +52,15 @@ class UpdateStep(StepType[UpdateConfig]):
         """Yield what is wrong with each change."""
         if not config.updates:
             yield "updates", "Add at least one change."
-        seen: set[tuple[str, str]] = set()
+        seen: set[str] = set()
         for index, update in enumerate(config.updates):
             at = f"updates[{index}]"
             wrong = _wrong(update, known)
             if wrong:
                 yield f"{at}.{wrong[0]}", wrong[1]
-            elif update.operation == "set" and (update.field, "set") in seen:
-                yield f"{at}.field", "This field is set twice; keep one of them."
-            seen.add((update.field, update.operation))
+            elif update.field != TAGS and update.field in seen:
+                yield f"{at}.field", "This field is changed twice; keep one of them."
+            seen.add(update.field)
 
     def words(self, config: UpdateConfig, known: Known) -> str:
         """Return the changes in a few words."""
@@ -70,7 +72,9 @@ class UpdateStep(StepType[UpdateConfig]):
         mass_update.change_all(
             tenant_id=batch.tenant_id,
             customer_ids=batch.customer_ids,
-            set_fields={one.field: one.value for one in updates if one.operation == "set"},
+            set_fields={one.field: one.value for one in updates if one.operation == "set"}
+            | {one.field: None for one in updates if one.operation == "clear"},
+            adds=_adds(updates),
             add_tags=_tags(updates, "add"),
             remove_tags=_tags(updates, "remove"),
             now=batch.now,
@@ -82,19 +86,37 @@ def _tags(updates: Sequence[Update], operation: str) -> list[str]:
     return [str(one.value).strip() for one in updates if one.field == TAGS and one.operation == operation]
 
 
+def _adds(updates: Sequence[Update]) -> dict[str, float]:
+    """Return how much is added to which fields; taken away is less than nothing."""
+    signs = {"add": 1, "subtract": -1}
+    return {
+        one.field: signs[one.operation] * (read_number(one.value) or 0)
+        for one in updates
+        if one.field != TAGS and one.operation in signs
+    }
+
+
 def _wrong(update: Update, known: Known) -> tuple[str, str] | None:
     if update.field == TAGS:
-        if update.operation == "set":
+        if update.operation not in ("add", "remove"):
             return "operation", "Tags are added or removed."
         problem = mass_update.tag_problem(update.value)
         return ("value", problem) if problem else None
-    if update.operation != "set":
-        return "operation", "Only tags can be added to or removed from; set this field."
+    if update.operation == "remove":
+        return "operation", "Only tags are removed; set this field, or clear it."
+    if update.operation in ("add", "subtract"):
+        if update.field not in known.custom:
+            return "operation", "Nothing can be added to this field; set it."
+        problem = mass_update.amount_problem(known.custom[update.field], update.value)
+        return ("value", problem) if problem else None
+    if update.field not in known.custom and update.field not in mass_update.SETTABLE:
+        return "field", "This field can't be changed by a journey."
+    if update.operation == "clear":
+        problem = mass_update.field_problem(update.field, None) if update.field in mass_update.SETTABLE else None
+        return ("operation", problem) if problem else None
     if update.field in known.custom:
         problem = mass_update.custom_problem(known.custom[update.field], update.value)
         return ("value", problem) if problem else None
-    if update.field not in mass_update.SETTABLE:
-        return "field", "This field can't be changed by a journey."
     problem = mass_update.field_problem(update.field, update.value)
     return ("value", problem) if problem else None
 
@@ -104,8 +126,13 @@ def _words(update: Update, known: Known) -> str:
         return f"Add tag “{update.value}”" if update.operation == "add" else f"Remove tag “{update.value}”"
     if update.field in known.custom:
         label = known.custom[update.field].label
-        return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
-    label = mass_update.SETTABLE.get(update.field, update.field).lower()
+    else:
+        label = mass_update.SETTABLE.get(update.field, update.field).lower()
+    if update.operation in ("add", "subtract"):
+        amount = f"{update.value}{' days' if known.custom[update.field].kind == 'DATE' else ''}"
+        return f"Add {amount} to {label}" if update.operation == "add" else f"Take {amount} from {label}"
+    if update.operation == "clear":
+        return f"Clear {label}"
     return f"Set {label} to “{update.value}”" if update.value not in (None, "") else f"Clear {label}"
 
 

@@ -116,7 +116,7 @@ class WaitConfig(StepConfig):
     until: Until | None = Field(
         default=None, title="Or until", description="A time of day in the customer's own time zone, if it is known."
     )
-    date: UntilDate | None = Field(default=None, title="Or until a date")
+    date: UntilDate | None = Field(default=None, title="Or until a date", description="")
     event_type: str | None = Field(
         default=None, max_length=100, title="Event", json_schema_extra={"widget": "awaited_event"}
     )

@@ -101,13 +101,13 @@ class Task:
 
     @property
     def whose(self) -> str:
-        """Return who is to do it: a colleague's name, or "anybody who is staff"."""
-        return self.user_name or f"anybody who is {self.role}"
+        """Return who is to do it: a colleague's name, or "anybody with the role staff"."""
+        return self.user_name or f"anybody with the role {self.role}"
 
 
 def colleagues(*, tenant_id: UUID) -> dict[str, str]:
     """Return whom tasks can be given to: roles ("role:staff") and people ("user:<id>"), with what they are called."""
-    roles = {f"role:{role}": f"Anybody who is {role}" for role in ROLES if PERMISSION in permissions_of(role)}
+    roles = {f"role:{role}": f"Anybody with the role {role}" for role in ROLES if PERMISSION in permissions_of(role)}
     people = accounts.active_users(tenant_id=tenant_id)
     return roles | {f"user:{one.id}": one.name for one in people if PERMISSION in permissions_of(one.role)}
 

@@ -3,10 +3,10 @@
 What runs when one has come is in `engine/timed.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -169,6 +169,18 @@ class Schedule(BaseModel):
         name = known.segments.get(self.segment_id) if self.segment_id else None
         who = "everybody" if self.segment_id is None else f"the segment “{name}”" if name else "a segment"
         return f"{when} at {self.time}: {who}"
+
+
+def comes_again(trigger: Mapping[str, Any]) -> bool:
+    """Return whether the settings of a TRIGGER (maybe unfinished) let people in again and again by the calendar."""
+    told = {name: given if isinstance(given := trigger.get(name), Mapping) else {} for name in ("date", "schedule")}
+    match trigger.get("event_type"):
+        case "DATE":
+            return bool(told["date"].get("every", "year") == "year")
+        case "SCHEDULE":
+            return bool(told["schedule"].get("rrule"))
+        case _:
+            return False
 
 
 def date_fields(known: Known) -> dict[str, str]:

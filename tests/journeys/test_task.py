@@ -49,7 +49,7 @@ def test_a_task_is_given_and_people_go_on(tenant: Any) -> None:
     assert tags(tenant.id, member) == ["after"]
     check_counters(tenant.id, made.id)
     told = words_of(queries.draft(made).steps["ring"], queries.known(tenant_id=tenant.id))
-    assert told == "“Call {{ customer.first_name }}”, for anybody who is staff"
+    assert told == "“Call {{ customer.first_name }}”, for anybody with the role staff"
 
 
 def test_who_waits_for_a_task_goes_on_when_it_is_done(tenant: Any) -> None:
@@ -167,7 +167,7 @@ def test_home_shows_what_somebody_is_to_do_and_takes_it_back(client: Any, sign_i
 def test_the_customer_s_page_shows_it_and_leads_back(client: Any, sign_in: Any, one_task: tasks.Task) -> None:
     sign_in("marketer")
     there = f"/customers/{one_task.customer_id}"
-    assert "anybody who is staff" in client.get(there).text
+    assert "anybody with the role staff" in client.get(there).text
     answer = client.post(f"/tasks/{one_task.id}/done", {}, status=302)
     assert answer.location.endswith(there)
     assert "done by" in client.get(there).text

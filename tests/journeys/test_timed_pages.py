@@ -79,3 +79,22 @@ def test_a_journey_is_made_with_a_date_by_the_api(api: Any, tenant: Any) -> None
     made = api.post("/journeys", json=body).get_json()
     assert made["trigger_type"] == "DATE"
     assert made["steps"][0]["config"]["date"] == {"field": "joined_on"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "warned"),
+    [
+        ({"date.every": "year"}, True),
+        ({"date.every": "once"}, False),
+        ({"date.every": "year", "again": "after_exit"}, False),
+    ],
+)
+def test_what_comes_every_year_but_lets_people_in_once_is_said(
+    marketer: Any, journey: Journey, typed: dict[str, Any], warned: bool
+) -> None:
+    if again := typed.pop("again", None):
+        service.update_settings(
+            tenant_id=journey.tenant_id, journey_id=journey.id, actor="system", changes={"reentry": again}
+        )
+    save(marketer, journey, {"event_type": "DATE", "date.field": "joined_on", "date.when": "on", **typed})
+    assert ("each person enters it once only" in marketer.get(f"/journeys/{journey.id}").text) is warned

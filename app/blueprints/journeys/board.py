@@ -21,6 +21,7 @@ from app.journeys import comments, queries, reentry
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
+from app.journeys.timed import comes_again
 from app.messaging import queries as messages
 from app.road import condition_names
 from app.web.guards import can, current
@@ -80,6 +81,9 @@ class Board:
             "fresh": fresh,
             "status_tones": presenters.STATUS_TONES,
             "status_labels": presenters.STATUS_LABELS,
+            "once_only": journey.reentry == reentry.NEVER
+            and self.graph.trigger is not None
+            and comes_again(self.graph.trigger.config),
             "trigger_words": words_of(self.graph.trigger, self.known) if self.graph.trigger else "",
             "how_often": reentry.words(journey),
             "club_name": self.known.clubs.get(journey.club_id) if journey.club_id else None,

@@ -75,6 +75,10 @@ class TaskStep(StepType[TaskConfig]):
     description = "Give a colleague something to do, and wait for it if you like."
     Config = TaskConfig
 
+    def defaults(self) -> dict[str, Any]:
+        """Return a task nobody is waited for, and for how long they would be."""
+        return {"give_up_after": "7 days"}
+
     def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the way on, and where people wait that of those who waited in vain."""
         return ("next", LATE) if config.get("wait") else ("next",)

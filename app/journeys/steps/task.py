@@ -73,6 +73,7 @@ class TaskStep(StepType[TaskConfig]):
     label = "Task for a colleague"
     icon = "user-check"
     description = "Give a colleague something to do, and wait for it if you like."
+    reaches_out = True
     Config = TaskConfig
 
     def defaults(self) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def test_500_people_at_a_removed_step_are_placed_and_go_on(live: Any, page: Page
     page.get_by_role("link", name="Compare with version 1").click()
     expect(page.locator(".compare-side").first.locator(".step.is-removed")).to_have_count(1)
     expect(page.locator(".compare-side .step.is-changed")).to_have_count(2)
+    expect(page.locator(".compare-side .exit")).to_have_text(["Yes", "No"] * 2)
     page.goto(f"{there}/versions")
     page.locator(".version").last.get_by_role("button", name="Restore to the draft").click()
     expect(page.locator("#step-rest")).to_be_visible()

@@ -97,20 +97,19 @@ def _bypass(graph: Graph, key: str, following: str | None) -> Graph:
     )
 
 
-def moves_with(graph: Graph, key: str) -> set[str]:
-    """Return the step, and with branches all that only they lead to."""
+def moves_with(graph: Graph, key: str, rank: Mapping[str, int] | None = None) -> set[str]:
+    """Return the step, and with branches all that only they lead to; `rank` is `ranks(graph)` where that is known."""
     if len(graph.steps[key].exits) < 2:
         return {key}
     start = graph.trigger
-    around = graph.without({key}).reached_from(start.key if start else None)
+    around = graph.reached_from(start.key if start else None, but=key)
     block = graph.reached_from(key) - around
-    meeting = _meeting(graph, key, block)
+    meeting = _meeting(graph, key, block, rank or ranks(graph))
     return block - graph.reached_from(meeting) if meeting else block
 
 
-def _meeting(graph: Graph, key: str, block: set[str]) -> str | None:
+def _meeting(graph: Graph, key: str, block: set[str], rank: Mapping[str, int]) -> str | None:
     """Return the first step on which all branches of `key` come together, if they do before the journey ends."""
-    rank = ranks(graph)
     branches = [graph.reached_from(target) for target in graph.steps[key].exits.values()]
     common = set.intersection(*branches) & block if branches else set()
     for candidate in sorted(common, key=lambda one: (rank[one], one)):

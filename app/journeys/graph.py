@@ -123,7 +123,7 @@ class Graph:
         """Return the edges that lead to a step."""
         return [edge for edge in self.edges() if edge.target == key]
 
-    def reached_from(self, *keys: str | None, leads_to: "LeadsTo | None" = None) -> set[str]:
+    def reached_from(self, *keys: str | None, leads_to: "LeadsTo | None" = None, but: str | None = None) -> set[str]:
         """Return the keys of the steps on any way from `keys`, those included; dangling targets are left out.
 
         With `leads_to`, ways that the settings of steps name count too.
@@ -132,7 +132,7 @@ class Graph:
         ahead = [key for key in keys if key is not None]
         while ahead:
             key = ahead.pop()
-            if key not in found and key in self.steps:
+            if key not in found and key in self.steps and key != but:
                 found.add(key)
                 ahead += [target for target in self.steps[key].exits.values() if target is not None]
                 ahead += leads_to(self.steps[key]) if leads_to else ()

@@ -138,6 +138,13 @@ def put_steps(
     return _edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
 
 
+def put_graph(*, tenant_id: UUID, journey_id: UUID, actor: str, graph: Graph) -> Journey:
+    """Replace the draft by a graph from a file, notes and all, and return the journey."""
+    return _edit(
+        tenant_id, journey_id, actor, None, "Imported the steps", lambda journey, _: _with_trigger(journey, graph)
+    )
+
+
 def insert_step(
     *,
     tenant_id: UUID,

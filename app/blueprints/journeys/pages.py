@@ -1,19 +1,22 @@
 """The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, archive."""
 
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-from flask import Response, flash, redirect, request, url_for
+from flask import Response, current_app, flash, redirect, request, send_file, url_for
+from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints import conditions
+from app.blueprints.journeys import picture as picture_of
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
-from app.blueprints.journeys.board import known
+from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
 from app.infra.errors import UserError
-from app.journeys import lifecycle, queries, service, whereabouts
+from app.journeys import files, lifecycle, queries, service, whereabouts
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
 from app.web.downloads import PERMISSION, download
@@ -111,6 +114,57 @@ def _new_page(form: NewJourneyForm, status: int = 200) -> Response:
     form.offer(around, organisation().timezone)
     form.offer_events(around)
     return page("journeys/new.html", status=status, form=form)
+
+
+@blueprint.get("/import")
+@requires("journeys.edit")
+def import_form() -> Response:
+    """Show the form for a journey's file."""
+    return page("journeys/import.html", errors={}, name="")
+
+
+@blueprint.post("/import")
+@requires("journeys.edit")
+def import_file() -> Response | Answer:
+    """Make a journey of a file and go on in the builder."""
+    actor, name = current(), request.form.get("name", "")
+    sent = request.files.get("file")
+    file = sent.read(files.LARGEST + 1).decode("utf-8-sig", "replace") if sent else ""
+    try:
+        journey, missing = files.bring(tenant_id=actor.tenant_id, actor=actor.ref, file=file, name=name)
+    except UserError as refused:
+        return page("journeys/import.html", status=422, errors=refused.errors, name=name)
+    if missing:
+        told = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        flash(f"Imported. Not here yet: {told}. The steps that need it are marked.", "warning")
+    else:
+        flash("Imported.", "success")
+    return redirect(url_for("journeys.builder", journey_id=journey.id))
+
+
+@blueprint.get("/<uuid:journey_id>/file")
+@requires("journeys.edit")
+def file(journey_id: UUID) -> Response:
+    """Give the draft out as a file that can be imported, here or by another organisation."""
+    board = Board(journey_id)
+    data = files.written(board.journey, board.graph, board.known)
+    text = current_app.json.dumps(data, indent=2, ensure_ascii=False)
+    return _attached(text, "application/json", board.journey.name, "json")
+
+
+@blueprint.get("/<uuid:journey_id>/picture")
+@requires("journeys.view")
+def picture(journey_id: UUID) -> Response:
+    """Give the canvas out as an SVG, folded as the reader has it."""
+    board = Board(journey_id)
+    drawn = picture_of.svg(board.context()["canvas"], board.journey.name)
+    return _attached(drawn, "image/svg+xml", board.journey.name, "svg")
+
+
+def _attached(text: str, type: str, name: str, ending: str) -> Response:
+    return send_file(
+        BytesIO(text.encode()), type, as_attachment=True, download_name=f"{secure_filename(name) or 'journey'}.{ending}"
+    )
 
 
 @blueprint.get("/<uuid:journey_id>/settings")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.journeys.editing import can_insert, moves_with
-from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, step_json
-from app.journeys.layout import Drop, Layout, fold, lay_out, reading_order
+from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, ranks, step_json
+from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
 from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, words_of
 from app.messaging.states import STATUS_WORDS, Status
 
@@ -64,6 +64,7 @@ class Card:
     clip: Mapping[str, Any]
     hidden: int
     leads_to: dict[str, str]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Slot:
     refuses: str
     joins: str
     meets: bool
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,7 @@ def _card(step: Step, graph: Graph, layout: Layout, known: Known, problems: list
         clip=step_json(step),
         hidden=hidden,
         leads_to={key: name_of(graph.steps[key]) for key in leads_to(step) if key in graph.steps},
+        place=place,
     )
 
 
@@ -278,6 +281,7 @@ def _slot(graph: Graph, drop: Drop, movers: list[_Mover], into: Mapping[str, lis
         refuses=" ".join(refused),
         joins=" ".join(joins),
         meets=to is not None and len(into.get(to, ())) > 1,
+        place=Place(drop.after, drop.x, layout_row(drop)),
     )
 
 
@@ -298,13 +302,14 @@ def layout_row(drop: Drop) -> float:
 
 
 def _movers(graph: Graph) -> list[_Mover]:
-    return [_mover(graph, step) for step in graph if step.type != TRIGGER]
+    rank = ranks(graph)
+    return [_mover(graph, step, rank) for step in graph if step.type != TRIGGER]
 
 
-def _mover(graph: Graph, step: Step) -> _Mover:
+def _mover(graph: Graph, step: Step, rank: Mapping[str, int]) -> _Mover:
     if len(step.exits) < 2:
         return _Mover(step, {step.key}, stuck=False, closed=not step.exits)
-    block = moves_with(graph, step.key)
+    block = moves_with(graph, step.key, rank)
     targets = {target for key in block for target in graph.steps[key].exits.values()}
     leaving = {target for target in targets if target is not None and target not in block}
     return _Mover(step, block, stuck=len(leaving) > 1, closed=not leaving and None not in targets)

@@ -12,4 +12,5 @@ import "./canvas-find.js";
 import "./canvas-map.js";
 import "./canvas-help.js";
 import "./canvas-presence.js";
+import "./canvas-picture.js";
 import "./canvas-keys.js";

@@ -1,0 +1,138 @@
+"""A journey as a file: its settings, steps and notes, and what the things its steps name are called.
+
+What is not here when a file comes in (a template, a segment …) is looked for by its name; what is not found stays in
+the step's settings as it was, where the checks flag it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.infra.ids import as_id
+from app.journeys import queries, service
+from app.journeys.graph import BadGraph, Graph
+from app.journeys.models import Journey
+from app.journeys.settings import MAX_NAME, SETTINGS
+from app.journeys.step_type import Known, read_graph
+
+LARGEST = 2_000_000
+NOT_A_JOURNEY = "This file holds no journey. Choose one that was exported from here."
+ELSEWHERE = ("name", "club_id")
+"""Settings that do not go along: a name is asked for, a club is of its organisation."""
+
+Names = Mapping[str, Mapping[str, str]]
+
+
+def written(journey: Journey, graph: Graph, known: Known) -> dict[str, Any]:
+    """Return a journey as its file holds it; `names` says of each id in the settings what it is called."""
+    settings = {name: getattr(journey, name) for name in SETTINGS if name not in ELSEWHERE}
+    kinds = _kinds(known)
+    found = {one: called for step in graph for one in _texts(step.config) if (called := _called(one, kinds))}
+    return {"fairway": "journey", "name": journey.name, "settings": settings, **graph.to_json(), "names": found}
+
+
+def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Journey, list[str]]:
+    """Make a journey of a file's text; return it and what it names that is not here ("the template “Welcome”").
+
+    Called `name`, else as in the file, with a number where that is taken. Raises Invalid with what is wrong.
+    """
+    data = _read(file)
+    try:
+        graph = read_graph(data)
+    except BadGraph as refused:
+        raise Invalid({"file": f"{NOT_A_JOURNEY} ({refused.message})"}) from None
+    given = data.get("names")
+    graph, missing = _relinked(graph, given if isinstance(given, dict) else {}, queries.known(tenant_id=tenant_id))
+    settings = data.get("settings")
+    settings = {key: settings[key] for key in SETTINGS if key in settings} if isinstance(settings, dict) else {}
+    settings = {key: value for key, value in settings.items() if key not in ELSEWHERE and value is not None}
+    with transaction(tenant_id) as session:
+        made = _create(session, tenant_id, actor, (name.strip() or str(data.get("name") or "Journey"))[: MAX_NAME - 5])
+        on: dict[str, Any] = {"tenant_id": tenant_id, "journey_id": made.id, "actor": actor}
+        try:
+            service.update_settings(**on, changes=settings)
+        except (Invalid, TypeError, ValueError) as wrong:
+            told = wrong.message if isinstance(wrong, Invalid) else "they are not what settings are"
+            raise Invalid({"file": f"The settings in this file can't be used: {told}"}) from None
+        return service.put_graph(**on, graph=graph), missing
+
+
+def _read(file: str) -> Mapping[str, Any]:
+    try:
+        data = json.loads(file) if len(file) <= LARGEST else None
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, Mapping):
+        raise Invalid({"file": NOT_A_JOURNEY})
+    return data
+
+
+def _create(session: Session, tenant_id: UUID, actor: str, name: str) -> Journey:
+    names = [name, *(f"{name} {number}" for number in range(2, 100))]
+    taken = set(session.scalars(select(Journey.name).where(Journey.tenant_id == tenant_id, Journey.name.in_(names))))
+    free = next((one for one in names if one not in taken), name)
+    return service.create(tenant_id=tenant_id, actor=actor, name=free)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in settings."""
+    ahead = [value]
+    while ahead:
+        one = ahead.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            ahead += one.values()
+        elif isinstance(one, list | tuple):
+            ahead += one
+
+
+def _kinds(known: Known) -> dict[str, dict[UUID, str]]:
+    return {
+        "template": {key: f"{one.channel}: {one.name}" for key, one in known.templates.items() if not one.archived},
+        "segment": dict(known.segments),
+        "topic": dict(known.topics),
+        "club": dict(known.clubs),
+    }
+
+
+def _called(text: str, kinds: Mapping[str, Mapping[UUID, str]]) -> dict[str, str] | None:
+    key = as_id(text) if len(text) == 36 else None
+    for kind, names in kinds.items():
+        if key in names and key is not None:
+            return {"kind": kind, "name": names[key]}
+    return None
+
+
+def _relinked(graph: Graph, names: Names, known: Known) -> tuple[Graph, list[str]]:
+    """Return the graph with ids of things that are here under another id put right, and what is not here at all."""
+    kinds = _kinds(known)
+    here: dict[str, str] = {}
+    missing: list[str] = []
+    for old, about in names.items():
+        kind, name = (str(about.get(part)) for part in ("kind", "name")) if isinstance(about, Mapping) else ("", "")
+        options = kinds.get(kind, {})
+        if as_id(old) in options:
+            continue
+        found = [key for key, one in options.items() if one == name]
+        if len(found) == 1:
+            here[str(old)] = str(found[0])
+        elif kind in kinds:
+            missing.append(f"the {kind} “{name.partition(': ')[2] or name}”")
+    steps = {step.key: replace(step, config=_put_right(step.config, here)) for step in graph}
+    return replace(graph, steps=steps), missing
+
+
+def _put_right(value: Any, here: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return here.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: _put_right(one, here) for key, one in value.items()}
+    return [_put_right(one, here) for one in value] if isinstance(value, list | tuple) else value

@@ -1,15 +1,18 @@
 """SPLIT: people go different ways by chance, so that one can see which does better."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
 
-from app.journeys import paths
+from app.infra.arrays import array
+from app.journeys import best, paths
+from app.journeys.graph import Graph, Step
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 HOLDOUT = "holdout"
@@ -46,6 +49,16 @@ class SplitConfig(StepConfig):
         description="These people leave the journey here, so that you can see what it changes for the others.",
     )
 
+    learn: Literal["no", "clicks", "step"] = Field(
+        default="no",
+        title="Over time, more go the way that does better",
+        description="From 100 people a way on. Each keeps at least 10% until one is surely the best; then all go it.",
+        json_schema_extra={
+            "labels": {"no": "No, the shares stay", "clicks": "By clicks in messages", "step": "By who reaches a step"}
+        },
+    )
+    learn_step: str | None = Field(default=None, max_length=64, title="That step", json_schema_extra={"widget": "step"})
+
     def keys(self) -> list[str]:
         """Return the exits of the variants, in their order."""
         return paths.keys_of([one.model_dump() for one in self.variants])
@@ -58,6 +71,41 @@ class SplitConfig(StepConfig):
             key: one.weight / whole * rest if whole else 0.0
             for key, one in zip(self.keys(), self.variants, strict=True)
         }
+
+
+LAST = 5000
+"""So many of the people who came last tell which way does better: what did well a year ago may not now."""
+_COUNT = """
+    SELECT s.exit, count(*) AS went, count(*) FILTER (WHERE EXISTS ({done})) AS done
+    FROM (
+        SELECT id, customer_id FROM journey_enrollment
+        WHERE tenant_id = :tenant_id AND journey_id = :journey_id ORDER BY id DESC LIMIT :limit
+    ) e JOIN journey_enrollment_step s ON s.tenant_id = :tenant_id AND s.enrollment_id = e.id
+    WHERE s.step_key = :step_key AND s.exit = ANY(:ways)
+    GROUP BY s.exit
+"""
+BY_CLICKS = text(
+    _COUNT.format(
+        done="""
+    SELECT FROM message m WHERE m.tenant_id = :tenant_id AND m.customer_id = e.customer_id
+      AND m.enrollment_id = e.id AND m.first_click_at IS NOT NULL"""
+    )
+)
+BY_STEP = text(
+    _COUNT.format(
+        done="""
+    SELECT FROM journey_enrollment_step g WHERE g.tenant_id = :tenant_id AND g.enrollment_id = e.id
+      AND g.step_key = :goal AND g.step_number > s.step_number"""
+    )
+)
+WENT = text("""
+    SELECT DISTINCT ON (e.customer_id) e.customer_id, s.exit
+    FROM journey_enrollment e JOIN journey_enrollment_step s
+        ON s.tenant_id = e.tenant_id AND s.enrollment_id = e.id AND s.step_key = :step_key AND s.exit IS NOT NULL
+    WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id
+      AND e.customer_id = ANY(CAST(:customers AS uuid[]))
+    ORDER BY e.customer_id, e.id DESC, s.step_number DESC
+""")
 
 
 class Split(StepType[SplitConfig]):
@@ -83,6 +131,17 @@ class Split(StepType[SplitConfig]):
             "holdout_percent": 0,
         }
 
+    def retargeted(self, config: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return the settings counting by the same step under its other key."""
+        return {**config, "learn_step": keys[config["learn_step"]]} if config.get("learn_step") in keys else config
+
+    def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield that the step people are to reach is none that comes after this one."""
+        if step.config.get("learn") == "step" and step.config.get("learn_step") not in (
+            graph.reached_from(*step.exits.values())
+        ):
+            yield "learn_step", "Choose a step below this one."
+
     def check(self, config: SplitConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
         """Yield what is wrong with the variants."""
         rows = [one.model_dump() for one in config.variants]
@@ -100,6 +159,8 @@ class Split(StepType[SplitConfig]):
         told = [f"{one.name} {percent(shares[key])}" for key, one in zip(config.keys(), config.variants, strict=True)]
         if config.holdout_percent:
             told.append(f"{percent(config.holdout_percent)} left out")
+        if config.learn != "no":
+            told.append("more where it does better")
         return ", ".join(told)
 
     def run(self, batch: StepBatch[SplitConfig]) -> None:
@@ -107,6 +168,10 @@ class Split(StepType[SplitConfig]):
         config = batch.config
         names = {key: one.name for key, one in zip(config.keys(), config.variants, strict=True)}
         weights = {key: one.weight for key, one in zip(config.keys(), config.variants, strict=True) if one.weight}
+        went: Mapping[UUID, str] = {}
+        if config.learn != "no" and len(weights) > 1:
+            went = _went(batch)
+            weights = {key: one for key, one in (_learned(batch, tuple(weights)) or weights).items() if one}
         results = {key: {"variant": name} for key, name in names.items()}
         salt = batch.journey.chance.bytes + batch.step_key.encode()
         held_out = {"held_out": True}
@@ -114,8 +179,38 @@ class Split(StepType[SplitConfig]):
             if config.holdout_percent and chance(salt, HOLDOUT, walker.customer_id) * 100 < config.holdout_percent:
                 batch.leave_journey(walker, HOLDOUT, held_out)
                 continue
-            key = choose(salt, weights, walker.customer_id)
+            before = went.get(walker.customer_id)
+            key = before if before in names else choose(salt, weights, walker.customer_id)
             batch.leave(walker, key, results[key])
+
+
+def _learned(batch: StepBatch[SplitConfig], ways: Sequence[str]) -> dict[str, float] | None:
+    """Return the shares the ways have earned by the last people who went them, or None while too few did."""
+    config = batch.config
+    asked = {
+        "tenant_id": batch.tenant_id,
+        "journey_id": batch.journey.chance,
+        "step_key": batch.step_key,
+        "ways": list(ways),
+        "goal": config.learn_step,
+        "limit": LAST,
+    }
+    statement = BY_CLICKS if config.learn == "clicks" else BY_STEP
+    counts = dict.fromkeys(ways, (0, 0))
+    for row in batch.session.execute(statement, asked):
+        counts[row.exit] = (row.went, row.done)
+    return best.shares(counts)
+
+
+def _went(batch: StepBatch[SplitConfig]) -> dict[UUID, str]:
+    """Return the way each person went when they came here before, of those who did."""
+    asked = {
+        "tenant_id": batch.tenant_id,
+        "journey_id": batch.journey.chance,
+        "step_key": batch.step_key,
+        "customers": array(batch.customer_ids),
+    }
+    return {row.customer_id: row.exit for row in batch.session.execute(WENT, asked)}
 
 
 def choose(salt: bytes, weights: Mapping[str, float], customer_id: UUID) -> str:

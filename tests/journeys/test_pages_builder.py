@@ -357,3 +357,24 @@ def test_nobodys_words_become_markup(marketer: Any, journey: Journey) -> None:
     save(marketer, journey, "wait_1", typed)
     assert "<script>alert" not in marketer.get(f"/journeys/{journey.id}").text
     assert "<script>alert" not in marketer.get(f"/journeys/{journey.id}/steps/wait_1").text
+
+
+def test_the_panel_shows_the_mail_and_when_a_wait_ends(marketer: Any, journey: Journey) -> None:
+    with transaction(journey.tenant_id) as session:
+        made = Template(
+            tenant_id=journey.tenant_id, name="Hi", channel="EMAIL", subject="Hi", html="<p>Hi</p>", text="Hi"
+        )
+        plain = Template(tenant_id=journey.tenant_id, name="Plain", channel="EMAIL", subject="Hi", text="Hi")
+        session.add_all([made, plain])
+        session.flush()
+        ids = {"html": str(made.id), "plain": str(plain.id)}
+    put(marketer, journey, "SEND", "trigger")
+    there = f"/journeys/{journey.id}/steps"
+    for name, shown in (("html", True), ("plain", False)):
+        save(marketer, journey, "send_1", {"channel": "EMAIL", "template_id": ids[name]})
+        assert (f'src="/templates/{ids[name]}/letter"' in marketer.get(f"{there}/send_1").text) is shown
+    service.insert_step(
+        tenant_id=journey.tenant_id, journey_id=journey.id, actor="system", type="WAIT", after="trigger",
+        config={"duration": "2 days"},
+    )  # fmt: skip
+    assert marketer.get(f"{there}/wait_1").text.split('<ul class="next-times">')[1].count("<li>", 0, 400) == 1

@@ -11,7 +11,7 @@ from flask import Response, request, url_for
 from app.accounts import places
 from app.blueprints.conditions import of_customers, of_event
 from app.blueprints.conditions.asked import Names
-from app.blueprints.journeys import presenters, step_form
+from app.blueprints.journeys import presenters, previews, step_form
 from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
@@ -154,6 +154,9 @@ class Board:
             "card_problems": [] if changed else step_form.other_problems(step, problems),
             "meets": self._meets(step),
             "comments": comments.of_step(tenant_id=self.tenant_id, journey_id=self.journey.id, step_key=key),
+            "preview": previews.of_step(
+                replace(step, config=shown), tenant_id=self.tenant_id, known=self.known, timezone=self.journey.timezone
+            ),
             "step_key": key,
             "may_comment": can("journeys.edit"),
             "step_name": (step.name or "") if name is None else name,

@@ -11,7 +11,20 @@ from app.capture.service import process_batch
 from app.events import log
 from app.infra.db import transaction
 from app.journeys.engine import enrol
-from tests.journeys.helpers import JOINED, NOW, asks, check_counters, journey, rows, run, send, tag, template, wait
+from tests.journeys.helpers import (
+    JOINED,
+    NOW,
+    asks,
+    check_counters,
+    journey,
+    rows,
+    run,
+    send,
+    step,
+    tag,
+    template,
+    wait,
+)
 
 
 def joined(number: int, tier: str) -> dict[str, Any]:
@@ -60,3 +73,44 @@ def test_newcomers_of_the_right_tier_are_welcomed_once(tenant: Tenant) -> None:
     assert by_step == {"welcome": 6, "remind": 5}
     assert len(rows(tenant.id, "SELECT 1 FROM customer WHERE tags @> '{onboarded}'")) == 1
     check_counters(tenant.id, made.id)
+
+
+def booked(number: int, holes: int) -> dict[str, Any]:
+    return {
+        "id": f"booking-{number}-{holes}",
+        "type": "teetime.booked",
+        "source": "scl",
+        "timestamp": (NOW + timedelta(seconds=30)).isoformat(),
+        "identity": {"email": f"member{number}@example.com"},
+        "payload": {"holes": holes},
+    }
+
+
+def test_what_comes_in_wakes_who_waits_for_it(tenant: Tenant) -> None:
+    waits = {
+        "event_type": "teetime.booked",
+        "conditions": [{"field": "holes", "operator": "eq", "value": 18}],
+        "timeout": "1 day",
+    }
+    steps = [step("w", "WAIT", "yes", waits, next_timeout="no"), tag("yes", None, "booked"), tag("no", None, "idle")]
+    made = journey(tenant.id, steps, trigger_type=JOINED)
+    post(tenant, [joined(number, "Gold") for number in range(4)])
+    run(tenant.id)
+    post(tenant, [booked(0, 18), booked(1, 9)])
+    # What was applied before anybody could see that this one waits is found in the log of events.
+    with transaction(tenant.id) as session:
+        waiting = "UPDATE journey_enrollment e SET waits_for = :waits FROM customer c WHERE c.id = e.customer_id"
+        session.execute(text(f"{waiting} AND c.email = 'member2@example.com'"), {"waits": None})
+    post(tenant, [booked(2, 18)])
+    run(tenant.id)
+    assert _tagged(tenant, "booked") == ["member0@example.com"]
+    run(tenant.id, NOW + timedelta(minutes=2))
+    assert _tagged(tenant, "booked") == ["member0@example.com", "member2@example.com"]
+    run(tenant.id, NOW + timedelta(days=1))
+    assert _tagged(tenant, "idle") == ["member1@example.com", "member3@example.com"]
+    check_counters(tenant.id, made.id)
+
+
+def _tagged(tenant: Tenant, name: str) -> list[str]:
+    found = rows(tenant.id, "SELECT email FROM customer WHERE tags @> ARRAY[:name] ORDER BY email", name=name)
+    return [row.email for row in found]

@@ -236,6 +236,32 @@ def test_a_year_of_waits_meets_every_day_once(zone: str, clock: time) -> None:
     assert shown_days[0].weekday() == 6
 
 
+def test_a_year_in_a_journey_is_lived_by_each_ones_own_clock(tenant: Tenant) -> None:
+    """Eight zones, both changes of the clocks: who goes round waiting for 02:30 on Sundays meets each Sunday once."""
+    loop = step("again", "JUMP", None, {"to": "w", "max_times": 1000})
+    wait_for = step("w", "WAIT", "again", {"until": {"time": "02:30", "weekdays": ["SUN"]}})
+    made = journey(tenant.id, [wait_for, loop], timezone="UTC")
+    who = {people(tenant.id, timezone=zone)[0]: zone for zone in ZONES}
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    admit(tenant.id, made.id, list(who), now=begin)
+    now = begin
+    while now < begin + 365 * DAY:
+        run(tenant.id, now)
+        now = rows(tenant.id, "SELECT min(due_at) AS at FROM journey_enrollment WHERE status = 'ACTIVE'")[0].at
+    left = rows(
+        tenant.id,
+        "SELECT e.customer_id, s.completed_at AS at FROM journey_enrollment_step s JOIN journey_enrollment e"
+        " ON e.id = s.enrollment_id WHERE s.step_key = 'w' AND s.status = 'COMPLETED' ORDER BY s.step_number",
+    )
+    sundays = [date(2026, 1, 4) + number * 7 * DAY for number in range(52)]
+    for customer_id, zone in who.items():
+        shown = [row.at.astimezone(ZoneInfo(zone)) for row in left if row.customer_id == customer_id]
+        assert [one.date() for one in shown] == sundays, zone
+        # A spring night leaves 02:30 out: then it is the first minute after the gap.
+        assert {one.time() for one in shown} <= {time(2, 30), time(3, 0)}, zone
+        assert sum(one.time() == time(3, 0) for one in shown) <= 1, zone
+
+
 @settings(max_examples=200)
 @given(
     st.dates(date(1930, 1, 1), date(2030, 12, 31)),

@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is imported (20,000)")
     parser.add_argument("--people", type=int, default=20_000, help="people a journey is walked by (20,000)")
     parser.add_argument("--mails", type=int, default=20_000, help="mails a round (20,000)")
+    parser.add_argument("--dkim", action="store_true", help="sign the product's mails")
     parser.add_argument("--workers", type=int, help="workers of the product, and processes beside it (2; 3 of kills)")
     parser.add_argument("--letters", type=int, default=5_000, help="letters of kills (5,000)")
     parser.add_argument("--kills", type=int, default=60, help="how often a worker is killed in kills (60)")
@@ -94,7 +95,7 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
         case "upkeep":
             return upkeep.measure(stack, options.events, options.rounds)
         case _:
-            return mails.measure(stack, sink, options.mails, options.rounds, options.workers)
+            return mails.measure(stack, sink, options.mails, options.rounds, options.workers, dkim=options.dkim)
 
 
 def _processor() -> str:

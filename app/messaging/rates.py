@@ -4,7 +4,8 @@ The count is a moment in Postgres that every message let out moves on (`ready_at
 and nothing that Redis forgets matters. After a rest up to BURST's worth go at once. What is one too many is held behind
 what of its kind is held already: journeys' messages (`journey_at`) and campaigns' (`queue_at`) apart, so that those of
 journeys go first, and no more than about HORIZON ahead, so that what is called off keeps nobody waiting for long.
-Transactional messages are counted and never held.
+Transactional messages are counted and never held; however many there are, others wait for them no longer than HORIZON,
+or the time the rate counts over if that is longer.
 """
 
 import random
@@ -72,9 +73,10 @@ class _Clock:
         """Return whether a message falls under it."""
         return self.rate.channel == channel and self.rate.domain in (None, domain)
 
-    def take(self) -> None:
+    def take(self, now: datetime) -> None:
         """Let one out."""
-        self.ready += self.step
+        furthest = now + max(HORIZON, timedelta(seconds=self.row.seconds))
+        self.ready = max(self.ready, min(self.ready + self.step, furthest))
 
     def place(self, now: datetime, *, of_journey: bool) -> datetime:
         """Return the place behind what of a kind is held already, and take it."""
@@ -105,7 +107,7 @@ def hold_back(
         full = [clock for clock in counting if clock.ready > now]
         if row["purpose"] == Purpose.TRANSACTIONAL or not full:
             for clock in counting:
-                clock.take()
+                clock.take(now)
             continue
         last = max(full, key=lambda clock: clock.ready)
         due_at = last.place(now, of_journey=row["priority"] >= Priority.JOURNEY)

@@ -128,6 +128,21 @@ def test_what_is_transactional_goes_and_is_counted(club: Club, sink: Sink) -> No
     assert len(sink.letters) == 5
 
 
+def test_however_many_are_transactional_others_wait_for_them_no_longer_than_the_horizon(club: Club, sink: Sink) -> None:
+    allow(club, {"most": 1})
+    for _ in range(40):
+        journeys_message(club, Purpose.TRANSACTIONAL)
+    club.work()
+    assert len(sink.letters) == 40
+    [row] = club.rows("SELECT ready_at FROM sending_rate")
+    assert row.ready_at == NOON + rates.HORIZON
+    journeys_message(club)
+    club.work(rates.HORIZON - MINUTE)
+    assert len(sink.letters) == 40
+    club.work(rates.HORIZON + MINUTE)
+    assert len(sink.letters) == 41
+
+
 def test_what_was_called_off_keeps_nobody_waiting_for_long(club: Club, sink: Sink, monkeypatch: Any) -> None:
     monkeypatch.setattr(rates, "HORIZON", 3 * MINUTE)
     allow(club, {"most": 1})

@@ -67,17 +67,19 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
     """
     size, attempt_id, hand = limit or _pace.size, new_id(), in_hand.hand()
     hand.begin(tenant_id, attempt_id)
-    claimed = claim(tenant_id=tenant_id, limit=size, now=now, attempt_id=attempt_id)
-    begun = time.monotonic()
-    if claimed.letters:
-        try:
+    try:
+        claimed = claim(tenant_id=tenant_id, limit=size, now=now, attempt_id=attempt_id)
+        begun = time.monotonic()
+        if claimed.letters:
             endings, unreachable = _send(tenant_id, claimed, hand, now, begun)
             taken = time.monotonic() - begun
             _write_down(tenant_id, attempt_id, endings)
-        except Exception:
-            in_hand.let_go()
-            raise
-        hand.done()
+    except Exception:
+        # Even a claim that failed may be committed, where the connection broke on the answer.
+        in_hand.let_go()
+        raise
+    hand.done()
+    if claimed.letters:
         if unreachable:
             # The rest of the queue need not be tried in vain now as well.
             return 0

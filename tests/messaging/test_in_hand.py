@@ -184,6 +184,25 @@ def test_who_can_not_tell_the_database_leaves_it_to_others(
     assert len(sink.letters) == 2
 
 
+def test_a_claim_whose_answer_was_lost_is_sent(
+    folder: Path, mailer: Mailer, customer: MakeCustomer, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [message] = mailer.put(customer())
+
+    def broken(**values: Any) -> None:
+        claim(**values)
+        raise RuntimeError("the connection broke")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sender, "claim", broken)
+        with pytest.raises(RuntimeError):
+            sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
+    assert mailer.fate(message) == ("sending", None)
+    assert settling.settle(now=NOON) == {"queued": 1}
+    sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
+    assert mailer.fate(message) == ("sent", None)
+
+
 def test_of_a_channel_that_does_not_say_what_it_offered_all_is_in_doubt(
     folder: Path, mailer: Mailer, customer: MakeCustomer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,11 @@ Migrations 0030, 0037, 0050 and 0055 made them; a test holds both to one reading
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, func, literal
+from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Numeric, Text, Uuid, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.conditions.fields import FieldType
@@ -35,6 +36,11 @@ def read(type: FieldType, value: _Sql, zone: tzinfo) -> _Sql:
     if type is FieldType.DATE:
         return func.payload_day(value, _name(zone), type_=Date())
     return _READ[type](value)
+
+
+def number(value: Decimal) -> _Sql:
+    """Return a number as jsonb, to be compared with what stands in a payload."""
+    return cast(literal(format(value, "f"), Text()), JSONB())
 
 
 def currency_at(payload: _Sql, key: str) -> _Sql:

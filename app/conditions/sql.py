@@ -45,7 +45,7 @@ from sqlalchemy.sql.elements import Grouping, SQLColumnExpression
 from sqlalchemy.types import TypeEngine
 
 from app.conditions import done_sql, money, payload_sql, values
-from app.conditions.behaviour import DID, Behaviour, Doings
+from app.conditions.behaviour import DID, Aggregate, Behaviour, Doings
 from app.conditions.errors import NotEvaluable
 from app.conditions.evaluate import evaluate
 from app.conditions.fields import Field, FieldType, Related
@@ -188,7 +188,7 @@ def _sooner(rule: Rule, column: _Sql, answer: _Answer) -> _Answer:
     What stands there as it is asked for needs none; what is of another length, or has the letters nowhere, can't fit.
     That holds for ASCII, which folding keeps in its place; false may stand where the answer is unknown.
     """
-    given = [one for one in (rule.value if isinstance(rule.value, tuple) else (rule.value,)) if isinstance(one, str)]
+    given = [one for one in _each(rule.value) if isinstance(one, str)]
     if not given or not all(one.isascii() for one in given):
         return answer
     spelled: _Sql = literal(given, postgresql.ARRAY(Text()))
@@ -280,17 +280,19 @@ def _ask_related(related: Related, operator: Operator, value: Any) -> _Answer:
         raise TypeError(f"{related.value} holds {held!r}: ids or texts can be asked for")
     if operator is Operator.IS_NULL:
         return not_(found.where(known).exists())
-    wanted = value if isinstance(value, tuple) else (value,)
-    several = [literal(UUID(one) if isinstance(held, Uuid) else one, bound) for one in wanted]
+    several = [literal(UUID(one) if isinstance(held, Uuid) else one, bound) for one in _each(value)]
     return found.where(column.in_(several)).exists()
 
 
 def _ask_value(rule: Rule, operator: Operator, value: _Sql, scene: _Scene) -> _Answer:
     """Ask of a value of a payload what `evaluate` does: a number is any way of writing it, a list each of its own."""
     answer = _ask(rule, operator, payload_sql.read(rule.type, value, scene.present.zone), scene.present)
+    if rule.type is FieldType.NUMBER and operator in (Operator.EQ, Operator.IN):
+        # The same answer sooner: a JSON number need not be read to be compared with one.
+        alike = value.in_([payload_sql.number(one) for one in _each(rule.value)])
+        answer = or_(alike, and_(func.jsonb_typeof(value, type_=Text()) != "number", answer))
     if rule.type is FieldType.TEXT and operator in (Operator.EQ, Operator.IN):
-        wanted = rule.value if isinstance(rule.value, tuple) else (rule.value,)
-        numbers = [found for one in wanted if (found := values.number(one)) is not None]
+        numbers = [found for one in _each(rule.value) if (found := values.number(one)) is not None]
         number = payload_sql.read(FieldType.NUMBER, value, scene.present.zone)
         same = number.in_(_bound(FieldType.NUMBER, tuple(numbers))) if numbers else false()
         answer = case((func.jsonb_typeof(value, type_=Text()) == "number", same), else_=answer)
@@ -318,6 +320,9 @@ def _ask(rule: Rule, operator: Operator, column: _Sql, present: Present | Someda
         case FieldType.BOOLEAN if operator is Operator.EQ:
             # Bare, for a database joins the rows that an EXISTS asks of only where nothing is compared with it.
             return column if rule.value else _not(column)
+        case _ if rule.did and rule.did.aggregate is Aggregate.COUNT:
+            # A count is a whole number: compared with a decimal, each would be made one.
+            return _ORDER[operator](column, _whole(rule.value))
         case _:
             return _ORDER[operator](column, _bound(rule.type, rule.value))
 
@@ -327,7 +332,7 @@ def _ask_text(operator: Operator, column: _Sql, value: Any) -> _Answer:
     known: _Sql = func.nullif(column, "", type_=Text())
     if operator is Operator.IS_NULL:
         return known.is_(None)
-    wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
+    wanted = [fold(one) for one in _each(value)]
     compared = folded(known, wanted)
     if operator is Operator.IN:
         return compared.in_([literal(one, Text()) for one in wanted])
@@ -346,7 +351,7 @@ def _ask_text(operator: Operator, column: _Sql, value: Any) -> _Answer:
 def _ask_list(operator: Operator, column: _Sql, value: Any) -> _Answer:
     if operator is Operator.IS_NULL:
         return func.coalesce(func.cardinality(column), 0, type_=Integer()) == 0
-    wanted = [fold(one) for one in (value if isinstance(value, tuple) else (value,))]
+    wanted = [fold(one) for one in _each(value)]
     # Folded as one text: letters change, the array's own signs do not. This needs no subquery, which could be
     # correlated with the wrong statement.
     compared = cast(folded(cast(column, Text()), wanted), postgresql.ARRAY(Text()))
@@ -456,6 +461,14 @@ def _bound(type: FieldType, value: Any) -> Any:
     if isinstance(value, tuple):
         return [_bound(type, one) for one in value]
     return literal(value, _BOUND_AS[type])
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _whole(value: Any) -> Any:
+    return [_whole(one) for one in value] if isinstance(value, tuple) else literal(int(value), Integer())
 
 
 def column_of(field: Field) -> _Sql:

@@ -437,7 +437,6 @@ def _changed(ground: Ground, made: Sequence[tuple[Case, UUID]], rounds: int) -> 
         "SELECT id FROM customer WHERE status = 'ACTIVE' ORDER BY uuid_hash_extended(id, 3) LIMIT %s", [CHANGED]
     )
     who = [row[0] for row in found]
-    ratio = Ratio(f"{len(who):,} changed customers, six segments", MOST_OF_CHANGED)
     statements = [
         BY_HAND.format(
             who=case.by_hand.format(theirs="AND customer_id = ANY(%(who)s)") + " AND c.id = ANY(%(who)s)",
@@ -445,20 +444,33 @@ def _changed(ground: Ground, made: Sequence[tuple[Case, UUID]], rounds: int) -> 
         )
         for case, _ in made
     ]
-    for _ in range(rounds):
-        _make_due(ground, ids, who)
-        began = time.monotonic()
-        while upkeep.run_batch(tenant_id=ground.tenant_id, now=ground.now):
-            pass
-        ratio.product.append(time.monotonic() - began)
-        known = [ground.members(one) for one in ids]
-        ratio.moved = sum(_moved(ground, one) for one in ids)
-        _make_due(ground, ids, who)
-        values = [{**ground.values(one), "who": who} for one in ids]
-        ratio.by_hand.append(_by_hand(ground, [case for case, _ in made], statements, *values))
-        if [ground.members(one) for one in ids] != known:
+    values = [{**ground.values(one), "who": who} for one in ids]
+
+    def by_hand() -> float:
+        return _by_hand(ground, [case for case, _ in made], statements, *values)
+
+    ratio = Ratio(f"{len(who):,} changed customers, six segments", MOST_OF_CHANGED)
+    sides = [(ratio.product, lambda: _upkeep(ground)), (ratio.by_hand, by_hand)]
+    # What these people did lies apart, and is on the disk yet: whoever reads it first would pay for both.
+    _make_due(ground, ids, who)
+    by_hand()
+    for at in range(rounds):
+        found = []
+        for seconds, run in sides if at % 2 == 0 else reversed(sides):
+            _make_due(ground, ids, who)
+            seconds.append(run())
+            found.append(([ground.members(one) for one in ids], sum(_moved(ground, one) for one in ids)))
+        if found[0] != found[1]:
             raise RuntimeError("of the changed customers the product and the statements by hand differ")
+        ratio.moved = found[0][1]
     return ratio
+
+
+def _upkeep(ground: Ground) -> float:
+    began = time.monotonic()
+    while upkeep.run_batch(tenant_id=ground.tenant_id, now=ground.now):
+        pass
+    return time.monotonic() - began
 
 
 def _make_due(ground: Ground, segments: Sequence[UUID], who: Sequence[UUID]) -> None:

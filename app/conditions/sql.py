@@ -197,13 +197,12 @@ def _sooner(rule: Rule, column: _Sql, answer: _Answer) -> _Answer:
         alike = func.octet_length(column, type_=Integer()) == any_(lengths)
         return or_(column == any_(spelled), and_(alike, answer))
     if rule.type is FieldType.LIST:
-        alike = func.cardinality(column, type_=Integer()) > 0
         # An array's text escapes these two.
         if not any(sign in one for one in given for sign in '"\\'):
             lowered = folded(cast(column, Text()), given)
-            alike = and_(alike, or_(*(func.strpos(lowered, fold(one), type_=Integer()) > 0 for one in given)))
+            answer = and_(or_(*(func.strpos(lowered, fold(one), type_=Integer()) > 0 for one in given)), answer)
         held = cast(column, postgresql.ARRAY(Text()))
-        return or_(held.overlap(spelled), and_(alike, answer))
+        return and_(func.cardinality(column, type_=Integer()) > 0, or_(held.overlap(spelled), answer))
     return answer
 
 

@@ -9,6 +9,7 @@ from tests.browser.conditions import add, choose, compare, pick, rule
 
 def drag(page: Page, source: str, target: str) -> None:
     """Drag by hand: down, off, over the place once it has lit up, up."""
+    page.locator(source).scroll_into_view_if_needed()
     start = page.locator(source).bounding_box()
     assert start is not None
     page.mouse.move(start["x"] + 24, start["y"] + 16)

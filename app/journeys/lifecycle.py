@@ -18,7 +18,7 @@ from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Graph, Problem
 from app.journeys.models import Journey
 from app.journeys.publishing import Placements, lock_settling, write
-from app.journeys.queries import known
+from app.journeys.queries import known, version_graph
 from app.journeys.service import DraftChanged, WrongStatus, locked
 from app.journeys.step_type import check_graph, read_graph
 
@@ -112,14 +112,23 @@ def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None
         return journey
 
 
-def resume(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
-    """Let a PAUSED journey go on with the version it had, and return it; waits that ended meanwhile end now."""
+def resume(
+    *, tenant_id: UUID, journey_id: UUID, actor: str, move_waits: bool = False, now: datetime | None = None
+) -> Journey:
+    """Let a PAUSED journey go on with the version people follow, and return it.
+
+    Waits that ended meanwhile end now. With `move_waits` all that ran when it was paused, or began since, end later by
+    as long as it was paused; who was woken by what they waited for goes on now all the same.
+    """
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus(f"Only a paused journey can be resumed; this one is {journey.status.lower()}.")
         if journey.status == "PAUSED":
-            _run(session, journey, actor, now or clock.now())
+            moment = now or clock.now()
+            if move_waits and journey.paused_at is not None:
+                _move_waits(session, journey, journey.paused_at, moment)
+            _run(session, journey, actor, moment)
         session.flush()
         return journey
 
@@ -147,6 +156,35 @@ BACK_ON_THE_CLOCK = text("""
     SET due_at = CASE WHEN waits_for IS NULL THEN coalesce(waiting_until, :now) ELSE CAST(:now AS timestamptz) END
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
 """)
+
+
+# Who waits for something besides the time is looked at when that was due. Who stands at a step that is gone is not
+# waiting any more, nor is who has been woken.
+MOVE_WAITS = text("""
+    WITH moved AS (
+        UPDATE journey_enrollment
+        SET waiting_until = waiting_until + :pause,
+            due_at = CASE WHEN waits_for IS NULL THEN waiting_until + :pause ELSE coalesce(due_at, :now) END
+        WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND woken_by IS NULL
+            AND attempts = 0 AND waiting_until > :paused_at AND current_step_key = ANY(:keys)
+        RETURNING id, current_step_number, waiting_until
+    )
+    UPDATE journey_enrollment_step step
+    SET result = jsonb_set(step.result, '{waiting_until}', to_jsonb(
+        to_char(moved.waiting_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+    FROM moved
+    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = moved.id
+        AND step.step_number = moved.current_step_number AND step.status = 'IN_PROGRESS'
+        AND step.result ? 'waiting_until'
+""")
+
+
+def _move_waits(session: Session, journey: Journey, paused_at: datetime, now: datetime) -> None:
+    number = journey.published_version or 0
+    graph = version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number)
+    times = {"now": now, "paused_at": paused_at, "pause": now - paused_at}
+    keys = list(graph.steps)
+    session.execute(MOVE_WAITS, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "keys": keys, **times})
 
 
 def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:

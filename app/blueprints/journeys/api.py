@@ -409,11 +409,22 @@ def pause_journey(journey_id: UUID) -> JourneyOut:
     return shown(lifecycle.pause(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
 
 
-@api.operation("POST", "/journeys/<uuid:journey_id>/resume", permission="journeys.run", returns=JourneyOut)
-def resume_journey(journey_id: UUID) -> JourneyOut:
+class ResumeBody(Body):
+    """With `move_waits` all waits end later by as long as the journey was paused; else those that ended end now."""
+
+    move_waits: bool = False
+
+
+@api.operation(
+    "POST", "/journeys/<uuid:journey_id>/resume", permission="journeys.run", body=ResumeBody, returns=JourneyOut
+)
+def resume_journey(journey_id: UUID, body: ResumeBody) -> JourneyOut:
     """Let a paused journey go on."""
     actor = current()
-    return shown(lifecycle.resume(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    went_on = lifecycle.resume(
+        tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, move_waits=body.move_waits
+    )
+    return shown(went_on)
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/archive", permission="journeys.run", returns=JourneyOut)

@@ -101,6 +101,16 @@ class Board:
             "confirm_text": "People in it stay where they are until you resume. "
             "Whoever would have entered meanwhile is not let in later.",
         }
+        later = {
+            "label": "Resume, waits later",
+            "url": url("journeys.resume"),
+            "icon": "clock",
+            "kind": "secondary",
+            "fields": {"move_waits": "1"},
+            "confirm": "Resume and let all waits end later?",
+            "confirm_text": "Each wait ends later by as long as the journey was paused, a time of day as well. With "
+            "Resume alone, waits that ended meanwhile end at once.",
+        }
         resume = {"label": "Resume", "url": url("journeys.resume"), "icon": "player-play", "kind": "primary"}
         activate = {"label": "Activate", "url": url("journeys.activate"), "icon": "player-play", "kind": "primary"}
         publish = {
@@ -116,7 +126,7 @@ class Board:
             case "ACTIVE":
                 return [pause, publish] if differs else [pause]
             case "PAUSED":
-                return [{**publish, "kind": "secondary"}, resume] if differs else [resume]
+                return [{**publish, "kind": "secondary"}, later, resume] if differs else [later, resume]
             case _:
                 return []
 

@@ -1,6 +1,7 @@
 """The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, archive."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -247,6 +248,9 @@ def pause(journey_id: UUID) -> Answer:
 @requires("journeys.run")
 def resume(journey_id: UUID) -> Answer:
     """Go on where everybody stands."""
+    if request.form.get("move_waits"):
+        later = partial(lifecycle.resume, move_waits=True)
+        return _acted(journey_id, later, "The journey goes on: waits end later by as long as it was paused.")
     return _acted(journey_id, lifecycle.resume, "The journey goes on: waits that ended meanwhile end now.")
 
 

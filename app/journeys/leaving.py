@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.conditions import InvalidConditions, Tree, asks_nothing, parse
 from app.customers import custom_fields
+from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.payloads import payload_tree
 
@@ -51,6 +52,11 @@ def apply(session: Session, journey: Journey, given: Mapping[str, Any], errors: 
 def by_settings(journey: Journey) -> bool:
     """Return whether the settings of a journey let people leave by what happens to them."""
     return bool(journey.exit_conditions or journey.exit_on_unsubscribe or journey.goal)
+
+
+def watched(journey: Journey, graph: Graph) -> bool:
+    """Return whether people may leave a journey with this graph, or come to a GOAL, by what happens to them."""
+    return by_settings(journey) or any(step.type == GOAL for step in graph)
 
 
 def _tree(journey: Journey, rules: Any, at: str, errors: dict[str, str]) -> dict[str, Any] | None:

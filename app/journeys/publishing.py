@@ -168,7 +168,7 @@ def write(
     session.add(version)
     began_by = (journey.trigger_type, journey.trigger_config)
     copy_trigger(journey, graph)
-    journey.watches = leaving.by_settings(journey) or any(step.type == leaving.GOAL for step in graph)
+    journey.watches = leaving.watched(journey, graph)
     if began_by != (journey.trigger_type, journey.trigger_config):
         timed.plan(journey, now)
     detail: dict[str, Any] = {"version": number}

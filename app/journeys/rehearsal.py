@@ -22,6 +22,7 @@ from app.infra.arrays import array
 from app.infra.db import Base, transaction, undone, worked_out
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
+from app.journeys import leaving
 from app.journeys.engine.advance import advance_in
 from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.graph import Graph
@@ -207,7 +208,11 @@ def _copy(session: Session, journey: Journey, graph: Graph) -> UUID:
     made = new_id()
     values = {one.key: getattr(journey, one.key) for one in table.columns if one.name not in worked_out(table)}
     values |= {"id": made, "name": f"{journey.name} {made}"[-200:], "status": "ACTIVE", "published_version": 1}
-    values |= {"max_enrollments": None, **{one.key: 0 for one in table.columns if one.key.startswith("total_")}}
+    values |= {
+        "max_enrollments": None,
+        "watches": leaving.watched(journey, graph),
+        **{one.key: 0 for one in table.columns if one.key.startswith("total_")},
+    }
     session.execute(insert(Journey), values)
     version = {"tenant_id": journey.tenant_id, "id": new_id(), "journey_id": made, "number": 1}
     session.execute(insert(JourneyVersion), {**version, "graph": graph.to_json(), "created_by": journey.created_by})

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from app.journeys.payloads import payload_tree
 from app.journeys.step_type import Known, step_types
 from app.journeys.tagging import renamed_graph
-from app.journeys.triggers import TriggerConfig, payload_tree
+from app.journeys.triggers import TriggerConfig
 
 OFF: dict[str, Any] = {"field": "holes", "operator": "eq", "value": 18, "disabled": True}
 ON = {"field": "tees", "operator": "eq", "value": "red"}

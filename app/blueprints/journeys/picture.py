@@ -16,7 +16,7 @@ TONES = {
     "UPDATE": "#0f7f86",
 }
 NOTES = {"yellow": "#fdf3c4", "green": "#d9f0d6", "blue": "#d6e8f7", "pink": "#f9dbe3"}
-ACROSS, NOTE_ACROSS, LINE_HEIGHT = 34, 28, 16
+ACROSS, NOTE_ACROSS, LINE_HEIGHT = 29, 28, 16
 
 
 def svg(canvas: Canvas, title: str) -> str:

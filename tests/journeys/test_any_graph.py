@@ -92,7 +92,7 @@ class Walk:
         self.id, self.graph = made.id, queries.draft(made)
         self.who = people(tenant_id, 3) + people(tenant_id, membership_tier="Gold")
         self.act: Json = {"tenant_id": tenant_id, "journey_id": made.id, "actor": "system"}
-        self.poisoned: set[UUID] = set()
+        self.poisoned = set(rng.sample(self.who, rng.choice((0, 1, 2))))
 
     def surviving(self, act: Callable[[], Any]) -> None:
         """Do something in a process that may die on the way; whoever comes after does it again."""
@@ -202,7 +202,7 @@ def follows(graph: Graph, before: Any) -> set[str | None]:
 
 
 ACTS = (*("enter", "time") * 2, "time", "came", "booked", "poison", "pause", "resume", "retry", "skip", "exit")
-EXAMPLES = min(2000, max(8, settings().max_examples // 5)) if settings().max_examples > 100 else 8
+EXAMPLES = min(2000, max(12, settings().max_examples // 5)) if settings().max_examples > 100 else 12
 """Of "nightly" there are thousands."""
 
 

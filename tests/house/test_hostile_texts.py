@@ -79,7 +79,11 @@ WANTED_AT: dict[str, dict[str, Any]] = {
     "/templates/{template_id}": {"editor": "html", "mjml": None, "version": None},
     "/custom-fields": {"key": "some_key"},
     "/events": {"type": "pos.purchase", "source": "walk"},
-    "/journeys/{journey_id}/steps": {"type": "END", "key": "other", "config": {}},
+    "/journeys": {"goal": None},
+    "/journeys/{journey_id}": {"goal": None},
+    "/snippets": {"key": "some-key"},
+    "/winner": {"variant": "a"},
+    "/segments/{segment_id}/members": {"import_id": None, "lines": None},
     **dict.fromkeys(("/campaigns", "/campaigns/create", "/campaigns/{campaign_id}"), CAMPAIGN),
     "/campaigns/{campaign_id}/schedule": {"mode": "at", "start_at": "2131-01-01T09:00:00", "rrule": None},
 }

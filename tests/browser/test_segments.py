@@ -47,6 +47,7 @@ def test_a_segment_is_made_followed_and_asked_why(page: Page, live: Any, members
     expect(page.locator("#member-rows tr")).to_have_count(2)
     expect(page.locator("#member-rows")).not_to_contain_text("Cleo")
     page.get_by_role("navigation", name="About The best").get_by_role("link", name="Why").click()
+    page.wait_for_load_state()
     page.get_by_label("Who?").fill("cleo")
     page.get_by_role("link", name="Why not Cleo Mokoena").click()
     expect(page.locator(".why-answer")).to_contain_text("Cleo Mokoena is not in it")

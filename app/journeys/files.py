@@ -17,7 +17,7 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries, service
-from app.journeys.graph import BadGraph, Graph
+from app.journeys.graph import BadGraph, Graph, storable
 from app.journeys.models import Journey
 from app.journeys.settings import MAX_NAME, SETTINGS
 from app.journeys.step_type import Known, read_graph
@@ -69,7 +69,8 @@ def _read(file: str) -> Mapping[str, Any]:
         data = json.loads(file) if len(file) <= LARGEST else None
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, Mapping):
+    # Steps and notes are looked at where the graph is read.
+    if not isinstance(data, Mapping) or not storable([data.get("name"), data.get("settings"), data.get("names")]):
         raise Invalid({"file": NOT_A_JOURNEY})
     return data
 

@@ -23,7 +23,8 @@ MAX_NOTE = 2000
 FARTHEST = 20_000
 COLOURS = ("yellow", "green", "blue", "pink")
 LARGEST = 2**63
-KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+MAX_KEY = 64
+KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_KEY}}}", re.ASCII)
 
 ExitsOf = Callable[[str, Mapping[str, Any]], tuple[str, ...]]
 LeadsTo = Callable[["Step"], tuple[str, ...]]
@@ -229,8 +230,10 @@ def _read_notes(data: Any, errors: dict[str, str]) -> tuple[Note, ...]:
 def wrong_with(note: Note) -> str | None:
     """Return what is wrong with a note, or None."""
     texts = (note.id, note.text, note.colour, note.step)
-    if not all(isinstance(one, str) for one in texts) or not KEY.fullmatch(note.id) or not storable(note.text):
+    if not all(isinstance(one, str) and storable(one) for one in texts) or not KEY.fullmatch(note.id):
         return "A note needs an id of letters and digits, a text, a colour and the key of a step."
+    if len(note.step) > MAX_KEY:
+        return f"The key of a step has at most {MAX_KEY} characters."
     if len(note.text) > MAX_NOTE:
         return f"Write at most {MAX_NOTE:,} characters."
     if note.colour not in COLOURS:

@@ -28,8 +28,9 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
             errors["name"] = f"Give a name of 1 to {MAX_NAME} characters."
         journey.name = name
     if "description" in given:
-        journey.description = (given["description"] or "").strip() or None
-        if journey.description and len(journey.description) > MAX_TEXT:
+        told = given["description"] or ""
+        journey.description = (told.strip() or None) if isinstance(told, str) else None
+        if not isinstance(told, str) or len(told.strip()) > MAX_TEXT:
             errors["description"] = f"Give at most {MAX_TEXT} characters."
     if "club_id" in given:
         journey.club_id = given["club_id"]

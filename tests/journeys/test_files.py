@@ -57,7 +57,10 @@ def test_what_has_the_same_name_elsewhere_is_found_and_the_rest_flagged(tenant: 
 @pytest.mark.parametrize(
     "file",
     ["", "hello", "[]", "{}", '{"steps": [{"key": 1}]}', '{"steps": [], "settings": {"timezone": "Mars"}}',
-     '{"steps": [], "settings": {"max_enrollments": "x"}}', '{"steps": [], "notes": 3}'],
+     '{"steps": [], "settings": {"max_enrollments": "x"}}', '{"steps": [], "notes": 3}',
+     '{"steps": [], "settings": {"description": 5}}', '{"steps": [], "settings": {"description": "a\\u0000"}}',
+     '{"steps": [], "name": "a\\u0000"}', '{"steps": [], "name": "a\\ud800"}',
+     '{"steps": [], "notes": [{"id": "n", "text": "a", "colour": "blue", "step": "\\u0000", "x": 0, "y": 0}]}'],
 )  # fmt: skip
 def test_what_is_no_journey_makes_none(tenant: Tenant, file: str) -> None:
     with pytest.raises(Invalid) as refused:

@@ -275,8 +275,15 @@ def draft_differs(*, tenant_id: UUID, journey: Journey) -> bool:
     )
 
 
+def check_number(number: int) -> None:
+    """Raise NoSuchVersion for a number that no version can have."""
+    if not 0 < number < 2**31:
+        raise NoSuchVersion
+
+
 def version_graph(*, tenant_id: UUID, journey_id: UUID, number: int) -> Graph:
     """Return a published graph, or raise NoSuchVersion."""
+    check_number(number)
     with transaction(tenant_id) as session:
         found = session.scalar(
             select(JourneyVersion.graph).where(

@@ -14,10 +14,10 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
 from app.journeys.changes import Change, changes
-from app.journeys.graph import Graph
+from app.journeys.graph import Graph, storable
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.publishing import MAX_NOTE
-from app.journeys.queries import NoSuchJourney, NoSuchVersion
+from app.journeys.queries import NoSuchJourney, NoSuchVersion, check_number
 from app.journeys.step_type import Known, read_graph
 
 
@@ -61,13 +61,14 @@ def versions(
 
 def _number(cursor: str) -> int:
     [number] = decode_cursor(cursor, 1)
-    if not isinstance(number, int):
+    if not isinstance(number, int) or not 0 < number < 2**31:
         raise BadCursor
     return number
 
 
 def version(*, tenant_id: UUID, journey_id: UUID, number: int, known: Known) -> Version:
     """Return one version, or raise NoSuchJourney or NoSuchVersion."""
+    check_number(number)
     rows = _rows(tenant_id, journey_id, [JourneyVersion.number <= number], 2)
     if not rows or rows[0].number != number:
         raise NoSuchVersion
@@ -76,7 +77,8 @@ def version(*, tenant_id: UUID, journey_id: UUID, number: int, known: Known) -> 
 
 def annotate(*, tenant_id: UUID, journey_id: UUID, number: int, actor: str, note: str) -> None:
     """Say what a version is for; an empty note takes it away. Raises NoSuchVersion or Invalid."""
-    if len(note.strip()) > MAX_NOTE or "\0" in note:
+    check_number(number)
+    if len(note.strip()) > MAX_NOTE or not storable(note):
         raise Invalid({"note": f"Give a note of at most {MAX_NOTE} characters."})
     with transaction(tenant_id) as session:
         found = session.scalar(

@@ -162,3 +162,21 @@ def test_the_api_of_versions(api: Any, tenant: Tenant, live: UUID) -> None:
 
 def test_publishing_without_a_body_goes_on_working(api: Any, live: UUID) -> None:
     assert api.post(f"/journeys/{live}/publish").get_json()["published_version"] == 3
+
+
+@pytest.mark.parametrize("number", ["0", str(2**31), "9" * 30, "9" * 5000])
+def test_a_number_no_version_can_have_is_not_found(
+    client: Any, sign_in: Any, api: Any, live: UUID, number: str
+) -> None:
+    at = f"/journeys/{live}/versions"
+    for path in (f"{at}/{number}", f"{at}/{number}/changes", f"{at}/1/changes?from={number[:30]}"):
+        assert api.get(path).status_code == 404, path
+    assert api.post(f"{at}/{number}/restore", json={}).status_code == 404
+    sign_in("marketer")
+    client.post(f"{at}/{number}/note", {"note": "x"}, status=404)
+    client.post(f"{at}/{number}/restore", {}, status=404)
+
+
+def test_a_revision_of_many_digits_is_as_none(client: Any, sign_in: Any, live: UUID) -> None:
+    sign_in("marketer")
+    client.post(f"/journeys/{live}/publish", {"revision": "9" * 5000, "seen.a": "9" * 5000}, status=422)

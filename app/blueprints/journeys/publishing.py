@@ -48,9 +48,9 @@ def publish(journey_id: UUID) -> Response | Answer:
             tenant_id=actor.tenant_id,
             journey_id=journey_id,
             actor=actor.ref,
-            draft_revision=int(revision) if revision.isascii() and revision.isdigit() else None,
+            draft_revision=_number(revision),
             placements={name: value or None for name, value in _named(PLACE).items()},
-            seen={name: int(value) for name, value in _named(SEEN).items() if value.isascii() and value.isdigit()},
+            seen={name: seen for name, value in _named(SEEN).items() if (seen := _number(value)) is not None},
             rebase_waits=bool(form.get("rebase_waits")),
             note=form.get("note"),
         )
@@ -65,6 +65,10 @@ def publish(journey_id: UUID) -> Response | Answer:
         flash("The changes are live: people follow them from their next step on.", "success")
         warn_of_silence(actor.tenant_id, journey_id)
     return redirect(url_for("journeys.builder", journey_id=journey_id))
+
+
+def _number(typed: str) -> int | None:
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else None
 
 
 def _named(prefix: str) -> dict[str, str]:

@@ -504,6 +504,7 @@ class Task(TenantRow, Base):
         Index("ix_task_customer", "tenant_id", "customer_id"),
         Index("ix_task_user_id", "tenant_id", "user_id", "due_at", "id", postgresql_where=text("done_at IS NULL")),
         Index("ix_task_role", "tenant_id", "role", "due_at", "id", postgresql_where=text("done_at IS NULL")),
+        Index("ix_task_done_by", "tenant_id", "done_by", "done_at", postgresql_where=text("done_at IS NOT NULL")),
     )
 
     key: Mapped[str]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from app.journeys.editing import moves_with, new_key
-from app.journeys.graph import MAX_STEPS, NEXT, TRIGGER, CannotEdit, Graph, Step, back_edges, ranks
+from app.journeys.graph import MAX_KEY, MAX_STEPS, NEXT, TRIGGER, CannotEdit, Graph, Step, back_edges, ranks
 from app.journeys.step_type import step_types
 
 Ends = list[tuple[str, str]]
@@ -99,21 +99,23 @@ def move(graph: Graph, keys: Collection[str], after: str, exit: str = NEXT) -> G
 
 
 def renamed(part: Graph, graph: Graph, *, keep: bool = False) -> Graph:
-    """Return the part with keys that are free in `graph`; with `keep` those that are free already stay."""
+    """Return the part with keys that are free in `graph`; with `keep`, of a part of that graph, free ones stay."""
     names: dict[str, str] = {}
     taken = graph
     for step in part:
         key = step.key if keep and step.key not in taken.steps else new_key(taken, step.type)
         names[step.key] = key
         taken = taken.with_steps(replace(step, key=key))
-    # A way that left the part must not lead to a step of the part that happens to get that key.
-    away = {to: f"-{to}"[:64] for step in part for to in step.exits.values() if to and to not in names}
-    return Graph({names[step.key]: _called(step, names, away) for step in part})
+    return Graph({names[step.key]: _called(step, names, keep=keep) for step in part})
 
 
-def _called(step: Step, names: Mapping[str, str], away: Mapping[str, str]) -> Step:
-    exits = {exit: names.get(to) or away[to] if to else None for exit, to in step.exits.items()}
-    config = step_types().get(step.type).retargeted(step.config, names)
+def _called(step: Step, names: Mapping[str, str], *, keep: bool) -> Step:
+    def away(to: str) -> str:
+        # What left the part must not lead to a step that happens to have that key.
+        return names.get(to) or f"-{to}"[:MAX_KEY]
+
+    exits = {exit: away(to) if to else None for exit, to in step.exits.items()}
+    config = step_types().get(step.type).retargeted(step.config, (lambda to: names.get(to, to)) if keep else away)
     return replace(step, key=names[step.key], config=dict(config), exits=exits)
 
 

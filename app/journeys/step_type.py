@@ -266,8 +266,8 @@ class StepType(ABC, Generic[C]):
         """
         return ()
 
-    def retargeted(self, config: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG002
-        """Return the settings in which the steps of `leads_to` are called by their other keys, where they have any."""
+    def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return the settings, which may be unfinished, with each step they name by the key it is `called` by."""
         return config
 
     def takes_time(self, config: Mapping[str, Any]) -> bool:  # noqa: ARG002

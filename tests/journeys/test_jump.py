@@ -173,5 +173,5 @@ def test_words() -> None:
     apart = graph(jump("j", None, "a", max_times=1, at_least="3 days")).steps["j"]
     assert words_of(apart, known) == "Go to “Reminder”, once, at least 3 days apart"
     assert words_of(apart, Known()) == "Go to a step that is gone, once, at least 3 days apart"
-    assert kind.retargeted({"to": "a"}, {"a": "c"}) == {"to": "c"}
-    assert kind.retargeted({"to": "a"}, {"b": "c"}) == {"to": "a"}
+    assert kind.retargeted({"to": "a"}, str.upper) == {"to": "A"}
+    assert kind.retargeted({"max_times": 3}, str.upper) == {"max_times": 3}

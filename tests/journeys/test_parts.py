@@ -70,6 +70,21 @@ def test_a_copy_has_keys_of_its_own() -> None:
     assert problems(found) == []
 
 
+@pytest.mark.parametrize(
+    ("type", "config", "name"),
+    [("JUMP", {}, "to"), ("SPLIT", {"variants": [{"key": "a", "name": "A"}], "learn": "step"}, "learn_step")],
+)
+def test_a_step_named_outside_of_the_clip_is_no_step_of_another_journey(
+    type: str, config: dict[str, Any], name: str
+) -> None:
+    named = [step("x", type, None, {**config, name: "b"}), step("y", type, None, {**config, name: "x"})]
+    part = parts.part_of(read_graph({"steps": named}), ["x", "y"])
+    keys = list((pasted := parts.renamed(part, line())).steps)
+    assert [one.config[name] for one in pasted] == ["-b", keys[0]]
+    kept = parts.renamed(part, line(), keep=True)
+    assert [one.config[name] for one in kept] == ["b", "x"]
+
+
 def test_a_text_of_steps_is_read_and_anything_else_refused() -> None:
     text = json.dumps({"journey": None, "steps": [step("t", "TRIGGER", "s"), step("s", "SEND", None, {"x": 1})]})
     assert set(clips.read(text).part.steps) == {"s"}

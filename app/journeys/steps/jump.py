@@ -1,6 +1,6 @@
 """JUMP: back to a step, so that a path is walked again: a few times, and not at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -72,9 +72,9 @@ class Jump(StepType[JumpConfig]):
         """Return the step it jumps to."""
         return (config["to"],) if isinstance(config.get("to"), str) else ()
 
-    def retargeted(self, config: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str, Any]:
+    def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:
         """Return the settings leading to the same step under its other key."""
-        return {**config, "to": keys[config["to"]]} if config.get("to") in keys else config
+        return {**config, "to": called(config["to"])} if isinstance(config.get("to"), str) else config
 
     def takes_time(self, config: Mapping[str, Any]) -> bool:
         """Return whether people may have to wait here."""

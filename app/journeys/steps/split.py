@@ -1,7 +1,7 @@
 """SPLIT: people go different ways by chance, so that one can see which does better."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
@@ -131,9 +131,10 @@ class Split(StepType[SplitConfig]):
             "holdout_percent": 0,
         }
 
-    def retargeted(self, config: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str, Any]:
+    def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:
         """Return the settings counting by the same step under its other key."""
-        return {**config, "learn_step": keys[config["learn_step"]]} if config.get("learn_step") in keys else config
+        step = config.get("learn_step")
+        return {**config, "learn_step": called(step)} if isinstance(step, str) else config
 
     def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
         """Yield that the step people are to reach is none that comes after this one."""

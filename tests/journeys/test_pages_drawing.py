@@ -2,9 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-from app.blueprints.journeys import presenters
-from app.journeys.step_type import Known, check_graph, read_graph
+import pytest
+
+from app.accounts.models import Tenant
+from app.blueprints.journeys import presenters, step_form
+from app.blueprints.journeys.board import sources
+from app.journeys import parts
+from app.journeys.graph import Graph, Step
+from app.journeys.step_type import Known, check_graph, exits_of, read_graph, step_types
 
 CSS = (Path(__file__).parents[2] / "app" / "static" / "css" / "canvas.css").read_text()
 
@@ -98,3 +105,28 @@ def test_a_note_hangs_at_its_step_and_else_at_the_trigger() -> None:
     stuck = {row.card.key: [one.note.id for one in row.notes] for row in canvas.rows if row.card and row.notes}
     assert stuck == {"t": ["b"], "e": ["a"]}
     assert all(one.left >= 8 and one.top >= 8 for row in canvas.rows for one in row.notes)
+
+
+KINDS = [name for name, _ in step_types()]
+ODD: list[Any] = [None, [], {}, "x", 5, ["x"], [{}], [5], {"x": []}]
+
+
+@pytest.mark.parametrize("type", KINDS)
+def test_settings_of_any_shape_are_drawn_asked_for_and_pasted(tenant: Tenant, type: str) -> None:
+    around = Known()
+    asked = sources(tenant.id, around)
+    kind = step_types().get(type)
+    for name in kind.Config.model_json_schema().get("properties", {}):
+        for odd in ODD:
+            config = {**kind.defaults(), name: odd}
+            graph = Graph({"k": Step("k", type, None, config, dict.fromkeys(exits_of(type, config)))})
+            presenters.draw(graph, known=around, problems=check_graph(graph, around))
+            step_form.controls(graph.steps["k"], config, check_graph(graph, around), asked)
+            parts.renamed(graph, graph)
+
+
+def test_a_weight_of_endless_digits_is_drawn(tenant: Tenant) -> None:
+    around = Known()
+    config = {"variants": [{"key": "a", "name": "A", "weight": 10**400}], "holdout_percent": 10**400}
+    graph = Graph({"k": Step("k", "SPLIT", None, config, {"a": None})})
+    step_form.controls(graph.steps["k"], config, [], sources(tenant.id, around))

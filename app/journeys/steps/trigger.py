@@ -23,7 +23,7 @@ class Trigger(StepType[TriggerConfig]):
 
     def pointless(self, config: Mapping[str, Any]) -> frozenset[str]:
         """Return the settings that have nothing to do with what lets people in."""
-        event = config.get("event_type") or MANUAL
+        event = str(config.get("event_type") or MANUAL)
         asked = {
             "segment_id": event in MOVES,
             "journey_id": event in ENDS,

@@ -8,16 +8,14 @@ from app.blueprints import conditions
 from app.blueprints.journeys.widgets.base import Ask, Form, Updatable, Widget, number_in
 from app.conditions import FieldType
 from app.journeys import paths
-from app.journeys.steps.split import percent
+from app.journeys.steps.split import MAX_WEIGHT, percent
 from app.messaging.channel import installed
 
 
 def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
     fields = {one.name: one for one in ask.sources.updatable}
-    given = ask.value
     rows = []
-    for index, one in enumerate(given if isinstance(given, list) else []):
-        data = one if isinstance(one, Mapping) else {}
+    for index, data in enumerate(_given(ask)):
         found = fields.get(str(data.get("field") or ""))
         value = data.get("value")
         rows.append(
@@ -61,7 +59,7 @@ def _read_update(form: Form, path: str, fields: Mapping[str, Updatable]) -> dict
 
 
 def _prepare_variants(ask: Ask) -> Mapping[str, Any]:
-    given = ask.value if isinstance(ask.value, list) else []
+    given = _given(ask)
     weights = [_number_of(one.get("weight", 1)) for one in given]
     whole = sum(weights)
     out = _number_of(ask.config.get("holdout_percent") or 0)
@@ -79,8 +77,13 @@ def _prepare_variants(ask: Ask) -> Mapping[str, Any]:
     return {"rows": rows, "full": len(rows) >= paths.MOST}
 
 
+def _given(ask: Ask) -> list[Mapping[str, Any]]:
+    """Return the rows of a list that may be unfinished; what is no row is an empty one."""
+    return [one if isinstance(one, Mapping) else {} for one in ask.value] if isinstance(ask.value, list) else []
+
+
 def _number_of(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and value >= 0 else 0.0
+    return float(min(value, MAX_WEIGHT)) if isinstance(value, int | float) and value >= 0 else 0.0
 
 
 def _read_variants(ask: Ask, form: Form) -> list[dict[str, Any]]:
@@ -102,7 +105,7 @@ def _rows_in(name: str, form: Form) -> list[str]:
 
 def _prepare_paths(ask: Ask) -> Mapping[str, Any]:
     asked = ask.sources.customers()
-    given = ask.value if isinstance(ask.value, list) else []
+    given = _given(ask)
     rows = []
     for index, (key, one) in enumerate(zip(paths.keys_of(given), given, strict=False)):
         at = f"{ask.name}.{index}"

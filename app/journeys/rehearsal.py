@@ -15,11 +15,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.content.letters import RenderedLetter
 from app.infra.arrays import array
-from app.infra.db import Base, transaction, undone, worked_out
+from app.infra.db import DEADLOCK, Base, transaction, undone, worked_out
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
 from app.journeys import leaving
@@ -40,6 +41,7 @@ MAX_SECONDS = 20.0
 """A rehearsal holds the rows that its steps change, and events about these people wait for it so long at most."""
 
 _COMING_IN = (Reason.AWAITING_CONSENT, Reason.EVENTS_PENDING)
+LOCKED = "55P03"
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
 
 _NEXT_DUE = text("""
@@ -142,6 +144,23 @@ def rehearse(
     `payload` is what the event says that lets them in; without it, what their last event of that type said. Who is no
     customer (any more) has no storyboard. Raises NoSuchJourney, or CannotRehearse for a draft without a beginning.
     """
+    try:
+        return _rehearsed(tenant_id, journey_id, customer_ids, at, payload, keep_letters, seconds)
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) not in (DEADLOCK, LOCKED):
+            raise
+        raise CannotRehearse("Somebody else is changing these people just now. Try again in a moment.") from None
+
+
+def _rehearsed(
+    tenant_id: UUID,
+    journey_id: UUID,
+    customer_ids: Sequence[UUID],
+    at: datetime,
+    payload: Mapping[str, Any] | None,
+    keep_letters: bool,
+    seconds: float,
+) -> Rehearsal:
     with undone(tenant_id) as session:
         session.execute(_LOCK_TIMEOUT)
         journey = session.get(Journey, (tenant_id, journey_id))

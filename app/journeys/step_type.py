@@ -112,6 +112,11 @@ class JourneyFacts:
     timezone: str
     chance: UUID
 
+    @property
+    def rehearsed(self) -> bool:
+        """Return whether it is walked in a rehearsal: then nothing is to leave it, nor to touch other journeys."""
+        return self.id != self.chance
+
 
 @dataclass(slots=True, eq=False)
 class Walker:

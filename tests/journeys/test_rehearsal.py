@@ -127,3 +127,21 @@ def test_it_is_broken_off_where_it_takes_too_long(tenant: Any) -> None:
     )
     assert found.broken_off
     assert [one.standing_at for one in found.boards] == ["t"]
+
+
+def test_nobody_is_called_and_nobody_enters_another_journey(tenant: Any) -> None:
+    """What would be done outside is passed by, and the other journey is not even locked."""
+    other = journey(tenant.id, [wait("w", None, "1 day")], name="Other")
+    call = {"url": "https://hooks.example.com/in", "secret": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}
+    made = journey(
+        tenant.id,
+        [
+            step("t", "TRIGGER", "call", {"event_type": "MANUAL"}),
+            step("call", "WEBHOOK", "start", call),
+            step("start", "START_JOURNEY", None, {"journey_id": str(other.id)}),
+        ],
+        active=False,
+    )
+    (board,) = rehearsed(tenant.id, made.id, *people(tenant.id))
+    assert (board.status, board.left_at) == ("COMPLETED", NOW)
+    assert [dict(one.result) for one in board.steps[1:]] == [{"rehearsed": True}] * 2

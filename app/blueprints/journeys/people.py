@@ -268,6 +268,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
     """
     if result.get("error"):
         return f"{'Failed, and is tried again' if status == 'IN_PROGRESS' else 'Failed'}: {result['error']}"
+    if result.get("rehearsed"):
+        return "Not done in a rehearsal; they go on"
     if "result" in result:
         rules = result.get("evaluated_rules") or []
         why = "; ".join(f"{_asked(one, known)}: {'yes' if one.get('matched') else 'no'}" for one in rules)

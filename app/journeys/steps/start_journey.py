@@ -66,7 +66,13 @@ class StartJourney(StepType[StartJourneyConfig]):
         return f"Start “{name}”" if name else "Start a journey that does not exist"
 
     def run(self, batch: StepBatch[StartJourneyConfig]) -> None:
-        """Let everybody in who may enter; what was known of them when they came is known there, too."""
+        """Let everybody in who may enter; what was known of them when they came is known there, too.
+
+        In a rehearsal nobody enters: it would hold up the other journey, whose people are real.
+        """
+        if batch.journey.rehearsed:
+            batch.leave_all(result={"rehearsed": True})
+            return
         target = batch.config.journey_id
         candidates = [
             Candidate(

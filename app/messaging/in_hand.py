@@ -12,11 +12,13 @@ import fcntl
 import logging
 import mmap
 import os
+import re
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -30,46 +32,64 @@ NOBODY, PERHAPS, TAKEN = 0, 1, 2
 ROOM = 4_096
 """So many letters have a byte each at the beginning of the file; behind them stand two lines of JSON."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+_OURS = re.compile(r"[0-9a-f]{32}\.(hand|new)")
+_HALF_MADE = 60.0
+"""Seconds after which a file that did not get its name belongs to nobody."""
 
 
 class Mark:
-    """What is known of one letter: whether somebody at the other end has it. Written before and after it is offered."""
+    """What is known of one letter: whether somebody at the other end has it. Written before and after it is offered.
 
-    __slots__ = ("_place", "_states")
+    Once its sender is done with the batch it writes nothing: the place is another letter's.
+    """
 
-    def __init__(self, states: "bytearray | mmap.mmap", place: int) -> None:
-        self._states = states
+    __slots__ = ("_place", "_turn")
+
+    def __init__(self, turn: memoryview, place: int) -> None:
+        self._turn = turn
         self._place = place
 
     def offered(self) -> None:
         """Note, before the other side can have the letter, that it may have it from here on."""
-        self._states[self._place] = PERHAPS
+        self._write(PERHAPS)
 
     def kept(self) -> None:
         """Note that nobody has the letter for certain."""
-        self._states[self._place] = NOBODY
+        self._write(NOBODY)
 
     def taken(self) -> None:
         """Note that the other side said it has the letter."""
-        self._states[self._place] = TAKEN
+        self._write(TAKEN)
+
+    def doubted(self) -> None:
+        """Note that the letter may be offered by somebody who was left behind, unless it was taken."""
+        with contextlib.suppress(ValueError):
+            if self._turn[self._place] != TAKEN:
+                self._turn[self._place] = PERHAPS
+
+    def _write(self, state: int) -> None:
+        # A released view refuses, without a moment between looking and writing.
+        with contextlib.suppress(ValueError):
+            self._turn[self._place] = state
 
 
 def unwatched() -> Mark:
     """Return the mark of a letter that nobody asks about."""
-    return Mark(bytearray(1), 0)
+    return Mark(memoryview(bytearray(1)), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Left:
     """The batch a dead sender had in hand: those that were `taken` (id, subject, reader) and those that may have been.
 
-    All others of the attempt were never offered.
+    All others of the attempt were never offered. Whoever can't deal with it says `again`, and finds it another time.
     """
 
     tenant_id: UUID
     attempt_id: UUID
     taken: Sequence[tuple[UUID, str | None, UUID | None]]
     perhaps: Sequence[UUID]
+    again: bool = False
 
 
 class Hand:
@@ -77,6 +97,7 @@ class Hand:
 
     def __init__(self) -> None:
         self._states: bytearray | mmap.mmap = bytearray(ROOM)
+        self._turn = memoryview(self._states)
         self._file: int | None = None
         self._noted = False
         try:
@@ -86,7 +107,7 @@ class Hand:
 
     def _open(self, folder: Path) -> None:
         _boot()
-        name = folder / uuid4().hex
+        name = folder / f"{uuid4().hex}.hand"
         # Nobody finds it under its name before it is locked.
         file = os.open(name.with_suffix(".new"), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -99,13 +120,17 @@ class Hand:
             os.close(file)
             name.with_suffix(".new").unlink(missing_ok=True)
             raise
-        self._file = file
-        weakref.finalize(self, os.close, file).atexit = False
+        self._file, self._name = file, name
+        self._close_file = weakref.finalize(self, os.close, file)
+        self._close_file.atexit = False
 
     def begin(self, tenant_id: UUID, attempt_id: UUID) -> None:
         """Note the attempt that is about to be committed; none of its letters was offered yet."""
         self.done()
+        # Whoever was left behind with an earlier batch can't write into this one.
+        self._turn.release()
         self._states[:] = bytes(ROOM)
+        self._turn = memoryview(self._states)
         if self._file is not None:
             self._noted = self._append({"boot": _boot(), "tenant": tenant_id, "attempt": attempt_id})
 
@@ -116,13 +141,33 @@ class Hand:
 
     def mark(self, place: int) -> Mark:
         """Return the mark of the letter at `place` of the attempt."""
-        return Mark(self._states if place < ROOM else bytearray(place + 1), place)
+        return Mark(self._turn, place) if place < ROOM else unwatched()
 
     def done(self) -> None:
         """Forget the attempt: Postgres knows what became of it."""
         self._noted = False
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             os.ftruncate(self._file, ROOM)
+        except OSError as error:
+            log.warning("What is in hand is noted nowhere from here on: %s", error)
+            with contextlib.suppress(OSError):
+                self._name.unlink()
+            self.close()
+
+    def close(self, *, unlock: bool = True) -> None:
+        """Give up the file, for others to read; without `unlock` it stays locked for who else has it open."""
+        self._turn.release()
+        states, file = self._states, self._file
+        self._states, self._file, self._noted = bytearray(ROOM), None, False
+        self._turn = memoryview(self._states)
+        if file is not None and isinstance(states, mmap.mmap):
+            # The map has the file open too, and either may be referred to from elsewhere.
+            if unlock:
+                fcntl.flock(file, fcntl.LOCK_UN)
+            states.close()
+            self._close_file()
 
     def _append(self, line: object) -> bool:
         assert self._file is not None
@@ -148,26 +193,48 @@ def hand() -> Hand:
 
 def let_go() -> None:
     """Leave what this thread has in hand to whoever settles what is left: it can't tell Postgres itself."""
-    _own.__dict__.pop("hand", None)
+    _give_up(unlock=True)
 
 
-# The file of a parent is not its child's, which would hold the lock for as long as it lives.
-os.register_at_fork(after_in_child=let_go)
+def _give_up(*, unlock: bool) -> None:
+    found: Hand | None = _own.__dict__.pop("hand", None)
+    if found is not None:
+        found.close(unlock=unlock)
+
+
+# The file of a parent is not its child's, which would hold the lock for as long as it lives, and must not take it away.
+os.register_at_fork(after_in_child=partial(_give_up, unlock=False))
 
 
 def left() -> Iterator[Left]:
     """Yield each batch that a dead sender of this machine had in hand, and forget it once it was dealt with."""
     try:
-        names = [name for name in _folder().iterdir() if not name.suffix]
+        # The folder may be shared with others, whose files are left alone.
+        names = [name for name in _folder().iterdir() if _OURS.fullmatch(name.name) and _is_plain(name)]
     except OSError:
         return
     for name in names:
         with contextlib.suppress(OSError), name.open("rb") as file:
+            if name.suffix == ".new" and time.time() - os.fstat(file.fileno()).st_mtime < _HALF_MADE:
+                continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = _read(file.read())
+            found = _found(name, file.read()) if name.suffix == ".hand" else None
             if found is not None:
                 yield found
-            name.unlink(missing_ok=True)
+            if found is None or not found.again:
+                name.unlink(missing_ok=True)
+
+
+def _is_plain(name: Path) -> bool:
+    return name.is_file() and not name.is_symlink()
+
+
+def _found(name: Path, written: bytes) -> Left | None:
+    try:
+        return _read(written)
+    except Exception:
+        log.exception("What a sender had in hand can't be read from %s", name.name)
+        return None
 
 
 def _read(written: bytes) -> Left | None:

@@ -146,6 +146,8 @@ def _handed_over(name: str, letters: Sequence[Outgoing]) -> list[Outcome]:
     except Exception as problem:
         # What other channels have in this batch is recorded all the same.
         log.exception("Channel %s failed with %s messages", name, len(letters))
+        for letter in letters:
+            letter.mark.doubted()
         said = f"{type(problem).__name__}: {problem}"[:500]
         return [Outcome(Result.UNKNOWN, said) for _ in letters]
 

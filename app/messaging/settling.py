@@ -1,5 +1,6 @@
 """The batches of senders that were killed on this machine, settled once that is known: by what each had offered."""
 
+import logging
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ from app.messaging.in_hand import Left
 from app.messaging.results import MAX_ATTEMPTS, Ending, record
 from app.messaging.sender import retry_at
 from app.messaging.states import Purpose, Reason, Status
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 3
 """So often what was never offered is due again at once; then later and later, and not all together: something among it
@@ -38,7 +41,12 @@ def settle(*, now: datetime | None = None) -> dict[str, int]:
     moment = now or clock.now()
     counts: Counter[str] = Counter()
     for left in in_hand.left():
-        counts.update(_settle(left, moment))
+        try:
+            counts.update(_settle(left, moment))
+        except Exception:
+            # Whatever is wrong with one batch, the others are settled.
+            log.exception("What a sender of %s had in hand can't be settled", left.tenant_id)
+            left.again = True
     return dict(counts)
 
 

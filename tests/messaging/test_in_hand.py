@@ -45,7 +45,6 @@ def test_of_a_dead_sender_is_known_what_was_taken_and_what_may_have_been(folder:
     refused.kept()
     in_flight.offered()
     assert list(in_hand.left()) == []
-    del hand, taken, refused, in_flight
     in_hand.let_go()
     [left] = in_hand.left()
     assert (left.tenant_id, left.attempt_id) == (TENANT, ATTEMPT)
@@ -79,7 +78,6 @@ def test_a_half_written_line_is_of_what_was_not_begun(folder: Path) -> None:
     [file] = folder.iterdir()
     with file.open("ab") as half:
         half.write(b'[["half a line')
-    del hand
     in_hand.let_go()
     [left] = in_hand.left()
     assert (left.taken, left.perhaps) == ([], [])
@@ -100,9 +98,87 @@ def test_more_letters_than_there_is_room_for_are_all_in_doubt(folder: Path) -> N
     hand.begin(TENANT, ATTEMPT)
     hand.letters(LETTERS * (in_hand.ROOM // 4 + 1))
     hand.mark(in_hand.ROOM + 3).offered()
-    del hand
     in_hand.let_go()
     assert list(in_hand.left()) == []
+
+
+def test_a_child_leaves_its_parents_file_locked(folder: Path) -> None:
+    hand = in_hand.hand()
+    hand.begin(TENANT, ATTEMPT)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if in_hand.hand() is not hand else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert list(in_hand.left()) == []
+    in_hand.let_go()
+    assert [left.attempt_id for left in in_hand.left()] == [ATTEMPT]
+
+
+def test_files_of_others_are_left_alone_and_one_that_can_not_be_read_is_removed(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_hand.hand().begin(TENANT, ATTEMPT)
+    in_hand.let_go()
+    (folder / "theirs").write_text("kept")
+    os.mkfifo(folder / f"{uuid4().hex}.hand")
+    for words in (b"{no json\n", b"[]\n", b'{"boot": "%s"}\n' % in_hand._boot().encode()):
+        (folder / f"{uuid4().hex}.hand").write_bytes(bytes(in_hand.ROOM) + words)
+    half_made, being_made = folder / f"{uuid4().hex}.new", folder / f"{uuid4().hex}.new"
+    half_made.touch()
+    os.utime(half_made, (0, 0))
+    being_made.touch()
+    assert [left.attempt_id for left in in_hand.left()] == [ATTEMPT]
+    assert caplog.text.count("can't be read from") == 3
+    assert {one for one in folder.iterdir() if one.is_file()} == {folder / "theirs", being_made}
+
+
+def test_a_batch_that_can_not_be_settled_keeps_none_of_the_others(
+    folder: Path, mailer: Mailer, customer: MakeCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_hand.hand().begin(TENANT, ATTEMPT)
+    in_hand.let_go()
+    mailer.put(customer())
+    _left_behind(mailer, uuid4())
+    settle_one = settling._settle
+
+    def settle(left: in_hand.Left, now: Any) -> list[str]:
+        if left.tenant_id == TENANT:
+            raise RuntimeError("something is wrong with it")
+        return settle_one(left, now)
+
+    monkeypatch.setattr(settling, "_settle", settle)
+    assert settling.settle(now=NOON) == {"queued": 1}
+    assert [left.attempt_id for left in in_hand.left()] == [ATTEMPT]
+
+
+def test_a_mark_of_an_earlier_batch_writes_nothing_into_the_next(folder: Path) -> None:
+    hand = in_hand.hand()
+    hand.begin(TENANT, uuid4())
+    hand.letters(LETTERS)
+    left_behind = hand.mark(0)
+    hand.begin(TENANT, ATTEMPT)
+    hand.letters(LETTERS)
+    left_behind.taken()
+    left_behind.doubted()
+    in_hand.let_go()
+    left_behind.taken()
+    [left] = in_hand.left()
+    assert (left.attempt_id, left.taken, left.perhaps) == (ATTEMPT, [], [])
+
+
+def test_a_disk_that_fails_does_not_stop_sending(
+    folder: Path, mailer: Mailer, customer: MakeCustomer, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_hand.hand()
+    [message] = mailer.put(customer())
+
+    def fail(*_: Any) -> None:
+        raise OSError("the disk is read-only")
+
+    monkeypatch.setattr(os, "ftruncate", fail)
+    sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
+    assert mailer.fate(message) == ("sent", None)
+    assert list(folder.iterdir()) == []
 
 
 def test_without_a_folder_letters_go_out_all_the_same(
@@ -152,7 +228,6 @@ def test_what_may_have_been_taken_is_unknown_unless_somebody_asked_for_it(
     hand.letters([(row["id"], "Hello", row["reader_id"]) for row in claimed.letters])
     for place in range(2):
         hand.mark(place).offered()
-    del hand
     in_hand.let_go()
     assert settling.settle(now=NOON) == {"unknown": 1, "queued": 1}
     assert mailer.fate(marketing) == ("unknown", "interrupted")
@@ -177,9 +252,11 @@ def test_who_can_not_tell_the_database_leaves_it_to_others(
 
     with monkeypatch.context() as patched:
         patched.setattr(sender, "record", away)
-        with pytest.raises(RuntimeError):
+        # Whoever keeps the exception keeps what its frames refer to.
+        with pytest.raises(RuntimeError) as kept:
             sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
     assert settling.settle(now=NOON) == {"sent": 2}
+    del kept
     assert [mailer.fate(one) for one in messages] == [("sent", None)] * 2
     assert len(sink.letters) == 2
 
@@ -201,6 +278,27 @@ def test_a_claim_whose_answer_was_lost_is_sent(
     assert settling.settle(now=NOON) == {"queued": 1}
     sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
     assert mailer.fate(message) == ("sent", None)
+
+
+def test_what_a_failed_channel_may_still_be_offering_is_in_doubt(
+    folder: Path, mailer: Mailer, customer: MakeCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = mailer.put(customer(), customer())
+
+    def deliver(_self: EmailChannel, batch: list[Outgoing]) -> list[Outcome]:
+        batch[0].mark.taken()
+        batch[1].mark.kept()
+        raise RuntimeError("out of time, and a thread goes on")
+
+    def away(**_: Any) -> None:
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr(EmailChannel, "deliver", deliver)
+    monkeypatch.setattr(sender, "record", away)
+    with pytest.raises(RuntimeError):
+        sender.send_batch(tenant_id=mailer.tenant_id, now=NOON)
+    assert settling.settle(now=NOON) == {"sent": 1, "unknown": 1}
+    assert {mailer.fate(one) for one in messages} == {("sent", None), ("unknown", "interrupted")}
 
 
 def test_of_a_channel_that_does_not_say_what_it_offered_all_is_in_doubt(

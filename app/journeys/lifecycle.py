@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Invalid
 from app.infra.queue import Work, wake
 from app.journeys import segments, templates
@@ -112,6 +112,7 @@ def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None
         return journey
 
 
+@again_after_deadlock
 def resume(
     *, tenant_id: UUID, journey_id: UUID, actor: str, move_waits: bool = False, now: datetime | None = None
 ) -> Journey:
@@ -150,21 +151,22 @@ def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | No
         return journey
 
 
-# The engine takes people of a paused journey off the clock when it meets them; here they are put back on it.
+# The engine takes people of a paused journey off the clock when it meets them. Here they are put back on it at once:
+# their time is over, they are woken, or their step parks them again.
 BACK_ON_THE_CLOCK = text("""
-    UPDATE journey_enrollment
-    SET due_at = CASE WHEN waits_for IS NULL THEN coalesce(waiting_until, :now) ELSE CAST(:now AS timestamptz) END
+    UPDATE journey_enrollment SET due_at = :now
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
 """)
 
 
-# Who waits for something besides the time is looked at when that was due. Who stands at a step that is gone is not
-# waiting any more, nor is who has been woken.
+# Who waits for something besides the time is looked at when that was due, and who is off the clock is at once. Who
+# stands at a step that is gone is not waiting any more, nor is who has been woken.
 MOVE_WAITS = text("""
     WITH moved AS (
         UPDATE journey_enrollment
         SET waiting_until = waiting_until + :pause,
-            due_at = CASE WHEN waits_for IS NULL THEN waiting_until + :pause ELSE coalesce(due_at, :now) END
+            due_at = CASE WHEN waits_for IS NULL AND due_at = waiting_until THEN waiting_until + :pause
+                ELSE coalesce(due_at, :now) END
         WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND woken_by IS NULL
             AND attempts = 0 AND waiting_until > :paused_at AND current_step_key = ANY(:keys)
         RETURNING id, current_step_number, waiting_until

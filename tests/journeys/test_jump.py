@@ -86,6 +86,22 @@ def test_a_round_takes_so_long_at_least(tenant: Tenant) -> None:
     check_counters(tenant.id, made.id)
 
 
+def test_a_round_takes_longer_by_a_pause_that_moves_waits(tenant: Tenant) -> None:
+    made = journey(tenant.id, [tag("a", "j", "x"), jump("j", None, "a", at_least="3 days")])
+    [who] = people(tenant.id)
+    admit(tenant.id, made.id, [who])
+    run(tenant.id)
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    lifecycle.pause(**act, now=NOW + 2 * DAY)
+    run(tenant.id, NOW + 3 * DAY)
+    lifecycle.resume(**act, now=NOW + 4 * DAY, move_waits=True)
+    run(tenant.id, NOW + 4 * DAY)
+    assert len(paths(tenant.id)[who]) == 3
+    run(tenant.id, NOW + 5 * DAY)
+    assert len(paths(tenant.id)[who]) == 5
+    check_counters(tenant.id, made.id)
+
+
 def test_a_round_that_took_long_enough_is_not_held_up(tenant: Tenant) -> None:
     made = journey(tenant.id, [tag("a", "w", "x"), wait("w", "j", "5 days"), jump("j", None, "a", at_least="3 days")])
     [who] = people(tenant.id)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, publishing, queries, service
-from app.journeys.engine import settling
+from app.journeys.engine import plan, settling
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.service import DraftChanged
@@ -224,6 +224,21 @@ def test_a_wait_for_a_time_becomes_one_for_an_event(tenant: Tenant) -> None:
     check_counters(tenant.id, id)
 
 
+def test_a_wait_for_something_becomes_one_for_a_time_and_its_time_out_stays(tenant: Tenant) -> None:
+    awaited = step("a", "WAIT", "b", {"event_type": JOINED, "timeout": "20 days"}, next_timeout="b")
+    id, who = inside(tenant, awaited, tag("b", None, "x"))
+    edit(tenant, id, wait("a", "b", "30 days"), tag("b", None, "x"))
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    assert tags(tenant.id, who[0]) == [], "the look that was due lets nobody go"
+    happen(tenant.id, event(who[0]), now=NOW + 2 * HOUR)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert waits(tenant) == [NOW + 20 * DAY]
+    run(tenant.id, NOW + 20 * DAY)
+    assert tags(tenant.id, who[0]) == ["x"]
+    check_counters(tenant.id, id)
+
+
 def test_a_wait_that_cannot_be_counted_anew_holds_nobody_up(tenant: Tenant) -> None:
     id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
     edit(tenant, id, wait("a", "b", "2 days"), tag("b", None, "x"))
@@ -278,6 +293,20 @@ def test_who_is_put_at_a_message_they_had_does_not_get_it_again(tenant: Tenant) 
     assert len(rows(tenant.id, "SELECT 1 FROM message")) == 1
     assert tags(tenant.id, who[0]) == ["x"]
     check_counters(tenant.id, id)
+
+
+def test_who_waits_at_a_step_that_moved_goes_through_with_it(tenant: Tenant) -> None:
+    awaited = wait("w", "j", "3 days")
+    back = step("j", "JUMP", None, {"to": "w", "max_times": 5})
+    inside(tenant, awaited, back)
+    run(tenant.id, NOW + 3 * DAY)
+    run(tenant.id, NOW + 3 * DAY)
+    assert waits(tenant) == [NOW + 6 * DAY], "the second round"
+    rows(tenant.id, "UPDATE journey_version SET once = '{\"w\": 2}' RETURNING 1")
+    plan._plans.clear()
+    run(tenant.id, NOW + 6 * DAY)
+    found = rows(tenant.id, "SELECT result FROM journey_enrollment_step WHERE step_key = 'w' ORDER BY step_number")
+    assert [row.result for row in found][:2] == [{"waiting_until": f"2026-11-{day}T09:00:00Z"} for day in (23, 26)]
 
 
 def test_a_paused_journey_places_people_when_it_goes_on(tenant: Tenant) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.infra import crypto, webhooks
 from app.journeys import calls, lifecycle, queries, service
+from app.journeys.engine import retry
 from app.journeys.engine.enrol import enrol_manually
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
@@ -165,6 +166,33 @@ def test_a_call_nobody_takes_is_given_up(tenant: Any, receiver: Receiver) -> Non
     run(tenant.id, NOW + timedelta(minutes=20))
     assert tags(tenant.id, member) == ["refused"]
     assert rows(tenant.id, "SELECT id FROM journey_webhook") == []
+
+
+def test_who_is_told_to_go_on_waits_for_no_answer(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    [member] = enter(tenant, made)
+    [enrollment] = rows(tenant.id, "SELECT id FROM journey_enrollment")
+    retry.skip_ahead(tenant_id=tenant.id, journey_id=made.id, enrollment_id=enrollment.id, actor="system", now=SOON)
+    run(tenant.id, SOON)
+    assert tags(tenant.id, member) == ["refused"]
+    assert rows(tenant.id, "SELECT id FROM journey_webhook") == []
+    assert call(tenant, SOON) == 0
+
+
+@pytest.mark.parametrize("move_waits", [False, True])
+def test_who_is_answered_while_the_journey_is_paused_goes_on_when_it_does(
+    tenant: Any, receiver: Receiver, move_waits: bool
+) -> None:
+    made = calling(tenant, receiver)
+    [member] = enter(tenant, made)
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    lifecycle.pause(**act, now=NOW)
+    call(tenant)
+    assert len(receiver.told) == 1
+    lifecycle.resume(**act, now=SOON, move_waits=move_waits)
+    run(tenant.id, SOON)
+    assert tags(tenant.id, member) == ["taken"]
+    check_counters(tenant.id, made.id)
 
 
 def test_who_has_left_is_told_of_no_more(tenant: Any, receiver: Receiver) -> None:

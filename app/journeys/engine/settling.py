@@ -43,7 +43,7 @@ STANDING = text("""
       AND (CAST(:after AS uuid) IS NULL OR id > :after)
     ORDER BY id LIMIT :limit FOR UPDATE
 """)
-# The moment they waited for means nothing any more: a paused journey puts them back on the clock by it.
+# The moment they waited for means nothing any more, wherever they are placed.
 PLACE_NOW = text("""
     UPDATE journey_enrollment SET due_at = :now, waiting_until = CASE WHEN waiting_until IS NOT NULL THEN :now END
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
@@ -176,12 +176,16 @@ def _outcomes(
 def passing(
     session: Session, tenant_id: UUID, plan: Plan, step: PlannedStep, walkers: Sequence[Walker]
 ) -> dict[Walker, Outcome]:
-    """Return who passes by a step: a version brought them to it again, and they took it in an earlier one."""
+    """Return who passes by a step: a version brought them to it again, and they took it in an earlier one.
+
+    Who stood at it already goes through with it.
+    """
     version = plan.once.get(step.key)
-    if version is None:
+    coming = [walker for walker in walkers if not walker.logged]
+    if version is None or not coming:
         return {}
-    ids = array(walker.enrollment_id for walker in walkers)
+    ids = array(walker.enrollment_id for walker in coming)
     asked = {"tenant_id": tenant_id, "ids": ids, "step_key": step.key, "version": version}
     taken = {row.enrollment_id for row in session.execute(TAKEN_BEFORE, asked)}
     way = Outcome(exit=next(iter(step.exits), None), result=PASSED)
-    return {walker: way for walker in walkers if walker.enrollment_id in taken}
+    return {walker: way for walker in coming if walker.enrollment_id in taken}

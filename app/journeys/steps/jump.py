@@ -116,8 +116,9 @@ class Jump(StepType[JumpConfig]):
                 batch.leave(walker, result={"times": times, "at_most": config.max_times})
                 continue
             entered_at = batch.now if walker.enrollment_id in came_now else so_far.entered_at
-            if apart and entered_at and walker.waiting_until is None and entered_at + apart > batch.now:
-                batch.park(walker, entered_at + apart)
+            until = walker.waiting_until or (entered_at + apart if apart and entered_at else batch.now)
+            if until > batch.now:
+                batch.park(walker, until)
                 continue
             told = {"jumped_to": config.to, "times": times + 1, "at_most": config.max_times}
             batch.jump(walker, config.to, told)

@@ -202,8 +202,10 @@ class Webhook(StepType[WebhookConfig]):
             call = calls.get(walker.enrollment_id)
             if call is None:
                 continue
-            if call.status == QUEUED and batch.now < call.gives_up_at:
-                batch.park(walker, call.gives_up_at)
+            # Sooner for somebody who is told to go on.
+            until = min(walker.waiting_until or call.gives_up_at, call.gives_up_at)
+            if call.status == QUEUED and batch.now < until:
+                batch.park(walker, until)
                 continue
             over.append(call)
             if call.status != DONE:

@@ -176,6 +176,29 @@ def test_all_who_failed_go_on_or_those_of_one_step(
     check_counters(tenant.id, made.id)
 
 
+def test_who_fails_again_at_once_is_tried_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "AT_ONCE", 2)
+    made = journey(tenant.id, [send("s", None, template(tenant.id))])
+    admit(tenant.id, made.id, people(tenant.id, 5))
+    rows(tenant.id, "DELETE FROM template RETURNING id")
+    run(tenant.id)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"FAILED"}
+    some = retry._retry_some
+
+    def beside_a_worker(*asked: Any) -> Any:
+        found = some(*asked)
+        run(tenant.id, NOW + 9 * DAY)
+        rounds.append(found)
+        assert len(rounds) < 9
+        return found
+
+    rounds: list[Any] = []
+    monkeypatch.setattr(retry, "_retry_some", beside_a_worker)
+    assert again(tenant.id, made.id) == 5
+    assert len(rounds) == 4
+    check_counters(tenant.id, made.id)
+
+
 def test_who_came_in_again_since_does_not_walk_twice(tenant: Tenant, broken: Any) -> None:
     made = journey(tenant.id, [tag("u", "w", "x"), wait("w", None, "1 day")], allow_reentry=True)
     [who] = people(tenant.id)

@@ -8,7 +8,7 @@ import pytest
 from app.accounts.models import Tenant
 from app.content.models import Template as TemplateRow
 from app.infra.db import transaction
-from app.journeys import templates
+from app.journeys import lifecycle, service, templates
 from app.journeys.step_type import Known, Template, check_graph, exit_labels, read_graph, step_types
 from app.journeys.steps.send import FIRST_LOOK, SendConfig
 from tests.journeys.helpers import (
@@ -102,6 +102,21 @@ def test_who_is_not_sent_it_goes_another_way_once_that_is_known(tenant: Tenant) 
     told = rows(tenant.id, "SELECT result FROM journey_enrollment_step WHERE exit = 'skipped' ORDER BY 1")
     assert {row.result["reason"] for row in told} == {"opted_out", "refused", "suppressed"}
     assert all(row.result["sent"] is False for row in told)
+
+
+def test_who_waits_for_another_way_that_is_published_away_goes_on(tenant: Tenant) -> None:
+    config = sends(tenant.id, when_skipped="branch")
+    made = journey(tenant.id, [step("s", "SEND", "yes", config, next_skipped=None), tag("yes", None, "got")])
+    [who] = people(tenant.id)
+    admit(tenant.id, made.id, [who])
+    run(tenant.id)
+    plain = [step("s", "SEND", "yes", {**config, "when_skipped": "go_on"}), tag("yes", None, "got")]
+    service.put_steps(tenant_id=tenant.id, journey_id=made.id, actor="system", steps=plain)
+    lifecycle.publish(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    fate(tenant.id, who, "skipped", "opted_out")
+    run(tenant.id, NOW + FIRST_LOOK)
+    assert paths(tenant.id)[who][-2:] == [("s", "COMPLETED"), ("yes", "COMPLETED")]
+    check_counters(tenant.id, made.id)
 
 
 def test_all_templates_of_a_step_are_in_use(tenant: Tenant) -> None:

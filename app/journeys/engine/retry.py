@@ -38,6 +38,7 @@ AGAIN = text("""
         WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND e.status = 'FAILED'
             AND (CAST(:id AS uuid) IS NULL OR e.id = :id)
             AND (CAST(:step AS text) IS NULL OR e.current_step_key = :step)
+            AND (CAST(:after AS uuid) IS NULL OR e.id > :after)
             AND (j.reentry = 'each' OR NOT EXISTS (
                 SELECT FROM journey_enrollment other
                 WHERE other.tenant_id = e.tenant_id AND other.journey_id = e.journey_id
@@ -49,7 +50,7 @@ AGAIN = text("""
     SET status = 'ACTIVE', current_step_number = person.current_step_number + 1, due_at = :now, waiting_until = NULL,
         exited_at = NULL, exit_reason = NULL, error = NULL, attempts = 0
     FROM failed WHERE person.tenant_id = :tenant_id AND person.id = failed.id
-    RETURNING failed.current_step_key
+    RETURNING person.id, failed.current_step_key AS step_key
 """)
 GO_ON = text("""
     UPDATE journey_enrollment
@@ -101,19 +102,22 @@ def retry_all(
 
     Whoever has come into the journey again since stays as they are. Raises NoSuchJourney or WrongStatus.
     """
-    total = 0
-    while some := _retry_some(tenant_id, journey_id, step, now or clock.now()):
-        total += some
+    total, after = 0, None
+    # Who fails again meanwhile is behind the last one taken, so nobody is taken twice.
+    while some := _retry_some(tenant_id, journey_id, step, after, now or clock.now()):
+        total, after = total + len(some), max(some)
     with transaction(tenant_id) as session:
         audit.record(session, actor, "journey.retry", "journey", journey_id, {"step": step, "people": total})
     return total
 
 
 @again_after_deadlock
-def _retry_some(tenant_id: UUID, journey_id: UUID, step: str | None, now: datetime) -> int:
+def _retry_some(
+    tenant_id: UUID, journey_id: UUID, step: str | None, after: UUID | None, now: datetime
+) -> Sequence[UUID]:
     with transaction(tenant_id) as session:
         _lock(session, tenant_id, journey_id)
-        return _again(session, tenant_id, journey_id, now, step=step)
+        return _again(session, tenant_id, journey_id, now, step=step, after=after)
 
 
 def skip_ahead(
@@ -164,13 +168,15 @@ def _again(
     *,
     id: UUID | None = None,
     step: str | None = None,
-) -> int:
-    values = {"tenant_id": tenant_id, "journey_id": journey_id, "now": now, "id": id, "step": step, "limit": AT_ONCE}
-    keys: Sequence[str] = session.scalars(AGAIN, values).all()
+    after: UUID | None = None,
+) -> Sequence[UUID]:
+    where = {"tenant_id": tenant_id, "journey_id": journey_id, "id": id, "step": step, "after": after}
+    people = session.execute(AGAIN, {**where, "now": now, "limit": AT_ONCE}).all()
+    keys = [person.step_key for person in people]
     if keys:
         counts: dict[Where, dict[str, int]] = {
             (journey_id, key): {"entered": keys.count(key), "active": keys.count(key)} for key in set(keys)
         }
         move_counters(session, tenant_id, {journey_id: {"failed": -len(keys)}}, counts)
         wake(Work.ADVANCE_JOURNEYS, tenant_id)
-    return len(keys)
+    return [person.id for person in people]

@@ -254,12 +254,14 @@ def _look(batch: StepBatch[SendConfig], walkers: Sequence[Walker]) -> None:
     keys = {"tenant_id": batch.tenant_id, "keys": array(_key(walker) for walker in walkers)}
     fates = {row.dedupe_key: row for row in batch.session.execute(FATES, keys)}
     limit = duration(batch.config.known_within)
+    # Who was parked for it may find the other way published away.
+    skipped = SKIPPED if batch.config.when_skipped == "branch" else NEXT
     for walker in walkers:
         fate = fates.get(_key(walker))
         until = walker.waiting_until or batch.now
         known = {"message_id": str(fate.id), "channel": fate.channel, "status": fate.status} if fate else {}
         if fate is None or fate.status in NOT_SENT:
-            batch.leave(walker, SKIPPED, {"sent": False, **known, "reason": fate.reason if fate else "erased"})
+            batch.leave(walker, skipped, {"sent": False, **known, "reason": fate.reason if fate else "erased"})
         elif fate.status in OUT or until <= batch.now:
             batch.leave(walker, result={"sent": True, **known})
         else:

@@ -149,6 +149,21 @@ def test_the_goal_of_a_journey_is_an_event_or_conditions(tenant: Tenant) -> None
         check_counters(tenant.id, each.id)
 
 
+def test_a_goal_counts_that_comes_in_one_batch_after_what_let_them_in(tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "9 days")], trigger_type=JOINED, goal={"event_type": BOOKED})
+    again = journey(tenant.id, [wait("w", None, "9 days")], name="Again", trigger_type=BOOKED,
+                    goal={"event_type": BOOKED})  # fmt: skip
+    after, before = people(tenant.id, 2)
+    happen(tenant.id, event(after), event(after, type=BOOKED), event(before, type=BOOKED), event(before))
+    assert left(tenant.id) == {(after, "goal", made.id)}
+    assert converted(tenant.id) == {after}
+    run(tenant.id)
+    inside = rows(tenant.id, "SELECT customer_id, journey_id FROM journey_enrollment WHERE status = 'ACTIVE'")
+    assert {tuple(row) for row in inside} == {(before, made.id), (after, again.id), (before, again.id)}
+    for each in (made, again):
+        check_counters(tenant.id, each.id)
+
+
 def test_who_is_through_converts_within_the_days_of_the_goal(tenant: Tenant) -> None:
     made = journey(tenant.id, [tag("u", None, "x")], goal={"event_type": BOOKED}, goal_days=7)
     one, two, three = people(tenant.id, 3)

@@ -111,6 +111,16 @@ def test_what_says_no_booking_is_told_apart_by_its_cause(tenant: Tenant) -> None
     assert len(entries(tenant.id)) == 3
 
 
+def test_who_was_in_it_for_the_same_booking_is_told_so(tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "9 days")], trigger_type=BOOKED, **EACH)
+    [who] = people(tenant.id)
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "customer_id": who, "now": NOW}
+    for number in range(12):
+        enrol.enrol_one(**act, data={"booking_id": number})
+    with pytest.raises(enrol.NotAdmitted, match="for the same “booking_id” already"):
+        enrol.enrol_one(**act, data={"booking_id": 7})
+
+
 def test_a_limit_holds_for_each_walk(tenant: Tenant) -> None:
     journey(tenant.id, [wait("w", None, "9 days")], trigger_type=BOOKED, max_enrollments=2, **EACH)
     [who] = people(tenant.id)

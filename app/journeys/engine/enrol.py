@@ -89,12 +89,12 @@ ENROL = text("""
     WHERE room.id IS NULL OR turn <= free
     ORDER BY place
     ON CONFLICT DO NOTHING
-    RETURNING id, journey_id, customer_id
+    RETURNING id, journey_id, customer_id, trigger_event_id
 """)
 
 
 PEOPLE = text("""
-    SELECT c.id, c.status, j.status AS journey, j.reentry, j.reentry_days, count(e.id) > 0 AS walked,
+    SELECT c.id, c.status, j.status AS journey, j.reentry, j.reentry_days, j.reentry_key, count(e.id) AS walks,
            count(e.id) FILTER (WHERE e.status = 'ACTIVE') > 0 AS walking, j.max_enrollments <= (
                SELECT count(*) FROM journey_enrollment o
                WHERE o.tenant_id = j.tenant_id AND o.journey_id = j.id AND o.status = 'ACTIVE') AS full
@@ -102,7 +102,8 @@ PEOPLE = text("""
     LEFT JOIN journey_enrollment e
         ON e.tenant_id = c.tenant_id AND e.customer_id = c.id AND e.journey_id = j.id
     WHERE c.tenant_id = :tenant_id AND c.id = ANY(CAST(:customers AS uuid[]))
-    GROUP BY c.id, c.status, j.tenant_id, j.id, j.status, j.reentry, j.reentry_days, j.max_enrollments
+    GROUP BY c.id, c.status, j.tenant_id, j.id, j.status, j.reentry, j.reentry_days, j.reentry_key,
+        j.max_enrollments
 """)
 
 
@@ -148,7 +149,8 @@ def on_events(batch: Batch) -> None:
         listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()
         if listening:
             candidates = _candidates(session, batch, listening)
-            enrol(session, batch.tenant_id, candidates, batch.now)
+            made = enrol(session, batch.tenant_id, candidates, batch.now)
+            watching.on_events(session, batch, {row.id: row.trigger_event_id for row in made})
 
 
 def enrol_manually(
@@ -213,34 +215,38 @@ def enrol_one(
     raise NotAdmitted(reason)
 
 
-def why_not(session: Session, tenant_id: UUID, journey_id: UUID, customer_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Return why each of these customers, who were not let in, can't enter a journey."""
+def why_not(
+    session: Session, tenant_id: UUID, journey_id: UUID, customer_ids: Collection[UUID], *, by_itself: bool = False
+) -> dict[UUID, str]:
+    """Return why each of these customers, who were not let in, can't enter a journey (`by_itself`: see Candidate)."""
     if not customer_ids:
         return {}
     values = {"tenant_id": tenant_id, "journey_id": journey_id, "customers": array(customer_ids)}
-    found = {row.id: _why_not(row) for row in session.execute(PEOPLE, values)}
+    found = {row.id: _why_not(row, by_itself) for row in session.execute(PEOPLE, values)}
     return {one: found.get(one, NOBODY) for one in customer_ids}
 
 
-def _why_not(person: Row[Any]) -> str:
+def _why_not(person: Row[Any], by_itself: bool) -> str:
     if person.status != "ACTIVE":
         return "This profile was merged into another one. Enrol that one."
     if person.journey != "ACTIVE":
         return f"People can enter an active journey only; this one is {person.journey.lower()}."
     if person.walking and person.reentry != EACH:
         return "This customer is in the journey already."
-    if person.walked and person.reentry == NEVER:
+    if person.walks and person.reentry == NEVER:
         return "This customer has been in the journey before, and it allows nobody in twice."
     if person.full:
         return "The journey is full: it has as many people in it as its settings allow."
-    if person.walked and person.reentry == AFTER_DAYS:
+    if person.walks and person.reentry == AFTER_DAYS:
         days = f"less than {person.reentry_days} days ago"
         return f"This customer came into the journey {days}, and it allows nobody in again sooner."
+    if person.reentry == EACH and (not by_itself or person.walking or person.walks < circles.MOST):
+        return f"This customer has been in it for the same “{person.reentry_key}” already."
     return circles.REASON
 
 
 def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], now: datetime) -> Sequence[Row[Any]]:
-    """Let in those candidates who may enter, with one statement; return (id, journey_id, customer_id) of each."""
+    """Let in those candidates who may enter, with one statement; return a row of each."""
     asking = list(candidates)
     if not asking:
         return []

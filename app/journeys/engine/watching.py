@@ -40,6 +40,7 @@ PEOPLE = text("""
     FROM journey_enrollment e
     JOIN unnest(CAST(:journeys AS uuid[]), CAST(:since AS timestamptz[])) AS j(id, since) ON j.id = e.journey_id
     WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
+        AND (CAST(:only AS uuid[]) IS NULL OR e.id = ANY(CAST(:only AS uuid[])))
         AND (e.status = 'ACTIVE' OR e.converted_at IS NULL AND e.enrolled_at > j.since)
     ORDER BY e.id FOR UPDATE OF e
 """)
@@ -197,26 +198,40 @@ def _below(plan: Plan, key: str, goal: str) -> bool:
     return False
 
 
-def on_events(session: Session, batch: Batch) -> None:
-    """Take out, or to a GOAL, those whom the events of a batch are about, inside the transaction that applies them."""
-    rows = session.execute(WATCHING, {"tenant_id": batch.tenant_id}).all()
+def on_events(session: Session, batch: Batch, entered: Mapping[UUID, UUID] | None = None) -> None:
+    """Take out, or to a GOAL, those whom the events of a batch are about, inside the transaction that applies them.
+
+    With `entered`, the enrollments the batch made by the event that let them in: those only, by what came after it.
+    """
     happened: dict[UUID, list[AppliedEvent]] = defaultdict(list)
     for event in batch.events:
         happened[event.customer_id].append(event)
     touched = (set(happened) | batch.consent_changed) - set(batch.merged)
-    if not rows or not touched:
+    if entered is not None:
+        touched = {one for one in touched if len(happened[one]) > 1} if entered else set()
+    rows = session.execute(WATCHING, {"tenant_id": batch.tenant_id}).all() if touched else []
+    if not rows:
         return
     since = [batch.now - timedelta(days=row.goal_days or leaving.MAX_DAYS) if row.goal else None for row in rows]
     values = {"journeys": array(row.id for row in rows), "since": array(since), "customers": array(sorted(touched))}
+    only = None if entered is None else array(entered)
     people: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, **values}):
+    for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, "only": only, **values}):
         people[person.journey_id].append(person)
     concerned = [row for row in rows if row.id in people]
     plans = plans_of(session, batch.tenant_id, {row.id: row.published_version for row in concerned})
     record = writes.Record()
     for row in concerned:
         facts_ = JourneyFacts(row.id, row.published_version, row.timezone, row.id)
-        _touch(session, batch, watch(batch.tenant_id, row, facts_, plans[row.id]), people[row.id], happened, record)
+        _touch(
+            session,
+            batch,
+            watch(batch.tenant_id, row, facts_, plans[row.id]),
+            people[row.id],
+            happened,
+            record,
+            entered or {},
+        )
     if record.states or record.converted:
         writes.write(session, batch.tenant_id, batch.now, record)
         wake(Work.ADVANCE_JOURNEYS, batch.tenant_id)
@@ -229,6 +244,7 @@ def _touch(
     people: Sequence[Row[Any]],
     happened: Mapping[UUID, Sequence[AppliedEvent]],
     record: writes.Record,
+    entered: Mapping[UUID, UUID],
 ) -> None:
     customers = sorted({person.customer_id for person in people})
     holding = _holding(session, batch.tenant_id, watch.trees, customers, watch.journey, batch.now)
@@ -236,8 +252,10 @@ def _touch(
     gone = _unsubscribed(session, batch.tenant_id, watch, inside)
     for person in people:
         true = {name for name, found in holding.items() if person.customer_id in found}
+        events = happened.get(person.customer_id, ())
+        if person.id in entered:
+            events = events[[event.id for event in events].index(entered[person.id]) + 1 :]
         for name, (type_, conditions) in watch.events.items():
-            events = happened.get(person.customer_id, ())
             said = [event.payload for event in events if event.type == type_]
             zone = watch.journey.timezone
             if any(payload_fits(type_, conditions, payload, zone=zone, now=batch.now) for payload in said):

@@ -87,7 +87,7 @@ class StartJourney(StepType[StartJourneyConfig]):
         ]
         made = {row.customer_id: row.id for row in enrol(batch.session, batch.tenant_id, candidates, batch.now)}
         others = [walker.customer_id for walker in batch.walkers if walker.customer_id not in made]
-        reasons = why_not(batch.session, batch.tenant_id, target, others)
+        reasons = why_not(batch.session, batch.tenant_id, target, others, by_itself=True)
         for walker in batch.walkers:
             started: dict[str, Any] = {"journey_id": str(target)}
             if enrollment := made.get(walker.customer_id):

@@ -4,9 +4,10 @@ Each function is one kind of work (app.infra.queue.Work) of one tenant. It works
 over, then wakes itself again: a job stays short, and tenants take turns.
 """
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -111,13 +112,15 @@ def sync_segments(tenant_id: str) -> None:
 
 def run_campaigns(tenant_id: str) -> None:
     """Begin the tenant's campaigns that are due, put people into them, see what is over and what lacks approval."""
-    awaiting.warn(tenant_id=UUID(tenant_id), now=clock.now())
     _turn(
         Work.RUN_CAMPAIGNS,
         UUID(tenant_id),
         lambda tenant: campaigns.run_step(tenant_id=tenant, now=clock.now()),
         spread=False,
     )
+    # Last: whatever is wrong with a warning, campaigns go on.
+    with _guarded(Work.RUN_CAMPAIGNS, UUID(tenant_id)):
+        awaiting.warn(tenant_id=UUID(tenant_id), now=clock.now())
 
 
 def privacy_jobs(tenant_id: str) -> None:
@@ -165,6 +168,17 @@ class WorkFailed(RuntimeError):
     """A turn failed. Ops see this line, and ops must not see customers' data: the rest is in the worker's log."""
 
 
+@contextlib.contextmanager
+def _guarded(work: Work, tenant_id: UUID) -> Iterator[None]:
+    """Let an exception out as WorkFailed, and write what it says to the log."""
+    try:
+        yield
+    except Exception as error:
+        reference = uuid4().hex[:12]
+        log.exception("%s of %s failed, reference %s", work, tenant_id, reference)
+        raise WorkFailed(f"{type(error).__name__}, reference {reference} in the worker's log") from None
+
+
 def _turn(
     work: Work,
     tenant_id: UUID,
@@ -180,7 +194,7 @@ def _turn(
     queue.awake(work, tenant_id)
     ends = time.monotonic() + TURN_SECONDS
     alone = spread
-    try:
+    with _guarded(work, tenant_id):
         while True:
             done = step(tenant_id)
             if done:
@@ -194,10 +208,6 @@ def _turn(
             if time.monotonic() > ends or queue.others_wait(work):
                 queue.enqueue(work, tenant_id)
                 return
-    except Exception as error:
-        reference = uuid4().hex[:12]
-        log.exception("%s of %s failed, reference %s", work, tenant_id, reference)
-        raise WorkFailed(f"{type(error).__name__}, reference {reference} in the worker's log") from None
 
 
 # One index probe a tenant and kind: the partial indexes hold due rows only.

@@ -13,6 +13,7 @@ from rq.timeouts import TimerDeathPenalty
 from sqlalchemy import text
 
 from app.analytics import work
+from app.campaigns import awaiting
 from app.cli.worker import TickScheduler, Worker
 from app.infra import clock, queue
 from app.infra.db import transaction
@@ -181,6 +182,21 @@ def test_the_tick_beats_and_wakes_who_has_work_due(tenant: Any, other_tenant: An
     (job_id,) = queue.queue(Work.PROCESS_EVENTS).get_job_ids()
     job = Job.fetch(job_id, connection=queue.redis(), serializer=JSONSerializer)
     assert list(job.args) == [str(tenant.id)]
+
+
+def test_a_warning_that_fails_keeps_back_no_campaign_and_tells_ops_nothing_of_customers(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("thandi@club.example")
+
+    done: list[UUID] = []
+    monkeypatch.setattr(awaiting, "warn", fail)
+    monkeypatch.setattr(tasks.campaigns, "run_step", lambda tenant_id, **_: done.append(tenant_id) or 0)
+    with pytest.raises(tasks.WorkFailed) as told:
+        tasks.run_campaigns(str(tenant.id))
+    assert done == [tenant.id]
+    assert "thandi" not in str(told.value)
 
 
 def test_backlogs_count_what_is_due_and_what_was_done(tenant: Any) -> None:

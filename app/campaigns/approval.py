@@ -2,8 +2,8 @@
 
 An organisation says from how many people on (Settings → Limits). A yes is to what the campaign says, to whom, and how
 often: `seal` keeps that, and the yes holds for one in LEEWAY more people than there were when it was asked for. Who
-made the campaign, and who asks, can't give it; nor, where Fairway asks, who changed since somebody last asked what is
-sent or to whom: nobody else has seen that. What a key of theirs did counts as theirs. It is looked at when the
+made the campaign, and who asks, can't give it; nor, where Fairway asks, who made or changed since somebody last asked
+what is sent or to whom: nobody else has seen that. What a key of theirs did counts as theirs. It is looked at when the
 campaign is scheduled or started, again until everybody is in a run, and for as long as a one-off sends: whom it goes to
 is settled by then, but the snippets in it may be changed.
 """
@@ -49,7 +49,9 @@ _CHANGED_BY = text("""
     SELECT DISTINCT actor FROM audit_entry
     WHERE tenant_id = :tenant_id AND id > :since AND id < :until
         AND (object_type IN ('campaign', 'template', 'segment') AND object_id = ANY(CAST(:read AS text[]))
-            AND action = ANY(ARRAY['campaign.change', 'template.change', 'template.restore', 'segment.change',
+            AND action = ANY(ARRAY['campaign.change',
+                'template.create', 'template.copy', 'template.change', 'template.restore',
+                'segment.create', 'segment.copy', 'segment.snapshot', 'segment.change',
                 'segment.add_people', 'segment.remove_people'])
             OR object_type = 'snippet')
 """)

@@ -382,6 +382,40 @@ def test_who_changes_what_was_approved_does_not_approve_it_when_fairway_asks(
     assert answer(club, campaign, admin).decision == approval.APPROVED
 
 
+def a_list(club: Club, actor: str = ACTOR) -> UUID:
+    """Return a list of three, made by somebody and filled by nobody."""
+    made = segments.create(tenant_id=club.tenant_id, name="A list", type="STATIC", actor=actor, now=NOON).id
+    grow(club, made, club.people(3))
+    return made
+
+
+@pytest.mark.parametrize("made", ["template.create", "template.copy", "segment.create", "segment.snapshot"])
+def test_who_made_what_somebody_else_put_in_since_does_not_approve_it_when_fairway_asks(
+    club: Club, sink: Sink, admin: str, made: str
+) -> None:
+    tenant_id, other = club.tenant_id, f"user:{make_user(club.tenant_id, 'owner')}"
+    where = club.segment(club.people(3))
+    campaign = club.campaign(where, schedule={"mode": "at", "start_at": "2026-11-20T15:00"})
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("schedule_", campaign)
+    by = {"tenant_id": tenant_id, "actor": admin}
+    if made == "template.create":
+        put = {"email_template_id": content.create(**by, name="T", subject="Hi", text="Mine").id}
+    elif made == "template.copy":
+        put = {"email_template_id": content.copy(**by, template_id=club.template_id).id}
+    elif made == "segment.create":
+        put = {"segment_id": a_list(club, admin)}
+    else:
+        put = {"segment_id": segments.snapshot(**by, segment_id=a_list(club), now=NOON).id}
+    service.change(tenant_id=tenant_id, campaign_id=campaign.id, actor=ACTOR, changes=put, now=NOON)
+    club.work(HOUR)
+    assert club.status(campaign) == Status.PAUSED
+    with pytest.raises(NotTheirOwn):
+        answer(club, campaign, admin)
+    assert [one.id for one, _ in approval.waiting_for(tenant_id=tenant_id, actor=other)] == [campaign.id]
+
+
 def test_what_was_sent_is_not_put_up(club: Club, sink: Sink, admin: str) -> None:
     campaign = club.campaign(club.people(3))
     ask(club, campaign)

@@ -1,5 +1,6 @@
 """From a claimed message to a letter on its way out: the template, the values and the links of this one reader."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,22 +10,47 @@ from app.content import queries as templates
 from app.content import snippets
 from app.content.kind import kind_of
 from app.content.letters import Letter, LetterCache, LetterSource, RenderedLetter, compile_letter, render_letter
+from app.content.liquid import TemplateProblem
 from app.content.merge_tags import letter_values
 from app.content.preview import reader_values
+from app.infra.errors import NotFound
 from app.infra.ids import as_id
 from app.infra.registry import NotRegistered
-from app.messaging import builtin, drafts
+from app.messaging import builtin, drafts, local
 from app.messaging.channel import From, Outgoing
 from app.messaging.in_hand import Mark, unwatched
 from app.messaging.links import preferences_url, unsubscribe_url
+from app.messaging.results import Ending
 from app.messaging.return_address import addresses
-from app.messaging.states import Purpose
+from app.messaging.states import Purpose, Reason, Status
+
+log = logging.getLogger(__name__)
 
 _cache = LetterCache()
 
 
 class NothingToSend(Exception):
     """The message can't be made into a letter; the text says why."""
+
+
+def compose_or_why(
+    *, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None, mark: Mark | None = None
+) -> Outgoing | Ending:
+    """Return the letter of one claimed message as `compose` does, or how the message ends that can't be made one."""
+    try:
+        return compose(tenant_id=tenant_id, tenant_name=tenant_name, row=row, sender=sender, mark=mark)
+    except (TemplateProblem, NothingToSend, NotFound) as problem:
+        why = str(problem)
+    except Exception as problem:
+        # Whatever is wrong with one letter, the others go out.
+        log.exception("Message %s can't be rendered", row["id"])
+        why = f"{type(problem).__name__}: {problem}"
+    return Ending(row["id"], Status.FAILED, Reason.RENDER_ERROR, response=why[:500])
+
+
+def subject_of(letter: Outgoing) -> str:
+    """Return what a message is called: its subject, or how it begins."""
+    return letter.letter.subject or local.excerpt(letter.letter.text)
 
 
 def compose(

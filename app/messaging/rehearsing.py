@@ -14,11 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.content.letters import RenderedLetter
-from app.content.liquid import TemplateProblem
-from app.infra.errors import NotFound
 from app.infra.ids import new_id
 from app.messaging import gate
-from app.messaging.compose import NothingToSend, compose
+from app.messaging.compose import compose_or_why, subject_of
 from app.messaging.limits import Facts
 from app.messaging.policy import OF_TENANT, read
 from app.messaging.results import Ending, record
@@ -77,11 +75,8 @@ def send_due(session: Session, *, tenant_id: UUID, journey_id: UUID, now: dateti
 
 
 def _written(row: Mapping[str, Any], tenant_id: UUID, tenant_name: str, now: datetime) -> tuple[Judged, Ending]:
-    try:
-        letter = compose(tenant_id=tenant_id, tenant_name=tenant_name, row=row).letter
-    except (TemplateProblem, NothingToSend, NotFound) as problem:
-        why = str(problem)[:500]
-        judged = Judged(row["id"], Status.FAILED, Reason.RENDER_ERROR, row["address"], why)
-        return judged, Ending(row["id"], Status.FAILED, Reason.RENDER_ERROR, response=why)
-    ending = Ending(row["id"], Status.SENT, None, subject=letter.subject, sent_at=now, customer_id=row["reader_id"])
-    return Judged(row["id"], Status.SENT, None, row["address"], letter=letter), ending
+    letter = compose_or_why(tenant_id=tenant_id, tenant_name=tenant_name, row=row)
+    if isinstance(letter, Ending):
+        return Judged(row["id"], letter.status, letter.reason, row["address"], letter.response), letter
+    ending = Ending(row["id"], Status.SENT, None, subject=subject_of(letter), sent_at=now, customer_id=row["reader_id"])
+    return Judged(row["id"], Status.SENT, None, row["address"], letter=letter.letter), ending

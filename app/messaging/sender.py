@@ -15,12 +15,10 @@ from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
 
-from app.content.liquid import TemplateProblem
-from app.infra.errors import NotFound
 from app.infra.ids import new_id
-from app.messaging import breaker, in_hand, local, runs
+from app.messaging import breaker, in_hand, runs
 from app.messaging.channel import Outcome, Outgoing, Result, channel
-from app.messaging.compose import NothingToSend, compose
+from app.messaging.compose import compose_or_why, subject_of
 from app.messaging.gate import Claim, claim
 from app.messaging.results import MAX_ATTEMPTS, Ending, record
 from app.messaging.sending_domains import in_use
@@ -112,16 +110,11 @@ def _send(
     for place, row in enumerate(claimed.letters):
         subject, mark = None, hand.mark(place)
         sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
-        try:
-            letter = compose(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender, mark=mark)
-        except (TemplateProblem, NothingToSend, NotFound) as problem:
-            endings.append(_unrendered(row, str(problem)))
-        except Exception as problem:
-            # Whatever is wrong with one letter, the others go out.
-            log.exception("Message %s can't be rendered", row["id"])
-            endings.append(_unrendered(row, f"{type(problem).__name__}: {problem}"))
+        letter = compose_or_why(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender, mark=mark)
+        if isinstance(letter, Ending):
+            endings.append(letter)
         else:
-            subject = _subject(letter)
+            subject = subject_of(letter)
             outgoing.setdefault(row["channel"], []).append((row, letter))
         noted.append((row["id"], subject, row["reader_id"]))
     hand.letters(noted)
@@ -158,18 +151,9 @@ def retry_at(attempts: int, now: datetime) -> datetime:
     return now + wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
 
 
-def _subject(letter: Outgoing) -> str:
-    """Return what a message is called: its subject, or how it begins."""
-    return letter.letter.subject or local.excerpt(letter.letter.text)
-
-
-def _unrendered(row: Mapping[str, Any], why: str) -> Ending:
-    return Ending(row["id"], Status.FAILED, Reason.RENDER_ERROR, response=why[:500])
-
-
 def _ending(row: Mapping[str, Any], letter: Outgoing, outcome: Outcome, now: datetime) -> Ending:
     """Return what is to be recorded of a letter that was handed over."""
-    subject = _subject(letter)
+    subject = subject_of(letter)
     if outcome.result is Result.SENT:
         return Ending(
             row["id"], Status.SENT, None, outcome.response, subject, sent_at=now, customer_id=row["reader_id"]

@@ -11,7 +11,7 @@ from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import rehearsal, service
 from app.journeys.queries import NoSuchJourney
-from app.messaging import policy
+from app.messaging import compose, policy, rehearsing
 from app.messaging.states import Reason, Status
 from tests.journeys.helpers import NOW, asks, journey, people, rows, send, step, tag, tags, template, wait
 
@@ -145,3 +145,44 @@ def test_nobody_is_called_and_nobody_enters_another_journey(tenant: Any) -> None
     (board,) = rehearsed(tenant.id, made.id, *people(tenant.id))
     assert (board.status, board.left_at) == ("COMPLETED", NOW)
     assert [dict(one.result) for one in board.steps[1:]] == [{"rehearsed": True}] * 2
+
+
+def test_a_letter_that_can_not_be_made_fails_alone_as_it_would_when_sent(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = journey(
+        tenant.id,
+        [step("t", "TRIGGER", "hello", {"event_type": "MANUAL"}), send("hello", None, template(tenant.id))],
+        active=False,
+    )
+    [person] = people(tenant.id, 1)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(compose, "render_letter", fail)
+    [board] = rehearsed(tenant.id, made.id, person)
+    [letter] = [letter for one in board.steps for letter in one.letters]
+    assert (letter.status, letter.reason) == (Status.FAILED, Reason.RENDER_ERROR)
+    assert letter.problem == "RuntimeError: no such thing"
+
+
+def test_what_has_no_subject_is_called_by_how_it_begins(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(tenant.id) as session:
+        text = Template(tenant_id=tenant.id, name="Hi", channel="EMAIL", subject="", text="Tee off at ten")
+        session.add(text)
+        session.flush()
+    made = journey(
+        tenant.id, [step("t", "TRIGGER", "hello", {"event_type": "MANUAL"}), send("hello", None, text.id)], active=False
+    )
+    [person] = people(tenant.id, 1)
+    subjects: list[str | None] = []
+    record = rehearsing.record
+
+    def noted(**given: Any) -> None:
+        subjects.extend(one.subject for one in given["endings"])
+        record(**given)
+
+    monkeypatch.setattr(rehearsing, "record", noted)
+    rehearsed(tenant.id, made.id, person)
+    assert [str(one)[:14] for one in subjects] == ["Tee off at ten"]

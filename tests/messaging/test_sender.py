@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.content import service as content
 from app.infra.db import transaction
-from app.messaging import outbox, results, sender
+from app.messaging import compose, outbox, results, sender
 from app.messaging.channel import Outcome, Result
 from app.messaging.channels.email_smtp import EmailChannel
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
@@ -272,9 +272,9 @@ def test_a_message_of_a_channel_that_is_gone_fails_alone(
 def test_a_letter_may_name_where_word_of_its_failing_goes_and_a_server_how_long_it_waits(
     mailer: Mailer, customer: MakeCustomer, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = sender.compose
+    built = compose.compose
     monkeypatch.setattr(
-        sender, "compose", lambda **given: replace(built(**given), return_path="bounce+word@returns.example")
+        compose, "compose", lambda **given: replace(built(**given), return_path="bounce+word@returns.example")
     )
     [message] = mailer.put(customer())
     mailer.send()

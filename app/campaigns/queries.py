@@ -41,6 +41,24 @@ class NoSuchRun(NotFound):
         super().__init__("The campaign has no such run.")
 
 
+def goes_out(session: Session, campaign: Campaign) -> bool:
+    """Return whether a run of a campaign goes on by itself."""
+    wanted = select(CampaignRun.id).where(
+        CampaignRun.tenant_id == campaign.tenant_id,
+        CampaignRun.campaign_id == campaign.id,
+        CampaignRun.status.in_(ACTIVE),
+    )
+    return session.scalar(wanted.limit(1)) is not None
+
+
+def still_goes_out(campaign: Campaign) -> bool:
+    """Return whether an occurrence goes out though the campaign is paused: a later one was kept back."""
+    if campaign.status != Status.PAUSED:
+        return False
+    with transaction(campaign.tenant_id) as session:
+        return goes_out(session, campaign)
+
+
 def one(*, tenant_id: UUID, campaign_id: UUID) -> Campaign:
     """Return a campaign, archived ones too, or raise NoSuchCampaign."""
     with transaction(tenant_id) as session:

@@ -24,7 +24,7 @@ from app.campaigns.models import (
     Campaign,
     CampaignRun,
 )
-from app.campaigns.queries import NoSuchCampaign
+from app.campaigns.queries import NoSuchCampaign, goes_out
 from app.campaigns.readiness import last_day, require, zones_of
 from app.campaigns.states import Act, Status, check
 from app.content.models import Template
@@ -243,7 +243,7 @@ def locked(session: Session, tenant_id: UUID, campaign_id: UUID, *, act: Act | N
     if act is not None:
         if campaign.archived_at is not None:
             raise IsArchived("campaign")
-        check(act, campaign.status)
+        check(act, campaign.status, goes_out=act is Act.PAUSE and goes_out(session, campaign))
     return campaign
 
 

@@ -87,7 +87,15 @@ class WrongStatus(Conflict):
         super().__init__(f"A campaign that is {status} can't {_DONE[act]}; only one that is {allowed} can.")
 
 
-def check(act: Act, status: str) -> None:
+def is_legal(act: Act, status: str, *, goes_out: bool) -> bool:
+    """Return whether an act is legal for a campaign in a state; `goes_out`: a run of it goes on by itself.
+
+    One that is paused since one occurrence was kept back may be paused for the one before, which still goes out.
+    """
+    return status in LEGAL[act] or (act is Act.PAUSE and status == Status.PAUSED and goes_out)
+
+
+def check(act: Act, status: str, *, goes_out: bool = False) -> None:
     """Raise WrongStatus unless the act is legal for a campaign in a state."""
-    if status not in LEGAL[act]:
+    if not is_legal(act, status, goes_out=goes_out):
         raise WrongStatus(act, status)

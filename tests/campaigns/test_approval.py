@@ -315,7 +315,10 @@ def test_each_occurrence_is_looked_at(club: Club, sink: Sink, admin: str) -> Non
     assert "Unseen" in subjects
 
 
-def test_an_occurrence_that_is_kept_back_does_not_keep_back_the_one_before(club: Club, sink: Sink, admin: str) -> None:
+def test_an_occurrence_that_is_kept_back_does_not_keep_back_the_one_before(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink, admin: str
+) -> None:
+    sign_in("marketer")
     where = club.segment(club.people(30))
     campaign = club.campaign(
         where, type="RECURRING", schedule={"rrule": "FREQ=DAILY", "local_time": "15:00"}, throttle_per_hour=1
@@ -337,7 +340,14 @@ def test_an_occurrence_that_is_kept_back_does_not_keep_back_the_one_before(club:
     # Both are paused by hand: the one that has its yes can go on, the other waits for its own.
     with pytest.raises(NotApproved):
         club.act("resume", campaign, day + 3 * HOUR)
-    club.rows("UPDATE campaign_run SET status = 'paused', look_at = NULL RETURNING 1")
+    page = client.get(f"/campaigns/{campaign.id}").text
+    assert "One occurrence still goes out" in page
+    assert f"/campaigns/{campaign.id}/pause" in page
+    club.act("pause", campaign, day + 3 * HOUR)
+    assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["paused", "paused"]
+    assert f"/campaigns/{campaign.id}/pause" not in client.get(f"/campaigns/{campaign.id}").text
+    with pytest.raises(WrongStatus):
+        club.act("pause", campaign, day + 3 * HOUR)
     club.act("resume", campaign, day + 4 * HOUR)
     assert [row.status for row in club.rows("SELECT status FROM campaign_run ORDER BY id")] == ["sending", "paused"]
     assert club.rows("SELECT due_at FROM campaign")[0].due_at is None

@@ -79,6 +79,7 @@ def show(campaign_id: UUID) -> Response:
     """Show one campaign: how it stands, its numbers, each time it was sent."""
     tenant_id = current().tenant_id
     campaign = queries.one(tenant_id=tenant_id, campaign_id=campaign_id)
+    still_goes_out = queries.still_goes_out(campaign)
     runs = queries.page_of_runs(tenant_id=tenant_id, campaign_id=campaign_id, cursor=request.args.get("cursor"))
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id)
     return page(
@@ -92,8 +93,9 @@ def show(campaign_id: UUID) -> Response:
         runs=runs,
         trials=presenters.trials(runs.items),
         variants=presenters.variants(campaign),
-        live=presenters.is_live(campaign),
-        legal=presenters.legal(campaign) | {"choose": can("campaigns.run")},
+        live=presenters.is_live(campaign) or still_goes_out,
+        still_goes_out=still_goes_out,
+        legal=presenters.legal(campaign, goes_out=still_goes_out) | {"choose": can("campaigns.run")},
         measure_words=presenters.MEASURE_WORDS,
         winner_words=presenters.winner_rule,
         said_by=presenters.said_by,

@@ -16,7 +16,7 @@ from app.campaigns.experiment import Experiment, Variant
 from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
 from app.campaigns.reach import Reach
-from app.campaigns.states import LEGAL, Act, Status
+from app.campaigns.states import Act, Status, is_legal
 from app.campaigns.winner import Trial
 from app.content import queries as templates
 from app.content.checks import Finding
@@ -87,10 +87,10 @@ def when(campaign: Campaign) -> str:
     return f"When it is started{where}" if schedule.starts_now(given, type_=campaign.type) else "Not said yet"
 
 
-def legal(campaign: Campaign) -> dict[str, bool]:
-    """Return which acts may be done with a campaign now, by who is asking."""
+def legal(campaign: Campaign, *, goes_out: bool = False) -> dict[str, bool]:
+    """Return which acts may be done with a campaign now, by who is asking; `goes_out`: one of its runs goes on."""
     in_use = campaign.archived_at is None
-    allowed = {act: campaign.status in LEGAL[act] and in_use for act in Act}
+    allowed = {act: is_legal(act, campaign.status, goes_out=goes_out) and in_use for act in Act}
     may = {act: can("campaigns.run") for act in (Act.SCHEDULE, Act.UNSCHEDULE, Act.START, Act.PAUSE, Act.RESUME)}
     may |= {Act.CANCEL: can("campaigns.run"), Act.ASK: can("campaigns.run"), Act.APPROVE: can("campaigns.approve")}
     return {act.value: allowed[act] and may.get(act, can("campaigns.edit")) for act in Act}

@@ -12,7 +12,7 @@ from app.infra.errors import Invalid, NotFound
 from app.infra.words import is_visible
 from app.journeys.graph import storable
 from app.journeys.models import Journey, JourneyComment
-from app.journeys.queries import NoSuchJourney
+from app.journeys.queries import NoSuchJourney, NoSuchStep, draft
 
 MAX_LENGTH = 2000
 HERE = timedelta(seconds=30)
@@ -70,13 +70,16 @@ def open_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, int]:
 def add(
     *, tenant_id: UUID, journey_id: UUID, step_key: str, author_id: UUID, author_name: str, body: str
 ) -> JourneyComment:
-    """Write a comment on a step and return it. Raises Invalid or NoSuchJourney."""
+    """Write a comment on a step and return it. Raises Invalid, NoSuchJourney or NoSuchStep."""
     words = body.strip()
     if not is_visible(words) or not storable(words) or len(words) > MAX_LENGTH:
         raise Invalid({"body": f"Write between 1 and {MAX_LENGTH:,} characters."})
     with transaction(tenant_id) as session:
-        if session.get(Journey, (tenant_id, journey_id)) is None:
+        journey = session.get(Journey, (tenant_id, journey_id))
+        if journey is None:
             raise NoSuchJourney
+        if step_key not in draft(journey).steps:
+            raise NoSuchStep
         made = JourneyComment(
             tenant_id=tenant_id,
             journey_id=journey_id,

@@ -51,6 +51,13 @@ class NoSuchJourney(NotFound):
         super().__init__("There is no such journey.")
 
 
+class NoSuchStep(NotFound):
+    """The draft has no step of this key (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("This step is no longer in the journey.")
+
+
 class NoSuchVersion(NotFound):
     """The journey was never published under this number."""
 

@@ -10,7 +10,7 @@ from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.journeys import comments, service
 from app.journeys.models import Journey
-from app.journeys.queries import NoSuchJourney
+from app.journeys.queries import NoSuchJourney, NoSuchStep
 from tests.conftest import make_tenant
 from tests.journeys.helpers import NOW
 from tests.page_client import make_user
@@ -48,6 +48,8 @@ def test_comments_need_words_and_a_journey_of_the_tenant(journey: Journey) -> No
         with pytest.raises(Invalid):
             comments.add(**on(journey), step_key="trigger", body=body, **by)
     made = comments.add(**on(journey), step_key="trigger", body="Why?", **by)
+    with pytest.raises(NoSuchStep):
+        comments.add(**on(journey), step_key="gone", body="Why?", **by)
     other = make_tenant()
     elsewhere = {"tenant_id": other.id, "journey_id": journey.id}
     with pytest.raises(NoSuchJourney):
@@ -80,6 +82,7 @@ def test_comments_on_the_panel(client: Any, sign_in: Any, journey: Journey) -> N
     there = f"/journeys/{journey.id}"
     empty = client.post(f"{there}/steps/trigger/comments", {"body": " "}, htmx=True, status=422)
     assert "Write between 1 and" in empty.text
+    client.post(f"{there}/steps/gone/comments", {"body": "Why?"}, htmx=True, status=404)
     said = client.post(f"{there}/steps/trigger/comments", {"body": "<b>Why?</b>"}, htmx=True, status=200)
     assert "&lt;b&gt;Why?&lt;/b&gt;" in said.text
     assert 'hx-target="#talk-trigger"' in said.text

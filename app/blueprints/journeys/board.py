@@ -16,10 +16,10 @@ from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
-from app.infra.errors import NotFound
 from app.journeys import comments, queries, reentry
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
+from app.journeys.queries import NoSuchStep
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
 from app.journeys.timed import comes_again
 from app.messaging import queries as messages
@@ -29,13 +29,6 @@ from app.web.htmx import page
 
 OVERVIEW = "journeys/_overview.html"
 STEP = "journeys/_step.html"
-
-
-class NoSuchStep(NotFound):
-    """The draft has no step of this key (any more)."""
-
-    def __init__(self) -> None:
-        super().__init__("This step is no longer in the journey.")
 
 
 class Board:

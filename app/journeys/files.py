@@ -31,11 +31,18 @@ Names = Mapping[str, Mapping[str, str]]
 
 
 def written(journey: Journey, graph: Graph, known: Known) -> dict[str, Any]:
-    """Return a journey as its file holds it; `names` says of each id in the settings what it is called."""
+    """Return a journey as its file holds it; `names` says of each id in the settings what it is called.
+
+    Secrets to sign with stay here.
+    """
     settings = {name: getattr(journey, name) for name in SETTINGS if name not in ELSEWHERE}
     kinds = _kinds(known)
     found = {one: called for step in graph for one in _texts(step.config) if (called := _called(one, kinds))}
-    return {"fairway": "journey", "name": journey.name, "settings": settings, **graph.to_json(), "names": found}
+    # A secret is of this journey's step: whoever takes the file over makes their own.
+    told = graph.with_steps(
+        *(replace(step, config={key: one for key, one in step.config.items() if key != "secret"}) for step in graph)
+    )
+    return {"fairway": "journey", "name": journey.name, "settings": settings, **told.to_json(), "names": found}
 
 
 def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Journey, list[str]]:

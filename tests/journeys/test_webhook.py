@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.infra import crypto, webhooks
-from app.journeys import calls, lifecycle, queries, service
+from app.journeys import calls, files, lifecycle, queries, service
 from app.journeys.engine import retry
 from app.journeys.engine.enrol import enrol_manually
 from app.journeys.models import Journey
@@ -274,3 +274,15 @@ def test_a_secret_by_the_form_is_shown_once(tenant: Any, client: Any, sign_in: A
     assert webhooks.SECRET_PREFIX not in client.get(at).text
     held = service.undo(tenant_id=tenant.id, journey_id=made.id, actor="system")
     assert webhooks.SECRET_PREFIX not in str(held.draft)
+
+
+def test_only_what_signs_has_a_secret_made_for_it(tenant: Any, api: Any) -> None:
+    made = journey(tenant.id, [step("w", "WAIT", None, {"duration": "1 day"})], active=False)
+    assert api.post(f"/journeys/{made.id}/steps/w/secret").status_code == 409
+    assert "secret" not in str(queries.journey(tenant_id=tenant.id, journey_id=made.id).draft)
+
+
+def test_a_secret_stays_out_of_files(tenant: Any) -> None:
+    made = journey(tenant.id, [webhook(tenant, None, None, {"url": "https://hooks.example.com/in"})], active=False)
+    file = files.written(made, queries.draft(made), queries.known(tenant_id=tenant.id))
+    assert file["steps"][1]["config"] == {"url": "https://hooks.example.com/in"}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.infra.paging import Page
 from app.journeys import calls, lifecycle, queries, service
 from app.journeys.engine import enrol, exits
-from app.journeys.graph import MAX_STEPS, NEXT
+from app.journeys.graph import MAX_STEPS, NEXT, CannotEdit
 from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL, step_types
 from app.web.api import ApiBlueprint
@@ -383,7 +383,10 @@ def add_journey_step(journey_id: UUID, body: AddStepBody) -> JourneyOut:
 def make_step_secret(journey_id: UUID, key: str) -> SecretOut:
     """Give a WEBHOOK step of the draft a secret to sign with, in the place of the one it had; it is shown only here."""
     actor = current()
-    found = queries.draft(queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)).step(key)
+    journey = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
+    found = queries.draft(journey).step(key)
+    if "secret" not in step_types().get(found.type).Config.model_fields:
+        raise CannotEdit("This step signs nothing. Make a secret for a WEBHOOK step.")
     plain, sealed = calls.new_secret(actor.tenant_id)
     service.configure_step(
         tenant_id=actor.tenant_id,
@@ -391,6 +394,7 @@ def make_step_secret(journey_id: UUID, key: str) -> SecretOut:
         actor=actor.ref,
         key=key,
         config={**found.config, "secret": sealed},
+        draft_revision=journey.draft_revision,
     )
     return SecretOut(secret=plain)
 

@@ -83,6 +83,12 @@ def can(permission: str) -> bool:
     return actor is not None and permission in actor.permissions
 
 
+def must(permission: str) -> None:
+    """Raise Forbidden unless whoever is asking holds `permission`: for views that do more than their own allows."""
+    if not can(permission):
+        raise Forbidden(f"Your role does not allow this ({PERMISSIONS[permission].label.lower()}).")
+
+
 def install(app: Flask) -> None:
     """Check every request of `app` before its view runs."""
     manager = LoginManager(app)
@@ -106,8 +112,7 @@ def check() -> Response | None:
     if actor is None:
         return _refuse_stranger(api=guard.api)
     g.actor = actor
-    if guard.permission not in actor.permissions:
-        raise Forbidden(f"Your role does not allow this ({PERMISSIONS[guard.permission].label.lower()}).")
+    must(guard.permission)
     return None
 
 

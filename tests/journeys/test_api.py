@@ -7,6 +7,7 @@ import pytest
 
 from app.accounts.models import Tenant
 from app.infra import clock
+from app.journeys import service
 from tests.journeys.helpers import admit, asks, journey, people, rows, run, send, step, tag, template, wait
 
 NEW = {"name": "Welcome", "trigger_type": "MANUAL"}
@@ -199,3 +200,24 @@ def test_a_rehearsal_tells_what_would_happen(api: Any, tenant: Tenant) -> None:
     assert api.get("/messages").get_json()["items"] == []
     problem(api.post(f"/journeys/{made.id}/rehearse", json={**body, "at": "2026-11-23T09:00:00"}), 422)
     problem(api.post(f"/journeys/{uuid4()}/rehearse", json=body), 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "lacking"),
+    [
+        ("{id}/rehearse", "customers.view"),
+        ("recipes/birthday", "templates.edit"),
+        ("recipes/birthday", "segments.edit"),
+    ],
+)
+def test_a_key_that_may_edit_journeys_may_not_do_by_them_what_else_it_may_not(
+    api: Any, tenant: Tenant, path: str, lacking: str
+) -> None:
+    made = service.create(tenant_id=tenant.id, actor="system", name="Welcome")
+    held = {"journeys.edit", "customers.view", "templates.edit", "segments.edit"} - {lacking}
+    key = api.post("/api-keys", json={"name": "Till", "scopes": sorted(held)}).get_json()["key"]
+    sent = {"customer_ids": [str(made.id)]} if lacking == "customers.view" else {}
+    there = "/journeys/" + path.format(id=made.id)
+    refused = api.post(there, json=sent, headers={"Authorization": f"Bearer {key}"})
+    assert refused.status_code == 403
+    assert api.post(there, json=sent).status_code != 403

@@ -11,7 +11,7 @@ from app.blueprints.journeys.api import api
 from app.infra import clock
 from app.journeys import rehearsal
 from app.journeys.rehearsal import Letter, Storyboard
-from app.web.guards import current
+from app.web.guards import current, must
 from app.web.schemas import Body
 
 MOST = 100
@@ -83,7 +83,11 @@ class RehearsalOut(BaseModel):
     "POST", "/journeys/<uuid:journey_id>/rehearse", permission="journeys.edit", body=RehearsalBody, returns=RehearsalOut
 )
 def rehearse_journey(journey_id: UUID, body: RehearsalBody) -> RehearsalOut:
-    """Let customers walk the draft on a clock put forward and return their storyboards; nothing is sent or changed."""
+    """Let customers walk the draft on a clock put forward and return their storyboards; nothing is sent or changed.
+
+    They hold what customers would read, so `customers.view` is needed too.
+    """
+    must("customers.view")
     found = rehearsal.rehearse(
         tenant_id=current().tenant_id,
         journey_id=journey_id,

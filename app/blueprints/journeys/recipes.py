@@ -12,9 +12,10 @@ from app.blueprints.journeys.api import JourneyOut, api, shown
 from app.blueprints.journeys.base import blueprint
 from app.infra.ids import as_id
 from app.journeys import queries, recipe
+from app.journeys.models import Journey
 from app.journeys.recipe import Recipe
 from app.journeys.step_type import step_types
-from app.web.guards import current, requires
+from app.web.guards import current, must, requires
 from app.web.htmx import page
 from app.web.schemas import Body
 
@@ -66,12 +67,19 @@ def recipe_count(name: str) -> Response:
 @requires("journeys.edit")
 def use_recipe(name: str) -> Answer:
     """Make a draft of a recipe and open it in the builder."""
-    actor = current()
-    made = recipe.use(tenant_id=actor.tenant_id, name=name, actor=actor.ref, club_id=as_id(request.form.get("club_id")))
+    made = _made(name, as_id(request.form.get("club_id")))
     letters = len(recipe.recipe(name).letters)
     what = "its template" if letters == 1 else f"its {letters} templates"
     flash(f"Here is your draft, with {what}. Read the letters, rehearse it, then activate it.", "success")
     return redirect(url_for("journeys.builder", journey_id=made.id))
+
+
+def _made(name: str, club_id: UUID | None) -> Journey:
+    """Make a draft of a recipe, with its templates and segment."""
+    must("templates.edit")
+    must("segments.edit")
+    actor = current()
+    return recipe.use(tenant_id=actor.tenant_id, name=name, actor=actor.ref, club_id=club_id)
 
 
 class RecipeOut(BaseModel):
@@ -124,7 +132,8 @@ def count_recipe(name: str) -> RecipeCountOut:
     "POST", "/journeys/recipes/<name>", permission="journeys.edit", body=UseRecipe, returns=JourneyOut, status=201
 )
 def make_recipe(name: str, body: UseRecipe) -> JourneyOut:
-    """Make a draft of a recipe, with its templates and segment; nothing runs before it is activated."""
-    actor = current()
-    made = recipe.use(tenant_id=actor.tenant_id, name=name, actor=actor.ref, club_id=body.club_id)
-    return shown(made)
+    """Make a draft of a recipe, with its templates and segment; nothing runs before it is activated.
+
+    Needs `templates.edit` and `segments.edit` too.
+    """
+    return shown(_made(name, body.club_id))

@@ -29,7 +29,7 @@ from app.messaging.channel import EMAIL, installed
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, Status, reason_in_words
 from app.web import charts
 from app.web.charts import Chart
-from app.web.guards import current, requires
+from app.web.guards import current, must, requires
 from app.web.htmx import page
 from app.web.security import allow_letters
 from app.web.shell import localtime, number, organisation
@@ -106,6 +106,8 @@ def rehearse_many(journey_id: UUID) -> Response:
 
 
 def _journey(journey_id: UUID) -> Journey:
+    """Return the journey; whoever rehearses it sees customers and what they would read."""
+    must("customers.view")
     return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
 
 

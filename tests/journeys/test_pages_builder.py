@@ -378,3 +378,11 @@ def test_the_panel_shows_the_mail_and_when_a_wait_ends(marketer: Any, journey: J
         config={"duration": "2 days"},
     )  # fmt: skip
     assert marketer.get(f"{there}/wait_1").text.split('<ul class="next-times">')[1].count("<li>", 0, 400) == 1
+
+
+def test_what_cannot_be_stored_is_said_as_what_it_is(marketer: Any, journey: Journey) -> None:
+    put(marketer, journey, "WAIT", "trigger")
+    typed = {"name": "x" * 201, "duration.amount": "2", "duration.unit": "days", "revision": revision(journey)}
+    answer = marketer.post(f"/journeys/{journey.id}/steps/wait_1", typed, htmx=True, status=422)
+    assert "Give a name of at most 200 characters." in answer.text
+    assert "Somebody else" not in answer.text

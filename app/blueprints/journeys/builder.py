@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import step_form
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import OVERVIEW, Board, sources
+from app.infra.errors import UserError
 from app.journeys import calls, service
 from app.journeys.editing import can_insert
 from app.journeys.graph import COLOURS, BadGraph, CannotEdit, Note
@@ -197,8 +198,8 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
         return _redrawn(board, key, step_form.rearranged(kind, config, act), name)
     try:
         service.configure_step(**_on(journey_id), key=key, config=config, name=name)
-    except (DraftChanged, WrongStatus, BadGraph):
-        return _refused(Board(journey_id), key, config, name)
+    except (DraftChanged, WrongStatus, BadGraph) as refused:
+        return _refused(Board(journey_id), key, config, name, refused)
     if not is_htmx():
         return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
     board = Board(journey_id)
@@ -217,10 +218,14 @@ def _redrawn(board: Board, key: str, config: dict[str, Any], name: str, fresh_se
     return page("journeys/_step_form.html", **context, **panel)
 
 
-def _refused(board: Board, key: str, config: dict[str, Any], name: str) -> Response:
-    """Return the form as it was typed beside the journey as it now is."""
+def _refused(board: Board, key: str, config: dict[str, Any], name: str, why: UserError) -> Response:
+    """Return the form as it was typed beside the journey as it now is, with why it was not saved."""
     context = board.context(selected=key)
-    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True, conflict=True)
+    conflict = isinstance(why, DraftChanged)
+    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True, conflict=conflict)
+    if not conflict:
+        panel["refused"] = "; ".join(why.errors.values()) or why.message
+        panel["revision"] = request.form.get("revision", board.journey.draft_revision)
     if not is_htmx():
         return page("journeys/builder.html", status=409, **context, **panel)
     return _retargeted(page("journeys/edit.html", status=422, **context, **panel))

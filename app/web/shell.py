@@ -179,12 +179,12 @@ def percent(share: float, places: int = 0) -> str:
     return str(format_percent(share, pattern.replace("0", f"0.{'0' * places}", 1) if places else pattern, locale))
 
 
-def localtime(at: datetime | None, style: str = "d MMM y, HH:mm") -> str:
-    """Return `at` in the tenant's zone and locale, by default as "21 Nov 2026, 14:05"; nothing for None."""
+def localtime(at: datetime | None, style: str = "d MMM y, HH:mm", timezone: str | None = None) -> str:
+    """Return `at` in the tenant's locale and zone (or another), by default "21 Nov 2026, 14:05"; nothing for None."""
     if at is None:
         return ""
     locale, zone = _locale()
-    return format_datetime(at, style, tzinfo=zone, locale=locale)
+    return format_datetime(at, style, tzinfo=ZoneInfo(timezone) if timezone else zone, locale=locale)
 
 
 def ago(at: datetime | None) -> str:

@@ -386,3 +386,13 @@ def test_what_cannot_be_stored_is_said_as_what_it_is(marketer: Any, journey: Jou
     answer = marketer.post(f"/journeys/{journey.id}/steps/wait_1", typed, htmx=True, status=422)
     assert "Give a name of at most 200 characters." in answer.text
     assert "Somebody else" not in answer.text
+
+
+def test_the_end_of_a_wait_is_told_by_the_clocks_of_the_journey(marketer: Any, tenant: Any) -> None:
+    made = service.create(tenant_id=tenant.id, actor="system", name="Far", timezone="Pacific/Auckland")
+    service.insert_step(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", type="WAIT", after="trigger",
+        config={"until": {"days": 3, "time": "09:00"}},
+    )  # fmt: skip
+    text = marketer.get(f"/journeys/{made.id}/steps/wait_1").text
+    assert ", 09:00</li>" in text.split('<ul class="next-times">')[1]

@@ -76,7 +76,7 @@ def test_both_a_channel_s_and_a_domain_s_rate_are_kept(club: Club, sink: Sink) -
             assert grown.total() <= 13
             assert grown["big.example"] <= 4
             before = domains(sink)
-    # What is too far off for a place is looked at again at random, so some go unused: a sixth at worst, as was seen.
+    # That no more go is promised, not that every place is used: on a busy machine 51 were seen.
     assert before.total() >= 5 * 12 * 3 / 4
     club.stats(campaign)
 

@@ -10,16 +10,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries, service
 from app.journeys.graph import BadGraph, Graph, storable
 from app.journeys.models import Journey
-from app.journeys.settings import MAX_NAME, SETTINGS
+from app.journeys.settings import SETTINGS
 from app.journeys.step_type import Known, read_graph
 
 LARGEST = 2_000_000
@@ -61,7 +58,8 @@ def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Jo
     settings = {key: settings[key] for key in SETTINGS if key in settings} if isinstance(settings, dict) else {}
     settings = {key: value for key, value in settings.items() if key not in ELSEWHERE and value is not None}
     with transaction(tenant_id) as session:
-        made = _create(session, tenant_id, actor, (name.strip() or str(data.get("name") or "Journey"))[: MAX_NAME - 5])
+        called = name.strip() or str(data.get("name") or "Journey")
+        made = service.create(tenant_id=tenant_id, actor=actor, name=service.free_name(session, tenant_id, called))
         on: dict[str, Any] = {"tenant_id": tenant_id, "journey_id": made.id, "actor": actor}
         try:
             service.update_settings(**on, changes=settings)
@@ -80,13 +78,6 @@ def _read(file: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or not storable([data.get("name"), data.get("settings"), data.get("names")]):
         raise Invalid({"file": NOT_A_JOURNEY})
     return data
-
-
-def _create(session: Session, tenant_id: UUID, actor: str, name: str) -> Journey:
-    names = [name, *(f"{name} {number}" for number in range(2, 100))]
-    taken = set(session.scalars(select(Journey.name).where(Journey.tenant_id == tenant_id, Journey.name.in_(names))))
-    free = next((one for one in names if one not in taken), name)
-    return service.create(tenant_id=tenant_id, actor=actor, name=free)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_a_file_comes_in_again_as_it_went_out(tenant: Tenant) -> None:
     found = made(tenant)
     copy, missing = files.bring(tenant_id=tenant.id, actor="system", file=written(tenant, found))
     assert missing == []
-    assert (copy.name, copy.max_enrollments, copy.trigger_type) == ("Welcome 2", 7, JOINED)
+    assert (copy.name, copy.max_enrollments, copy.trigger_type) == ("Welcome (2)", 7, JOINED)
     assert queries.draft(copy) == queries.draft(found)
     assert queries.draft(copy).notes == queries.draft(found).notes
 

@@ -14,6 +14,7 @@ from app.infra.ids import new_id
     [
         ({"field": "last_email_open_at", "operator": "isNotNull", "matched": False}, "Last e-mail opened is known: no"),
         ({"field": "membership_tier", "operator": "in", "matched": True}, "Membership tier is any of: yes"),
+        ({"field": "teetime.completed", "operator": "gte", "matched": False}, "Round played: no"),
         ({"field": "no_longer_known", "operator": "eq", "matched": False}, "no_longer_known: no"),
     ],
 )

@@ -16,6 +16,7 @@ from app.conditions import Catalogue, operators_for, profile
 from app.customers import custom_fields
 from app.customers import queries as customers
 from app.customers.records import CUSTOM
+from app.events import catalogue
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import queries, whereabouts
@@ -320,8 +321,10 @@ def _called(name: str, known: Catalogue) -> str:
 
 def _asked(rule: dict[str, Any], known: Catalogue) -> str:
     """Return what a rule asked, without its value: "Last e-mail opened is known"."""
-    field = known.find(str(rule.get("field")))
+    name = str(rule.get("field"))
+    field = known.find(name)
     if field is None:
-        return str(rule.get("field"))
+        # A rule on what somebody did names an event.
+        return catalogue.get(name).label if catalogue.is_known(name) else name
     verbs = {one.name: one.label for one in operators_for(field.type)}
     return f"{field.label} {verbs.get(str(rule.get('operator')), '')}".strip()

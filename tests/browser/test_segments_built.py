@@ -221,7 +221,7 @@ def test_a_journey_that_names_it_keeps_it_from_the_archive(page: Page, live: Any
     box = page.locator("#trigger_type ~ .ts-wrapper")
     box.locator(".ts-control").click()
     # Its name, and beside it what other systems call it; it is found by both.
-    page.keyboard.type("segment.ent")
+    box.locator(".dropdown-input").press_sequentially("segment.ent")
     only = box.locator(".ts-dropdown .option")
     expect(only).to_have_text("Enters a segment segment.entered")
     only.click()

@@ -21,7 +21,8 @@ def part_of(graph: Graph, keys: Collection[str]) -> Graph:
     if not keys:
         raise CannotEdit("Choose the steps first.")
     rank = ranks(graph)
-    return Graph({key: graph.steps[key] for key in sorted(set(keys), key=lambda key: rank[key])})
+    chosen = [key for key in graph.steps if key in set(keys)]
+    return Graph({key: graph.steps[key] for key in sorted(chosen, key=lambda key: rank[key])})
 
 
 def take_out(graph: Graph, keys: Collection[str]) -> Graph:

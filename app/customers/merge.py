@@ -125,7 +125,8 @@ _SETTLE_WALKS = """
             exited_at = CASE WHEN e.status = 'ACTIVE' THEN :now ELSE e.exited_at END,
             due_at = NULL, waiting_until = NULL
         FROM both_walks w WHERE e.tenant_id = :tenant_id AND e.id = w.id AND w.place > 1
-        RETURNING w.merge_id, e.journey_id, w.status AS was, w.current_step_key AS step_key, w.image
+        RETURNING w.merge_id, e.journey_id, e.entered_week AS week, e.entered_version AS version, w.status AS was,
+            w.current_step_key AS step_key, w.image
     ), steps AS (
         UPDATE journey_enrollment_step s SET status = 'SKIPPED', completed_at = :now
         FROM both_walks w WHERE s.tenant_id = :tenant_id AND s.enrollment_id = w.id AND w.place > 1
@@ -135,6 +136,14 @@ _SETTLE_WALKS = """
         UPDATE journey j SET total_exited = j.total_exited + gone.count
         FROM (SELECT journey_id, count(*) AS count FROM leaving WHERE was = 'ACTIVE' GROUP BY journey_id) AS gone
         WHERE j.tenant_id = :tenant_id AND j.id = gone.journey_id
+    ), cohorts AS (
+        UPDATE journey_cohort c SET exited = c.exited + gone.count
+        FROM (
+            SELECT journey_id, week, version, count(*) AS count FROM leaving
+            WHERE was = 'ACTIVE' GROUP BY journey_id, week, version
+        ) AS gone
+        WHERE c.tenant_id = :tenant_id AND c.journey_id = gone.journey_id AND c.week = gone.week
+            AND c.version = gone.version
     ), counts AS (
         UPDATE journey_step_count c SET active = c.active - gone.count, skipped = c.skipped + gone.count
         FROM (

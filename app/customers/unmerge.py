@@ -85,7 +85,7 @@ _WALKS_BACK = """
             exited_at = r.exited_at, due_at = r.due_at, waiting_until = r.waiting_until
         FROM jsonb_populate_recordset(cast(NULL AS journey_enrollment), ({walks})) AS r
         WHERE e.tenant_id = :tenant_id AND e.id = r.id AND e.entry = 'merged:' || e.id
-        RETURNING e.id, e.journey_id, e.status, e.current_step_key
+        RETURNING e.id, e.journey_id, e.entered_week AS week, e.entered_version AS version, e.status, e.current_step_key
     ), steps AS (
         UPDATE journey_enrollment_step s SET status = 'IN_PROGRESS', completed_at = NULL
         FROM jsonb_to_recordset(({steps})) AS r(enrollment_id uuid, step_number int)
@@ -96,6 +96,14 @@ _WALKS_BACK = """
         UPDATE journey j SET total_exited = j.total_exited - came.count
         FROM (SELECT journey_id, count(*) AS count FROM back WHERE status = 'ACTIVE' GROUP BY journey_id) AS came
         WHERE j.tenant_id = :tenant_id AND j.id = came.journey_id
+    ), cohorts AS (
+        UPDATE journey_cohort c SET exited = c.exited - came.count
+        FROM (
+            SELECT journey_id, week, version, count(*) AS count FROM back
+            WHERE status = 'ACTIVE' GROUP BY journey_id, week, version
+        ) AS came
+        WHERE c.tenant_id = :tenant_id AND c.journey_id = came.journey_id AND c.week = came.week
+            AND c.version = came.version
     )
     UPDATE journey_step_count c SET active = c.active + came.count, skipped = c.skipped - came.count
     FROM (

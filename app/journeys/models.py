@@ -1,10 +1,11 @@
 """Journeys: the graph people walk, the versions of it that were published, and where each person stands."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -173,7 +174,9 @@ class JourneyEnrollment(TenantRow, Base):
     (`reentry.entry_key`): the unique key then refuses a second walk, and a repeat of the same cause, in the database.
     `due_at` is when the engine must look again. While a step that failed is to be tried again, `error` tells why and
     `attempts` how often it has failed. `waits_for` is the type of event that makes them due sooner, `woken_by` the one
-    that did (engine/waking.py).
+    that did (engine/waking.py). `entered_week` (its Monday, in the journey's zone) and `entered_version` are those in
+    which they came in, under which `JourneyCohort` counts them. `converted_at` is when they reached the journey's goal,
+    and `converted_amount` in `converted_currency` what the event said that it was worth.
     """
 
     __tablename__ = "journey_enrollment"
@@ -204,6 +207,13 @@ class JourneyEnrollment(TenantRow, Base):
         ),
         Index("ix_journey_enrollment_customer", "tenant_id", "customer_id"),
         Index("ix_journey_enrollment_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),
+        Index(
+            "ix_journey_enrollment_converted",
+            "tenant_id",
+            "journey_id",
+            "id",
+            postgresql_where=text("converted_at IS NOT NULL"),
+        ),
     )
 
     journey_id: Mapped[UUID]
@@ -220,6 +230,10 @@ class JourneyEnrollment(TenantRow, Base):
     completed_at: Mapped[datetime | None]
     exited_at: Mapped[datetime | None]
     converted_at: Mapped[datetime | None]
+    converted_amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    converted_currency: Mapped[str | None]
+    entered_week: Mapped[date | None]
+    entered_version: Mapped[int | None]
     exit_reason: Mapped[str | None]
     error: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)
@@ -287,6 +301,41 @@ class JourneyExitCount(Base):
     step_key: Mapped[str] = mapped_column(primary_key=True)
     exit: Mapped[str] = mapped_column(primary_key=True)
     passed: Mapped[int] = mapped_column(server_default="0", default=0)
+
+
+class JourneyCohort(Base):
+    """What became of those who came into a journey in one week (its Monday) and under one version.
+
+    Moved with the totals of the journey, and equal to them together; `converted` is how many reached its goal.
+    """
+
+    __tablename__ = "journey_cohort"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    week: Mapped[date] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    entered: Mapped[int] = mapped_column(server_default="0", default=0)
+    completed: Mapped[int] = mapped_column(server_default="0", default=0)
+    exited: Mapped[int] = mapped_column(server_default="0", default=0)
+    failed: Mapped[int] = mapped_column(server_default="0", default=0)
+    converted: Mapped[int] = mapped_column(server_default="0", default=0)
+
+
+class JourneyRevenue(Base):
+    """What those of a cohort who reached the goal brought in, in one currency: the sum, and of how many people."""
+
+    __tablename__ = "journey_revenue"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    week: Mapped[date] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    people: Mapped[int] = mapped_column(server_default="0", default=0)
+    amount: Mapped[Decimal] = mapped_column(Numeric(16, 2), server_default="0", default=0)
 
 
 class JourneyWebhook(TenantRow, Base):

@@ -393,8 +393,8 @@ _JOURNEYS = (
         of=_columns("customer_id"),
         own=_columns(
             "journey_id entry status current_step_key current_step_number waiting_until due_at waits_for woken_by "
-            "enrolled_at completed_at exited_at exit_reason converted_at error attempts trigger_event_id "
-            "trigger_data answers"
+            "enrolled_at completed_at exited_at exit_reason converted_at converted_amount converted_currency "
+            "entered_week entered_version error attempts trigger_event_id trigger_data answers"
         ),
         plain=_columns("id"),
     ),
@@ -442,6 +442,10 @@ _JOURNEYS = (
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
     _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,
           plain=_columns("journey_id step_key exit passed")),
+    _keep("journey_cohort", "Counts of journeys by week and version", A_COUNT,
+          plain=_columns("journey_id week version entered completed exited failed converted")),
+    _keep("journey_revenue", "What goals of journeys brought in", A_COUNT,
+          plain=_columns("journey_id week version currency people amount")),
 )  # fmt: skip
 
 _CAMPAIGNS = (

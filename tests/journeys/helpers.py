@@ -180,3 +180,31 @@ def check_counters(tenant_id: UUID, journey_id: UUID) -> None:
     assert found.total_completed == by_status.get("COMPLETED", 0)
     assert found.total_exited == by_status.get("EXITED", 0)
     assert found.total_failed == by_status.get("FAILED", 0)
+    check_cohorts(tenant_id, journey_id)
+
+
+def check_cohorts(tenant_id: UUID, journey_id: UUID) -> None:
+    """Fail unless the weeks and versions say what the enrollments say."""
+    told = rows(
+        tenant_id,
+        "SELECT week, version, entered, completed, exited, failed, converted FROM journey_cohort"
+        " WHERE journey_id = :id ORDER BY 1, 2",
+        id=journey_id,
+    )
+    true = rows(
+        tenant_id,
+        "SELECT entered_week, entered_version, count(*), count(*) FILTER (WHERE status = 'COMPLETED'),"
+        " count(*) FILTER (WHERE status = 'EXITED'), count(*) FILTER (WHERE status = 'FAILED'), count(converted_at)"
+        " FROM journey_enrollment WHERE journey_id = :id GROUP BY 1, 2 ORDER BY 1, 2",
+        id=journey_id,
+    )
+    assert told == true
+    brought = (
+        "SELECT week, version, currency, people, amount FROM journey_revenue WHERE journey_id = :id ORDER BY 1, 2, 3"
+    )
+    paid = (
+        "SELECT entered_week, entered_version, converted_currency, count(*), sum(converted_amount)"
+        " FROM journey_enrollment WHERE journey_id = :id AND converted_currency IS NOT NULL"
+        " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    assert rows(tenant_id, brought, id=journey_id) == rows(tenant_id, paid, id=journey_id)

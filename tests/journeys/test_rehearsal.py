@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 # 22:30 in Johannesburg.
 NIGHT = datetime(2026, 11, 20, 20, 30, tzinfo=UTC)
 TABLES = ("message", "journey", "journey_version", "journey_enrollment", "journey_enrollment_step", "activity",
-          "journey_step_count")  # fmt: skip
+          "journey_step_count", "journey_cohort")  # fmt: skip
 
 
 def counted(tenant_id: UUID) -> list[int]:

@@ -52,7 +52,9 @@ STATUS = text("SELECT status FROM journey WHERE tenant_id = :tenant_id AND id = 
 CLUBS_OF = text("SELECT id, club_id FROM customer WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
 OPEN = text("""
-    SELECT j.id, j.reentry, j.reentry_days, j.reentry_key, v.graph #>> '{steps,0,key}' AS first_key
+    SELECT j.id, j.reentry, j.reentry_days, j.reentry_key, j.published_version,
+           v.graph #>> '{steps,0,key}' AS first_key,
+           CAST(date_trunc('week', CAST(:now AS timestamptz) AT TIME ZONE j.timezone) AS date) AS week
     FROM journey j JOIN journey_version v
         ON v.tenant_id = j.tenant_id AND v.journey_id = j.id AND v.number = j.published_version
     WHERE j.tenant_id = :tenant_id AND j.id = ANY(:ids) AND j.status = 'ACTIVE'
@@ -63,9 +65,11 @@ ENROL = text("""
     WITH candidate AS (
         SELECT * FROM unnest(
             CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]), CAST(:entries AS text[]), CAST(:events AS uuid[]),
-            CAST(:payloads AS text[]), CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:since AS timestamptz[])
+            CAST(:payloads AS text[]), CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:since AS timestamptz[]),
+            CAST(:weeks AS date[]), CAST(:versions AS int[])
         ) WITH ORDINALITY
-            AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, rule, since, place)
+            AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, rule, since, week, version,
+                         place)
     ), fresh AS (
         SELECT candidate.*, row_number() OVER (PARTITION BY journey_id ORDER BY place) AS turn
         FROM candidate
@@ -83,8 +87,10 @@ ENROL = text("""
         FROM journey WHERE tenant_id = :tenant_id AND id = ANY(:limited) AND max_enrollments IS NOT NULL
     )
     INSERT INTO journey_enrollment (tenant_id, journey_id, customer_id, entry, current_step_key, current_step_number,
-                                    due_at, enrolled_at, trigger_event_id, trigger_data)
-    SELECT :tenant_id, journey_id, customer_id, entry, first_key, 1, :now, :now, event_id, CAST(payload AS jsonb)
+                                    due_at, enrolled_at, trigger_event_id, trigger_data, entered_week,
+                                    entered_version)
+    SELECT :tenant_id, journey_id, customer_id, entry, first_key, 1, :now, :now, event_id, CAST(payload AS jsonb),
+           week, version
     FROM fresh LEFT JOIN room ON room.id = fresh.journey_id
     WHERE room.id IS NULL OR turn <= free
     ORDER BY place
@@ -253,7 +259,7 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
     wanted = {"tenant_id": tenant_id, "ids": sorted({one.journey_id for one in asking})}
     # Read only after the lock: a row that changed while it was waited for would drop out of the join.
     session.execute(LOCK_JOURNEYS, wanted)
-    open_now = {row.id: row for row in session.execute(OPEN, wanted)}
+    open_now = {row.id: row for row in session.execute(OPEN, {**wanted, "now": now})}
     entering = _first_of_each(asking, open_now)
     coming_and_going = [one for one in entering if one.by_itself and open_now[one.journey_id].reentry != NEVER]
     if coming_and_going:
@@ -278,6 +284,8 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
             "keys": array(open_now[one.journey_id].first_key for one in entering),
             "rules": array(open_now[one.journey_id].reentry for one in entering),
             "since": array(since[one.journey_id] for one in entering),
+            "weeks": array(open_now[one.journey_id].week for one in entering),
+            "versions": array(open_now[one.journey_id].published_version for one in entering),
         },
     ).all()
     if not rows:
@@ -288,7 +296,11 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
         (journey_id, open_now[journey_id].first_key): {"entered": count, "active": count}
         for journey_id, count in entered.items()
     }
-    move_counters(session, tenant_id, totals, counts)
+    cohorts = {
+        (journey_id, open_now[journey_id].week, open_now[journey_id].published_version): {"entered": count}
+        for journey_id, count in entered.items()
+    }
+    move_counters(session, tenant_id, totals, counts, cohorts=cohorts)
     wake(Work.ADVANCE_JOURNEYS, tenant_id)
     return rows
 

@@ -13,7 +13,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.journeys.engine import ends
-from app.journeys.engine.writes import Where, move_counters
+from app.journeys.engine.writes import Cohort, Where, move_counters
 
 OF_JOURNEYS = text("""
     SELECT id, journey_id, current_step_key FROM journey_enrollment
@@ -36,6 +36,7 @@ LEAVE = text("""
     SET status = 'EXITED', exit_reason = :reason, exited_at = :now, due_at = NULL, waiting_until = NULL, error = NULL,
         attempts = 0
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
+    RETURNING journey_id, entered_week AS week, entered_version AS version
 """)
 SKIP = text("""
     UPDATE journey_enrollment_step SET status = 'SKIPPED', completed_at = :now
@@ -69,7 +70,10 @@ def _leave(session: Session, tenant_id: UUID, rows: Sequence[Row[Any]], reason: 
     if not rows:
         return 0
     values = {"tenant_id": tenant_id, "ids": array(row.id for row in rows), "reason": reason, "now": now}
-    session.execute(LEAVE, values)
+    cohorts: dict[Cohort, Counter[str]] = defaultdict(Counter)
+    for left in session.execute(LEAVE, values):
+        if left.week is not None:
+            cohorts[left.journey_id, left.week, left.version]["exited"] += 1
     session.execute(SKIP, values)
     ends.tell(session, tenant_id, [row.id for row in rows], now)
     totals: dict[UUID, Counter[str]] = defaultdict(Counter)
@@ -77,7 +81,7 @@ def _leave(session: Session, tenant_id: UUID, rows: Sequence[Row[Any]], reason: 
     for row in rows:
         totals[row.journey_id]["exited"] += 1
         counts[row.journey_id, row.current_step_key].update(active=-1, skipped=1)
-    move_counters(session, tenant_id, totals, counts)
+    move_counters(session, tenant_id, totals, counts, cohorts=cohorts)
     return len(rows)
 
 

@@ -1,6 +1,7 @@
 """Trying again: by itself after a while, and by hand once what was wrong is mended; and going on before the time."""
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Conflict
 from app.infra.queue import Work, wake
-from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
+from app.journeys.engine.writes import LOCK_JOURNEYS, Cohort, Where, move_counters
 from app.journeys.queries import NoSuchEnrollment, NoSuchJourney
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import Outcome, Walker
@@ -50,7 +51,8 @@ AGAIN = text("""
     SET status = 'ACTIVE', current_step_number = person.current_step_number + 1, due_at = :now, waiting_until = NULL,
         exited_at = NULL, exit_reason = NULL, error = NULL, attempts = 0
     FROM failed WHERE person.tenant_id = :tenant_id AND person.id = failed.id
-    RETURNING person.id, failed.current_step_key AS step_key
+    RETURNING person.id, failed.current_step_key AS step_key, person.entered_week AS week,
+        person.entered_version AS version
 """)
 GO_ON = text("""
     UPDATE journey_enrollment
@@ -177,6 +179,10 @@ def _again(
         counts: dict[Where, dict[str, int]] = {
             (journey_id, key): {"entered": keys.count(key), "active": keys.count(key)} for key in set(keys)
         }
-        move_counters(session, tenant_id, {journey_id: {"failed": -len(keys)}}, counts)
+        cohorts: dict[Cohort, Counter[str]] = defaultdict(Counter)
+        for person in people:
+            if person.week is not None:
+                cohorts[journey_id, person.week, person.version]["failed"] -= 1
+        move_counters(session, tenant_id, {journey_id: {"failed": -len(keys)}}, counts, cohorts=cohorts)
         wake(Work.ADVANCE_JOURNEYS, tenant_id)
     return [person.id for person in people]

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from app.accounts.queries import tenant_info
 from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, asks_nothing, compile_sql
 from app.customers.models import Customer
+from app.events.facts import worth
 from app.infra.arrays import array
 from app.infra.queue import Work, wake
 from app.journeys import leaving
@@ -57,6 +59,8 @@ UNSUBSCRIBED = text("""
                     WHERE t.tenant_id = e.tenant_id AND t.id = ANY(CAST(:templates AS uuid[])))))
 """)
 EVERYTHING = "ALL"
+Paid = tuple[Decimal | None, str | None]
+NOTHING: Paid = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +170,23 @@ def ask(
 
 
 def _lead(
-    watch: Watch, key: str, walker: Walker, true: set[str], unsubscribed: bool, record: writes.Record, now: datetime
+    watch: Watch,
+    key: str,
+    walker: Walker,
+    true: set[str],
+    unsubscribed: bool,
+    record: writes.Record,
+    now: datetime,
+    paid: Paid = NOTHING,
 ) -> bool:
-    """Note where what is true of a person leads them, if anywhere, and return whether it does."""
+    """Note where what is true of a person leads them, if anywhere, and return whether it does.
+
+    `paid` is what the event was worth that is the goal of the journey.
+    """
     reason = "goal" if "goal" in true else "unsubscribed" if unsubscribed else "exit_condition"
     if reason in true or unsubscribed:
         if reason == "goal":
-            record.converted.append(walker.enrollment_id)
+            record.converted.append((walker.enrollment_id, *paid))
         record.leave_early(watch.journey.id, key, walker, reason)
         return True
     ahead = [watch.plan[name] for name in true & watch.plan.keys() if name != key and _below(watch.plan, key, name)]
@@ -255,13 +269,16 @@ def _touch(
         events = happened.get(person.customer_id, ())
         if person.id in entered:
             events = events[[event.id for event in events].index(entered[person.id]) + 1 :]
+        paid = NOTHING
         for name, (type_, conditions) in watch.events.items():
             said = [event.payload for event in events if event.type == type_]
             zone = watch.journey.timezone
-            if any(payload_fits(type_, conditions, payload, zone=zone, now=batch.now) for payload in said):
+            fits = (one for one in said if payload_fits(type_, conditions, one, zone=zone, now=batch.now))
+            if (first := next(fits, None)) is not None:
                 true.add(name)
+                paid = worth(type_, first) if name == "goal" else paid
         if person.status != "ACTIVE":
-            record.converted += [person.id] if "goal" in true else []
+            record.converted += [(person.id, *paid)] if "goal" in true else []
         elif person.current_step_key in watch.plan:
             walker = Walker(
                 person.id,
@@ -271,4 +288,4 @@ def _touch(
                 person.trigger_data,
                 attempts=person.attempts,
             )
-            _lead(watch, person.current_step_key, walker, true, person.id in gone, record, batch.now)
+            _lead(watch, person.current_step_key, walker, true, person.id in gone, record, batch.now, paid)

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +19,15 @@ from app.journeys.graph import NEXT
 from app.journeys.step_type import JourneyFacts, Outcome, Walker
 
 COUNTS = ("entered", "active", "completed", "failed", "skipped")
+ENDS = ("entered", "completed", "exited", "failed", "converted")
 
 Where = tuple[UUID, str]
 Way = tuple[UUID, str, str]
 """A journey, a step of it, and the name of the exit."""
+Cohort = tuple[UUID, date, int]
+"""A journey, the week and the version in which people came in."""
+Revenue = dict[tuple[Cohort, str], tuple[int, Decimal]]
+"""How many of a cohort brought in how much in a currency."""
 
 
 @dataclass(slots=True)
@@ -41,8 +47,8 @@ class Record:
     counts: dict[Where, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     passed: Counter[Way] = field(default_factory=Counter)
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    converted: list[UUID] = field(default_factory=list)
-    """Enrollments that reached the goal of their journey."""
+    converted: list[tuple[UUID, Decimal | None, str | None]] = field(default_factory=list)
+    """(enrollment, amount, currency) of who reached the goal of their journey, and what that was worth."""
 
     def taken(
         self,
@@ -213,7 +219,9 @@ END_STEPS = text("""
     WHERE step.tenant_id = :tenant_id AND step.enrollment_id = ended.id AND step.step_number = ended.number
 """)
 
+# What the cohorts have to know comes with it. Who came in before there were any is in none.
 MOVE_PEOPLE = text("""
+    WITH moved AS (
     UPDATE journey_enrollment person
     SET status = moved.status, current_step_key = moved.key, current_step_number = moved.number,
         waiting_until = moved.until, due_at = moved.due_at, waits_for = moved.waits_for,
@@ -226,13 +234,34 @@ MOVE_PEOPLE = text("""
                 CAST(:errors AS text[]), CAST(:attempts AS int[]), CAST(:fors AS text[]))
         AS moved(id, status, key, number, until, due_at, reason, error, attempts, waits_for)
     WHERE person.tenant_id = :tenant_id AND person.id = moved.id
+    RETURNING person.journey_id, person.entered_week AS week, person.entered_version AS version, person.status
+    )
+    SELECT journey_id, week, version, status, count(*) AS people FROM moved
+    WHERE status <> 'ACTIVE' AND week IS NOT NULL GROUP BY journey_id, week, version, status
 """)
 
+# An amount without a currency is in that of the person's club, else the organisation's.
 CONVERT = text("""
-    UPDATE journey_enrollment person SET converted_at = :now
-    FROM journey WHERE journey.tenant_id = person.tenant_id AND journey.id = person.journey_id
-        AND person.tenant_id = :tenant_id AND person.id = ANY(CAST(:ids AS uuid[])) AND person.converted_at IS NULL
+    WITH reached AS (
+    UPDATE journey_enrollment person
+    SET converted_at = :now, converted_amount = done.amount,
+        converted_currency = CASE WHEN done.amount IS NOT NULL THEN coalesce(
+            done.currency,
+            (SELECT club.currency FROM customer JOIN club ON club.tenant_id = customer.tenant_id
+                AND club.id = customer.club_id
+             WHERE customer.tenant_id = person.tenant_id AND customer.id = person.customer_id),
+            (SELECT tenant.currency FROM tenant WHERE tenant.id = person.tenant_id)) END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS numeric[]), CAST(:currencies AS text[]))
+            AS done(id, amount, currency),
+        journey
+    WHERE journey.tenant_id = person.tenant_id AND journey.id = person.journey_id
+        AND person.tenant_id = :tenant_id AND person.id = done.id AND person.converted_at IS NULL
         AND (journey.goal_days IS NULL OR person.enrolled_at > :now - make_interval(days => journey.goal_days))
+    RETURNING person.journey_id, person.entered_week AS week, person.entered_version AS version,
+        person.converted_currency AS currency, person.converted_amount AS amount
+    )
+    SELECT journey_id, week, version, currency, count(*) AS people, sum(amount) AS amount FROM reached
+    WHERE week IS NOT NULL GROUP BY journey_id, week, version, currency
 """)
 
 # Every writer of counters locks the journeys first, in one order, so that none waits for another in a circle.
@@ -268,10 +297,32 @@ MOVE_EXITS = text("""
     ON CONFLICT (tenant_id, journey_id, step_key, exit) DO UPDATE SET passed = held.passed + excluded.passed
 """)
 
+MOVE_COHORTS = text("""
+    INSERT INTO journey_cohort AS held
+        (tenant_id, journey_id, week, version, entered, completed, exited, failed, converted)
+    SELECT :tenant_id, moved.* FROM unnest(
+        CAST(:journeys AS uuid[]), CAST(:weeks AS date[]), CAST(:versions AS int[]), CAST(:entered AS int[]),
+        CAST(:completed AS int[]), CAST(:exited AS int[]), CAST(:failed AS int[]), CAST(:converted AS int[])) AS moved
+    ON CONFLICT (tenant_id, journey_id, week, version) DO UPDATE
+    SET entered = held.entered + excluded.entered, completed = held.completed + excluded.completed,
+        exited = held.exited + excluded.exited, failed = held.failed + excluded.failed,
+        converted = held.converted + excluded.converted
+""")
+
+MOVE_REVENUE = text("""
+    INSERT INTO journey_revenue AS held (tenant_id, journey_id, week, version, currency, people, amount)
+    SELECT :tenant_id, moved.* FROM unnest(
+        CAST(:journeys AS uuid[]), CAST(:weeks AS date[]), CAST(:versions AS int[]), CAST(:currencies AS text[]),
+        CAST(:people AS int[]), CAST(:amounts AS numeric[])) AS moved
+    ON CONFLICT (tenant_id, journey_id, week, version, currency) DO UPDATE
+    SET people = held.people + excluded.people, amount = held.amount + excluded.amount
+""")
+
 
 def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> None:
     """Write everything down."""
     base = {"tenant_id": tenant_id, "now": now}
+    cohorts: dict[Cohort, Counter[str]] = defaultdict(Counter)
     for (key, version, status, exit), taken in record.new_steps.items():
         if taken:
             same = {"key": key, "version": version, "status": status, "exit": exit}
@@ -282,11 +333,18 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
         )
     if record.states:
         names = ("ids", "statuses", "keys", "numbers", "untils", "due", "reasons", "errors", "attempts", "fors")
-        session.execute(MOVE_PEOPLE, base | _columns(record.states, *names))
+        for row in session.execute(MOVE_PEOPLE, base | _columns(record.states, *names)):
+            cohorts[row.journey_id, row.week, row.version][row.status.lower()] += row.people
+    revenue: Revenue = {}
     if record.converted:
-        session.execute(CONVERT, base | {"ids": array(record.converted)})
+        reached = [(id, None if paid is None else str(paid), currency) for id, paid, currency in record.converted]
+        for row in session.execute(CONVERT, base | _columns(reached, "ids", "amounts", "currencies")):
+            cohort = (row.journey_id, row.week, row.version)
+            cohorts[cohort]["converted"] += row.people
+            if row.currency is not None:
+                revenue[cohort, row.currency] = (row.people, row.amount)
     ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
-    move_counters(session, tenant_id, record.totals, record.counts, record.passed)
+    move_counters(session, tenant_id, record.totals, record.counts, record.passed, cohorts, revenue)
 
 
 def move_counters(
@@ -295,12 +353,14 @@ def move_counters(
     totals: Mapping[UUID, Mapping[str, int]],
     counts: Mapping[Where, Mapping[str, int]],
     passed: Mapping[Way, int] | None = None,
+    cohorts: Mapping[Cohort, Mapping[str, int]] | None = None,
+    revenue: Revenue | None = None,
 ) -> None:
-    """Add to the totals of journeys, and to the counts of steps and of their named ways out.
+    """Add to the totals of journeys and of their cohorts, and to the counts of steps and of their named ways out.
 
     What it changes is held until commit, so call it last.
     """
-    journeys = sorted({*totals, *(journey for journey, _ in counts)})
+    journeys = sorted({*totals, *(journey for journey, _ in counts), *(journey for journey, _, _ in cohorts or ())})
     if not journeys:
         return
     session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": journeys})
@@ -320,6 +380,17 @@ def move_counters(
     if passed:
         ways = [(*way, passed[way]) for way in sorted(passed)]
         session.execute(MOVE_EXITS, {"tenant_id": tenant_id} | _columns(ways, "journeys", "keys", "exits", "passed"))
+    if cohorts:
+        moves = [(*one, *(cohorts[one].get(name, 0) for name in ENDS)) for one in sorted(cohorts)]
+        session.execute(
+            MOVE_COHORTS, {"tenant_id": tenant_id} | _columns(moves, "journeys", "weeks", "versions", *ENDS)
+        )
+    if revenue:
+        brought = [
+            (*cohort, currency, people, str(amount)) for (cohort, currency), (people, amount) in sorted(revenue.items())
+        ]
+        names = ("journeys", "weeks", "versions", "currencies", "people", "amounts")
+        session.execute(MOVE_REVENUE, {"tenant_id": tenant_id} | _columns(brought, *names))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, str]:

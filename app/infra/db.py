@@ -227,10 +227,15 @@ DEADLOCK = "40P01"
 MAX_ATTEMPTS = 5
 
 
-def again_after_deadlock(act: Callable[P, Result]) -> Callable[P, Result]:
-    """Let a service function begin again, up to five times in all, when it lost a deadlock: nothing of it was kept.
+class Overtaken(Exception):
+    """Somebody has changed what an act had read, before it was done; it has to begin again."""
 
-    Inside an open transaction the deadlock is passed on, since only who opened that one can begin again.
+
+def again_after_deadlock(act: Callable[P, Result]) -> Callable[P, Result]:
+    """Let a service function begin again, up to five times in all, when it lost a deadlock or raised Overtaken.
+
+    Nothing of it was kept. Inside an open transaction the error is passed on, since only who opened that one can begin
+    again.
     """
 
     @functools.wraps(act)
@@ -238,11 +243,12 @@ def again_after_deadlock(act: Callable[P, Result]) -> Callable[P, Result]:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return act(*args, **more)
-            except OperationalError as error:
-                lost = getattr(error.orig, "sqlstate", None) == DEADLOCK
+            except (OperationalError, Overtaken) as error:
+                lost = isinstance(error, Overtaken) or getattr(error.orig, "sqlstate", None) == DEADLOCK
                 if not lost or attempt == MAX_ATTEMPTS or _TENANT in db.session().info:
                     raise
-                log.info("Deadlock in %s.%s; trying again", act.__module__, act.__qualname__)
+                why = error if isinstance(error, Overtaken) else "deadlock"
+                log.info("%s.%s begins again: %s", act.__module__, act.__qualname__, why)
         raise AssertionError("the last attempt returns or raises")
 
     return trying

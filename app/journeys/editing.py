@@ -3,7 +3,7 @@
 What can't be done raises CannotEdit, with a message for the person who tried.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +21,27 @@ from app.journeys.graph import (
     storable,
 )
 
+MAX_DIGITS = 9
 
-def new_key(graph: Graph, type: str) -> str:
-    """Return a key no step has: the kind's name and a number."""
+
+def new_key(graph: Graph, type: str, given: Mapping[str, int] | None = None) -> str:
+    """Return a key no step has: the kind's name and a number above the highest one `given` before, by kind."""
     stem = type.lower()
-    number = 1 + sum(step.type == type for step in graph)
+    number = 1 + max(sum(step.type == type for step in graph), (given or {}).get(type, 0))
     while f"{stem}_{number}" in graph.steps:
         number += 1
     return f"{stem}_{number}"
+
+
+def given_keys(graph: Graph, types: Iterable[str], before: Mapping[str, int]) -> dict[str, int]:
+    """Return the highest number a key has had by kind: those of `before`, raised by the keys of the graph."""
+    stems = {type.lower(): type for type in types}
+    found = dict(before)
+    for key in graph.steps:
+        stem, _, number = key.rpartition("_")
+        if stem in stems and number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
+            found[stems[stem]] = max(found.get(stems[stem], 0), int(number))
+    return found
 
 
 def can_insert(graph: Graph, after: str, exit: str, exits: Sequence[str]) -> bool:

@@ -16,9 +16,10 @@ class Journey(TenantRow, Base):
     """A journey: `draft` is the graph being edited, `published_version` names the one people follow.
 
     `draft_revision` rises with every change of the draft and tells editors apart; `draft_position` is the state of the
-    draft's history shown now, which undo and redo move. `trigger_type` and `trigger_config` are copies of the TRIGGER
-    step's settings, of the published graph once there is one, by which events find their journeys. `next_run_at` is
-    when one with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come.
+    draft's history shown now, which undo and redo move. `key_numbers` are the highest numbers that keys of steps have
+    had, by kind, so that none is given again. `trigger_type` and `trigger_config` are copies of the TRIGGER step's
+    settings, of the published graph once there is one, by which events find their journeys. `next_run_at` is when one
+    with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come.
     `watches`: people may leave it, or come to a GOAL of it, by what happens to them (`app.journeys.leaving`).
     """
 
@@ -57,6 +58,7 @@ class Journey(TenantRow, Base):
     draft: Mapped[dict[str, Any]]
     draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
     draft_position: Mapped[int] = mapped_column(server_default="1", default=1)
+    key_numbers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     published_version: Mapped[int | None]
     next_run_at: Mapped[datetime | None]
     run_until: Mapped[datetime | None]
@@ -105,7 +107,8 @@ class JourneyVersion(TenantRow, Base):
 class JourneySettling(Base):
     """A step whose people the engine still has to look at because of what was published, up to the id `after`.
 
-    `rebase`: their wait is counted anew; else the step is gone, and they are placed.
+    `rebase`: the step waits otherwise; their wait is counted anew or, with `look`, they are looked at again and keep
+    their time. Else the step is gone, and they are placed.
     """
 
     __tablename__ = "journey_settling"
@@ -115,6 +118,7 @@ class JourneySettling(Base):
     journey_id: Mapped[Key]
     step_key: Mapped[str] = mapped_column(primary_key=True)
     rebase: Mapped[bool]
+    look: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     after: Mapped[UUID | None]
 
 

@@ -99,12 +99,15 @@ def move(graph: Graph, keys: Collection[str], after: str, exit: str = NEXT) -> G
     return replace(changed, steps={key: changed.steps[key] for key in graph.steps})
 
 
-def renamed(part: Graph, graph: Graph, *, keep: bool = False) -> Graph:
-    """Return the part with keys that are free in `graph`; with `keep`, of a part of that graph, free ones stay."""
+def renamed(part: Graph, graph: Graph, *, keep: bool = False, given: Mapping[str, int] | None = None) -> Graph:
+    """Return the part with keys that are free in `graph` and none of those `given` before (see `new_key`).
+
+    With `keep`, of a part of that graph, free ones stay.
+    """
     names: dict[str, str] = {}
     taken = graph
     for step in part:
-        key = step.key if keep and step.key not in taken.steps else new_key(taken, step.type)
+        key = step.key if keep and step.key not in taken.steps else new_key(taken, step.type, given)
         names[step.key] = key
         taken = taken.with_steps(replace(step, key=key))
     return Graph({names[step.key]: _called(step, names, keep=keep) for step in part})

@@ -128,6 +128,11 @@ def _rebasing(before: Graph, after: Graph) -> list[str]:
     ]
 
 
+def _waits_otherwise(before: Graph, after: Graph, key: str) -> bool:
+    old, new = before.steps[key], after.steps[key]
+    return step_types().get(new.type).waits_otherwise(old.config, new.config)
+
+
 def write(
     session: Session,
     journey: Journey,
@@ -161,9 +166,11 @@ def write(
     if live is not None and before is not None:
         given = _given(journey, before, graph, live.placements, placements, seen or {})
         version.placements = _composed(live.placements, given, graph)
-        again = _comes_again(before, graph, version.placements)
+        again = [*_comes_again(before, graph, version.placements), *_put_back(session, journey, before, graph)]
         version.once = {key: at for key, at in live.once.items() if key in graph.steps} | dict.fromkeys(again, number)
-        _to_settle(session, journey, graph, list(given), _rebasing(before, graph) if rebase_waits else [])
+        waits = _rebasing(before, graph)
+        look = [] if rebase_waits else [key for key in waits if _waits_otherwise(before, graph, key)]
+        _to_settle(session, journey, graph, removed=list(given), rebase=waits if rebase_waits else [], look=look)
     journey.published_version = number
     session.add(version)
     began_by = (journey.trigger_type, journey.trigger_config)
@@ -235,15 +242,36 @@ def _comes_again(before: Graph, after: Graph, placed: Placements) -> list[str]:
     return found
 
 
+_HAD = text("""
+    SELECT DISTINCT step ->> 'key' AS key, step ->> 'type' AS type
+    FROM journey_version v CROSS JOIN LATERAL jsonb_array_elements(v.graph -> 'steps') AS step
+    WHERE v.tenant_id = :tenant_id AND v.journey_id = :journey_id AND step ->> 'key' = ANY(:keys)
+""")
+
+
+def _put_back(session: Session, journey: Journey, before: Graph, after: Graph) -> list[str]:
+    """Return the steps of `after` that reach out and that `before` does not have, but an earlier version did."""
+    back = {
+        step.key: step.type
+        for step in after
+        if step_types().get(step.type).reaches_out
+        and (step.key not in before.steps or before.steps[step.key].type != step.type)
+    }
+    where = {"tenant_id": journey.tenant_id, "journey_id": journey.id, "keys": list(back)}
+    had = session.execute(_HAD, where) if back else ()
+    return [row.key for row in had if back[row.key] == row.type]
+
+
 _LOCK = text("SELECT 1 FROM journey_settling WHERE tenant_id = :tenant_id AND journey_id = :journey_id FOR UPDATE")
 _SETTLED = text("""
     DELETE FROM journey_settling
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND rebase <> (step_key = ANY(:keys))
 """)
 _SETTLE = text("""
-    INSERT INTO journey_settling (tenant_id, journey_id, step_key, rebase)
-    SELECT :tenant_id, :journey_id, key, :rebase FROM unnest(CAST(:keys AS text[])) AS key
-    ON CONFLICT (tenant_id, journey_id, step_key) DO UPDATE SET rebase = excluded.rebase, after = NULL
+    INSERT INTO journey_settling AS held (tenant_id, journey_id, step_key, rebase, look)
+    SELECT :tenant_id, :journey_id, key, :rebase, :look FROM unnest(CAST(:keys AS text[])) AS key
+    ON CONFLICT (tenant_id, journey_id, step_key) DO UPDATE
+    SET rebase = excluded.rebase, look = excluded.look AND held.look, after = NULL
 """)
 
 
@@ -252,10 +280,18 @@ def lock_settling(session: Session, tenant_id: UUID, journey_id: UUID) -> None:
     session.execute(_LOCK, {"tenant_id": tenant_id, "journey_id": journey_id})
 
 
-def _to_settle(session: Session, journey: Journey, after: Graph, removed: Sequence[str], rebase: Sequence[str]) -> None:
+def _to_settle(
+    session: Session,
+    journey: Journey,
+    after: Graph,
+    *,
+    removed: Sequence[str],
+    rebase: Sequence[str],
+    look: Sequence[str],
+) -> None:
     """Tell the engine whose people it has to look at, beside what is left of earlier publications."""
     where = {"tenant_id": journey.tenant_id, "journey_id": journey.id}
     session.execute(_SETTLED, {**where, "keys": list(after.steps)})
-    for keys, anew in ((removed, False), (rebase, True)):
+    for keys, waits, again in ((removed, False, False), (rebase, True, False), (look, True, True)):
         if keys:
-            session.execute(_SETTLE, {**where, "keys": list(keys), "rebase": anew})
+            session.execute(_SETTLE, {**where, "keys": list(keys), "rebase": waits, "look": again})

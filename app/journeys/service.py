@@ -126,7 +126,7 @@ def put_steps(
     steps: Sequence[Mapping[str, Any]],
     draft_revision: int | None = None,
 ) -> Journey:
-    """Replace the draft's graph whole and return the journey; keys are the caller's.
+    """Replace the draft's graph whole and return the journey; keys are the caller's, and tell which step is the same.
 
     A TRIGGER without an `event_type` takes the journey's; without any TRIGGER, the journey's own is put before the
     first step. Raises BadGraph for what can't be kept; what is merely unfinished is kept.
@@ -164,8 +164,8 @@ def insert_step(
     """
     made: list[str] = []
 
-    def change(_: Journey, graph: Graph) -> Graph:
-        step = new_step(graph, type, key=key)
+    def change(journey: Journey, graph: Graph) -> Graph:
+        step = new_step(graph, type, key=key, given=journey.key_numbers)
         made.append(step.key)
         changed = editing.insert(graph, step, after, exit)
         if config is not None or name is not None:
@@ -251,14 +251,14 @@ def paste_steps(
 ) -> tuple[Journey, list[str]]:
     """Put the steps of a clipboard's text on an exit; return the journey and the keys they have in it.
 
-    Steps cut out of this journey keep their keys. Settings that name what is not there are kept, for the checks to
-    flag. `copy` says that the steps were duplicated here. Raises CannotEdit or BadGraph.
+    Steps taken out of this journey keep their keys: they are the same steps. Settings that name what is not there are
+    kept, for the checks to flag. `copy` says that the steps were duplicated here. Raises CannotEdit or BadGraph.
     """
     made: list[str] = []
     taken = clips.read(clip)
 
-    def change(_: Journey, graph: Graph) -> Graph:
-        part = parts.renamed(taken.part, graph, keep=taken.journey_id == journey_id)
+    def change(journey: Journey, graph: Graph) -> Graph:
+        part = parts.renamed(taken.part, graph, keep=taken.journey_id == journey_id, given=journey.key_numbers)
         made[:] = part.steps
         return parts.put(graph, part, after, exit)
 
@@ -441,6 +441,7 @@ def _expect(journey: Journey, draft_revision: int | None) -> None:
 
 def _show(journey: Journey, graph: Graph) -> None:
     journey.draft = graph.to_json()
+    journey.key_numbers = editing.given_keys(graph, (name for name, _ in step_types()), journey.key_numbers)
     journey.draft_revision += 1
     journey.updated_at = clock.now()
     if journey.published_version is None:
@@ -459,7 +460,7 @@ def copy_trigger(journey: Journey, graph: Graph) -> None:
 def _with_trigger(journey: Journey, graph: Graph) -> Graph:
     own = {"event_type": journey.trigger_type, **journey.trigger_config}
     if graph.trigger is None:
-        key = "trigger" if "trigger" not in graph.steps else editing.new_key(graph, TRIGGER)
+        key = "trigger" if "trigger" not in graph.steps else editing.new_key(graph, TRIGGER, journey.key_numbers)
         first = next(iter(graph.steps), None)
         return replace(graph, steps={key: Step(key, TRIGGER, None, own, {NEXT: first}), **graph.steps})
     if not graph.trigger.config.get("event_type"):

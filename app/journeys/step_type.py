@@ -123,7 +123,8 @@ class Walker:
     """One person at one step. `waiting_until` is set when the person was parked here and has woken up.
 
     `attempts`: so often the step has failed for them. `woken_by` is what woke them before that time, if something did:
-    the `type` and `event_id` of an event. `answers` are those of WEBHOOK steps, by their keys.
+    the `type` and `event_id` of an event. `answers` are those of WEBHOOK steps, by their keys. `waits_for` is what they
+    were parked with.
     """
 
     enrollment_id: UUID
@@ -134,6 +135,7 @@ class Walker:
     attempts: int = 0
     woken_by: Mapping[str, Any] | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
+    waits_for: str | None = None
 
     @property
     def context(self) -> dict[str, Any]:
@@ -275,6 +277,13 @@ class StepType(ABC, Generic[C]):
         """Return the settings, which may be unfinished, with each step they name by the key it is `called` by."""
         return config
 
+    def waits_otherwise(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Return whether these settings wait for something else than those: who is parked is then looked at again.
+
+        Asked of kinds whose wait can be counted anew (`rebases`).
+        """
+        return False
+
     def takes_time(self, config: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Return whether people stay at the step for a while, so that a loop through it does not run on the spot."""
         return False
@@ -362,14 +371,14 @@ def read_graph(data: Any) -> Graph:
     return graphs.read(data, exits_of)
 
 
-def new_step(graph: Graph, type: str, *, key: str | None = None) -> Step:
-    """Return a step of that kind with its default settings and a free key, not yet in the graph."""
+def new_step(graph: Graph, type: str, *, key: str | None = None, given: Mapping[str, int] | None = None) -> Step:
+    """Return a step of that kind with its default settings and a free key (see `new_key`), not yet in the graph."""
     try:
         kind = step_types().get(type)
     except NotRegistered as unknown:
         raise graphs.BadGraph({"type": str(unknown)}) from None
     config = kind.defaults()
-    return Step(key or new_key(graph, type), type, None, config, dict.fromkeys(kind.exits(config)))
+    return Step(key or new_key(graph, type, given), type, None, config, dict.fromkeys(kind.exits(config)))
 
 
 def runs_through(graph: Graph, start: str, end: str) -> bool:

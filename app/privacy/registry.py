@@ -423,15 +423,15 @@ _JOURNEYS = (
         addresses=_columns("name description trigger_config draft exit_conditions goal"),
         plain=_columns(
             "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
-            "exit_on_unsubscribe goal_days watches draft_revision draft_position published_version next_run_at "
-            "run_until run_cursor total_enrolled total_completed total_exited total_failed activated_at paused_at "
-            "archived_at created_by created_at updated_at"
+            "exit_on_unsubscribe goal_days watches draft_revision draft_position key_numbers published_version "
+            "next_run_at run_until run_cursor total_enrolled total_completed total_exited total_failed activated_at "
+            "paused_at archived_at created_by created_at updated_at"
         ),
     ),
     _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph note"),
           plain=_columns("id journey_id number placements once created_by created_at")),
     _keep("journey_settling", "Steps a publication left to look at", OF_THE_CLUB,
-          plain=_columns("journey_id step_key rebase after")),
+          plain=_columns("journey_id step_key rebase look after")),
     _keep("journey_draft_edit", "Drafts of journeys", OF_THE_CLUB, addresses=_columns("graph label"),
           plain=_columns("id journey_id position created_at")),
     _keep("journey_comment", "Comments on journeys", OF_THE_CLUB, addresses=_columns("body"),

@@ -15,6 +15,7 @@ from app.journeys.engine import plan, settling
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.service import DraftChanged
+from app.journeys.steps.wait import FIRST_LOOK
 from tests.journeys.helpers import (
     JOINED,
     NOW,
@@ -380,3 +381,61 @@ def test_whatever_is_published_nobody_is_lost_and_no_message_is_sent_twice(
         assert rows(tenant.id, twice) == []
         check_counters(tenant.id, id)
         apart.rollback()
+
+
+def test_who_waits_hears_of_the_event_that_is_published(tenant: Tenant) -> None:
+    def awaited(type: str) -> dict[str, Any]:
+        return step("a", "WAIT", "b", {"event_type": type, "timeout": "20 days"}, next_timeout=None)
+
+    id, who = inside(tenant, awaited("booking.created"), tag("b", None, "x"), count=2)
+    run(tenant.id, NOW + FIRST_LOOK)
+    edit(tenant, id, awaited(JOINED), tag("b", None, "x"))
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + 20 * DAY] * 2, "their time stays"
+    happen(tenant.id, event(who[0], type="booking.created"), event(who[1]), now=NOW + 2 * HOUR)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert [tags(tenant.id, one) for one in who] == [[], ["x"]]
+    assert settling_rows(tenant) == []
+    check_counters(tenant.id, id)
+
+
+def test_who_waited_for_a_time_hears_of_the_event_that_is_published(tenant: Tenant) -> None:
+    id, who = inside(tenant, wait("a", "b", "20 days"), tag("b", None, "x"))
+    lifecycle.pause(tenant_id=tenant.id, journey_id=id, actor="system", now=NOW)
+    edit(tenant, id, step("a", "WAIT", "b", {"event_type": JOINED, "timeout": "1 day"}, next_timeout=None),
+         tag("b", None, "x"))  # fmt: skip
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    lifecycle.resume(tenant_id=tenant.id, journey_id=id, actor="system", now=NOW + HOUR)
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + 20 * DAY]
+    happen(tenant.id, event(who[0]), now=NOW + 2 * HOUR)
+    run(tenant.id, NOW + 2 * HOUR)
+    assert tags(tenant.id, who[0]) == ["x"]
+
+
+def test_what_happened_while_the_wait_changed_is_found_a_little_later(tenant: Tenant) -> None:
+    def awaited(type: str) -> dict[str, Any]:
+        return step("a", "WAIT", None, {"event_type": type, "timeout": "20 days"}, next_timeout=None)
+
+    id, _ = inside(tenant, awaited("booking.created"))
+    run(tenant.id, NOW + FIRST_LOOK)
+    edit(tenant, id, awaited(JOINED))
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    due = rows(tenant.id, "SELECT due_at FROM journey_enrollment")[0].due_at
+    assert due == NOW + HOUR + FIRST_LOOK
+    run(tenant.id, due)
+    assert rows(tenant.id, "SELECT due_at FROM journey_enrollment")[0].due_at == NOW + 20 * DAY
+
+
+def test_counting_anew_is_not_forgotten_for_a_wait_that_is_looked_at(tenant: Tenant) -> None:
+    awaited = {"event_type": JOINED, "timeout": "2 days"}
+    id, _ = inside(tenant, wait("a", None, "9 days"))
+    edit(tenant, id, wait("a", None, "3 days"))
+    publish(tenant, id, rebase_waits=True)
+    edit(tenant, id, step("a", "WAIT", None, awaited, next_timeout=None))
+    publish(tenant, id)
+    run(tenant.id, NOW + HOUR)
+    assert waits(tenant) == [NOW + 2 * DAY]

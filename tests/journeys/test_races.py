@@ -181,6 +181,55 @@ def test_publishing_while_events_come_loses_nobody(app: Flask, tenant: Tenant) -
     check_counters(tenant.id, made.id)
 
 
+def test_who_walks_by_an_old_version_is_not_left_at_a_step_that_is_gone(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = journey(tenant.id, [tag("u", "w", "x"), wait("w", "z", "9 days"), tag("z", None, "z")])
+    who = people(tenant.id, 3)
+    admit(tenant.id, made.id, who)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    real = advance.writes.write
+    found: list[Any] = []
+
+    def publish_and_settle() -> int:
+        service.put_steps(**on, steps=[tag("u", "z", "x"), tag("z", None, "z")])
+        lifecycle.publish(**on, placements={})
+        return work(tenant.id)
+
+    def overtaken(*given: Any) -> None:
+        if not found:
+            found.append(None)
+            found[:] = together(app, publish_and_settle)
+        real(*given)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(advance.writes, "write", overtaken)
+        assert advance_batch(tenant_id=tenant.id, now=NOW) == 3
+    assert found == [1], "the step that is gone was settled while they walked to it"
+    run(tenant.id)
+    assert set(map(tuple, paths(tenant.id).values())) == {
+        (("trigger", "COMPLETED"), ("u", "COMPLETED"), ("z", "COMPLETED"))
+    }
+    assert [row.version for row in rows(tenant.id, "SELECT DISTINCT version FROM journey_enrollment_step")] == [2]
+    check_counters(tenant.id, made.id)
+
+
+def test_nobody_goes_on_once_a_journey_is_paused(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = journey(tenant.id, [send("s", None, template(tenant.id))])
+    admit(tenant.id, made.id, people(tenant.id, 3))
+    real = advance.writes.write
+
+    def paused(*given: Any) -> None:
+        together(app, lambda: lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW))
+        real(*given)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(advance.writes, "write", paused)
+        run(tenant.id)
+    assert rows(tenant.id, "SELECT 1 FROM message") == []
+    check_counters(tenant.id, made.id)
+
+
 def test_two_who_lock_customers_the_other_way_round_try_again(app: Flask, tenant: Tenant) -> None:
     made = journey(tenant.id, [tag("u", None, "x")])
     first, second = sorted(people(tenant.id, 2))

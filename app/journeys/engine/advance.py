@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.infra import clock
-from app.infra.db import again_after_deadlock, transaction
+from app.infra.arrays import array
+from app.infra.db import Overtaken, again_after_deadlock, transaction
 from app.journeys.engine import exits, retry, settling, watching, writes
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
@@ -36,10 +37,18 @@ LIVE = text("""
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
 """)
 
+# Asked once the counters are moved: until this transaction ends, nobody can publish, pause or archive then.
+CHANGED = text("""
+    SELECT EXISTS (
+        SELECT FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[])) AS walked(id, version)
+        JOIN journey ON journey.tenant_id = :tenant_id AND journey.id = walked.id
+        WHERE journey.status <> 'ACTIVE' OR journey.published_version <> walked.version)
+""")
+
 CLAIM = text("""
     WITH claimed AS MATERIALIZED (
         SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               attempts, trigger_data, woken_by, answers
+               attempts, trigger_data, woken_by, answers, waits_for
         FROM journey_enrollment
         WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
         ORDER BY due_at
@@ -56,7 +65,8 @@ CLAIM = text("""
 def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = BATCH) -> int:
     """Walk up to `limit` due people on, in one transaction, and return how many were dealt with; 0: nothing is due.
 
-    Two workers may change the same customers in another order; then one of them begins again.
+    Two workers may change the same customers in another order; then one of them begins again. So does who walked by a
+    version that is not the live one any more: nobody is left at a step that was removed once its people were placed.
     """
     moment = now or clock.now()
     with transaction(tenant_id) as session:
@@ -93,6 +103,9 @@ def _walk(
     turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
+    walked = {"ids": array(involved), "versions": array(journeys[id].version for id in involved)}
+    if only is None and session.scalar(CHANGED, {"tenant_id": tenant_id, **walked}):
+        raise Overtaken("a journey was published, paused or archived while its people walked")
     return len(claimed)
 
 
@@ -122,6 +135,7 @@ class _Turn:
                 row.attempts,
                 row.woken_by,
                 row.answers or {},
+                row.waits_for,
             )
             plan, key = self.plans[row.journey_id], row.current_step_key
             at = key if key in plan else plan.placements.get(key)

@@ -27,7 +27,7 @@ PASSED = {"skipped": "taken_before"}
 
 # The first in order, and only one worker at it: the others go on with who is due.
 NEXT = text("""
-    SELECT journey_id, step_key, rebase, after FROM journey_settling
+    SELECT journey_id, step_key, rebase, look, after FROM journey_settling
     WHERE tenant_id = :tenant_id ORDER BY journey_id, step_key LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DONE = text("""
@@ -47,6 +47,13 @@ STANDING = text("""
 PLACE_NOW = text("""
     UPDATE journey_enrollment SET due_at = :now, waiting_until = CASE WHEN waiting_until IS NOT NULL THEN :now END
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+# They wait for what the step waits for now, from when they are parked again. Who failed is tried again in their time,
+# who is off the clock of a paused journey stays off it.
+LOOK_AGAIN = text("""
+    UPDATE journey_enrollment SET due_at = :now, waits_for = NULL
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND waiting_until IS NOT NULL AND attempts = 0
+      AND due_at > :now
 """)
 ENTERED = text("""
     SELECT step.enrollment_id, step.entered_at
@@ -80,18 +87,19 @@ TAKEN_BEFORE = text("""
 def settle(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
     """Look at up to `limit` people of one step that a publication concerns; return how many, at least 1 for a step.
 
-    People of removed steps become due, and the walk then places them. Waits are counted anew here.
+    People of removed steps become due, and the walk then places them; so do those of steps that wait for something
+    else, and the walk parks them again. Waits are counted anew here.
     """
     step = session.execute(NEXT, {"tenant_id": tenant_id}).one_or_none()
     if step is None:
         return 0
     where = {"tenant_id": tenant_id, "journey_id": step.journey_id, "step_key": step.step_key}
     people = session.execute(STANDING, {**where, "after": step.after, "limit": limit}).all()
-    if people and step.rebase:
+    if people and step.rebase and not step.look:
         _rebase(session, tenant_id, step, people, now)
     elif people:
-        ids = array(row.id for row in people)
-        session.execute(PLACE_NOW, {"tenant_id": tenant_id, "now": now, "ids": ids})
+        who = {"tenant_id": tenant_id, "now": now, "ids": array(row.id for row in people)}
+        session.execute(LOOK_AGAIN if step.look else PLACE_NOW, who)
     if len(people) < limit:
         session.execute(DONE, where)
     else:

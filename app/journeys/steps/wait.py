@@ -207,6 +207,10 @@ class Wait(StepType[WaitConfig]):
         """Return a wait of a day."""
         return {"duration": "1 day"}
 
+    def waits_otherwise(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Return whether it waits for another event or condition, or for none."""
+        return any(before.get(name) != after.get(name) for name in ("event_type", "conditions", "rules", "combinator"))
+
     def takes_time(self, config: Mapping[str, Any]) -> bool:
         """Return whether everybody waits here, be it for a moment: a date may be over and a condition hold."""
         return bool(config.get("until") or config.get("event_type")) or longer_than_nothing(config.get("duration"))
@@ -369,7 +373,9 @@ def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
         elif walker.waiting_until <= batch.now:
             batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(walker.waiting_until)})
         else:
-            batch.park(walker, walker.waiting_until, waits_for=event_type)
+            # Whom events of this type did not wake so far may have had one this very moment, as those who come.
+            again = None if walker.waits_for == event_type else min(walker.waiting_until, batch.now + FIRST_LOOK)
+            batch.park(walker, walker.waiting_until, waits_for=event_type, look_at=again)
 
 
 def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[Walker]) -> dict[UUID, str]:

@@ -153,13 +153,15 @@ class Outcome:
     """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
 
     `jump`: left for the step of that key, whatever the exits lead to. `leaves`: the exit leads out of the journey, for
-    that reason. `again_at`: it failed, and is tried again then. Who is parked is looked at again at `look_at`, without
-    one at `until`, and sooner if what they wait for (`waits_for`) happens.
+    that reason. `later`: they take the next step in a later batch. `again_at`: it failed, and is tried again then. Who
+    is parked is looked at again at `look_at`, without one at `until`, and sooner if what they wait for (`waits_for`)
+    happens.
     """
 
     exit: str | None = None
     jump: str | None = None
     leaves: str | None = None
+    later: bool = False
     until: datetime | None = None
     look_at: datetime | None = None
     waits_for: str | None = None
@@ -193,15 +195,19 @@ class StepBatch(Generic[C]):
         self.entered_now = entered_now
         """Returns the enrollments that came to a step, by key, in this transaction: the log has them only after it."""
         self.outcomes: dict[Walker, Outcome] = {}
+        self.at_last: list[tuple[UUID, Callable[[], None]]] = []
+        """What is done once all of the batch is logged and its journeys are locked, the one named with it too."""
 
     @property
     def customer_ids(self) -> list[UUID]:
         """Return the customers of the batch, each once, sorted: the order rows are locked in."""
         return sorted({walker.customer_id for walker in self.walkers}, key=attrgetter("int"))
 
-    def leave(self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None) -> None:
-        """Let a person go on by one of the step's exits."""
-        self.outcomes[walker] = Outcome(exit=exit, result=result)
+    def leave(
+        self, walker: Walker, exit: str = NEXT, result: Mapping[str, Any] | None = None, *, later: bool = False
+    ) -> None:
+        """Let a person go on by one of the step's exits; `later`: with the next step in a later batch."""
+        self.outcomes[walker] = Outcome(exit=exit, result=result, later=later)
 
     def jump(self, walker: Walker, to: str, result: Mapping[str, Any] | None = None) -> None:
         """Let a person go on with another step, which they take in a later batch."""

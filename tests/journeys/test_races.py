@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,12 +29,15 @@ from tests.journeys.helpers import (
     run,
     send,
     statuses,
+    step,
     tag,
     template,
     wait,
 )
 
 pytestmark = pytest.mark.committed
+
+HOUR = timedelta(hours=1)
 
 
 def together(app: Flask, *acts: Callable[[], Any]) -> list[Any]:
@@ -228,6 +232,64 @@ def test_nobody_goes_on_once_a_journey_is_paused(app: Flask, tenant: Tenant, mon
         run(tenant.id)
     assert rows(tenant.id, "SELECT 1 FROM message") == []
     check_counters(tenant.id, made.id)
+
+
+def test_who_starts_another_journey_keeps_nobody_out_of_it(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = journey(tenant.id, [wait("w", None, "1 day")], name="Other", trigger_type=JOINED, max_enrollments=4)
+    first = journey(tenant.id, [step("s", "START_JOURNEY", "u", {"journey_id": str(other.id)}), tag("u", None, "x")])
+    who, [guest] = people(tenant.id, 4), people(tenant.id)
+    admit(tenant.id, first.id, who)
+    real = advance.writes.write
+    found: list[Any] = []
+
+    def enter() -> None:
+        with transaction(tenant.id) as session:
+            session.execute(text("SET LOCAL lock_timeout = '3s'"))
+            happen(tenant.id, event(guest))
+
+    def meanwhile(*given: Any) -> None:
+        found.extend(together(app, enter) if not found else ())
+        real(*given)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(advance.writes, "write", meanwhile)
+        run(tenant.id)
+    assert found == [None], "an event lets somebody in while the batch walks"
+    result = "SELECT s.result ->> 'started' AS started FROM journey_enrollment_step s WHERE s.step_key = 's'"
+    assert sorted(row.started for row in rows(tenant.id, result)) == ["false", "true", "true", "true"]
+    assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment WHERE journey_id = :id", id=other.id)) == 4
+    for one in (first, other):
+        check_counters(tenant.id, one.id)
+
+
+def test_journeys_that_start_each_other_by_four_workers(
+    app: Flask, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    made = [journey(tenant.id, [tag("u", None, "x")], name=f"J{one}", allow_reentry=True) for one in range(3)]
+    for turn, one in enumerate(made):
+        after = str(made[(turn + 1) % 3].id)
+        steps = [wait("w", "s", "1 hour"), step("s", "START_JOURNEY", "u", {"journey_id": after}), tag("u", None, "x")]
+        service.put_steps(tenant_id=tenant.id, journey_id=one.id, actor="system", steps=steps)
+        lifecycle.publish(tenant_id=tenant.id, journey_id=one.id, actor="system")
+        admit(tenant.id, one.id, people(tenant.id, 40))
+    run(tenant.id)
+
+    def on() -> int:
+        total = 0
+        while moved := advance_batch(tenant_id=tenant.id, now=NOW + HOUR, limit=5):
+            total += moved
+        return total
+
+    found = together(app, *[on] * 4)
+    assert all(isinstance(one, int) for one in found), found
+    run(tenant.id, NOW + HOUR)
+    assert "begins again" not in caplog.text, "nobody waits in a circle"
+    assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment")) == 240
+    for one in made:
+        check_counters(tenant.id, one.id)
 
 
 def test_two_who_lock_customers_the_other_way_round_try_again(app: Flask, tenant: Tenant) -> None:

@@ -194,6 +194,7 @@ class _Turn:
                 return {walkers[0]: retry.after(walkers[0], reason, self.now)}
             middle = len(walkers) // 2
             return self._run(journey, step, walkers[:middle]) | self._run(journey, step, walkers[middle:])
+        self.record.at_last += batch.at_last
         return batch.outcomes
 
 

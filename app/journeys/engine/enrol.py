@@ -149,8 +149,9 @@ def on_events(batch: Batch) -> None:
     with transaction(batch.tenant_id) as session:
         if batch.merged:
             exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
-        watching.on_events(session, batch)
+        # People before counters, which the other one moves; who leaves is out, whatever woke them.
         waking.wake_by_events(session, batch)
+        watching.on_events(session, batch)
         types = sorted({event.type for event in batch.events})
         listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()
         if listening:

@@ -1,7 +1,7 @@
 """What a batch of the engine came to, and writing it down: a few statements, however many people."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -49,6 +49,8 @@ class Record:
     totals: dict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     converted: list[tuple[UUID, Decimal | None, str | None]] = field(default_factory=list)
     """(enrollment, amount, currency) of who reached the goal of their journey, and what that was worth."""
+    at_last: list[tuple[UUID, Callable[[], None]]] = field(default_factory=list)
+    """What is done under the lock of a journey; all journeys are locked at once then, in their order."""
 
     def taken(
         self,
@@ -61,7 +63,8 @@ class Record:
         """Note what became of people at a step and return those who go on by the key they come to next.
 
         Whoever jumps stands before the step they come to until a later batch: the graph leads down, so a batch that
-        follows it comes to each step once, and the log tells a later one how often somebody has been where.
+        follows it comes to each step once, and the log tells a later one how often somebody has been where. So does
+        whose step says that they go on later.
         """
         going: dict[str, list[Walker]] = defaultdict(list)
         texts: dict[int, str | None] = {}
@@ -110,7 +113,7 @@ class Record:
                 self._state(walker, "COMPLETED", step.key, reason="completed")
                 continue
             walker.step_number += 1
-            if outcome.jump is not None:
+            if outcome.jump is not None or outcome.later:
                 self.counts[journey.id, target].update(entered=1, active=1)
                 self.stand(target, walker, due_at=now)
                 continue
@@ -344,6 +347,11 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
             if row.currency is not None:
                 revenue[cohort, row.currency] = (row.people, row.amount)
     ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
+    if record.at_last:
+        concerned = {*record.totals, *(journey for journey, _ in record.counts), *(id for id, _ in record.at_last)}
+        session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": sorted(concerned)})
+        for _, act in record.at_last:
+            act()
     move_counters(session, tenant_id, record.totals, record.counts, record.passed, cohorts, revenue)
 
 

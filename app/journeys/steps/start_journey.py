@@ -1,14 +1,31 @@
 """START JOURNEY: whoever comes here enters another journey as well, and goes on in this one."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 from pydantic import Field
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from app.infra.arrays import array
 from app.journeys.engine.enrol import Candidate, enrol, why_not
 from app.journeys.graph import Graph, Step
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry, runs_through
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry, runs_through
+
+log = logging.getLogger(__name__)
+
+Coming = tuple[Walker, int]
+"""Somebody with the number under which the step stands in their log."""
+
+_TELL = text("""
+    UPDATE journey_enrollment_step step SET result = CAST(told.result AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:results AS text[])) AS told(id, number, result)
+    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = told.id AND step.step_number = told.number
+""")
 
 
 class StartJourneyConfig(StepConfig):
@@ -74,26 +91,64 @@ class StartJourney(StepType[StartJourneyConfig]):
             batch.leave_all(result={"rehearsed": True})
             return
         target = batch.config.journey_id
-        candidates = [
-            Candidate(
-                target,
-                walker.customer_id,
-                f"start:{walker.enrollment_id}:{walker.step_number}",
-                None,
-                {**walker.trigger_data, "from_journey_id": batch.journey.id},
-                by_itself=True,
-            )
-            for walker in batch.walkers
-        ]
-        made = {row.customer_id: row.id for row in enrol(batch.session, batch.tenant_id, candidates, batch.now)}
-        others = [walker.customer_id for walker in batch.walkers if walker.customer_id not in made]
-        reasons = why_not(batch.session, batch.tenant_id, target, others, by_itself=True)
         for walker in batch.walkers:
-            started: dict[str, Any] = {"journey_id": str(target)}
-            if enrollment := made.get(walker.customer_id):
-                batch.leave(walker, result={"started": True, **started, "enrollment_id": str(enrollment)})
-            else:
-                batch.leave(walker, result={"started": False, **started, "reason": reasons[walker.customer_id]})
+            # What follows may ask whether they are in the other journey.
+            batch.leave(walker, result={"journey_id": str(target)}, later=True)
+        # The other journey is locked with those whose counters move, in their order: nobody waits for this batch longer
+        # than for any other, nor in a circle.
+        batch.at_last.append(
+            (target, partial(_enter, batch, [(walker, walker.step_number) for walker in batch.walkers]))
+        )
+
+
+def _enter(batch: StepBatch[StartJourneyConfig], people: Sequence[Coming]) -> None:
+    """Let people into the other journey and tell in the log who is in and why others are not."""
+    target = batch.config.journey_id
+    try:
+        with batch.session.begin_nested():
+            results = _entered(batch, target, people)
+    except OperationalError:
+        # The database, and nobody's data, is in trouble: the whole batch is tried again later.
+        raise
+    except Exception:
+        if len(people) > 1:
+            middle = len(people) // 2
+            _enter(batch, people[:middle])
+            _enter(batch, people[middle:])
+            return
+        log.exception("Enrollment %s can't start journey %s", people[0][0].enrollment_id, target)
+        results = [{"started": False, "reason": "What is known of them can't be taken over."}]
+    told = [orjson.dumps({"journey_id": str(target), **one}).decode() for one in results]
+    values = {
+        "ids": array(walker.enrollment_id for walker, _ in people),
+        "numbers": array(number for _, number in people),
+        "results": array(told),
+    }
+    batch.session.execute(_TELL, {"tenant_id": batch.tenant_id, **values})
+
+
+def _entered(batch: StepBatch[StartJourneyConfig], target: UUID, people: Sequence[Coming]) -> list[dict[str, Any]]:
+    """Let in who may enter and return what became of each."""
+    candidates = [
+        Candidate(
+            target,
+            walker.customer_id,
+            f"start:{walker.enrollment_id}:{number}",
+            None,
+            {**walker.trigger_data, "from_journey_id": batch.journey.id},
+            by_itself=True,
+        )
+        for walker, number in people
+    ]
+    made = {row.customer_id: row.id for row in enrol(batch.session, batch.tenant_id, candidates, batch.now)}
+    others = [walker.customer_id for walker, _ in people if walker.customer_id not in made]
+    reasons = why_not(batch.session, batch.tenant_id, target, others, by_itself=True)
+    return [
+        {"started": True, "enrollment_id": str(made[walker.customer_id])}
+        if walker.customer_id in made
+        else {"started": False, "reason": reasons[walker.customer_id]}
+        for walker, _ in people
+    ]
 
 
 registry.register("START_JOURNEY")(StartJourney())

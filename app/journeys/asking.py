@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, cast, literal, select
+from sqlalchemy import ColumnElement, any_, select
 
 from app.accounts.queries import tenant_info
 from app.conditions import Rule, Tree, compile_rules, compile_sql, walk
 from app.customers.models import Customer
-from app.infra.arrays import array
+from app.infra.arrays import uuids
 from app.journeys.step_type import StepBatch
 
 Answer = tuple[bool, tuple[bool, ...]]
@@ -26,8 +26,9 @@ def answers(batch: StepBatch[Any], trees: Sequence[Tree]) -> dict[UUID, tuple[An
         asks += [answer for _, answer in compile_rules(tree, zone=zone, now=batch.now, currency=currency)]
     columns = [one.is_(True).label(f"answer_{at}") for at, one in enumerate(asks)]
     sizes = [len(rules_of(tree)) for tree in trees]
-    ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
-    asked = select(Customer.id, *columns).where(Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids))
+    asked = select(Customer.id, *columns).where(
+        Customer.tenant_id == batch.tenant_id, Customer.id == any_(uuids(batch.customer_ids))
+    )
     return {row[0]: _cut(tuple(row[1:]), sizes) for row in batch.session.execute(asked)}
 
 

@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import any_, select, text
 
-from app.infra.arrays import array
+from app.customers.models import Customer
+from app.infra.arrays import array, uuids
 from app.infra.db import transaction
+from app.infra.ids import new_id
 
 FIXED = {"deadline": None, "max_examples": 60, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
@@ -46,3 +48,12 @@ def test_numbers_and_moments() -> None:
         datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2))),
     ]
     assert back([*moments, None], "timestamptz") == [*moments, None]
+
+
+def test_ids_in_a_statement_are_read_once_and_not_for_each_row() -> None:
+    ids = [new_id(), new_id()]
+    asked = select(Customer.id).where(Customer.id == any_(uuids(ids)))
+    with transaction(None) as session:
+        made = asked.compile(session.connection())
+        plan = session.connection().exec_driver_sql(f"EXPLAIN (VERBOSE) {made}", made.params).scalars().all()
+    assert f"ANY ('{{{ids[0]},{ids[1]}}}'::uuid[])" in "\n".join(plan)

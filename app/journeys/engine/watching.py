@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import ARRAY, Row, Text, Uuid, any_, cast, literal, select, text
+from sqlalchemy import Row, any_, select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.queries import tenant_info
@@ -22,7 +22,7 @@ from app.capture.batch import AppliedEvent, Batch
 from app.conditions import InvalidConditions, Tree, asks_nothing, compile_sql
 from app.customers.models import Customer
 from app.events.facts import worth
-from app.infra.arrays import array
+from app.infra.arrays import array, uuids
 from app.infra.queue import Work, wake
 from app.journeys import leaving
 from app.journeys.engine import writes
@@ -127,8 +127,9 @@ def _holding(
         compile_sql(tree, zone=zone, now=now, currency=currency).is_(True).label(f"answer_{at}")
         for at, tree in enumerate(trees.values())
     ]
-    ids = cast(literal(array(customer_ids), Text()), ARRAY(Uuid()))
-    asked = select(Customer.id, *answers).where(Customer.tenant_id == tenant_id, Customer.id == any_(ids))
+    asked = select(Customer.id, *answers).where(
+        Customer.tenant_id == tenant_id, Customer.id == any_(uuids(customer_ids))
+    )
     rows = session.execute(asked).all()
     return {name: {row[0] for row in rows if row[at]} for at, name in enumerate(trees, 1)}
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_, case, cast, literal, select, text
+from sqlalchemy import ColumnElement, any_, case, select, text
 
 from app.customers.models import Customer, Topic
-from app.infra.arrays import array
+from app.infra.arrays import array, uuids
 from app.journeys.durations import duration
 from app.journeys.graph import NEXT
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
@@ -242,9 +242,8 @@ def _chosen(batch: StepBatch[SendConfig], contents: Sequence[tuple[str, UUID, UU
         topic = batch.session.get(Topic, (batch.tenant_id, topic_id)) if topic_id else None
         wanted = batch.config.purpose is Purpose.MARKETING
         reached.append((can_get(channel_name, topic) if wanted else can_be_reached(channel_name), place))
-    ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
     asked = select(Customer.id, case(*reached, else_=0)).where(
-        Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids)
+        Customer.tenant_id == batch.tenant_id, Customer.id == any_(uuids(batch.customer_ids))
     )
     return {row[0]: row[1] for row in batch.session.execute(asked)}
 

@@ -9,14 +9,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from sqlalchemy import ARRAY, SQLColumnExpression, Text, Uuid, any_, cast, literal, null, select, text
+from sqlalchemy import SQLColumnExpression, any_, null, select, text
 
 from app.conditions import Catalogue, InvalidConditions, Tree, asks_nothing, parse
 from app.customers import custom_fields
 from app.customers.models import Customer
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
-from app.infra.arrays import array
+from app.infra.arrays import array, uuids
 from app.journeys import (
     asking,
     condition_fields,  # noqa: F401 - it fills the catalogue
@@ -346,9 +346,8 @@ def _facts(batch: StepBatch[WaitConfig]) -> dict[UUID, tuple[str | None, date | 
         field = custom_fields.catalogue(tenant_id=batch.tenant_id).find(batch.config.date.field)
         if field is not None and field.column is not None:
             column = field.column() if callable(field.column) else field.column
-    ids = cast(literal(array(batch.customer_ids), Text()), ARRAY(Uuid()))
     asked: Any = select(Customer.id, Customer.timezone, column.label("date")).where(
-        Customer.tenant_id == batch.tenant_id, Customer.id == any_(ids)
+        Customer.tenant_id == batch.tenant_id, Customer.id == any_(uuids(batch.customer_ids))
     )
     return {row.id: (row.timezone, row.date) for row in batch.session.execute(asked)}
 

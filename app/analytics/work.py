@@ -128,6 +128,14 @@ _BACKLOG = {
            FROM (SELECT due_at FROM journey_webhook WHERE tenant_id = :tenant_id AND status = 'QUEUED'
                  ORDER BY due_at LIMIT :counted) due""",
     ),
+    Work.BACKTEST_JOURNEYS: (
+        "Backtests of journeys",
+        "people",
+        """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
+                  min(due_at) FILTER (WHERE due_at <= :now) AS oldest
+           FROM (SELECT due_at FROM journey_backtest WHERE tenant_id = :tenant_id AND due_at IS NOT NULL
+                 ORDER BY due_at LIMIT :counted) due""",
+    ),
     Work.CHECK_LINKS: (
         "Links to try",
         "links",

@@ -50,6 +50,7 @@ class Work(StrEnum):
     PRIVACY_JOBS = "privacy_jobs"
     CHECK_LINKS = "check_links"
     CALL_WEBHOOKS = "call_webhooks"
+    BACKTEST_JOURNEYS = "backtest_journeys"
     TICK = "tick"
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -271,6 +271,42 @@ class JourneyEnrollmentStep(Base):
     completed_at: Mapped[datetime | None]
     exit: Mapped[str | None]
     result: Mapped[dict[str, Any] | None]
+
+
+class JourneyBacktest(TenantRow, Base):
+    """A draft walked over what happened from `since` to before `until` (app.journeys.backtest).
+
+    `people` are the customers it is walked with, null until they are chosen from `total`; the first `walked` of them
+    are in `sums`, `sample` are some of their walks. Of `broken_off` people the walk took too long. A worker looks at
+    it at `due_at`; null: it is over.
+    """
+
+    __tablename__ = "journey_backtest"
+    __table_args__ = (
+        of_journey(),
+        Index("ix_journey_backtest_journey", "tenant_id", "journey_id", "id"),
+        Index("ix_journey_backtest_due", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    journey_id: Mapped[UUID]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    graph: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    status: Mapped[str] = mapped_column(server_default="RUNNING", default="RUNNING")
+    people: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
+    total: Mapped[int | None]
+    walked: Mapped[int] = mapped_column(server_default="0", default=0)
+    at_once: Mapped[int] = mapped_column(server_default="0", default=0)
+    pace_minutes: Mapped[int] = mapped_column(server_default="0", default=0)
+    sums: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    sample: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
+    broken_off: Mapped[int] = mapped_column(server_default="0", default=0)
+    due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default="0", default=0)
+    error: Mapped[str | None]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class JourneyStepCount(Base):

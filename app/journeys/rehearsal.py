@@ -9,8 +9,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.graph import Graph
 from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyVersion
 from app.journeys.queries import NoSuchJourney
+from app.journeys.service import trigger_of
 from app.journeys.step_type import read_graph
 from app.messaging import rehearsing
 from app.messaging.models import Message
@@ -40,9 +41,10 @@ MAX_MOMENTS = 5_000
 MAX_SECONDS = 20.0
 """A rehearsal holds the rows that its steps change, and events about these people wait for it so long at most."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COMING_IN = (Reason.AWAITING_CONSENT, Reason.EVENTS_PENDING)
 LOCKED = "55P03"
-_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
+LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
 
 _NEXT_DUE = text("""
     SELECT min(due_at) FROM journey_enrollment
@@ -88,6 +90,11 @@ class Letter:
     problem: str | None = None
     letter: RenderedLetter | None = None
     held: list[tuple[datetime, Reason | None]] = field(default_factory=list)
+
+    @property
+    def waited(self) -> bool:
+        """Return whether it was kept back by something else than what may still come in."""
+        return any(reason not in _COMING_IN for _, reason in self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +169,14 @@ def _rehearsed(
     seconds: float,
 ) -> Rehearsal:
     with undone(tenant_id) as session:
-        session.execute(_LOCK_TIMEOUT)
+        session.execute(LOCK_TIMEOUT)
         journey = session.get(Journey, (tenant_id, journey_id))
         if journey is None:
             raise NoSuchJourney
         graph = read_graph(journey.draft)
         if graph.trigger is None or len(graph) < 2:
             raise CannotRehearse("Add a trigger and a step after it; then it can be rehearsed.")
-        stage = _Stage(session, tenant_id, _copy(session, journey, graph), journey_id, at, keep_letters)
+        stage = Stage(session, tenant_id, copied(session, journey, graph), journey_id, at, keep_letters)
         said = [payload if payload is not None else _last_event(session, tenant_id, one, graph) for one in customer_ids]
         stage.let_in(customer_ids, said)
         broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
@@ -214,21 +221,24 @@ def summed(boards: Collection[Storyboard], zone: ZoneInfo) -> Sums:
         endings=Counter((b.status, b.standing_at if b.status == "ACTIVE" else b.exit_reason) for b in boards),
         letters=by_step,
         days=dict(sorted(Counter(sent).items())),
-        held=sum(
-            letter.status is Status.SENT and any(reason not in _COMING_IN for _, reason in letter.held)
-            for _, letter in written
-        ),
+        held=sum(letter.status is Status.SENT and letter.waited for _, letter in written),
     )
 
 
-def _copy(session: Session, journey: Journey, graph: Graph) -> UUID:
-    """Make a journey nobody else sees, with the draft as its live version and nobody in it; return its id."""
+def copied(session: Session, journey: Journey, graph: Graph, most: int | None = None) -> UUID:
+    """Make a journey nobody else sees, with a graph as its live version and nobody in it; return its id.
+
+    `most` people may be in it at one time; None: any number.
+    """
     table = Base.metadata.tables[Journey.__tablename__]
-    made = new_id()
+    made, (begins, config) = new_id(), trigger_of(graph)
     values = {one.key: getattr(journey, one.key) for one in table.columns if one.name not in worked_out(table)}
     values |= {"id": made, "name": f"{journey.name} {made}"[-200:], "status": "ACTIVE", "published_version": 1}
     values |= {
-        "max_enrollments": None,
+        "trigger_type": begins,
+        "trigger_config": config,
+        "max_enrollments": most,
+        "next_run_at": None,
         "watches": leaving.watched(journey, graph),
         **{one.key: 0 for one in table.columns if one.key.startswith("total_")},
     }
@@ -244,9 +254,23 @@ def _last_event(session: Session, tenant_id: UUID, customer_id: UUID, graph: Gra
     return (session.scalar(_LAST_EVENT, values) or {}) if asked else {}
 
 
+class Feed(Protocol):
+    """What happens in a rehearsal besides what the journey does itself."""
+
+    def next(self) -> datetime | None:
+        """Return when the next of it happens, None where nothing more does."""
+
+    def happen(self, now: datetime) -> None:
+        """Let happen what has not happened yet and is to by a moment."""
+
+
 @dataclass(slots=True)
-class _Stage:
-    """Where a rehearsal is played: the copy of the journey, the clock, and what the gate said."""
+class Stage:
+    """Where a rehearsal is played: the copy of the journey, the clock, and what the gate said.
+
+    `feed` is what happens meanwhile. `pace`: the clock shows multiples of it only, so that what is due between two of
+    them is done at once. `past`: what the original really sent does not count for caps.
+    """
 
     session: Session
     tenant_id: UUID
@@ -254,6 +278,9 @@ class _Stage:
     original: UUID
     clock: datetime
     keep_letters: bool
+    feed: Feed | None = None
+    pace: timedelta = timedelta(0)
+    past: bool = False
     judged: dict[UUID, list[tuple[datetime, Judged]]] = field(default_factory=lambda: defaultdict(list))
 
     def let_in(self, customer_ids: Sequence[UUID], payloads: Sequence[Mapping[str, Any]]) -> None:
@@ -264,16 +291,22 @@ class _Stage:
         ]
         enrol(self.session, self.tenant_id, candidates, self.clock)
 
-    def play(self, *, until: datetime, deadline: float) -> bool:
+    def play(self, *, until: datetime, deadline: float, moments: int = MAX_MOMENTS) -> bool:
         """Put the clock forward from one due moment to the next; return whether that came to an end by itself."""
-        for _ in range(MAX_MOMENTS):
+        for _ in range(moments):
+            if self.feed is not None:
+                self.feed.happen(self.clock)
             if not self._now(deadline):
                 return False
             following = self._next()
             if following is None or following > until:
                 return True
-            self.clock = max(following, self.clock)
+            self.clock = max(self._paced(following), self.clock)
         return False
+
+    def _paced(self, moment: datetime) -> datetime:
+        late = (moment - _EPOCH) % self.pace if self.pace else timedelta(0)
+        return moment + self.pace - late if late else moment
 
     def _now(self, deadline: float) -> bool:
         """Do all that is due at this moment, the steps and then their messages, until there is nothing."""
@@ -281,7 +314,10 @@ class _Stage:
         where = {"tenant_id": tenant_id, "journey_id": journey_id, "original": self.original}
         while time.monotonic() < deadline:
             moved = advance_in(self.session, **where, now=now)
-            sent = rehearsing.send_due(self.session, tenant_id=tenant_id, journey_id=journey_id, now=now)
+            apart = self.original if self.past else None
+            sent = rehearsing.send_due(
+                self.session, tenant_id=tenant_id, journey_id=journey_id, now=now, apart_from=apart
+            )
             for one in sent:
                 self.judged[one.message_id].append(
                     (self.clock, one if self.keep_letters else replace(one, letter=None))
@@ -293,12 +329,19 @@ class _Stage:
     def _next(self) -> datetime | None:
         where = {"tenant_id": self.tenant_id, "journey_id": self.journey_id}
         due = [self.session.scalar(_NEXT_DUE, where), self.session.scalar(rehearsing.NEXT_DUE, where)]
-        return min((one for one in due if one is not None), default=None)
+        happens = self.feed.next() if self.feed is not None else None
+        return min((one for one in [*due, happens] if one is not None), default=None)
 
     def boards(self, customer_ids: Collection[UUID]) -> list[Storyboard]:
         """Return what became of each, in the order they were named in."""
+        boards = {one.customer_id: one for one in self.walks()}
+        return [boards[one] for one in dict.fromkeys(customer_ids) if one in boards]
+
+    def walks(self) -> list[Storyboard]:
+        """Return what became of everybody each time they came in, in the order they did."""
         of_journey = (JourneyEnrollment.tenant_id == self.tenant_id, JourneyEnrollment.journey_id == self.journey_id)
-        walks = self.session.execute(select(JourneyEnrollment.__table__).where(*of_journey)).all()
+        asked = select(JourneyEnrollment.__table__).where(*of_journey)
+        walks = self.session.execute(asked.order_by(JourneyEnrollment.enrolled_at, JourneyEnrollment.id)).all()
         steps: dict[UUID, list[Taken]] = defaultdict(list)
         letters = self._letters()
         taken = select(JourneyEnrollmentStep.__table__).where(
@@ -312,8 +355,7 @@ class _Stage:
             steps[row.enrollment_id].append(
                 Taken(row.step_number, row.step_key, row.status, row.entered_at, row.completed_at, result, written)
             )
-        boards = {row.customer_id: _board(row, steps[row.id]) for row in walks}
-        return [boards[one] for one in dict.fromkeys(customer_ids) if one in boards]
+        return [_board(row, steps[row.id]) for row in walks]
 
     def _letters(self) -> dict[tuple[UUID, int], list[Letter]]:
         """Return the messages by whose and which step they are, as their keys say."""

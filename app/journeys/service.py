@@ -450,11 +450,16 @@ def _show(journey: Journey, graph: Graph) -> None:
 
 def copy_trigger(journey: Journey, graph: Graph) -> None:
     """Put the settings of a graph's TRIGGER onto the journey's row, by which events find it."""
+    journey.trigger_type, journey.trigger_config = trigger_of(graph)
+
+
+def trigger_of(graph: Graph) -> tuple[str, dict[str, Any]]:
+    """Return what a graph's TRIGGER begins with, and its other settings, as a journey's row has them."""
     config = dict(graph.trigger.config) if graph.trigger else {}
-    journey.trigger_type = str(config.pop("event_type", None) or MANUAL)
+    begins = str(config.pop("event_type", None) or MANUAL)
     # As events name them, however they were written.
     config |= {name: str(found) for name in NAMED if (found := as_id(config.get(name)))}
-    journey.trigger_config = config
+    return begins, config
 
 
 def _with_trigger(journey: Journey, graph: Graph) -> Graph:

@@ -56,6 +56,14 @@ _RECEIVED = text("""
         AND status IN ('sending', 'sent', 'unknown') AND sending_at > :since AND id >= :first
     ORDER BY sending_at
 """)
+# As it was at a moment that is past, and as if one journey had sent nothing then.
+_RECEIVED_BY_THEN = text("""
+    SELECT customer_id, channel, sending_at FROM message
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(CAST(:readers AS uuid[])) AND purpose = 'marketing'
+        AND status IN ('sending', 'sent', 'unknown') AND sending_at > :since AND sending_at <= :now
+        AND journey_id IS DISTINCT FROM :apart_from
+    ORDER BY sending_at
+""")
 _CLUBS = text("SELECT id, timezone FROM club WHERE tenant_id = :tenant_id")
 _LOCK_ADDRESS = text("SELECT pg_advisory_xact_lock(:space, :place)")
 RANK = "CASE {member}.role WHEN 'head' THEN 0 WHEN 'child' THEN 2 ELSE 1 END"
@@ -117,6 +125,8 @@ class Facts:
     ranks: dict[UUID, tuple[int, UUID]] = field(default_factory=dict)
     gone: set[UUID] = field(default_factory=set)
     """Readers who became somebody else while they were waited for: their messages are looked at next time."""
+    apart_from: UUID | None = None
+    """The journey whose past is walked again: caps leave out what it really sent, and what was sent after `now`."""
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     nights: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
 
@@ -185,7 +195,9 @@ def learn(
             facts.gone = set(readers) - set(session.scalars(_LOCK_READERS, values))
         window = max(cap.window for cap in facts.policy.caps)
         asked = values | {"since": facts.now - window, "first": first_counted(window)}
-        for one in session.execute(_RECEIVED, asked):
+        past = {"now": facts.now, "apart_from": facts.apart_from}
+        received = (_RECEIVED_BY_THEN, asked | past) if facts.apart_from else (_RECEIVED, asked)
+        for one in session.execute(*received):
             facts.received.setdefault(one.customer_id, []).append((one.channel, one.sending_at))
 
 

@@ -51,14 +51,20 @@ class Judged:
     letter: RenderedLetter | None = None
 
 
-def send_due(session: Session, *, tenant_id: UUID, journey_id: UUID, now: datetime) -> list[Judged]:
-    """Judge the due messages of a journey, write down those let out as sent, and return what became of each."""
+def send_due(
+    session: Session, *, tenant_id: UUID, journey_id: UUID, now: datetime, apart_from: UUID | None = None
+) -> list[Judged]:
+    """Judge the due messages of a journey, write down those let out as sent, and return what became of each.
+
+    `apart_from`: the moment is past, and what that journey really sent then is taken as not sent.
+    """
     attempt_id = new_id()
     rows = gate.read_due(session, _DUE, tenant_id=tenant_id, journey_id=journey_id, now=now, limit=LIMIT)
     if not rows:
         return []
     tenant = session.execute(OF_TENANT, {"tenant_id": tenant_id}).one()
-    verdicts = gate.judge_all(session, tenant_id, rows, Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now))
+    facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now, apart_from=apart_from)
+    verdicts = gate.judge_all(session, tenant_id, rows, facts)
     gate.move(session, {"tenant_id": tenant_id, "now": now, "attempt_id": attempt_id}, rows, verdicts)
     found: list[Judged] = []
     endings: list[Ending] = []

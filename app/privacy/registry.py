@@ -438,6 +438,9 @@ _JOURNEYS = (
           plain=_columns("id journey_id step_key author_id author_name created_at resolved_at resolved_by_name")),
     _keep("journey_presence", "Who has a journey open", OF_THE_CLUB,
           plain=_columns("journey_id user_id name step_key seen_at")),
+    _keep("journey_backtest", "Journeys walked over the past", OF_THE_CLUB, addresses=_columns("graph"),
+          plain=_columns("id journey_id since until seed status people total walked at_once pace_minutes sums sample "
+                         "broken_off due_at attempts error created_by created_at")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
     _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,

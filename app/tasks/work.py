@@ -23,7 +23,7 @@ from app.infra import clock, queue
 from app.infra.db import dispatching
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
-from app.journeys import calls
+from app.journeys import backtest, calls
 from app.journeys.engine import advance, timed
 from app.messaging import sender
 from app.messaging import service as messaging
@@ -149,6 +149,16 @@ def call_webhooks(tenant_id: str) -> None:
     _turn(Work.CALL_WEBHOOKS, UUID(tenant_id), lambda tenant: calls.call_batch(tenant_id=tenant, now=clock.now()))
 
 
+def backtest_journeys(tenant_id: str) -> None:
+    """Walk drafts of the tenant's journeys over what happened in the past, some people at a time."""
+    _turn(
+        Work.BACKTEST_JOURNEYS,
+        UUID(tenant_id),
+        lambda tenant: backtest.run_batch(tenant_id=tenant, now=clock.now()),
+        spread=False,
+    )
+
+
 def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
@@ -246,6 +256,9 @@ _DUE = text("""
     UNION ALL
     SELECT 'check_links', id FROM tenant t WHERE EXISTS
         (SELECT FROM link_check c WHERE c.tenant_id = t.id AND c.due_at <= :now)
+    UNION ALL
+    SELECT 'backtest_journeys', id FROM tenant t WHERE EXISTS
+        (SELECT FROM journey_backtest b WHERE b.tenant_id = t.id AND b.due_at <= :now)
     UNION ALL
     SELECT 'call_webhooks', id FROM tenant t WHERE EXISTS
         (SELECT FROM journey_webhook w WHERE w.tenant_id = t.id AND w.status = 'QUEUED' AND w.due_at <= :now)

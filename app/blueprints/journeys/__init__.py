@@ -2,9 +2,11 @@
 
 from app.blueprints.journeys import (
     api,
+    api_backtests,
     api_people,
     api_rehearsal,
     api_versions,
+    backtests,
     builder,
     pages,
     people,
@@ -17,5 +19,21 @@ from app.blueprints.journeys import (
 )
 from app.blueprints.journeys.base import blueprint
 
-VIEWS = (reports, pages, builder, people, publishing, recipes, rehearsals, api_rehearsal, together, versions)
+VIEWS = (
+    reports, pages, builder, people, publishing, recipes, rehearsals, backtests, api_rehearsal, api_backtests, together,
+    versions,
+)  # fmt: skip
+    reports,
+    pages,
+    builder,
+    people,
+    publishing,
+    recipes,
+    rehearsals,
+    backtests,
+    api_rehearsal,
+    api_backtests,
+    together,
+    versions,
+)
 BLUEPRINTS = (blueprint, api.api, api_people.api, api_versions.api)

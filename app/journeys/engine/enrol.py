@@ -44,6 +44,7 @@ NOBODY = "There is no such customer, or no such journey."
 LISTENING = text("""
     SELECT id, club_id, trigger_type, trigger_config, timezone FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND trigger_type = ANY(:types)
+      AND (CAST(:only AS uuid) IS NULL OR id = :only)
     ORDER BY id
 """)
 
@@ -140,24 +141,24 @@ class Candidate:
     type: str = MANUAL
 
 
-def on_events(batch: Batch) -> None:
+def on_events(batch: Batch, only: UUID | None = None) -> None:
     """Wake who waits for the events of a batch and let in whom they let in, inside the transaction that applies them.
 
     People who were merged into another profile leave the journeys they were in, and who reached a goal or meets what
-    lets people leave goes there or out.
+    lets people leave goes there or out. `only`: this journey alone is told of them.
     """
     with transaction(batch.tenant_id) as session:
         if batch.merged:
             exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
         # People before counters, which the other one moves; who leaves is out, whatever woke them.
-        waking.wake_by_events(session, batch)
-        watching.on_events(session, batch)
+        waking.wake_by_events(session, batch, only)
+        watching.on_events(session, batch, only=only)
         types = sorted({event.type for event in batch.events})
-        listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types}).all()
+        listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types, "only": only}).all()
         if listening:
             candidates = _candidates(session, batch, listening)
             made = enrol(session, batch.tenant_id, candidates, batch.now)
-            watching.on_events(session, batch, {row.id: row.trigger_event_id for row in made})
+            watching.on_events(session, batch, {row.id: row.trigger_event_id for row in made}, only)
 
 
 def enrol_manually(
@@ -334,6 +335,21 @@ def _candidates(session: Session, batch: Batch, listening: Sequence[Row[Any]]) -
         for event in concerned
         for journey in by_type[event.type]
         if clubs.fit(journey.club_id, event) and _matches(journey, event, batch.now)
+    ]
+
+
+def letting_in(
+    session: Session, tenant_id: UUID, journey_id: UUID, events: Sequence[AppliedEvent]
+) -> list[AppliedEvent]:
+    """Return those of past events that an ACTIVE journey would have taken when each happened."""
+    types = sorted({event.type for event in events})
+    asked = {"tenant_id": tenant_id, "types": types, "only": journey_id}
+    journey = session.execute(LISTENING, asked).one_or_none()
+    if journey is None:
+        return []
+    clubs = _Clubs(session, tenant_id, events, journey.club_id is not None)
+    return [
+        event for event in events if clubs.fit(journey.club_id, event) and _matches(journey, event, event.occurred_at)
     ]
 
 

@@ -69,14 +69,14 @@ def run_due(*, tenant_id: UUID, now: datetime) -> int:
 
 
 def _next(journey: Journey, after: datetime) -> datetime | None:
-    config = _config(journey)
+    config = config_of(journey)
     if isinstance(config, DateTrigger):
         return config.next(after)
     coming = config.next(ZoneInfo(journey.timezone), after) if config else None
     return coming[1] if coming else None
 
 
-def _config(journey: Journey) -> DateTrigger | Schedule | None:
+def config_of(journey: Journey) -> DateTrigger | Schedule | None:
     """Return the settings of a trigger that comes by the calendar; None of any other, or one that is not valid."""
     if journey.trigger_type not in TIMED:
         return None
@@ -89,45 +89,58 @@ def _config(journey: Journey) -> DateTrigger | Schedule | None:
 
 def _people(session: Session, journey: Journey, since: datetime, until: datetime) -> list[Candidate]:
     """Return the next people of a run, at most AT_ONCE, by their ids."""
-    config = _config(journey)
+    config = config_of(journey)
     if isinstance(config, DateTrigger):
-        wanted, field = _by_date(journey, config, since, until), config.field
+        wanted = by_date(journey, config, since, until)
         if wanted is None:
             return []
-        return [
-            Candidate(journey.id, row.id, f"date:{row.occurs}", None, {"date": row.occurs, "field": field})
-            for row in session.execute(wanted)
-        ]
+        return [dated(journey.id, row.id, row.occurs, config) for row in session.execute(_page(journey, wanted))]
     local = config.last(ZoneInfo(journey.timezone), since, until) if config else None
     if config is None or local is None:
         return []
+    wanted = _page(journey, _by_schedule(config))
+    return [scheduled(journey.id, id_, local) for id_ in session.scalars(wanted)]
+
+
+def dated(journey_id: UUID, customer_id: UUID, occurs: date, config: DateTrigger) -> Candidate:
+    """Return somebody whose date has come."""
+    told = {"date": occurs, "field": config.field}
+    return Candidate(journey_id, customer_id, f"date:{occurs}", None, told)
+
+
+def scheduled(journey_id: UUID, customer_id: UUID, local: datetime) -> Candidate:
+    """Return somebody who enters at a local time of the schedule."""
     told = {"date": local.date(), "time": f"{local:%H:%M}"}
-    return [
-        Candidate(journey.id, id_, f"schedule:{local.date()}", None, told)
-        for id_ in session.scalars(_by_schedule(journey, config))
-    ]
+    return Candidate(journey_id, customer_id, f"schedule:{local.date()}", None, told)
+
+
+def of_journey(journey: Journey, wanted: Select[Any]) -> Select[Any]:
+    """Return the statement for people a journey by the calendar may let in only."""
+    wanted = wanted.where(Customer.tenant_id == journey.tenant_id, Customer.status == ACTIVE)
+    return wanted if journey.club_id is None else wanted.where(Customer.club_id == journey.club_id)
 
 
 def _page(journey: Journey, wanted: Select[Any]) -> Select[Any]:
     """Return the statement for the next of the journey's people only."""
-    wanted = wanted.where(Customer.tenant_id == journey.tenant_id, Customer.status == ACTIVE)
-    if journey.club_id is not None:
-        wanted = wanted.where(Customer.club_id == journey.club_id)
+    wanted = of_journey(journey, wanted)
     if journey.run_cursor is not None:
         wanted = wanted.where(Customer.id > journey.run_cursor)
     return wanted.order_by(Customer.id).limit(AT_ONCE)
 
 
-def _by_schedule(journey: Journey, config: Schedule) -> Select[Any]:
+def _by_schedule(config: Schedule) -> Select[Any]:
     wanted = select(Customer.id)
     if config.segment_id is not None:
         member = and_(SegmentMember.tenant_id == Customer.tenant_id, SegmentMember.customer_id == Customer.id)
         wanted = wanted.join(SegmentMember, member).where(SegmentMember.segment_id == config.segment_id)
-    return _page(journey, wanted)
+    return wanted
 
 
-def _by_date(journey: Journey, config: DateTrigger, since: datetime, until: datetime) -> Select[Any] | None:
-    """Return who has a date whose moment lies from `since` to `until` where they are; None where it is nobody's."""
+def by_date(journey: Journey, config: DateTrigger, since: datetime, until: datetime) -> Select[Any] | None:
+    """Return who has a date (`occurs`) whose moment lies from `since` to `until` in their `zone`; None: it is nobody's.
+
+    Of the people of all journeys: the caller keeps to its own.
+    """
     due = list(_due(config, since, until))
     about = custom_fields.catalogue(tenant_id=journey.tenant_id).find(config.field)
     if about is None or not due:
@@ -153,9 +166,13 @@ def _by_date(journey: Journey, config: DateTrigger, since: datetime, until: date
         fits, near = day == when.c.occurs, day.in_(sorted({date.fromisoformat(one) for one in occurs}))
     here = func.coalesce(own, Club.timezone, journey.timezone)
     club = and_(Club.tenant_id == Customer.tenant_id, Club.id == Customer.club_id)
-    wanted = select(Customer.id, when.c.occurs).outerjoin(Club, club).join(when, and_(when.c.zone == here, fits))
+    wanted = (
+        select(Customer.id, when.c.occurs, when.c.zone)
+        .outerjoin(Club, club)
+        .join(when, and_(when.c.zone == here, fits))
+    )
     # Most people's days are other ones: that is asked first, before where each of them is.
-    return _page(journey, wanted.where(near))
+    return wanted.where(near)
 
 
 def _due(config: DateTrigger, since: datetime, until: datetime) -> Iterator[tuple[str, str, int | None]]:

@@ -26,6 +26,7 @@ _WAITING = text("""
     WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
       AND e.status = 'ACTIVE' AND e.waits_for IS NOT NULL AND e.woken_by IS NULL
       AND (e.waits_for = ANY(:types) OR e.waits_for = :anything)
+      AND (CAST(:only AS uuid) IS NULL OR e.journey_id = :only)
 """)
 
 # Whoever went on meanwhile, or was woken already, is left alone.
@@ -38,8 +39,8 @@ _WAKE = text("""
 """)
 
 
-def wake_by_events(session: Session, batch: Batch) -> int:
-    """Wake the people who wait for what the events of a batch say, and return how many."""
+def wake_by_events(session: Session, batch: Batch, only: UUID | None = None) -> int:
+    """Wake the people (in the journey `only`) who wait for what the events of a batch say, and return how many."""
     if not batch.events:
         return 0
     of_customer: dict[UUID, list[AppliedEvent]] = defaultdict(list)
@@ -50,6 +51,7 @@ def wake_by_events(session: Session, batch: Batch) -> int:
         "customers": array(of_customer),
         "types": sorted({event.type for event in batch.events}),
         "anything": ANYTHING,
+        "only": only,
     }
     waiting = session.execute(_WAITING, values).all()
     plans = plans_of(session, batch.tenant_id, {row.journey_id: row.published_version for row in waiting})

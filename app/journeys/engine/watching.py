@@ -33,6 +33,7 @@ from app.journeys.step_type import JourneyFacts, Walker, step_types
 WATCHING = text("""
     SELECT id, published_version, timezone, exit_conditions, exit_on_unsubscribe, goal, goal_days FROM journey
     WHERE tenant_id = :tenant_id AND watches AND status IN ('ACTIVE', 'PAUSED') AND published_version IS NOT NULL
+      AND (CAST(:only AS uuid) IS NULL OR id = :only)
     ORDER BY id
 """)
 # Who has left converts as well, within the days of the goal.
@@ -52,6 +53,7 @@ UNSUBSCRIBED = text("""
     WHERE e.tenant_id = :tenant_id AND e.id = ANY(CAST(:ids AS uuid[])) AND EXISTS (
         SELECT FROM consent_change c
         WHERE c.tenant_id = e.tenant_id AND c.customer_id = e.customer_id AND c.changed_at >= e.enrolled_at
+            AND c.changed_at <= :now
             AND NOT c.opted_in AND coalesce(c.state, 'unsubscribed') = 'unsubscribed'
             AND c.channel = ANY(CAST(:channels AS text[]))
             AND (c.topic_id IS NULL OR c.topic_id = ANY(CAST(:topics AS uuid[]))
@@ -134,13 +136,14 @@ def _holding(
     return {name: {row[0] for row in rows if row[at]} for at, name in enumerate(trees, 1)}
 
 
-def _unsubscribed(session: Session, tenant_id: UUID, watch: Watch, ids: Sequence[UUID]) -> set[UUID]:
+def _unsubscribed(session: Session, tenant_id: UUID, watch: Watch, ids: Sequence[UUID], now: datetime) -> set[UUID]:
     if not watch.unsubscribed or not ids:
         return set()
     send = step_types().get("SEND")
     configs: list[Any] = [step.config for step in watch.plan.values() if step.kind is send and step.config is not None]
     contents = [content for config in configs for content in config.contents()]
     values = {
+        "now": now,
         "ids": array(ids),
         "channels": array({EVERYTHING, *(channel for channel, _ in contents)}),
         "topics": array({config.topic_id for config in configs if config.topic_id}),
@@ -161,7 +164,7 @@ def ask(
     """Take out, or to a GOAL below, whom that is true of before they take a step; return the others."""
     customers = sorted({walker.customer_id for walker in walkers}, key=lambda id: id.int)
     holding = _holding(session, tenant_id, watch.trees, customers, watch.journey, now)
-    gone = _unsubscribed(session, tenant_id, watch, [walker.enrollment_id for walker in walkers])
+    gone = _unsubscribed(session, tenant_id, watch, [walker.enrollment_id for walker in walkers], now)
     left = []
     for walker in walkers:
         true = {name for name, people in holding.items() if walker.customer_id in people}
@@ -213,10 +216,13 @@ def _below(plan: Plan, key: str, goal: str) -> bool:
     return False
 
 
-def on_events(session: Session, batch: Batch, entered: Mapping[UUID, UUID] | None = None) -> None:
+def on_events(
+    session: Session, batch: Batch, entered: Mapping[UUID, UUID] | None = None, only: UUID | None = None
+) -> None:
     """Take out, or to a GOAL, those whom the events of a batch are about, inside the transaction that applies them.
 
     With `entered`, the enrollments the batch made by the event that let them in: those only, by what came after it.
+    With `only`, those of that journey.
     """
     happened: dict[UUID, list[AppliedEvent]] = defaultdict(list)
     for event in batch.events:
@@ -224,14 +230,15 @@ def on_events(session: Session, batch: Batch, entered: Mapping[UUID, UUID] | Non
     touched = (set(happened) | batch.consent_changed) - set(batch.merged)
     if entered is not None:
         touched = {one for one in touched if len(happened[one]) > 1} if entered else set()
-    rows = session.execute(WATCHING, {"tenant_id": batch.tenant_id}).all() if touched else []
+    watching = {"tenant_id": batch.tenant_id, "only": only}
+    rows = session.execute(WATCHING, watching).all() if touched else []
     if not rows:
         return
     since = [batch.now - timedelta(days=row.goal_days or leaving.MAX_DAYS) if row.goal else None for row in rows]
     values = {"journeys": array(row.id for row in rows), "since": array(since), "customers": array(sorted(touched))}
-    only = None if entered is None else array(entered)
+    made = None if entered is None else array(entered)
     people: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, "only": only, **values}):
+    for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, "only": made, **values}):
         people[person.journey_id].append(person)
     concerned = [row for row in rows if row.id in people]
     plans = plans_of(session, batch.tenant_id, {row.id: row.published_version for row in concerned})
@@ -264,7 +271,7 @@ def _touch(
     customers = sorted({person.customer_id for person in people})
     holding = _holding(session, batch.tenant_id, watch.trees, customers, watch.journey, batch.now)
     inside = [person.id for person in people if person.status == "ACTIVE"]
-    gone = _unsubscribed(session, batch.tenant_id, watch, inside)
+    gone = _unsubscribed(session, batch.tenant_id, watch, inside, batch.now)
     for person in people:
         true = {name for name, found in holding.items() if person.customer_id in found}
         events = happened.get(person.customer_id, ())

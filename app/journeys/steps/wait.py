@@ -174,6 +174,7 @@ _ENTERED = text("""
     CROSS JOIN LATERAL (
         SELECT id, payload FROM activity
         WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type AND occurred_at >= s.entered_at
+            AND occurred_at <= :now
         ORDER BY occurred_at LIMIT 50
     ) AS a
 """)
@@ -383,6 +384,7 @@ def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[W
         return {}
     values = {
         "tenant_id": batch.tenant_id,
+        "now": batch.now,
         "type": event_type,
         "ids": array(one.enrollment_id for one in walkers),
         "numbers": array(one.step_number for one in walkers),

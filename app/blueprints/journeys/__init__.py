@@ -20,9 +20,6 @@ from app.blueprints.journeys import (
 from app.blueprints.journeys.base import blueprint
 
 VIEWS = (
-    reports, pages, builder, people, publishing, recipes, rehearsals, backtests, api_rehearsal, api_backtests, together,
-    versions,
-)  # fmt: skip
     reports,
     pages,
     builder,

@@ -191,7 +191,7 @@ def _words(first: datetime, last: datetime) -> str:
     return f"{format_date(first, 'd MMM y', locale=locale)} to {format_date(last, 'd MMM y', locale=locale)}"
 
 
-def _scaled(counts: Counts, factor: float) -> Counts:
+def _scaled(counts: Mapping[str, Any], factor: float) -> Counts:
     """Return counts as they would be of all of whom some were walked."""
     return {
         name: _scaled(one, factor) if isinstance(one, Mapping) else round(one * factor) for name, one in counts.items()

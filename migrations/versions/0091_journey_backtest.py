@@ -6,8 +6,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from migrations.tenancy import dispatchable, protect
 
-revision = "0090"
-down_revision = "0089"
+revision = "0091"
+down_revision = "0090"
 branch_labels = None
 depends_on = None
 

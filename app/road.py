@@ -4,6 +4,8 @@ Capture calls these and so knows neither journeys nor messages; they know captur
 the fields that conditions may ask of, and what their values are called.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 from uuid import UUID
 
 from app.campaigns import condition_fields as campaign_fields
@@ -30,6 +32,8 @@ from app.segments.membership import Teller
 from app.segments.sync.tell import note_changes
 from app.segments.sync.tell import using as by_syncs
 
+V = TypeVar("V")
+
 HANDLERS: tuple[Handler, ...] = (enrol.on_events, messaging.on_events, upkeep.on_events, conversions.on_events)
 """Called in this order, inside the transaction that applies the events."""
 
@@ -49,7 +53,39 @@ SEGMENT_TELLERS: tuple[Teller, ...] = (tell_moves, note_changes)
 """What is written when people enter and leave segments, in the statement that lets them."""
 
 
-def condition_names(tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
+_NAMING = {
+    field: room
+    for room in (customer_fields, message_fields, segment_fields, journey_fields, campaign_fields)
+    for field in room.NAMED
+}
+
+
+class _Names(Mapping[str, V]):
+    """What values are called, by field; a room is asked once one of its fields is."""
+
+    def __init__(self, tenant_id: UUID, shape: Callable[[list[tuple[str, str]]], V]) -> None:
+        self._tenant_id = tenant_id
+        self._shape = shape
+        self._known: dict[str, V] = {}
+
+    def __getitem__(self, field: str) -> V:
+        if field not in self._known:
+            found = _NAMING[field].names(tenant_id=self._tenant_id)
+            self._known |= {name: self._shape(some) for name, some in found.items()}
+        return self._known[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMING)
+
+    def __len__(self) -> int:
+        return len(_NAMING)
+
+
+def condition_names(tenant_id: UUID) -> Mapping[str, list[tuple[str, str]]]:
     """Return by field of conditions the values it has in this tenant, each with what people call it."""
-    rooms = (customer_fields, message_fields, segment_fields, journey_fields, campaign_fields)
-    return {field: known for room in rooms for field, known in room.names(tenant_id=tenant_id).items()}
+    return _Names(tenant_id, list)
+
+
+def condition_labels(tenant_id: UUID) -> Mapping[str, Mapping[str, str]]:
+    """Return by field of conditions, and by value, what people call it in this tenant."""
+    return _Names[Mapping[str, str]](tenant_id, dict)

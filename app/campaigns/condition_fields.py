@@ -9,6 +9,9 @@ from app.campaigns.models import Campaign
 from app.conditions import named
 from app.infra.db import transaction
 
+NAMED = ("campaign_id",)
+"""The fields whose values `names` knows."""
+
 
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return what people call the campaigns."""

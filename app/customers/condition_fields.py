@@ -215,6 +215,10 @@ def in_order(fields: Iterable[Field]) -> list[Field]:
     return sorted(fields, key=lambda one: place.get(one.group, place[""]))
 
 
+NAMED = ("club_id", "membership_tier", "last_activity_type", "tags")
+"""The fields whose values `names` knows."""
+
+
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return by field the values this tenant's customers may have, each with what people call it."""
     with transaction(tenant_id) as session:

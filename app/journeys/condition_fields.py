@@ -89,6 +89,10 @@ def _step(walk: FromClause) -> ColumnElement[str]:
     return cast(walk.c.journey_id, Text).concat("/").concat(walk.c.current_step_key)
 
 
+NAMED = (*_JOURNEYS, "journey_id", "journey_steps")
+"""The fields whose values `names` knows."""
+
+
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return what people call the journeys, and the steps people follow; archived ones say so and come last."""
     wanted = (

@@ -123,11 +123,13 @@ def moves_with(graph: Graph, key: str, rank: Mapping[str, int] | None = None) ->
 
 def _meeting(graph: Graph, key: str, block: set[str], rank: Mapping[str, int]) -> str | None:
     """Return the first step on which all branches of `key` come together, if they do before the journey ends."""
-    branches = [graph.reached_from(target) for target in graph.steps[key].exits.values()]
-    common = set.intersection(*branches) & block if branches else set()
+    # Nothing leads back into a block but its head, so what is outside leads to nothing in it.
+    part = Graph({one: graph.steps[one] for one in block})
+    branches = [part.reached_from(target) for target in graph.steps[key].exits.values()]
+    common = set.intersection(*branches) if branches else set()
     for candidate in sorted(common, key=lambda one: (rank[one], one)):
-        inside = block - graph.reached_from(candidate)
-        leaving = {e.target for e in graph.edges() if e.source in inside and e.target and e.target not in inside}
+        inside = block - part.reached_from(candidate)
+        leaving = {to for one in inside for to in graph.steps[one].exits.values() if to and to not in inside}
         if leaving == {candidate}:
             return candidate
     return None

@@ -283,7 +283,7 @@ def storable(value: Any) -> bool:
     while ahead:
         one, depth = ahead.pop()
         if isinstance(one, str):
-            if "\0" in one or any("\ud800" <= letter <= "\udfff" for letter in one):
+            if "\0" in one or not (one.isascii() or _encodable(one)):
                 return False
         elif isinstance(one, int | float):
             if not -LARGEST < one < LARGEST:
@@ -293,6 +293,14 @@ def storable(value: Any) -> bool:
                 return False
             inner = [*one, *one.values()] if isinstance(one, Mapping) else one
             ahead += [(each, depth + 1) for each in inner]
+    return True
+
+
+def _encodable(words: str) -> bool:
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 

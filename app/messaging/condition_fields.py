@@ -229,6 +229,10 @@ profile.add(
 consent_fields.by_topic.append(_about)
 
 
+NAMED = ("template_id", "topic_id")
+"""The fields whose values `names` knows."""
+
+
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return what people call the templates and topics that the payloads of messages name."""
     with transaction(tenant_id) as session:

@@ -21,6 +21,10 @@ def _segments() -> Related:
     return Related(member, member.c.customer_id, member.c.segment_id, person.id, member.c.tenant_id == person.tenant_id)
 
 
+NAMED = (SEGMENTS, "segment_id")
+"""The fields whose values `names` knows."""
+
+
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return what people call the segments; archived ones say so and come last."""
     wanted = (

@@ -61,16 +61,6 @@ def test_without_scripts_the_same_edit_comes_back_to_the_page(marketer: Any, jou
     assert "How long do people wait here?" in marketer.get(answer.location).text
 
 
-def test_places_say_what_they_refuse(marketer: Any, journey: Journey) -> None:
-    put(marketer, journey, "WAIT", "trigger")
-    put(marketer, journey, "SEND", "wait_1")
-    text = marketer.get(f"/journeys/{journey.id}").text
-    places = dict(re.findall(r'data-after="(\w+)"[^>]*data-refuses="([^"]*)"', text))
-    assert set(places["trigger"].split()) == {"type:END", "key:wait_1"}
-    assert set(places["wait_1"].split()) == {"type:END", "key:wait_1", "key:send_1"}
-    assert set(places["send_1"].split()) == {"key:send_1"}
-
-
 def test_move_remove_undo_and_redo(marketer: Any, journey: Journey) -> None:
     put(marketer, journey, "WAIT", "trigger")
     put(marketer, journey, "SEND", "wait_1")

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from app.blueprints.customers.base import Person, blueprint
 from app.infra.ids import as_id
-from app.road import condition_names
+from app.road import condition_labels
 from app.segments import queries
 from app.segments import why as reasons
 from app.web.guards import requires
@@ -23,7 +23,7 @@ def segments(customer_id: UUID) -> Response:
     found = queries.of_customer(tenant_id=person.tenant_id, customer_id=customer_id, cursor=request.args.get("cursor"))
     asked = as_id(request.args.get("why"))
     segment = queries.one(tenant_id=person.tenant_id, segment_id=asked) if asked else None
-    labels = {field: dict(known) for field, known in condition_names(person.tenant_id).items()} if segment else {}
+    labels = condition_labels(person.tenant_id) if segment else {}
     return person.page(
         "segments",
         block="why" if "why" in request.args else "standings",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.field_kind import CustomFieldInfo
+from app.infra.db import transaction
 from app.journeys import comments, queries, reentry
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
@@ -23,55 +24,84 @@ from app.journeys.queries import NoSuchStep
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
 from app.journeys.timed import comes_again
 from app.messaging import queries as messages
-from app.road import condition_names
+from app.road import condition_labels, condition_names
 from app.web.guards import can, current
-from app.web.htmx import page
+from app.web.htmx import is_htmx, page
 
 OVERVIEW = "journeys/_overview.html"
 STEP = "journeys/_step.html"
 
 
 class Board:
-    """One journey as the builder shows it, read once a request."""
+    """One journey as the builder shows it, read once a request and in one transaction."""
 
-    def __init__(self, journey_id: UUID) -> None:
+    def __init__(self, journey_id: UUID, around: Known | None = None) -> None:
+        """Read the journey; `around` is what its settings may refer to, where that was read in this request."""
         self.tenant_id = current().tenant_id
-        self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
-        self.graph: Graph = queries.draft(self.journey)
-        self.known: Known = replace(known(self.tenant_id, journey_id), steps=presenters.names_of(self.graph))
-        self.problems: list[Problem] = check_graph(self.graph, self.known)
+        with transaction(self.tenant_id):
+            self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
+            self.graph: Graph = queries.draft(self.journey)
+            around = around or known(self.tenant_id, journey_id)
+            self.known: Known = replace(around, steps=presenters.names_of(self.graph))
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """Return all that stands in the way of activation."""
+        with transaction(self.tenant_id):
+            return check_graph(self.graph, self.known)
+
     def context(self, *, selected: str | None = None, fresh: Collection[str] = ()) -> dict[str, Any]:
-        """Return what the canvas and the bar are drawn from."""
+        """Return what the whole page is drawn from."""
+        with transaction(self.tenant_id):
+            return {**self.around(), **self._canvas(selected, fresh), **self._bar()}
+
+    def _canvas(self, selected: str | None, fresh: Collection[str]) -> dict[str, Any]:
+        canvas = presenters.draw(
+            self.graph,
+            known=self.known,
+            problems=self.problems,
+            folded=request.cookies.get("fold", "").split("."),
+            showing={*fresh, *([selected] if selected else [])},
+        )
+        talk = comments.open_counts(tenant_id=self.tenant_id, journey_id=self.journey.id)
+        parts = presenters.parts(canvas, editable=self.editable, talk=talk)
+        plan = [f"{part.id} {part.at}" for part in parts]
+        return {
+            "canvas": canvas,
+            "parts": parts,
+            "plan": plan,
+            "plan_mark": presenters.marked(plan),
+            "has": set(request.form.get("has", "").split()),
+            "note_colours": COLOURS,
+            "talk": talk,
+            "letters": presenters.letters(messages.step_fates(tenant_id=self.tenant_id, journey_id=self.journey.id)),
+            "selected": selected,
+            "fresh": fresh,
+        }
+
+    def _bar(self) -> dict[str, Any]:
+        differs = queries.draft_differs(tenant_id=self.tenant_id, journey=self.journey)
+        counts = queries.step_counts(tenant_id=self.tenant_id, journey_id=self.journey.id)
+        return {
+            "counts": counts,
+            "active": sum(count.active for count in counts.values()),
+            "history": queries.draft_history(tenant_id=self.tenant_id, journey=self.journey),
+            "differs": differs,
+            "polling": self.journey.status == "ACTIVE",
+            "acts": self._acts(differs),
+        }
+
+    def around(self) -> dict[str, Any]:
+        """Return what a panel is drawn from, whichever it is."""
         journey = self.journey
-        counts = queries.step_counts(tenant_id=self.tenant_id, journey_id=journey.id)
-        differs = queries.draft_differs(tenant_id=self.tenant_id, journey=journey)
         return {
             "journey": journey,
-            "canvas": presenters.draw(
-                self.graph,
-                known=self.known,
-                problems=self.problems,
-                folded=request.cookies.get("fold", "").split("."),
-                showing={*fresh, *([selected] if selected else [])},
-            ),
-            "note_colours": COLOURS,
-            "talk": comments.open_counts(tenant_id=self.tenant_id, journey_id=journey.id),
             "kinds": presenters.kinds(),
             "problems": self.problems,
             "problem_labels": [self._label(one) for one in self.problems],
             "titles": {step.key: presenters.name_of(step) for step in self.graph},
-            "counts": counts,
-            "letters": presenters.letters(messages.step_fates(tenant_id=self.tenant_id, journey_id=journey.id)),
-            "active": sum(count.active for count in counts.values()),
-            "history": queries.draft_history(tenant_id=self.tenant_id, journey=journey),
-            "differs": differs,
             "editable": self.editable,
-            "polling": journey.status == "ACTIVE",
-            "acts": self._acts(differs),
-            "selected": selected,
-            "fresh": fresh,
             "status_tones": presenters.STATUS_TONES,
             "status_labels": presenters.STATUS_LABELS,
             "once_only": journey.reentry == reentry.NEVER
@@ -132,7 +162,6 @@ class Board:
         self,
         key: str,
         *,
-        canvas: presenters.Canvas,
         config: dict[str, Any] | None = None,
         name: str | None = None,
         form: Form | None = None,
@@ -140,19 +169,18 @@ class Board:
         conflict: bool = False,
     ) -> dict[str, Any]:
         """Return what the panel of one step is drawn from; `config`, `name` and `form` are what was typed."""
-        if key not in self.graph.steps:
-            raise NoSuchStep
-        step = self.graph.steps[key]
+        step = self.step(key)
         shown = dict(step.config) if config is None else config
         problems = [one for one in self.problems if one.step_key == key]
         if config is not None:
             changed_step = replace(step, config=config)
             problems = check_step(changed_step, self.known, self.graph.with_steps(changed_step))
-        around = sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
+        around = self.sources()
         controls = step_form.controls(step, shown, [] if changed else problems, around, form)
         return {
             "panel": STEP,
-            "card": next(one for one in canvas.cards if one.key == key),
+            "panel_mark": self.panel_mark(key),
+            "card": self.card(key),
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
             "meets": self._meets(step),
@@ -170,6 +198,28 @@ class Board:
             "new_template_url": template_url(None),
         }
 
+    def sources(self) -> Sources:
+        """Return what the widgets of the forms of its steps draw from."""
+        return sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
+
+    def step(self, key: str) -> Step:
+        """Return a step of the draft, or raise NoSuchStep."""
+        if key not in self.graph.steps:
+            raise NoSuchStep
+        return self.graph.steps[key]
+
+    def card(self, key: str) -> presenters.Card:
+        """Return the card of a step, as the head of a panel shows it."""
+        problems = [one.message for one in self.problems if one.step_key == key]
+        return presenters.card_of(self.step(key), self.graph, self.known, problems)
+
+    def panel_mark(self, key: str) -> str:
+        """Return a mark of what the panel of a step shows of the draft: another one where the panel is."""
+        step = self.step(key)
+        wrong = [one for one in self.problems if one.step_key == key]
+        others = self.known.steps if step_form.names_steps(step.type) else None
+        return presenters.marked(step, wrong, self._meets(step), others, self.editable)
+
     def _meets(self, step: Step) -> list[dict[str, str | None]]:
         """Return the exits of a step that lead to where other paths lead too."""
         return [
@@ -182,24 +232,23 @@ class Board:
             if target in self.graph.steps and target is not None and len(self.graph.into(target)) > 1
         ]
 
-    def show(self, panel: dict[str, Any] | None = None, *, selected: str | None = None) -> Response:
+    def show(self, panel: dict[str, Any] | None = None, *, selected: str | None = None, status: int = 200) -> Response:
         """Return the builder with a panel (the overview by default); for htmx the panel alone."""
-        context = self.context(selected=selected)
-        return page("journeys/builder.html", block="panel", **context, **(panel or {"panel": OVERVIEW}))
+        context = self.around() if is_htmx() else self.context(selected=selected)
+        return page("journeys/builder.html", block="panel", status=status, **context, **(panel or {"panel": OVERVIEW}))
 
 
 def known(tenant_id: UUID, journey_id: UUID | None = None) -> Known:
     """Return what settings (of that journey) may refer to, with what people call the values that conditions name."""
-    names = {field: dict(some) for field, some in condition_names(tenant_id).items()}
-    return replace(queries.known(tenant_id=tenant_id, journey_id=journey_id), names=names)
+    return replace(queries.known(tenant_id=tenant_id, journey_id=journey_id), names=condition_labels(tenant_id))
 
 
 def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, editable: bool = True) -> Sources:
     """Return what the widgets of a step's form draw from."""
-    names = {field: list(some.items()) for field, some in known.names.items()}
+    names = condition_names(tenant_id)
     return Sources(
         known=known,
-        updatable=updatable(names, known),
+        updatable=cache(lambda: updatable(names, known)),
         customers=cache(partial(of_customers, tenant_id)),
         event=cache(partial(of_event, tenant_id)),
         club_id=club_id,

@@ -9,9 +9,10 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.journeys import step_form
+from app.blueprints.journeys import presenters, step_form
 from app.blueprints.journeys.base import blueprint
-from app.blueprints.journeys.board import OVERVIEW, Board, sources
+from app.blueprints.journeys.board import OVERVIEW, Board
+from app.infra.db import transaction
 from app.infra.errors import UserError
 from app.journeys import calls, service
 from app.journeys.editing import can_insert
@@ -35,19 +36,17 @@ def builder(journey_id: UUID) -> Response:
 @requires("journeys.view")
 def step(journey_id: UUID, key: str) -> Response:
     """Show the settings of one step beside the canvas."""
-    board = Board(journey_id)
-    context = board.context(selected=key)
-    return page("journeys/builder.html", block="panel", **context, **board.step_panel(key, canvas=context["canvas"]))
+    with transaction(current().tenant_id):
+        board = Board(journey_id)
+        return board.show(board.step_panel(key), selected=key)
 
 
-@blueprint.get("/<uuid:journey_id>/canvas")
+@blueprint.post("/<uuid:journey_id>/canvas")
 @requires("journeys.view")
 def canvas(journey_id: UUID) -> Response:
-    """Return the canvas and the bar as they are, for one that shows other branches or an older state."""
-    board = Board(journey_id)
-    return _retargeted(
-        page("journeys/edit.html", panel=None, **board.context(selected=request.args.get("open") or None))
-    )
+    """Return what has changed on the canvas and the bar, for a page that shows other branches or an older state."""
+    context = Board(journey_id).context(selected=request.form.get("open") or None)
+    return _retargeted(page("journeys/edit.html", panel=None, **context))
 
 
 @blueprint.get("/<uuid:journey_id>/add")
@@ -57,8 +56,7 @@ def add_step(journey_id: UUID) -> Response:
     board = Board(journey_id)
     after, way = request.args.get("after", ""), request.args.get("exit", "next")
     fitting = [name for name, kind in palette() if can_insert(board.graph, after, way, kind.exits({}))]
-    slots = [row.slot for row in board.context(selected=after)["canvas"].rows if row.slot]
-    place = next((slot.label for slot in slots if (slot.after, slot.exit) == (after, way)), "")
+    place = presenters.place_words(board.step(after), way) if after in board.graph.steps else ""
     return board.show({"panel": "journeys/_add.html", "after": after, "exit": way, "fitting": fitting, "place": place})
 
 
@@ -183,13 +181,10 @@ def redo(journey_id: UUID) -> Response | Answer:
 @requires("journeys.edit")
 def save_step(journey_id: UUID, key: str) -> Response | Answer:
     """Save the settings of a step; other buttons of the form (add a row …) only draw it anew."""
-    board = Board(journey_id)
-    board.step_panel(key, canvas=board.context()["canvas"])  # refuses a step that is gone
-    kind = board.graph.steps[key].type
-    config, name = (
-        step_form.read(kind, request.form, sources(board.tenant_id, board.known)),
-        request.form.get("name", ""),
-    )
+    with transaction(current().tenant_id):
+        board = Board(journey_id)
+        kind = board.step(key).type
+        config, name = step_form.read(kind, request.form, board.sources()), request.form.get("name", "")
     act = request.form.get("act", "save")
     if act.startswith("secret:"):
         plain, config[act.removeprefix("secret:")] = calls.new_secret(board.tenant_id)
@@ -199,36 +194,35 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
     try:
         service.configure_step(**_on(journey_id), key=key, config=config, name=name)
     except (DraftChanged, WrongStatus, BadGraph) as refused:
-        return _refused(Board(journey_id), key, config, name, refused)
+        return _refused(Board(journey_id, board.known), key, config, name, refused)
     if not is_htmx():
         return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
-    board = Board(journey_id)
+    with transaction(board.tenant_id):
+        board = Board(journey_id, board.known)
+        response = _changed(board, open=key)
     wrong = any(one.step_key == key for one in board.problems)
-    response = _whole(board, selected=key, open=key)
     return toast(response, "Saved. Something is still missing." if wrong else "Saved.", "info" if wrong else "success")
 
 
 def _redrawn(board: Board, key: str, config: dict[str, Any], name: str, fresh_secret: str | None = None) -> Response:
-    context = board.context(selected=key)
-    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, form=request.form, changed=True)
+    panel = board.step_panel(key, config=config, name=name, form=request.form, changed=True)
     panel["revision"] = request.form.get("revision", board.journey.draft_revision)
     panel["fresh_secret"] = fresh_secret
     if not is_htmx():
-        return page("journeys/builder.html", **context, **panel)
-    return page("journeys/_step_form.html", **context, **panel)
+        return board.show(panel, selected=key)
+    return page("journeys/_step_form.html", **board.around(), **panel)
 
 
 def _refused(board: Board, key: str, config: dict[str, Any], name: str, why: UserError) -> Response:
     """Return the form as it was typed beside the journey as it now is, with why it was not saved."""
-    context = board.context(selected=key)
     conflict = isinstance(why, DraftChanged)
-    panel = board.step_panel(key, canvas=context["canvas"], config=config, name=name, changed=True, conflict=conflict)
+    panel = board.step_panel(key, config=config, name=name, changed=True, conflict=conflict)
     if not conflict:
         panel["refused"] = "; ".join(why.errors.values()) or why.message
         panel["revision"] = request.form.get("revision", board.journey.draft_revision)
     if not is_htmx():
-        return page("journeys/builder.html", status=409, **context, **panel)
-    return _retargeted(page("journeys/edit.html", status=422, **context, **panel))
+        return board.show(panel, selected=key, status=409)
+    return _retargeted(page("journeys/edit.html", status=422, **board.context(selected=key), **panel))
 
 
 def _on(journey_id: UUID) -> dict[str, Any]:
@@ -278,16 +272,19 @@ def _edited(
         if key:
             return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
         return redirect(url_for("journeys.builder", journey_id=journey_id))
-    board = Board(journey_id)
-    response = _whole(board, selected=key, open=key, fresh=fresh or ())
+    with transaction(current().tenant_id):
+        response = _changed(Board(journey_id), open=key, fresh=fresh or ())
     return toast(response, message[0], message[1], message[2]) if message else response
 
 
-def _whole(board: Board, *, selected: str | None, open: str | None, fresh: Collection[str] = ()) -> Response:
-    """Return canvas, bar and panel for htmx."""
-    context = board.context(selected=selected, fresh=fresh)
+def _changed(board: Board, *, open: str | None, fresh: Collection[str] = ()) -> Response:
+    """Return what has changed for the page that asks: of the canvas, of the bar, and the panel where it has."""
     here = open is not None and open in board.graph.steps
-    panel = board.step_panel(open, canvas=context["canvas"]) if here and open else {"panel": OVERVIEW}
+    context = board.context(selected=open, fresh=fresh)
+    panel: dict[str, Any] = {"panel": OVERVIEW}
+    if here and open:
+        same = request.form.get("panel") == board.panel_mark(open)
+        panel = {"panel": None} if same else board.step_panel(open)
     response = _retargeted(page("journeys/edit.html", **context, **panel))
     there = url_for("journeys.step", journey_id=board.journey.id, key=open) if here else None
     # A reload shows what is open now.

@@ -188,7 +188,6 @@ def _walk(tenant_id: UUID, journey_id: UUID, enrollment_id: UUID) -> EnrollmentP
 def step_people(journey_id: UUID, key: str) -> Response:
     """List the people at one step beside the canvas."""
     board = Board(journey_id)
-    context = board.context(selected=key)
     which = request.args.get("which", "here")
     found = whereabouts.step_people(
         tenant_id=board.tenant_id,
@@ -198,18 +197,17 @@ def step_people(journey_id: UUID, key: str) -> Response:
         cursor=request.args.get("cursor"),
         limit=25,
     )
-    card = next((one for one in context["canvas"].cards if one.key == key), None)
     panel: dict[str, Any] = {
         "panel": "journeys/_people.html",
-        "card": card,
+        "card": board.card(key) if key in board.graph.steps else None,
         "key": key,
         "which": which,
         "whiches": WHICH,
         "people": found,
     }
     if is_htmx() and request.args.get("cursor"):
-        return page("journeys/_people.html", **context, **panel)
-    return page("journeys/builder.html", block="panel", **context, **panel)
+        return page("journeys/_people.html", **board.around(), **panel)
+    return board.show(panel, selected=key)
 
 
 @blueprint.get("/<uuid:journey_id>/people/<uuid:enrollment_id>")

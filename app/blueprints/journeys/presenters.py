@@ -4,12 +4,14 @@ The layout's unit becomes pixels here. `app/static/css/canvas.css` has the same 
 its cell by classes of digits, an edge is an SVG path in pixels.
 """
 
+from base64 import urlsafe_b64encode
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-from app.journeys.editing import can_insert, moves_with
+from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, ranks, step_json
 from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
 from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, words_of
@@ -45,7 +47,8 @@ class Card:
     """One step. `down` are the keys below it; `cell` the classes that place it; `exits` its ways on and their names.
 
     `clip` is what copying takes; `hidden` how many steps of its branches are folded away; `leads_to` the steps its
-    settings send people to, with their names.
+    settings send people to, with their names. `block` are the keys of the steps that move along with it; a `stuck` one
+    can be moved nowhere, a `closed` one only to an open end.
     """
 
     key: str
@@ -56,7 +59,6 @@ class Card:
     kind_text: str
     words: str
     problems: list[str]
-    cell: str
     down: str
     movable: bool
     ends: bool
@@ -64,15 +66,19 @@ class Card:
     clip: Mapping[str, Any]
     hidden: int
     leads_to: dict[str, str]
-    place: Place
+    block: str
+    stuck: bool
+    closed: bool
+    cell: str = field(repr=False)
+    place: Place = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A place where a step can be put: on an exit of a step, that leads `to` another.
 
-    `refuses` lists what can't go there; `joins` the steps an open exit could lead on to, so that branches meet;
-    `meets` says that other paths lead there too.
+    `joins` lists the steps an open exit could lead on to, so that branches meet; `meets` is what the step is called
+    where other paths lead there too.
     """
 
     after: str
@@ -80,18 +86,18 @@ class Slot:
     to: str | None
     label: str
     exit_label: str | None
-    cell: str
     open: bool
-    refuses: str
     joins: str
-    meets: bool
-    place: Place
+    meets: str | None
+    cell: str = field(repr=False)
+    place: Place = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """One edge as an SVG path; `tip` draws its arrow head, `open` says that it ends in nothing."""
 
+    id: str
     d: str
     tip: str
     open: bool
@@ -117,6 +123,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One element of the canvas, drawn of `thing`: its id in the page, and the classes that place it.
+
+    `mark` is another one wherever its content is: a page that has a part of the same mark need not get it again.
+    """
+
+    id: str
+    what: str
+    thing: Card | Slot | Sticker | Path
+    at: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Canvas:
     """All that stands on the canvas in reading order, and its size in pixels."""
 
@@ -135,21 +155,14 @@ class Kind:
     label: str
     icon: str
     description: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Mover:
-    """A step that can be moved, with what moves along; `stuck` can go nowhere, `closed` only to an open end."""
-
-    step: Step
-    block: set[str]
-    stuck: bool
     closed: bool
 
 
 def kinds() -> list[Kind]:
-    """Return the kinds the palette offers, in its order."""
-    return [Kind(name, kind.label, kind.icon, kind.description) for name, kind in palette()]
+    """Return the kinds the palette offers, in its order; a closed one can be put only where nothing follows."""
+    return [
+        Kind(name, kind.label, kind.icon, kind.description, not kind.exits(kind.defaults())) for name, kind in palette()
+    ]
 
 
 def draw(
@@ -169,19 +182,20 @@ def draw(
     for key, inner in hidden.items():
         wrong[key] += ["Something is missing in the branches folded away."] if inner & wrong.keys() else []
     slots: dict[tuple[str, str], Slot] = {}
-    movers = _movers(graph)
+    rank = ranks(graph)
     into: dict[str, list[str]] = defaultdict(list)
     for edge in graph.edges():
         if edge.target:
             into[edge.target].append(edge.source)
     for drop in layout.drops:
         if drop.after not in hidden:
-            slots[drop.after, drop.exit] = _slot(graph, drop, movers, into)
+            slots[drop.after, drop.exit] = _slot(graph, drop, into)
     stickers = _stickers(whole, layout)
     rows: list[Row] = []
     for key, exit, depth in reading_order(graph):
         if exit is None:
-            card = _card(whole.steps[key], graph, layout, known, wrong[key], len(hidden.get(key, ())))
+            place, inside = layout.places[key], len(hidden.get(key, ()))
+            card = card_of(whole.steps[key], graph, known, wrong[key], place=place, hidden=inside, rank=rank)
             rows.append(Row(depth, card=card, notes=stickers[key]))
         elif (key, exit) in slots:
             rows.append(Row(depth, slot=slots[key, exit]))
@@ -224,9 +238,20 @@ def kind_of(step: Step) -> StepType[Any]:
     return step_types().get(step.type)
 
 
-def _card(step: Step, graph: Graph, layout: Layout, known: Known, problems: list[str], hidden: int) -> Card:
-    kind = kind_of(step)
-    place = layout.places[step.key]
+def card_of(
+    step: Step,
+    graph: Graph,
+    known: Known,
+    problems: list[str],
+    *,
+    place: Place | None = None,
+    hidden: int = 0,
+    rank: Mapping[str, int] | None = None,
+) -> Card:
+    """Return the card of a step; of one that is not drawn (no `place`) nothing says how it can be moved."""
+    kind, exits = kind_of(step), graph.steps[step.key].exits
+    block, stuck, closed = _moved(graph, step.key, rank) if place and len(exits) > 1 else ("", False, not exits)
+    place = place or Place(step.key, 0, 0)
     return Card(
         key=step.key,
         type=step.type,
@@ -236,16 +261,61 @@ def _card(step: Step, graph: Graph, layout: Layout, known: Known, problems: list
         kind_text=kind.description,
         words=words_of(step, known),
         problems=problems,
-        cell=cell(place.x, place.y),
-        down=" ".join(dict.fromkeys(target for target in graph.steps[step.key].exits.values() if target)),
+        down=" ".join(dict.fromkeys(target for target in exits.values() if target)),
         movable=step.type != TRIGGER,
         ends=kind.ends,
         exits=exit_labels(step),
         clip=step_json(step),
         hidden=hidden,
         leads_to={key: name_of(graph.steps[key]) for key in leads_to(step) if key in graph.steps},
+        block=block,
+        stuck=stuck,
+        closed=closed,
+        cell=cell(place.x, place.y),
         place=place,
     )
+
+
+def _moved(graph: Graph, key: str, rank: Mapping[str, int] | None) -> tuple[str, bool, bool]:
+    """Return what moves along with a fork, whether it is stuck there, and whether nothing could follow it elsewhere."""
+    block = moves_with(graph, key, rank)
+    targets = {target for inner in block for target in graph.steps[inner].exits.values()}
+    leaving = {target for target in targets if target is not None and target not in block}
+    return " ".join(sorted(block)), len(leaving) > 1, not leaving and None not in targets
+
+
+def parts(canvas: Canvas, *, editable: bool, talk: Mapping[str, int]) -> list[Part]:
+    """Return the elements of a canvas as they follow each other in the page, its edges last.
+
+    Live numbers are in no mark: the page is told of those every few seconds.
+    """
+    return list(_parts(canvas, editable, talk))
+
+
+def _parts(canvas: Canvas, editable: bool, talk: Mapping[str, int]) -> Iterator[Part]:
+    for row in canvas.rows:
+        deep = f"in{min(row.depth, 9)}"
+        if row.card:
+            id, at = f"step-{row.card.key}", f"{row.card.cell} {deep}"
+            yield Part(id, "step", row.card, at, marked(id, row.card, editable, talk.get(row.card.key, 0)))
+        for sticker in row.notes:
+            id = f"note-{sticker.note.id}"
+            yield Part(id, "note", sticker, "", marked(id, sticker, editable))
+        if slot := row.slot:
+            name, at = f"{slot.after}-{slot.exit}", f"{slot.cell} {deep}"
+            if slot.exit_label:
+                yield Part(f"exit-{name}", "exit", slot, at, marked("exit", name, slot.exit_label))
+            if editable:
+                yield Part(f"slot-{name}", "slot", slot, at, marked("slot", slot))
+            if slot.meets:
+                yield Part(f"meets-{name}", "meets", slot, deep, marked("meets", name, slot.meets))
+    for path in canvas.paths:
+        yield Part(path.id, "edge", path, "", marked(path))
+
+
+def marked(*content: object) -> str:
+    """Return a mark of some content: another one for other content, the same in every process."""
+    return urlsafe_b64encode(blake2b(repr(content).encode(errors="replace"), digest_size=6).digest()).decode()
 
 
 def cell(x: float, y: float) -> str:
@@ -258,31 +328,29 @@ def _digits(axis: str, number: int) -> list[str]:
     return [f"{axis}{digit}{'0' * (len(digits) - 1 - at)}" for at, digit in enumerate(digits) if digit != "0"]
 
 
-def _slot(graph: Graph, drop: Drop, movers: list[_Mover], into: Mapping[str, list[str]]) -> Slot:
+def _slot(graph: Graph, drop: Drop, into: Mapping[str, list[str]]) -> Slot:
     step = graph.steps[drop.after]
     joins = _later(graph, drop.after, into) if drop.open else []
-    exit_label = exit_labels(step)[drop.exit] if len(step.exits) > 1 else None
-    refused = [
-        f"type:{name}"
-        for name, kind in palette()
-        if not can_insert(graph, drop.after, drop.exit, kind.exits(kind.defaults()))
-    ]
-    refused += [f"key:{mover.step.key}" for mover in movers if not _fits(graph, mover, drop)]
-    where = f"after “{name_of(step)}”" + (f", {exit_label}" if exit_label else "")
     below, to = cell(drop.x, layout_row(drop)), step.exits[drop.exit]
+    meets = to is not None and len(into.get(to, ())) > 1
     return Slot(
         after=drop.after,
         exit=drop.exit,
         to=to,
-        label=f"Add a step {where}",
-        exit_label=exit_label,
-        cell=below,
+        label=place_words(step, drop.exit),
+        exit_label=exit_labels(step)[drop.exit] if len(step.exits) > 1 else None,
         open=drop.open,
-        refuses=" ".join(refused),
         joins=" ".join(joins),
-        meets=to is not None and len(into.get(to, ())) > 1,
+        meets=name_of(graph.steps[to]) if to and meets and to in graph.steps else None,
+        cell=below,
         place=Place(drop.after, drop.x, layout_row(drop)),
     )
+
+
+def place_words(step: Step, exit: str) -> str:
+    """Return what the place on an exit of a step is for, in words."""
+    way = f", {exit_labels(step).get(exit, exit)}" if len(step.exits) > 1 else ""
+    return f"Add a step after “{name_of(step)}”{way}"
 
 
 def _later(graph: Graph, key: str, into: Mapping[str, list[str]]) -> list[str]:
@@ -299,28 +367,6 @@ def _later(graph: Graph, key: str, into: Mapping[str, list[str]]) -> list[str]:
 def layout_row(drop: Drop) -> float:
     """Return the row below the gap in which a place lies."""
     return drop.y + 0.5
-
-
-def _movers(graph: Graph) -> list[_Mover]:
-    rank = ranks(graph)
-    return [_mover(graph, step, rank) for step in graph if step.type != TRIGGER]
-
-
-def _mover(graph: Graph, step: Step, rank: Mapping[str, int]) -> _Mover:
-    if len(step.exits) < 2:
-        return _Mover(step, {step.key}, stuck=False, closed=not step.exits)
-    block = moves_with(graph, step.key, rank)
-    targets = {target for key in block for target in graph.steps[key].exits.values()}
-    leaving = {target for target in targets if target is not None and target not in block}
-    return _Mover(step, block, stuck=len(leaving) > 1, closed=not leaving and None not in targets)
-
-
-def _fits(graph: Graph, mover: _Mover, drop: Drop) -> bool:
-    """Return whether moving a step there is allowed and changes anything."""
-    target = graph.steps[drop.after].exits[drop.exit]
-    if mover.stuck or drop.after in mover.block or target == mover.step.key:
-        return False
-    return target is None or not mover.closed
 
 
 def _x(x: float) -> float:
@@ -343,7 +389,8 @@ def _path(graph: Graph, layout: Layout, drop: Drop) -> Path:
     if place:
         points += [(lane, end[1] - TURN_IN), (end[0], end[1] - TURN_IN)]
     tip = f"M{end[0]:g} {end[1]:g}l-{TIP - 1} -{TIP + 2}h{2 * (TIP - 1)}z" if place else ""
-    return Path(rounded([*points, (end[0], end[1] - (TIP if place else 0))]), tip, place is None)
+    line = rounded([*points, (end[0], end[1] - (TIP if place else 0))])
+    return Path(f"edge-{drop.after}-{drop.exit}", line, tip, place is None)
 
 
 def rounded(points: Sequence[tuple[float, float]]) -> str:

@@ -13,7 +13,6 @@ from app.journeys import lifecycle, queries
 from app.journeys import publishing as room
 from app.journeys.service import DraftChanged, WrongStatus
 from app.web.guards import current, requires
-from app.web.htmx import page
 
 PLACE, SEEN = "place.", "seen."
 LEAVE = ""
@@ -89,4 +88,4 @@ def _panel(board: Board, *, status: int = 200, errors: dict[str, str] | None = N
         "errors": errors or {},
         "form": request.form,
     }
-    return page("journeys/builder.html", block="panel", status=status, **board.context(), **panel)
+    return board.show(panel, status=status)

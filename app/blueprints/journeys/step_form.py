@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from app.blueprints.journeys.widgets import BLANK_ROWS, DEPENDENT, WIDGETS, Ask, Control, Form, Setting, Sources
@@ -12,10 +13,16 @@ _ACT = re.compile(r"(add|remove):(\w+)(?:\.(\d{1,4}))?", re.ASCII)
 _BY_TYPE = {"boolean": "checkbox", "integer": "number", "number": "number"}
 
 
+@cache
 def settings_of(type: str) -> list[Setting]:
     """Return the settings of a kind of step in the order of its schema."""
     schema = step_types().get(type).Config.model_json_schema()
     return _settings(schema, schema.get("$defs", {}), "")
+
+
+def names_steps(type: str) -> bool:
+    """Return whether a kind's settings name other steps of the journey."""
+    return any(one.widget == "step" for one in settings_of(type))
 
 
 def _settings(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> list[Setting]:

@@ -33,7 +33,7 @@ from app.blueprints.segments.api_bodies import (
 from app.infra import clock
 from app.infra.errors import Forbidden, Invalid
 from app.infra.paging import Page
-from app.road import SEGMENT_TELLERS, SEGMENT_USERS, condition_names
+from app.road import SEGMENT_TELLERS, SEGMENT_USERS, condition_labels
 from app.segments import compare, growth, preview, queries, ready_made, schedule, service, usage, why
 from app.segments.models import SegmentVersion
 from app.web.api import ApiBlueprint
@@ -43,8 +43,8 @@ from app.web.schemas import PageQuery
 api = ApiBlueprint("segments_api", __name__)
 
 
-def _names() -> dict[str, dict[str, str]]:
-    return {field: dict(known) for field, known in condition_names(current().tenant_id).items()}
+def _names() -> Mapping[str, Mapping[str, str]]:
+    return condition_labels(current().tenant_id)
 
 
 @api.operation("GET", "/segments", permission="segments.view", query=SegmentsQuery, returns=SegmentOut, paged=True)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app.accounts import queries as accounts
 from app.conditions import InvalidConditions, Tree, explain, parse
 from app.customers import custom_fields
-from app.road import condition_names
+from app.road import condition_labels
 from app.segments.models import DAILY, DYNAMIC, HOURLY, MANUAL, STATIC, WEEKLY, Segment
 from app.web.shell import number, organisation
 
@@ -33,9 +33,7 @@ class Words:
         found = accounts.clubs(tenant_id=tenant_id)
         self.clubs: dict[UUID, str] = {one.id: one.name for one in found}
         self._places = {one.id: one.place for one in found}
-        self.names: Mapping[str, Mapping[str, str]] = {
-            field: dict(known) for field, known in condition_names(tenant_id).items()
-        }
+        self.names: Mapping[str, Mapping[str, str]] = condition_labels(tenant_id)
 
     def zone(self, club_id: UUID | None) -> ZoneInfo:
         """Return the zone in which a club's segments, or those of all clubs, tell days."""

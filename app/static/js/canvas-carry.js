@@ -15,14 +15,21 @@ export const legal = () => slots().filter((slot) => slot.classList.contains("is-
 export const several = (keys) =>
   keys.length === 1 ? { key: keys[0], label: wordsFor(keys) } : { keys, label: wordsFor(keys), goesOn: goesOn(keys) };
 
+/** Whether nothing can follow a step of that kind. */
+export const isClosed = (type) => document.querySelector(`.palette-item[data-kind="${type}"]`)?.hasAttribute("data-closed");
+
 const accepts = (slot) => {
   if (load.keys || load.clip) {
     const { after, to } = slot.dataset;
     const there = load.keys && (load.keys.includes(after) || load.keys.includes(to));
     return !there && (load.goesOn || slot.classList.contains("is-open"));
   }
-  const refused = slot.dataset.refuses.split(" ");
-  return !refused.includes(load.key ? `key:${load.key}` : `type:${load.type}`);
+  const open = slot.classList.contains("is-open");
+  if (!load.key) return open || !isClosed(load.type);
+  const { block, stuck, closed } = stepOf(load.key).dataset;
+  const { after, to } = slot.dataset;
+  if (stuck !== undefined || (block ?? load.key).split(" ").includes(after) || to === load.key) return false;
+  return open || closed === undefined;
 };
 
 /** Pick up `{type, label}`, `{key, label}`, `several(keys)` or a clip `{clip, label, goesOn}`; every place that accepts it lights up. False when there is none. */

@@ -1,5 +1,6 @@
-// Changes of the graph: each is one POST that names the revision it was made on; the answer is the canvas as it then is.
+// Changes of the graph: each is one POST that names the revision it was made on; the answer is what is different then.
 import { allowLeaving, openStepKey } from "./canvas-panel.js";
+import { shown } from "./canvas-swap.js";
 
 export const graph = () => document.getElementById("canvas");
 export const editable = () => graph().hasAttribute("data-editable");
@@ -26,7 +27,7 @@ export function edit(act, values = {}) {
         source: at,
         target: at,
         swap: "outerMorph",
-        values: { open: openStepKey(), ...values, revision: at.dataset.revision },
+        values: { open: openStepKey(), ...shown(), ...values, revision: at.dataset.revision },
       })
       .then(() => settle(focused))
       .finally(() => (waiting -= 1));

@@ -1,6 +1,7 @@
 // Folding: which steps hide their branches is a cookie of this journey's pages, so that the server draws what is shown.
 import { graph, stepOf } from "./canvas-edit.js";
 import { openStepKey } from "./canvas-panel.js";
+import { shown } from "./canvas-swap.js";
 
 const YEAR = 365 * 24 * 3600;
 
@@ -18,11 +19,10 @@ export async function fold(key) {
   stepOf(key)?.querySelector(".step-main").focus({ preventScroll: true });
 }
 
-/** Draw the canvas as it is at the server. */
-export function redraw() {
-  const open = openStepKey();
-  const url = `${graph().dataset.canvas}${open ? `?open=${encodeURIComponent(open)}` : ""}`;
-  return htmx.ajax("GET", url, { source: graph(), target: graph(), swap: "outerMorph" });
+/** Draw the canvas as it is at the server; `whole`: with what the page has already. */
+export function redraw({ whole = false } = {}) {
+  const values = { open: openStepKey(), ...(!whole && shown()) };
+  return htmx.ajax("POST", graph().dataset.canvas, { source: graph(), target: graph(), swap: "outerMorph", values });
 }
 
 document.addEventListener("click", (event) => {

@@ -11,8 +11,8 @@ let opener = null;
 
 /** Open the menu of kinds for a place. */
 export function openKinds(slot) {
-  const refused = slot.dataset.refuses.split(" ");
-  for (const button of kinds.querySelectorAll("[data-kind]")) button.hidden = refused.includes(`type:${button.dataset.kind}`);
+  const open = slot.classList.contains("is-open");
+  for (const button of kinds.querySelectorAll("button[data-kind]")) button.hidden = button.hasAttribute("data-closed") && !open;
   kinds.querySelector("h2").textContent = slot.dataset.label;
   offerJoins(slot.dataset.joins.split(" ").filter(Boolean));
   kinds.querySelector("[data-part]").hidden = !slot.hasAttribute("data-meets");

@@ -35,7 +35,7 @@ class Sources:
     """
 
     known: Known
-    updatable: list[Updatable]
+    updatable: Callable[[], list[Updatable]]
     customers: Callable[[], Asked]
     event: Callable[[str], Asked]
     club_id: UUID | None = None

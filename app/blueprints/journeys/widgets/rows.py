@@ -13,7 +13,7 @@ from app.messaging.channel import installed
 
 
 def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
-    fields = {one.name: one for one in ask.sources.updatable}
+    fields = {one.name: one for one in ask.sources.updatable()}
     rows = []
     for index, data in enumerate(_given(ask)):
         found = fields.get(str(data.get("field") or ""))
@@ -36,11 +36,11 @@ def _prepare_updates(ask: Ask) -> Mapping[str, Any]:
                 "error": ask.errors.get(str(index)),
             }
         )
-    return {"rows": rows, "fields": [(one.name, one.label) for one in ask.sources.updatable]}
+    return {"rows": rows, "fields": [(one.name, one.label) for one in ask.sources.updatable()]}
 
 
 def _read_updates(ask: Ask, form: Form) -> list[dict[str, Any]]:
-    fields = {one.name: one for one in ask.sources.updatable}
+    fields = {one.name: one for one in ask.sources.updatable()}
     return [_read_update(form, at, fields) for at in _rows_in(ask.name, form)]
 
 

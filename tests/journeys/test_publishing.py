@@ -212,6 +212,20 @@ def test_who_has_waited_long_enough_for_a_shorter_wait_goes_on_at_once(tenant: T
     check_counters(tenant.id, id)
 
 
+def test_who_had_no_date_ahead_goes_the_way_of_those_when_it_is_counted_anew(tenant: Tenant) -> None:
+    others = [tag("b", None, "came"), tag("c", None, "over")]
+    id, who = inside(tenant, wait("a", "b", "3 days"), others[0])
+    rows(tenant.id, "UPDATE customer SET date_of_birth = '2026-11-19' WHERE id = :id RETURNING 1", id=who[0])
+    date = {"date": {"field": "date_of_birth", "every": "once", "missed": "branch"}}
+    edit(tenant, id, step("a", "WAIT", "b", date, next_missed="c"), *others)
+    publish(tenant, id, rebase_waits=True)
+    run(tenant.id, NOW + HOUR)
+    assert tags(tenant.id, who[0]) == ["over"]
+    [logged] = rows(tenant.id, "SELECT exit, result FROM journey_enrollment_step WHERE step_key = 'a'")
+    assert (logged.exit, logged.result) == ("missed", {"missed": True})
+    check_counters(tenant.id, id)
+
+
 def test_a_wait_for_a_time_becomes_one_for_an_event(tenant: Tenant) -> None:
     id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"))
     awaited = {"event_type": JOINED, "timeout": "2 days"}

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
+from app.journeys import graph
 from app.journeys.engine.plan import Plan, PlannedStep, plans_of
 from app.journeys.models import Journey
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
@@ -65,10 +66,10 @@ ENTERED = text("""
 # Who is off the clock of a paused journey stays off it.
 WAIT_ANEW = text("""
     UPDATE journey_enrollment person
-    SET waiting_until = told.until, waits_for = told.waits_for,
+    SET waiting_until = told.until, waits_for = told.waits_for, woken_by = CAST(told.woken_by AS jsonb),
         due_at = CASE WHEN person.due_at IS NOT NULL THEN told.look_at END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS timestamptz[]), CAST(:looks AS timestamptz[]),
-                CAST(:fors AS text[])) AS told(id, until, look_at, waits_for)
+                CAST(:fors AS text[]), CAST(:bys AS text[])) AS told(id, until, look_at, waits_for, woken_by)
     WHERE person.tenant_id = :tenant_id AND person.id = told.id
 """)
 LOG_ANEW = text("""
@@ -130,6 +131,7 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
         "untils": array(untils),
         "looks": array(one.look_at or until for one, until in zip(found.values(), untils, strict=True)),
         "fors": array(outcome.waits_for for outcome in found.values()),
+        "bys": array(_way(outcome) for outcome in found.values()),
     }
     session.execute(WAIT_ANEW, {**values, **moments})
     log = {
@@ -138,6 +140,11 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
         "results": array(orjson.dumps(outcome.result).decode() for outcome in found.values()),
     }
     session.execute(LOG_ANEW, {**values, **log})
+
+
+def _way(outcome: Outcome) -> str | None:
+    """Return what tells the step by which way to let somebody go whom it would not have made wait."""
+    return orjson.dumps({"exit": outcome.exit}).decode() if outcome.exit not in (None, graph.NEXT) else None
 
 
 def _outcomes(

@@ -301,15 +301,18 @@ def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[
 
 def _for_time(batch: StepBatch[WaitConfig]) -> None:
     coming = [walker for walker in batch.walkers if walker.waiting_until is None]
+    missed = MISSED if batch.config.date and batch.config.date.missed == "branch" else NEXT
     for walker in batch.walkers:
         if walker.waiting_until is None:
             continue
-        if walker.waiting_until > batch.now:
+        if (walker.woken_by or {}).get("exit") == MISSED:
+            # Counted anew, their date was over when they came.
+            batch.leave(walker, missed, {"missed": True})
+        elif walker.waiting_until > batch.now:
             # Looked at before their time, as who came when the step waited for something is.
             batch.park(walker, walker.waiting_until)
         else:
             batch.leave(walker, result={"waiting_until": _iso(walker.waiting_until)})
-    missed = MISSED if batch.config.date and batch.config.date.missed == "branch" else NEXT
     for walker, until in zip(coming, _untils(batch, coming), strict=True):
         if until is None:
             batch.leave(walker, missed, {"missed": True})

@@ -1,6 +1,6 @@
 """Tenants, their clubs, and the people and machines that sign in."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,10 @@ class Tenant(Base):
 
 
 class Club(TenantRow, Base):
-    """One club of a tenant; its country reads phone numbers, its time zone and locale write dates and money."""
+    """One club of a tenant; its country reads phone numbers, its time zone and locale write dates and money.
+
+    `working_days` are the days of the week on which it works, closures aside.
+    """
 
     __tablename__ = "club"
     __table_args__ = (
@@ -39,6 +42,26 @@ class Club(TenantRow, Base):
     timezone: Mapped[str]
     locale: Mapped[str]
     currency: Mapped[str]
+    working_days: Mapped[list[str]] = mapped_column(
+        server_default=text("'{MON,TUE,WED,THU,FRI}'"), default=lambda: ["MON", "TUE", "WED", "THU", "FRI"]
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ClubClosure(TenantRow, Base):
+    """Days on which a club is closed, the first and the last included; `yearly` ones come again every year."""
+
+    __tablename__ = "club_closure"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"], ondelete="CASCADE"),
+        Index("ix_club_closure_club", "tenant_id", "club_id"),
+    )
+
+    club_id: Mapped[UUID]
+    name: Mapped[str]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    yearly: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -501,7 +501,10 @@ _SEGMENTS = (
 _ACCOUNTS = (
     _keep("tenant", "The organisation", OF_THE_CLUB,
           plain=_columns("id name country locale timezone currency created_at")),
-    _keep("club", "Clubs", OF_THE_CLUB, plain=_columns("id name country timezone locale currency created_at")),
+    _keep("club", "Clubs", OF_THE_CLUB, plain=_columns(
+        "id name country timezone locale currency working_days created_at")),
+    _keep("club_closure", "When clubs are closed", OF_THE_CLUB, plain=_columns(
+        "id club_id name starts_on ends_on yearly created_at")),
     _keep("users", "Accounts", OF_STAFF, plain=_columns(
         "id email email_key name password_hash role status session_version last_sign_in_at created_at")),
     _keep("user_session", "Sign-ins", OF_STAFF, plain=_columns(

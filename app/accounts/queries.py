@@ -26,7 +26,7 @@ class TenantInfo:
 
 @dataclass(frozen=True, slots=True)
 class ClubInfo:
-    """One club of an organisation."""
+    """One club of an organisation; `working_days` are the days of the week on which it works, Monday first."""
 
     id: UUID
     name: str
@@ -34,6 +34,7 @@ class ClubInfo:
     timezone: str
     locale: str
     currency: str
+    working_days: list[str]
 
     @property
     def place(self) -> Place:
@@ -69,7 +70,7 @@ class ClubNotFound(NotFound):
 
 
 _USER = "SELECT id, email, name, role, status, last_sign_in_at, created_at FROM users WHERE tenant_id = :tenant_id"
-_CLUB = "SELECT id, name, country, timezone, locale, currency FROM club WHERE tenant_id = :tenant_id"
+_CLUB = "SELECT id, name, country, timezone, locale, currency, working_days FROM club WHERE tenant_id = :tenant_id"
 
 
 def tenant_info(*, tenant_id: UUID) -> TenantInfo:

@@ -1,6 +1,6 @@
 """The only place that asks the machine for the time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -12,6 +12,14 @@ def midnight(moment: datetime, zone: ZoneInfo) -> datetime:
 def now() -> datetime:
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def anniversary(of: date, year: int) -> date:
+    """Return the day a date has its anniversary on in a year; a 29 February has it on the 28th in other years."""
+    try:
+        return of.replace(year=year)
+    except ValueError:
+        return date(year, 2, 28)
 
 
 def instant(local: datetime, zone: ZoneInfo) -> datetime:

@@ -6,6 +6,8 @@ from datetime import timedelta
 DURATION = re.compile(r"([0-9]{1,6})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 MAX_DAYS = 5 * 366
+WORKING_DAYS = re.compile(r"([0-9]{1,6})\s*working\s+days?", re.ASCII | re.IGNORECASE)
+MAX_WORKING_DAYS = 250
 HELP = "Give a duration such as “30 minutes”, “2 hours”, “3 days” or “1 week”."
 
 
@@ -20,9 +22,22 @@ def duration(words: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def working_days(words: str) -> int | None:
+    """Return how many working days the words say ("3 working days"), None if they say something else.
+
+    Too many raise ValueError.
+    """
+    found = WORKING_DAYS.fullmatch(words.strip())
+    if found is not None and int(found[1]) > MAX_WORKING_DAYS:
+        raise ValueError(f"Wait at most {MAX_WORKING_DAYS} working days.")
+    return int(found[1]) if found is not None else None
+
+
 def longer_than_nothing(words: object) -> bool:
-    """Return whether it is a duration, and one of some length."""
+    """Return whether it is a duration, or a number of working days, and more than none."""
     try:
+        if (days := working_days(str(words))) is not None:
+            return days > 0
         return bool(duration(str(words)))
     except ValueError:
         return False

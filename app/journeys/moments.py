@@ -4,10 +4,8 @@ from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from app.infra.clock import instant
-
-WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+from app.infra.clock import anniversary, instant
+from app.infra.working_days import WorkingDays
 
 
 def at_local(
@@ -41,9 +39,18 @@ def on_date(now: datetime, zone: ZoneInfo, clock: time, occurs: date, offset: ti
             return found
 
 
-def anniversary(of: date, year: int) -> date:
-    """Return the day a date has its anniversary on in a year."""
-    try:
-        return of.replace(year=year)
-    except ValueError:
-        return date(year, 2, 28)
+def on_working_day(moment: datetime, zone: ZoneInfo, clock: time, days: WorkingDays) -> datetime:
+    """Return a moment if it is on a working day of the zone, else when clocks show `clock` on the next one."""
+    day = moment.astimezone(zone).date()
+    first = days.first(day)
+    return moment if first == day else instant(datetime.combine(first, clock), zone)
+
+
+def after_working_days(now: datetime, zone: ZoneInfo, count: int, days: WorkingDays) -> datetime:
+    """Return when the zone's clocks show the time they show now, on the `count`th working day after today.
+
+    Of 0 it is now, or the next working day if today is none.
+    """
+    local = now.astimezone(zone)
+    day = days.after(local.date(), count)
+    return now if day == local.date() else instant(datetime.combine(day, local.time()), zone)

@@ -183,6 +183,7 @@ ROWS = {
     "suggestion_id": "merge_suggestion",
     "household_id": "household",
     "household_suggestion_id": "household_suggestion",
+    "closure_id": "club_closure",
     "note_id": "note",
     "mention_id": "note_mention",
     "journey_id": "journey",

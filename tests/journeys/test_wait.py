@@ -1,6 +1,6 @@
 """How long people wait: elapsed time and local clocks, across the nights when clocks change."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.accounts.models import Tenant
+from app.accounts.models import Club, ClubClosure, Tenant
+from app.infra.db import transaction
+from app.infra.working_days import Closure, WorkingDays
 from app.journeys.durations import duration
-from app.journeys.moments import at_local
+from app.journeys.moments import after_working_days, at_local, on_working_day
 from app.journeys.step_type import Known, step_types
-from app.journeys.steps.wait import WaitConfig
-from tests.journeys.helpers import NOW, admit, journey, paths, people, rows, run, step, wait
+from app.journeys.waits import WaitConfig
+from tests.journeys.helpers import NOW, Json, admit, journey, paths, people, rows, run, step, wait
 
 HOUR = timedelta(hours=1)
 
@@ -35,11 +37,24 @@ def test_durations(words: str, length: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "soon", "-1 days", "1.5 hours", "3 fortnights", "3", "days", "9999999 weeks", "٣ days"]
+    "words",
+    [
+        "",
+        "soon",
+        "251 working days",
+        "working days",
+        "-1 days",
+        "1.5 hours",
+        "3 fortnights",
+        "3",
+        "days",
+        "9999999 weeks",
+        "٣ days",
+    ],
 )
 def test_what_is_no_duration_is_refused_in_words(words: str) -> None:
-    with pytest.raises(ValueError, match=r"duration|years"):
-        duration(words)
+    with pytest.raises(ValueError, match=r"duration|years|250"):
+        WaitConfig.model_validate({"duration": words})
 
 
 @pytest.mark.parametrize(
@@ -126,6 +141,103 @@ def test_each_waits_by_their_own_clock(tenant: Tenant) -> None:
     assert set(map(tuple, paths(tenant.id).values())) == {(("trigger", "COMPLETED"), ("w", "COMPLETED"))}
 
 
+CLOSED = {"starts_on": date(2026, 11, 23), "ends_on": date(2026, 11, 24)}
+
+
+def club(tenant_id: UUID, name: str, *, week: list[str] | None = None, **closed: date) -> UUID:
+    """Make a club, closed on some days."""
+    with transaction(tenant_id) as session:
+        made = Club(
+            tenant_id=tenant_id, name=name, country="ZA", timezone="Africa/Johannesburg", locale="en_ZA",
+            currency="ZAR", working_days=week or ["MON", "TUE", "WED", "THU", "FRI"],
+        )  # fmt: skip
+        session.add(made)
+        session.flush()
+        if closed:
+            session.add(ClubClosure(tenant_id=tenant_id, club_id=made.id, name="Greens", **closed))
+        return made.id
+
+
+def at(day: int, hour: int = 9) -> datetime:
+    return datetime(2026, 11, day, hour, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("config", "moment"),
+    [
+        # NOW is a Friday, 11:00 in Johannesburg; the club is closed on the Monday and Tuesday that follow.
+        ({"duration": "1 working day"}, at(25)),
+        ({"duration": "3 working days"}, at(27)),
+        ({"duration": "0 working days"}, at(20)),
+        ({"duration": "1 day"}, at(21)),
+        ({"duration": "1 day", "working_days": True}, at(25)),
+        ({"duration": "6 days", "working_days": True}, at(26)),
+        ({"duration": "2 hours", "working_days": True}, at(20, 11)),
+        ({"until": {"time": "09:00", "days": 1}, "working_days": True}, at(25, 7)),
+        ({"until": {"time": "09:00", "weekdays": ["MON"]}, "working_days": True}, at(25, 7)),
+        ({"until": {"time": "12:00"}, "working_days": True}, at(20, 10)),
+    ],
+)
+def test_waits_go_by_working_days(tenant: Tenant, config: Json, moment: datetime) -> None:
+    of = club(tenant.id, "Kelp Point", **CLOSED)
+    made = journey(tenant.id, [step("w", "WAIT", None, config)], timezone="Africa/Johannesburg", club_id=of)
+    admit(tenant.id, made.id, people(tenant.id))
+    run(tenant.id)
+    [row] = rows(tenant.id, "SELECT status, waiting_until FROM journey_enrollment")
+    assert row.waiting_until == moment if moment > NOW else row.status == "COMPLETED"
+
+
+def test_the_days_of_the_journeys_club_come_first_then_those_of_each_ones_own(tenant: Tenant) -> None:
+    closed, weekend = club(tenant.id, "Kelp Point", **CLOSED), club(tenant.id, "Marula Ridge", week=["SAT", "SUN"])
+    who = {people(tenant.id, club_id=one)[0]: one for one in (closed, weekend, None)}
+    found: dict[UUID | None, dict[UUID | None, datetime]] = {}
+    for of in (None, weekend):
+        steps = [wait("w", None, "1 working day")]
+        made = journey(tenant.id, steps, name=f"Of {of}", club_id=of, timezone="Africa/Johannesburg")
+        admit(tenant.id, made.id, list(who))
+        run(tenant.id)
+        told = rows(
+            tenant.id, "SELECT customer_id, waiting_until FROM journey_enrollment WHERE journey_id = :id", id=made.id
+        )
+        found[of] = {who[row.customer_id]: row.waiting_until for row in told}
+    assert found[None] == {closed: at(25), weekend: at(21), None: at(23)}
+    assert set(found[weekend].values()) == {at(21)}
+
+
+open_days = st.builds(
+    WorkingDays,
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.lists(
+        st.dates(date(2020, 1, 1), date(2029, 1, 1)).flatmap(
+            lambda day: st.builds(Closure, st.just("x"), st.just(day), st.just(day + timedelta(days=3)), st.booleans())
+        ),
+        max_size=3,
+    ),
+)
+moments = st.integers(1_577_836_800, 1_893_456_000).map(lambda second: datetime.fromtimestamp(second, UTC))
+
+
+@given(moments, st.sampled_from(ZONES), st.integers(1, 20), open_days)
+def test_working_days_later_the_clock_shows_the_same(now: datetime, zone: str, count: int, days: WorkingDays) -> None:
+    here = ZoneInfo(zone)
+    found = after_working_days(now, here, count, days)
+    before, after = now.astimezone(here), found.astimezone(here)
+    assert found > now
+    assert after.date() in days
+    assert sum(before.date() + timedelta(days=one) in days for one in range(1, (after - before).days + 2)) >= count
+    assert timedelta(0) <= after.replace(tzinfo=None) - datetime.combine(after.date(), before.time()) <= HOUR
+
+
+@given(moments, st.sampled_from(ZONES), st.times(), st.integers(0, 10), open_days)
+def test_nobody_goes_on_on_a_closed_day(now: datetime, zone: str, clock: time, later: int, days: WorkingDays) -> None:
+    here, clock = ZoneInfo(zone), clock.replace(second=0, microsecond=0)
+    plain = at_local(now, here, clock, later)
+    found = on_working_day(plain, here, clock, days)
+    assert found >= plain
+    assert found.astimezone(here).date() in days
+    assert (found == plain) is (plain.astimezone(here).date() in days)
+
+
 def test_a_moment_too_early_nobody_moves(tenant: Tenant) -> None:
     made = journey(tenant.id, [wait("w", None, "30 minutes")])
     admit(tenant.id, made.id, people(tenant.id))
@@ -138,7 +250,11 @@ def test_words() -> None:
     kind = step_types().get("WAIT")
     told = [kind.words(WaitConfig.model_validate(config), Known()) for config in (
         {"duration": "3 days"}, {"until": {"time": "09:00"}}, {"until": {"time": "09:00", "days": 1}},
-        {"until": {"time": "09:00", "days": 4}})]  # fmt: skip
+        {"until": {"time": "09:00", "days": 4}}, {"duration": "3 working days", "working_days": True},
+        {"duration": "3 days", "working_days": True}, {"until": {"time": "09:00", "days": 1}, "working_days": True},
+        {"until": {"time": "09:00", "weekdays": ["MON"]}, "working_days": True})]  # fmt: skip
     assert told == [
-        "Wait 3 days", "Wait until 09:00", "Wait until 09:00 the next day", "Wait until 09:00, 4 days later"
+        "Wait 3 days", "Wait until 09:00", "Wait until 09:00 the next day", "Wait until 09:00, 4 days later",
+        "Wait 3 working days", "Wait 3 days, then until a working day",
+        "Wait until 09:00 the next day, on a working day", "Wait until Monday at 09:00, or on the next working day",
     ]  # fmt: skip

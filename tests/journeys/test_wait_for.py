@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts.models import Tenant
+from app.infra.clock import anniversary
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries
-from app.journeys.moments import anniversary, at_local, on_date
+from app.journeys.moments import at_local, on_date
 from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
-from app.journeys.steps.wait import FIRST_LOOK, LOOK_EVERY, UntilDate, Wait, WaitConfig
+from app.journeys.steps.wait import FIRST_LOOK, LOOK_EVERY, Wait
+from app.journeys.waits import UntilDate, WaitConfig
 from tests.journeys.helpers import (
     NOW,
     Json,

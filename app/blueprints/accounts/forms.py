@@ -1,8 +1,11 @@
 """Forms of accounts. The rooms' services check what is typed; a form carries it and shows what they said."""
 
 from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any
 
 from wtforms import (
+    BooleanField,
     EmailField,
     Field,
     HiddenField,
@@ -12,11 +15,13 @@ from wtforms import (
     SelectMultipleField,
     StringField,
 )
-from wtforms.widgets import CheckboxInput, ListWidget
+from wtforms.widgets import CheckboxInput, DateInput, ListWidget
 
 from app.accounts import places
 from app.accounts.passwords import MIN_LENGTH
 from app.accounts.permissions import PERMISSIONS, ROLES
+from app.infra.errors import Invalid
+from app.infra.working_days import DAY_NAMES, WEEK
 from app.web import forms
 
 _NEW_PASSWORD = {"autocomplete": "new-password", "minlength": MIN_LENGTH, "maxlength": 200}
@@ -134,6 +139,46 @@ class PlaceForm(Form):
     def values(self) -> dict[str, str]:
         """Return what was chosen, by the names the service knows."""
         return {name: self.text(name) for name in ("name", "country", "timezone", "locale", "currency")}
+
+
+def _week() -> places.Choices:
+    return list(zip(WEEK, DAY_NAMES, strict=True))
+
+
+class WorkingDaysForm(Form):
+    """On which days of the week a club works."""
+
+    working_days = SelectMultipleField(
+        "Days of the week",
+        choices=_week,
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        validate_choice=False,
+    )
+
+
+class ClosureForm(Form):
+    """Days on which a club is closed."""
+
+    name = StringField("Why", description="For example “Christmas Day” or “Course maintenance”.")
+    starts_on = StringField("First day", widget=DateInput())
+    ends_on = StringField("Last day", description="Leave it empty for a single day.", widget=DateInput())
+    yearly = BooleanField("Every year on these days")
+
+    def values(self) -> dict[str, Any]:
+        """Return what was typed, by the names the service knows; what is no day is None. Raises Invalid."""
+        typed = {name: self.text(name).strip() for name in ("starts_on", "ends_on")}
+        days = {name: _day(text) for name, text in typed.items()}
+        if wrong := [name for name, text in typed.items() if text and days[name] is None]:
+            raise Invalid(dict.fromkeys(wrong, "Choose a day, such as 2026-12-25."))
+        return {"name": self.text("name"), "yearly": bool(self.yearly.data), **days}
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 class KeyForm(Form):

@@ -186,7 +186,11 @@ class Board:
             "meets": self._meets(step),
             "comments": comments.of_step(tenant_id=self.tenant_id, journey_id=self.journey.id, step_key=key),
             "preview": previews.of_step(
-                replace(step, config=shown), tenant_id=self.tenant_id, known=self.known, timezone=self.journey.timezone
+                replace(step, config=shown),
+                tenant_id=self.tenant_id,
+                known=self.known,
+                timezone=self.journey.timezone,
+                club_id=self.journey.club_id,
             ),
             "step_key": key,
             "may_comment": can("journeys.edit"),

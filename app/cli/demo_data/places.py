@@ -15,7 +15,10 @@ TENANT_ID = fixed_id("tenant")
 
 @dataclass(frozen=True, slots=True)
 class DemoClub:
-    """A club. `share` is its part of the members, `season` how busy each month is, January first."""
+    """A club. `share` is its part of the members, `season` how busy each month is, January first.
+
+    `holidays`: why it is closed every year, with the first day and the last, the month first.
+    """
 
     name: str
     country: str
@@ -26,6 +29,7 @@ class DemoClub:
     subscription: int
     season: tuple[float, ...]
     first_tee: int
+    holidays: tuple[tuple[str, str, str], ...]
 
     @property
     def id(self) -> UUID:
@@ -38,14 +42,17 @@ CLUBS = (
     DemoClub(
         "Kelp Point Golf Club", "ZA", "Africa/Johannesburg", "en_ZA", "ZAR", 45, 18_400,
         (1.5, 1.4, 1.3, 1.0, 0.7, 0.5, 0.5, 0.6, 0.9, 1.1, 1.3, 1.5), 6,
+        (("Christmas Day", "12-25", "12-25"), ("Heritage Day", "09-24", "09-24")),
     ),
     DemoClub(
         "Marula Ridge Country Club", "ZA", "Africa/Johannesburg", "en_ZA", "ZAR", 33, 21_900,
         (0.9, 1.0, 1.1, 1.2, 1.1, 0.9, 0.9, 1.0, 1.2, 1.1, 1.0, 0.9), 6,
+        (("Christmas Day", "12-25", "12-25"), ("New Year’s Day", "01-01", "01-01")),
     ),
     DemoClub(
         "Inverlaggan Links", "GB", "Europe/London", "en_GB", "GBP", 22, 980,
         (0.2, 0.3, 0.6, 1.0, 1.5, 1.8, 1.8, 1.7, 1.3, 0.8, 0.4, 0.2), 8,
+        (("Christmas and New Year", "12-24", "01-02"), ("St Andrew’s Day", "11-30", "11-30")),
     ),
 )  # fmt: skip
 
@@ -67,6 +74,9 @@ class DemoUser:
         """Return the address the user signs in with."""
         return f"{self.role}@{DOMAIN}"
 
+
+MAINTENANCE = "Greens are hollow-tined"
+"""Why a club is closed for three days soon."""
 
 USERS = (
     DemoUser("owner", "Nomsa Verwey"),

@@ -29,7 +29,7 @@ def seed(*, size: int = SIZE, now: datetime | None = None) -> bool:
         random = Random(SEED)  # noqa: S311 - made-up people, no secrets
         everybody = people(random, size, moment)
         happenings = history(random, everybody, moment)
-        write.organisation(session, moment - YEAR)
+        write.organisation(session, moment - YEAR, moment)
         write.customers(session, random, everybody, happenings)
         write.activities(session, random, happenings, moment)
         write.notes(session, random, everybody, moment)

@@ -1,7 +1,7 @@
 """Writing the made-up people and their year down, a statement for thousands of rows, as the road of events would."""
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from random import Random
 from typing import Any
@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.accounts import passwords
-from app.accounts.models import Club, Tenant, User
+from app.accounts.models import Club, ClubClosure, Tenant, User
 from app.cli.demo_data.draw import chance, id_at
 from app.cli.demo_data.history import Happening
 from app.cli.demo_data.people import Person
-from app.cli.demo_data.places import CLUBS, ORGANISATION, PASSWORD, TENANT_ID, USERS
+from app.cli.demo_data.places import CLUBS, MAINTENANCE, ORGANISATION, PASSWORD, TENANT_ID, USERS
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.records import hint_words
 from app.events import catalogue
@@ -133,8 +133,28 @@ def insert(session: Session, table: str, columns: dict[str, str], rows: Iterable
         session.execute(statement, {"tenant_id": TENANT_ID, "rows": orjson.dumps(batch, default=str).decode()})
 
 
-def organisation(session: Session, since: datetime) -> None:
-    """Write the tenant, its clubs and the users of every role, who all have one password."""
+def _closures(today: date) -> Iterator[ClubClosure]:
+    """Yield the holidays of the clubs, and three days of maintenance at the first of them in some weeks."""
+    for club in CLUBS:
+        for name, first, last in club.holidays:
+            starts_on, ends_on = (date.fromisoformat(f"{today.year}-{day}") for day in (first, last))
+            if ends_on < starts_on:
+                ends_on = ends_on.replace(year=today.year + 1)
+            yield ClubClosure(
+                tenant_id=TENANT_ID, club_id=club.id, name=name, starts_on=starts_on, ends_on=ends_on, yearly=True
+            )
+    monday = today + timedelta(days=35 - today.weekday())
+    yield ClubClosure(
+        tenant_id=TENANT_ID,
+        club_id=CLUBS[0].id,
+        name=MAINTENANCE,
+        starts_on=monday,
+        ends_on=monday + timedelta(days=2),
+    )
+
+
+def organisation(session: Session, since: datetime, now: datetime) -> None:
+    """Write the tenant, its clubs with their closures, and the users of every role, who all have one password."""
     first = CLUBS[0]
     session.add(
         Tenant(
@@ -161,6 +181,8 @@ def organisation(session: Session, since: datetime) -> None:
                 created_at=since,
             )
         )
+    session.flush()
+    session.add_all(_closures(now.date()))
     password_hash = passwords.hashed(PASSWORD)
     for user in USERS:
         session.add(

@@ -1,170 +1,40 @@
 """WAIT: some time has to pass, a clock has to show a time, or something has to happen, before the journey goes on."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import SQLColumnExpression, any_, null, select, text
 
-from app.conditions import Catalogue, InvalidConditions, Tree, asks_nothing, parse
+from app.accounts.closures import ClubDays, club_days
+from app.conditions import InvalidConditions, asks_nothing
 from app.customers import custom_fields
 from app.customers.models import Customer
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra.arrays import array, uuids
+from app.infra.working_days import WorkingDays
 from app.journeys import (
     asking,
     condition_fields,  # noqa: F401 - it fills the catalogue
 )
-from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing
+from app.journeys.durations import duration, longer_than_nothing, working_days
 from app.journeys.graph import NEXT
-from app.journeys.moments import DAY_NAMES, WEEKDAYS, at_local, on_date
+from app.journeys.models import Journey
 from app.journeys.payloads import payload_fits, payload_tree
-from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepConfig, StepType, Walker, registry
-from app.journeys.timed import TIMED, DateTrigger, date_fields
+from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
+from app.journeys.timed import TIMED, date_fields
+from app.journeys.waits import WaitConfig
 
 TIMEOUT, MISSED = "timeout", "missed"
-WAYS = ("duration", "until", "date", "event_type", "rules")
-"""The settings of which a wait has one."""
 FIRST_LOOK = timedelta(minutes=2)
 """What happened in the very moment somebody came here is found then, in the log of events."""
 LOOK_EVERY = timedelta(hours=6)
 """A condition can begin to hold without an event, as time passes."""
-
-
-class Until(BaseModel):
-    """A local time of day, so many days on, and on a day of the week."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    time: str = Field(title="Time of day", json_schema_extra={"widget": "time"})
-    days: int = Field(
-        default=0,
-        ge=0,
-        le=MAX_DAYS,
-        title="Days later",
-        description="0: the next time the clock shows this time. 1: tomorrow at this time.",
-    )
-    weekdays: list[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]] = Field(
-        default=[],
-        title="Only on",
-        description="The first such day from then on; none chosen is any day.",
-        json_schema_extra={"widget": "weekdays"},
-    )
-
-    @field_validator("time")
-    @classmethod
-    def _clock(cls, value: str) -> str:
-        if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
-            raise ValueError("Give a time of day such as 09:00.")
-        return value
-
-    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
-        """Return the moment somebody waits for who comes now."""
-        days = {WEEKDAYS.index(one) for one in self.weekdays} or set(range(7))
-        return at_local(now, zone, time.fromisoformat(self.time), self.days, days)
-
-    def words(self) -> str:
-        """Return it in words: "Monday or Friday at 09:00, 2 days later at the earliest"."""
-        if not self.weekdays:
-            match self.days:
-                case 0:
-                    return self.time
-                case 1:
-                    return f"{self.time} the next day"
-                case days:
-                    return f"{self.time}, {days} days later"
-        chosen = sorted(set(self.weekdays), key=WEEKDAYS.index)
-        names = [DAY_NAMES[WEEKDAYS.index(one)] for one in chosen]
-        if chosen == list(WEEKDAYS[:5]):
-            names = ["a weekday"]
-        later = f", {self.days} day{'s' if self.days != 1 else ''} later at the earliest" if self.days else ""
-        return f"{' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} at {self.time}{later}"
-
-
-class UntilDate(DateTrigger):
-    """A date of the customer, or days before or after it, at a time of day where they are."""
-
-    missed: Literal["go_on", "branch"] = Field(
-        default="go_on",
-        title="If there is no date, or it is over",
-        json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
-    )
-
-    def moment(self, of: date | None, now: datetime, zone: ZoneInfo) -> datetime | None:
-        """Return when it comes for somebody who has that date, or None where it does not come any more."""
-        if of is None:
-            return None
-        found = on_date(now, zone, time.fromisoformat(self.time), of, self.offset, yearly=self.every == "year")
-        return found if found > now else None
-
-
-class WaitConfig(StepConfig):
-    """One of: a duration, a local time, a date of the customer, an event, a condition."""
-
-    duration: str | None = Field(
-        default=None,
-        title="Wait for",
-        description="For example “30 minutes”, “2 hours”, “3 days” or “1 week”.",
-        json_schema_extra={"widget": "duration"},
-    )
-    until: Until | None = Field(
-        default=None, title="Or until", description="A time of day in the customer's own time zone, if it is known."
-    )
-    date: UntilDate | None = Field(default=None, title="Or until a date", description="")
-    event_type: str | None = Field(
-        default=None, max_length=100, title="Event", json_schema_extra={"widget": "awaited_event"}
-    )
-    conditions: list[dict[str, Any]] = Field(
-        default=[],
-        max_length=50,
-        title="Only if",
-        description="Conditions on what the event says; all must hold.",
-        json_schema_extra={"widget": "payload_conditions"},
-    )
-    rules: list[dict[str, Any]] | None = Field(
-        default=None,
-        title="Conditions",
-        description="Looked at whenever something happens with the person, and every six hours.",
-        json_schema_extra={"widget": "conditions"},
-    )
-    combinator: Literal["AND", "OR"] = Field(
-        default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
-    )
-    timeout: str | None = Field(
-        default=None,
-        title="But no longer than",
-        description="Who has waited so long goes another way.",
-        json_schema_extra={"widget": "duration"},
-    )
-
-    @field_validator("duration", "timeout")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            duration(value)
-        return value
-
-    @model_validator(mode="after")
-    def _one(self) -> "WaitConfig":
-        if sum(getattr(self, name) is not None for name in WAYS) != 1:
-            raise ValueError("Say how long to wait, or until when, or for what: one of them.")
-        return self
-
-    @property
-    def for_something(self) -> bool:
-        """Return whether it waits for something that may never happen."""
-        return self.event_type is not None or self.rules is not None
-
-    def tree(self, catalogue: Catalogue) -> Tree:
-        """Return the condition it waits for as a tree over the tenant's catalogue, or raise InvalidConditions."""
-        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue, spoken=True)
-
 
 _ENTERED = text("""
     SELECT w.id, a.id AS event_id, a.payload
@@ -235,9 +105,11 @@ class Wait(StepType[WaitConfig]):
     def words(self, config: WaitConfig, known: Known) -> str:
         """Return how long, or until when or what."""
         if config.duration is not None:
-            return f"Wait {config.duration}"
+            also = ", then until a working day" if config.working_days and working_days(config.duration) is None else ""
+            return f"Wait {config.duration}{also}"
         if config.until is not None:
-            return f"Wait until {config.until.words()}"
+            also = ", on a working day" if not config.until.weekdays else ", or on the next working day"
+            return f"Wait until {config.until.words()}{also if config.working_days else ''}"
         if config.date is not None:
             told = config.date.words(known)
             return f"Wait until {told[:1].lower()}{told[1:]}".replace("until on ", "until ")
@@ -271,16 +143,19 @@ class Wait(StepType[WaitConfig]):
             _for_time(batch)
 
     @staticmethod
-    def next_times(config: WaitConfig, zone: ZoneInfo, now: datetime, many: int = 5) -> list[datetime]:
+    def next_times(
+        config: WaitConfig, zone: ZoneInfo, now: datetime, many: int = 5, days: WorkingDays | None = None
+    ) -> list[datetime]:
         """Return the next moments at which people in a zone go on: none where that is another one for each person.
 
         The first is that of who comes now, and each other that of who comes when the one before is reached.
         """
+        days = days or WorkingDays()
         if config.duration is not None:
-            return [now + duration(config.duration)]
+            return [config.moment(now, zone, days)]
         found: list[datetime] = []
         while config.until is not None and len(found) < many:
-            found.append(config.until.next(found[-1] if found else now, zone))
+            found.append(config.moment(found[-1] if found else now, zone, days))
         return found
 
 
@@ -324,36 +199,49 @@ def _for_time(batch: StepBatch[WaitConfig]) -> None:
 
 def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[datetime | None]:
     config = batch.config
-    if config.duration is not None:
+    if config.duration is not None and not config.by_working_days:
         return [batch.now + duration(config.duration)] * len(coming)
     facts = _facts(batch)
-    moments: dict[tuple[str, date | None], datetime | None] = {}
+    clubs = club_days(batch.session, batch.tenant_id) if config.by_working_days else ClubDays()
+    moments: dict[_Facts, datetime | None] = {}
     found = []
     for walker in coming:
-        name, of = facts.get(walker.customer_id, (None, None))
-        at = name or batch.journey.timezone, of
+        at = facts.get(walker.customer_id, _Facts())
         if at not in moments:
-            zone = _zone(at[0], batch.journey.timezone)
+            zone = _zone(at.zone or batch.journey.timezone, batch.journey.timezone)
             if config.date is not None:
-                moments[at] = config.date.moment(of, batch.now, zone)
+                moments[at] = config.date.moment(at.on, batch.now, zone)
             else:
-                assert config.until is not None
-                moments[at] = config.until.next(batch.now, zone)
+                moments[at] = config.moment(batch.now, zone, clubs.of(at.journeys_club, at.club))
         found.append(moments[at])
     return found
 
 
-def _facts(batch: StepBatch[WaitConfig]) -> dict[UUID, tuple[str | None, date | None]]:
-    """Return each customer's time zone, and the date that is waited for, if it is one."""
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a wait asks of a customer: their zone, the club of the journey and their own, the date waited for."""
+
+    zone: str | None = None
+    journeys_club: UUID | None = None
+    club: UUID | None = None
+    on: date | None = None
+
+
+def _facts(batch: StepBatch[WaitConfig]) -> dict[UUID, _Facts]:
+    """Return what the wait asks of each customer."""
     column: SQLColumnExpression[Any] = null()
     if batch.config.date is not None:
         field = custom_fields.catalogue(tenant_id=batch.tenant_id).find(batch.config.date.field)
         if field is not None and field.column is not None:
             column = field.column() if callable(field.column) else field.column
-    asked: Any = select(Customer.id, Customer.timezone, column.label("date")).where(
+    clubs: Sequence[SQLColumnExpression[Any]] = (null(), null())
+    if batch.config.by_working_days:
+        here = select(Journey.club_id).where(Journey.tenant_id == batch.tenant_id, Journey.id == batch.journey.id)
+        clubs = (here.scalar_subquery(), Customer.__table__.c.club_id)
+    asked: Any = select(Customer.id, Customer.timezone, *clubs, column).where(
         Customer.tenant_id == batch.tenant_id, Customer.id == any_(uuids(batch.customer_ids))
     )
-    return {row.id: (row.timezone, row.date) for row in batch.session.execute(asked)}
+    return {row[0]: _Facts(*row[1:]) for row in batch.session.execute(asked)}
 
 
 def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:

@@ -22,13 +22,14 @@ from app.blueprints.journeys.widgets.base import (
 )
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
+from app.infra.working_days import DAY_NAMES, WEEK
 from app.journeys import paths
-from app.journeys.moments import DAY_NAMES, WEEKDAYS
 from app.journeys.step_type import MANUAL
 from app.journeys.timed import TIMED, date_fields
 from app.messaging.channel import installed
 
 UNITS = ("minutes", "hours", "days", "weeks")
+LONG_UNITS = ("minutes", "hours", "days", "working days", "weeks")
 OWN_RULE = "RULE"
 REPEATS = {
     "": "Once",
@@ -38,7 +39,7 @@ REPEATS = {
     "FREQ=MONTHLY": "Every month",
     "FREQ=YEARLY": "Every year",
 }
-_DURATION = re.compile(r"\s*(.*?)\s*(minute|hour|day|week)s?\s*", re.IGNORECASE | re.DOTALL)
+_DURATION = re.compile(r"\s*(.*?)\s*(minute|hour|working day|day|week)s?\s*", re.IGNORECASE | re.DOTALL)
 
 
 def _nothing(_: Ask) -> Mapping[str, Any]:
@@ -49,8 +50,9 @@ def _read_text(ask: Ask, form: Form) -> str | None:
     return form.get(ask.name, "").strip() or None
 
 
-def _read_checkbox(ask: Ask, form: Form) -> bool:
-    return ask.name in form
+def _read_checkbox(ask: Ask, form: Form) -> bool | None:
+    """Return whether it is ticked; nothing where it is not and that is what holds without a word."""
+    return True if ask.name in form else None if ask.setting.default is False else False
 
 
 def _read_number(ask: Ask, form: Form) -> int | float | str | None:
@@ -67,6 +69,10 @@ def split_duration(value: Any) -> tuple[str, str]:
 def _prepare_duration(ask: Ask) -> Mapping[str, Any]:
     amount, unit = split_duration(ask.value)
     return {"amount": amount, "unit": unit, "units": [(one, one) for one in UNITS]}
+
+
+def _prepare_long_duration(ask: Ask) -> Mapping[str, Any]:
+    return {**_prepare_duration(ask), "units": [(one, one) for one in LONG_UNITS]}
 
 
 def _read_duration(ask: Ask, form: Form) -> str | None:
@@ -183,7 +189,7 @@ def _read_combinator(ask: Ask, form: Form) -> str | None:
 
 
 def _prepare_weekdays(_: Ask) -> Mapping[str, Any]:
-    return {"options": list(zip(WEEKDAYS, DAY_NAMES, strict=True))}
+    return {"options": list(zip(WEEK, DAY_NAMES, strict=True))}
 
 
 def _read_weekdays(ask: Ask, form: Form) -> list[str] | None:
@@ -214,6 +220,7 @@ WIDGETS: dict[str, Widget] = {
     "checkbox": Widget(_nothing, _read_checkbox),
     "number": Widget(_nothing, _read_number),
     "duration": Widget(_prepare_duration, _read_duration),
+    "long_duration": Widget(_prepare_long_duration, _read_duration),
     "channel": Widget(_prepare_channel, _read_text),
     "template": Widget(_prepare_template, _read_text),
     "topic": Widget(_prepare_topic, _read_text),

@@ -1,0 +1,177 @@
+"""What a WAIT waits for: the settings of the step, and the moments they come to."""
+
+import re
+from datetime import date, datetime, time
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from app.conditions import Catalogue, Tree, parse
+from app.infra.working_days import DAY_NAMES, WEEK, WorkingDays
+from app.journeys.durations import MAX_DAYS, duration, working_days
+from app.journeys.moments import after_working_days, at_local, on_date, on_working_day
+from app.journeys.step_type import StepConfig
+from app.journeys.timed import DateTrigger
+
+WAYS = ("duration", "until", "date", "event_type", "rules")
+"""The settings of which a wait has one."""
+
+
+class Until(BaseModel):
+    """A local time of day, so many days on, and on a day of the week."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: str = Field(title="Time of day", json_schema_extra={"widget": "time"})
+    days: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_DAYS,
+        title="Days later",
+        description="0: the next time the clock shows this time. 1: tomorrow at this time.",
+    )
+    weekdays: list[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]] = Field(
+        default=[],
+        title="Only on",
+        description="The first such day from then on; none chosen is any day.",
+        json_schema_extra={"widget": "weekdays"},
+    )
+
+    @field_validator("time")
+    @classmethod
+    def _clock(cls, value: str) -> str:
+        if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
+            raise ValueError("Give a time of day such as 09:00.")
+        return value
+
+    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the moment somebody waits for who comes now."""
+        days = {WEEK.index(one) for one in self.weekdays} or set(range(7))
+        return at_local(now, zone, time.fromisoformat(self.time), self.days, days)
+
+    def words(self) -> str:
+        """Return it in words: "Monday or Friday at 09:00, 2 days later at the earliest"."""
+        if not self.weekdays:
+            match self.days:
+                case 0:
+                    return self.time
+                case 1:
+                    return f"{self.time} the next day"
+                case days:
+                    return f"{self.time}, {days} days later"
+        chosen = sorted(set(self.weekdays), key=WEEK.index)
+        names = [DAY_NAMES[WEEK.index(one)] for one in chosen]
+        if chosen == list(WEEK[:5]):
+            names = ["a weekday"]
+        later = f", {self.days} day{'s' if self.days != 1 else ''} later at the earliest" if self.days else ""
+        return f"{' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} at {self.time}{later}"
+
+
+class UntilDate(DateTrigger):
+    """A date of the customer, or days before or after it, at a time of day where they are."""
+
+    missed: Literal["go_on", "branch"] = Field(
+        default="go_on",
+        title="If there is no date, or it is over",
+        json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
+    )
+
+    def moment(self, of: date | None, now: datetime, zone: ZoneInfo) -> datetime | None:
+        """Return when it comes for somebody who has that date, or None where it does not come any more."""
+        if of is None:
+            return None
+        found = on_date(now, zone, time.fromisoformat(self.time), of, self.offset, yearly=self.every == "year")
+        return found if found > now else None
+
+
+class WaitConfig(StepConfig):
+    """One of: a duration, a local time, a date of the customer, an event, a condition."""
+
+    duration: str | None = Field(
+        default=None,
+        title="Wait for",
+        description="For example “30 minutes”, “2 hours”, “3 days”, “3 working days” or “1 week”.",
+        json_schema_extra={"widget": "long_duration"},
+    )
+    until: Until | None = Field(
+        default=None, title="Or until", description="A time of day in the customer's own time zone, if it is known."
+    )
+    working_days: bool = Field(
+        default=False,
+        title="Go on only on working days",
+        description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
+    )
+    date: UntilDate | None = Field(default=None, title="Or until a date", description="")
+    event_type: str | None = Field(
+        default=None, max_length=100, title="Event", json_schema_extra={"widget": "awaited_event"}
+    )
+    conditions: list[dict[str, Any]] = Field(
+        default=[],
+        max_length=50,
+        title="Only if",
+        description="Conditions on what the event says; all must hold.",
+        json_schema_extra={"widget": "payload_conditions"},
+    )
+    rules: list[dict[str, Any]] | None = Field(
+        default=None,
+        title="Conditions",
+        description="Looked at whenever something happens with the person, and every six hours.",
+        json_schema_extra={"widget": "conditions"},
+    )
+    combinator: Literal["AND", "OR"] = Field(
+        default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
+    )
+    timeout: str | None = Field(
+        default=None,
+        title="But no longer than",
+        description="Who has waited so long goes another way.",
+        json_schema_extra={"widget": "duration"},
+    )
+
+    @field_validator("timeout")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            duration(value)
+        return value
+
+    @field_validator("duration")
+    @classmethod
+    def _countable(cls, value: str | None) -> str | None:
+        if value is not None and working_days(value) is None:
+            duration(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> "WaitConfig":
+        if sum(getattr(self, name) is not None for name in WAYS) != 1:
+            raise ValueError("Say how long to wait, or until when, or for what: one of them.")
+        return self
+
+    @property
+    def by_working_days(self) -> bool:
+        """Return whether it matters which days are working days."""
+        counts = self.duration is not None and working_days(self.duration) is not None
+        return counts or (self.working_days and (self.duration is not None or self.until is not None))
+
+    def moment(self, now: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime:
+        """Return when somebody goes on who comes now, of a wait for a length of time or a time of day."""
+        if self.until is not None:
+            found, clock = self.until.next(now, zone), time.fromisoformat(self.until.time)
+        else:
+            assert self.duration is not None
+            if (count := working_days(self.duration)) is not None:
+                return after_working_days(now, zone, count, days)
+            found = now + duration(self.duration)
+            clock = found.astimezone(zone).time()
+        return on_working_day(found, zone, clock, days) if self.working_days else found
+
+    @property
+    def for_something(self) -> bool:
+        """Return whether it waits for something that may never happen."""
+        return self.event_type is not None or self.rules is not None
+
+    def tree(self, catalogue: Catalogue) -> Tree:
+        """Return the condition it waits for as a tree over the tenant's catalogue, or raise InvalidConditions."""
+        return parse({"combinator": self.combinator, "rules": self.rules}, catalogue, spoken=True)

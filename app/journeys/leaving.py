@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.conditions import InvalidConditions, Tree, asks_nothing, parse
+from app.conditions import InvalidConditions, Tree, asks_nothing, named, parse
 from app.customers import custom_fields
 from app.journeys.graph import Graph
 from app.journeys.models import Journey
@@ -67,6 +67,8 @@ def _tree(journey: Journey, rules: Any, at: str, errors: dict[str, str]) -> dict
     except InvalidConditions as wrong:
         errors.update({f"{at}.{path}" if path else at: message for path, message in wrong.errors.items()})
         return None
+    if missing := named.unknown(tree, journey.tenant_id):
+        errors.update({f"{at}.{path}": message for path, message in missing.items()})
     return None if asks_nothing(tree) else dict(rules)
 
 

@@ -118,8 +118,10 @@ def resume(
 ) -> Journey:
     """Let a PAUSED journey go on with the version people follow, and return it.
 
-    Waits that ended meanwhile end now. With `move_waits` all that ran when it was paused, or began since, end later by
-    as long as it was paused; who was woken by what they waited for goes on now all the same.
+    Waits that ended meanwhile end now. Those whose date or time had come before the pause and who were not let in yet
+    come in, within three days of it; those whose came in the pause do not. With `move_waits` all that ran when it was
+    paused, or began since, end later by as long as it was paused; who was woken by what they waited for goes on now all
+    the same.
     """
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
@@ -191,14 +193,19 @@ def _move_waits(session: Session, journey: Journey, paused_at: datetime, now: da
 
 def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     resumed = journey.status == "PAUSED"
+    went_on = None
+    if resumed and journey.paused_at is not None:
+        went_on = timed.go_on(journey, journey.paused_at, now)
+    else:
+        timed.plan(journey, now)
     journey.status, journey.paused_at = "ACTIVE", None
     journey.activated_at = journey.activated_at or now
-    timed.plan(journey, now)
     session.flush()
     if resumed:
         session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
     wake(Work.ADVANCE_JOURNEYS, journey.tenant_id)
-    audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id)
+    told = {} if went_on is None else {"run": "goes on" if went_on else "missed"}
+    audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id, told)
 
 
 def _ready(session: Session, journey: Journey) -> Graph:

@@ -19,7 +19,9 @@ class Journey(TenantRow, Base):
     draft's history shown now, which undo and redo move. `key_numbers` are the highest numbers that keys of steps have
     had, by kind, so that none is given again. `trigger_type` and `trigger_config` are copies of the TRIGGER step's
     settings, of the published graph once there is one, by which events find their journeys. `next_run_at` is when one
-    with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come.
+    with a date or a schedule looks for people next, `run_until` and `run_cursor` how far a run has come;
+    what came in its last pause, from `paused_from` to `paused_until`, lets nobody in. `published_revision` rises when
+    the published graph is changed where it stands, by the name of a tag.
     `watches`: people may leave it, or come to a GOAL of it, by what happens to them (`app.journeys.leaving`).
     """
 
@@ -60,6 +62,7 @@ class Journey(TenantRow, Base):
     draft_position: Mapped[int] = mapped_column(server_default="1", default=1)
     key_numbers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     published_version: Mapped[int | None]
+    published_revision: Mapped[int] = mapped_column(server_default="0", default=0)
     next_run_at: Mapped[datetime | None]
     run_until: Mapped[datetime | None]
     run_cursor: Mapped[UUID | None]
@@ -69,6 +72,8 @@ class Journey(TenantRow, Base):
     total_failed: Mapped[int] = mapped_column(server_default="0", default=0)
     activated_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
+    paused_from: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -18,7 +18,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
-from app.journeys import clips, editing, parts
+from app.journeys import clips, editing, parts, segments, uses
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney, version_graph
@@ -80,6 +80,7 @@ def create(
             tenant_id=tenant_id, created_by=actor, draft=read_graph(start.to_json()).to_json(), draft_revision=1
         )
         apply_settings(session, journey, given)
+        _hold_named(session, journey)
         copy_trigger(journey, start)
         session.add(journey)
         _flush_named(session, journey)
@@ -110,6 +111,7 @@ def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: M
         journey = locked(session, tenant_id, journey_id)
         zone = journey.timezone
         apply_settings(session, journey, changes)
+        _hold_named(session, journey)
         if journey.timezone != zone and journey.next_run_at:
             # The engine looks, finds nobody and works out the next moment by the zone's clocks.
             journey.next_run_at = min(journey.next_run_at, clock.now())
@@ -472,6 +474,13 @@ def _with_trigger(journey: Journey, graph: Graph) -> Graph:
         config = {**own, **graph.trigger.config, "event_type": journey.trigger_type}
         return editing.configure(graph, graph.trigger.key, exits=exits_of(TRIGGER, config), config=config)
     return graph
+
+
+def _hold_named(session: Session, journey: Journey) -> None:
+    """Let nobody archive or delete a segment that the settings name until this transaction ends."""
+    with session.no_autoflush:
+        for settings in (journey.exit_conditions, journey.goal):
+            segments.hold(session, journey.tenant_id, uses.as_graph(settings))
 
 
 def _flush_named(session: Session, journey: Journey) -> None:

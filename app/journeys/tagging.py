@@ -9,16 +9,17 @@ from sqlalchemy.orm import Session
 
 from app.conditions.values import fold
 from app.infra.db import transaction
+from app.journeys.leaving import EVENT
 from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
 
 FIELD = "tags"
 
 
 def naming(*, tenant_id: UUID, tag: str) -> list[tuple[UUID, str]]:
-    """Return id and name of the journeys whose draft or published graph names a tag, by name."""
+    """Return id and name of the journeys whose draft, published graph or settings name a tag, by name."""
     with transaction(tenant_id) as session:
         rows = session.execute(
-            select(Journey.id, Journey.name, Journey.draft, JourneyVersion.graph)
+            select(Journey.id, Journey.name, Journey.draft, Journey.exit_conditions, Journey.goal, JourneyVersion.graph)
             .outerjoin(
                 JourneyVersion,
                 (JourneyVersion.tenant_id == Journey.tenant_id)
@@ -32,34 +33,50 @@ def naming(*, tenant_id: UUID, tag: str) -> list[tuple[UUID, str]]:
             (row.id, row.name)
             for row in rows
             if any(renamed_graph(graph, tag, "") != graph for graph in (row.draft, row.graph) if graph)
+            or _settings(row, tag, "") != {"exit_conditions": row.exit_conditions, "goal": row.goal}
         ]
 
 
 def follow(session: Session, tenant_id: UUID, old: str, new: str) -> None:
-    """Write a tag's new name into drafts, their history and the graphs people follow, in the open transaction.
+    """Write a tag's new name into drafts, their history, settings and what people follow, in the open transaction.
 
     A published graph changes in this one way only: the tag is the same one, and a step that went on adding the old name
     would bring it back. Versions of the past keep the name the tag had. Editors of a changed draft are told to reload.
     """
-    for journey in session.scalars(
-        select(Journey).where(Journey.tenant_id == tenant_id).order_by(Journey.id).with_for_update()
-    ):
+    of_tenant = select(Journey).where(Journey.tenant_id == tenant_id).order_by(Journey.id)
+    journeys = {journey.id: journey for journey in session.scalars(of_tenant.with_for_update())}
+    for journey in journeys.values():
         draft = renamed_graph(journey.draft, old, new)
         if draft != journey.draft:
             journey.draft = draft
             journey.draft_revision += 1
-    edits = select(JourneyDraftEdit).where(JourneyDraftEdit.tenant_id == tenant_id)
-    versions = select(JourneyVersion).join(
-        Journey,
+        for name, told in _settings(journey, old, new).items():
+            if told != getattr(journey, name):
+                setattr(journey, name, told)
+    for edit in session.scalars(select(JourneyDraftEdit).where(JourneyDraftEdit.tenant_id == tenant_id)):
+        graph = renamed_graph(edit.graph, old, new)
+        if graph != edit.graph:
+            edit.graph = graph
+    followed = (
         (Journey.tenant_id == JourneyVersion.tenant_id)
         & (Journey.id == JourneyVersion.journey_id)
-        & (Journey.published_version == JourneyVersion.number),
+        & (Journey.published_version == JourneyVersion.number)
     )
-    for row in (*session.scalars(edits), *session.scalars(versions.where(JourneyVersion.tenant_id == tenant_id))):
-        graph = renamed_graph(row.graph, old, new)
-        if graph != row.graph:
-            row.graph = graph
+    versions = select(JourneyVersion).join(Journey, followed).where(JourneyVersion.tenant_id == tenant_id)
+    for version in session.scalars(versions):
+        graph = renamed_graph(version.graph, old, new)
+        if graph != version.graph:
+            version.graph = graph
+            # Workers that run have the graph in hand as it was.
+            journeys[version.journey_id].published_revision += 1
     session.flush()
+
+
+def _settings(journey: Any, old: str, new: str) -> dict[str, Any]:
+    """Return the settings that ask about customers with `new` where they name the tag `old`."""
+    by_event = bool((journey.goal or {}).get(EVENT))
+    goal = journey.goal if by_event else _renamed(journey.goal, old, new)
+    return {"exit_conditions": _renamed(journey.exit_conditions, old, new), "goal": goal}
 
 
 def renamed_graph(graph: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

@@ -424,8 +424,9 @@ _JOURNEYS = (
         plain=_columns(
             "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
             "exit_on_unsubscribe goal_days watches draft_revision draft_position key_numbers published_version "
+            "published_revision "
             "next_run_at run_until run_cursor total_enrolled total_completed total_exited total_failed activated_at "
-            "paused_at archived_at created_by created_at updated_at"
+            "paused_at paused_from paused_until archived_at created_by created_at updated_at"
         ),
     ),
     _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph note"),

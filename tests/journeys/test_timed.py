@@ -181,11 +181,51 @@ def test_a_missed_day_is_made_good_up_to_a_limit(tenant: Any, late: timedelta, m
 def test_what_came_while_a_journey_was_paused_is_not_made_good(tenant: Any) -> None:
     people(tenant.id, date_of_birth=date(1990, 11, 21))
     made = by_date(tenant, BIRTHDAY)
-    lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
     let_in(tenant, at("2026-11-21T08:00"))
     lifecycle.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=at("2026-11-21T09:00"))
     let_in(tenant, at("2026-11-21T10:00"))
     assert entered(tenant) == []
+
+
+@pytest.mark.parametrize(("pause", "goes_on"), [(timedelta(hours=5), True), (CATCH_UP * 2, False)])
+def test_a_run_that_a_pause_cuts_off_goes_on_and_lets_in_nobody_of_the_pause(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch, pause: timedelta, goes_on: bool
+) -> None:
+    monkeypatch.setattr(engine, "AT_ONCE", 2)
+    home: dict[str, Any] = {"timezone": "Europe/London"}
+    members = people(tenant.id, 5, date_of_birth=date(1990, 11, 21), **home)
+    behind = people(tenant.id, 1, date_of_birth=date(1990, 11, 21), timezone="Atlantic/Azores")
+    early = people(tenant.id, 1, date_of_birth=date(1990, 11, 21), timezone="Europe/Berlin")
+    next_year = people(tenant.id, 1, date_of_birth=date(1990, 11, 30), **home)
+    made = by_date(tenant, BIRTHDAY)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    let_in(tenant, at("2026-11-21T08:59"))
+    assert [one for one, _ in entered(tenant)] == early
+    began = at("2026-11-21T09:05")
+    assert engine.run_due(tenant_id=tenant.id, now=began) == 2
+    lifecycle.pause(**on, now=began)
+    assert engine.run_due(tenant_id=tenant.id, now=began + pause) == 0
+    lifecycle.resume(**on, now=began + pause)
+    let_in(tenant, began + pause)
+    let_in(tenant, at("2026-11-30T10:00"))
+    got = {one for one, _ in entered(tenant)}
+    assert len(got & set(members)) == (5 if goes_on else 2)
+    assert not got & set(behind), "theirs came at 10:00, while it was paused"
+    assert got >= set(next_year)
+    check_counters(tenant.id, made.id)
+    [said] = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'journey.resume'")
+    assert said.detail == {"run": "goes on" if goes_on else "missed"}
+
+
+def test_a_run_that_was_due_when_its_journey_was_paused_is_made_up(tenant: Any) -> None:
+    [member] = people(tenant.id, 1, date_of_birth=date(1990, 11, 21))
+    made = by_date(tenant, BIRTHDAY)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    lifecycle.pause(**on, now=at("2026-11-21T07:00") + timedelta(days=1))
+    lifecycle.resume(**on, now=at("2026-11-21T07:00") + timedelta(days=2))
+    let_in(tenant, at("2026-11-21T07:00") + timedelta(days=2))
+    assert [one for one, _ in entered(tenant)] == [member]
 
 
 def test_a_run_that_dies_in_between_goes_on_where_it_was(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ class _Past:
         if row is None:
             return False
         journey = JourneyFacts(self.journey_id, 1, "", chance=self.journey_id)
-        plan = plans_of(self.session, TENANT_ID, {self.journey_id: 1})[self.journey_id]
+        plan = plans_of(self.session, TENANT_ID, {self.journey_id: (1, 0)})[self.journey_id]
         walker = Walker(row.id, row.customer_id, row.current_step_number, row.waiting_until, {})
         record = writes.Record()
         rule = {"field": "last_email_open_at", "operator": "isNotNull", "matched": False}

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app.journeys.graph import Graph, ranks
@@ -34,33 +34,38 @@ class Plan(dict[str, PlannedStep]):
     once: Mapping[str, int] = {}
 
 
-# Versions never change, so what was read once holds for the life of the process.
-_plans: dict[tuple[UUID, UUID, int], Plan] = {}
+Edition = tuple[int, int]
+"""The number of a version, and how often its graph was changed where it stands (`journey.published_revision`)."""
+
+# An edition never changes, so what was read once holds for the life of the process.
+_plans: dict[tuple[UUID, UUID, Edition], Plan] = {}
 
 
-def plans_of(session: Session, tenant_id: UUID, versions: dict[UUID, int]) -> dict[UUID, Plan]:
-    """Return the plans of journeys by id, from the version number each is to run in."""
-    missing = [(journey, number) for journey, number in versions.items() if (tenant_id, journey, number) not in _plans]
+def edition(journey: Any) -> Edition:
+    """Return the edition people follow, of a journey or a row with its version and revision."""
+    return journey.published_version or 0, journey.published_revision
+
+
+def plans_of(session: Session, tenant_id: UUID, editions: Mapping[UUID, Edition]) -> dict[UUID, Plan]:
+    """Return the plans of journeys by id, from the edition each is to run in."""
+    missing = {journey: one for journey, one in editions.items() if (tenant_id, journey, one) not in _plans}
     if missing:
         if len(_plans) + len(missing) > _KEPT:
             _plans.clear()
+        versions = [(journey, number) for journey, (number, _) in missing.items()]
         rows = session.execute(
             select(
-                JourneyVersion.journey_id,
-                JourneyVersion.number,
-                JourneyVersion.graph,
-                JourneyVersion.placements,
-                JourneyVersion.once,
+                JourneyVersion.journey_id, JourneyVersion.graph, JourneyVersion.placements, JourneyVersion.once
             ).where(
                 JourneyVersion.tenant_id == tenant_id,
-                JourneyVersion.journey_id.in_([journey for journey, _ in missing]),
+                tuple_(JourneyVersion.journey_id, JourneyVersion.number).in_(versions),
             )
         )
         for row in rows:
             plan = make_plan(read_graph(row.graph))
             plan.placements, plan.once = row.placements, row.once
-            _plans[tenant_id, row.journey_id, row.number] = plan
-    return {journey: _plans[tenant_id, journey, number] for journey, number in versions.items()}
+            _plans[tenant_id, row.journey_id, missing[row.journey_id]] = plan
+    return {journey: _plans[tenant_id, journey, one] for journey, one in editions.items()}
 
 
 def make_plan(graph: Graph) -> Plan:

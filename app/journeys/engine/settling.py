@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.journeys import graph
-from app.journeys.engine.plan import Plan, PlannedStep, plans_of
+from app.journeys.engine.plan import Plan, PlannedStep, edition, plans_of
 from app.journeys.models import Journey
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -112,7 +112,7 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
     """Park people until the moment the step would give them had they come to it as it is now."""
     journey = session.get_one(Journey, (tenant_id, at.journey_id), populate_existing=True)
     version = journey.published_version or 0
-    step = plans_of(session, tenant_id, {journey.id: version})[journey.id].get(at.step_key)
+    step = plans_of(session, tenant_id, {journey.id: edition(journey)})[journey.id].get(at.step_key)
     if step is None or step.config is None or not step.kind.rebases:
         return
     # Whose time is over, or who was woken by something else, goes on with that.

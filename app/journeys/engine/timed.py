@@ -37,6 +37,35 @@ def plan(journey: Journey, now: datetime) -> None:
     journey.next_run_at = _next(journey, now)
 
 
+def go_on(journey: Journey, paused_at: datetime, now: datetime) -> bool | None:
+    """Note when a journey that goes on after a pause has to look for people next.
+
+    Returns whether those still come in whose moment came before the pause, None where there are none: a run that was
+    due or under way then goes on, unless its time was more than CATCH_UP ago.
+    """
+    until = journey.run_until or paused_at
+    left = journey.next_run_at is not None and journey.next_run_at <= paused_at
+    in_time = left and now - until <= CATCH_UP
+    journey.paused_from, journey.paused_until = paused_at, now
+    if not in_time:
+        plan(journey, now)
+    return in_time if left else None
+
+
+def _until(journey: Journey, now: datetime) -> datetime:
+    """Return up to when a run that begins now looks: what came before a pause, and after it, are two runs."""
+    began, paused = journey.next_run_at, journey.paused_from
+    return min(now, paused) if paused is not None and began is not None and began <= paused else now
+
+
+def _after(journey: Journey, until: datetime) -> datetime | None:
+    """Return when to look next after a run, what came in the last pause left out."""
+    found = _next(journey, until)
+    if found and journey.paused_from and journey.paused_until and journey.paused_from < found <= journey.paused_until:
+        return _next(journey, journey.paused_until)
+    return found
+
+
 def run_due(*, tenant_id: UUID, now: datetime) -> int:
     """Let into one journey whose time has come the next people it is the time of; return how many were looked at.
 
@@ -54,7 +83,7 @@ def run_due(*, tenant_id: UUID, now: datetime) -> int:
         journey = session.scalar(wanted)
         if journey is None or journey.next_run_at is None:
             return 0
-        until = journey.run_until or now
+        until = journey.run_until or _until(journey, now)
         since = max(journey.next_run_at, until - CATCH_UP)
         found = _people(session, journey, since, until)
         if len(found) == AT_ONCE:
@@ -62,7 +91,7 @@ def run_due(*, tenant_id: UUID, now: datetime) -> int:
             wake(Work.ADVANCE_JOURNEYS, tenant_id)
         else:
             journey.run_until = journey.run_cursor = None
-            journey.next_run_at = _next(journey, until)
+            journey.next_run_at = _after(journey, until)
         session.flush()
         enrol(session, tenant_id, found, now)
         return max(1, len(found))

@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 from app.capture.batch import AppliedEvent, Batch
 from app.infra.arrays import array
 from app.infra.queue import Work, wake
-from app.journeys.engine.plan import plans_of
+from app.journeys.engine.plan import edition, plans_of
 from app.journeys.step_type import ANYTHING
 
 _WAITING = text("""
-    SELECT e.id, e.journey_id, e.customer_id, e.current_step_key, e.waits_for, j.published_version, j.timezone
+    SELECT e.id, e.journey_id, e.customer_id, e.current_step_key, e.waits_for, j.published_version,
+        j.published_revision, j.timezone
     FROM journey_enrollment e JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id
     WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
       AND e.status = 'ACTIVE' AND e.waits_for IS NOT NULL AND e.woken_by IS NULL
@@ -54,7 +55,7 @@ def wake_by_events(session: Session, batch: Batch, only: UUID | None = None) -> 
         "only": only,
     }
     waiting = session.execute(_WAITING, values).all()
-    plans = plans_of(session, batch.tenant_id, {row.journey_id: row.published_version for row in waiting})
+    plans = plans_of(session, batch.tenant_id, {row.journey_id: edition(row) for row in waiting})
     woken: dict[tuple[UUID, str], Mapping[str, Any]] = {}
     for row in waiting:
         step = plans[row.journey_id].get(row.current_step_key)

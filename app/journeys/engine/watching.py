@@ -26,12 +26,13 @@ from app.infra.arrays import array, uuids
 from app.infra.queue import Work, wake
 from app.journeys import leaving
 from app.journeys.engine import writes
-from app.journeys.engine.plan import Plan, PlannedStep, plans_of
+from app.journeys.engine.plan import Plan, PlannedStep, edition, plans_of
 from app.journeys.payloads import payload_fits
 from app.journeys.step_type import JourneyFacts, Walker, step_types
 
 WATCHING = text("""
-    SELECT id, published_version, timezone, exit_conditions, exit_on_unsubscribe, goal, goal_days FROM journey
+    SELECT id, published_version, published_revision, timezone, exit_conditions, exit_on_unsubscribe, goal, goal_days
+    FROM journey
     WHERE tenant_id = :tenant_id AND watches AND status IN ('ACTIVE', 'PAUSED') AND published_version IS NOT NULL
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
     ORDER BY id
@@ -241,7 +242,7 @@ def on_events(
     for person in session.execute(PEOPLE, {"tenant_id": batch.tenant_id, "only": made, **values}):
         people[person.journey_id].append(person)
     concerned = [row for row in rows if row.id in people]
-    plans = plans_of(session, batch.tenant_id, {row.id: row.published_version for row in concerned})
+    plans = plans_of(session, batch.tenant_id, {row.id: edition(row) for row in concerned})
     record = writes.Record()
     for row in concerned:
         facts_ = JourneyFacts(row.id, row.published_version, row.timezone, row.id)

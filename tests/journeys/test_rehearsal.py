@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from app.accounts.models import Club
 from app.content.models import Template
 from app.infra.db import transaction
 from app.infra.ids import new_id
@@ -90,6 +92,23 @@ def test_quiet_hours_and_consent_hold_and_skip(tenant: Any) -> None:
     assert (skipped.status, skipped.reason) == (Status.SKIPPED, Reason.OPTED_OUT)
 
 
+def test_anybody_is_taken_from_a_part_of_many(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ones under the same seed, and all of a club however few they are."""
+    many = set(people(tenant.id, 300))
+    with transaction(tenant.id) as session:
+        club = Club(tenant_id=tenant.id, name="East", country="ZA", timezone="UTC", locale="en", currency="ZAR")
+        session.add(club)
+        session.flush()
+    few = set(people(tenant.id, 3, club_id=club.id))
+    monkeypatch.setattr(rehearsal, "READ_ALL", 100)
+    monkeypatch.setattr(rehearsal, "_HOW_MANY", text("SELECT 400"))
+    monkeypatch.setattr(rehearsal, "TIMES", 2)
+    drawn = [rehearsal.anybody(tenant_id=tenant.id, count=20, seed=seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert all(len(set(one)) == 20 and set(one) <= many | few for one in drawn)
+    assert set(rehearsal.anybody(tenant_id=tenant.id, count=20, club_id=club.id)) == few
+
+
 def test_the_draft_is_rehearsed_not_the_live_version(tenant: Any) -> None:
     made = journey(tenant.id, [step("t", "TRIGGER", "w", {"event_type": "MANUAL"}), wait("w", None, "1 day")])
     service.configure_step(
@@ -169,11 +188,13 @@ def test_a_letter_that_can_not_be_made_fails_alone_as_it_would_when_sent(
 
 def test_what_has_no_subject_is_called_by_how_it_begins(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with transaction(tenant.id) as session:
-        text = Template(tenant_id=tenant.id, name="Hi", channel="EMAIL", subject="", text="Tee off at ten")
-        session.add(text)
+        letter = Template(tenant_id=tenant.id, name="Hi", channel="EMAIL", subject="", text="Tee off at ten")
+        session.add(letter)
         session.flush()
     made = journey(
-        tenant.id, [step("t", "TRIGGER", "hello", {"event_type": "MANUAL"}), send("hello", None, text.id)], active=False
+        tenant.id,
+        [step("t", "TRIGGER", "hello", {"event_type": "MANUAL"}), send("hello", None, letter.id)],
+        active=False,
     )
     [person] = people(tenant.id, 1)
     subjects: list[str | None] = []

@@ -9,7 +9,7 @@ Three answers together decide whether a message may go out, the widest first (`d
    channel; a yes to the topic holds unless the channel's no came later, which means "nothing at all".
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,6 +30,7 @@ from app.customers.topics import topics
 from app.events import log
 from app.events.validation import OWN_SOURCE
 from app.infra import clock
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import new_id
@@ -245,14 +246,68 @@ def record(
             if is_news:
                 changed.add(meant)
         records.save(session, tenant_id, [person], moment)
-        _tell(tenant_id, customer_id, taken, names, proof, at or moment, moment)
+        event = _event(customer_id, taken, names, proof, at or moment)
+        log.append(tenant_id=tenant_id, events=[event], own=True, now=moment)
         if proof.actor is not None:
             detail = {"how": proof.how, "said": [_plain(word, names) for word in taken]}
             audit.record(session, proof.actor, "consent.recorded", "customer", customer_id, detail)
     return frozenset(changed)
 
 
+def opt_out(
+    *,
+    tenant_id: UUID,
+    customer_ids: Collection[UUID],
+    subjects: Sequence[tuple[str, UUID | None]],
+    proof: Proof,
+    now: datetime | None = None,
+) -> frozenset[UUID]:
+    """Take many customers out of channels and topics (None: the channel as a whole), and return whom that changed.
+
+    It holds over all that was said before. Who has said no to it already is left alone, as are merged profiles.
+    """
+    moment = now or clock.now()
+    if not subjects:
+        return frozenset()
+    words = [Word(channel, State.UNSUBSCRIBED, topic_id) for channel, topic_id in dict.fromkeys(subjects)]
+    with transaction(tenant_id) as session:
+        names = _check(tenant_id, words, proof, None, moment)
+        people = records.lock(session, tenant_id, customer_ids)
+        values = {"tenant_id": tenant_id, "ids": array(people)}
+        gone = set(session.scalars(_MERGED_OF, values))
+        noes = {(row.customer_id, row.channel, row.topic_id) for row in session.execute(_NOES, values)}
+        said: dict[UUID, list[Word]] = {}
+        of_topics: list[Said] = []
+        of_channels: list[Said] = []
+        for person in people.values():
+            for number, word in enumerate(words):
+                told = _said(person, word, proof, moment + timedelta(microseconds=number))
+                of_channel = word.topic_id is None and word.channel != ALL
+                known = person.values[CONSENT_FIELDS[word.channel]] is False if of_channel else told.subject in noes
+                if person.id in gone or known:
+                    continue
+                said.setdefault(person.id, []).append(word)
+                if of_channel:
+                    _answer(person, word, told.said_at, binding=True)
+                (of_channels if of_channel else of_topics).append(told)
+        consent_rows.write_proofs(session, tenant_id, of_channels)
+        consent_rows.say(session, tenant_id, of_topics, Rule.NOW, to_confirm=False)
+        records.save(session, tenant_id, people.values(), moment)
+        events = [_event(who, taken, names, proof, moment) for who, taken in said.items()]
+        for first in range(0, len(events), log.MAX_BATCH):
+            log.append(tenant_id=tenant_id, events=events[first : first + log.MAX_BATCH], own=True, now=moment)
+    return frozenset(said)
+
+
 _MERGED = text("SELECT merged_into_id FROM customer WHERE tenant_id = :tenant_id AND id = :id")
+_MERGED_OF = text("""
+    SELECT id FROM customer
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND merged_into_id IS NOT NULL
+""")
+_NOES = text("""
+    SELECT customer_id, channel, topic_id FROM consent
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(CAST(:ids AS uuid[])) AND state = 'unsubscribed'
+""")
 
 
 def _check(
@@ -340,16 +395,13 @@ def _plain(word: Word, names: dict[UUID, Topic]) -> dict[str, str]:
     return said | {"topic": names[word.topic_id].name} if word.topic_id else said
 
 
-def _tell(
-    tenant_id: UUID,
-    customer_id: UUID,
-    words: Sequence[Word],
-    names: dict[UUID, Topic],
-    proof: Proof,
-    at: datetime,
-    now: datetime,
-) -> None:
-    """Let timeline and triggers know. Of the flags only whole channels' are set: they are what events change."""
+def _event(
+    customer_id: UUID, words: Sequence[Word], names: dict[UUID, Topic], proof: Proof, at: datetime
+) -> dict[str, Any]:
+    """Return the event that lets timeline and triggers know.
+
+    Of the flags only whole channels' are set: they are what events change.
+    """
     payload: dict[str, Any] = {"how": proof.how}
     rest = []
     for word in words:
@@ -359,7 +411,7 @@ def _tell(
             rest.append(_plain(word, names))
     if rest:
         payload["said"] = rest
-    event = {
+    return {
         "id": f"consent:{new_id()}",
         "type": "contactPreference.updated",
         "source": OWN_SOURCE,
@@ -367,4 +419,3 @@ def _tell(
         "identity": {"customer_id": str(customer_id)},
         "payload": payload,
     }
-    log.append(tenant_id=tenant_id, events=[event], own=True, now=now)

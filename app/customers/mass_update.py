@@ -109,6 +109,48 @@ def change_all(
         return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
+def read_value(known: Mapping[str, CustomFieldInfo], field: str, value: str) -> Any:
+    """Return a text as a field of SETTABLE, or a custom field by `custom.key`, keeps it; raise ValueError."""
+    if field in known:
+        return custom_fields.kind_of(known[field]).read(value, known[field])
+    if field not in SETTABLE:
+        raise ValueError("There is no such field any more.")
+    problem = field_problem(field, value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def to_write(session: Session, tenant_id: UUID) -> dict[str, CustomFieldInfo]:
+    """Return the custom fields in use by `custom.key`; they stay as they are until the transaction ends."""
+    return {one.name: one for one in custom_fields.load_to_write(session, tenant_id) if one.archived_at is None}
+
+
+def change_each(session: Session, tenant_id: UUID, values: Mapping[UUID, Mapping[str, Any]], *, now: datetime) -> None:
+    """Set fields of customers, each to values of their own, by customer and field: what `read_value` returned."""
+    names = sorted({name for one in values.values() for name in one if name in SETTABLE})
+    people = []
+    for customer_id, given in values.items():
+        own = {name.removeprefix(CUSTOM): value for name, value in given.items() if name.startswith(CUSTOM)}
+        said = {name: value for name, value in given.items() if name in SETTABLE}
+        people.append({"id": customer_id, "said": said, "own": own, "spoken": dict.fromkeys(given, now)})
+    if not people:
+        return
+    told = {
+        name: f"CASE WHEN jsonb_exists(r.said, '{name}') THEN r.said ->> '{name}' ELSE c.{name} END" for name in names
+    }
+    sets = "".join(f", {name} = {one}" for name, one in told.items())
+    unlike = " OR ".join(
+        ["c.custom || r.own <> c.custom", *(f"c.{name} IS DISTINCT FROM {told[name]}" for name in names)]
+    )
+    statement = text(
+        f"UPDATE customer c SET updated_at = :now, custom = c.custom || r.own, facts_at = c.facts_at || r.spoken{sets}"  # noqa: S608 - names come from SETTABLE only
+        " FROM jsonb_to_recordset(CAST(:people AS jsonb)) AS r(id uuid, said jsonb, own jsonb, spoken jsonb)"
+        f" WHERE c.tenant_id = :tenant_id AND c.id = r.id AND ({unlike})"
+    )
+    session.execute(statement, {"tenant_id": tenant_id, "now": now, "people": orjson.dumps(people).decode()})
+
+
 _SUMS = {
     "NUMBER": """(
         SELECT CASE WHEN abs(sum) < 1e9 OR (sum = trunc(sum) AND abs(sum) < 1e15)

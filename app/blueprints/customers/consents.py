@@ -50,6 +50,7 @@ HOW_WORDS = {
     "unsubscribe_page": "the unsubscribe page",
     "unsubscribe_page_undo": "taken back on the unsubscribe page",
     "preference_page": "the preference page",
+    "journey": "taken out by a journey",
     "double_opt_in": "confirmed from the mailbox",
 } | {name: label.lower() for name, label in HOW.items()}
 

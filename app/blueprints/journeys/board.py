@@ -15,6 +15,7 @@ from app.blueprints.journeys import presenters, previews, step_form
 from app.blueprints.journeys.widgets import Form, Sources, Updatable
 from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
+from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import transaction
 from app.journeys import comments, queries, reentry
@@ -22,6 +23,7 @@ from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.queries import NoSuchStep
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
+from app.journeys.steps.update import CONSENT, EVERYTHING
 from app.journeys.timed import comes_again
 from app.messaging import queries as messages
 from app.road import condition_labels, condition_names
@@ -261,10 +263,15 @@ def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, edita
 
 
 def updatable(names: Names, known: Known) -> list[Updatable]:
-    """Return the fields a step may change: tags come and go, the others are set or cleared, some added to."""
+    """Return the fields a step may change: tags come and go, a yes is taken back, the others are set, some added to."""
     tags = Updatable("tags", "Tags", [("add", "add"), ("remove", "remove")], FieldType.TEXT)
     common = (_settable(name, label, names) for name, label in mass_update.SETTABLE.items())
-    return [tags, *common, *map(_own, known.custom.values())]
+    topics = [(EVERYTHING, "all marketing"), *((str(key), name) for key, name in known.topics.items())]
+    consents = (
+        Updatable(f"{CONSENT}{name}", f"Consent by {words}", [("opt_out", "take out of")], FieldType.CHOICE, topics)
+        for name, words in CHANNEL_WORDS.items()
+    )
+    return [tags, *common, *map(_own, known.custom.values()), *consents]
 
 
 SET = [("set", "set to"), ("clear", "clear")]

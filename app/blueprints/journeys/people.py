@@ -15,6 +15,7 @@ from app.blueprints.journeys.board import Board
 from app.conditions import Catalogue, operators_for, profile
 from app.customers import custom_fields
 from app.customers import queries as customers
+from app.customers.facts import CHANNEL_WORDS
 from app.customers.records import CUSTOM
 from app.events import catalogue
 from app.infra.errors import Conflict
@@ -24,6 +25,7 @@ from app.journeys.engine import enrol, exits, retry
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
+from app.journeys.steps.update import CONSENT
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
@@ -307,12 +309,21 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return "Reached" if result["reached"] else "Came here without having reached it"
     if result.get("completed"):
         return str(result.get("reason") or "") or None
-    if result.get("updated"):
-        return f"Changed: {', '.join(_called(str(one), known) for one in result['updated'])}"
+    if "updated" in result:
+        return _updated(result, known)
     return f"Went {way}" if way else None
 
 
+def _updated(result: dict[str, Any], known: Catalogue) -> str | None:
+    """Return what an UPDATE changed, and what it left as it was for what reason."""
+    changed = ", ".join(_called(str(one), known) for one in result["updated"])
+    kept = [f"{_called(name, known)} stayed as it was: {why}" for name, why in (result.get("kept") or {}).items()]
+    return ". ".join([*([f"Changed: {changed}"] if changed else []), *kept]) or None
+
+
 def _called(name: str, known: Catalogue) -> str:
+    if name.startswith(CONSENT):
+        return f"consent by {CHANNEL_WORDS.get(name.removeprefix(CONSENT), name)}"
     field = known.find(name) if name.startswith(CUSTOM) else None
     return field.label if field else name.replace("_", " ")
 

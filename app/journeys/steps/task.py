@@ -1,19 +1,18 @@
 """TASK: a colleague gets something to do about everybody who comes here, by a mail too, and is waited for if wished."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field, field_validator
 
 from app.content.letters import one_line
-from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
-from app.content.merge_tags import letter_values
+from app.content.liquid import TemplateProblem, render
 from app.content.queries import readers
 from app.customers import tasks
 from app.customers.tasks import NewTask, Task
 from app.journeys.durations import duration
+from app.journeys.merge_values import compiled, values_of
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 from app.messaging import outbox
 
@@ -50,7 +49,7 @@ class TaskConfig(StepConfig):
     @classmethod
     def _reads(cls, value: str | None) -> str | None:
         if value is not None:
-            _compiled(value)
+            compiled(value)
         return value
 
     @field_validator("due_in", "give_up_after")
@@ -59,12 +58,6 @@ class TaskConfig(StepConfig):
         if value is not None and not duration(value):
             raise ValueError("Give a time longer than nothing.")
         return value
-
-
-@lru_cache(maxsize=2000)
-def _compiled(source: str) -> MeteredTemplate:
-    """Return the merge tags of a text, read; raise TemplateProblem, which is a ValueError."""
-    return compile_source(source, html=False)
 
 
 class TaskStep(StepType[TaskConfig]):
@@ -158,15 +151,9 @@ def _give(batch: StepBatch[TaskConfig], coming: Sequence[Walker]) -> None:
 
 
 def _asked(config: TaskConfig, walker: Walker, customer: Mapping[str, Any]) -> NewTask:
-    values = letter_values(
-        customer=customer,
-        club_name=customer["club_name"],
-        tenant_name=customer["tenant_name"],
-        context=walker.context,
-        unsubscribe_url=None,
-    )
-    title = one_line(render(_compiled(config.title), values))[:MAX_TITLE]
-    details = render(_compiled(config.details), values) if config.details else None
+    values = values_of(walker, customer)
+    title = one_line(render(compiled(config.title), values))[:MAX_TITLE]
+    details = render(compiled(config.details), values) if config.details else None
     return NewTask(_key(walker), walker.customer_id, title or "Task", details)
 
 

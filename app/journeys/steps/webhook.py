@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,8 +9,7 @@ import orjson
 from pydantic import Field, field_validator
 from sqlalchemy import Row, text
 
-from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source, render
-from app.content.merge_tags import letter_values
+from app.content.liquid import TemplateProblem, render
 from app.content.queries import readers
 from app.infra.arrays import array
 from app.infra.http import MAX_URL, RefusedUrl, check_url
@@ -19,6 +17,7 @@ from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.journeys.calls import DONE, QUEUED
 from app.journeys.durations import duration
+from app.journeys.merge_values import compiled, values_of
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 
 GONE_WRONG = "failed"
@@ -76,7 +75,7 @@ class WebhookConfig(StepConfig):
             check_url(host[0] if "{" in value else value)
         except RefusedUrl as refused:
             raise ValueError(refused.message) from None
-        _compiled(value)
+        compiled(value)
         return value
 
     @field_validator("body")
@@ -105,21 +104,15 @@ def _check(value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"Nest it at most {MAX_DEPTH} deep.")
     if isinstance(value, str):
-        _compiled(value)
+        compiled(value)
     for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check(one, depth + 1)
-
-
-@lru_cache(maxsize=2000)
-def _compiled(source: str) -> MeteredTemplate:
-    """Return the merge tags of a text, read; raise TemplateProblem, which is a ValueError."""
-    return compile_source(source, html=False)
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return JSON with the merge tags in its texts filled in: whatever is put in stays inside its text."""
     if isinstance(value, str):
-        return render(_compiled(value), values) if "{" in value else value
+        return render(compiled(value), values) if "{" in value else value
     if isinstance(value, dict):
         return {name: _filled(one, values) for name, one in value.items()}
     return [_filled(one, values) for one in value] if isinstance(value, list) else value
@@ -249,7 +242,7 @@ def _begin(batch: StepBatch[WebhookConfig], coming: Sequence[Walker]) -> None:
             continue
         try:
             values = _values(batch, walker, customer)
-            url = render(_compiled(config.url), values)
+            url = render(compiled(config.url), values)
             told = None if config.method == "GET" else orjson.dumps(_filled(body, values)).decode()
         except TemplateProblem as problem:
             batch.fail(walker, f"What is told can't be written: {problem}")
@@ -267,13 +260,7 @@ def _begin(batch: StepBatch[WebhookConfig], coming: Sequence[Walker]) -> None:
 
 def _values(batch: StepBatch[WebhookConfig], walker: Walker, customer: Mapping[str, Any]) -> dict[str, Any]:
     """Return what merge tags can reach."""
-    values = letter_values(
-        customer=customer,
-        club_name=customer["club_name"],
-        tenant_name=customer["tenant_name"],
-        context=walker.context,
-        unsubscribe_url=None,
-    )
+    values = values_of(walker, customer)
     values["customer"] = {"id": str(walker.customer_id)} | values["customer"]
     values["journey"] = {"id": str(batch.journey.id), "step": batch.step_key}
     return values

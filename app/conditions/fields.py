@@ -103,7 +103,9 @@ class Field:
     `anniversary` is what people call a DATE's day of the year ("Birthday"). `past` says that its day or moment lies
     behind, `always` that nobody is without a value: forms don't offer what would be asked in vain.
 
-    `currency_in` is the key of a payload under which the currency of an amount in it stands.
+    `currency_in` is the key of a payload under which the currency of an amount in it stands. `inside` answers in SQL
+    where the value stands in a JSON document of the statement: it returns that, as jsonb; the field's name is then the
+    document's, a dot and the key there, as a name leads into nested mappings for the other reader.
 
     `reads` names the kinds of rows the answer depends on, and `by_time` says that it changes as time passes, whatever
     the rule's operator.
@@ -120,6 +122,7 @@ class Field:
     past: bool = False
     always: bool = False
     related: Callable[[], Related] | None = field(default=None, compare=False, repr=False)
+    inside: Callable[[], ColumnElement[Any]] | None = field(default=None, compare=False, repr=False)
     reads: str | frozenset[str] = PROFILE
     by_time: bool = False
     phrases: Phrases = Phrases()
@@ -128,7 +131,7 @@ class Field:
     @property
     def in_sql(self) -> bool:
         """Return whether the database can answer."""
-        return self.column is not None or self.related is not None
+        return self.column is not None or self.related is not None or self.inside is not None
 
     @property
     def of_ids(self) -> bool:

@@ -134,6 +134,8 @@ def compile_seen(tree: Tree, *, zone: tzinfo = UTC, now: datetime | None = None,
 def _seen(rule: Rule, scene: _Scene) -> _Sql:
     if rule.did:
         return _done(rule.did, scene)
+    if rule.field.inside:
+        return payload_sql.read(rule.type, _inside(rule.field, rule.field.inside()), scene.present.zone)
     if rule.field.related is None:
         return column_of(rule.field)
     related = rule.field.related()
@@ -170,11 +172,18 @@ def _rule(rule: Rule, scene: _Scene) -> _Answer:
         answer = _ask_related(rule.field.related(), operator, rule.value)
     elif scene.payload is not None:
         answer = _ask_value(rule, operator, payload_sql.value_at(scene.payload, rule.field.name), scene)
+    elif rule.field.inside:
+        answer = _ask_value(rule, operator, _inside(rule.field, rule.field.inside()), scene)
     else:
         answer = _ask(rule, operator, column_of(rule.field), scene.present)
         if scene.whole and scene.sought and not contrary:
             answer = _sooner(rule, column_of(rule.field), answer)
     return _not(answer) if contrary else answer
+
+
+def _inside(field: Field, document: _Sql) -> _Sql:
+    """Return the value of a field that stands in a document, as jsonb."""
+    return payload_sql.value_at(document, field.name.partition(".")[2])
 
 
 def _elsewhere(rule: Rule) -> bool:

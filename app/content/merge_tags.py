@@ -63,8 +63,8 @@ def letter_values(
     """Return all that a template can reach when it is rendered for one reader.
 
     `customer` is a row with (at least) CUSTOMER_FIELDS; `context` is what the message carries (`event`: the payload
-    that set a journey going; `webhook`: what was answered to its calls, by step; `letter`: what a built-in
-    letter needs).
+    that set a journey going; `awaited`: that of the event it waited for last; `webhook`: what was answered to its
+    calls, by step; `letter`: what a built-in letter needs).
     """
     values: dict[str, Any] = {
         "customer": {
@@ -77,6 +77,7 @@ def letter_values(
         "club": {"name": club_name or tenant_name},
         "tenant": {"name": tenant_name},
         "event": context.get("event") or {},
+        "awaited": context.get("awaited") or {},
         "webhook": context.get("webhook") or {},
         "letter": context.get("letter") or {},
     }

@@ -183,9 +183,10 @@ class JourneyEnrollment(TenantRow, Base):
     (`reentry.entry_key`): the unique key then refuses a second walk, and a repeat of the same cause, in the database.
     `due_at` is when the engine must look again. While a step that failed is to be tried again, `error` tells why and
     `attempts` how often it has failed. `waits_for` is the type of event that makes them due sooner, `woken_by` the one
-    that did (engine/waking.py). `entered_week` (its Monday, in the journey's zone) and `entered_version` are those in
-    which they came in, under which `JourneyCohort` counts them. `converted_at` is when they reached the journey's goal,
-    and `converted_amount` in `converted_currency` what the event said that it was worth.
+    that did (engine/waking.py). `answers` are those of WEBHOOK steps by their keys, `awaited` is the event that a WAIT
+    waited for last (its `type` and `payload`). `entered_week` (its Monday, in the journey's zone) and `entered_version`
+    are those in which they came in, under which `JourneyCohort` counts them. `converted_at` is when they reached the
+    journey's goal, and `converted_amount` in `converted_currency` what the event said that it was worth.
     """
 
     __tablename__ = "journey_enrollment"
@@ -249,6 +250,7 @@ class JourneyEnrollment(TenantRow, Base):
     trigger_event_id: Mapped[UUID | None]
     trigger_data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     answers: Mapped[dict[str, Any] | None]
+    awaited: Mapped[dict[str, Any] | None]
 
 
 class JourneyEnrollmentStep(Base):

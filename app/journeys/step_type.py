@@ -37,6 +37,7 @@ from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
 from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
+from app.journeys.walks import Around, Walks
 
 MANUAL = "MANUAL"
 ANYTHING = "*"
@@ -95,6 +96,14 @@ class Known:
     steps: Mapping[str, str] = field(default_factory=dict)
     """What the steps of the journey at hand are called, by key, without its TRIGGER."""
 
+    around: Around = field(default_factory=Around)
+    """What else the conditions of steps of the journey at hand may ask of."""
+
+    @property
+    def walks(self) -> Walks:
+        """Return what conditions of steps may ask: of customers, and of their walks."""
+        return Walks(self.profile, self.around)
+
     def told(self, tree: Tree) -> str:
         """Return conditions in words."""
         return explain(tree, names=self.names, locale=self.locale, currency=self.currency)
@@ -111,6 +120,8 @@ class JourneyFacts:
     version: int
     timezone: str
     chance: UUID
+    trigger: str = ""
+    """The type of event that lets people in."""
 
     @property
     def rehearsed(self) -> bool:
@@ -124,7 +135,8 @@ class Walker:
 
     `attempts`: so often the step has failed for them. `woken_by` is what woke them before that time, if something did:
     the `type` and `event_id` of an event, or the `exit` they would have left by had they come to the step as it is set
-    now. `answers` are those of WEBHOOK steps, by their keys. `waits_for` is what they were parked with.
+    now. `answers` are those of WEBHOOK steps, by their keys. `waits_for` is what they were parked with,
+    `awaited` the event that a WAIT waited for last: its `type` and `payload`.
     """
 
     enrollment_id: UUID
@@ -136,11 +148,15 @@ class Walker:
     woken_by: Mapping[str, Any] | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
     waits_for: str | None = None
+    awaited: Mapping[str, Any] | None = None
 
     @property
     def context(self) -> dict[str, Any]:
-        """Return what templates know beside the customer: what let them in, and what calls were answered."""
-        return {"event": self.trigger_data} | ({"webhook": self.answers} if self.answers else {})
+        """Return what templates know beside the customer: what let them in, what they waited for, what was answered."""
+        told = {"event": self.trigger_data}
+        if self.awaited:
+            told["awaited"] = self.awaited.get("payload") or {}
+        return told | ({"webhook": self.answers} if self.answers else {})
 
     @property
     def logged(self) -> bool:

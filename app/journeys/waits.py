@@ -117,7 +117,7 @@ class WaitConfig(StepConfig):
         default=None,
         title="Conditions",
         description="Looked at whenever something happens with the person, and every six hours.",
-        json_schema_extra={"widget": "conditions"},
+        json_schema_extra={"widget": "walk_conditions"},
     )
     combinator: Literal["AND", "OR"] = Field(
         default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}

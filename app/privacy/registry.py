@@ -394,7 +394,7 @@ _JOURNEYS = (
         own=_columns(
             "journey_id entry status current_step_key current_step_number waiting_until due_at waits_for woken_by "
             "enrolled_at completed_at exited_at exit_reason converted_at converted_amount converted_currency "
-            "entered_week entered_version error attempts trigger_event_id trigger_data answers"
+            "entered_week entered_version error attempts trigger_event_id trigger_data answers awaited"
         ),
         plain=_columns("id"),
     ),

@@ -1,26 +1,31 @@
 """Of what conditions are asked: a tenant's customers, or the payload of one type of event."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.accounts import queries as accounts
-from app.conditions import Catalogue, Field, InvalidConditions, parse
+from app.conditions import Catalogue, Field, InvalidConditions, parse, walk
 from app.customers import custom_fields
 from app.events import catalogue as events
+from app.journeys.walks import Around, Walks
 from app.road import condition_names
 
 Names = Mapping[str, list[tuple[str, str]]]
-CUSTOMERS, EVENT = "customers", "event:"
+CUSTOMERS, EVENT, WALK = "customers", "event:", "walk:"
+
+
+MOST_EVENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a form for conditions is drawn from, and read with.
 
-    `of` says the same in a word, for the form to carry: CUSTOMERS, or EVENT and the type. `names` are the values, with
+    `of` says the same in a word, for the form to carry: CUSTOMERS; EVENT and the type; WALK and the types of what lets
+    people into a journey, and of what is waited for in it, a stroke after each. `names` are the values, with
     labels, that fields without choices of their own have in this tenant; instants are typed in `zone`. `currencies` are
     the codes of those in use, the organisation's first.
     """
@@ -31,6 +36,19 @@ class Asked:
     zone: tzinfo = UTC
     events: tuple[tuple[str, str], ...] = ()
     currencies: tuple[str, ...] = ()
+
+    @property
+    def of_people(self) -> bool:
+        """Return whether customers are asked, so that they can be counted."""
+        return not self.of.startswith(EVENT)
+
+    def of_walks(self, tree: object) -> bool:
+        """Return whether conditions in JSON ask of more than who somebody is: of their walk through a journey."""
+        try:
+            found = parse(tree, self.catalogue, allow_empty=True)
+        except InvalidConditions:
+            return False
+        return any(rule.field.inside for _, rule in walk(found))
 
     def payload_of(self, event: str) -> "Asked":
         """Return the same for the conditions on the payloads of what somebody did."""
@@ -85,6 +103,17 @@ def of_customers(tenant_id: UUID) -> Asked:
     )
 
 
+def of_walks(tenant_id: UUID, around: Around) -> Asked:
+    """Return what conditions on people in a journey, and on their walks, are asked of."""
+    people = of_customers(tenant_id)
+    known = Walks(people.catalogue, around, typed=True)
+    names = dict(people.names)
+    for document, type in around.events():
+        told = {f"{document}.{one.name}": names[one.name] for one in events.payload_fields(type) if one.name in names}
+        names |= told
+    return replace(people, of=f"{WALK}{'|'.join((around.trigger, *around.awaited))}", catalogue=known, names=names)
+
+
 def of_event(tenant_id: UUID, event: str) -> Asked:
     """Return what conditions on the payload of one type of event are asked of."""
     return Asked(f"{EVENT}{event}", events.payload_fields(event), condition_names(tenant_id), _zone(tenant_id))
@@ -92,6 +121,9 @@ def of_event(tenant_id: UUID, event: str) -> Asked:
 
 def asked_of(tenant_id: UUID, of: str) -> Asked:
     """Return what a form says its conditions are asked of."""
+    if of.startswith(WALK):
+        trigger, *awaited = (one[:100] for one in of.removeprefix(WALK).split("|")[:MOST_EVENTS])
+        return of_walks(tenant_id, Around(trigger, tuple(awaited)))
     return of_event(tenant_id, of.removeprefix(EVENT)[:100]) if of.startswith(EVENT) else of_customers(tenant_id)
 
 

@@ -24,6 +24,8 @@ def count(posted: Posted, asked: Asked, *, tenant_id: UUID) -> Counted:
     tree = posted.tree
     if posted.required and not tree["rules"]:
         return Counted(None, missing="Add at least one condition.")
+    if asked.of_walks(tree):
+        return Counted(None, missing="What the journey brings is another thing for each person: it can’t be counted.")
     try:
         found = preview(
             tenant_id=tenant_id, criteria=tree, club_id=posted.club_id, now=clock.now(), names=asked.labels()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.blueprints.conditions import controls
-from app.blueprints.conditions.asked import CUSTOMERS, Asked
+from app.blueprints.conditions.asked import Asked
 from app.blueprints.conditions.counting import Counted, count
 from app.blueprints.conditions.draft import NOT, OFF, Node, closed, opened
 from app.blueprints.conditions.form import COUNT, DID, LAST, MEASURES, NEVER, OTHER, TIMES, Posted, of_money
@@ -189,7 +189,7 @@ class Builder:
     @property
     def counts(self) -> bool:
         """Return whether it asks of people, so that they can be counted."""
-        return self.of == CUSTOMERS
+        return self.asked.of_people
 
 
 def draw(
@@ -222,7 +222,7 @@ def draw(
     required = posted.required if posted and posted.required is not None else not allow_empty
     focus = f"{name}-{posted.focus[0]}-{posted.focus[1]}" if posted and posted.focus else ""
     club = "" if club_id is None else str(club_id)
-    asks = posted is not None and posted.counts and asked.of == CUSTOMERS
+    asks = posted is not None and posted.counts and asked.of_people
     counted = count(posted, asked, tenant_id=current().tenant_id) if posted and asks else None
     return Builder(
         name, asked.of, group, tree, asked, wrong, tuple(drawing.told), focus, club, editable, counted, required

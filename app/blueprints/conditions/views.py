@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from app.blueprints.conditions.asked import asked_of, of_customers
+from app.blueprints.conditions.asked import asked_of
 from app.blueprints.conditions.base import blueprint
 from app.blueprints.conditions.counting import count
 from app.blueprints.conditions.drawing import draw
@@ -31,7 +31,7 @@ def drawn() -> Response:
 def previewed() -> Response:
     """Tell whom the form's conditions mean: the sentence, how many, ten of them; or what is missing still."""
     name, tenant_id = _root(), current().tenant_id
-    asked = of_customers(tenant_id)
+    asked = asked_of(tenant_id, request.form.get(f"{name}.of", ""))
     counted = count(read(request.form, name, asked), asked, tenant_id=tenant_id)
     return page("conditions/preview.html", counted=counted)
 

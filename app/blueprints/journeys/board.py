@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response, request, url_for
 
 from app.accounts import places
-from app.blueprints.conditions import of_customers, of_event
+from app.blueprints.conditions import of_customers, of_event, of_walks
 from app.blueprints.conditions.asked import Names
 from app.blueprints.journeys import presenters, previews, step_form
 from app.blueprints.journeys.widgets import Form, Sources, Updatable
@@ -18,7 +18,7 @@ from app.customers import custom_fields, mass_update
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import transaction
-from app.journeys import comments, queries, reentry
+from app.journeys import comments, queries, reentry, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.queries import NoSuchStep
@@ -43,8 +43,8 @@ class Board:
         with transaction(self.tenant_id):
             self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
             self.graph: Graph = queries.draft(self.journey)
-            around = around or known(self.tenant_id, journey_id)
-            self.known: Known = replace(around, steps=presenters.names_of(self.graph))
+            found = around or known(self.tenant_id, journey_id)
+            self.known: Known = replace(found, steps=presenters.names_of(self.graph), around=walks.around(self.graph))
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
     @cached_property
@@ -256,6 +256,7 @@ def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, edita
         known=known,
         updatable=cache(lambda: updatable(names, known)),
         customers=cache(partial(of_customers, tenant_id)),
+        walks=cache(partial(of_walks, tenant_id, known.around)),
         event=cache(partial(of_event, tenant_id)),
         club_id=club_id,
         editable=editable,

@@ -26,6 +26,7 @@ from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types
 from app.journeys.steps.update import CONSENT
+from app.journeys.walks import Walks, around
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
@@ -219,7 +220,8 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     walk = _walk(tenant_id, journey_id, enrollment_id)
-    known = custom_fields.catalogue(tenant_id=tenant_id)
+    live = whereabouts.live(tenant_id=tenant_id, journey=journey)
+    known = Walks(custom_fields.catalogue(tenant_id=tenant_id), around(live))
     return page(
         "journeys/path.html",
         journey=journey,

@@ -210,7 +210,7 @@ class _Told:
 
     def board(self, board: Storyboard) -> ToldBoard:
         """Return a storyboard in words."""
-        profile = self.known.profile
+        profile = self.known.walks
         steps = [self._step(one, board.entered_at, profile) for one in board.steps]
         tone = {"COMPLETED": "success", "FAILED": "danger", "EXITED": "warning"}.get(board.status, "info")
         return ToldBoard(self._end(board), tone, steps)

@@ -32,8 +32,8 @@ MAX_STEPS_A_TURN = 100
 MAX_ERROR = 500
 
 LIVE = text("""
-    SELECT id, published_version, published_revision, timezone, watches, exit_conditions, exit_on_unsubscribe, goal,
-        goal_days
+    SELECT id, published_version, published_revision, timezone, trigger_type, watches, exit_conditions,
+        exit_on_unsubscribe, goal, goal_days
     FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
@@ -50,7 +50,7 @@ CHANGED = text("""
 CLAIM = text("""
     WITH claimed AS MATERIALIZED (
         SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               attempts, trigger_data, woken_by, answers, waits_for
+               attempts, trigger_data, woken_by, answers, waits_for, awaited
         FROM journey_enrollment
         WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
         ORDER BY due_at
@@ -100,7 +100,10 @@ def _walk(
         return 0
     involved = {row.journey_id for row in claimed}
     plans = plans_of(session, tenant_id, {id: edition(live[id]) for id in involved})
-    journeys = {id: JourneyFacts(id, live[id].published_version, live[id].timezone, original or id) for id in involved}
+    journeys = {
+        id: JourneyFacts(id, live[id].published_version, live[id].timezone, original or id, live[id].trigger_type)
+        for id in involved
+    }
     watches = {id: watching.watch(tenant_id, live[id], journeys[id], plans[id]) for id in involved if live[id].watches}
     turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
     turn.walk(claimed)
@@ -138,6 +141,7 @@ class _Turn:
                 row.woken_by,
                 row.answers or {},
                 row.waits_for,
+                row.awaited,
             )
             plan, key = self.plans[row.journey_id], row.current_step_key
             at = key if key in plan else plan.placements.get(key)

@@ -39,7 +39,8 @@ GO_ON = text("""
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND step_key = :step_key
 """)
 STANDING = text("""
-    SELECT id, customer_id, current_step_number, waiting_until, woken_by, trigger_data FROM journey_enrollment
+    SELECT id, customer_id, current_step_number, waiting_until, woken_by, trigger_data, answers, awaited
+    FROM journey_enrollment
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND current_step_key = :step_key AND status = 'ACTIVE'
       AND (CAST(:after AS uuid) IS NULL OR id > :after)
     ORDER BY id LIMIT :limit FOR UPDATE
@@ -120,7 +121,7 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
     ids, numbers = array(one.id for one in waiting), array(one.current_step_number for one in waiting)
     asked = {"tenant_id": tenant_id, "ids": ids, "numbers": numbers, "version": version}
     since = {row.enrollment_id: row.entered_at for row in session.execute(ENTERED, asked)}
-    facts = JourneyFacts(journey.id, version, journey.timezone, chance=journey.id)
+    facts = JourneyFacts(journey.id, version, journey.timezone, journey.id, journey.trigger_type)
     found = _outcomes(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since)
     if not found:
         return
@@ -162,7 +163,15 @@ def _outcomes(
     assert step.config is not None
     groups: dict[datetime, list[Walker]] = defaultdict(list)
     for row in people:
-        walker = Walker(row.id, row.customer_id, row.current_step_number, None, row.trigger_data)
+        walker = Walker(
+            row.id,
+            row.customer_id,
+            row.current_step_number,
+            None,
+            row.trigger_data,
+            answers=row.answers or {},
+            awaited=row.awaited,
+        )
         groups[since[row.id]].append(walker)
     found: dict[Walker, Outcome] = {}
     for came, walkers in groups.items():

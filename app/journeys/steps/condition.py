@@ -1,18 +1,19 @@
 """CONDITION: ways on by what is known of the customer: yes and no, or the first of several that fits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.conditions import Catalogue, InvalidConditions, Tree, parse
-from app.customers import custom_fields
 from app.journeys import (
     asking,
     condition_fields,  # noqa: F401 - it fills the catalogue
     paths,
+    walks,
 )
+from app.journeys.graph import Graph, Step
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 ELSE = "else"
@@ -47,7 +48,7 @@ class ConditionConfig(StepConfig):
         default=[],
         title="Conditions",
         description="Asked at the moment the person comes here. What is not known counts as no.",
-        json_schema_extra={"widget": "conditions"},
+        json_schema_extra={"widget": "walk_conditions"},
     )
     combinator: Combinator = Field(
         default="AND", title="Join by", json_schema_extra={"widget": "combinator", "joins": "rules"}
@@ -116,32 +117,57 @@ class Condition(StepType[ConditionConfig]):
             if wrong := paths.problem(one.key, one.name, rows, index):
                 yield f"paths[{index}]", wrong
         try:
-            for way in config.ways(known.profile):
+            for way in config.ways(known.walks):
                 for path, message in known.unknown(way.tree).items():
                     yield f"{way.at}{path or 'rules'}", message
         except InvalidConditions as wrongs:
             for path, message in wrongs.errors.items():
                 yield path or "rules", message
 
+    def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield which rules ask what no step of the journey is answered."""
+        for at, rules in _rules(step.config):
+            for path, key in walks.calls_in(rules):
+                if key not in graph.steps or graph.steps[key].type != "WEBHOOK":
+                    yield f"{at}{path}", f"There is no webhook step “{key}” in the journey (any more)."
+
+    def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:
+        """Return the settings with the WEBHOOK steps whose answers they ask of by their other keys."""
+
+        def renamed(key: str) -> str:
+            # Answers of a step that does not come along are asked all the same, if that one is there too.
+            found = called(key)
+            return key if found.startswith("-") else found
+
+        given = config.get("paths")
+        if not isinstance(given, list):
+            return {**config, "rules": walks.with_calls(config["rules"], renamed)} if "rules" in config else config
+        return {
+            **config,
+            "paths": [
+                {**one, "rules": walks.with_calls(one["rules"], renamed)} if "rules" in one else one for one in given
+            ],
+        }
+
     def words(self, config: ConditionConfig, known: Known) -> str:
         """Return the rules as a sentence, or the names of the paths."""
         if config.paths is not None:
             return f"{', '.join(one.name for one in config.paths)}, or else"
         try:
-            return known.told(config.ways(known.profile)[0].tree)
+            return known.told(config.ways(known.walks)[0].tree)
         except InvalidConditions:
             return "Not set up yet"
 
     def run(self, batch: StepBatch[ConditionConfig]) -> None:
         """Send each person the first way whose conditions they meet, and keep which rules were met."""
-        trees = [one.tree for one in batch.config.ways(custom_fields.catalogue(tenant_id=batch.tenant_id))]
+        trees = [one.tree for one in batch.config.ways(asking.catalogue(batch))]
         names = [one.name for one in batch.config.paths or ()]
         exits = [*paths.keys_of(_rows(batch.config)), ELSE] if names else ["yes", "no"]
         found = asking.answers(batch, trees)
         nothing = asking.nothing_holds(trees)
         results: dict[tuple[asking.Answer, ...], tuple[str, dict[str, Any]]] = {}
         for walker in batch.walkers:
-            answers = found.get(walker.customer_id, nothing)
+            answers = found.get(walker, nothing)
             if answers not in results:
                 place = next((at for at, one in enumerate(answers) if one[0]), len(trees))
                 told = [one for tree, answer in zip(trees, answers, strict=True) for one in asking.told(tree, answer)]
@@ -150,6 +176,14 @@ class Condition(StepType[ConditionConfig]):
                     result = {"path": names[place] if place < len(names) else None, "evaluated_rules": told}
                 results[answers] = exits[place], result
             batch.leave(walker, *results[answers])
+
+
+def _rules(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield (path, rules) of settings that fit the schema."""
+    if config.get("paths") is None:
+        yield "rules", config.get("rules")
+        return
+    yield from ((f"paths[{index}].rules", one.get("rules")) for index, one in enumerate(config["paths"]))
 
 
 def _rows(config: ConditionConfig) -> list[dict[str, Any]]:

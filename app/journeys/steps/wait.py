@@ -50,6 +50,15 @@ _ENTERED = text("""
 """)
 
 
+_AWAITED = text("""
+    UPDATE journey_enrollment e SET awaited = jsonb_build_object('type', a.type, 'payload', a.payload)
+    FROM unnest(CAST(:walks AS uuid[]), CAST(:events AS uuid[])) AS w(id, event_id)
+    JOIN activity a ON a.tenant_id = :tenant_id AND a.id = w.event_id
+    WHERE e.tenant_id = :tenant_id AND e.id = w.id
+    RETURNING e.id, e.awaited
+""")
+
+
 class Wait(StepType[WaitConfig]):
     """Parks people until their moment has come. It is fixed when they enter and stored with them."""
 
@@ -96,7 +105,7 @@ class Wait(StepType[WaitConfig]):
             yield from _check_event(config.event_type, config.conditions, known)
         if config.rules is not None:
             try:
-                errors = known.unknown(config.tree(known.profile))
+                errors = known.unknown(config.tree(known.walks))
             except InvalidConditions as wrong:
                 errors = wrong.errors
             for path, message in errors.items():
@@ -116,7 +125,7 @@ class Wait(StepType[WaitConfig]):
         at_most = f", at most {config.timeout}" if config.timeout else ""
         try:
             if config.event_type is None:
-                return f"Wait until {known.told(config.tree(known.profile))}{at_most}"
+                return f"Wait until {known.told(config.tree(known.walks))}{at_most}"
             tree = payload_tree(config.event_type, config.conditions)
         except InvalidConditions:
             return "Not set up yet"
@@ -247,26 +256,41 @@ def _facts(batch: StepBatch[WaitConfig]) -> dict[UUID, _Facts]:
 def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
     until = _until_timeout(batch)
     looking = []
+    came: dict[Walker, str | None] = {}
     for walker in batch.walkers:
         if walker.waiting_until is None:
             look_at = min(until, batch.now + FIRST_LOOK)
             result = {"waiting_until": _iso(until), "waits_for": event_type}
             batch.park(walker, until, result, waits_for=event_type, look_at=look_at)
         elif walker.woken_by is not None and walker.woken_by.get("type") == event_type:
-            batch.leave(walker, result={"happened": event_type, "event_id": walker.woken_by.get("event_id")})
+            came[walker] = walker.woken_by.get("event_id")
         else:
             looking.append(walker)
     happened = _happened(batch, event_type, looking)
     for walker in looking:
         assert walker.waiting_until is not None
         if walker.enrollment_id in happened:
-            batch.leave(walker, result={"happened": event_type, "event_id": happened[walker.enrollment_id]})
+            came[walker] = happened[walker.enrollment_id]
         elif walker.waiting_until <= batch.now:
             batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(walker.waiting_until)})
         else:
             # Whom events of this type did not wake so far may have had one this very moment, as those who come.
             again = None if walker.waits_for == event_type else min(walker.waiting_until, batch.now + FIRST_LOOK)
             batch.park(walker, walker.waiting_until, waits_for=event_type, look_at=again)
+    _keep(batch, came)
+    for walker, event_id in came.items():
+        batch.leave(walker, result={"happened": event_type, "event_id": event_id})
+
+
+def _keep(batch: StepBatch[WaitConfig], came: Mapping[Walker, str | None]) -> None:
+    """Let what follows know what the events say that people waited for."""
+    known = {walker: event_id for walker, event_id in came.items() if event_id}
+    if not known:
+        return
+    told = {"walks": array(one.enrollment_id for one in known), "events": array(known.values())}
+    kept = {row.id: row.awaited for row in batch.session.execute(_AWAITED, {"tenant_id": batch.tenant_id, **told})}
+    for walker in known:
+        walker.awaited = kept.get(walker.enrollment_id, walker.awaited)
 
 
 def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[Walker]) -> dict[UUID, str]:
@@ -294,11 +318,11 @@ def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[W
 
 
 def _for_condition(batch: StepBatch[WaitConfig]) -> None:
-    tree = batch.config.tree(custom_fields.catalogue(tenant_id=batch.tenant_id))
+    tree = batch.config.tree(asking.catalogue(batch))
     answers = asking.answers(batch, [tree])
     nothing = asking.nothing_holds([tree])
     for walker in batch.walkers:
-        (answer,) = answers.get(walker.customer_id, nothing)
+        (answer,) = answers.get(walker, nothing)
         until = walker.waiting_until or _until_timeout(batch)
         if answer[0]:
             batch.leave(walker, result={"holds": True, "evaluated_rules": asking.told(tree, answer)})

@@ -11,6 +11,7 @@ from app.blueprints import conditions
 from app.blueprints.journeys.widgets import rows
 from app.blueprints.journeys.widgets.base import (
     PAYLOAD,
+    WALK,
     Ask,
     Control,
     Form,
@@ -241,6 +242,7 @@ WIDGETS: dict[str, Widget] = {
     "combinator": Widget(_nothing, _read_combinator),
     "conditions": Widget(_prepare_conditions, _read_conditions),
     PAYLOAD: Widget(_prepare_conditions, _read_conditions),
+    WALK: Widget(_prepare_conditions, _read_conditions),
     "updates": rows.UPDATES,
     "variants": rows.VARIANTS,
 }
@@ -252,4 +254,4 @@ BLANK_ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "variants": lambda: {"key": paths.fresh_key(), "name": "", "weight": 50},
 }
 # What is read last, because what it asks depends on other settings (the event type).
-DEPENDENT = ("conditions", PAYLOAD, "updates", "paths", "others")
+DEPENDENT = ("conditions", PAYLOAD, WALK, "updates", "paths", "others")

@@ -13,6 +13,7 @@ from app.journeys.step_type import MANUAL, Known
 
 Form = MultiDict[str, str]
 PAYLOAD = "payload_conditions"
+WALK = "walk_conditions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,24 @@ class Updatable:
 class Sources:
     """What settings may refer to: the tenant's things, what conditions are asked of, what a step may change.
 
-    `customers` and `event` give what conditions on people, and on the payload of a type of event, are asked of;
+    `customers`, `walks` and `event` give what conditions on people, on people and their walks, and on the payload of a
+    type of event are asked of;
     `club_id` is the club whose people the journey is for.
     """
 
     known: Known
     updatable: Callable[[], list[Updatable]]
     customers: Callable[[], Asked]
+    walks: Callable[[], Asked]
     event: Callable[[str], Asked]
     club_id: UUID | None = None
     editable: bool = True
 
     def asked(self, widget: str, config: Mapping[str, Any]) -> Asked:
         """Return what the rules of a step are asked of."""
-        return self.event(str(config.get("event_type") or MANUAL)) if widget == PAYLOAD else self.customers()
+        if widget == PAYLOAD:
+            return self.event(str(config.get("event_type") or MANUAL))
+        return self.walks() if widget == WALK else self.customers()
 
 
 @dataclass(frozen=True, slots=True)

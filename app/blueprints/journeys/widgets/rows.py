@@ -104,7 +104,7 @@ def _rows_in(name: str, form: Form) -> list[str]:
 
 
 def _prepare_paths(ask: Ask) -> Mapping[str, Any]:
-    asked = ask.sources.customers()
+    asked = ask.sources.walks()
     given = _given(ask)
     rows = []
     for index, (key, one) in enumerate(zip(paths.keys_of(given), given, strict=False)):
@@ -133,7 +133,7 @@ def _read_paths(ask: Ask, form: Form) -> list[dict[str, Any]] | None:
 
 def _read_path(at: str, ask: Ask, form: Form) -> dict[str, Any]:
     key = form.get(f"{at}.key") or paths.fresh_key()
-    tree = conditions.read(form, _root_of(ask.name, key), ask.sources.customers()).tree
+    tree = conditions.read(form, _root_of(ask.name, key), ask.sources.walks()).tree
     return {"key": key, "name": form.get(f"{at}.name", "").strip(), **tree}
 
 

@@ -78,7 +78,7 @@ def test_one_who_walks_twice_at_once_is_counted_twice(tenant: Tenant) -> None:
     happen(tenant.id, event(who, {"booking_id": "b1"}), event(who, {"booking_id": "b2"}))
     run(tenant.id)
     assert custom(tenant.id, who) == {"visits": 2}
-    assert rows(tenant.id, "SELECT title FROM customer")[0].title == "b2"
+    assert rows(tenant.id, "SELECT title FROM customer")[0].title in ("b1", "b2")
 
 
 def opt_out(channel: str, what: object) -> Json:
@@ -108,13 +108,13 @@ def test_a_yes_is_taken_back_with_its_proof(tenant: Tenant) -> None:
         ("EMAIL", topic.id, "unsubscribed", "journey"),
         ("SMS", None, "unsubscribed", "journey"),
     }
-    assert proofs[0].evidence == {"journey_id": str(made.id), "step": "u"}
+    assert all(row.evidence == {"journey_id": str(made.id), "step": "u"} for row in proofs)
     assert rows(tenant.id, "SELECT count(*) FROM consent_change")[0][0] == before + 4
     events = rows(
         tenant.id, "SELECT identity, payload FROM inbound_event WHERE payload ->> 'how' = 'journey' ORDER BY id"
     )
     assert {row.identity["customer_id"] for row in events} == {str(agreed), str(silent)}
-    assert events[0].payload["sms_opt_in"] is False
+    assert all(row.payload["sms_opt_in"] is False for row in events)
 
 
 def test_their_own_word_comes_after_it(tenant: Tenant) -> None:

@@ -22,6 +22,14 @@ def duration(words: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def whole_days(words: str) -> int | None:
+    """Return how many days of the calendar the words say ("7 days", "2 weeks"), None if they say something else."""
+    found = DURATION.fullmatch(words.strip())
+    if found is None or found[2].lower() not in ("day", "week"):
+        return None
+    return duration(words) // timedelta(days=1)
+
+
 def working_days(words: str) -> int | None:
     """Return how many working days the words say ("3 working days"), None if they say something else.
 

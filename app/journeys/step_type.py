@@ -14,6 +14,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     secret        a sealed secret, made by a button
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once
+    long_duration text such as "3 working days"          event_date   name of a date that the journey's event says
 
 Others are drawn by their JSON type.
 """

@@ -1,20 +1,21 @@
 """What a WAIT waits for: the settings of the step, and the moments they come to."""
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.conditions import Catalogue, Tree, parse
+from app.infra.clock import instant
 from app.infra.working_days import DAY_NAMES, WEEK, WorkingDays
-from app.journeys.durations import MAX_DAYS, duration, working_days
+from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing, whole_days, working_days
 from app.journeys.moments import after_working_days, at_local, on_date, on_working_day
 from app.journeys.step_type import StepConfig
-from app.journeys.timed import DateTrigger
+from app.journeys.timed import CLOCK, DateTrigger
 
-WAYS = ("duration", "until", "date", "event_type", "rules")
+WAYS = ("duration", "until", "date", "event_date", "event_type", "rules")
 """The settings of which a wait has one."""
 
 
@@ -85,8 +86,101 @@ class UntilDate(DateTrigger):
         return found if found > now else None
 
 
+class UntilEventDate(BaseModel):
+    """A date that the event said which let somebody in, or the last one they waited for, or so long before or after."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str = Field(
+        title="Date",
+        min_length=1,
+        max_length=100,
+        description="What the event says that let them in, or the last one they waited for, if that says it too.",
+        json_schema_extra={"widget": "event_date"},
+    )
+    when: Literal["on", "before", "after"] = Field(
+        default="before",
+        title="When",
+        json_schema_extra={"labels": {"before": "Before it", "on": "When it comes", "after": "After it"}},
+    )
+    offset: str | None = Field(
+        default=None, title="How long before or after", json_schema_extra={"widget": "long_duration"}
+    )
+    time: str | None = Field(
+        default=None,
+        pattern=CLOCK,
+        title="Time of day",
+        description="In the customer's own time zone, if it is known. Leave it empty to go by the time of the event.",
+        json_schema_extra={"widget": "time"},
+    )
+    missed: Literal["go_on", "branch"] = Field(
+        default="go_on",
+        title="If there is no date, or it is over",
+        json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
+    )
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "UntilEventDate":
+        if self.when == "on":
+            return self
+        if self.offset is None or not longer_than_nothing(self.offset):
+            raise ValueError(f"Say how long {self.when} the date.")
+        if working_days(self.offset) is None:
+            duration(self.offset)
+        if self.time and self.exact:
+            raise ValueError("A time of day goes with days and weeks. Leave it empty for hours and minutes.")
+        return self
+
+    @property
+    def exact(self) -> bool:
+        """Return whether it is so many hours or minutes from the date, and not days of the calendar."""
+        return self.when != "on" and working_days(self.offset or "") is None and whole_days(self.offset or "") is None
+
+    @property
+    def by_working_days(self) -> bool:
+        """Return whether working days are counted."""
+        return self.when != "on" and working_days(self.offset or "") is not None
+
+    def moment(
+        self, said: datetime | date | None, now: datetime, *, here: ZoneInfo, zone: ZoneInfo, days: WorkingDays
+    ) -> datetime | None:
+        """Return when it comes, or None where it does not come any more; `here` is where the event is.
+
+        Days are counted there. A time of day is one of the person's `zone`, that of the event one of where it is.
+        """
+        try:
+            found = None if said is None else self._moment(said, here, zone, days)
+        except (OverflowError, ValueError):
+            # A date at the end of all times, such as systems write for "never".
+            return None
+        return found if found is not None and found > now else None
+
+    def _moment(self, said: datetime | date, here: ZoneInfo, zone: ZoneInfo, days: WorkingDays) -> datetime:
+        starts = said if isinstance(said, datetime) else instant(datetime.combine(said, time()), here)
+        way = {"on": 0, "before": -1, "after": 1}[self.when]
+        if self.exact:
+            return starts + way * duration(self.offset or "")
+        local = starts.astimezone(here)
+        day = self._day(local.date(), way, days)
+        if self.time:
+            return instant(datetime.combine(day, time.fromisoformat(self.time)), zone)
+        return starts if day == local.date() else instant(datetime.combine(day, local.time()), here)
+
+    def _day(self, day: date, way: int, days: WorkingDays) -> date:
+        if not way:
+            return day
+        if (count := working_days(self.offset or "")) is not None:
+            return days.after(day, count) if way > 0 else days.before(day, count)
+        return day + way * timedelta(days=whole_days(self.offset or "") or 0)
+
+    def words(self, label: str) -> str:
+        """Return it in words, of a date that is called so: "7 days before “Tee time”, at 09:00"."""
+        lead = f"{self.offset} {self.when} " if self.when != "on" else ""
+        return f"{lead}“{label}”{f', at {self.time}' if self.time else ''}"
+
+
 class WaitConfig(StepConfig):
-    """One of: a duration, a local time, a date of the customer, an event, a condition."""
+    """One of: a duration, a local time, a date of the customer or of the event, an event, a condition."""
 
     duration: str | None = Field(
         default=None,
@@ -103,6 +197,7 @@ class WaitConfig(StepConfig):
         description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
     )
     date: UntilDate | None = Field(default=None, title="Or until a date", description="")
+    event_date: UntilEventDate | None = Field(default=None, title="Or until a date of the event", description="")
     event_type: str | None = Field(
         default=None, max_length=100, title="Event", json_schema_extra={"widget": "awaited_event"}
     )
@@ -153,6 +248,7 @@ class WaitConfig(StepConfig):
     def by_working_days(self) -> bool:
         """Return whether it matters which days are working days."""
         counts = self.duration is not None and working_days(self.duration) is not None
+        counts = counts or (self.event_date is not None and self.event_date.by_working_days)
         return counts or (self.working_days and (self.duration is not None or self.until is not None))
 
     def moment(self, now: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime:
@@ -166,6 +262,11 @@ class WaitConfig(StepConfig):
             found = now + duration(self.duration)
             clock = found.astimezone(zone).time()
         return on_working_day(found, zone, clock, days) if self.working_days else found
+
+    @property
+    def dated(self) -> UntilDate | UntilEventDate | None:
+        """Return the date that is waited for, if it is one."""
+        return self.date or self.event_date
 
     @property
     def for_something(self) -> bool:

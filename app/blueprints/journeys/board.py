@@ -21,6 +21,7 @@ from app.infra.db import transaction
 from app.journeys import comments, queries, reentry, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
+from app.journeys.payloads import event_dates
 from app.journeys.queries import NoSuchStep
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
 from app.journeys.steps.update import CONSENT, EVERYTHING
@@ -206,7 +207,8 @@ class Board:
 
     def sources(self) -> Sources:
         """Return what the widgets of the forms of its steps draw from."""
-        return sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
+        around = sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
+        return replace(around, event_dates=event_dates(self.graph))
 
     def step(self, key: str) -> Step:
         """Return a step of the draft, or raise NoSuchStep."""

@@ -15,6 +15,7 @@ FIELDS = (
     PayloadField("reference", "Reference", FieldType.TEXT),
     PayloadField("kind", "Kind", FieldType.TEXT, KINDS),
     PayloadField("value", "Value", FieldType.NUMBER),
+    PayloadField("starts_at", "Start", FieldType.DATETIME),
 )
 
 
@@ -41,6 +42,7 @@ register(
             ("quote.sent", "Quote sent", "file-invoice", "been sent a quote"),
             ("quote.viewed", "Quote viewed", "eye", "viewed a quote"),
             ("booking.confirmed", "Booking confirmed", "calendar-check", "had a booking confirmed"),
+            ("booking.cancelled", "Booking cancelled", "calendar-off", "had a booking cancelled"),
             ("trip.completed", "Trip completed", "plane-arrival", "been on a trip"),
         )
     ),

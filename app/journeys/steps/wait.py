@@ -23,9 +23,9 @@ from app.journeys import (
     condition_fields,  # noqa: F401 - it fills the catalogue
 )
 from app.journeys.durations import duration, longer_than_nothing, working_days
-from app.journeys.graph import NEXT
+from app.journeys.graph import NEXT, Graph, Step
 from app.journeys.models import Journey
-from app.journeys.payloads import payload_fits, payload_tree
+from app.journeys.payloads import date_label, event_dates, payload_fits, payload_tree, said_date
 from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
 from app.journeys.timed import TIMED, date_fields
 from app.journeys.waits import WaitConfig
@@ -72,8 +72,8 @@ class Wait(StepType[WaitConfig]):
         """Return the way on, and that of who waited in vain where that can be."""
         if config.get("event_type") is not None or config.get("rules") is not None:
             return (NEXT, TIMEOUT)
-        chosen = config.get("date")
-        return (NEXT, MISSED) if isinstance(chosen, Mapping) and chosen.get("missed") == "branch" else (NEXT,)
+        dates = [one for name in ("date", "event_date") if isinstance(one := config.get(name), Mapping)]
+        return (NEXT, MISSED) if any(one.get("missed") == "branch" for one in dates) else (NEXT,)
 
     def exit_labels(self, config: Mapping[str, Any]) -> dict[str, str]:
         """Return what the ways are called."""
@@ -111,6 +111,15 @@ class Wait(StepType[WaitConfig]):
             for path, message in errors.items():
                 yield path or "rules", message
 
+    def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
+        """Yield that no event of the journey says the date that is waited for."""
+        chosen = step.config.get("event_date")
+        if isinstance(chosen, Mapping):
+            said = event_dates(graph)
+            if not said.open and chosen.get("field") not in said.known:
+                nothing = "No event that begins the journey, or that it waits for, says a date."
+                yield "event_date.field", "Choose a date that the event says." if said.known else nothing
+
     def words(self, config: WaitConfig, known: Known) -> str:
         """Return how long, or until when or what."""
         if config.duration is not None:
@@ -122,6 +131,8 @@ class Wait(StepType[WaitConfig]):
         if config.date is not None:
             told = config.date.words(known)
             return f"Wait until {told[:1].lower()}{told[1:]}".replace("until on ", "until ")
+        if config.event_date is not None:
+            return f"Wait until {config.event_date.words(date_label(config.event_date.field))}"
         at_most = f", at most {config.timeout}" if config.timeout else ""
         try:
             if config.event_type is None:
@@ -185,7 +196,7 @@ def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[
 
 def _for_time(batch: StepBatch[WaitConfig]) -> None:
     coming = [walker for walker in batch.walkers if walker.waiting_until is None]
-    missed = MISSED if batch.config.date and batch.config.date.missed == "branch" else NEXT
+    missed = MISSED if batch.config.dated is not None and batch.config.dated.missed == "branch" else NEXT
     for walker in batch.walkers:
         if walker.waiting_until is None:
             continue
@@ -211,18 +222,36 @@ def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[date
     if config.duration is not None and not config.by_working_days:
         return [batch.now + duration(config.duration)] * len(coming)
     facts = _facts(batch)
+    said = _said(batch, config.event_date.field, coming) if config.event_date is not None else {}
     clubs = club_days(batch.session, batch.tenant_id) if config.by_working_days else ClubDays()
-    moments: dict[_Facts, datetime | None] = {}
+    here = ZoneInfo(batch.journey.timezone)
+    moments: dict[tuple[_Facts, datetime | date | None], datetime | None] = {}
     found = []
     for walker in coming:
-        at = facts.get(walker.customer_id, _Facts())
-        if at not in moments:
-            zone = _zone(at.zone or batch.journey.timezone, batch.journey.timezone)
-            if config.date is not None:
-                moments[at] = config.date.moment(at.on, batch.now, zone)
+        own, event_date = facts.get(walker.customer_id, _Facts()), said.get(walker.enrollment_id)
+        if (own, event_date) not in moments:
+            zone = _zone(own.zone or batch.journey.timezone, batch.journey.timezone)
+            days = clubs.of(own.journeys_club, own.club)
+            if config.event_date is not None:
+                at = config.event_date.moment(event_date, batch.now, here=here, zone=zone, days=days)
+            elif config.date is not None:
+                at = config.date.moment(own.on, batch.now, zone)
             else:
-                moments[at] = config.moment(batch.now, zone, clubs.of(at.journeys_club, at.club))
-        found.append(moments[at])
+                at = config.moment(batch.now, zone, days)
+            moments[own, event_date] = at
+        found.append(moments[own, event_date])
+    return found
+
+
+def _said(batch: StepBatch[WaitConfig], field: str, walkers: Sequence[Walker]) -> dict[UUID, datetime | date | None]:
+    """Return the date each of the people's events says: the last one they waited for, else what let them in."""
+    here, trigger = ZoneInfo(batch.journey.timezone), batch.journey.trigger
+    found = {}
+    for walker in walkers:
+        awaited = walker.awaited or {}
+        last = said_date(str(awaited.get("type") or ""), awaited.get("payload") or {}, field, here)
+        first = said_date(trigger, walker.trigger_data, field, here) if last is None else None
+        found[walker.enrollment_id] = last or first
     return found
 
 

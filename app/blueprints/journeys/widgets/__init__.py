@@ -121,6 +121,15 @@ def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:
     return {"options": list(date_fields(ask.sources.known).items())}
 
 
+def _prepare_event_date(ask: Ask) -> Mapping[str, Any]:
+    said = ask.sources.event_dates
+    held = str(ask.value or "")
+    return {
+        "options": list((said.known if held in said.known or not held else {**said.known, held: held}).items()),
+        "open": said.open,
+    }
+
+
 def _prepare_recurrence(ask: Ask) -> Mapping[str, Any]:
     rule = str(ask.value or "")
     chosen = rule if rule in REPEATS else OWN_RULE
@@ -232,6 +241,7 @@ WIDGETS: dict[str, Widget] = {
     "secret": TEXT,
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),
+    "event_date": Widget(_prepare_event_date, _read_text),
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),
     "event_type": Widget(_prepare_event_type, _read_text),
     "awaited_event": Widget(_prepare_awaited, _read_awaited),

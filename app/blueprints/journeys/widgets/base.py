@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.blueprints.conditions import Asked
 from app.conditions import FieldType
+from app.journeys.payloads import EventDates
 from app.journeys.step_type import MANUAL, Known
 
 Form = MultiDict[str, str]
@@ -43,6 +44,8 @@ class Sources:
     event: Callable[[str], Asked]
     club_id: UUID | None = None
     editable: bool = True
+    event_dates: EventDates = field(default_factory=lambda: EventDates({}, open=True))
+    """The dates that events of the journey say."""
 
     def asked(self, widget: str, config: Mapping[str, Any]) -> Asked:
         """Return what the rules of a step are asked of."""

@@ -1,9 +1,11 @@
 """Any graph, any events, a crash at any statement: each step and message once, and counters that equal the log."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,50 +16,91 @@ from sqlalchemy import event as sa_event
 
 from app.accounts.models import Tenant
 from app.capture.batch import AppliedEvent
+from app.customers import tasks
 from app.infra.db import db
 from app.infra.ids import new_id
-from app.journeys import lifecycle, queries
+from app.journeys import calls, lifecycle, queries
 from app.journeys.engine import exits, retry
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.service import WrongStatus
-from app.journeys.step_type import StepBatch, exits_of
+from app.journeys.step_type import StepBatch, exits_of, read_graph
 from app.journeys.steps.update import UpdateStep
-from tests.journeys.helpers import NOW, Json, check_counters, event, happen, journey, people, rows, step, template
+from app.road import TASK_FOLLOWERS
+from tests.journeys.helpers import (
+    NOW,
+    Json,
+    check_counters,
+    event,
+    happen,
+    journey,
+    people,
+    rows,
+    step,
+    tag,
+    template,
+    wait,
+)
+from tests.segments.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.committed
 
 HOUR = timedelta(hours=1)
 CAME, BOOKED = "visit.logged", "booking.created"
 GOLD: Json = {"field": "membership_tier", "operator": "eq", "value": "Gold"}
-KINDS = ("SEND", "UPDATE", "UPDATE", "WAIT", "UNTIL", "CONDITION", "SPLIT", "JUMP", "GOAL")
+TAGGED: Json = {"field": "tags", "operator": "contains", "value": "t0"}
+SIMPLE = ("SEND", "UPDATE", "UPDATE", "WAIT", "UNTIL", "HOLDS", "DATE", "CONDITION", "PATHS", "SPLIT", "LEARN")
+OUTSIDE = ("WEBHOOK", "TASK", "START_JOURNEY")
+BACK = ("JUMP", "GOAL", "END")
+KINDS = (*SIMPLE, *OUTSIDE, *BACK)
+TYPES = {"UNTIL": "WAIT", "HOLDS": "WAIT", "DATE": "WAIT", "PATHS": "CONDITION", "LEARN": "SPLIT"}
 
 
 class Killed(BaseException):
     """The process dies here."""
 
 
-def a_step(rng: random.Random, at: int, keys: list[str], template_id: UUID) -> Json:
+@dataclass
+class Around:
+    """What steps name: a letter, a journey to start, where calls go and how they are signed."""
+
+    letter: UUID
+    other: UUID
+    url: str
+    secret: str
+
+
+def a_step(rng: random.Random, at: int, keys: list[str], around: Around) -> Json:
     """Return a step whose first way leads to the next one, and the others anywhere below."""
-    kind = rng.choice(KINDS if at else KINDS[:7])
+    kind = rng.choice(KINDS if at else (*SIMPLE, *OUTSIDE))
+    both: Json = {"variants": [{"key": "a", "name": "A"}, {"key": "b", "name": "B"}]}
+    learn: Json = {"learn": "step", "learn_step": rng.choice(keys[at + 1 :])} if keys[at + 1 :] else {"learn": "clicks"}
     configs: dict[str, Json] = {
-        "SEND": {"channel": "EMAIL", "template_id": str(template_id)},
+        "SEND": {"channel": "EMAIL", "template_id": str(around.letter)},
         "UPDATE": {"updates": [{"field": "tags", "operation": "add", "value": f"t{at}"}]},
         "WAIT": {"duration": rng.choice(("0 hours", "1 hour", "5 hours"))},
         "UNTIL": {"event_type": CAME, "timeout": "3 hours"},
+        "HOLDS": {"rules": [TAGGED], "timeout": "7 hours"},
+        "DATE": {"date": {"field": "date_of_birth", "time": "09:00", "missed": rng.choice(("go_on", "branch"))}},
         "CONDITION": {"rules": [GOLD], "combinator": "AND"},
-        "SPLIT": {"variants": [{"key": "a", "name": "A"}, {"key": "b", "name": "B"}], "holdout_percent": 20},
+        "PATHS": {
+            "paths": [{"key": "gold", "name": "G", "rules": [GOLD]}, {"key": "t", "name": "T", "rules": [TAGGED]}]
+        },
+        "SPLIT": {**both, "holdout_percent": 20},
+        "LEARN": {**both, **learn},
+        "WEBHOOK": {"url": around.url, "secret": around.secret, "give_up_after": "4 hours"},
+        "TASK": {"to": "role:staff", "title": "Call", "wait": rng.random() < 0.7, "give_up_after": "6 hours"},
+        "START_JOURNEY": {"journey_id": str(around.other)},
         "JUMP": {"to": rng.choice(keys[:at] or keys), "max_times": rng.randint(1, 2), "at_least": "1 hour"},
         "GOAL": {"event_type": BOOKED, "otherwise": rng.choice(("go_on", "leave"))},
+        "END": {"reason": rng.choice((None, "Done"))},
     }
-    type_, config = ("WAIT" if kind == "UNTIL" else kind), configs[kind]
-    first, *others = exits_of(type_, config)
+    type_, config = TYPES.get(kind, kind), configs[kind]
     below = [*keys[at + 1 :], None]
-    ways = {first: below[0], **{other: rng.choice(below) for other in others}}
-    named = {"next" if way == "next" else f"next_{way}": target for way, target in ways.items()}
-    return step(keys[at], type_, None, config, **{name: to for name, to in named.items() if name != "next"}) | {
-        "next": ways.get("next")
-    }
+    found = exits_of(type_, config)
+    ways = {way: below[0] if not place else rng.choice(below) for place, way in enumerate(found)}
+    named = {f"next_{way}": target for way, target in ways.items() if way != "next"}
+    return step(keys[at], type_, None, config, **named) | {"next": ways.get("next")}
 
 
 @contextmanager
@@ -81,16 +124,23 @@ def dying_at(statement: int) -> Iterator[None]:
 class Walk:
     """One journey, its people, and what is done to it."""
 
-    def __init__(self, tenant_id: UUID, rng: random.Random) -> None:
-        self.tenant_id, self.rng, self.now = tenant_id, rng, NOW
+    def __init__(self, tenant_id: UUID, rng: random.Random, receiver: Receiver) -> None:
+        self.tenant_id, self.rng, self.now, self.receiver = tenant_id, rng, NOW, receiver
+        receiver.told.clear()
         keys = [f"s{one}" for one in range(rng.randint(1, 8))]
+        marked = [tag("m", "w", "t0"), wait("w", None, "2 hours")]
+        self.other = journey(
+            tenant_id, marked, name=f"Other {new_id()}", reentry=rng.choice(("never", "after_exit"))
+        ).id
         letter = template(tenant_id, f"Letter {new_id()}")
-        steps = [a_step(rng, at, keys, letter) for at in range(len(keys))]
+        around = Around(letter, self.other, receiver.url, calls.new_secret(tenant_id)[1])
+        steps = _reached([a_step(rng, at, keys, around) for at in range(len(keys))])
         self.entry = f"entered.{new_id().hex}"
         settings_: Json = {"reentry": rng.choice(("never", "after_exit")), "goal_days": 3}
         made = journey(tenant_id, steps, name=f"Any {new_id()}", trigger_type=self.entry, **settings_)
         self.id, self.graph = made.id, queries.draft(made)
-        self.who = people(tenant_id, 3) + people(tenant_id, membership_tier="Gold")
+        born = (NOW + timedelta(days=1)).date().replace(year=1990)
+        self.who = people(tenant_id, 3) + people(tenant_id, membership_tier="Gold", date_of_birth=born)
         self.act: Json = {"tenant_id": tenant_id, "journey_id": made.id, "actor": "system"}
         self.poisoned = set(rng.sample(self.who, rng.choice((0, 1, 2))))
 
@@ -130,6 +180,12 @@ class Walk:
         match what:
             case "enter" | "came" | "booked":
                 self.events({"enter": self.entry, "came": CAME, "booked": BOOKED}[what])
+            case "calls":
+                self.receiver.answers = [(self.rng.choice((200, 200, 404, 503)), {}, b"{}") for _ in range(8)]
+                self.surviving(lambda: calls.call_batch(tenant_id=self.tenant_id, now=self.now))
+            case "done":
+                for one in tasks.mine(tenant_id=self.tenant_id, user_id=None, role="staff")[:2]:
+                    self.surviving(partial(self.finish_task, one.id))
             case "poison":
                 self.poisoned = {self.rng.choice(self.who)} if not self.poisoned else set()
             case "pause":
@@ -151,19 +207,24 @@ class Walk:
                 self.now += self.rng.choice((HOUR / 60, HOUR, 6 * HOUR))
         self.advance()
 
+    def finish_task(self, task_id: UUID) -> None:
+        by: Json = {"actor": "user:x", "name": "Thandi", "now": self.now, "followers": TASK_FOLLOWERS}
+        tasks.done(tenant_id=self.tenant_id, task_id=task_id, **by)
+
     def finish(self) -> None:
         """Let everybody come to an end."""
         self.poisoned = set()
         lifecycle.resume(**self.act, now=self.now)
         self.advance()
-        due = "SELECT min(due_at) AS at FROM journey_enrollment WHERE journey_id = :id AND status = 'ACTIVE'"
-        while later := rows(self.tenant_id, due, id=self.id)[0].at:
+        due = "SELECT min(due_at) AS at FROM journey_enrollment WHERE journey_id IN (:id, :other) AND status = 'ACTIVE'"
+        while later := rows(self.tenant_id, due, id=self.id, other=self.other)[0].at:
             self.now = max(self.now, later)
             self.advance()
 
     def check(self) -> None:
         """Fail unless log, people, messages and counters say the same."""
-        check_counters(self.tenant_id, self.id)
+        for one in (self.id, self.other):
+            check_counters(self.tenant_id, one)
         taken = rows(
             self.tenant_id,
             "SELECT e.id, e.status AS walk, s.step_number, s.step_key, s.status, s.exit, s.result"
@@ -181,6 +242,31 @@ class Walk:
         sent = [str(one.result["message_id"]) for one in taken if (one.result or {}).get("sent")]
         messages = rows(self.tenant_id, "SELECT id FROM message WHERE journey_id = :id", id=self.id)
         assert sorted(sent) == sorted(str(one.id) for one in messages), "each message is written once"
+        self.check_outside(taken)
+
+    def check_outside(self, taken: Sequence[Any]) -> None:
+        """Fail unless others were told what the log says: one call, task and entry a visit, whoever died on the way."""
+        visits = [one for one in taken if self.graph.steps[one.step_key].type == "WEBHOOK"]
+        told = {one.id for one in self.receiver.told}
+        assert sum(bool((one.result or {}).get("called")) for one in visits) <= len(told) <= len(visits)
+        given = rows(self.tenant_id, "SELECT id FROM task WHERE created_by = :by", by=f"journey:{self.id}")
+        assert len(given) == sum(self.graph.steps[one.step_key].type == "TASK" for one in taken)
+        started = [one.result["enrollment_id"] for one in taken if (one.result or {}).get("started")]
+        entered = rows(self.tenant_id, "SELECT id FROM journey_enrollment WHERE journey_id = :id", id=self.other)
+        assert sorted(started) == sorted(str(one.id) for one in entered), "each is let in once"
+
+
+def _reached(steps: list[Json]) -> list[Json]:
+    """Return the steps people can come to, what names another one put right: an END lets nobody on."""
+    graph = read_graph({"steps": steps})
+    kept = graph.reached_from(steps[0]["key"])
+    for one in steps:
+        if one["config"].get("learn_step") not in (None, *graph.reached_from(*graph.steps[one["key"]].exits.values())):
+            one["config"] = {name: value for name, value in one["config"].items() if name != "learn_step"}
+            one["config"]["learn"] = "clicks"
+        if one["type"] == "JUMP" and one["config"]["to"] not in kept:
+            one["config"]["to"] = steps[0]["key"]
+    return [one for one in steps if one["key"] in kept]
 
 
 def follows(graph: Graph, before: Any) -> set[str | None]:
@@ -201,18 +287,25 @@ def follows(graph: Graph, before: Any) -> set[str | None]:
             return onward
 
 
-ACTS = (*("enter", "time") * 2, "time", "came", "booked", "poison", "pause", "resume", "retry", "skip", "exit")
+DONE = ("enter", "enter", "time", "time", "time", "came", "booked", "calls", "calls", "done")
+ACTS = (*DONE, "poison", "pause", "resume", "retry", "skip", "exit")
 EXAMPLES = min(2000, max(12, settings().max_examples // 5)) if settings().max_examples > 100 else 12
 """Of "nightly" there are thousands."""
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving(monkeypatch) as found:
+        yield found
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(ACTS), max_size=12))
 def test_any_graph_any_events_and_a_crash_anywhere(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, seed: int, acts: list[str]
+    tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, seed: int, acts: list[str]
 ) -> None:
     with monkeypatch.context() as patched:
-        walk = Walk(tenant.id, random.Random(seed))
+        walk = Walk(tenant.id, random.Random(seed), receiver)
         real = UpdateStep.run
 
         def run_(self: UpdateStep, batch: StepBatch[Any]) -> None:

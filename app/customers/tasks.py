@@ -37,9 +37,16 @@ _PUT = text("""
 """)
 _KEYED = text(f"{_SHOWN} AND task.key = ANY(CAST(:keys AS text[]))")
 _ONE = text(f"{_SHOWN} AND task.id = :id")
-_MINE = text(f"""{_SHOWN} AND task.done_at IS NULL AND (task.user_id = :user_id OR task.role = :role)
-    ORDER BY task.due_at, task.id LIMIT :limit
-""")
+# Each half is read from its index, no further than is shown: a role may have very many.
+_MINE = text(f"""
+    WITH task AS MATERIALIZED (
+        (SELECT * FROM task WHERE tenant_id = :tenant_id AND user_id = :user_id AND done_at IS NULL
+            ORDER BY due_at, id LIMIT :limit)
+        UNION ALL
+        (SELECT * FROM task WHERE tenant_id = :tenant_id AND role = :role AND done_at IS NULL
+            ORDER BY due_at, id LIMIT :limit))
+    {_SHOWN} ORDER BY task.due_at, task.id LIMIT :limit
+""")  # noqa: S608 - as above
 _OF_CUSTOMER = text(f"""{_SHOWN} AND task.customer_id = :customer_id AND (task.done_at IS NULL OR task.done_at > :since)
     ORDER BY task.done_at IS NOT NULL, task.due_at, task.id LIMIT :limit
 """)

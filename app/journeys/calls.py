@@ -28,6 +28,7 @@ from app.journeys.graph import storable
 PURPOSE = "journey-webhook"
 QUEUED, DONE, FAILED = "QUEUED", "DONE", "FAILED"
 BATCH, AT_ONCE = 40, 8
+FORGET_AT_ONCE = 5_000
 TIMEOUT_SECONDS = 10.0
 # All calls of a batch are over before it ends, however slow they are.
 LEASE = timedelta(minutes=2)
@@ -48,21 +49,35 @@ _FORGET = text("""
         AND e.tenant_id = w.tenant_id AND e.id = w.enrollment_id
         AND (e.status <> 'ACTIVE' OR e.current_step_number <> w.step_number)
 """)
+# Of a host that took none of the last calls one at a time is tried, of others those that have waited longest.
 _CLAIM = text("""
-    WITH due AS (
-        SELECT w.id, coalesce(h.failures, 0) AS failures,
-            row_number() OVER (PARTITION BY w.host ORDER BY w.due_at, w.id) AS turn
-        FROM journey_webhook w
-        LEFT JOIN journey_webhook_host h ON h.tenant_id = w.tenant_id AND h.host = w.host
+    WITH shut AS MATERIALIZED (
+        SELECT host, open_until FROM journey_webhook_host
+        WHERE tenant_id = :tenant_id AND (failures >= :after OR open_until > :now)
+    ), tried AS MATERIALIZED (
+        SELECT first.id FROM shut CROSS JOIN LATERAL (
+            SELECT w.id FROM journey_webhook w
+            WHERE w.tenant_id = :tenant_id AND w.host = shut.host AND w.status = 'QUEUED' AND w.due_at <= :now
+            ORDER BY w.due_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS first
+        WHERE shut.open_until IS NULL OR shut.open_until <= :now
+    ), longest AS MATERIALIZED (
+        SELECT w.id FROM journey_webhook w
         WHERE w.tenant_id = :tenant_id AND w.status = 'QUEUED' AND w.due_at <= :now
-            AND (h.open_until IS NULL OR h.open_until <= :now)
+            AND w.host NOT IN (SELECT host FROM shut)
+        ORDER BY w.due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE journey_webhook SET due_at = :lease
-    WHERE tenant_id = :tenant_id AND id IN (
-        SELECT w.id FROM journey_webhook w JOIN due ON due.id = w.id
-        WHERE w.tenant_id = :tenant_id AND w.due_at <= :now AND (due.failures < :after OR due.turn = 1)
-        ORDER BY w.due_at, w.id LIMIT :limit FOR UPDATE OF w SKIP LOCKED)
+    WHERE tenant_id = :tenant_id AND id IN (SELECT id FROM tried UNION ALL SELECT id FROM longest)
     RETURNING id, enrollment_id, step_number, method, url, host, secret, body, attempts, gives_up_at
+""")
+# Whoever stands at the step goes by what came of their call, also after a long pause.
+_FORGET_OLD = text("""
+    DELETE FROM journey_webhook WHERE tenant_id = :tenant_id AND id IN (
+        SELECT w.id FROM journey_webhook w
+        JOIN journey_enrollment e ON e.tenant_id = w.tenant_id AND e.id = w.enrollment_id
+        WHERE w.tenant_id = :tenant_id AND w.gives_up_at <= :now
+            AND (e.status <> 'ACTIVE' OR e.current_step_number <> w.step_number)
+        ORDER BY w.gives_up_at LIMIT :limit)
 """)
 # People before calls, as the engine has them.
 _GO_ON = text("""
@@ -110,6 +125,15 @@ def new_secret(tenant_id: UUID) -> tuple[str, str]:
     return plain, seal(PURPOSE, tenant_id, plain)
 
 
+def opens(tenant_id: UUID, sealed: str) -> bool:
+    """Return whether a secret can be read here: it was made for this tenant, under a key that is still there."""
+    try:
+        unseal(PURPOSE, tenant_id, sealed)
+    except CannotUnseal:
+        return False
+    return True
+
+
 def call_batch(*, tenant_id: UUID, now: datetime) -> int:
     """Make the tenant's calls that are due, some at once, and return how many; 0: nothing is due."""
     with transaction(tenant_id) as session:
@@ -122,6 +146,17 @@ def call_batch(*, tenant_id: UUID, now: datetime) -> int:
         told = list(pool.map(lambda row: _call(tenant_id, row, now), claimed))
     _settle(tenant_id, claimed, told, now)
     return len(claimed)
+
+
+def forget_old(*, tenant_id: UUID, now: datetime) -> int:
+    """Delete calls that are over and nobody goes by any more, whose people left meanwhile; return how many."""
+    total, gone = 0, FORGET_AT_ONCE
+    while gone == FORGET_AT_ONCE:
+        with transaction(tenant_id) as session:
+            found = session.execute(_FORGET_OLD, {"tenant_id": tenant_id, "now": now, "limit": FORGET_AT_ONCE})
+            gone = int(found.rowcount)  # type: ignore[attr-defined]
+        total += gone
+    return total
 
 
 def _call(tenant_id: UUID, row: Row[Any], now: datetime) -> Told:

@@ -400,6 +400,7 @@ class JourneyWebhook(TenantRow, Base):
         ),
         UniqueConstraint("tenant_id", "enrollment_id", "step_number", name="uq_journey_webhook_step"),
         Index("ix_journey_webhook_due", "tenant_id", "due_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_journey_webhook_gives_up", "tenant_id", "gives_up_at"),
         Index("ix_journey_webhook_host", "tenant_id", "host", "due_at", postgresql_where=text("status = 'QUEUED'")),
     )
 

@@ -24,6 +24,7 @@ from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.journeys import (
+    calls,
     condition_fields,  # noqa: F401 - it fills the catalogue
     starts,
 )
@@ -244,6 +245,7 @@ def known(*, tenant_id: UUID, journey_id: UUID | None = None) -> Known:
             locale=place.locale,
             currency=place.currency,
             unknown=partial(named.unknown, tenant_id=tenant_id),
+            opens=partial(calls.opens, tenant_id),
         )
 
 

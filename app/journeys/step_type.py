@@ -88,6 +88,8 @@ class Known:
     currency: str = ""
     unknown: Callable[[Tree], Mapping[str, str]] = lambda _: {}
     """By path what is wrong with rules that name what is not there: a segment, a journey, a template …"""
+    opens: Callable[[str], bool] = lambda _: True
+    """Returns whether a step's secret can be read here."""
     id: UUID | None = None
     """The journey at hand."""
     journeys: Mapping[UUID, str] = field(default_factory=dict)

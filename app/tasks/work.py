@@ -126,6 +126,7 @@ def run_campaigns(tenant_id: str) -> None:
 def privacy_jobs(tenant_id: str) -> None:
     """Collect or erase all of a person, a step in a transaction; delete what is kept for a while, once that is over."""
     privacy.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
+    calls.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
     _turn(
         Work.PRIVACY_JOBS,
         UUID(tenant_id),

@@ -12,6 +12,7 @@ from app.customers import tasks
 from app.customers.models import Task
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.ids import new_id
 from app.journeys import lifecycle, queries
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
@@ -185,3 +186,29 @@ def test_another_organisation_s_task_is_not_there(
     sign_in("owner", other_tenant)
     client.post(f"/tasks/{one_task.id}/done", {}, status=404)
     assert active_users(tenant_id=other_tenant.id)
+
+
+_MANY = text("""
+    INSERT INTO task (tenant_id, key, customer_id, title, role, due_at, created_by)
+    SELECT :tenant_id, CAST(n AS text), :customer, 'Call', 'staff', CAST(:now AS timestamptz) + n * interval '1 minute',
+        'system'
+    FROM generate_series(1, 3000) AS n
+""")
+
+
+def test_what_is_to_be_done_first_is_read_no_further_than_it_is_shown(tenant: Any) -> None:
+    [member], me = people(tenant.id), new_id()
+    values = {"tenant_id": tenant.id, "customer": member, "now": NOW}
+    with transaction(tenant.id) as session:
+        session.execute(_MANY, values)
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        asked = {"tenant_id": tenant.id, "user_id": me, "role": "staff", "limit": tasks.LIMIT}
+        [plan] = session.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {tasks._MINE.text}"), asked)
+    ahead, read = [plan["Plan"]], []
+    while ahead:
+        node = ahead.pop()
+        if node.get("Relation Name") == "task":
+            read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
+        ahead += node.get("Plans", ())
+    assert max(read) <= tasks.LIMIT
+    assert [one.key for one in given(tenant)] == [str(n) for n in range(1, tasks.LIMIT + 1)]

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.infra import crypto, webhooks
+from app.infra.db import transaction
 from app.journeys import calls, files, lifecycle, queries, service
-from app.journeys.engine import retry
+from app.journeys.engine import exits, retry
 from app.journeys.engine.enrol import enrol_manually
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
@@ -222,6 +224,52 @@ def test_a_worker_that_dies_with_a_call_in_hand_costs_a_repeat(tenant: Any, rece
     assert tags(tenant.id, member) == ["taken"]
 
 
+def test_a_call_that_is_over_is_forgotten_once_nobody_goes_by_it(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver, give_up_after="1 hour")
+    [gone, waits] = enter(tenant, made, 2)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    lifecycle.pause(**on, now=NOW)
+    assert calls.call_batch(tenant_id=tenant.id, now=NOW) == 2
+    exits.exit_customers(tenant_id=tenant.id, customer_ids=[gone], reason="manual", now=NOW)
+    later = NOW + timedelta(hours=2)
+    assert calls.forget_old(tenant_id=tenant.id, now=NOW) == 0
+    assert calls.forget_old(tenant_id=tenant.id, now=later) == 1
+    lifecycle.resume(**on, now=later)
+    run(tenant.id, later)
+    assert (tags(tenant.id, gone), tags(tenant.id, waits)) == ([], ["taken"])
+    assert rows(tenant.id, "SELECT id FROM journey_webhook") == []
+
+
+_BACKLOG = text("""
+    WITH walk AS (
+        INSERT INTO journey_enrollment
+            (tenant_id, journey_id, customer_id, entry, current_step_key, current_step_number)
+        SELECT :tenant_id, :journey_id, :customer, CAST(n AS text), 'call', 2 FROM generate_series(1, 4000) AS n
+        RETURNING id
+    )
+    INSERT INTO journey_webhook
+        (tenant_id, id, enrollment_id, step_number, method, url, host, secret, due_at, gives_up_at)
+    SELECT :tenant_id, uuid7(), id, 2, 'POST', :url, 'hooks.example.com', 's', :now, :until FROM walk
+""")
+
+
+def test_a_backlog_of_calls_is_read_no_further_than_is_called(tenant: Any, receiver: Receiver) -> None:
+    made = calling(tenant, receiver)
+    values = {"tenant_id": tenant.id, "now": NOW, "until": NOW + timedelta(days=1), "lease": SOON}
+    with transaction(tenant.id) as session:
+        who = {"journey_id": made.id, "customer": people(tenant.id)[0], "url": receiver.url}
+        session.execute(_BACKLOG, values | who)
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {calls._CLAIM.text}"
+        [plan] = session.scalar(text(explained), values | {"limit": calls.BATCH, "after": calls.LEFT_ALONE_AFTER})
+    ahead, read = [plan["Plan"]], []
+    while ahead:
+        node = ahead.pop()
+        read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
+        ahead += node.get("Plans", ())
+    assert max(read) <= calls.BATCH
+
+
 def test_put_and_get(tenant: Any, receiver: Receiver) -> None:
     made = calling(tenant, receiver, method="GET", url=receiver.url + "?who={{ customer.first_name | url_encode }}")
     [member] = people(tenant.id, first_name="Ann & Bo")
@@ -250,6 +298,17 @@ def test_what_is_wrong_stands_at_its_field(tenant: Any, config: dict[str, Any], 
     with pytest.raises(lifecycle.NotReady) as refused:
         lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
     assert list(refused.value.errors) == [f"steps.call.{field}"]
+
+
+def test_a_secret_of_elsewhere_is_told_before_anybody_is_called(tenant: Any, other_tenant: Any) -> None:
+    sealed = calls.new_secret(other_tenant.id)[1]
+    config = {"url": "https://hooks.example.com/in", "secret": sealed}
+    made = journey(tenant.id, [webhook(tenant, None, None, config)], active=False)
+    with pytest.raises(lifecycle.NotReady) as refused:
+        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    assert refused.value.errors == {
+        "steps.call.secret": "This secret was made elsewhere and can't be read here. Make another one."
+    }
 
 
 def test_words_and_a_secret_by_the_api(tenant: Any, api: Any) -> None:

@@ -170,10 +170,12 @@ class Webhook(StepType[WebhookConfig]):
         """Return the body, where there is none."""
         return frozenset(("body",)) if config.get("method") == "GET" else frozenset()
 
-    def check(self, config: WebhookConfig, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
-        """Yield that calls can't be signed yet, and that a GET has no body."""
+    def check(self, config: WebhookConfig, known: Known) -> Iterator[tuple[str | None, str]]:
+        """Yield that calls can't be signed, and that a GET has no body."""
         if config.secret is None:
             yield "secret", "Make a secret: by it the receiver knows that it is you who calls."
+        elif not known.opens(config.secret):
+            yield "secret", "This secret was made elsewhere and can't be read here. Make another one."
         if config.method == "GET" and config.body:
             yield "body", "A GET tells nothing but its address. Leave this empty, or choose POST."
 

@@ -60,7 +60,7 @@ class Rate:
         return f"{self.most:,} {'an' if span == 'hour' else 'a'} {span}{to}"
 
 
-class _Clock:
+class Clock:
     """A rate while a batch is judged: when its next place is, and when those behind all that is held."""
 
     def __init__(self, row: SendingRate, now: datetime) -> None:
@@ -78,13 +78,9 @@ class _Clock:
         furthest = now + max(HORIZON, timedelta(seconds=self.row.seconds))
         self.ready = max(self.ready, min(self.ready + self.step, furthest))
 
-    def place(self, now: datetime, *, of_journey: bool) -> datetime:
-        """Return the place behind what of a kind is held already, and take it."""
-        at = max(self.behind[of_journey], self.ready, now)
-        if at - now >= HORIZON:
-            return now + HORIZON * (1 + random.random())  # noqa: S311 - spreads load, guards nothing
-        self.behind[of_journey] = at + self.step
-        return at
+    def next(self, now: datetime, *, of_journey: bool) -> datetime:
+        """Return when the place behind what of a kind is held already is."""
+        return max(self.behind[of_journey], self.ready, now)
 
 
 def hold_back(
@@ -96,23 +92,8 @@ def hold_back(
     """
     wanted = select(SendingRate).where(SendingRate.tenant_id == tenant_id).order_by(SendingRate.id)
     locked = session.scalars(wanted.with_for_update(key_share=True).execution_options(populate_existing=True))
-    clocks = [_Clock(row, now) for row in locked]
-    told = list(verdicts)
-    going = [place for place, verdict in enumerate(told) if verdict.status is Status.SENDING]
-    going.sort(key=lambda place: -rows[place]["priority"])
-    for place in going:
-        row, verdict = rows[place], told[place]
-        domain = (verdict.address or "").rpartition("@")[2].lower() if row["channel"] == EMAIL else ""
-        counting = [clock for clock in clocks if clock.counts(row["channel"], domain)]
-        full = [clock for clock in counting if clock.ready > now]
-        if row["purpose"] == Purpose.TRANSACTIONAL or not full:
-            for clock in counting:
-                clock.take(now)
-            continue
-        last = max(full, key=lambda clock: clock.ready)
-        due_at = last.place(now, of_journey=row["priority"] >= Priority.JOURNEY)
-        saw = {"rate": {"channel": last.rate.channel, "words": last.rate.words}}
-        told[place] = replace(verdict, status=Status.HELD, reason=Reason.RATE_LIMIT, due_at=due_at, saw=saw)
+    clocks = [Clock(row, now) for row in locked]
+    told = spread(clocks, rows, verdicts, now)
     session.execute(
         _MOVE,
         {
@@ -124,6 +105,51 @@ def hold_back(
         },
     )
     return told
+
+
+def spread(
+    clocks: Sequence[Clock], rows: Sequence[Mapping[str, Any]], verdicts: Sequence[Verdict], now: datetime
+) -> list[Verdict]:
+    """Return the verdicts with those of messages that are one too many under these rates put off."""
+    told = list(verdicts)
+    going = [
+        (place, _counting(clocks, rows[place], verdict))
+        for place, verdict in enumerate(told)
+        if verdict.status is Status.SENDING
+    ]
+    # Who has to keep to more rates goes first: any other can take a place that one leaves, and not the other way round.
+    going.sort(key=lambda one: (-rows[one[0]]["priority"], -len(one[1])))
+    for place, counting in going:
+        row = rows[place]
+        if row["purpose"] == Purpose.TRANSACTIONAL or all(clock.ready <= now for clock in counting):
+            for clock in counting:
+                clock.take(now)
+            continue
+        last, due_at = _put_off(counting, now, of_journey=row["priority"] >= Priority.JOURNEY)
+        saw = {"rate": {"channel": last.rate.channel, "words": last.rate.words}}
+        told[place] = replace(told[place], status=Status.HELD, reason=Reason.RATE_LIMIT, due_at=due_at, saw=saw)
+    return told
+
+
+def _counting(clocks: Sequence[Clock], row: Mapping[str, Any], verdict: Verdict) -> list[Clock]:
+    domain = (verdict.address or "").rpartition("@")[2].lower() if row["channel"] == EMAIL else ""
+    return [clock for clock in clocks if clock.counts(row["channel"], domain)]
+
+
+def _put_off(counting: Sequence[Clock], now: datetime, *, of_journey: bool) -> tuple[Clock, datetime]:
+    """Return the rate that a message waits for longest, and its place under it, which is taken.
+
+    The place is taken under the domain's rate too, or another of the domain might have the turn, and this one lose its
+    place. Under that of the channel others have use for what lies before it.
+    """
+    last = max(counting, key=lambda clock: clock.next(now, of_journey=of_journey))
+    at = last.next(now, of_journey=of_journey)
+    if at - now >= HORIZON:
+        return last, now + HORIZON * (1 + random.random())  # noqa: S311 - spreads load, guards nothing
+    for clock in counting:
+        if clock is last or clock.rate.domain is not None:
+            clock.behind[of_journey] = at + clock.step
+    return last, at
 
 
 def of(*, tenant_id: UUID) -> list[Rate]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, Text, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
+from app.accounts.models import Club
 from app.campaigns import readiness, schedule
 from app.campaigns.models import ALL, Campaign
 from app.customers.models import Customer, Topic
@@ -142,9 +143,10 @@ def _told(
         .correlate(None)
     )
     verdicts = _verdicts(session, tenant_id, campaign, contents, now)
+    of_club = select(Club.timezone).where(Club.tenant_id == tenant_id, Club.id == Customer.club_id)
     asked = select(
         Customer.id,
-        Customer.timezone.label("zone"),
+        func.coalesce(Customer.timezone, of_club.scalar_subquery()).label("zone"),
         Customer.club_id,
         *(one.label(f"v{place}") for place, one in enumerate(verdicts)),
     )

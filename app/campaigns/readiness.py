@@ -30,9 +30,11 @@ _HOLD = text("""
 """)
 _HOLD_TEMPLATE = text("SELECT FROM template WHERE tenant_id = :tenant_id AND id = :id FOR SHARE")
 _ZONES = text("""
-    SELECT DISTINCT customer.timezone FROM segment_member AS member
+    SELECT DISTINCT coalesce(customer.timezone, club.timezone) AS zone FROM segment_member AS member
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = member.customer_id
-    WHERE member.tenant_id = :tenant_id AND member.segment_id = :segment_id AND customer.timezone IS NOT NULL
+    LEFT JOIN club ON club.tenant_id = :tenant_id AND club.id = customer.club_id
+    WHERE member.tenant_id = :tenant_id AND member.segment_id = :segment_id
+        AND coalesce(customer.timezone, club.timezone) IS NOT NULL
         AND (:everybody OR member.customer_id = ANY(CAST(:people AS uuid[])))
 """)
 _LAST_DAY = text("""
@@ -259,7 +261,7 @@ def last_day(session: Session, campaign: Campaign) -> date | None:
 def zones_of(session: Session, campaign: Campaign, people: Sequence[UUID] | None = None) -> list[ZoneInfo]:
     """Return the zones whose clocks a campaign goes by: its own first, then those of its recipients if it asks them.
 
-    Recipients are the members of its segment, or these `people` of them.
+    Recipients are the members of its segment, or these `people` of them; who has no zone has that of their club.
     """
     own = ZoneInfo(campaign.timezone)
     if campaign.schedule.get("mode") != schedule.RECIPIENT_ZONE:

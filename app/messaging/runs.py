@@ -118,8 +118,11 @@ _COUNT_OUT = text("""
     FROM unnest(CAST(:runs AS uuid[]), CAST(:outs AS integer[])) AS counted(id, out)
     WHERE run.tenant_id = :tenant_id AND run.id = counted.id AND run.per_hour IS NOT NULL
 """)
+# Who has no zone has that of their club.
+_ZONE = """coalesce(customer.timezone,
+            (SELECT timezone FROM club WHERE tenant_id = :tenant_id AND id = customer.club_id))"""
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
-_PUT = text("""
+_PUT = text(f"""
     INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
                          campaign_id, run_id, variant, priority, one_copy, dedupe_key, status, reason, due_at,
                          expires_at, created_at)
@@ -136,9 +139,9 @@ _PUT = text("""
     FROM unnest(CAST(:customers AS uuid[]), CAST(:own_moments AS timestamptz[])) AS chosen(id, due_at)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
     LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
-        ON local.zone = customer.timezone
+        ON local.zone = {_ZONE}
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
-""")
+""")  # noqa: S608 - the words are ours
 _LEFT = text("""
     SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = :id
         AND status IN ('queued', 'held', 'sending'))
@@ -156,7 +159,7 @@ _HELD_UNTIL = text("""
             AND status = 'held' AND reason = :reason ORDER BY due_at DESC LIMIT 1
     ) AS last
 """)
-_LET_GO = text("""
+_LET_GO = text(f"""
     WITH waiting AS (
         SELECT id, customer_id FROM message
         WHERE tenant_id = :tenant_id AND run_id = :id AND status = 'held' AND reason = :awaiting AND channel = :channel
@@ -170,10 +173,10 @@ _LET_GO = text("""
         FROM waiting
         LEFT JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = waiting.customer_id
         LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
-            ON local.zone = customer.timezone
+            ON local.zone = {_ZONE}
     ) AS whose
     WHERE message.tenant_id = :tenant_id AND message.id = whose.id
-""")
+""")  # noqa: S608
 # Whose housemate waited looks again at once: what they were held until was never.
 _LOOK_AGAIN = text("""
     UPDATE message SET due_at = :now
@@ -245,9 +248,9 @@ def put(
     """Put a message for each customer into a run and return how many are new: a repeat adds none.
 
     Those of the variant HELD_OUT are looked at like all others, and are skipped where they would go out. It is due at
-    `due_at`, for those whose zone is among `moments` at their own, for those among `own_moments` at that, and not worth
-    sending any more `expires_hours` later; or, if it `waits`, not before `let_go` says what it is. With `one_copy` an
-    address gets one of them, whoever shares it.
+    `due_at`, for those whose zone, or their club's, is among `moments` at that moment, for those among `own_moments` at
+    theirs, and not worth sending any more `expires_hours` later; or, if it `waits`, not before `let_go` says what it
+    is. With `one_copy` an address gets one of them, whoever shares it.
     """
     if not customers:
         return 0

@@ -258,6 +258,22 @@ def test_to_each_at_the_time_of_their_zone(club: Club, sink: Sink) -> None:
     assert club.status(campaign) == Status.COMPLETED
 
 
+def test_who_has_no_zone_gets_it_at_the_time_of_their_club(club: Club, sink: Sink) -> None:
+    (tokyo,) = club.rows(
+        "INSERT INTO club (tenant_id, name, country, timezone, locale, currency)"
+        " VALUES (:t, 'Bay Links', 'JP', 'Asia/Tokyo', 'en-GB', 'JPY') RETURNING id",
+        t=club.tenant_id,
+    )
+    people = [*club.people(1, club_id=tokyo.id), *club.people(1, club_id=tokyo.id, timezone="America/New_York")]
+    campaign = club.campaign(people, schedule={"mode": "recipient_zone", "start_at": "2026-11-21T09:00"})
+    done = club.act("schedule_", campaign)
+    assert done.due_at is not None
+    assert done.due_at.isoformat() == "2026-11-21T00:00:00+00:00"
+    for hours, arrived in ((11.9, 0), (12, 1), (25.9, 1), (26, 2)):
+        club.work(timedelta(hours=hours))
+        assert len(sink.letters) == arrived
+
+
 def test_a_limit_an_hour_is_kept(club: Club, sink: Sink) -> None:
     campaign = club.campaign(club.people(20), throttle_per_hour=600)
     club.act("start", campaign)

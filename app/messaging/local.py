@@ -20,7 +20,11 @@ SHOWN = 80
 def keep(tenant_id: UUID, channel: str, sender: str, batch: Sequence[Outgoing], texts: Sequence[str]) -> list[Outcome]:
     """Keep messages in the mailbox, each with its text as its reader would get it."""
     mails = [_mail(channel, sender, one, text) for one, text in zip(batch, texts, strict=True)]
+    for one in batch:
+        one.mark.offered()
     mailbox.store(tenant_id=tenant_id, mails=mails, channel=channel)
+    for one in batch:
+        one.mark.taken()
     return [Outcome(Result.SENT, KEPT) for _ in batch]
 
 

@@ -6,12 +6,9 @@ number that nobody is reached there; what is wrong at our end says nothing about
 """
 
 import base64
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -19,14 +16,12 @@ from uuid import UUID
 import orjson
 
 from app.infra.http import Answer, RefusedUrl, Unreachable, check_url, request
+from app.messaging import handing
 from app.messaging.accounts import Account
-from app.messaging.channel import Outcome, Result, Setting
+from app.messaging.channel import Outcome, Outgoing, Result, Setting
 from app.messaging.links import callback_url
 
-AT_ONCE = 8
 TIMEOUT_SECONDS = 10.0
-LONGEST_BATCH_SECONDS = 45.0
-"""What of a batch was not handed over by then is tried again later: a sender is not held by a slow provider."""
 LONGEST_WAIT = timedelta(hours=6)
 DEAD_NUMBERS = frozenset((21211, 21214, 21217, 21614, 30005, 30006))
 """What providers say of numbers that no message reaches: not one, no mobile one, unknown, a landline."""
@@ -69,50 +64,21 @@ def settings(sender: Setting, *more: Setting) -> tuple[Setting, ...]:
     )
 
 
-class _Batch:
-    """What the messages of one batch share: when to stop asking, and what to say of those that were not handed over."""
+def hand_over(account: Account, batch: Sequence[Outgoing], fields: Sequence[Mapping[str, str]]) -> list[Outcome]:
+    """Send the messages, each with its fields, and return what became of them, in order."""
+    of = {one.message_id: given for one, given in zip(batch, fields, strict=True)}
 
-    def __init__(self) -> None:
-        self._ends = time.monotonic() + LONGEST_BATCH_SECONDS
-        self._lock = Lock()
-        self._stopped: Outcome | None = None
+    def send(one: Outgoing) -> Outcome:
+        where = callback_url(account.tenant_id, account.channel, one.message_id)
+        return _send(account, one.message_id, {**of[one.message_id], "StatusCallback": where})
 
-    def stopped(self) -> Outcome | None:
-        """Return what becomes of the next message without asking, if nobody is to be asked any more."""
-        with self._lock:
-            if self._stopped is None and time.monotonic() > self._ends:
-                self._stopped = Outcome(Result.RETRY, "The provider was too slow; this one was not handed over yet.")
-            return self._stopped
-
-    def learn(self, outcome: Outcome) -> None:
-        """Stop where the provider asks for it, or is not there."""
-        if outcome.retry_after is not None or outcome.no_connection:
-            with self._lock:
-                self._stopped = self._stopped or outcome
-
-
-def hand_over(
-    account: Account,
-    messages: Sequence[tuple[UUID, Mapping[str, str]]],
-    *,
-    callback: Callable[[UUID], str] | None = None,
-) -> list[Outcome]:
-    """Send the messages, each an id and its fields, and return what became of them, in order."""
-    batch = _Batch()
-
-    def one(message: tuple[UUID, Mapping[str, str]]) -> Outcome:
-        if outcome := batch.stopped():
-            return outcome
-        message_id, fields = message
-        where = (callback or (lambda id_: callback_url(account.tenant_id, account.channel, id_)))(message_id)
-        outcome = _send(account, message_id, {**fields, "StatusCallback": where})
-        batch.learn(outcome)
-        return outcome
-
-    if len(messages) == 1:
-        return [one(messages[0])]
-    with ThreadPoolExecutor(min(AT_ONCE, len(messages)), thread_name_prefix="provider") as pool:
-        return list(pool.map(one, messages))
+    return handing.each(
+        batch,
+        send,
+        too_slow="The provider was too slow; this one was not handed over yet.",
+        # It asks for that, or is not there.
+        stops=lambda outcome: outcome.retry_after is not None or outcome.no_connection,
+    )
 
 
 def _send(account: Account, message_id: UUID, fields: Mapping[str, str]) -> Outcome:

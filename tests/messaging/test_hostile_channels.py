@@ -12,7 +12,7 @@ import pytest
 from app.content import service as content
 from app.customers import contact_points
 from app.infra.db import transaction
-from app.messaging import breaker, results, sender, twilio
+from app.messaging import breaker, handing, results, sender
 from app.messaging.channel import Outcome, channel
 from app.messaging.twilio import wait_of
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
@@ -117,7 +117,7 @@ def test_a_slow_provider_holds_a_sender_only_so_long_and_the_rest_goes_out_later
     messages = put_text(texter, *(reader(customer, phone=f"+2782475{one:04d}") for one in range(people)))
     provider.on_told = lambda _: time.sleep(0.2)
     with monkeypatch.context() as hurried:
-        hurried.setattr(twilio, "LONGEST_BATCH_SECONDS", 0.2)
+        hurried.setattr(handing, "LONGEST_BATCH_SECONDS", 0.2)
         sender.send_batch(tenant_id=texter.tenant_id, now=NOON, limit=people)
     handed_over = len(provider.told)
     assert 0 < handed_over < people

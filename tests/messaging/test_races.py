@@ -20,7 +20,7 @@ from sqlalchemy import text
 from app.content import service as content
 from app.infra import clock
 from app.infra.db import db, transaction
-from app.messaging import in_hand, outbox, results, sender, settling, smtp
+from app.messaging import handing, in_hand, outbox, results, sender, settling, smtp
 from app.messaging.tokens import unsubscribe_token
 from tests.messaging.conftest import Mailer, MakeCustomer
 from tests.messaging.provider import TAKEN, put, reader
@@ -235,6 +235,27 @@ def test_what_was_asked_for_is_sent_again_under_its_key_and_a_provider_that_know
     assert fates(tenant.id) == {"sent": len(messages)}
     # Without the key somebody would have had it twice: the killed senders had handed some over.
     assert max(keys.values()) > 1
+
+
+@pytest.mark.committed
+def test_of_a_killed_sender_of_texts_only_what_it_was_handing_over_is_in_doubt(
+    tenant: Any, texter: Mailer, customer: MakeCustomer, provider: Receiver
+) -> None:
+    messages = put(texter, *(reader(customer, phone=f"+2782475{one:04d}") for one in range(60)), now=clock.now())
+    provider.answers.extend([(201, {}, TAKEN)] * 1_000)
+    provider.on_told = lambda _: time.sleep(0.01)
+    killed_at_work(tenant.id, lambda: len(provider.told) >= 25)
+    assert fates(tenant.id)["sending"] >= 20
+    settled = settling.settle(now=clock.now())
+    in_doubt = settled.get("unknown", 0)
+    assert in_doubt <= handing.AT_ONCE
+    while sender.send_batch(tenant_id=tenant.id, now=clock.now()):
+        pass
+    after = fates(tenant.id)
+    assert (after["sent"], after.get("unknown", 0)) == (len(messages) - in_doubt, in_doubt)
+    keys = Counter(told.headers["idempotency-key"] for told in provider.told)
+    assert max(keys.values()) == 1
+    assert len(keys) >= after["sent"]
 
 
 ENDED = """

@@ -17,7 +17,7 @@ from app.infra.http import Answer
 from app.infra.ids import new_id
 from app.infra.tokens import BadToken
 from app.mailbox import queries as mailbox
-from app.messaging import accounts, phone, sender, short_links, suppression, twilio
+from app.messaging import accounts, handing, phone, sender, short_links, suppression, twilio
 from app.messaging.channel import Result
 from app.messaging.states import Purpose
 from app.messaging.suppression import SuppressedBecause
@@ -189,7 +189,7 @@ def test_a_provider_that_asks_for_a_pause_gets_it_for_the_whole_batch(
     assert {row.reason for row in rows} == {"temporary_failure"}
     assert all(row.due_at >= NOON + timedelta(minutes=59) for row in rows)
     # Those that were on their way at that moment, and no others.
-    assert len(provider.told) <= twilio.AT_ONCE
+    assert len(provider.told) <= handing.AT_ONCE
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """Web Push: notifications on devices whose owners asked for them, by the push service of their browser."""
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 
 from app.infra.config import load
 from app.infra.http import Answer, RefusedUrl, Unreachable, request
-from app.messaging import accounts, local, twilio, web_push
+from app.messaging import accounts, handing, local, twilio, web_push
 from app.messaging.accounts import Account
 from app.messaging.channel import Outcome, Outgoing, Result, Setting, channels
 from app.messaging.links import MAX_URL
@@ -20,7 +18,6 @@ TIMEOUT_SECONDS = 10.0
 KEPT_SECONDS = 24 * 3600
 """So long a push service keeps what a device that is off has not got."""
 GONE = (404, 410)
-LONGEST_BATCH_SECONDS = 45.0
 
 
 class PushChannel:
@@ -54,20 +51,17 @@ class PushChannel:
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Encrypt the messages and hand them to the push services."""
+        handing.not_yet(batch)
         account = accounts.of(tenant_id=batch[0].tenant_id, channel_name=NAME)
         if account.carrier == accounts.NOBODY:
             return [Outcome(Result.FAILED, accounts.NotSetUp(self.label).message) for _ in batch]
         if account.carrier == accounts.MAILBOX:
             return local.keep(account.tenant_id, NAME, self.label, batch, [_words(one) for one in batch])
-        ends = time.monotonic() + LONGEST_BATCH_SECONDS
-
-        def one(outgoing: Outgoing) -> Outcome:
-            if time.monotonic() > ends:
-                return Outcome(Result.RETRY, "The push services were too slow; this one was not handed over yet.")
-            return _send(account, outgoing)
-
-        with ThreadPoolExecutor(min(twilio.AT_ONCE, len(batch)), thread_name_prefix="push") as pool:
-            return list(pool.map(one, batch))
+        return handing.each(
+            batch,
+            lambda outgoing: _send(account, outgoing),
+            too_slow="The push services were too slow; this one was not handed over yet.",
+        )
 
 
 def payload_of(outgoing: Outgoing) -> bytes:

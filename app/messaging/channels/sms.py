@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.messaging import accounts, local, phone, twilio
+from app.messaging import accounts, handing, local, phone, twilio
 from app.messaging.channel import Outcome, Outgoing, Result, Setting, channels
 
 NAME = "SMS"
@@ -56,6 +56,7 @@ class SmsChannel:
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the texts over to whom the organisation's account names."""
+        handing.not_yet(batch)
         account = accounts.of(tenant_id=batch[0].tenant_id, channel_name=NAME)
         if account.carrier == accounts.NOBODY:
             return [Outcome(Result.FAILED, accounts.NotSetUp(self.label).message) for _ in batch]
@@ -64,10 +65,8 @@ class SmsChannel:
         if account.carrier == accounts.MAILBOX:
             return local.keep(account.tenant_id, NAME, sender or self.label, batch, texts)
         by = {"MessagingServiceSid" if sender.startswith("MG") else "From": sender}
-        return twilio.hand_over(
-            account,
-            [(one.message_id, {"To": one.address, **by, "Body": text}) for one, text in zip(batch, texts, strict=True)],
-        )
+        fields = [{"To": one.address, **by, "Body": text} for one, text in zip(batch, texts, strict=True)]
+        return twilio.hand_over(account, batch, fields)
 
 
 channels.register(NAME)(SmsChannel())

@@ -1,8 +1,6 @@
 """Webhook: what happens to somebody, told to the organisation's own receiver."""
 
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +8,12 @@ import orjson
 
 from app.infra import webhooks
 from app.infra.http import Answer, RefusedUrl, Unreachable, check_url, request
-from app.messaging import accounts, local, twilio
+from app.messaging import accounts, handing, local, twilio
 from app.messaging.accounts import Account
 from app.messaging.channel import Outcome, Outgoing, Result, Setting, channels
 
 NAME = "WEBHOOK"
 TYPE = "message"
-LONGEST_BATCH_SECONDS = 45.0
 _FIELDS = "parameters.fields."
 
 
@@ -69,21 +66,18 @@ class WebhookChannel:
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Post the messages, a few at a time."""
+        handing.not_yet(batch)
         account = accounts.of(tenant_id=batch[0].tenant_id, channel_name=NAME)
         if account.carrier == accounts.NOBODY:
             return [Outcome(Result.FAILED, accounts.NotSetUp(self.label).message) for _ in batch]
         if account.carrier == accounts.MAILBOX:
             texts = [orjson.dumps(body_of(one), option=orjson.OPT_INDENT_2).decode() for one in batch]
             return local.keep(account.tenant_id, NAME, self.label, batch, texts)
-        ends = time.monotonic() + LONGEST_BATCH_SECONDS
-
-        def one(outgoing: Outgoing) -> Outcome:
-            if time.monotonic() > ends:
-                return Outcome(Result.RETRY, "The receiver was too slow; this one was not posted yet.")
-            return _post(account, outgoing)
-
-        with ThreadPoolExecutor(min(twilio.AT_ONCE, len(batch)), thread_name_prefix="webhook") as pool:
-            return list(pool.map(one, batch))
+        return handing.each(
+            batch,
+            lambda outgoing: _post(account, outgoing),
+            too_slow="The receiver was too slow; this one was not posted yet.",
+        )
 
 
 def body_of(outgoing: Outgoing) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from app.content.letters import RenderedLetter
-from app.messaging import accounts, local, phone, twilio
+from app.messaging import accounts, handing, local, phone, twilio
 from app.messaging.channel import Outcome, Outgoing, Result, Setting, channels
 
 NAME = "WHATSAPP"
@@ -37,6 +37,7 @@ class WhatsAppChannel:
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the messages over to whom the organisation's account names."""
+        handing.not_yet(batch)
         account = accounts.of(tenant_id=batch[0].tenant_id, channel_name=NAME)
         if account.carrier == accounts.NOBODY:
             return [Outcome(Result.FAILED, accounts.NotSetUp(self.label).message) for _ in batch]
@@ -45,10 +46,8 @@ class WhatsAppChannel:
             texts = [one.letter.text for one in batch]
             return local.keep(account.tenant_id, NAME, sender or self.label, batch, texts)
         by = {"MessagingServiceSid": sender} if sender.startswith("MG") else {"From": f"whatsapp:{sender}"}
-        return twilio.hand_over(
-            account,
-            [(one.message_id, {"To": f"whatsapp:{one.address}", **by, **_content(one.letter)}) for one in batch],
-        )
+        fields = [{"To": f"whatsapp:{one.address}", **by, **_content(one.letter)} for one in batch]
+        return twilio.hand_over(account, batch, fields)
 
 
 def _content(letter: RenderedLetter) -> dict[str, str]:

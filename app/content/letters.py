@@ -80,7 +80,7 @@ class Letter:
     parameters: tuple[tuple[str, MeteredTemplate], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RenderedLetter:
     """A letter for one reader: the subject is one line; `text` is never empty unless the letter is.
 

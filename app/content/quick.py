@@ -47,7 +47,7 @@ class Stencil:
         self.size = sum(len(part) for part in parts if type(part) is str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Filled:
     """A text for one reader that is not put together yet: `words` stand where its stencil has tags, in order."""
 

@@ -25,7 +25,8 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, like all that is made for each letter: a frozen one takes eight times as long to make.
+@dataclass(slots=True)
 class Outcome:
     """The other side's last word on one letter.
 
@@ -53,7 +54,7 @@ class From:
     signing: Signing | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """One rendered letter on its way out. `unsubscribe_url` is there for marketing only.
 
@@ -122,7 +123,8 @@ class Channel(Protocol):
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the letters over and return what became of each, in order. Never raises for a letter's fault.
 
-        Each letter's mark says `offered` by then. A channel that knows when it offers each one says `kept` before.
+        Each letter's mark says `offered` by then. A channel that knows when it offers each one says `kept` before
+        (`handing`).
         """
 
 

@@ -37,7 +37,7 @@ _OTHERS = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Destination:
     """Where a message goes. `raw` is what is on file, `address` what the channel makes of it, if it can.
 
@@ -57,7 +57,8 @@ class Destination:
 
 def destinations(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[Destination]:
     """Return where each message goes, in the order of `rows`, which are the gate's; all of installed channels."""
-    preferred = _looked_at(tenant_id, [(row["channel"], _preferred(row)) for row in rows])
+    fields = {name: channel(name).customer_field for name in {row["channel"] for row in rows}}
+    preferred = _looked_at(tenant_id, [(row["channel"], _preferred(row, fields[row["channel"]])) for row in rows])
     astray = [
         at
         for at, (row, there) in enumerate(zip(rows, preferred, strict=True))
@@ -74,9 +75,9 @@ def destinations(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, 
     return preferred
 
 
-def _preferred(row: Mapping[str, Any]) -> str | None:
-    """Return the reader's address of today, not of when the message was put in."""
-    address = row["to_address"] if row["customer_id"] is None else row.get(channel(row["channel"]).customer_field)
+def _preferred(row: Mapping[str, Any], field: str) -> str | None:
+    """Return the reader's address of today, not of when the message was put in; `field` has it."""
+    address = row["to_address"] if row["customer_id"] is None else row.get(field)
     return None if address is None else str(address)
 
 

@@ -175,11 +175,11 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None
         move(session, values, rows, verdicts)
         let_out = zip(rows, verdicts, strict=True)
         runs.count_out(session, tenant_id, (r["run_id"] for r, v in let_out if v.status is Status.SENDING), now)
-    out = [
-        {**row, "address": verdict.address}
-        for row, verdict in zip(rows, verdicts, strict=True)
-        if verdict.status is Status.SENDING
-    ]
+    out: list[dict[str, Any]] = []
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if verdict.status is Status.SENDING:
+            row["address"] = verdict.address
+            out.append(row)
     return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled)
 
 
@@ -230,7 +230,8 @@ def read_due(session: Session, query: TextClause, **values: Any) -> list[dict[st
     rows = [dict(zip(names, row, strict=True)) for row in found.all()]
     for row in rows:
         for name in _OFTEN_EMPTY:
-            row[name] = row[name] or {}
+            if row[name] is None:
+                row[name] = {}
     return rows
 
 
@@ -253,7 +254,7 @@ def _of_runs(
     return rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """A message as the checks see it: its row, its channel, where it would go, whether events wait to be read."""
 
@@ -365,12 +366,13 @@ def _consent(row: Mapping[str, Any], via: Channel) -> tuple[State, Reason | None
 def judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> list[Verdict]:
     """Return the verdict on each row of LOOKED_AT: that of the first check that has one, then of what limits hold."""
     known, now = installed(), facts.now
-    theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in known]))
+    kinds = dict(known)
+    theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in kinds]))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
     waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
     verdicts = [
-        _judged(Asked(row, known.get(row["channel"]), next(theres), waiting, now))
-        if row["channel"] in known
+        _judged(Asked(row, kinds[row["channel"]], next(theres), waiting, now))
+        if row["channel"] in kinds
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows
     ]

@@ -90,15 +90,19 @@ def encoded_html(filled: Filled, tenant_id: UUID, message_id: UUID, *, tracked: 
         return None
     ids = tenant_id.bytes + message_id.bytes
     inserted: list[str] = []
+    # What needs no quoting is known of what we signed ourselves.
+    sealed: list[bool] = []
     for slot in layout.slots:
-        if type(slot) is int:
-            inserted.append(words[slot])
-        elif type(slot) is _Link:
-            inserted.append(seal(CLICK, ids + slot.url))
-        elif type(slot) is _Pixel:
+        kind = type(slot)
+        sealed.append(kind is _Link or kind is _Pixel)
+        if kind is int:
+            inserted.append(words[slot])  # type: ignore[index] # asking again takes time
+        elif kind is _Link:
+            inserted.append(seal(CLICK, ids + slot.url))  # type: ignore[union-attr]
+        elif kind is _Pixel:
             inserted.append(seal(OPEN, ids))
-        elif type(slot) is _Href:
-            inserted.append(_href(slot, words, tenant_id, message_id))
+        else:
+            inserted.append(_href(slot, words, tenant_id, message_id))  # type: ignore[arg-type]
     if layout.plain is not None and whole.isascii() and _fit(layout, inserted):
         pieces = [""] * (len(layout.plain) * 2 - 1)
         pieces[::2] = layout.plain
@@ -106,7 +110,7 @@ def encoded_html(filled: Filled, tenant_id: UUID, message_id: UUID, *, tracked: 
         return Encoded(SEVEN_BIT, "".join(pieces).encode("ascii"))
     found = [b""] * (len(layout.quoted) * 2 - 1)
     found[::2] = layout.quoted
-    found[1::2] = [_quoted(one) for one in inserted]
+    found[1::2] = [_in_lines(one) if ours else _quoted(one) for one, ours in zip(inserted, sealed, strict=True)]
     return Encoded(QUOTED, _SOFT_BREAK.join(found))
 
 
@@ -120,12 +124,17 @@ def _href(slot: _Href, words: list[str], tenant_id: UUID, message_id: UUID) -> s
     return href if url is None else followed_by(url, tenant_id, message_id)
 
 
+def _in_lines(text: str) -> bytes:
+    """Return text that needs no quoting in lines that are not too long."""
+    words = text.encode("ascii")
+    if len(words) < MAX_QUOTED_LINE:
+        return words
+    return _SOFT_BREAK.join([words[at : at + _QUOTED_ROOM] for at in range(0, len(words), _QUOTED_ROOM)])
+
+
 def _quoted(text: str) -> bytes:
-    if text.isascii() and not _NEEDS_QUOTING.search(text):
-        words = text.encode("ascii")
-        if len(words) < MAX_QUOTED_LINE:
-            return words
-        return _SOFT_BREAK.join([words[at : at + _QUOTED_ROOM] for at in range(0, len(words), _QUOTED_ROOM)])
+    if not _NEEDS_QUOTING.search(text):
+        return _in_lines(text)
     found = binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True)
     return found.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if b"\n" in found else found
 

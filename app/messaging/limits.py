@@ -219,16 +219,18 @@ def _lock_addresses(session: Session, tenant_id: UUID, rows: Iterable[Mapping[st
 
 
 def _ask_twins(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> None:
+    kinds = {name: channel(name).customer_field for name in {row["channel"] for row in rows}}
+    firsts = {run_id: first_id_before(run_id, _BEFORE_RUN) for run_id in {row["run_id"] for row in rows} - {None}}
     values = {
-        "ids": array(row["id"] for row in rows),
-        "readers": array(row["reader_id"] for row in rows),
-        "kinds": array(channel(row["channel"]).customer_field for row in rows),
-        "keys": array(_address(row) for row in rows),
-        "channels": array(row["channel"] for row in rows),
-        "runs": array(row["run_id"] for row in rows),
-        "journeys": array(row["journey_id"] for row in rows),
-        "steps": array(row["step_key"] for row in rows),
-        "firsts": array(_oldest_twin(row) for row in rows),
+        "ids": array([row["id"] for row in rows]),
+        "readers": array([row["reader_id"] for row in rows]),
+        "kinds": array([kinds[row["channel"]] for row in rows]),
+        "keys": array([row[kinds[row["channel"]]].strip() for row in rows]),
+        "channels": array([row["channel"] for row in rows]),
+        "runs": array([row["run_id"] for row in rows]),
+        "journeys": array([row["journey_id"] for row in rows]),
+        "steps": array([row["step_key"] for row in rows]),
+        "firsts": array([firsts.get(row["run_id"]) or _oldest_twin(row["id"]) for row in rows]),
         "since": facts.now - COPY_WITHIN,
     }
     readers = {row["id"]: row["reader_id"] for row in rows}
@@ -239,10 +241,9 @@ def _ask_twins(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, An
         facts.twins.setdefault(one.asked_id, []).append(twin)
 
 
-def _oldest_twin(row: Mapping[str, Any]) -> UUID:
-    if row["run_id"] is not None:
-        return first_id_before(row["run_id"], _BEFORE_RUN)
-    return first_id_before(row["id"], HELD_AT_MOST + COPY_WITHIN)
+def _oldest_twin(message_id: UUID) -> UUID:
+    """Return the smallest id of a step's message that may have gone out, or wait, when this one is looked at."""
+    return first_id_before(message_id, HELD_AT_MOST + COPY_WITHIN)
 
 
 def _limited(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict:

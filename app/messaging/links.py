@@ -69,12 +69,17 @@ def tracked(html: str, tenant_id: UUID, message_id: UUID) -> str:
 
 def followed(href: str) -> str | None:
     """Return where the value of an `href`, with its quotes, leads, or None where it is to be left alone."""
-    url = unescape(href.strip("\"'")).strip()
+    href = href.strip("\"'")
+    own = _own(load().public_url)
+    if href.startswith(own):
+        # As it is in most letters, and soon told.
+        return None
+    url = unescape(href).strip()
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if scheme not in ("http", "https") or not separator or len(url) > MAX_URL or _UNWRITABLE.search(url):
         return None
-    if url.startswith(_own(load().public_url)):
+    if url.startswith(own):
         return None
     return f"{scheme}://{rest}"
 

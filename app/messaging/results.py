@@ -87,7 +87,7 @@ REPAIR = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
     """What became of one message in one attempt. `customer_id` is who read it; `dead_address` is to be suppressed."""
 
@@ -173,4 +173,6 @@ def reconcile(*, tenant_id: UUID, now: datetime | None = None) -> dict[str, int]
 
 def _storable(response: str | None) -> str | None:
     """Return what the other side said without what PostgreSQL can't keep: NUL, and halves of surrogate pairs."""
-    return response and response.replace("\x00", "").encode("utf-8", "replace").decode()
+    if not response or (response.isascii() and "\x00" not in response):
+        return response
+    return response.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -32,7 +32,7 @@ class For(StrEnum):
     LEAVING = "leave"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Addresses:
     """The addresses of one message; None without a domain that mail comes in by."""
 

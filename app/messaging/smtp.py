@@ -31,7 +31,7 @@ RESPONSE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """A letter ready for the wire: `body` has CRLF line ends and its leading dots doubled, without the final dot.
 
@@ -102,6 +102,7 @@ class Connection:
         self._extensions: set[str] = set()
         self._login_words: set[str] = set()
         self._socket: socket.socket
+        self._pipelines = False
         self.letters = 0
         self.used_at = time.monotonic()
         try:
@@ -200,10 +201,6 @@ class Connection:
             self._send_envelope(b"", following, queue)
         return following
 
-    @property
-    def _pipelines(self) -> bool:
-        return "PIPELINING" in self._extensions
-
     def _commands(self, letter: tuple[int, Envelope] | None) -> bytes:
         if letter is None:
             return b""
@@ -249,14 +246,15 @@ class Connection:
         """Return None when the server wants the body now, else why it does not."""
         early = self._early if not self._pipelines else None
         answers = list(early) if early is not None else [self._reply(), self._reply(), self._reply()]
-        refused_at = next((index for index, (code, _) in enumerate(answers) if code >= 400), None)
-        if refused_at is None:
+        for refused_at, (code, text) in enumerate(answers):  # noqa: B007 - they are looked at below
+            if code >= 400:
+                break
+        else:
             return None
         if len(answers) == 3 and answers[2][0] == 354:
             # It refused the reader and wants the letter all the same: end it empty (RFC 2920, 3.1).
             self._send_all(b".\r\n")
             self._reply()
-        code, text = answers[refused_at]
         return _outcome(code, text, refused_recipient=refused_at == 1)
 
     def _open(self) -> None:
@@ -284,8 +282,10 @@ class Connection:
         if code >= 400:
             self._expect(self._ask(f"HELO {self._server.hello}"))
             self._extensions = self._login_words = set()
+            self._pipelines = False
             return
         self._extensions = {line.split(" ")[0].split("=")[0].upper() for line in text.split("\n")[1:]}
+        self._pipelines = "PIPELINING" in self._extensions
         self._login_words = {
             word.upper() for line in text.split("\n") if line.upper().startswith("AUTH") for word in line[5:].split()
         }
@@ -348,11 +348,16 @@ class Connection:
                 self._pending += received
                 continue
             self._pending = rest
-            if len(lines) > 100 or not line[:3].isdigit():
+            code = line[:3]
+            if len(lines) > 100 or not code.isdigit():
                 raise Gone("the server's answer is not SMTP")
-            lines.append(line[4:].rstrip(b"\r").decode("utf-8", "replace"))
-            if line[3:4] != b"-":
-                return int(line[:3]), "\n".join(lines)
+            words = line[4:].rstrip(b"\r").decode("utf-8", "replace")
+            if line[3:4] == b"-":
+                lines.append(words)
+            elif lines:
+                return int(code), "\n".join([*lines, words])
+            else:
+                return int(code), words
 
 
 class Pool:
@@ -471,7 +476,7 @@ def _next(queue: "deque[tuple[int, Envelope]]") -> tuple[int, Envelope] | None:
 
 
 def _outcome(code: int, text: str, *, refused_recipient: bool = False) -> Outcome:
-    response = f"{code} {text}".replace("\n", " ")[:RESPONSE_LENGTH]
+    response = (f"{code} {text}".replace("\n", " ") if "\n" in text else f"{code} {text}")[:RESPONSE_LENGTH]
     result = Result.SENT if code < 400 else Result.RETRY if code < 500 else Result.FAILED
     dead = result is Result.FAILED and refused_recipient and _means_no_such_mailbox(code, response)
     return Outcome(result, response, code, refused_recipient, dead_address=dead)

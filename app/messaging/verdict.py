@@ -8,7 +8,7 @@ from typing import Any
 from app.messaging.states import Reason, Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What the gate decided on one message; `due_at` is when a held one is seen again.
 

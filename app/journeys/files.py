@@ -1,4 +1,4 @@
-"""A journey as a file: its settings, steps and notes, and what the things its steps name are called.
+"""A journey as a file: its settings, steps and notes, and what the things these name are called.
 
 What is not here when a file comes in (a template, a segment …) is looked for by its name; what is not found stays in
 the step's settings as it was, where the checks flag it.
@@ -21,6 +21,8 @@ from app.journeys.step_type import Known, read_graph
 
 LARGEST = 2_000_000
 NOT_A_JOURNEY = "This file holds no journey. Choose one that was exported from here."
+LEAVING = {"exit_conditions": "the conditions by which people leave", "goal": "the goal"}
+"""Settings that may name what is not here, and what people call them."""
 ELSEWHERE = ("name", "club_id")
 """Settings that do not go along: a name is asked for, a club is of its organisation."""
 
@@ -33,8 +35,10 @@ def written(journey: Journey, graph: Graph, known: Known) -> dict[str, Any]:
     Secrets to sign with stay here.
     """
     settings = {name: getattr(journey, name) for name in SETTINGS if name not in ELSEWHERE}
+    settings["topic_id"] = str(journey.topic_id) if journey.topic_id else None
     kinds = _kinds(known)
-    found = {one: called for step in graph for one in _texts(step.config) if (called := _called(one, kinds))}
+    named = [*(step.config for step in graph), settings]
+    found = {one: called for config in named for one in _texts(config) if (called := _called(one, kinds))}
     # A secret is of this journey's step: whoever takes the file over makes their own.
     told = graph.with_steps(
         *(replace(step, config={key: one for key, one in step.config.items() if key != "secret"}) for step in graph)
@@ -53,20 +57,37 @@ def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Jo
     except BadGraph as refused:
         raise Invalid({"file": f"{NOT_A_JOURNEY} ({refused.message})"}) from None
     given = data.get("names")
-    graph, missing = _relinked(graph, given if isinstance(given, dict) else {}, queries.known(tenant_id=tenant_id))
-    settings = data.get("settings")
+    known = queries.known(tenant_id=tenant_id)
+    here, missing = _relinked(given if isinstance(given, dict) else {}, known)
+    graph = replace(graph, steps={step.key: replace(step, config=_put_right(step.config, here)) for step in graph})
+    settings = _put_right(data.get("settings"), here)
     settings = {key: settings[key] for key in SETTINGS if key in settings} if isinstance(settings, dict) else {}
     settings = {key: value for key, value in settings.items() if key not in ELSEWHERE and value is not None}
+    if as_id(settings.get("topic_id")) not in known.topics:
+        settings.pop("topic_id", None)
     with transaction(tenant_id) as session:
         called = name.strip() or str(data.get("name") or "Journey")
         made = service.create(tenant_id=tenant_id, actor=actor, name=service.free_name(session, tenant_id, called))
         on: dict[str, Any] = {"tenant_id": tenant_id, "journey_id": made.id, "actor": actor}
         try:
-            service.update_settings(**on, changes=settings)
+            missing += _put_settings(on, settings, left_out=bool(missing))
         except (Invalid, TypeError, ValueError) as wrong:
             told = wrong.message if isinstance(wrong, Invalid) else "they are not what settings are"
             raise Invalid({"file": f"The settings in this file can't be used: {told}"}) from None
         return service.put_graph(**on, graph=graph), missing
+
+
+def _put_settings(on: Mapping[str, Any], settings: Mapping[str, Any], *, left_out: bool) -> list[str]:
+    """Put settings on a journey. With `left_out` those that name what is not here are left out, and returned."""
+    try:
+        service.update_settings(**on, changes=settings)
+    except Invalid as wrong:
+        gone = {name for name in LEAVING if any(path.startswith(name) for path in wrong.errors)}
+        if not left_out or not all(path.startswith(tuple(LEAVING)) for path in wrong.errors):
+            raise
+        service.update_settings(**on, changes={name: one for name, one in settings.items() if name not in gone})
+        return [LEAVING[name] for name in LEAVING if name in gone]
+    return []
 
 
 def _read(file: str) -> Mapping[str, Any]:
@@ -99,6 +120,7 @@ def _kinds(known: Known) -> dict[str, dict[UUID, str]]:
         "segment": dict(known.segments),
         "topic": dict(known.topics),
         "club": dict(known.clubs),
+        "journey": dict(known.journeys),
     }
 
 
@@ -110,8 +132,8 @@ def _called(text: str, kinds: Mapping[str, Mapping[UUID, str]]) -> dict[str, str
     return None
 
 
-def _relinked(graph: Graph, names: Names, known: Known) -> tuple[Graph, list[str]]:
-    """Return the graph with ids of things that are here under another id put right, and what is not here at all."""
+def _relinked(names: Names, known: Known) -> tuple[dict[str, str], list[str]]:
+    """Return the ids here of things that have another id there, by that, and what is not here at all."""
     kinds = _kinds(known)
     here: dict[str, str] = {}
     missing: list[str] = []
@@ -125,8 +147,7 @@ def _relinked(graph: Graph, names: Names, known: Known) -> tuple[Graph, list[str
             here[str(old)] = str(found[0])
         elif kind in kinds:
             missing.append(f"the {kind} “{name.partition(': ')[2] or name}”")
-    steps = {step.key: replace(step, config=_put_right(step.config, here)) for step in graph}
-    return replace(graph, steps=steps), missing
+    return here, missing
 
 
 def _put_right(value: Any, here: Mapping[str, str]) -> Any:

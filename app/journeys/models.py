@@ -29,6 +29,7 @@ class Journey(TenantRow, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "club_id"], ["club.tenant_id", "club.id"]),
+        ForeignKeyConstraint(["tenant_id", "topic_id"], ["topic.tenant_id", "topic.id"], name="fk_journey_topic"),
         UniqueConstraint("tenant_id", "name", name="uq_journey_name"),
         Index("ix_journey_watches", "tenant_id", "id", postgresql_where=text("watches")),
         Index("ix_journey_trigger", "tenant_id", "status", "trigger_type"),
@@ -57,6 +58,9 @@ class Journey(TenantRow, Base):
     goal_days: Mapped[int | None]
     watches: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     timezone: Mapped[str]
+    topic_id: Mapped[UUID | None]
+    send_window: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    clock: Mapped[str] = mapped_column(server_default="person", default="person")
     draft: Mapped[dict[str, Any]]
     draft_revision: Mapped[int] = mapped_column(server_default="1", default=1)
     draft_position: Mapped[int] = mapped_column(server_default="1", default=1)

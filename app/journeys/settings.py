@@ -11,16 +11,24 @@ from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.errors import Invalid
 from app.infra.words import is_visible
-from app.journeys import leaving, reentry
+from app.journeys import leaving, reentry, sending
 from app.journeys.models import Journey
+from app.messaging import outbox
+from app.messaging.states import Reason
 
 MAX_NAME = 200
 MAX_TEXT = 2000
-SETTINGS = ("name", "description", "club_id", *reentry.SETTINGS, *leaving.SETTINGS, "max_enrollments", "timezone")
+SETTINGS = (
+    *("name", "description", "club_id", "max_enrollments", "timezone"),
+    *reentry.SETTINGS,
+    *leaving.SETTINGS,
+    *sending.SETTINGS,
+)
 
 
 def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
     """Put the given settings on the journey, or raise Invalid with a message for each that can't be."""
+    before = sending.held_by(journey)
     errors: dict[str, str] = {name: "There is no such setting." for name in given if name not in SETTINGS}
     if "name" in given:
         name = str(given["name"] or "").strip()
@@ -47,8 +55,12 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
         journey.timezone = str(given["timezone"] or "")
         if journey.timezone not in available_timezones():
             errors["timezone"] = "Choose a time zone such as Africa/Johannesburg."
+    sending.apply(session, journey, given, errors)
     if errors:
         raise Invalid(errors)
+    if journey.published_version is not None and sending.held_by(journey) != before:
+        session.flush()
+        outbox.look_again(tenant_id=journey.tenant_id, reason=Reason.SEND_WINDOW, now=clock.now())
     journey.updated_at = clock.now()
 
 

@@ -39,6 +39,7 @@ from app.journeys import graph as graphs
 from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
 from app.journeys.walks import Around, Walks
+from app.messaging.windows import PERSON
 
 MANUAL = "MANUAL"
 ANYTHING = "*"
@@ -125,6 +126,10 @@ class JourneyFacts:
     chance: UUID
     trigger: str = ""
     """The type of event that lets people in."""
+    topic_id: UUID | None = None
+    """What people are asked for who get marketing of steps and templates that name no topic."""
+    clock: str = PERSON
+    """Whose clock local times go by (app.messaging.windows)."""
 
     @property
     def rehearsed(self) -> bool:

@@ -117,7 +117,7 @@ def _meant(session: Session, journey: Journey, step: Step, who: UUID, now: datet
     row = session.execute(_TEMPLATE, values).first() if template_id else None
     if row is None:
         return [Looked("Template", False, "The template of the step does not exist any more.")]
-    topic_id = config.get("topic_id") or row.topic_id
+    topic_id = config.get("topic_id") or row.topic_id or journey.topic_id
     content = Content(config.get("channel") or "EMAIL", UUID(str(template_id)), row.version, topic_id)
     return explain.of_intended(
         tenant_id=journey.tenant_id,

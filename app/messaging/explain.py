@@ -41,6 +41,7 @@ MENDS = {
     Reason.AWAITING_CONSENT: "A yes that comes in within five minutes of it.",
     Reason.FREQUENCY_CAP: "Time, or other caps, which an owner or admin sets in Settings → Limits.",
     Reason.QUIET_HOURS: "The morning.",
+    Reason.SEND_WINDOW: "Time, or another send window in the journey’s settings.",
     Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
     Reason.RATE_LIMIT: "Time, or other rates, which an owner or admin sets in Settings → Limits.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
@@ -151,6 +152,8 @@ def _told(
     goes = Verdict(Status.SENDING, None, there.address, instead_of=there.instead_of)
     limits.learn(session, tenant_id, [(row, goes)], facts, lock=False)
     for name, limit in limits.CHECKS:
+        if name == "window" and row["journey_id"] not in facts.windows:
+            continue
         kept_back = limit(row, goes, facts)
         told.append(_kept_back(name, row, kept_back, facts) if kept_back else _let_by(name, row, facts))
     return told
@@ -164,6 +167,7 @@ _NAMES = {
     "list": "Suppression list",
     "consent": "Consent",
     "events": "Events that came in",
+    "window": "Send window",
     "quiet": "Quiet hours",
     "cap": "Frequency caps",
     "copy": COPY,
@@ -244,7 +248,9 @@ def _opens(verdict: Verdict) -> datetime | None:
 
 
 def _let_by(name: str, row: Mapping[str, Any], facts: Facts) -> Looked:
-    if name == "quiet":
+    if name == "window":
+        words = _seen_window(row, facts)
+    elif name == "quiet":
         words = _seen_quiet(row, facts)
     elif name == "cap":
         words = " ".join(_seen_cap(one, row, facts) for one in facts.policy.caps_of(row["channel"]))
@@ -254,6 +260,13 @@ def _let_by(name: str, row: Mapping[str, Any], facts: Facts) -> Looked:
     else:
         words = "Each person gets their own."
     return Looked(_NAMES[name], True, words)
+
+
+def _seen_window(row: Mapping[str, Any], facts: Facts) -> str:
+    window = facts.windows[row["journey_id"]]
+    zone = limits.window_zone(window, row, facts)
+    here = facts.now.astimezone(zone)
+    return f"It is {here:%A, %H:%M} in {zone.key}; it sends: {window.words}."
 
 
 def _seen_quiet(row: Mapping[str, Any], facts: Facts) -> str:
@@ -332,6 +345,9 @@ def _settled(one: Mapping[str, Any]) -> Looked:
     if cap := saw.get("cap"):
         name = _NAMES["cap"]
         words += f" It went by: {cap['most']} {Cap(cap['channel'], cap['most'], cap['hours']).words}."
+    elif window := saw.get("window"):
+        name = _NAMES["window"]
+        words += f" It went by: {window['words']} in {window['zone']}."
     elif quiet := saw.get("quiet"):
         name = _NAMES["quiet"]
         words += f" It went by: {quiet['from']} to {quiet['to']} in {quiet['zone']}."

@@ -1,4 +1,4 @@
-"""What keeps back marketing that its reader agreed to: quiet hours, frequency caps, one copy an address.
+"""What keeps back marketing that its reader agreed to: send windows, quiet hours, caps, one copy an address.
 
 Told for a batch of the gate's at once, in its transaction. Where there are caps, the readers are locked first and then
 counted for, so that two senders at work for one person let out no more than the caps allow. In a batch the more
@@ -26,12 +26,13 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.infra.ids import first_id_before, new_id
-from app.messaging import policy
+from app.messaging import policy, windows
 from app.messaging.channel import channel
 from app.messaging.policy import Cap, Policy
 from app.messaging.runs import HELD_OUT
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.verdict import Verdict
+from app.messaging.windows import Window
 
 HELD_AT_MOST = timedelta(days=3)
 COPY_WITHIN = timedelta(days=1)
@@ -129,6 +130,9 @@ class Facts:
     """The journey whose past is walked again: caps leave out what it really sent, and what was sent after `now`."""
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     nights: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    windows: Mapping[UUID, Window] = field(default_factory=dict)
+    """When the journeys send that do so at some hours only."""
+    opens: dict[tuple[UUID, str], datetime | None] = field(default_factory=dict)
 
 
 def hold_back(
@@ -146,7 +150,8 @@ def hold_back(
     """
     told = list(verdicts)
     asleep = any(facts.policy.quiet_hours(name) is not None for name in {row["channel"] for row in rows})
-    if not (asleep or facts.policy.caps or any(row["one_copy"] for row in rows)):
+    of_journeys = any(row["journey_id"] is not None for row in rows)
+    if not (asleep or of_journeys or facts.policy.caps or any(row["one_copy"] for row in rows)):
         return told
     places = [
         place
@@ -154,7 +159,7 @@ def hold_back(
         if verdict.status is Status.SENDING and row["purpose"] == Purpose.MARKETING and row["reader_id"] is not None
     ]
     learn(session, tenant_id, [(rows[place], told[place]) for place in places], facts, lock=lock)
-    if not (asleep or facts.policy.caps or facts.twins):
+    if not (asleep or facts.windows or facts.policy.caps or facts.twins):
         # Each of them has an address of their own, and nothing else is asked for.
         return told
     facts.verdicts = {row["id"]: verdict for row, verdict in zip(rows, told, strict=True)}
@@ -176,7 +181,11 @@ def learn(
     lock: bool,
 ) -> None:
     """Ask what the verdicts need to know: in a statement each, and none for what nobody asks for."""
-    if any(facts.policy.quiet_hours(name) is not None for name in {row["channel"] for row, _ in wanted}):
+    journeys = {row["journey_id"] for row, _ in wanted} - {None}
+    if journeys:
+        facts.windows = windows.of_journeys(session, tenant_id, journeys)
+    asleep = any(facts.policy.quiet_hours(name) is not None for name in {row["channel"] for row, _ in wanted})
+    if asleep or facts.windows:
         facts.clubs = {row.id: row.timezone for row in session.execute(_CLUBS, {"tenant_id": tenant_id})}
     # A device is one person's.
     shared = [
@@ -292,6 +301,29 @@ def _quiet(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict | 
     return replace(verdict, status=Status.HELD, reason=Reason.QUIET_HOURS, due_at=until, saw={"quiet": saw})
 
 
+def _outside(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict | None:
+    """Hold what a journey sends at other hours, or on other days, than it is where its reader is."""
+    window = facts.windows.get(row["journey_id"])
+    if window is None:
+        return None
+    zone = window_zone(window, row, facts)
+    asked = (row["journey_id"], zone.key)
+    if asked not in facts.opens:
+        facts.opens[asked] = window.opens(facts.now, zone)
+    until = facts.opens[asked]
+    if until is None:
+        return None
+    saw = {"window": {"zone": zone.key, "words": window.words}}
+    if row["expires_at"] is not None and until >= row["expires_at"]:
+        return replace(verdict, status=Status.SKIPPED, reason=Reason.EXPIRED, saw=saw)
+    return replace(verdict, status=Status.HELD, reason=Reason.SEND_WINDOW, due_at=until, saw=saw)
+
+
+def window_zone(window: Window, row: Mapping[str, Any], facts: Facts) -> ZoneInfo:
+    """Return the zone in which a window is open or not for a reader."""
+    return (_zone(window.zone) if window.zone else None) or zone_of(row, facts)
+
+
 def zone_of(row: Mapping[str, Any], facts: Facts) -> ZoneInfo:
     """Return the zone of a reader: their own, else their club's, else the organisation's."""
     for name in (row["reader_zone"], facts.clubs.get(row["club_id"]), facts.zone):
@@ -352,6 +384,7 @@ def _copied(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict |
 
 
 CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any], Verdict, Facts], Verdict | None]], ...] = (
+    ("window", _outside),
     ("quiet", _quiet),
     ("cap", _capped),
     ("copy", _copied),

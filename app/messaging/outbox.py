@@ -28,7 +28,8 @@ PUT_MANY = text("""
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id,
            coalesce(CAST(:topic_id AS uuid),
-                    (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id)),
+                    (SELECT topic_id FROM template WHERE tenant_id = :tenant_id AND id = :template_id),
+                    CAST(:else_topic_id AS uuid)),
            coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
            entry.enrollment_id, :step_key, :priority, :expires_at, :one_copy, entry.dedupe_key, :due_at, :now
     FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
@@ -81,6 +82,7 @@ def put(
     step_key: str | None = None,
     channel_name: str = EMAIL,
     topic_id: UUID | None = None,
+    else_topic_id: UUID | None = None,
     purpose: Purpose = Purpose.MARKETING,
     due_at: datetime | None = None,
     expires_at: datetime | None = None,
@@ -89,11 +91,11 @@ def put(
 ) -> dict[str, UUID]:
     """Put one message for each customer into the outbox and return the message ids by dedupe key.
 
-    `topic_id` says which topic's consent is asked for; without it the template's topic is, if it has one, else the
-    channel's answer decides. After `expires_at` it is not sent any more. With `one_copy` an address gets one of the
-    step's messages within a day, whoever shares it. The sequences run side by side. A key that was put in before is
-    left as it is, and its old message's id returned. A customer who does not exist gets none, and its key is missing
-    from the answer. The senders are woken after commit.
+    `topic_id` says which topic's consent is asked for; without it the template's topic is, if it has one, else
+    `else_topic_id`; without any the channel's answer decides. After `expires_at` it is not sent any more. With
+    `one_copy` an address gets one of the step's messages within a day, whoever shares it. The sequences run side by
+    side. A key that was put in before is left as it is, and its old message's id returned. A customer who does not
+    exist gets none, and its key is missing from the answer. The senders are woken after commit.
     """
     if not customer_ids:
         return {}
@@ -108,6 +110,7 @@ def put(
                 "purpose": purpose,
                 "template_id": template_id,
                 "topic_id": topic_id,
+                "else_topic_id": else_topic_id,
                 "journey_id": journey_id,
                 "step_key": step_key,
                 "priority": Priority.TRANSACTIONAL if purpose is Purpose.TRANSACTIONAL else Priority.JOURNEY,

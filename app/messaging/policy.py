@@ -35,7 +35,7 @@ MOST_MESSAGES = 1000
 MOST_HOURS = 31 * 24
 MOST_PEOPLE = 100_000_000
 _COUNTED = {EMAIL: "e-mail", "SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def _checked_quiet(
         starts, ends = str(one.get("from") or ""), str(one.get("to") or "")
         if channel not in CHANNELS:
             errors[f"quiet.{channel}"] = "There is no such channel."
-        elif not _CLOCK.fullmatch(starts) or not _CLOCK.fullmatch(ends):
+        elif not CLOCK.fullmatch(starts) or not CLOCK.fullmatch(ends):
             errors[f"quiet.{channel}"] = "Give two times of day such as 21:00 and 08:00."
         elif starts == ends:
             errors[f"quiet.{channel}"] = "Let them end at another time than they begin at."

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     HOLDOUT = "holdout"
     FREQUENCY_CAP = "frequency_cap"
     QUIET_HOURS = "quiet_hours"
+    SEND_WINDOW = "send_window"
     HOUSEHOLD_COPY = "household_copy"
     COPY_PENDING = "copy_pending"
     RATE_LIMIT = "rate_limit"
@@ -110,6 +111,7 @@ REASON_WORDS = {
     Reason.HOLDOUT: "They were left out on purpose, so that what the campaign changes can be measured.",
     Reason.FREQUENCY_CAP: "The customer has had as many messages as the caps allow, which owners and admins set.",
     Reason.QUIET_HOURS: "It is night where the customer is: quiet hours are kept.",
+    Reason.SEND_WINDOW: "The journey sends on other days or at other hours; it goes out when these come.",
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
     Reason.RATE_LIMIT: "As many have gone out as the rates allow, which owners and admins set; it waits its turn.",

@@ -423,6 +423,7 @@ _JOURNEYS = (
         addresses=_columns("name description trigger_config draft exit_conditions goal"),
         plain=_columns(
             "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
+            "topic_id send_window clock "
             "exit_on_unsubscribe goal_days watches draft_revision draft_position key_numbers published_version "
             "published_revision "
             "next_run_at run_until run_cursor total_enrolled total_completed total_exited total_failed activated_at "

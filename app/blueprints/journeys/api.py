@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.blueprints.journeys.api_settings import Clock, Sending
 from app.infra.paging import Page
 from app.journeys import calls, lifecycle, queries, service
 from app.journeys.engine import enrol, exits
@@ -54,7 +55,7 @@ class TriggerConfig(Body):
     conditions: list[dict[str, Any]] = Field(default=[])
 
 
-class JourneyBody(Body):
+class JourneyBody(Sending):
     """A new journey. `trigger_type` is an event type, MANUAL, DATE or SCHEDULE.
 
     Without `timezone` it is the club's, else the organisation's.
@@ -75,9 +76,10 @@ class JourneyBody(Body):
     goal_days: int | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
+    clock: Clock = "person"
 
 
-class JourneyPatch(Body):
+class JourneyPatch(Sending):
     """Settings to change; those left out stay."""
 
     name: Words | None = None
@@ -93,6 +95,7 @@ class JourneyPatch(Body):
     goal_days: int | None = None
     max_enrollments: int | None = None
     timezone: Words | None = None
+    clock: Clock | None = None
 
 
 class StepModel(BaseModel):
@@ -157,6 +160,9 @@ class JourneyOut(Shown):
     goal_days: int | None
     max_enrollments: int | None
     timezone: str
+    topic_id: UUID | None
+    send_window: dict[str, Any] | None
+    clock: Clock
     draft_revision: int
     published_version: int | None
     total_enrolled: int
@@ -301,7 +307,7 @@ def journeys(query: JourneysQuery) -> Page[JourneyOut]:
 def create_journey(body: JourneyBody) -> JourneyOut:
     """Make a journey in DRAFT whose one step is its TRIGGER."""
     actor = current()
-    return shown(service.create(tenant_id=actor.tenant_id, actor=actor.ref, **body.model_dump()))
+    return shown(service.create(tenant_id=actor.tenant_id, actor=actor.ref, **body.model_dump(by_alias=True)))
 
 
 @api.operation("GET", "/journeys/step-types", permission="journeys.view")
@@ -332,7 +338,7 @@ def journey(journey_id: UUID) -> JourneyOut:
 def change_journey(journey_id: UUID, body: JourneyPatch) -> JourneyOut:
     """Change a journey's settings."""
     actor = current()
-    changes = body.model_dump(exclude_unset=True)
+    changes = body.model_dump(exclude_unset=True, by_alias=True)
     return shown(
         service.update_settings(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=changes)
     )

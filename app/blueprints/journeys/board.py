@@ -18,7 +18,7 @@ from app.customers import custom_fields, mass_update
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import transaction
-from app.journeys import comments, queries, reentry, walks
+from app.journeys import comments, queries, reentry, sending, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
@@ -112,6 +112,10 @@ class Board:
             and comes_again(self.graph.trigger.config),
             "trigger_words": words_of(self.graph.trigger, self.known) if self.graph.trigger else "",
             "how_often": reentry.words(journey),
+            "topic_name": self.known.topics.get(self.journey.topic_id, "A topic that was archived")
+            if self.journey.topic_id
+            else None,
+            "window_words": sending.window_words(self.journey),
             "club_name": self.known.clubs.get(journey.club_id) if journey.club_id else None,
         }
 

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts import places
 from app.infra.errors import UserError
 from app.infra.ids import as_id
 from app.journeys.reentry import LABELS, MAX_KEY, NEVER
+from app.journeys.sending import CLOCKS
 from app.journeys.step_type import MANUAL, Known
 from app.journeys.timed import TIMED
+from app.messaging.windows import DAY_NAMES, DAYS, PERSON
 from app.web.forms import Form
 
 NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
@@ -83,6 +85,25 @@ class SettingsForm(JourneyForm):
         "Who unsubscribes leaves",
         description="From everything, or from a channel or topic of what the journey sends, after they came in.",
     )
+    topic_id = SelectField(
+        "Topic",
+        description="Marketing goes to people who want this topic, unless the step or its template names another one.",
+        validate_choice=False,
+    )
+    send_days = SelectMultipleField(
+        "Marketing goes out on",
+        choices=[SelectChoice(day, name) for day, name in zip(DAYS, DAY_NAMES, strict=True)],
+        validate_choice=False,
+    )
+    send_from = StringField("From", render_kw={"type": "time"})
+    send_to = StringField("To", render_kw={"type": "time"})
+    clock = SelectField(
+        "Whose clock counts",
+        description="For these hours, and for waits until a time of day or a date.",
+        choices=[SelectChoice(value, label) for value, label in CLOCKS.items()],
+        default=PERSON,
+        validate_choice=False,
+    )
     goal_event = SelectField(
         "What the journey is for",
         description="Who does it has reached the goal and leaves; who is through already counts as well.",
@@ -97,11 +118,25 @@ class SettingsForm(JourneyForm):
     def offer(self, known: Known, zone: str) -> None:
         """Fill the selects."""
         super().offer(known, zone)
+        topics = [(str(key), name) for key, name in known.topics.items()]
+        chosen = str(self["topic_id"].data or "")
+        if chosen and chosen not in dict(topics):
+            topics.append((chosen, "A topic that was archived"))
+        self.topic_id.choices = [("", "None: the answer to the channel as a whole"), *topics]
         events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
         self.goal_event.choices = [
             SelectChoice("", "No event: conditions, or nothing"),
             *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
         ]
+
+    def sending(self) -> dict[str, Any]:
+        """Return what the service takes of how the journey sends."""
+        hours = {"from": self["send_from"].data or None, "to": self["send_to"].data or None}
+        return {
+            "topic_id": self["topic_id"].data or None,
+            "send_window": {"days": self["send_days"].data or list(DAYS), **hours},
+            "clock": self["clock"].data or PERSON,
+        }
 
     def leaving(self, held: Mapping[str, Any] | None, exit_tree: Any, goal_tree: Any) -> dict[str, Any]:
         """Return what the service takes of these settings and of the conditions below them.

@@ -20,6 +20,7 @@ from app.infra.errors import UserError
 from app.journeys import files, lifecycle, queries, service, whereabouts
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
+from app.messaging.windows import DAYS
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -174,7 +175,9 @@ def settings(journey_id: UUID) -> Response:
     """Show the form of a journey's settings."""
     journey = queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
     goal = journey.goal or {}
-    form = SettingsForm(obj=journey, goal_event=goal.get("event_type"))
+    window = journey.send_window or {"days": list(DAYS)}
+    sends = {"send_days": window["days"], "send_from": window.get("from"), "send_to": window.get("to")}
+    form = SettingsForm(obj=journey, goal_event=goal.get("event_type"), **sends)
     shown = {EXITS: journey.exit_conditions, GOAL: None if goal.get("event_type") else goal.get("conditions")}
     return _settings_page(journey, form, shown)
 
@@ -190,11 +193,12 @@ def save_settings(journey_id: UUID) -> Response | Answer:
     if any(one.acted for one in posted.values()):
         return _settings_page(journey, form, posted)
     try:
-        changes = form.values() | form.leaving(journey.goal, posted[EXITS].tree, posted[GOAL].tree)
+        changes = form.values() | form.sending() | form.leaving(journey.goal, posted[EXITS].tree, posted[GOAL].tree)
         service.update_settings(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=changes)
     except UserError as error:
         told = {name: _beside(error.errors, name) for name in posted}
-        others = {name: message for name, message in error.errors.items() if name in form}
+        named = {name.replace("send_window.", "send_"): message for name, message in error.errors.items()}
+        others = {name: message for name, message in named.items() if name in form}
         if not others and not any(told.values()):
             raise
         for name, message in others.items():

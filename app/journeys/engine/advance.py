@@ -22,7 +22,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import Overtaken, again_after_deadlock, transaction
 from app.journeys.engine import exits, retry, settling, watching, writes
-from app.journeys.engine.plan import Plan, PlannedStep, edition, plans_of
+from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ MAX_STEPS_A_TURN = 100
 MAX_ERROR = 500
 
 LIVE = text("""
-    SELECT id, published_version, published_revision, timezone, trigger_type, watches, exit_conditions,
+    SELECT id, published_version, published_revision, timezone, trigger_type, topic_id, clock, watches, exit_conditions,
         exit_on_unsubscribe, goal, goal_days
     FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
@@ -100,10 +100,7 @@ def _walk(
         return 0
     involved = {row.journey_id for row in claimed}
     plans = plans_of(session, tenant_id, {id: edition(live[id]) for id in involved})
-    journeys = {
-        id: JourneyFacts(id, live[id].published_version, live[id].timezone, original or id, live[id].trigger_type)
-        for id in involved
-    }
+    journeys = {id: facts_of(live[id], original) for id in involved}
     watches = {id: watching.watch(tenant_id, live[id], journeys[id], plans[id]) for id in involved if live[id].watches}
     turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
     turn.walk(claimed)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.journeys.graph import Graph, ranks
 from app.journeys.models import JourneyVersion
-from app.journeys.step_type import StepConfig, StepType, read_graph, step_types
+from app.journeys.step_type import JourneyFacts, StepConfig, StepType, read_graph, step_types
 
 _KEPT = 500
 
@@ -66,6 +66,22 @@ def plans_of(session: Session, tenant_id: UUID, editions: Mapping[UUID, Edition]
             plan.placements, plan.once = row.placements, row.once
             _plans[tenant_id, row.journey_id, missing[row.journey_id]] = plan
     return {journey: _plans[tenant_id, journey, one] for journey, one in editions.items()}
+
+
+def facts_of(row: Any, original: UUID | None = None) -> JourneyFacts:
+    """Return what steps may know of a journey that people follow, a row with these columns.
+
+    In a rehearsal `original` is what is rehearsed.
+    """
+    return JourneyFacts(
+        row.id,
+        row.published_version or 0,
+        row.timezone,
+        original or row.id,
+        row.trigger_type,
+        row.topic_id,
+        row.clock,
+    )
 
 
 def make_plan(graph: Graph) -> Plan:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.journeys import graph
-from app.journeys.engine.plan import Plan, PlannedStep, edition, plans_of
+from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
 from app.journeys.models import Journey
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -121,7 +121,7 @@ def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Ro
     ids, numbers = array(one.id for one in waiting), array(one.current_step_number for one in waiting)
     asked = {"tenant_id": tenant_id, "ids": ids, "numbers": numbers, "version": version}
     since = {row.enrollment_id: row.entered_at for row in session.execute(ENTERED, asked)}
-    facts = JourneyFacts(journey.id, version, journey.timezone, journey.id, journey.trigger_type)
+    facts = facts_of(journey)
     found = _outcomes(session, tenant_id, facts, step, [one for one in waiting if one.id in since], since)
     if not found:
         return

@@ -26,12 +26,13 @@ from app.infra.arrays import array, uuids
 from app.infra.queue import Work, wake
 from app.journeys import leaving
 from app.journeys.engine import writes
-from app.journeys.engine.plan import Plan, PlannedStep, edition, plans_of
+from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
 from app.journeys.payloads import payload_fits
 from app.journeys.step_type import JourneyFacts, Walker, step_types
 
 WATCHING = text("""
-    SELECT id, published_version, published_revision, timezone, exit_conditions, exit_on_unsubscribe, goal, goal_days
+    SELECT id, published_version, published_revision, timezone, trigger_type, topic_id, clock, exit_conditions,
+        exit_on_unsubscribe, goal, goal_days
     FROM journey
     WHERE tenant_id = :tenant_id AND watches AND status IN ('ACTIVE', 'PAUSED') AND published_version IS NOT NULL
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
@@ -147,7 +148,7 @@ def _unsubscribed(session: Session, tenant_id: UUID, watch: Watch, ids: Sequence
         "now": now,
         "ids": array(ids),
         "channels": array({EVERYTHING, *(channel for channel, _ in contents)}),
-        "topics": array({config.topic_id for config in configs if config.topic_id}),
+        "topics": array({one for one in (watch.journey.topic_id, *(c.topic_id for c in configs)) if one}),
         "templates": array({template_id for _, template_id in contents}),
     }
     return set(session.scalars(UNSUBSCRIBED, {"tenant_id": tenant_id, **values}))
@@ -245,7 +246,7 @@ def on_events(
     plans = plans_of(session, batch.tenant_id, {row.id: edition(row) for row in concerned})
     record = writes.Record()
     for row in concerned:
-        facts_ = JourneyFacts(row.id, row.published_version, row.timezone, row.id)
+        facts_ = facts_of(row)
         _touch(
             session,
             batch,

@@ -49,8 +49,8 @@ class SendConfig(StepConfig):
     topic_id: UUID | None = Field(
         default=None,
         title="Topic",
-        description="Marketing goes to people who want this topic. Without one, the template's topic decides, or the "
-        "answer to the channel as a whole.",
+        description="Marketing goes to people who want this topic. Without one, the template's topic decides, else "
+        "the journey's, or the answer to the channel as a whole.",
         json_schema_extra={"widget": "topic"},
     )
     purpose: Purpose = Field(
@@ -191,7 +191,9 @@ class Send(StepType[SendConfig]):
             for walker in coming:
                 batch.fail(walker, "A template of this step does not exist any more.")
             return
-        chosen = _chosen(batch, [(*one, batch.config.topic_id or there[one]) for one in contents])
+        chosen = _chosen(
+            batch, [(*one, batch.config.topic_id or there[one] or batch.journey.topic_id) for one in contents]
+        )
         for place, (channel_name, template_id) in enumerate(contents):
             walkers = [walker for walker in coming if chosen.get(walker.customer_id, 0) == place]
             if walkers:
@@ -211,6 +213,7 @@ def _put(batch: StepBatch[SendConfig], walkers: Sequence[Walker], channel_name: 
         journey_id=batch.journey.id,
         step_key=batch.step_key,
         topic_id=config.topic_id,
+        else_topic_id=batch.journey.topic_id,
         channel_name=channel_name,
         purpose=config.purpose,
         expires_at=batch.now + timedelta(hours=config.expires_hours) if config.expires_hours else None,

@@ -29,6 +29,7 @@ from app.journeys.payloads import date_label, event_dates, payload_fits, payload
 from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
 from app.journeys.timed import TIMED, date_fields
 from app.journeys.waits import WaitConfig
+from app.messaging.windows import PERSON
 
 TIMEOUT, MISSED = "timeout", "missed"
 FIRST_LOOK = timedelta(minutes=2)
@@ -230,7 +231,8 @@ def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[date
     for walker in coming:
         own, event_date = facts.get(walker.customer_id, _Facts()), said.get(walker.enrollment_id)
         if (own, event_date) not in moments:
-            zone = _zone(own.zone or batch.journey.timezone, batch.journey.timezone)
+            of_person = own.zone if batch.journey.clock == PERSON else None
+            zone = _zone(of_person or batch.journey.timezone, batch.journey.timezone)
             days = clubs.of(own.journeys_club, own.club)
             if config.event_date is not None:
                 at = config.event_date.moment(event_date, batch.now, here=here, zone=zone, days=days)

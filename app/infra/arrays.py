@@ -17,7 +17,8 @@ def array(values: Iterable[UUID | str | int | datetime | None]) -> str:
     """Return the values as the text of a Postgres array; None becomes NULL."""
     listed = list(values)
     raw = orjson.dumps(listed)
-    if b"\\" in raw:
+    # Quotes and backslashes are escaped alike in both; what else JSON escapes, a line's end say, is not.
+    if b"\\" in raw and b"\\" in raw.replace(b"\\\\", b"").replace(b'\\"', b""):
         return "{" + ",".join(_escaped(value) for value in listed) + "}"
     # A list in JSON is an array to Postgres but for its brackets, and for what JSON escapes in texts.
     return f"{{{raw[1:-1].decode()}}}"

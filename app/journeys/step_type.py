@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -172,8 +172,7 @@ class Walker:
         return self.waiting_until is not None or self.attempts > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one person at one step: left by `exit`, or parked `until` then, or failed for `failure`.
 
     `jump`: left for the step of that key, whatever the exits lead to. `leaves`: the exit leads out of the journey, for

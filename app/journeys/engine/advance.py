@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -50,7 +51,8 @@ CHANGED = text("""
 CLAIM = text("""
     WITH claimed AS MATERIALIZED (
         SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               attempts, trigger_data, woken_by, answers, waits_for, awaited
+               attempts, CAST(trigger_data AS text) AS trigger_data, woken_by, answers, waits_for,
+               awaited
         FROM journey_enrollment
         WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
         ORDER BY due_at
@@ -133,7 +135,7 @@ class _Turn:
                 row.customer_id,
                 row.current_step_number,
                 row.waiting_until,
-                row.trigger_data,
+                orjson.loads(row.trigger_data),
                 row.attempts,
                 row.woken_by,
                 row.answers or {},
@@ -158,13 +160,16 @@ class _Turn:
                 watch = self.watches[journey_id]
                 walkers = watching.ask(self.session, self.tenant_id, watch, step, walkers, self.record, self.now)
             passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
-            doing = [walker for walker in walkers if walker not in passing]
+            doing = [walker for walker in walkers if walker not in passing] if passing else walkers
             outcomes = passing | (self._run(journey, step, doing) if doing else {})
             for target, going in self.record.taken(journey, step, walkers, outcomes, self.now).items():
-                for walker in going:
-                    if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:
-                        self.record.stand(target, walker, due_at=self.now)
-                on = [walker for walker in going if walker.step_number - first[walker] < MAX_STEPS_A_TURN]
+                on = going
+                # Nobody comes to a step twice in a turn.
+                if len(self.plans[journey_id]) > MAX_STEPS_A_TURN:
+                    on = [walker for walker in going if walker.step_number - first[walker] < MAX_STEPS_A_TURN]
+                    for walker in going:
+                        if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:
+                            self.record.stand(target, walker, due_at=self.now)
                 if on:
                     groups[journey_id, target] += on
 
@@ -202,14 +207,18 @@ class _Turn:
 
 
 def _check(step: PlannedStep, batch: StepBatch[Any], plan: Plan) -> None:
+    fine = None
     for walker in batch.walkers:
         outcome = batch.outcomes.get(walker)
+        if outcome is fine is not None:
+            continue
         if (
             outcome is None
             or (outcome.exit and not outcome.leaves and step.exits and outcome.exit not in step.exits)
             or (outcome.jump is not None and outcome.jump not in plan)
         ):
             raise RuntimeError(f"step {step.key} gave enrollment {walker.enrollment_id} no way on")
+        fine = outcome
 
 
 def _reason(error: Exception) -> str:

@@ -6,9 +6,8 @@ its journey first, so that limits and "once only" hold whatever runs at the same
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -66,11 +65,12 @@ ENROL = text("""
     WITH candidate AS (
         SELECT * FROM unnest(
             CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]), CAST(:entries AS text[]), CAST(:events AS uuid[]),
-            CAST(:payloads AS text[]), CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:since AS timestamptz[]),
+            CAST(:payloads AS text[])
+        ) WITH ORDINALITY AS candidate(journey_id, customer_id, entry, event_id, payload, place)
+        JOIN unnest(
+            CAST(:ids AS uuid[]), CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:since AS timestamptz[]),
             CAST(:weeks AS date[]), CAST(:versions AS int[])
-        ) WITH ORDINALITY
-            AS candidate(journey_id, customer_id, entry, event_id, payload, first_key, rule, since, week, version,
-                         place)
+        ) AS open(id, first_key, rule, since, week, version) ON open.id = candidate.journey_id
     ), fresh AS (
         SELECT candidate.*, row_number() OVER (PARTITION BY journey_id ORDER BY place) AS turn
         FROM candidate
@@ -125,8 +125,7 @@ class NotAdmitted(Conflict):
     """The customer can't enter the journey now; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry.
 
     `by_itself`: a segment or a journey did it, and not the customer or somebody of the club. `type` is the event's.
@@ -271,23 +270,24 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
         entering = [one for one in entering if (one.journey_id, one.customer_id) not in refused]
     if not entering:
         return []
-    since = {row.id: now - _days(row) if row.reentry == AFTER_DAYS else None for row in open_now.values()}
+    journeys = open_now.values()
     rows = session.execute(
         ENROL,
         {
             "tenant_id": tenant_id,
             "now": now,
             "limited": list(open_now),
+            "ids": array(open_now),
+            "keys": array(row.first_key for row in journeys),
+            "rules": array(row.reentry for row in journeys),
+            "since": array(now - _days(row) if row.reentry == AFTER_DAYS else None for row in journeys),
+            "weeks": array(row.week for row in journeys),
+            "versions": array(row.published_version for row in journeys),
             "journeys": array(one.journey_id for one in entering),
             "customers": array(one.customer_id for one in entering),
             "entries": array(one.entry for one in entering),
             "events": array(one.event_id for one in entering),
             "payloads": array(orjson.dumps(one.payload, default=str).decode() for one in entering),
-            "keys": array(open_now[one.journey_id].first_key for one in entering),
-            "rules": array(open_now[one.journey_id].reentry for one in entering),
-            "since": array(since[one.journey_id] for one in entering),
-            "weeks": array(open_now[one.journey_id].week for one in entering),
-            "versions": array(open_now[one.journey_id].published_version for one in entering),
         },
     ).all()
     if not rows:
@@ -316,7 +316,7 @@ def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]
         said = facts(one.type, one.payload) if journey.reentry == EACH else {}
         entry = entry_key(journey.reentry, journey.reentry_key, one.entry, said)
         alone = entry if journey.reentry == EACH else ""
-        first.setdefault((one.journey_id, one.customer_id, alone), replace(one, entry=entry))
+        first.setdefault((one.journey_id, one.customer_id, alone), one._replace(entry=entry))
     return list(first.values())
 
 

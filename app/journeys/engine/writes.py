@@ -67,8 +67,8 @@ class Record:
         whose step says that they go on later.
         """
         going: dict[str, list[Walker]] = defaultdict(list)
+        counts, ends, passed = Counter[str](), Counter[str](), Counter[str]()
         texts: dict[int, str | None] = {}
-        counts = self.counts[journey.id, step.key]
         for walker in walkers:
             outcome = outcomes[walker]
             result = outcome.result
@@ -93,23 +93,22 @@ class Record:
                 due_at = outcome.look_at or outcome.until
                 self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=due_at, waits_for=outcome.waits_for)
                 continue
-            counts["active"] -= 1
             walker.waiting_until = walker.woken_by = None
             if outcome.failure is not None:
                 counts["failed"] += 1
-                self.totals[journey.id]["failed"] += 1
+                ends["failed"] += 1
                 self._state(walker, "FAILED", step.key, reason="error", error=outcome.failure)
                 continue
             counts["completed"] += 1
             if way is not None:
-                self.passed[journey.id, step.key, way] += 1
+                passed[way] += 1
             if outcome.leaves is not None:
-                self.totals[journey.id]["exited"] += 1
+                ends["exited"] += 1
                 self._state(walker, "EXITED", step.key, reason=outcome.leaves)
                 continue
             target = outcome.jump or step.exits.get(outcome.exit or "")
             if target is None:
-                self.totals[journey.id]["completed"] += 1
+                ends["completed"] += 1
                 self._state(walker, "COMPLETED", step.key, reason="completed")
                 continue
             walker.step_number += 1
@@ -118,6 +117,12 @@ class Record:
                 self.stand(target, walker, due_at=now)
                 continue
             going[target].append(walker)
+        counts["active"] = -counts["completed"] - counts["failed"]
+        self.counts[journey.id, step.key].update(counts)
+        if ends:
+            self.totals[journey.id].update(ends)
+        for way, count in passed.items():
+            self.passed[journey.id, step.key, way] += count
         for target, arrived in going.items():
             self.counts[journey.id, target].update(entered=len(arrived), active=len(arrived))
         return going

@@ -195,7 +195,9 @@ class Send(StepType[SendConfig]):
             batch, [(*one, batch.config.topic_id or there[one] or batch.journey.topic_id) for one in contents]
         )
         for place, (channel_name, template_id) in enumerate(contents):
-            walkers = [walker for walker in coming if chosen.get(walker.customer_id, 0) == place]
+            walkers = coming
+            if len(contents) > 1:
+                walkers = [walker for walker in coming if chosen.get(walker.customer_id, 0) == place]
             if walkers:
                 _put(batch, walkers, channel_name, template_id)
 

@@ -53,6 +53,7 @@ class Journey(TenantRow, Base):
     reentry_key: Mapped[str | None]
     max_enrollments: Mapped[int | None]
     exit_conditions: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    exit_event: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     exit_on_unsubscribe: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     goal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     goal_days: Mapped[int | None]

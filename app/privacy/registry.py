@@ -420,7 +420,7 @@ _JOURNEYS = (
         "journey",
         "Journeys",
         OF_THE_CLUB,
-        addresses=_columns("name description trigger_config draft exit_conditions goal"),
+        addresses=_columns("name description trigger_config draft exit_conditions exit_event goal"),
         plain=_columns(
             "id club_id status trigger_type allow_reentry reentry reentry_days reentry_key max_enrollments timezone "
             "topic_id send_window clock "

@@ -12,10 +12,13 @@ from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.payloads import payload_tree
 
-SETTINGS = ("exit_conditions", "exit_on_unsubscribe", "goal", "goal_days")
+SETTINGS = ("exit_conditions", "exit_event", "exit_on_unsubscribe", "goal", "goal_days")
 GOAL = "GOAL"
 MAX_DAYS = 3660
-EVENT, CONDITIONS = "event_type", "conditions"
+EVENT, CONDITIONS, SAME = "event_type", "conditions", "same"
+"""`same` names a field of an event that has to say what the event says that let somebody in: another one's booking does
+not concern them."""
+MAX_SAME = 100
 
 _HAS_GOAL = text("""
     SELECT graph @> '{"steps": [{"type": "GOAL"}]}' FROM journey_version
@@ -31,11 +34,14 @@ def customer_tree(rules: object, *, tenant_id: Any) -> Tree:
 def apply(session: Session, journey: Journey, given: Mapping[str, Any], errors: dict[str, str]) -> None:
     """Put the given settings on the journey; what is wrong with them goes to `errors`.
 
-    A goal is an event (`event_type`, with `conditions` on what it says) or `conditions` on the customer alone.
+    A goal is an event (`event_type`, with `conditions` on what it says, and `same`) or `conditions` on the customer
+    alone. An `exit_event` has `event_type` and `same`.
     """
     with session.no_autoflush:
         if "exit_conditions" in given:
             journey.exit_conditions = _tree(journey, given["exit_conditions"], "exit_conditions", errors)
+        if "exit_event" in given:
+            journey.exit_event = _exit_event(given["exit_event"], errors)
         if "exit_on_unsubscribe" in given:
             journey.exit_on_unsubscribe = bool(given["exit_on_unsubscribe"])
         if "goal" in given:
@@ -51,7 +57,7 @@ def apply(session: Session, journey: Journey, given: Mapping[str, Any], errors: 
 
 def by_settings(journey: Journey) -> bool:
     """Return whether the settings of a journey let people leave by what happens to them."""
-    return bool(journey.exit_conditions or journey.exit_on_unsubscribe or journey.goal)
+    return bool(journey.exit_conditions or journey.exit_event or journey.exit_on_unsubscribe or journey.goal)
 
 
 def watched(journey: Journey, graph: Graph) -> bool:
@@ -75,7 +81,7 @@ def _tree(journey: Journey, rules: Any, at: str, errors: dict[str, str]) -> dict
 def _goal(journey: Journey, goal: Any, errors: dict[str, str]) -> dict[str, Any] | None:
     if not goal:
         return None
-    if not isinstance(goal, Mapping) or set(goal) - {EVENT, CONDITIONS}:
+    if not isinstance(goal, Mapping) or set(goal) - {EVENT, CONDITIONS, SAME}:
         errors["goal"] = "Give the event_type that is the goal, or conditions on the customer."
         return None
     if not goal.get(EVENT):
@@ -85,4 +91,20 @@ def _goal(journey: Journey, goal: Any, errors: dict[str, str]) -> dict[str, Any]
         payload_tree(str(goal[EVENT]), goal.get(CONDITIONS) or [])
     except InvalidConditions as wrong:
         errors.update({f"goal.{path}" if path else "goal": message for path, message in wrong.errors.items()})
-    return {EVENT: str(goal[EVENT])[:100], CONDITIONS: goal.get(CONDITIONS) or []}
+    return {EVENT: str(goal[EVENT])[:100], CONDITIONS: goal.get(CONDITIONS) or [], **_same(goal, "goal", errors)}
+
+
+def _exit_event(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
+    if not given or (isinstance(given, Mapping) and not given.get(EVENT)):
+        return None
+    if not isinstance(given, Mapping) or set(given) - {EVENT, SAME}:
+        errors["exit_event"] = "Give the event_type by which people leave."
+        return None
+    return {EVENT: str(given[EVENT])[:100], **_same(given, "exit_event", errors)}
+
+
+def _same(given: Mapping[str, Any], at: str, errors: dict[str, str]) -> dict[str, str]:
+    name = str(given.get(SAME) or "").strip()
+    if len(name) > MAX_SAME:
+        errors[f"{at}.{SAME}"] = f"Give the name of a field, of at most {MAX_SAME} characters."
+    return {SAME: name} if name else {}

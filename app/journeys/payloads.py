@@ -32,6 +32,12 @@ def payload_fits(event_type: str, conditions: object, payload: Mapping[str, Any]
     return matches(tree, facts(event_type, payload), zone=ZoneInfo(zone), now=now)
 
 
+def says_same(name: str, one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str, Any]]) -> bool:
+    """Return whether two events (type, payload) say the same under a name, and say something."""
+    said, before = (values.text(facts(*event).get(name)) for event in (one, other))
+    return said is not None and said == before
+
+
 @lru_cache(maxsize=1000)
 def _tree(event_type: str, conditions: str) -> Tree | None:
     try:

@@ -309,5 +309,5 @@ def _taken(waiting: deque[tuple[datetime, T]], by: datetime) -> list[T]:
 def _waited_for(copy: Journey, graph: Graph) -> set[str]:
     """Return the types of events that steps wait for, or that are a goal."""
     named = [step.config.get("event_type") for step in graph if step.type != TRIGGER]
-    named.append((copy.goal or {}).get(leaving.EVENT))
+    named += [(settings or {}).get(leaving.EVENT) for settings in (copy.goal, copy.exit_event)]
     return {one for one in named if isinstance(one, str) and one}

@@ -149,6 +149,90 @@ def test_the_goal_of_a_journey_is_an_event_or_conditions(tenant: Tenant) -> None
         check_counters(tenant.id, each.id)
 
 
+def about(tenant: Tenant, said: Json) -> None:
+    """Let something be said of the one person there is."""
+    [row] = rows(tenant.id, "SELECT DISTINCT customer_id FROM journey_enrollment")
+    happen(tenant.id, event(row.customer_id, said, type="booking.cancelled"), now=NOW + HOUR)
+
+
+def standing(tenant_id: UUID) -> set[tuple[str, str | None]]:
+    return {
+        (row.entry, row.exit_reason) for row in rows(tenant_id, "SELECT entry, exit_reason FROM journey_enrollment")
+    }
+
+
+def test_people_leave_by_an_event_of_their_own_booking(tenant: Tenant) -> None:
+    id = journey(
+        tenant.id, [step("trigger", "TRIGGER", "w", {"event_type": BOOKED}), wait("w", None, "9 days")],
+        reentry="each", reentry_key="booking_id",
+        exit_event={"event_type": "booking.cancelled", "same": "booking_id"},
+    ).id  # fmt: skip
+    [who] = people(tenant.id)
+    for booking in ("A", 7):
+        happen(tenant.id, event(who, {"booking_id": booking}, type=BOOKED))
+    run(tenant.id)
+    about(tenant, {"booking_id": "B"})
+    about(tenant, {"reason": "rain"})
+    assert standing(tenant.id) == {("each:A", None), ("each:7", None)}
+    # Other systems spell names otherwise, and write numbers as text.
+    about(tenant, {"bookingId": "7"})
+    assert standing(tenant.id) == {("each:A", None), ("each:7", "exit_event")}
+    lifecycle.pause(tenant_id=tenant.id, journey_id=id, actor="system", now=NOW)
+    about(tenant, {"booking_id": "A"})
+    assert standing(tenant.id) == {("each:A", "exit_event"), ("each:7", "exit_event")}
+    check_counters(tenant.id, id)
+
+
+def test_without_a_field_any_such_event_lets_people_leave(tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "9 days")], exit_event={"event_type": "booking.cancelled"})
+    admit(tenant.id, made.id, people(tenant.id))
+    run(tenant.id)
+    about(tenant, {})
+    assert [reason for _, reason in standing(tenant.id)] == ["exit_event"]
+    service.update_settings(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", changes={"exit_event": {"event_type": ""}}
+    )
+    kept = queries.journey(tenant_id=tenant.id, journey_id=made.id)
+    assert (kept.exit_event, kept.watches) == (None, False)
+
+
+def test_a_goal_of_another_booking_is_not_theirs(tenant: Tenant) -> None:
+    goal_event = {"event_type": "payment.received", "same": "booking_id"}
+    start = step("trigger", "TRIGGER", "w", {"event_type": BOOKED})
+    journey(tenant.id, [start, wait("w", None, "9 days")], goal=goal_event)
+    [who] = people(tenant.id)
+    happen(tenant.id, event(who, {"booking_id": "A"}, type=BOOKED))
+    run(tenant.id)
+    happen(tenant.id, event(who, {"booking_id": "B"}, type="payment.received"), now=NOW + HOUR)
+    assert statuses(tenant.id) == {who: ("ACTIVE", None)}
+    happen(tenant.id, event(who, {"booking_id": "A"}, type="payment.received"), now=NOW + HOUR)
+    assert statuses(tenant.id) == {who: ("EXITED", "goal")}
+
+
+def test_they_are_set_on_the_page_and_over_the_api(client: Any, sign_in: Any, api: Any, tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "9 days")])
+    sign_in("marketer")
+    page = f"/journeys/{made.id}/settings"
+    client.get(page)
+    typed = {
+        "name": "Welcome", "reentry": "never", "timezone": "UTC", "exit_event_type": "booking.cancelled",
+        "exit_same": "booking_id", "goal_event": "payment.received", "goal_same": "reference",
+    }  # fmt: skip
+    client.post(page, typed, status=302)
+    kept = queries.journey(tenant_id=tenant.id, journey_id=made.id)
+    assert kept.exit_event == {"event_type": "booking.cancelled", "same": "booking_id"}
+    assert kept.goal == {"event_type": "payment.received", "conditions": [], "same": "reference"}
+    shown = client.get(page).text
+    assert 'value="booking_id"' in shown
+    assert 'value="reference"' in shown
+    here = f"/journeys/{made.id}"
+    assert api.get(here).get_json()["exit_event"] == kept.exit_event
+    answer = api.patch(here, json={"exit_event": {"event_type": "competition.full", "same": "competition_id"}})
+    assert answer.get_json()["exit_event"]["same"] == "competition_id"
+    assert api.patch(here, json={"exit_event": None}).get_json()["exit_event"] is None
+    assert api.patch(here, json={"exit_event": {"type": "x"}}).status_code == 422
+
+
 def test_a_goal_counts_that_comes_in_one_batch_after_what_let_them_in(tenant: Tenant) -> None:
     made = journey(tenant.id, [wait("w", None, "9 days")], trigger_type=JOINED, goal={"event_type": BOOKED})
     again = journey(tenant.id, [wait("w", None, "9 days")], name="Again", trigger_type=BOOKED,

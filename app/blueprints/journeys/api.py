@@ -34,10 +34,21 @@ Reentry = Annotated[
 
 
 class GoalBody(Body):
-    """What a journey is for: an event, with `conditions` on what it says, or conditions on the customer alone."""
+    """What a journey is for: an event, with `conditions` on what it says, or conditions on the customer alone.
+
+    `same` names a field of the event, such as booking_id, that has to say what the event says that let them in.
+    """
 
     event_type: Annotated[str, Field(max_length=100)] | None = None
     conditions: list[dict[str, Any]] | dict[str, Any] | None = None
+    same: Annotated[str, Field(max_length=100)] | None = None
+
+
+class ExitEventBody(Body):
+    """An event by which people leave; `same` is as that of a goal."""
+
+    event_type: Annotated[str, Field(max_length=100)] | None = None
+    same: Annotated[str, Field(max_length=100)] | None = None
 
 
 class TriggerConfig(Body):
@@ -71,6 +82,7 @@ class JourneyBody(Sending):
     reentry_days: int | None = None
     reentry_key: Words | None = None
     exit_conditions: dict[str, Any] | None = None
+    exit_event: ExitEventBody | None = None
     exit_on_unsubscribe: bool = False
     goal: GoalBody | None = None
     goal_days: int | None = None
@@ -90,6 +102,7 @@ class JourneyPatch(Sending):
     reentry_days: int | None = None
     reentry_key: Words | None = None
     exit_conditions: dict[str, Any] | None = None
+    exit_event: ExitEventBody | None = None
     exit_on_unsubscribe: bool | None = None
     goal: GoalBody | None = None
     goal_days: int | None = None
@@ -155,6 +168,7 @@ class JourneyOut(Shown):
     reentry_days: int | None
     reentry_key: str | None
     exit_conditions: dict[str, Any] | None
+    exit_event: dict[str, Any] | None
     exit_on_unsubscribe: bool
     goal: dict[str, Any] | None
     goal_days: int | None

@@ -10,6 +10,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from app.accounts import places
 from app.infra.errors import UserError
 from app.infra.ids import as_id
+from app.journeys.leaving import MAX_SAME
 from app.journeys.reentry import LABELS, MAX_KEY, NEVER
 from app.journeys.sending import CLOCKS
 from app.journeys.step_type import MANUAL, Known
@@ -18,6 +19,7 @@ from app.messaging.windows import DAY_NAMES, DAYS, PERSON
 from app.web.forms import Form
 
 NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
+SAME = {"autocomplete": "off", "maxlength": MAX_SAME}
 
 
 class JourneyForm(Form):
@@ -104,10 +106,25 @@ class SettingsForm(JourneyForm):
         default=PERSON,
         validate_choice=False,
     )
+    exit_event_type = SelectField(
+        "Whoever does this, or has it done, leaves",
+        description="For example “Booking cancelled”.",
+        validate_choice=False,
+    )
+    exit_same = StringField(
+        "Only if it says the same",
+        description="A field of the event, such as booking_id, that must say what the event said that let them in.",
+        render_kw=SAME,
+    )
     goal_event = SelectField(
         "What the journey is for",
         description="Who does it has reached the goal and leaves; who is through already counts as well.",
         validate_choice=False,
+    )
+    goal_same = StringField(
+        "Only if the event says the same",
+        description="A field such as reference: it must say what the event said that let them in.",
+        render_kw=SAME,
     )
     goal_days = StringField(
         "Days in which it counts",
@@ -124,10 +141,9 @@ class SettingsForm(JourneyForm):
             topics.append((chosen, "A topic that was archived"))
         self.topic_id.choices = [("", "None: the answer to the channel as a whole"), *topics]
         events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
-        self.goal_event.choices = [
-            SelectChoice("", "No event: conditions, or nothing"),
-            *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
-        ]
+        offered = [SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL]
+        self.goal_event.choices = [SelectChoice("", "No event: conditions, or nothing"), *offered]
+        self.exit_event_type.choices = [SelectChoice("", "No event"), *offered]
 
     def sending(self) -> dict[str, Any]:
         """Return what the service takes of how the journey sends."""
@@ -144,11 +160,12 @@ class SettingsForm(JourneyForm):
         `held` is the goal so far: conditions on what its event says, which are set over the API, stay with the event.
         """
         event = self["goal_event"].data or None
-        same = held if held and held.get("event_type") == event else None
+        kept = held if held and held.get("event_type") == event else {"event_type": event}
         return {
+            "exit_event": {"event_type": self["exit_event_type"].data, "same": self["exit_same"].data},
             "exit_on_unsubscribe": bool(self["exit_on_unsubscribe"].data),
             "exit_conditions": exit_tree,
-            "goal": (same or {"event_type": event}) if event else {"conditions": goal_tree},
+            "goal": {**kept, "same": self["goal_same"].data} if event else {"conditions": goal_tree},
             "goal_days": self._number("goal_days", "Give a number of days, or leave it empty."),
         }
 

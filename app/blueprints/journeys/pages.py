@@ -177,7 +177,15 @@ def settings(journey_id: UUID) -> Response:
     goal = journey.goal or {}
     window = journey.send_window or {"days": list(DAYS)}
     sends = {"send_days": window["days"], "send_from": window.get("from"), "send_to": window.get("to")}
-    form = SettingsForm(obj=journey, goal_event=goal.get("event_type"), **sends)
+    leaving = journey.exit_event or {}
+    form = SettingsForm(
+        obj=journey,
+        exit_event_type=leaving.get("event_type"),
+        exit_same=leaving.get("same"),
+        goal_event=goal.get("event_type"),
+        goal_same=goal.get("same"),
+        **sends,
+    )
     shown = {EXITS: journey.exit_conditions, GOAL: None if goal.get("event_type") else goal.get("conditions")}
     return _settings_page(journey, form, shown)
 

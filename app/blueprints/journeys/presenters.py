@@ -433,5 +433,6 @@ EXIT_REASONS: Mapping[str, str] = {
     "unsubscribed": "they unsubscribed",
     "goal": "they reached the goal",
     "goal_missed": "they came to a goal they had not reached",
+    "exit_event": "what happened lets people leave",
     "exit_condition": "what lets people leave became true of them",
 }

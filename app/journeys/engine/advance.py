@@ -34,6 +34,7 @@ MAX_ERROR = 500
 
 LIVE = text("""
     SELECT id, published_version, published_revision, timezone, trigger_type, topic_id, clock, watches, exit_conditions,
+        exit_event,
         exit_on_unsubscribe, goal, goal_days
     FROM journey
     WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL

@@ -27,12 +27,12 @@ from app.infra.queue import Work, wake
 from app.journeys import leaving
 from app.journeys.engine import writes
 from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
-from app.journeys.payloads import payload_fits
+from app.journeys.payloads import payload_fits, says_same
 from app.journeys.step_type import JourneyFacts, Walker, step_types
 
 WATCHING = text("""
     SELECT id, published_version, published_revision, timezone, trigger_type, topic_id, clock, exit_conditions,
-        exit_on_unsubscribe, goal, goal_days
+        exit_event, exit_on_unsubscribe, goal, goal_days
     FROM journey
     WHERE tenant_id = :tenant_id AND watches AND status IN ('ACTIVE', 'PAUSED') AND published_version IS NOT NULL
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
@@ -68,33 +68,52 @@ NOTHING: Paid = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """An event that leads people somewhere: its type, conditions on what it says, and what it has to say the same."""
+
+    type: str
+    conditions: Sequence[Any] = ()
+    same: str | None = None
+
+    def fits(self, event: AppliedEvent, watch: "Watch", trigger_data: Mapping[str, Any], now: datetime) -> bool:
+        """Return whether it is the event, for somebody whom an event let in that said this."""
+        if event.type != self.type:
+            return False
+        if self.same and not says_same(self.same, (event.type, event.payload), (watch.journey.trigger, trigger_data)):
+            return False
+        return payload_fits(self.type, list(self.conditions), event.payload, zone=watch.journey.timezone, now=now)
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What is asked of the people of one journey: conditions by what they lead to, and events that are goals.
 
-    `trees` are by exit reason, or by the key of a GOAL; so are `events` (type, conditions on the payload).
+    `trees` are by exit reason, or by the key of a GOAL; so are `events`.
     """
 
     journey: JourneyFacts
     plan: Plan
     unsubscribed: bool
     trees: Mapping[str, Tree]
-    events: Mapping[str, tuple[str, list[Any]]]
+    events: Mapping[str, Watched]
 
 
 def watch(tenant_id: UUID, row: Row[Any], journey: JourneyFacts, plan: Plan) -> Watch:
     """Return what is asked of the people of a journey; conditions that can't be asked any more are left out."""
     asked: dict[str, object] = {"exit_condition": row.exit_conditions}
-    events: dict[str, tuple[str, list[Any]]] = {}
+    events: dict[str, Watched] = {}
     goal = row.goal or {}
     if goal.get(leaving.EVENT):
-        events["goal"] = goal[leaving.EVENT], goal.get(leaving.CONDITIONS) or []
+        events["goal"] = Watched(goal[leaving.EVENT], goal.get(leaving.CONDITIONS) or [], goal.get(leaving.SAME))
     else:
         asked["goal"] = goal.get(leaving.CONDITIONS)
+    if row.exit_event:
+        events["exit_event"] = Watched(row.exit_event[leaving.EVENT], same=row.exit_event.get(leaving.SAME))
     for step in plan.values():
         config: Any = step.config
         if step.kind is step_types().get(leaving.GOAL) and config is not None:
             if config.event_type:
-                events[step.key] = config.event_type, []
+                events[step.key] = Watched(config.event_type)
             else:
                 asked[step.key] = config.tree_json
     trees = {name: tree for name, rules in asked.items() if rules and (tree := _tree(tenant_id, rules)) is not None}
@@ -189,7 +208,8 @@ def _lead(
 
     `paid` is what the event was worth that is the goal of the journey.
     """
-    reason = "goal" if "goal" in true else "unsubscribed" if unsubscribed else "exit_condition"
+    by_event = "exit_event" if "exit_event" in true else "exit_condition"
+    reason = "goal" if "goal" in true else "unsubscribed" if unsubscribed else by_event
     if reason in true or unsubscribed:
         if reason == "goal":
             record.converted.append((walker.enrollment_id, *paid))
@@ -280,13 +300,11 @@ def _touch(
         if person.id in entered:
             events = events[[event.id for event in events].index(entered[person.id]) + 1 :]
         paid = NOTHING
-        for name, (type_, conditions) in watch.events.items():
-            said = [event.payload for event in events if event.type == type_]
-            zone = watch.journey.timezone
-            fits = (one for one in said if payload_fits(type_, conditions, one, zone=zone, now=batch.now))
+        for name, asked in watch.events.items():
+            fits = (one for one in events if asked.fits(one, watch, person.trigger_data, batch.now))
             if (first := next(fits, None)) is not None:
                 true.add(name)
-                paid = worth(type_, first) if name == "goal" else paid
+                paid = worth(first.type, first.payload) if name == "goal" else paid
         if person.status != "ACTIVE":
             record.converted += [(person.id, *paid)] if "goal" in true else []
         elif person.current_step_key in watch.plan:

@@ -23,6 +23,12 @@ def until(key: str, time: str, days: int, then: str) -> Step:
     return {"key": key, "type": "WAIT", "config": {"until": {"time": time, "days": days}}, "next": then}
 
 
+def until_event(key: str, field: str, before: str, then: str, missed: str, time: str = "10:00") -> Step:
+    """Return a WAIT until so many days before a date the event says; whose moment is over goes another way."""
+    date = {"field": field, "when": "before", "offset": before, "time": time, "missed": "branch"}
+    return {"key": key, "type": "WAIT", "config": {"event_date": date}, "next": then, "next_missed": missed}
+
+
 def ask(key: str, name: str, rules: list[dict[str, Any]], yes: str | None, no: str | None) -> Step:
     """Return a CONDITION all of whose rules must hold."""
     config = {"rules": rules, "combinator": "AND"}

@@ -50,6 +50,8 @@ def _words(step: Mapping[str, Any]) -> str | None:
     config = step.get("config") or {}
     if until := config.get("until"):
         return f"{until['days']} days, {until['time']}"
+    if date := config.get("event_date"):
+        return f"{date['offset']} before"
     if updates := config.get("updates"):
         return f"Tag “{updates[0]['value']}”"
     return config.get("duration")

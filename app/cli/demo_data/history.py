@@ -201,6 +201,9 @@ class _Writer:
             if not chance(random, share):
                 return
             at += timedelta(hours=hours * random.uniform(0.5, 1.5))
+            if type == "booking.confirmed":
+                begins = datetime.combine(at.date() + timedelta(days=45), time(9), ZoneInfo(person.club.timezone))
+                about["starts_at"] = begins.isoformat(timespec="minutes")
             yield self._event(person, type, "club", at, **about)
 
 

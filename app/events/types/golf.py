@@ -5,7 +5,7 @@ from typing import Any
 
 from app.conditions.fields import FieldType
 from app.events.catalogue import CLUB, Category, Change, EventType, PayloadField, register
-from app.events.readers import a_handicap, wall_time
+from app.events.readers import a_handicap, a_text, wall_time
 
 ROUND = (
     CLUB,
@@ -14,6 +14,22 @@ ROUND = (
     PayloadField("holes", "Holes", FieldType.NUMBER),
     PayloadField("players", "Players", FieldType.NUMBER),
 )
+
+
+COMPETITION = (
+    CLUB,
+    PayloadField("competition_id", "Competition", FieldType.TEXT),
+    PayloadField("competition", "Competition's name", FieldType.TEXT),
+    PayloadField("starts_at", "Start", FieldType.DATETIME),
+    PayloadField("entries_close_at", "Entries close", FieldType.DATETIME),
+    PayloadField("places", "Places", FieldType.NUMBER),
+    PayloadField("url", "Page to enter on", FieldType.TEXT),
+)
+
+
+def _competition(words: str, payload: Mapping[str, Any]) -> str:
+    name = a_text(payload.get("competition")) or a_text(payload.get("competition_id"))
+    return f"{words}: {name}" if name else words
 
 
 def _round(words: str, payload: Mapping[str, Any]) -> str:
@@ -79,6 +95,26 @@ register(
         title=_handicap,
         fields=(CLUB, PayloadField("handicap_index", "Handicap index", FieldType.NUMBER)),
         changes=(Change("handicap_index", ("handicap_index", "handicapIndex"), a_handicap),),
+    ),
+    EventType(
+        "competition.published",
+        "Competition open for entries",
+        Category.GOLF,
+        "tournament",
+        done="been able to enter a competition",
+        title=lambda payload: _competition("Competition open for entries", payload),
+        fields=COMPETITION,
+        second_hand=True,
+    ),
+    EventType(
+        "competition.full",
+        "Competition full",
+        Category.GOLF,
+        "tournament",
+        done="found a competition full",
+        title=lambda payload: _competition("Competition full", payload),
+        fields=COMPETITION,
+        second_hand=True,
     ),
     EventType(
         "competition.entered",

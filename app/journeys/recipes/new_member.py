@@ -28,7 +28,7 @@ registry.register("new-member")(
                 f"Welcome to {{{{ club.name }}}}, {FRIEND}",
                 f"Good to have you with us, {FRIEND}",
                 (
-                    "Your membership is open. The pro shop has your bag tag, and the starter knows that you are new.",
+                    "Your membership has begun. If you need anything, ask at the pro shop: they know that you are new.",
                     "Book your first round when it suits you, alone or with a guest. If you would like company, reply"
                     " to this mail and we find you people to play with.",
                 ),
@@ -54,9 +54,9 @@ registry.register("new-member")(
             "quarter": RecipeLetter(
                 "After three months",
                 "Three months with us",
-                f"Thank you for your first season, {FRIEND}",
+                f"{FRIEND}, thank you for your first three months",
                 (
-                    "You have been a member of {{ club.name }} for three months. Thank you.",
+                    "You have been a member of {{ club.name }} for three months. We hope it feels like your club.",
                     "Is there a friend who should see the course? Bring them for a round: the first one is on us.",
                 ),
             ),

@@ -25,7 +25,7 @@ registry.register("no-show")(
                 "We missed you on the first tee",
                 (
                     "Your tee time was kept, and you did not come. We hope that all is well.",
-                    "If plans change, cancel until two hours before: somebody else will be glad of the place.",
+                    "If plans change, please cancel as early as you can: somebody else will be glad of the place.",
                 ),
             )
         },

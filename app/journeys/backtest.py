@@ -40,8 +40,8 @@ MOST_WITH_ROOM = 500
 """The same where only some may be in the journey at one time: they are walked together, in one transaction."""
 AT_ONCE = 200
 FEW = 200
-PACE = timedelta(minutes=15)
-"""With more people than FEW the clock is put forward to quarters of an hour."""
+PACE, PACE_OF_FEW = timedelta(minutes=30), timedelta(minutes=1)
+"""The clock is put forward to half hours, with so few people or less to minutes."""
 LONGEST = timedelta(days=366)
 SECONDS, MOMENTS = 20.0, 50_000
 SHOWN = 100
@@ -99,6 +99,11 @@ class Backtest:
     def factor(self) -> float:
         """Return how many people each who was walked stands for."""
         return (self.total or 0) / self.walked if self.walked else 0.0
+
+    @property
+    def coarse(self) -> bool:
+        """Return whether the clock was put forward by more than a minute at a time."""
+        return self.pace > PACE_OF_FEW
 
     @property
     def estimate(self) -> bool:
@@ -252,7 +257,7 @@ def _chosen(row: JourneyBacktest, now: datetime) -> dict[str, Any]:
         "people": people,
         "total": found.total,
         "at_once": AT_ONCE if journey.max_enrollments is None else max(1, len(people)),
-        "pace_minutes": 0 if len(people) <= FEW else int(PACE.total_seconds() // 60),
+        "pace_minutes": (PACE_OF_FEW if len(people) <= FEW else PACE) // timedelta(minutes=1),
     }
 
 
@@ -281,7 +286,7 @@ def _walked(row: JourneyBacktest, now: datetime) -> dict[str, Any]:
         deadline = time.monotonic() + SECONDS
         through = stage.play(until=max(row.until, now) + HORIZON, deadline=deadline, moments=MOMENTS)
         if not through and journey.max_enrollments is None and len(people) > 1:
-            return {"at_once": max(1, row.at_once // 4)}
+            return {"at_once": max(1, len(people) // 3)}
         walks = stage.walks()
     shown = [_shown(one) for one in walks[: SHOWN - len(row.sample)]]
     return {

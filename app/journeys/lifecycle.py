@@ -12,7 +12,7 @@ from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Invalid
 from app.infra.queue import Work, wake
-from app.journeys import segments, templates
+from app.journeys import checks, segments, templates
 from app.journeys.engine import timed
 from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Graph, Problem
@@ -39,14 +39,20 @@ class NotReady(Invalid):
         self.problems = list(problems)
 
 
-def activate(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:
+def activate(
+    *, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None, anyway: str | None = None
+) -> Journey:
     """Publish the draft and let the journey run; return it. Of an ACTIVE journey only the draft is published.
 
-    Raises NotReady with the draft's problems, or WrongStatus if it is archived.
+    Raises NotReady with the draft's problems, WrongStatus if it is archived, or ChecksFailed unless `anyway` says why
+    it is to run although its checks don't pass.
     """
+    walked = checks.must_pass(tenant_id=tenant_id, journey_id=journey_id, actor=actor, anyway=anyway)
     with transaction(tenant_id) as session:
         lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
+        if walked is not None and walked != journey.draft_revision:
+            raise DraftChanged
         if journey.status == "ARCHIVED":
             raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
         moment = now or clock.now()
@@ -67,6 +73,7 @@ def publish(
     seen: Mapping[str, int] | None = None,
     rebase_waits: bool = False,
     note: str | None = None,
+    anyway: str | None = None,
     now: datetime | None = None,
 ) -> Journey:
     """Make the draft the version people follow from their next step on; return the journey.
@@ -74,11 +81,15 @@ def publish(
     `placements` says where people of removed steps go on, at once (see `publishing.write`); `rebase_waits`: who waits
     at a wait that is set otherwise waits from when they came as it says now. The status stays: of a DRAFT journey
     nothing is published before it is activated (WrongStatus). With `draft_revision` raises DraftChanged if the draft
-    is another one by now.
+    is another one by now. Raises ChecksFailed unless `anyway` says why it is to be published although its checks don't
+    pass.
     """
+    walked = checks.must_pass(tenant_id=tenant_id, journey_id=journey_id, actor=actor, anyway=anyway)
     with transaction(tenant_id) as session:
         lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
+        if walked is not None and walked != journey.draft_revision:
+            raise DraftChanged
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
         if draft_revision is not None and draft_revision != journey.draft_revision:

@@ -321,6 +321,29 @@ class JourneyBacktest(TenantRow, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class JourneyCheck(TenantRow, Base):
+    """A rehearsal kept with what it came to, which a draft has to come to again (app.journeys.checks).
+
+    Who walks is a customer, anybody of a segment, or somebody made up by `facts`.
+    """
+
+    __tablename__ = "journey_check"
+    __table_args__ = (of_journey(), Index("ix_journey_check_journey", "tenant_id", "journey_id", "id"))
+
+    journey_id: Mapped[UUID]
+    name: Mapped[str]
+    customer_id: Mapped[UUID | None]
+    segment_id: Mapped[UUID | None]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    starts_at: Mapped[datetime]
+    event: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    meanwhile: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"), default=list)
+    strictness: Mapped[str]
+    expected: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class JourneyStepCount(Base):
     """Running totals of one step, moved by one statement a batch; `active` is how many stand there now.
 

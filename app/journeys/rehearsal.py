@@ -186,7 +186,7 @@ def _rehearsed(
         if graph.trigger is None or len(graph) < 2:
             raise CannotRehearse("Add a trigger and a step after it; then it can be rehearsed.")
         stage = Stage(session, tenant_id, copied(session, journey, graph), journey_id, at, keep_letters)
-        said = [payload if payload is not None else _last_event(session, tenant_id, one, graph) for one in customer_ids]
+        said = [payload if payload is not None else last_event(session, tenant_id, one, graph) for one in customer_ids]
         stage.let_in(customer_ids, said)
         broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
         return Rehearsal(stage.boards(customer_ids), broken_off)
@@ -268,7 +268,8 @@ def copied(session: Session, journey: Journey, graph: Graph, most: int | None = 
     return made
 
 
-def _last_event(session: Session, tenant_id: UUID, customer_id: UUID, graph: Graph) -> Mapping[str, Any]:
+def last_event(session: Session, tenant_id: UUID, customer_id: UUID, graph: Graph) -> Mapping[str, Any]:
+    """Return what the last event of the trigger's type said about a customer."""
     asked = graph.trigger.config.get("event_type") if graph.trigger else None
     values = {"tenant_id": tenant_id, "customer_id": customer_id, "type": asked}
     return (session.scalar(_LAST_EVENT, values) or {}) if asked else {}

@@ -443,6 +443,9 @@ _JOURNEYS = (
     _keep("journey_backtest", "Journeys walked over the past", OF_THE_CLUB, addresses=_columns("graph"),
           plain=_columns("id journey_id since until seed status people total walked at_once pace_minutes sums sample "
                          "broken_off due_at attempts error created_by created_at")),
+    _delete("journey_check", "Checks of journeys that they walk", of=_columns("customer_id"),
+            words=_columns("name event meanwhile facts expected"),
+            plain=_columns("id journey_id segment_id starts_at strictness created_by created_at")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
     _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,

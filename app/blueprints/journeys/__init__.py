@@ -3,11 +3,13 @@
 from app.blueprints.journeys import (
     api,
     api_backtests,
+    api_checks,
     api_people,
     api_rehearsal,
     api_versions,
     backtests,
     builder,
+    checks,
     pages,
     people,
     publishing,
@@ -29,7 +31,9 @@ VIEWS = (
     rehearsals,
     backtests,
     api_rehearsal,
+    checks,
     api_backtests,
+    api_checks,
     together,
     versions,
 )

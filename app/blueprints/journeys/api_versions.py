@@ -29,6 +29,8 @@ class PublishBody(Body):
     placements: dict[str, str | None] | None = None
     rebase_waits: bool = False
     note: Annotated[str, Field(max_length=publishing.MAX_NOTE)] | None = None
+    anyway: Annotated[str, Field(max_length=500)] | None = None
+    """Why it is published although checks of the draft don't pass (422 without it); it stands in the audit log."""
     draft_revision: int | None = None
 
 

@@ -17,7 +17,7 @@ from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
 from app.infra.errors import UserError
-from app.journeys import files, lifecycle, queries, service, whereabouts
+from app.journeys import checks, files, lifecycle, queries, service, whereabouts
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
 from app.messaging.windows import DAYS
@@ -246,7 +246,12 @@ def _settings_page(
 @requires("journeys.run")
 def activate(journey_id: UUID) -> Answer:
     """Publish the draft and let people in."""
-    return _acted(journey_id, lifecycle.activate, "The journey is active: people enter from now on.")
+    act = partial(lifecycle.activate, anyway=request.form.get("reason"))
+    try:
+        return _acted(journey_id, act, "The journey is active: people enter from now on.", warn_of_silence)
+    except checks.ChecksFailed as refused:
+        flash(f"The journey is not active: its checks don’t pass. {refused.message}", "warning")
+        return redirect(url_for("journeys.checks", journey_id=journey_id))
 
 
 @blueprint.post("/<uuid:journey_id>/pause")
@@ -273,16 +278,20 @@ def archive(journey_id: UUID) -> Answer:
     return _acted(journey_id, lifecycle.archive, "The journey is archived.")
 
 
-def _acted(journey_id: UUID, act: Callable[..., Journey], done: str) -> Answer:
+def _acted(
+    journey_id: UUID,
+    act: Callable[..., Journey],
+    done: str,
+    then: Callable[[UUID, UUID], None] = lambda _tenant_id, _journey_id: None,
+) -> Answer:
     actor = current()
     try:
         act(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref)
-    except (lifecycle.NotReady, service.WrongStatus) as refused:
+    except (lifecycle.NotReady, service.WrongStatus, service.DraftChanged) as refused:
         flash(refused.message, "warning")
     else:
         flash(done, "success")
-        if act is lifecycle.activate:
-            warn_of_silence(actor.tenant_id, journey_id)
+        then(actor.tenant_id, journey_id)
     return redirect(url_for("journeys.builder", journey_id=journey_id))
 
 

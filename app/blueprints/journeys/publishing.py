@@ -1,5 +1,6 @@
 """Publishing a draft beside people: the panel that says what changes for whom, and the act."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from app.blueprints.journeys.board import Board
 from app.blueprints.journeys.pages import warn_of_silence
 from app.journeys import lifecycle, queries
 from app.journeys import publishing as room
+from app.journeys.checks import ChecksFailed, Result, checks
 from app.journeys.service import DraftChanged, WrongStatus
 from app.web.guards import current, requires
 
@@ -52,7 +54,10 @@ def publish(journey_id: UUID) -> Response | Answer:
             seen={name: seen for name, value in _named(SEEN).items() if (seen := _number(value)) is not None},
             rebase_waits=bool(form.get("rebase_waits")),
             note=form.get("note"),
+            anyway=form.get("reason") if form.get("anyway") else None,
         )
+    except ChecksFailed as refused:
+        return _panel(Board(journey_id), status=422, failed=refused.failed)
     except room.PlacesNeeded as asked:
         return _panel(Board(journey_id), status=422, errors=asked.errors)
     except DraftChanged:
@@ -74,7 +79,9 @@ def _named(prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix): value for name, value in request.form.items() if name.startswith(prefix)}
 
 
-def _panel(board: Board, *, status: int = 200, errors: dict[str, str] | None = None) -> Response:
+def _panel(
+    board: Board, *, status: int = 200, errors: dict[str, str] | None = None, failed: Sequence[Result] = ()
+) -> Response:
     found = room.review(tenant_id=board.tenant_id, journey=board.journey, known=board.known)
     chosen = _named(PLACE)
     panel: dict[str, Any] = {
@@ -85,6 +92,8 @@ def _panel(board: Board, *, status: int = 200, errors: dict[str, str] | None = N
         "places": [*found.places.items(), (LEAVE, "Leave the journey")],
         "waits": found.waits,
         "warnings": queries.draft_warnings(tenant_id=board.tenant_id, journey=board.journey),
+        "checks": checks(tenant_id=board.tenant_id, journey_id=board.journey.id),
+        "failed": failed,
         "errors": errors or {},
         "form": request.form,
     }

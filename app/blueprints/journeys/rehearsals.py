@@ -21,6 +21,7 @@ from app.infra import clock
 from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import queries, rehearsal
+from app.journeys.checks import STRICTNESS
 from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.rehearsal import Letter, Storyboard, Sums, Taken
@@ -146,6 +147,7 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
         count=given.get("count", "100"),
         segments=sorted(known(tenant_id).segments.items(), key=lambda one: one[1].casefold()),
         segment_id=given.get("segment_id"),
+        strictness=list(STRICTNESS.items()),
         **{"errors": {}, **more},
     )
 

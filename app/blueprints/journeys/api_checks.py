@@ -1,0 +1,141 @@
+"""The API of checks: rehearsals kept with what they came to, which a draft has to come to before it is published."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from app.blueprints.journeys.api import api
+from app.infra import clock
+from app.journeys import checks
+from app.journeys.checks import Check, Facts, Happens
+from app.web.guards import current, must
+from app.web.schemas import Body
+
+Strictness = Literal["path", "messages", "end"]
+
+
+class CheckBody(Body):
+    """Who walks (one of a customer, anybody of a segment, facts of somebody made up), from when on, let in by what
+    event, and what happens meanwhile. What the draft does with them is what is expected from then on."""
+
+    name: str
+    customer_id: UUID | None = None
+    segment_id: UUID | None = None
+    facts: Facts | None = None
+    starts_at: AwareDatetime | None = None
+    event: dict[str, Any] | None = None
+    meanwhile: list[Happens] = Field(default=[])
+    strictness: Strictness = "path"
+
+
+class CheckChangeBody(Body):
+    """What is to be different; `anew`: what the draft does now is expected from then on."""
+
+    name: str | None = None
+    strictness: Strictness | None = None
+    anew: bool = False
+
+
+class CheckOut(BaseModel):
+    """A check. `expected` holds the path (steps by day), the letters (with status, reason and day), and the end."""
+
+    id: UUID
+    name: str
+    customer_id: UUID | None
+    segment_id: UUID | None
+    facts: dict[str, Any] | None
+    starts_at: datetime
+    event: dict[str, Any] | None
+    meanwhile: list[dict[str, Any]]
+    strictness: str
+    expected: dict[str, Any]
+    created_at: datetime
+
+
+class ChecksOut(BaseModel):
+    """All checks of a journey."""
+
+    items: list[CheckOut]
+
+
+class CheckResultOut(BaseModel):
+    """What a run of a check found: sentences that say what differs; none where it passed."""
+
+    id: UUID
+    name: str
+    passed: bool
+    differs: list[str]
+
+
+class CheckRunOut(BaseModel):
+    """What a run of all checks found, on a revision of the draft."""
+
+    draft_revision: int
+    passed: bool
+    results: list[CheckResultOut]
+
+
+@api.operation("GET", "/journeys/<uuid:journey_id>/checks", permission="journeys.edit", returns=ChecksOut)
+def list_checks(journey_id: UUID) -> ChecksOut:
+    """Return the checks of a journey, oldest first."""
+    found = checks.checks(tenant_id=current().tenant_id, journey_id=journey_id)
+    return ChecksOut(items=[_out(one) for one in found])
+
+
+@api.operation(
+    "POST", "/journeys/<uuid:journey_id>/checks", permission="journeys.edit", body=CheckBody, returns=CheckOut,
+    status=201,
+)  # fmt: skip
+def create_check(journey_id: UUID, body: CheckBody) -> CheckOut:
+    """Rehearse the draft with somebody and keep what it comes to; `customers.view` is needed too."""
+    must("customers.view")
+    given = body.model_dump(exclude={"starts_at", "facts", "meanwhile"})
+    made = checks.save(
+        tenant_id=current().tenant_id,
+        journey_id=journey_id,
+        actor=current().ref,
+        starts_at=body.starts_at or clock.now(),
+        facts=body.facts.model_dump(mode="json") if body.facts else None,
+        meanwhile=[one.model_dump(mode="json") for one in body.meanwhile],
+        **given,
+    )
+    return _out(made)
+
+
+@api.operation(
+    "PATCH", "/journeys/<uuid:journey_id>/checks/<uuid:check_id>", permission="journeys.edit", body=CheckChangeBody,
+    returns=CheckOut,
+)  # fmt: skip
+def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> CheckOut:
+    """Call a check otherwise, make it more or less strict, or let it expect what the draft does now."""
+    made = checks.change(
+        tenant_id=current().tenant_id,
+        journey_id=journey_id,
+        check_id=check_id,
+        actor=current().ref,
+        **body.model_dump(),
+    )
+    return _out(made)
+
+
+@api.operation("DELETE", "/journeys/<uuid:journey_id>/checks/<uuid:check_id>", permission="journeys.edit", status=204)
+def delete_check(journey_id: UUID, check_id: UUID) -> None:
+    """Delete a check."""
+    checks.delete(tenant_id=current().tenant_id, journey_id=journey_id, check_id=check_id, actor=current().ref)
+
+
+@api.operation("POST", "/journeys/<uuid:journey_id>/checks/run", permission="journeys.edit", returns=CheckRunOut)
+def run_checks(journey_id: UUID) -> CheckRunOut:
+    """Walk the draft with every check, undo it all, and tell what differs from what was expected."""
+    found, revision = checks.run(tenant_id=current().tenant_id, journey_id=journey_id)
+    results = [
+        CheckResultOut(id=one.check.id, name=one.check.name, passed=one.passed, differs=list(one.differs))
+        for one in found
+    ]
+    return CheckRunOut(draft_revision=revision, passed=all(one.passed for one in results), results=results)
+
+
+def _out(found: Check) -> CheckOut:
+    return CheckOut.model_validate(found, from_attributes=True)

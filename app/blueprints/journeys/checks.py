@@ -1,0 +1,150 @@
+"""Rehearsals of a journey that are kept as checks: listed, run, made less strict, deleted."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as Answer
+
+from app.blueprints.journeys.base import blueprint
+from app.customers import queries as customers
+from app.infra import clock
+from app.infra.errors import Invalid, UserError
+from app.infra.ids import as_id
+from app.journeys import checks as room
+from app.journeys import queries
+from app.journeys.checks import Check, Result
+from app.journeys.models import Journey
+from app.web.guards import current, must, requires
+from app.web.htmx import page
+
+
+@blueprint.get("/<uuid:journey_id>/checks")
+@requires("journeys.edit")
+def checks(journey_id: UUID) -> Response:
+    """List the checks of a journey."""
+    return _page(_journey(journey_id))
+
+
+@blueprint.post("/<uuid:journey_id>/checks/run")
+@requires("journeys.edit")
+def run_checks(journey_id: UUID) -> Response:
+    """Run all checks on the draft and show what they found."""
+    journey = _journey(journey_id)
+    found, _ = room.run(tenant_id=journey.tenant_id, journey_id=journey_id)
+    return _page(journey, found)
+
+
+@blueprint.post("/<uuid:journey_id>/checks")
+@requires("journeys.edit")
+def save_check(journey_id: UUID) -> Answer:
+    """Keep the rehearsal of one person, or of somebody made up who is like them."""
+    journey, form = _journey(journey_id), request.form
+    who = as_id(form.get("customer_id"))
+
+    def save() -> None:
+        try:
+            local = datetime.fromisoformat(form.get("at", ""))
+        except ValueError:
+            raise Invalid({"at": "Rehearse it first."}) from None
+        if who is None:
+            raise Invalid({"customer_id": "Choose a person."})
+        made_up = form.get("who") == "like"
+        room.save(
+            tenant_id=journey.tenant_id,
+            journey_id=journey_id,
+            actor=current().ref,
+            name=form.get("name", ""),
+            starts_at=clock.instant(local.replace(tzinfo=None), ZoneInfo(journey.timezone)),
+            customer_id=None if made_up else who,
+            facts=room.like(tenant_id=journey.tenant_id, customer_id=who) if made_up else None,
+            strictness=form.get("strictness", room.PATH),
+        )
+
+    return _done(journey_id, save, "The check is kept: it runs whenever the draft is published.")
+
+
+@blueprint.post("/<uuid:journey_id>/checks/<uuid:check_id>")
+@requires("journeys.edit")
+def change_check(journey_id: UUID, check_id: UUID) -> Answer:
+    """Make a check more or less strict, or let it expect what the draft does now."""
+    journey, form = _journey(journey_id), request.form
+
+    def change() -> None:
+        room.change(
+            tenant_id=journey.tenant_id,
+            journey_id=journey_id,
+            check_id=check_id,
+            actor=current().ref,
+            strictness=form.get("strictness"),
+            anew=bool(form.get("anew")),
+        )
+
+    return _done(journey_id, change, "The check is changed.")
+
+
+@blueprint.post("/<uuid:journey_id>/checks/<uuid:check_id>/delete")
+@requires("journeys.edit")
+def delete_check(journey_id: UUID, check_id: UUID) -> Answer:
+    """Delete a check."""
+    _journey(journey_id)
+    room.delete(tenant_id=current().tenant_id, journey_id=journey_id, check_id=check_id, actor=current().ref)
+    flash("The check is deleted.", "success")
+    return redirect(url_for("journeys.checks", journey_id=journey_id))
+
+
+def _journey(journey_id: UUID) -> Journey:
+    must("customers.view")
+    return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
+
+
+def _done(journey_id: UUID, act: Callable[[], None], words: str) -> Answer:
+    try:
+        act()
+    except room.NoSuchCheck:
+        raise
+    except UserError as refused:
+        told = refused.errors.values() if isinstance(refused, Invalid) else [refused.message]
+        flash(" ".join(told), "warning")
+    else:
+        flash(words, "success")
+    return redirect(url_for("journeys.checks", journey_id=journey_id))
+
+
+def _page(journey: Journey, found: list[Result] | None = None) -> Response:
+    kept = [one.check for one in found] if found is not None else room.checks(
+        tenant_id=journey.tenant_id, journey_id=journey.id
+    )  # fmt: skip
+    ids = [one.customer_id for one in kept if one.customer_id]
+    names = customers.names(tenant_id=journey.tenant_id, customer_ids=ids)
+    segments = queries.known(tenant_id=journey.tenant_id).segments
+
+    def who(one: Check) -> str:
+        if one.facts is not None:
+            return "Somebody made up"
+        if one.segment_id is not None:
+            return f"Anybody of “{segments.get(one.segment_id, 'a segment that is gone')}”"
+        return names.get(one.customer_id, "Nobody any more") if one.customer_id else "Nobody any more"
+
+    context: dict[str, Any] = {
+        "rows": [(one, who(one), _sums(one)) for one in kept],
+        "results": {one.check.id: one for one in found or ()},
+        "ran": found is not None,
+        "strictness": list(room.STRICTNESS.items()),
+    }
+    return page("journeys/checks.html", journey=journey, **context)
+
+
+def _sums(one: Check) -> str:
+    """Return in a few words what a check expects."""
+    sent = [letter for letter in one.expected["letters"] if letter["status"] == "sent"]
+    steps, end = one.expected["path"], one.expected["end"]
+    ends = {"COMPLETED": "through", "EXITED": "left early", "FAILED": "failed", "ACTIVE": "still inside"}[end["status"]]
+    days = steps[-1]["day"] if steps else 1
+    return (
+        f"{len(steps)} step{'s' if len(steps) != 1 else ''}, {len(sent)} message{'s' if len(sent) != 1 else ''} sent, "
+        f"{ends} on day {days}"
+    )

@@ -1,0 +1,219 @@
+"""Rehearsals kept as checks: what differs is told, and nothing is published while one fails."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.customers.models import Customer
+from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.journeys import checks, lifecycle, service
+from app.journeys.differences import differences
+from app.journeys.models import Journey
+from tests.journeys.helpers import NOW, journey, people, rows, send, step, template, wait
+
+PLAYED = "scl.round.completed"
+
+
+@pytest.fixture
+def voucher(tenant: Any) -> Journey:
+    letter = template(tenant.id, "Voucher")
+    return journey(
+        tenant.id,
+        [
+            step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}),
+            wait("rest", "gift", "2 days"),
+            {**send("gift", None, letter), "name": "Voucher"},
+        ],
+    )
+
+
+def keep(made: Journey, **more: Any) -> checks.Check:
+    who = {"facts": {}} if not {"facts", "customer_id", "segment_id"} & more.keys() else {}
+    return checks.save(
+        tenant_id=made.tenant_id, journey_id=made.id, actor="system", name="Newcomer", starts_at=NOW, **who, **more
+    )
+
+
+def differs(made: Journey) -> list[str]:
+    found, _ = checks.run(tenant_id=made.tenant_id, journey_id=made.id)
+    return [words for one in found for words in one.differs]
+
+
+def set_wait(made: Journey, duration: str) -> None:
+    service.configure_step(
+        tenant_id=made.tenant_id, journey_id=made.id, actor="system", key="rest", config={"duration": duration}
+    )
+
+
+def test_somebody_made_up_walks_and_nothing_stays(tenant: Any, voucher: Journey) -> None:
+    kept = keep(voucher)
+    assert [one["step"] for one in kept.expected["path"]] == ["t", "rest", "gift"]
+    assert kept.expected["letters"][0] | {"template_id": None} == {
+        "step": "gift", "name": "Voucher", "channel": "EMAIL", "template_id": None, "status": "sent", "reason": None,
+        "day": 3,
+    }  # fmt: skip
+    assert kept.expected["end"] == {"status": "COMPLETED", "reason": "completed", "step": None, "name": None}
+    assert differs(voucher) == []
+    assert rows(tenant.id, "SELECT count(*) FROM customer")[0][0] == 0
+    assert rows(tenant.id, "SELECT count(*) FROM message")[0][0] == 0
+
+
+def test_what_differs_is_told_in_sentences(tenant: Any, voucher: Journey) -> None:
+    (who,) = people(tenant.id)
+    keep(voucher, customer_id=who)
+    with transaction(tenant.id) as session:
+        person = session.get(Customer, (tenant.id, who))
+        assert person is not None
+        person.email_opt_in = False
+    assert differs(voucher) == [
+        "Expected “Voucher” to be sent on the 3rd day; it was skipped: the customer said no to e-mail."
+    ]
+
+
+def test_how_strict_a_check_is_can_be_set(tenant: Any, voucher: Journey) -> None:
+    kept = keep(voucher)
+    set_wait(voucher, "4 days")
+    change = {"tenant_id": tenant.id, "journey_id": voucher.id, "check_id": kept.id, "actor": "system"}
+    late = "Expected “Voucher” to be sent on the 3rd day; it was sent on the 5th day."
+    assert differs(voucher) == [late, "Expected “Voucher” on the 3rd day; they came to it on the 5th."]
+    checks.change(**change, strictness="messages")
+    assert differs(voucher) == [late]
+    checks.change(**change, strictness="end")
+    assert differs(voucher) == []
+    checks.change(**change, strictness="path", anew=True)
+    assert differs(voucher) == []
+
+
+def test_nothing_is_published_while_a_check_fails(tenant: Any, voucher: Journey) -> None:
+    keep(voucher)
+    set_wait(voucher, "4 days")
+    act = {"tenant_id": tenant.id, "journey_id": voucher.id, "actor": "system"}
+    with pytest.raises(checks.ChecksFailed, match="sent on the 5th day"):
+        lifecycle.publish(**act)
+    with pytest.raises(checks.ChecksFailed):
+        lifecycle.activate(**act, anyway=" ")
+    assert rows(tenant.id, "SELECT published_version FROM journey")[0][0] == 1
+    lifecycle.publish(**act, anyway="The club wants it later")
+    assert rows(tenant.id, "SELECT published_version FROM journey")[0][0] == 2
+    (noted,) = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'journey.publish_anyway'")
+    assert noted.detail == {"reason": "The club wants it later", "checks": ["Newcomer"]}
+
+
+def test_what_happens_meanwhile_and_what_let_them_in(tenant: Any) -> None:
+    waits = step("w", "WAIT", "end", {"event_type": PLAYED, "timeout": "10 days"}, next_timeout="lost")
+    made = journey(
+        tenant.id,
+        [step("t", "TRIGGER", "w", {"event_type": "MANUAL"}), waits, wait("lost", "end", "1 day"), step("end", "END")],
+    )
+    keep(made, meanwhile=[{"after": "2 days", "type": PLAYED, "payload": {"course": "East"}}])
+    (kept,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
+    assert [(one["step"], one["day"]) for one in kept.expected["path"]] == [("t", 1), ("w", 1), ("end", 3)]
+    sooner = {"event_type": PLAYED, "timeout": "1 day"}
+    service.configure_step(tenant_id=tenant.id, journey_id=made.id, actor="system", key="w", config=sooner)
+    assert differs(made) == ["After “Wait” expected “End”; they went to “Wait”."]
+
+
+def test_somebody_made_up_is_like_a_customer_but_for_who_they_are(tenant: Any) -> None:
+    (who,) = people(tenant.id, first_name="Thandi", tags=["vip"], membership_tier="Gold", phone="+27821234567")
+    facts = checks.like(tenant_id=tenant.id, customer_id=who)
+    assert (facts["tags"], facts["membership_tier"], facts["email_opt_in"]) == (["vip"], "Gold", True)
+    assert not {"Thandi", "+27821234567"} & {str(one) for one in facts.values()}
+
+
+def test_who_is_gone_fails_in_words(tenant: Any, voucher: Journey) -> None:
+    (who,) = people(tenant.id)
+    keep(voucher, customer_id=who)
+    rows(tenant.id, "UPDATE customer SET status = 'MERGED' WHERE id = :id RETURNING id", id=who)
+    assert differs(voucher) == ["There is nobody to walk it any more. Delete this check, or keep another one."]
+
+
+def test_what_has_no_time_has_not_passed(tenant: Any, voucher: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(voucher)
+    monkeypatch.setattr(checks, "ALL_SECONDS", 0.0)
+    assert differs(voucher) == [checks.TOO_LONG]
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"facts": {"first_name": "x" * 200}}, "facts.first_name"),
+        ({"facts": {"surname": "x"}}, "facts.surname"),
+        ({"facts": {}, "strictness": "most"}, "strictness"),
+        ({"facts": {}, "customer_id": UUID(int=1)}, "customer_id"),
+        ({"customer_id": UUID(int=1)}, "customer_id"),
+        ({"facts": {}, "meanwhile": [{"after": "soon", "type": PLAYED}]}, "meanwhile.after"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(voucher: Journey, more: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        keep(voucher, **more)
+    assert field in refused.value.errors
+
+
+def test_checks_are_the_tenants_own(tenant: Any, other_tenant: Any, voucher: Journey) -> None:
+    kept = keep(voucher)
+    with pytest.raises(checks.NoSuchCheck):
+        checks.check(tenant_id=other_tenant.id, journey_id=voucher.id, check_id=kept.id)
+
+
+def test_every_end_has_words() -> None:
+    ends = [
+        {"status": "COMPLETED", "reason": "completed", "step": None, "name": None},
+        {"status": "EXITED", "reason": "goal", "step": None, "name": None},
+        {"status": "ACTIVE", "reason": None, "step": "w", "name": "Wait"},
+        {"status": "FAILED", "reason": "No such thing", "step": None, "name": None},
+    ]
+    told = [differences({"end": one}, {"end": other}, "end")[0] for one in ends for other in ends if one is not other]
+    assert "Expected them to come to the end; they left early (goal)." in told
+    assert "Expected them to still be inside at “Wait”; they failed (No such thing)." in told
+    assert len(told) == 12
+
+
+def test_the_pages(client: Any, sign_in: Any, tenant: Any, voucher: Journey) -> None:
+    sign_in("marketer")
+    (who,) = people(tenant.id, first_name="Thandi")
+    at = f"/journeys/{voucher.id}"
+    begins = (NOW + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
+    assert "Nothing is checked yet" in client.get(f"{at}/checks").text
+    text = client.post(f"{at}/rehearsal", {"customer_id": who, "at": begins}).text
+    assert "Keep it as a check" in text
+    form = {"customer_id": who, "at": begins, "name": "Gift", "who": "like", "strictness": "path"}
+    client.post(f"{at}/checks", form, status=302)
+    text = client.get(f"{at}/checks").text
+    for words in ("Gift", "Somebody made up", "3 steps, 1 message sent, through on day 3"):
+        assert words in text, words
+    assert "All checks passed" in client.post(f"{at}/checks/run", {}).text
+    set_wait(voucher, "4 days")
+    assert "One check runs" in client.get(f"{at}/publish").text
+    text = client.post(f"{at}/publish", {}, status=422).text
+    for words in ("One check did not pass", "it was sent on the 5th day", "Publish anyway"):
+        assert words in text, words
+    assert "Say why." in client.post(f"{at}/publish", {"anyway": "1", "reason": ""}, status=422).text
+    client.post(f"{at}/publish", {"anyway": "1", "reason": "As agreed"}, status=302)
+    (kept,) = checks.checks(tenant_id=tenant.id, journey_id=voucher.id)
+    client.post(f"{at}/checks/{kept.id}", {"strictness": "end"}, status=302)
+    assert "All checks passed" in client.post(f"{at}/checks/run", {}).text
+    client.post(f"{at}/checks/{kept.id}/delete", {}, status=302)
+    assert checks.checks(tenant_id=tenant.id, journey_id=voucher.id) == []
+
+
+def test_the_api(api: Any, tenant: Any, voucher: Journey) -> None:
+    at = f"/journeys/{voucher.id}"
+    made = api.post(f"{at}/checks", json={"name": "Newcomer", "facts": {"email_opt_in": False}})
+    assert made.status_code == 201, made.get_data(as_text=True)
+    kept = made.get_json()
+    assert kept["expected"]["letters"][0]["reason"] == "opted_out"
+    assert [one["id"] for one in api.get(f"{at}/checks").get_json()["items"]] == [kept["id"]]
+    assert api.post(f"{at}/checks/run").get_json()["passed"] is True
+    changed = api.patch(f"{at}/checks/{kept['id']}", json={"name": "No", "strictness": "end"}).get_json()
+    assert (changed["name"], changed["strictness"]) == ("No", "end")
+    api.patch(f"{at}/checks/{kept['id']}", json={"strictness": "path"})
+    set_wait(voucher, "4 days")
+    refused = api.post(f"{at}/publish", json={})
+    assert refused.status_code == 422
+    assert f"checks.{kept['id']}" in refused.get_json()["errors"]
+    assert api.post(f"{at}/publish", json={"anyway": "As agreed"}).status_code == 200
+    assert api.delete(f"{at}/checks/{kept['id']}").status_code == 204

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.journeys import presenters
+from app.blueprints.journeys import presenters, walks
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
 from app.conditions import Catalogue, operators_for, profile
@@ -228,6 +228,8 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
         walk=walk,
         line=walk.line,
         steps=[_told(one, known) for one in walk.steps],
+        drawing=walks.drawn(walk, journey),
+        words=walks.WORDS,
         refusals=whereabouts.refusals(tenant_id=tenant_id, journey_id=journey_id, customer_id=walk.line.customer_id),
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,

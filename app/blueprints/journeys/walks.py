@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.board import known
@@ -86,7 +87,7 @@ def _below(graph: Graph, key: str) -> frozenset[str]:
 def _gone(steps: Sequence[StepTaken], graph: Graph) -> set[tuple[str, str]]:
     """Return the edges of a graph that were gone: those by which a step was left to the one that was taken next."""
     found = set()
-    for one, after in zip(steps, [*steps[1:], None], strict=True):
+    for one, after in zip_longest(steps, steps[1:]):
         if one.status not in ("COMPLETED", "SKIPPED") or one.step_key not in graph.steps:
             continue
         way = one.exit or NEXT

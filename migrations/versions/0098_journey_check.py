@@ -6,8 +6,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from migrations.tenancy import protect
 
-revision = "0097"
-down_revision = "0096"
+revision = "0098"
+down_revision = "0097"
 branch_labels = None
 depends_on = None
 

@@ -27,9 +27,9 @@ FILL = f"""
                 UNION SELECT journey_id, step ->> 'key' FROM journey_draft_edit
                     CROSS JOIN LATERAL jsonb_array_elements(graph -> 'steps') AS step WHERE tenant_id = one
             ), highest AS (
-                SELECT journey_id, upper(found[1]) AS kind, max(found[2]::int) AS number
-                FROM key CROSS JOIN LATERAL regexp_match(key, '^([a-z_]+)_([0-9]{{1,9}})$') AS found
-                WHERE found IS NOT NULL GROUP BY 1, 2
+                SELECT journey_id, upper(parts[1]) AS kind, max(parts[2]::int) AS number
+                FROM key CROSS JOIN LATERAL regexp_match(key, '^([a-z_]+)_([0-9]{{1,9}})$') AS parts
+                WHERE parts IS NOT NULL GROUP BY 1, 2
             ), told AS (
                 SELECT journey_id, jsonb_object_agg(kind, number) AS numbers FROM highest GROUP BY 1
             )

@@ -2,16 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from app.infra.config import load
-from app.infra.db import Base, driver_url
+from app.infra.db import Base, db, driver_url, transaction
+from tests.conftest import make_tenant
 
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
@@ -31,6 +33,37 @@ def differences(url: str) -> list[object]:
 @pytest.mark.committed
 def test_models_and_migrations_agree(real_db: str) -> None:
     assert differences(real_db) == []
+
+
+@pytest.mark.committed
+def test_nobody_waits_for_a_winner_of_which_older_code_knows_nothing(app: Flask, real_db: str) -> None:
+    tenants: list[Any] = [make_tenant("Mine"), make_tenant("Other")]
+    for tenant in tenants:
+        with transaction(tenant.id) as session:
+            session.execute(
+                text("""
+                    INSERT INTO message (tenant_id, channel, purpose, to_address, dedupe_key, status, reason, due_at)
+                    SELECT :t, 'EMAIL', 'marketing', 'ann@example.com', reason, 'held', reason, '9999-01-01T00:00Z'
+                    FROM unnest(ARRAY['awaiting_winner', 'copy_pending', 'awaiting_consent']) AS reason
+                """),
+                {"t": tenant.id},
+            )
+    db.session.remove()
+    load.cache_clear()
+    downgrade(directory=MIGRATIONS, revision="0070")
+    for tenant in tenants:
+        with transaction(tenant.id) as session:
+            rows = session.execute(
+                text("SELECT dedupe_key, status, reason, due_at < now() AS due FROM message ORDER BY dedupe_key")
+            ).all()
+        assert [tuple(row) for row in rows] == [
+            ("awaiting_consent", "held", "awaiting_consent", False),
+            ("awaiting_winner", "skipped", "cancelled", False),
+            ("copy_pending", "held", "copy_pending", True),
+        ]
+    db.session.remove()
+    upgrade(directory=MIGRATIONS)
+    load.cache_clear()
 
 
 @pytest.mark.committed

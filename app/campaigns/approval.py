@@ -16,11 +16,10 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.accounts.models import ApiKey
 from app.accounts.permissions import permissions_of
 from app.accounts.queries import UserInfo, active_users
 from app.campaigns import readiness
@@ -28,8 +27,8 @@ from app.campaigns.models import ONE_TIME, Campaign, CampaignApproval, CampaignR
 from app.campaigns.seal import PARTS, WHAT, seal, segment_of
 from app.campaigns.service import locked
 from app.campaigns.states import ACTIVE, LEGAL, Act, Status
+from app.campaigns.whose import SYSTEM, people_behind, whose
 from app.infra import clock
-from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.infra.ids import new_id
@@ -40,21 +39,7 @@ PERMISSION = "campaigns.approve"
 LEEWAY = 10
 """A yes holds for a tenth more people: a segment that is kept up to date is never quite what it was."""
 MAX_NOTE = 2000
-SYSTEM = "system"
 APPROVED, DECLINED, SUPERSEDED = "approved", "declined", "superseded"
-
-
-# Ids are made in the order of time.
-_CHANGED_BY = text("""
-    SELECT DISTINCT actor FROM audit_entry
-    WHERE tenant_id = :tenant_id AND id > :since AND id < :until
-        AND (object_type IN ('campaign', 'template', 'segment') AND object_id = ANY(CAST(:read AS text[]))
-            AND action = ANY(ARRAY['campaign.change',
-                'template.create', 'template.copy', 'template.change', 'template.restore',
-                'segment.create', 'segment.copy', 'segment.snapshot', 'segment.change',
-                'segment.add_people', 'segment.remove_people'])
-            OR object_type = 'snippet')
-""")
 
 
 class State(StrEnum):
@@ -274,46 +259,14 @@ def waiting_for(*, tenant_id: UUID, actor: str, limit: int = 20) -> list[tuple[C
     )
     with transaction(tenant_id) as session:
         found = [(row[0], row[1]) for row in session.execute(wanted)]
-        return [(campaign, asked) for campaign, asked in found if may_decide(campaign, asked, actor)][:limit]
+        theirs = whose(session, tenant_id, found)
+    return [(campaign, asked) for campaign, asked in found if actor not in theirs[asked.id]][:limit]
 
 
 def may_decide(campaign: Campaign, asked: CampaignApproval, actor: str) -> bool:
     """Return whether an asking is somebody's to answer: neither campaign nor asking nor what changed is their own."""
-    own = {campaign.created_by, asked.asked_by}
-    if asked.asked_by == SYSTEM:
-        own |= _changed_by(campaign, asked)
-    return actor not in {_person(campaign.tenant_id, one) for one in own}
-
-
-def _changed_by(campaign: Campaign, asked: CampaignApproval) -> set[str]:
-    """Return who changed what is sent, or to whom, between the last asking by a person and this one of Fairway's."""
     with transaction(campaign.tenant_id) as session:
-        by_person = session.scalar(
-            select(CampaignApproval.id)
-            .where(
-                CampaignApproval.tenant_id == campaign.tenant_id,
-                CampaignApproval.campaign_id == campaign.id,
-                CampaignApproval.asked_by != SYSTEM,
-                CampaignApproval.id < asked.id,
-            )
-            .order_by(CampaignApproval.id.desc())
-            .limit(1)
-        )
-        read = [campaign.id, campaign.segment_id, *(one["template_id"] for one in readiness.pinned(session, campaign))]
-        values = {"since": by_person or campaign.id, "until": asked.id, "read": array(map(str, read))}
-        return set(session.scalars(_CHANGED_BY, {"tenant_id": campaign.tenant_id, **values}))
-
-
-def _person(tenant_id: UUID, ref: str) -> str:
-    """Return who is behind an actor: of a key the user who made it."""
-    kind, _, key_id = ref.partition(":")
-    if kind != "key":
-        return ref
-    with transaction(tenant_id) as session:
-        made_by = session.scalar(
-            select(ApiKey.created_by).where(ApiKey.tenant_id == tenant_id, ApiKey.id == UUID(key_id))
-        )
-    return f"user:{made_by}" if made_by else ref
+        return actor not in whose(session, campaign.tenant_id, [(campaign, asked)])[asked.id]
 
 
 def ask(
@@ -394,7 +347,10 @@ def tell_whose_it_is(campaign: Campaign, found: Standing, now: datetime, *, kept
     They are told once of one asking and occurrence, and once more when the campaign is kept back.
     """
     latest = found.latest
-    whose = {_person(campaign.tenant_id, one) for one in (campaign.created_by, latest.asked_by if latest else SYSTEM)}
+    refs = {campaign.created_by, latest.asked_by if latest else SYSTEM}
+    with transaction(campaign.tenant_id) as session:
+        people = people_behind(session, campaign.tenant_id, refs)
+    told = {people.get(one, one) for one in refs}
     begins = campaign.due_at.astimezone(ZoneInfo(campaign.timezone)) if campaign.due_at else None
     context = {
         "campaign": campaign.name,
@@ -406,7 +362,7 @@ def tell_whose_it_is(campaign: Campaign, found: Standing, now: datetime, *, kept
     }
     about = (campaign.id, latest.id if latest else "", campaign.next_occurrence or "", "kept" if kept_back else "ahead")
     for one in active_users(tenant_id=campaign.tenant_id):
-        if f"user:{one.id}" in whose:
+        if f"user:{one.id}" in told:
             _mail(campaign.tenant_id, "campaign_unapproved", one, ":".join(map(str, about)), context, now)
 
 

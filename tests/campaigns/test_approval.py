@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.accounts.models import ApiKey
 from app.campaigns import approval, awaiting, lifecycle, queries, running, service
@@ -17,7 +17,7 @@ from app.campaigns.states import Status, WrongStatus
 from app.content import service as content
 from app.content import snippet_service
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import db, transaction
 from app.infra.errors import Invalid
 from app.messaging import policy
 from app.segments import service as segments
@@ -424,6 +424,35 @@ def test_who_made_what_somebody_else_put_in_since_does_not_approve_it_when_fairw
     with pytest.raises(NotTheirOwn):
         answer(club, campaign, admin)
     assert [one.id for one, _ in approval.waiting_for(tenant_id=tenant_id, actor=other)] == [campaign.id]
+
+
+def test_whose_many_campaigns_are_is_asked_at_once(club: Club, sink: Sink, admin: str) -> None:
+    """Also where Fairway asked, and who changed what is sent since has to be found."""
+    tenant_id, other = club.tenant_id, f"user:{make_user(club.tenant_id, 'owner')}"
+    asked: list[int] = []
+
+    def statements() -> int:
+        count = 0
+
+        def one(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        event.listen(db.engine, "before_cursor_execute", one)
+        try:
+            asked.append(len(approval.waiting_for(tenant_id=tenant_id, actor=other)))
+        finally:
+            event.remove(db.engine, "before_cursor_execute", one)
+        return count
+
+    found = []
+    for number in (1, 3):
+        for _ in range(number):
+            ask(club, club.campaign(club.people(3)))
+        club.rows("UPDATE campaign_approval SET asked_by = 'system' RETURNING id")
+        found.append(statements())
+    assert asked == [1, 4]
+    assert found[0] == found[1]
 
 
 def test_what_was_sent_is_not_put_up(club: Club, sink: Sink, admin: str) -> None:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from app.accounts.permissions import permissions_of
 from app.accounts.queries import active_users
 from app.blueprints.campaigns.base import blueprint
-from app.campaigns import approval, queries
+from app.campaigns import approval, queries, whose
 from app.campaigns.approval import PERMISSION, Standing, State
 from app.campaigns.models import Campaign, CampaignApproval
 from app.campaigns.states import LEGAL, Act, Status
@@ -65,7 +65,7 @@ def shown(campaign: Campaign) -> Approval | None:
     mine = latest is not None and not approval.may_decide(campaign, latest, me)
     again = standing.state in (State.MISSING, State.DECLINED, State.OUTDATED)
     may_decide = waits and can(PERMISSION) and not mine
-    of_fairway = waits and latest is not None and latest.asked_by == approval.SYSTEM
+    of_fairway = waits and latest is not None and latest.asked_by == whose.SYSTEM
     return Approval(
         standing=standing,
         words=standing.told(number),

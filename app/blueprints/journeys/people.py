@@ -309,6 +309,8 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return "Handed over to be sent"
     if result.get("held_out"):
         return "Left out, to see what the journey changes for the others"
+    if result.get("waits"):
+        return "Waits here until they reach it"
     if "reached" in result:
         return "Reached" if result["reached"] else "Came here without having reached it"
     if result.get("completed"):

@@ -1,6 +1,5 @@
 """WAIT: some time has to pass, a clock has to show a time, or something has to happen, before the journey goes on."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +26,7 @@ from app.journeys.durations import duration, longer_than_nothing, working_days
 from app.journeys.graph import NEXT, Graph, Step
 from app.journeys.models import Journey
 from app.journeys.payloads import date_label, event_dates, payload_fits, payload_tree, said_date
+from app.journeys.since import happened
 from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
 from app.journeys.timed import TIMED, date_fields
 from app.journeys.waits import WaitConfig
@@ -37,20 +37,6 @@ FIRST_LOOK = timedelta(minutes=2)
 """What happened in the very moment somebody came here is found then, in the log of events."""
 LOOK_EVERY = timedelta(hours=6)
 """A condition can begin to hold without an event, as time passes."""
-
-_ENTERED = text("""
-    SELECT w.id, a.id AS event_id, a.payload
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:customers AS uuid[])) AS w(id, number, customer_id)
-    JOIN journey_enrollment_step s
-        ON s.tenant_id = :tenant_id AND s.enrollment_id = w.id AND s.step_number = w.number
-    CROSS JOIN LATERAL (
-        SELECT id, payload FROM activity
-        WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type AND occurred_at >= s.entered_at
-            AND occurred_at <= :now
-        ORDER BY occurred_at LIMIT 50
-    ) AS a
-""")
-
 
 _AWAITED = text("""
     UPDATE journey_enrollment e SET awaited = jsonb_build_object('type', a.type, 'payload', a.payload)
@@ -298,11 +284,11 @@ def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
             came[walker] = walker.woken_by.get("event_id")
         else:
             looking.append(walker)
-    happened = _happened(batch, event_type, looking)
+    found = happened(batch, event_type, batch.config.conditions, looking)
     for walker in looking:
         assert walker.waiting_until is not None
-        if walker.enrollment_id in happened:
-            came[walker] = happened[walker.enrollment_id]
+        if walker.enrollment_id in found:
+            came[walker] = found[walker.enrollment_id]
         elif walker.waiting_until <= batch.now:
             batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(walker.waiting_until)})
         else:
@@ -323,30 +309,6 @@ def _keep(batch: StepBatch[WaitConfig], came: Mapping[Walker, str | None]) -> No
     kept = {row.id: row.awaited for row in batch.session.execute(_AWAITED, {"tenant_id": batch.tenant_id, **told})}
     for walker in known:
         walker.awaited = kept.get(walker.enrollment_id, walker.awaited)
-
-
-def _happened(batch: StepBatch[WaitConfig], event_type: str, walkers: Sequence[Walker]) -> dict[UUID, str]:
-    """Return the event that happened since each of the people came here, of those with whom it did."""
-    if not walkers:
-        return {}
-    values = {
-        "tenant_id": batch.tenant_id,
-        "now": batch.now,
-        "type": event_type,
-        "ids": array(one.enrollment_id for one in walkers),
-        "numbers": array(one.step_number for one in walkers),
-        "customers": array(one.customer_id for one in walkers),
-    }
-    events: dict[UUID, list[Any]] = defaultdict(list)
-    for row in batch.session.execute(_ENTERED, values):
-        events[row.id].append(row)
-
-    def fits(row: Any) -> bool:
-        asked = batch.config.conditions
-        return payload_fits(event_type, asked, row.payload, zone=batch.journey.timezone, now=batch.now)
-
-    fitting = {id: next(filter(fits, some), None) for id, some in events.items()}
-    return {id: str(one.event_id) for id, one in fitting.items() if one is not None}
 
 
 def _for_condition(batch: StepBatch[WaitConfig]) -> None:

@@ -1,0 +1,51 @@
+"""What happened since people came to the step they stand at, by the log of events."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.infra.arrays import array
+from app.journeys.payloads import payload_fits
+from app.journeys.step_type import StepBatch, Walker
+
+_ENTERED = text("""
+    SELECT w.id, a.id AS event_id, a.payload
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:customers AS uuid[])) AS w(id, number, customer_id)
+    JOIN journey_enrollment_step s
+        ON s.tenant_id = :tenant_id AND s.enrollment_id = w.id AND s.step_number = w.number
+    CROSS JOIN LATERAL (
+        SELECT id, payload FROM activity
+        WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type AND occurred_at >= s.entered_at
+            AND occurred_at <= :now
+        ORDER BY occurred_at LIMIT 50
+    ) AS a
+""")
+
+
+def happened(batch: StepBatch[Any], event_type: str, conditions: object, walkers: Sequence[Walker]) -> dict[UUID, str]:
+    """Return the first event of a type, whose payload fits, since each of the people came here, by enrollment.
+
+    Those with whom none did are missing.
+    """
+    if not walkers:
+        return {}
+    values = {
+        "tenant_id": batch.tenant_id,
+        "now": batch.now,
+        "type": event_type,
+        "ids": array(one.enrollment_id for one in walkers),
+        "numbers": array(one.step_number for one in walkers),
+        "customers": array(one.customer_id for one in walkers),
+    }
+    events: dict[UUID, list[Any]] = defaultdict(list)
+    for row in batch.session.execute(_ENTERED, values):
+        events[row.id].append(row)
+
+    def fits(row: Any) -> bool:
+        return payload_fits(event_type, conditions, row.payload, zone=batch.journey.timezone, now=batch.now)
+
+    fitting = {id: next(filter(fits, some), None) for id, some in events.items()}
+    return {id: str(one.event_id) for id, one in fitting.items() if one is not None}

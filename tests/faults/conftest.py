@@ -53,10 +53,11 @@ def shared(busy_peer: Sink) -> Iterator[Stack]:
 
 
 @contextmanager
-def _started(peer: Sink) -> Iterator[Stack]:
+def _started(peer: Sink, **environment: str) -> Iterator[Stack]:
     top = Path(tempfile.mkdtemp(prefix="fairway-faults-"))
     top.chmod(0o755)  # PostgreSQL may run as another account
     made = Stack(top / "var", smtp_url=peer.url)
+    made.environment |= environment
     try:
         made.start()
         yield made

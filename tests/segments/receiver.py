@@ -85,18 +85,27 @@ class Receiver:
 
 
 @contextmanager
-def receiving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """Yield a receiver that Fairway may reach."""
+def serving() -> Iterator[Receiver]:
+    """Yield a receiver."""
     receiver = Receiver()
     thread = Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setenv("OUTBOUND_TRUSTED", receiver.origin)
-    config.load.cache_clear()
     try:
         yield receiver
     finally:
         receiver.server.shutdown()
         receiver.server.server_close()
         thread.join()
-        monkeypatch.undo()
+
+
+@contextmanager
+def receiving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Yield a receiver that Fairway may reach."""
+    with serving() as receiver:
+        monkeypatch.setenv("OUTBOUND_TRUSTED", receiver.origin)
         config.load.cache_clear()
+        try:
+            yield receiver
+        finally:
+            monkeypatch.undo()
+            config.load.cache_clear()

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,7 @@ from app.journeys.models import (
     JourneyVersion,
 )
 from app.journeys.step_type import Known, Template, read_graph, warnings_of, way_label
+from app.journeys.titles import last_seen, titles_of
 from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
@@ -110,6 +112,8 @@ class EnrollmentLine:
     completed_at: datetime | None
     exited_at: datetime | None
     converted_at: datetime | None
+    converted_amount: Decimal | None
+    converted_currency: str | None
     exit_reason: str | None
     error: str | None
 
@@ -118,13 +122,14 @@ class EnrollmentLine:
 class StepTaken:
     """One step of a person's path: when, under which version, by which way it was left, and with what result.
 
-    `exit` and what people call it are None for the way called `next`.
+    `exit` and what people call it are None for the way called `next`. `title` is what the step is called.
     """
 
     step_number: int
     step_key: str
     type: str | None
     name: str | None
+    title: str
     version: int
     status: str
     entered_at: datetime
@@ -155,11 +160,15 @@ class WayNumbers:
 
 @dataclass(frozen=True, slots=True)
 class StepNumbers:
-    """The numbers of one step of a journey; `type` is None for a step the live version does not have."""
+    """The numbers of one step of a journey; `type` is None for a step the live version does not have.
+
+    `title` is what it is called: its name, else what its kind calls it by its settings.
+    """
 
     key: str
     type: str | None
     name: str | None
+    title: str
     entered: int
     active: int
     completed: int
@@ -343,27 +352,31 @@ def analytics(*, tenant_id: UUID, journey_id: UUID) -> Analytics:
 
     Steps are those people follow (the draft's before there is a version), then those only earlier versions had.
     """
-    with transaction(tenant_id):
+    with transaction(tenant_id) as session:
         found = journey(tenant_id=tenant_id, journey_id=journey_id)
         counts = step_counts(tenant_id=tenant_id, journey_id=journey_id)
         number = found.published_version
         graph = version_graph(tenant_id=tenant_id, journey_id=journey_id, number=number) if number else draft(found)
-    keys = [*graph.steps, *sorted(set(counts) - set(graph.steps))]
+        gone = sorted(set(counts) - set(graph.steps))
+        before = last_seen(session, tenant_id, journey_id, gone)
+        titles = titles_of(session, tenant_id, graph, before)
+    keys = [*graph.steps, *gone]
     return Analytics(
         total_enrolled=found.total_enrolled,
         total_completed=found.total_completed,
         total_exited=found.total_exited,
         total_failed=found.total_failed,
-        steps=[_numbers(key, graph, counts.get(key, StepCounts())) for key in keys],
+        steps=[_numbers(key, graph, titles.get(key, key), counts.get(key, StepCounts())) for key in keys],
     )
 
 
-def _numbers(key: str, graph: Graph, counts: StepCounts) -> StepNumbers:
+def _numbers(key: str, graph: Graph, title: str, counts: StepCounts) -> StepNumbers:
     step = graph.steps.get(key)
     return StepNumbers(
         key=key,
         type=step.type if step else None,
         name=(step.name or step.config.get("reason")) if step else None,
+        title=title,
         entered=counts.entered,
         active=counts.active,
         completed=counts.completed,
@@ -381,33 +394,13 @@ def _ways(step: Step | None, passed: Mapping[str, int]) -> list[WayNumbers]:
 
 
 def enrollments(
-    *,
-    tenant_id: UUID,
-    journey_id: UUID | None = None,
-    customer_id: UUID | None = None,
-    status: str | None = None,
-    step: str | None = None,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
+    *, tenant_id: UUID, customer_id: UUID, cursor: str | None = None, limit: int = DEFAULT_LIMIT
 ) -> Page[EnrollmentLine]:
-    """Return people in a journey (or the journeys of one person), newest first.
-
-    `step` keeps those who stand at that step now.
-    """
-    wanted = lines(tenant_id)
-    if journey_id is not None:
-        wanted = wanted.where(JourneyEnrollment.journey_id == journey_id)
-    if customer_id is not None:
-        wanted = wanted.where(JourneyEnrollment.customer_id == customer_id)
-    if status is not None:
-        wanted = wanted.where(JourneyEnrollment.status == status)
-    if step is not None:
-        wanted = wanted.where(JourneyEnrollment.status == "ACTIVE", JourneyEnrollment.current_step_key == step)
+    """Return the walks of one person, newest first; those of a journey are `behind.people`'s."""
+    wanted = lines(tenant_id).where(JourneyEnrollment.customer_id == customer_id)
     if cursor:
         wanted = wanted.where(JourneyEnrollment.id < id_cursor(cursor))
     with transaction(tenant_id) as session:
-        if journey_id is not None and session.get(Journey, (tenant_id, journey_id)) is None:
-            raise NoSuchJourney
         rows = session.execute(wanted.order_by(JourneyEnrollment.id.desc()).limit(limit + 1)).all()
     return cut(rows, limit, lambda row: (row.id,), line_of)
 
@@ -425,21 +418,26 @@ def enrollment_path(*, tenant_id: UUID, enrollment_id: UUID) -> EnrollmentPath:
             .execution_options(populate_existing=True)
         ).all()
         graphs = _graphs(session, tenant_id, row.journey_id, {one.version for one in taken})
+        called = {number: titles_of(session, tenant_id, graph) for number, graph in graphs.items()}
     return EnrollmentPath(
         line=line_of(row),
         trigger_event_id=row.trigger_event_id,
         trigger_data=row.trigger_data,
-        steps=[_taken(one, graphs.get(one.version)) for one in taken],
+        steps=[
+            _taken(one, graphs.get(one.version), called.get(one.version, {}).get(one.step_key, one.step_key))
+            for one in taken
+        ],
     )
 
 
-def _taken(row: JourneyEnrollmentStep, graph: Graph | None) -> StepTaken:
+def _taken(row: JourneyEnrollmentStep, graph: Graph | None, title: str) -> StepTaken:
     step = graph.steps.get(row.step_key) if graph else None
     return StepTaken(
         step_number=row.step_number,
         step_key=row.step_key,
         type=step.type if step else None,
         name=step.name if step else None,
+        title=title,
         version=row.version,
         status=row.status,
         entered_at=row.entered_at,
@@ -479,6 +477,8 @@ def lines(tenant_id: UUID) -> Select[Any]:
         e.completed_at,
         e.exited_at,
         e.converted_at,
+        e.converted_amount,
+        e.converted_currency,
         e.exit_reason,
         e.error,
         e.trigger_event_id,

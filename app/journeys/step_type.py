@@ -345,6 +345,10 @@ class StepType(ABC, Generic[C]):
         """Return whether an event wakes somebody who is parked here and waits for events of its type."""
         return True
 
+    def title(self, config: C, known: Known) -> str:  # noqa: ARG002 - kinds may look at both
+        """Return what a step without a name of its own is called: a message by its template, others by their kind."""
+        return self.label
+
     @abstractmethod
     def words(self, config: C, known: Known) -> str:
         """Return the settings as a few words for the card: "Wait 3 days"."""
@@ -472,6 +476,19 @@ def warnings_of(step: Step, tenant_id: UUID) -> list[str]:
         return list(kind.warnings(kind.Config.model_validate(step.config), tenant_id))
     except (NotRegistered, ValidationError):
         return []
+
+
+def title_of(step: Step, known: Known) -> str:
+    """Return what a step is called: its own name, else what its kind calls it by its settings."""
+    if step.name:
+        return step.name
+    if step.type not in step_types():
+        return step.key
+    kind = step_types().get(step.type)
+    try:
+        return kind.title(kind.Config.model_validate(step.config), known)
+    except ValidationError:
+        return kind.label
 
 
 def words_of(step: Step, known: Known) -> str:

@@ -23,7 +23,7 @@ from app.journeys.step_type import Known, read_graph
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published version; `people` took a step under it, `changes` are those to the one before."""
+    """A published version; `people` came in under it, `changes` are those to the one before."""
 
     number: int
     graph: Graph
@@ -36,13 +36,9 @@ class Version:
     changes: list[Change]
 
 
-# Each enrollment's steps lie together, so a walk of a million people is read once, in order.
 _PEOPLE = text("""
-    SELECT s.version, count(DISTINCT s.enrollment_id) AS people
-    FROM journey_enrollment e
-    JOIN journey_enrollment_step s ON s.tenant_id = e.tenant_id AND s.enrollment_id = e.id
-    WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND s.version = ANY(:numbers)
-    GROUP BY s.version
+    SELECT version, sum(entered) AS people FROM journey_cohort
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND version = ANY(:numbers) GROUP BY version
 """)
 
 

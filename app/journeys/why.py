@@ -14,6 +14,7 @@ from app.infra.errors import NotFound
 from app.journeys import queries, whereabouts
 from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey, JourneyEnrollment
+from app.journeys.titles import titles_of
 from app.messaging import explain
 from app.messaging.explain import Looked
 from app.messaging.runs import Content
@@ -43,10 +44,12 @@ def sending_steps(*, tenant_id: UUID) -> list[tuple[UUID, str, str, str]]:
     wanted = select(Journey).where(Journey.tenant_id == tenant_id, Journey.status != "ARCHIVED").order_by(Journey.name)
     with transaction(tenant_id) as session:
         found = session.scalars(wanted.limit(200)).all()
+        graphs = [whereabouts.live(tenant_id=tenant_id, journey=one) for one in found]
         return [
-            (one.id, one.name, step.key, step.name or step.key)
-            for one in found
-            for step in whereabouts.live(tenant_id=tenant_id, journey=one)
+            (one.id, one.name, step.key, called[step.key])
+            for one, graph in zip(found, graphs, strict=True)
+            for called in [titles_of(session, tenant_id, graph)]
+            for step in graph
             if step.type == SEND
         ]
 

@@ -32,6 +32,8 @@ MAX_SIGNS = 60_000
 _TO_NEXT_SIGN = re.compile(rb"""(?:[^",\[{]++|"(?:[^"\\]++|\\.)*+")*+[,\[{]""", re.DOTALL)
 MAX_ERRORS = 100
 MAX_NAME = 200
+ALIASES = {"/journeys": "/flows"}
+"""Paths that answer under another first word too; the document of the API names the first only."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +116,10 @@ class ApiBlueprint(Blueprint):
             view.__dict__["takes_files"] = files
             view.__dict__["most_bytes"] = most_bytes
             self.add_url_rule(path, function.__name__, view, methods=[method])
+            for name, other in ALIASES.items():
+                if path == name or path.startswith(f"{name}/"):
+                    also = other + path.removeprefix(name)
+                    self.add_url_rule(also, f"{function.__name__}_also", view, methods=[method])
             summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
             name = f"{self.name}.{function.__name__}"
             ENDPOINTS.append(

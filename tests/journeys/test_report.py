@@ -1,24 +1,70 @@
-"""The report of a journey says what the log, the outbox and its readers say."""
+"""The report of a journey says what the log, the outbox and its readers say, and each number opens its people."""
 
+import re
 from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.errors import Invalid
+from app.journeys import behind, service
 from app.journeys.engine import exits
+from app.journeys.latest import GOAL, Behind, Who
+from app.journeys.lifecycle import publish
+from app.journeys.outcomes import Lift, Part
 from app.journeys.queries import NoSuchJourney
-from app.journeys.report import report
+from app.journeys.report import Report, report
 from app.messaging import tally
 from app.messaging.tally import Did, Kind
-from tests.journeys.helpers import NOW, admit, journey, people, rows, run, send, step, template, wait
+from tests.journeys.helpers import (
+    NOW,
+    admit,
+    event,
+    happen,
+    journey,
+    people,
+    rows,
+    run,
+    send,
+    step,
+    tag,
+    template,
+    wait,
+)
 
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+PAID = "payment.received"
 
 
-def split(key: str, one: str, other: str | None) -> dict[str, Any]:
+def split(key: str, one: str | None, other: str | None, holdout: float = 0) -> dict[str, Any]:
     variants = [{"key": "a", "name": "Early", "weight": 50}, {"key": "b", "name": "Late", "weight": 50}]
-    return step(key, "SPLIT", None, {"variants": variants}, next_a=one, next_b=other)
+    return step(key, "SPLIT", None, {"variants": variants, "holdout_percent": holdout}, next_a=one, next_b=other)
+
+
+def count(tenant: Any, made: Any, who: Who = Who(), **said: Any) -> int:  # noqa: B008
+    """Return how many are behind a number, a page at a time."""
+    cursor, total = None, 0
+    while True:
+        found = behind.people(
+            tenant_id=tenant.id, journey_id=made.id, who=who, behind=Behind(**said), cursor=cursor, limit=7
+        )
+        total, cursor = total + len(found.items), found.next_cursor
+        if cursor is None:
+            return total
+
+
+def told(tenant: Any, made: Any, **more: Any) -> Report:
+    return report(tenant_id=tenant.id, journey_id=made.id, **more)
+
+
+def gone_out(tenant: Any) -> None:
+    rows(tenant.id, "UPDATE message SET status = 'sent', sent_at = now() RETURNING id")
 
 
 def test_it_tells_weeks_steps_messages_and_ways(tenant: Any) -> None:
@@ -34,44 +80,210 @@ def test_it_tells_weeks_steps_messages_and_ways(tenant: Any) -> None:
     )
     first = admit(tenant.id, made.id, people(tenant.id, 30), now=NOW)
     run(tenant.id, NOW)
-    run(tenant.id, NOW + 2 * WEEK / 7)
+    run(tenant.id, NOW + 2 * DAY)
     later = admit(tenant.id, made.id, people(tenant.id, 10), now=NOW + WEEK)
     run(tenant.id, NOW + WEEK)
     exits.exit_enrollments(tenant_id=tenant.id, enrollment_ids=list(later.values())[:4], now=NOW + WEEK)
     written = rows(tenant.id, "SELECT id, enrollment_id FROM message ORDER BY id")
-    rows(tenant.id, "UPDATE message SET status = 'sent', sent_at = now() RETURNING id")
+    gone_out(tenant)
     early = [one for one in written if one.enrollment_id in set(first.values())]
     did = [Did(one.id, Kind.OPENED, NOW) for one in early[:5]] + [Did(early[0].id, Kind.CLICKED, NOW)]
     with transaction(tenant.id) as session:
+        opened = array(one.message_id for one in did)
+        session.execute(
+            text("UPDATE message SET first_open_at = now() WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": opened}
+        )
+        session.execute(text("UPDATE message SET first_click_at = now() WHERE id = :id"), {"id": early[0].id})
         tally.note(session, tenant.id, [*did, *did, Did(early[6].id, Kind.MACHINE_OPENED, NOW)])
-    found = report(tenant_id=tenant.id, journey_id=made.id)
-    assert [(one.week, one.entered, one.completed, one.left, one.inside, one.median) for one in found.cohorts] == [
-        (date(2026, 11, 23), 10, 0, 4, 6, None),
-        (date(2026, 11, 16), 30, 30, 0, 0, timedelta(days=2)),
-    ]
+    found = told(tenant, made)
+    weeks = {week: (one.entered, one.completed, one.left, one.inside) for week, one in found.cohorts.weeks.items()}
+    assert list(weeks.items()) == [(date(2026, 11, 23), (10, 0, 4, 6)), (date(2026, 11, 16), (30, 30, 0, 0))]
     steps = {one.numbers.key: one for one in found.steps}
     letters = steps["mail"].letters
     assert letters is not None
     assert (letters.sent, letters.opened, letters.clicked, letters.by_machines) == (len(written), 5, 1, 1)
+    assert steps["mail"].numbers.title == "Send “Welcome”"
     assert steps["rest"].letters is None
-    arms = {one.exit: one for one in steps["split"].arms}
-    assert sum(one.people for one in arms.values()) == 40
-    assert arms["a"].people == len(written)
-    assert arms["a"].clicked.value == 1 / len(written)
-    assert arms["b"].clicked.value == 0.0
-    assert arms["a"].completed.low < arms["a"].completed.value < arms["a"].completed.high
+    ways = {one.exit: one for one in found.outcomes.forks["split"]}
+    assert {one.label for one in ways.values()} == {"Early", "Late"}
+    assert sum(one.part.people for one in ways.values()) == 40
+    assert (ways["a"].part.people, ways["a"].part.clicked, ways["b"].part.clicked) == (len(written), 1, 0)
+    for did_, number in (("sent", letters.sent), ("opened", 5), ("clicked", 1)):
+        assert count(tenant, made, did=(did_, "mail")) == number
+    for exit, way in ways.items():
+        assert count(tenant, made, way=("split", exit)) == way.part.people
+        assert count(tenant, made, way=("split", exit), status="COMPLETED") == way.part.completed
+    assert count(tenant, made, dropped="rest") == 4
+    for key in ("t", "split", "mail", "rest"):
+        assert count(tenant, made, came=key) == steps[key].numbers.entered
+    assert count(tenant, made, week=date(2026, 11, 23), status="ACTIVE") == 6
+
+
+@pytest.fixture
+def club(tenant: Any) -> Any:
+    """A journey with a goal, in which somebody went every way there is."""
+    made = journey(
+        tenant.id,
+        [
+            step("t", "TRIGGER", "split", {"event_type": "MANUAL"}),
+            split("split", "mail", "rest", 20),
+            send("mail", "rest", template(tenant.id)),
+            wait("rest", "last", "2 days"),
+            tag("last", None, "through"),
+        ],
+        goal={"event_type": PAID},
+        goal_days=30,
+    )
+    everybody = people(tenant.id, 60)
+    admit(tenant.id, made.id, everybody[:40])
+    run(tenant.id)
+    service.put_steps(
+        tenant_id=tenant.id,
+        journey_id=made.id,
+        actor="system",
+        steps=[one | {"name": "Last"} if one["key"] == "last" else one for one in made.draft["steps"]],
+    )
+    publish(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
+    admit(tenant.id, made.id, everybody[40:], now=NOW + DAY)
+    run(tenant.id, NOW + DAY)
+    gone_out(tenant)
+    paid = [event(who, {"amount": 10 + number}, type=PAID) for number, who in enumerate(everybody[::4])]
+    happen(tenant.id, *paid, now=NOW + DAY + timedelta(hours=6))
+    run(tenant.id, NOW + 2 * DAY)
+    late = [event(who, {"amount": 7, "currency": "EUR"}, type=PAID) for who in everybody[1:20:6]]
+    happen(tenant.id, *late, now=NOW + 10 * DAY)
+    return made
+
+
+def test_who_reached_the_goal_is_told_by_way_version_and_week(tenant: Any, club: Any) -> None:
+    found = told(tenant, club)
+    whole = found.outcomes.together
+    assert (whole.people, whole.converted) == (60, 19)
+    assert whole.revenue == {"EUR": Decimal(28), "ZAR": Decimal(sum(10 + one for one in range(15)))}
+    assert whole.times is not None
+    assert sum(whole.times.bars) == 19
+    assert timedelta() < whole.times.quarter <= whole.times.half <= whole.times.three_quarters <= 10 * DAY
+    assert found.cohorts.together.converted == 19
+    assert found.cohorts.together.revenue == whole.revenue
+    for version, cohort in found.cohorts.versions.items():
+        part = found.outcomes.versions[version]
+        assert (cohort.entered, cohort.converted, cohort.revenue) == (part.people, part.converted, part.revenue)
+        assert count(tenant, club, Who(version=version), converted=True) == part.converted
+        assert told(tenant, club, who=Who(version=version)).outcomes.together == part
+    assert {version: one.entered for version, one in found.cohorts.versions.items()} == {2: 20, 1: 40}
+    ways = {one.exit: one.part for one in found.outcomes.forks["split"]}
+    assert set(ways) == {"a", "b", "holdout"}
+    assert sum(one.converted for one in ways.values()) == 19
+    for exit, part in ways.items():
+        assert part.share.low < part.share.value < part.share.high
+        assert count(tenant, club, way=("split", exit), converted=True) == part.converted
+
+
+def test_what_the_journey_changes_is_told_beside_who_was_left_out(tenant: Any, club: Any) -> None:
+    [lift] = told(tenant, club).outcomes.lifts
+    ways = {one.exit: one.part for one in told(tenant, club).outcomes.forks["split"]}
+    assert lift.held_out == ways["holdout"]
+    parts = {one.key: one.part for one in lift.beside}
+    assert (parts[""].people, parts[""].converted) == (
+        60 - ways["holdout"].people,
+        19 - ways["holdout"].converted,
+    )
+    assert (parts["a"], parts["b"]) == (ways["a"], ways["b"])
+    assert parts["sent"].people == count(tenant, club, did=("sent", "mail")) == ways["a"].people
+    others = ("split", "!holdout")
+    assert parts[""].people == count(tenant, club, way=others)
+    assert parts["sent"].people == count(tenant, club, way=others, did=("sent", "*"))
+    assert parts["sent"].converted == count(tenant, club, way=others, did=("sent", "*"), converted=True)
+    assert not lift.beside[0].lift.decided, "too few to say"
+
+
+def test_the_words_on_a_lift_are_no_more_than_the_numbers_allow() -> None:
+    from app.blueprints.journeys.reports import _verdict
+    from app.infra.statistics import difference
+    from app.journeys.outcomes import Beside
+
+    def verdict(converted: int, held: int, of: int = 1000) -> str:
+        whole = Beside("", "Not left out", Part(of, converted), difference(converted, of, held, of))
+        return _verdict(Lift("split", Part(of, held), [whole]))
+
+    assert verdict(105, 100).startswith("Too few to say")
+    assert verdict(5, 1, 10).startswith("Too few to say")
+    assert verdict(200, 100).startswith("It works")
+    assert verdict(100, 200).startswith("It does harm")
+
+
+def test_the_flow_is_every_way_anybody_went(tenant: Any, club: Any) -> None:
+    found = told(tenant, club).flow
+    links = {(one.source, one.exit, one.target): one.people for one in found.links}
+    ways = {one.exit: one.part.people for one in told(tenant, club).outcomes.forks["split"]}
+    assert links["t", "next", "split"] == 60
+    assert links["split", "a", "mail"] == links["mail", "next", "rest"] == ways["a"]
+    assert links["split", "b", "rest"] == ways["b"]
+    for (source, exit, target), number in links.items():
+        if (source, exit) != ("split", "next"):
+            assert count(tenant, club, flow=(source, target)) == number
+    assert sum(sum(one.values()) for one in found.ends.values()) == 60
+    assert found.ends["split"] == {"EXITED": ways["holdout"]}
+    assert found.ends["rest"]["ACTIVE"] > 0
+    for key in ("split", "mail", "rest", "last"):
+        assert found.came(key, "t") == count(tenant, club, came=key)
+
+
+def test_the_funnel_counts_who_came_to_all_before(tenant: Any, club: Any) -> None:
+    usual = told(tenant, club).funnel
+    assert [one.key for one in usual] in (["", "mail", GOAL], ["", GOAL])
+    stages = told(tenant, club, stages=["rest", "mail", "last", GOAL]).funnel
+    assert [one.key for one in stages] == ["", "rest", "mail", "last", GOAL]
+    before: tuple[str, ...] = ()
+    for last, one in pairwise(stages):
+        assert one.lost == last.people - one.people
+        assert one.lost == count(tenant, club, after=before, without=(one.key,))
+        assert one.inside == count(tenant, club, after=before, without=(one.key,), status="ACTIVE")
+        before += (one.key,)
+        assert one.people == count(tenant, club, after=before)
+    assert 0 < stages[2].people < 60
+    with pytest.raises(Invalid):
+        told(tenant, club, stages=["gone"])
+
+
+def test_who_jumps_back_or_is_tried_again_went_there_more_than_once(tenant: Any) -> None:
+    jump = step("j", "JUMP", "end", {"to": "w", "max_times": 2, "at_least": "1 minute"})
+    made = journey(tenant.id, [wait("w", "j", "1 day"), jump, tag("end", None, "x")])
+    admit(tenant.id, made.id, people(tenant.id, 3))
+    for day in range(6):
+        run(tenant.id, NOW + day * DAY)
+    links = {(one.source, one.target): one.people for one in told(tenant, made).flow.links}
+    assert links["j", "w"] == 6
+    assert count(tenant, made, flow=("j", "w")) == 3
+    assert links["w", "j"] == 9
+    assert links["j", "end"] == 3
+
+
+def test_only_the_latest_are_looked_at(tenant: Any, club: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.journeys.latest.MOST", 25)
+    monkeypatch.setattr("app.journeys.latest.values.__defaults__", (25,))
+    found = told(tenant, club)
+    assert found.outcomes.cut
+    assert found.outcomes.together.people == 25
+    assert found.cohorts.together.entered == 60
+    ways = {one.exit: one.part.people for one in found.outcomes.forks["split"]}
+    assert sum(ways.values()) == 25
+    assert sum(count(tenant, club, way=("split", exit)) for exit in ways) == 25
+    assert count(tenant, club, converted=True) == 19, "of which no log is asked"
 
 
 def test_what_machines_and_others_did_with_campaigns_is_not_a_journeys(tenant: Any) -> None:
     made = journey(tenant.id, [step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}), wait("rest", None, "2 days")])
-    found = report(tenant_id=tenant.id, journey_id=made.id)
-    assert (list(found.cohorts), [one.letters for one in found.steps]) == ([], [None, None])
+    found = told(tenant, made)
+    assert (dict(found.cohorts.weeks), [one.letters for one in found.steps]) == ({}, [None, None])
+    assert found.outcomes.together == Part()
 
 
 def test_another_organisation_sees_nothing(tenant: Any, other_tenant: Any) -> None:
     made = journey(tenant.id, [step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}), wait("rest", None, "2 days")])
-    with pytest.raises(NoSuchJourney):
-        report(tenant_id=other_tenant.id, journey_id=made.id)
+    for read in (report, behind.people):
+        with pytest.raises(NoSuchJourney):
+            read(tenant_id=other_tenant.id, journey_id=made.id)
 
 
 def test_the_page_shows_it_and_its_numbers_lead_to_people(client: Any, sign_in: Any, tenant: Any) -> None:
@@ -85,3 +297,54 @@ def test_the_page_shows_it_and_its_numbers_lead_to_people(client: Any, sign_in: 
     text = client.get(url).text
     assert f'<a href="/journeys/{made.id}/steps/rest/people?which=here">3</a>' in text
     assert "16 Nov 2026" in text
+    assert f"/journeys/{made.id}/people?flow=t:rest" in text
+
+
+def test_every_number_on_the_page_opens_a_list(client: Any, sign_in: Any, tenant: Any, club: Any) -> None:
+    sign_in("owner")
+    shown = client.get(f"/journeys/{club.id}/report?version=1&since=365")
+    assert re.search(r"brought in <b>€.*, R", shown.text)
+    assert "Too few to say" in shown.text
+    found = set(re.findall(r'href="(/journeys/[^"]*/people\?[^"]*)"', shown.text))
+    assert len(found) > 20
+    for url in (one for one in found if "?status=" not in one):
+        listed = client.get(url.replace("&amp;", "&"))
+        assert listed.status_code == 200
+        assert "Nobody here" not in listed.text, url
+    page = client.get(f"/journeys/{club.id}/people?way=split:a&converted=1").text
+    assert "went “Early” at “Split”, and reached the goal" in page
+    kept = client.post(f"/journeys/{club.id}/people/export?way=split:holdout").text
+    ways = {one.exit: one.part.people for one in told(tenant, club).outcomes.forks["split"]}
+    assert kept.strip().count("\n") == ways["holdout"]
+
+
+def test_what_an_address_says_wrongly_is_left_out(client: Any, sign_in: Any, tenant: Any, club: Any) -> None:
+    sign_in("viewer")
+    wrong = "since=0001-01-01 version=99999999999 week=never way=a did=danced:mail status=GONE since=2026-13-01"
+    for said in wrong.split():
+        assert client.get(f"/journeys/{club.id}/people?{said}").status_code == 200, said
+        assert client.get(f"/journeys/{club.id}/report?{said}").status_code == 200, said
+
+
+def test_the_api_tells_all_of_it_and_lists_who_is_behind(api: Any, club: Any) -> None:
+    # The seeds call journeys flows.
+    for base in (f"/journeys/{club.id}", f"/flows/{club.id}"):
+        found = api.get(f"{base}/analytics?steps=mail,goal").json
+        assert (found["total_enrolled"], found["total_converted"], found["cut"]) == (60, 19, False)
+        assert set(found["revenue"]) == {"EUR", "ZAR"}
+        assert [one["entered"] for one in found["versions"]] == [20, 40]
+        assert sum(one["entered"] for one in found["weeks"]) == 60
+        assert [one["key"] for one in found["funnel"]] == ["", "mail", "goal"]
+        assert {one["title"] for one in found["steps"]} >= {"Send “Welcome”", "Split"}
+        [lift] = found["lifts"]
+        assert lift["beside"][0]["difference"]["low"] < lift["beside"][0]["difference"]["high"]
+        for way in found["ways"]:
+            url = f"{base}/enrollments?way={way['step']}:{way['exit']}&converted=true&limit=100"
+            listed = api.get(url).json["items"]
+            assert len(listed) == way["converted"]
+            assert all(one["converted_at"] and one["converted_amount"] for one in listed)
+        [link] = [one for one in found["links"] if one["exit"] == "a"]
+        url = f"{base}/enrollments?flow=split:mail&version=1&limit=100"
+        assert 0 < len(api.get(url).json["items"]) < link["people"]
+    assert api.get("/flows").json["items"][0]["id"] == str(club.id)
+    assert "/api/v1/flows" not in api.get("/openapi.json").text

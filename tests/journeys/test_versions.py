@@ -113,7 +113,7 @@ def test_the_pages_of_the_history(client: Any, sign_in: Any, tenant: Tenant, liv
     sign_in("marketer")
     text = client.get(f"/journeys/{live}/versions").text
     assert "Wait 3 days → Wait 4 days." in text
-    assert "3 people took steps under it" in text
+    assert "3 people came in under it" in text
     assert "Longer" in text
     client.post(f"/journeys/{live}/versions/1/note", {"note": "The first"}, status=302)
     assert "The first" in client.get(f"/journeys/{live}/versions").text

@@ -2,6 +2,7 @@
 
 from app.blueprints.journeys import (
     api,
+    api_analytics,
     api_backtests,
     api_checks,
     api_people,
@@ -37,4 +38,4 @@ VIEWS = (
     together,
     versions,
 )
-BLUEPRINTS = (blueprint, api.api, api_people.api, api_versions.api)
+BLUEPRINTS = (blueprint, api.api, api_analytics.api, api_people.api, api_versions.api)

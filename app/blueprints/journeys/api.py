@@ -1,6 +1,7 @@
 """The API of journeys: build, run, enrol, look."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -198,13 +199,6 @@ class JourneysQuery(PageQuery):
     q: Words | None = None
 
 
-class EnrollmentsQuery(PageQuery):
-    """Which people; `step` is the key of the step they stand at."""
-
-    status: EnrollmentStatus | None = None
-    step: Words | None = None
-
-
 class EnrolBody(Body):
     """Whom to let in. `data` is what templates call `event` then, as `{{ event.voucher }}`."""
 
@@ -219,7 +213,10 @@ class SecretOut(Shown):
 
 
 class EnrollmentOut(Shown):
-    """One person in a journey. A step that has failed for them `attempts` times is tried again at `due_at`."""
+    """One person in a journey. A step that has failed for them `attempts` times is tried again at `due_at`.
+
+    `converted_at`: they reached the journey's goal, and what the event said that was worth.
+    """
 
     id: UUID
     journey_id: UUID
@@ -235,6 +232,8 @@ class EnrollmentOut(Shown):
     completed_at: datetime | None
     exited_at: datetime | None
     converted_at: datetime | None
+    converted_amount: Decimal | None
+    converted_currency: str | None
     exit_reason: str | None
     error: str | None
 
@@ -246,6 +245,7 @@ class StepTakenOut(Shown):
     step_key: str
     type: str | None
     name: str | None
+    title: str
     version: int
     status: str
     entered_at: datetime
@@ -261,38 +261,6 @@ class PathOut(EnrollmentOut):
     trigger_event_id: UUID | None
     trigger_data: dict[str, Any]
     steps: list[StepTakenOut]
-
-
-class WayNumbers(Shown):
-    """How many left a step by one of its named ways."""
-
-    exit: str
-    label: str
-    passed: int
-
-
-class StepNumbers(Shown):
-    """The numbers of one step; `active` is how many stand there now."""
-
-    key: str
-    type: str | None
-    name: str | None
-    entered: int
-    active: int
-    completed: int
-    failed: int
-    skipped: int
-    exits: list[WayNumbers]
-
-
-class AnalyticsOut(Shown):
-    """The numbers of a journey."""
-
-    total_enrolled: int
-    total_completed: int
-    total_exited: int
-    total_failed: int
-    steps: list[StepNumbers]
 
 
 class StepTypeOut(Shown):
@@ -459,20 +427,6 @@ def archive_journey(journey_id: UUID) -> JourneyOut:
 
 
 @api.operation(
-    "GET",
-    "/journeys/<uuid:journey_id>/enrollments",
-    permission="journeys.view",
-    query=EnrollmentsQuery,
-    returns=EnrollmentOut,
-    paged=True,
-)
-def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[EnrollmentOut]:
-    """List the people of a journey, newest first."""
-    found = queries.enrollments(tenant_id=current().tenant_id, journey_id=journey_id, **query.model_dump())
-    return Page([EnrollmentOut.model_validate(line) for line in found.items], found.next_cursor)
-
-
-@api.operation(
     "POST",
     "/journeys/<uuid:journey_id>/enrollments",
     permission="journeys.run",
@@ -485,12 +439,6 @@ def enrol_customer(journey_id: UUID, body: EnrolBody) -> EnrollmentOut:
     tenant_id = current().tenant_id
     made = enrol.enrol_one(tenant_id=tenant_id, journey_id=journey_id, customer_id=body.customer_id, data=body.data)
     return EnrollmentOut.model_validate(queries.enrollment_path(tenant_id=tenant_id, enrollment_id=made).line)
-
-
-@api.operation("GET", "/journeys/<uuid:journey_id>/analytics", permission="journeys.view", returns=AnalyticsOut)
-def journey_analytics(journey_id: UUID) -> AnalyticsOut:
-    """Show how many entered, completed and left, and the numbers of each step."""
-    return AnalyticsOut.model_validate(queries.analytics(tenant_id=current().tenant_id, journey_id=journey_id))
 
 
 @api.operation("GET", "/enrollments/<uuid:enrollment_id>", permission="journeys.view", returns=PathOut)

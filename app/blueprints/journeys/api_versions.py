@@ -85,7 +85,7 @@ class DraftChangesOut(Shown):
 
 
 class VersionOut(Shown):
-    """A published version; `people` took a step under it, `changes` are those to the one before."""
+    """A published version; `people` came in under it, `changes` are those to the one before."""
 
     number: int
     note: str | None

@@ -19,10 +19,11 @@ from app.infra import clock
 from app.infra.errors import Invalid, UserError
 from app.journeys import backtest, queries
 from app.journeys.backtest import Backtest, Counts
-from app.journeys.graph import Graph
+from app.journeys.graph import Step
 from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL
 from app.journeys.timed import DATE, SCHEDULE
+from app.journeys.titles import titles
 from app.messaging.channel import installed
 from app.messaging.states import STATUS_WORDS, Reason, Status, reason_in_words
 from app.web import charts
@@ -170,6 +171,7 @@ def _told(found: Backtest, journey: Journey) -> Told:
     sums = {} if running else _scaled(found.sums, found.factor if found.estimate else 1.0)
     zone = ZoneInfo(journey.timezone)
     labels = {name: kind.label for name, kind in installed()}
+    called = titles(tenant_id=journey.tenant_id, graph=found.graph)
     arrivals = _days("Entered", sums.get("entered", {}))
     channels = [_days(labels.get(name, name), by_day) for name, by_day in sums.get("days", {}).items()]
     return Told(
@@ -178,11 +180,11 @@ def _told(found: Backtest, journey: Journey) -> Told:
         running=running,
         entered=arrivals.total if arrivals else 0,
         arrivals=arrivals,
-        steps=[] if running else [_step(key, found.graph, sums) for key in found.graph.steps],
+        steps=[] if running else [_step(step, called[step.key], sums) for step in found.graph],
         channels=[one for one in channels if one],
-        endings=_endings(sums.get("endings", {}), found.graph),
+        endings=_endings(sums.get("endings", {}), called),
         held=sums.get("held", 0),
-        people=[] if running else _people(found, journey),
+        people=[] if running else _people(found, journey, called),
     )
 
 
@@ -198,13 +200,13 @@ def _scaled(counts: Mapping[str, Any], factor: float) -> Counts:
     }
 
 
-def _step(key: str, graph: Graph, sums: Counts) -> StepRow:
-    step, kind = graph.steps[key], presenters.kind_of(graph.steps[key])
+def _step(step: Step, title: str, sums: Counts) -> StepRow:
+    key, kind = step.key, presenters.kind_of(step)
     fates, letters = sums.get("steps", {}).get(key, {}), sums.get("letters", {}).get(key, {})
     told = [(*name.partition(":")[::2], count) for name, count in letters.items()]
     return StepRow(
         icon=kind.icon,
-        title=presenters.name_of(step),
+        title=title,
         came=fates.get("came", 0),
         passed=fates.get("passed", 0),
         skipped=fates.get("skipped", 0),
@@ -240,21 +242,20 @@ def _every(first: date, last: date) -> Iterable[date]:
     return (first + timedelta(days=one) for one in range((last - first).days + 1))
 
 
-def _endings(counts: Mapping[str, int], graph: Graph) -> list[tuple[str, int]]:
-    told = [(_ending(*name.partition(":")[::2], graph), count) for name, count in counts.items()]
+def _endings(counts: Mapping[str, int], called: Mapping[str, str]) -> list[tuple[str, int]]:
+    told = [(_ending(*name.partition(":")[::2], called), count) for name, count in counts.items()]
     return sorted(told, key=lambda one: -one[1])
 
 
-def _ending(status: str, why: str, graph: Graph) -> str:
+def _ending(status: str, why: str, called: Mapping[str, str]) -> str:
     if status == "ACTIVE":
-        step = graph.steps.get(why)
-        return f"Still at “{presenters.name_of(step) if step else why}”"
+        return f"Still at “{called.get(why, why)}”"
     if status == "EXITED":
         return f"{ENDINGS[status]}: {presenters.EXIT_REASONS.get(why, why)}"
     return ENDINGS.get(status, status)
 
 
-def _people(found: Backtest, journey: Journey) -> list[dict[str, Any]]:
+def _people(found: Backtest, journey: Journey, called: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return some of the walks, with names; who is no customer any more is left out."""
     zone = ZoneInfo(journey.timezone)
     ids = [UUID(one["customer_id"]) for one in found.sample]
@@ -265,7 +266,7 @@ def _people(found: Backtest, journey: Journey) -> list[dict[str, Any]]:
             "name": names[id_],
             "entered_at": datetime.fromisoformat(one["entered_at"]),
             "at": datetime.fromisoformat(one["entered_at"]).astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
-            "ending": _ending(one["status"], one["why"] or "", found.graph),
+            "ending": _ending(one["status"], one["why"] or "", called),
         }
         for id_, one in zip(ids, found.sample, strict=True)
         if id_ in names

@@ -23,7 +23,7 @@ from app.journeys.graph import COLOURS, Graph, Problem, Step
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
 from app.journeys.queries import NoSuchStep
-from app.journeys.step_type import Known, check_graph, check_step, exit_labels, words_of
+from app.journeys.step_type import Known, check_graph, check_step, exit_labels, title_of, words_of
 from app.journeys.steps.update import CONSENT, EVERYTHING
 from app.journeys.timed import comes_again
 from app.messaging import queries as messages
@@ -45,7 +45,9 @@ class Board:
             self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
             self.graph: Graph = queries.draft(self.journey)
             found = around or known(self.tenant_id, journey_id)
-            self.known: Known = replace(found, steps=presenters.names_of(self.graph), around=walks.around(self.graph))
+            self.titles = {step.key: title_of(step, found) for step in self.graph}
+            named = presenters.names_of(self.graph, self.titles)
+            self.known: Known = replace(found, steps=named, around=walks.around(self.graph))
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
     @cached_property
@@ -103,7 +105,7 @@ class Board:
             "kinds": presenters.kinds(),
             "problems": self.problems,
             "problem_labels": [self._label(one) for one in self.problems],
-            "titles": {step.key: presenters.name_of(step) for step in self.graph},
+            "titles": self.titles,
             "editable": self.editable,
             "status_tones": presenters.STATUS_TONES,
             "status_labels": presenters.STATUS_LABELS,
@@ -238,7 +240,7 @@ class Board:
             {
                 "exit": way,
                 "label": exit_labels(step)[way] if len(step.exits) > 1 else None,
-                "title": presenters.name_of(self.graph.steps[target]),
+                "title": self.titles[target],
             }
             for way, target in step.exits.items()
             if target in self.graph.steps and target is not None and len(self.graph.into(target)) > 1

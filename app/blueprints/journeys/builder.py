@@ -56,7 +56,7 @@ def add_step(journey_id: UUID) -> Response:
     board = Board(journey_id)
     after, way = request.args.get("after", ""), request.args.get("exit", "next")
     fitting = [name for name, kind in palette() if can_insert(board.graph, after, way, kind.exits({}))]
-    place = presenters.place_words(board.step(after), way) if after in board.graph.steps else ""
+    place = presenters.place_words(board.step(after), way, board.titles[after]) if after in board.graph.steps else ""
     return board.show({"panel": "journeys/_add.html", "after": after, "exit": way, "fitting": fitting, "place": place})
 
 

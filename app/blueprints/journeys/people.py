@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from babel.dates import format_date
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.journeys import presenters, walks
+from app.blueprints.journeys import asked, presenters, walks
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
 from app.conditions import Catalogue, operators_for, profile
@@ -20,17 +21,21 @@ from app.customers.records import CUSTOM
 from app.events import catalogue
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
+from app.journeys import behind as behind_
 from app.journeys import queries, whereabouts
 from app.journeys.engine import enrol, exits, retry
+from app.journeys.latest import MOST
+from app.journeys.outcomes import HOLDOUT
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.service import WrongStatus
-from app.journeys.step_type import step_types
+from app.journeys.step_type import step_types, way_label
 from app.journeys.steps.update import CONSENT
+from app.journeys.titles import titles
 from app.journeys.walks import Walks, around
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
-from app.web.shell import localtime
+from app.web.shell import localtime, organisation
 
 # What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
 WHICH = {"here": "Here now", "done": "Went through", "failed": "Failed"}
@@ -43,25 +48,28 @@ def people(journey_id: UUID) -> Response:
     """List everybody who is or was in the journey."""
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
-    status = request.args.get("status")
     live = whereabouts.live(tenant_id=tenant_id, journey=journey)
-    found = queries.enrollments(
-        tenant_id=tenant_id,
-        journey_id=journey_id,
-        status=status if status in queries.ENROLLMENT_STATUSES else None,
-        cursor=request.args.get("cursor"),
+    who, behind = asked.who(request.args), asked.behind(request.args)
+    found = behind_.people(
+        tenant_id=tenant_id, journey_id=journey_id, who=who, behind=behind, cursor=request.args.get("cursor")
     )
+    called = titles(tenant_id=tenant_id, graph=live)
+    ways = {(step.key, exit): way_label(step, exit) for step in live for exit in (*step.exits, HOLDOUT)}
     return page(
         "journeys/people.html",
         block="results",
         journey=journey,
         page=found,
-        titles={step.key: presenters.name_of(step) for step in live},
+        titles=called,
+        told=asked.words(who, behind, called, ways, _day),
+        kept=[(name, value) for name, value in request.args.items() if name not in ("status", "cursor") and value],
+        of_latest=MOST if behind.of_log else None,
         ends={step.key: step.config["reason"] for step in live if step.type == "END" and step.config.get("reason")},
         status_options=list(presenters.WALK_LABELS.items()),
         walk_tones=presenters.WALK_TONES,
         walk_labels=presenters.WALK_LABELS,
         reasons=presenters.EXIT_REASONS,
+        money=presenters.money,
     )
 
 
@@ -75,26 +83,32 @@ COLUMNS = (
     "completed_at",
     "exited_at",
     "exit_reason",
+    "converted_at",
+    "converted_amount",
+    "converted_currency",
     "error",
     "id",
 )
+
+
+def _day(day: date) -> str:
+    return str(format_date(day, "d MMM y", locale=organisation().locale))
 
 
 @blueprint.post("/<uuid:journey_id>/people/export")
 @requires(PERMISSION)
 def export(journey_id: UUID) -> Response:
     """Give out who is or was in the journey, as the list shows them."""
-    tenant_id, status = current().tenant_id, request.args.get("status")
-    chosen = status if status in queries.ENROLLMENT_STATUSES else None
+    tenant_id, who, behind = current().tenant_id, asked.who(request.args), asked.behind(request.args)
     return download(
         "people-in-journey",
         seen_by="journeys.view",
         header=COLUMNS,
-        pages=lambda cursor, limit: queries.enrollments(
-            tenant_id=tenant_id, journey_id=journey_id, status=chosen, cursor=cursor, limit=limit
+        pages=lambda cursor, limit: behind_.people(
+            tenant_id=tenant_id, journey_id=journey_id, who=who, behind=behind, cursor=cursor, limit=limit
         ),
         rows=lambda found: [[getattr(one, name) for name in COLUMNS] for one in found],
-        filters={"journey": journey_id, "status": chosen},
+        filters={"journey": journey_id, **request.args},
     )
 
 
@@ -252,12 +266,11 @@ class Told:
 
 def _told(step: StepTaken, known: Catalogue) -> Told:
     kind = step_types().get(step.type) if step.type and step.type in step_types() else None
-    label = step.name or (kind.label if kind else step.step_key)
     result = dict(step.result or {})
     left = f", left {localtime(step.completed_at)}" if step.completed_at else ""
     return Told(
         icon=kind.icon if kind else "point",
-        title=label,
+        title=step.title,
         at=step.entered_at,
         tone=TONES.get(step.status, "neutral"),
         text=outcome(step.status, result, known, step.exit_label),

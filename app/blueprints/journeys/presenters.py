@@ -8,14 +8,18 @@ from base64 import urlsafe_b64encode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
+
+from babel.numbers import format_currency
 
 from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, ranks, step_json
 from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
-from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, words_of
+from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, title_of, words_of
 from app.messaging.states import STATUS_WORDS, Status
+from app.web.shell import organisation
 
 # What became of a step's messages, in the order the card says it; sending and queued ones are out in a moment.
 FATES = (Status.SENT, Status.QUEUED, Status.HELD, Status.SKIPPED, Status.FAILED, Status.UNKNOWN)
@@ -189,7 +193,7 @@ def draw(
             into[edge.target].append(edge.source)
     for drop in layout.drops:
         if drop.after not in hidden:
-            slots[drop.after, drop.exit] = _slot(graph, drop, into)
+            slots[drop.after, drop.exit] = _slot(graph, drop, into, known)
     stickers = _stickers(whole, layout)
     rows: list[Row] = []
     for key, exit, depth in reading_order(graph):
@@ -222,13 +226,13 @@ def _stickers(graph: Graph, layout: Layout) -> Mapping[str, list[Sticker]]:
 
 
 def name_of(step: Step) -> str:
-    """Return what a step is called: its own name, else its kind's."""
+    """Return the first line of a step's card: its own name, else its kind's; the second tells its settings."""
     return step.name or kind_of(step).label
 
 
-def names_of(graph: Graph) -> dict[str, str]:
-    """Return what the steps of a graph are called, by key, without its TRIGGER; those called alike with their keys."""
-    named = {step.key: name_of(step) for step in graph if step.type != TRIGGER}
+def names_of(graph: Graph, titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the titles of the steps of a graph, by key, without its TRIGGER; those called alike with their keys."""
+    named = {step.key: titles[step.key] for step in graph if step.type != TRIGGER}
     often = Counter(named.values())
     return {key: f"{name} ({key})" if often[name] > 1 else name for key, name in named.items()}
 
@@ -267,7 +271,7 @@ def card_of(
         exits=exit_labels(step),
         clip=step_json(step),
         hidden=hidden,
-        leads_to={key: name_of(graph.steps[key]) for key in leads_to(step) if key in graph.steps},
+        leads_to={key: title_of(graph.steps[key], known) for key in leads_to(step) if key in graph.steps},
         block=block,
         stuck=stuck,
         closed=closed,
@@ -328,7 +332,7 @@ def _digits(axis: str, number: int) -> list[str]:
     return [f"{axis}{digit}{'0' * (len(digits) - 1 - at)}" for at, digit in enumerate(digits) if digit != "0"]
 
 
-def _slot(graph: Graph, drop: Drop, into: Mapping[str, list[str]]) -> Slot:
+def _slot(graph: Graph, drop: Drop, into: Mapping[str, list[str]], known: Known) -> Slot:
     step = graph.steps[drop.after]
     joins = _later(graph, drop.after, into) if drop.open else []
     below, to = cell(drop.x, layout_row(drop)), step.exits[drop.exit]
@@ -337,20 +341,20 @@ def _slot(graph: Graph, drop: Drop, into: Mapping[str, list[str]]) -> Slot:
         after=drop.after,
         exit=drop.exit,
         to=to,
-        label=place_words(step, drop.exit),
+        label=place_words(step, drop.exit, title_of(step, known)),
         exit_label=exit_labels(step)[drop.exit] if len(step.exits) > 1 else None,
         open=drop.open,
         joins=" ".join(joins),
-        meets=name_of(graph.steps[to]) if to and meets and to in graph.steps else None,
+        meets=title_of(graph.steps[to], known) if to and meets and to in graph.steps else None,
         cell=below,
         place=Place(drop.after, drop.x, layout_row(drop)),
     )
 
 
-def place_words(step: Step, exit: str) -> str:
-    """Return what the place on an exit of a step is for, in words."""
+def place_words(step: Step, exit: str, title: str) -> str:
+    """Return what the place on an exit of a step, called so, is for, in words."""
     way = f", {exit_labels(step).get(exit, exit)}" if len(step.exits) > 1 else ""
-    return f"Add a step after “{name_of(step)}”{way}"
+    return f"Add a step after “{title}”{way}"
 
 
 def _later(graph: Graph, key: str, into: Mapping[str, list[str]]) -> list[str]:
@@ -412,6 +416,12 @@ def _far(one: tuple[float, float], other: tuple[float, float]) -> float:
 def _towards(corner: tuple[float, float], to: tuple[float, float], reach: float) -> tuple[float, float]:
     far = _far(corner, to) or 1
     return (corner[0] + (to[0] - corner[0]) * reach / far, corner[1] + (to[1] - corner[1]) * reach / far)
+
+
+def money(revenue: Mapping[str, Decimal]) -> str:
+    """Return amounts as the region writes them, each currency apart; an empty text for nothing."""
+    locale = organisation().locale
+    return ", ".join(str(format_currency(amount, currency, locale=locale)) for currency, amount in revenue.items())
 
 
 STATUS_TONES: Mapping[str, str] = {"DRAFT": "neutral", "ACTIVE": "success", "PAUSED": "warning", "ARCHIVED": "neutral"}

@@ -22,10 +22,11 @@ from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import queries, rehearsal
 from app.journeys.checks import STRICTNESS
-from app.journeys.graph import Graph
+from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey
 from app.journeys.rehearsal import Letter, Storyboard, Sums, Taken
-from app.journeys.step_type import Known
+from app.journeys.step_type import Known, title_of
+from app.journeys.titles import titles
 from app.messaging.channel import EMAIL, installed
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, Status, reason_in_words
 from app.web import charts
@@ -93,13 +94,14 @@ def rehearse_many(journey_id: UUID) -> Response:
         return _refused(journey, wrong, many=True)
     sums = rehearsal.summed(found.boards, ZoneInfo(organisation().timezone))
     graph = queries.draft(journey)
+    called = titles(tenant_id=journey.tenant_id, graph=graph)
     return _shown(
         journey,
         many=True,
         sums=sums,
         walked=len(found.boards),
-        steps=[_step_sums(key, graph, sums) for key in graph.steps],
-        endings=_endings(sums, graph),
+        steps=[_step_sums(step, called[step.key], sums) for step in graph],
+        endings=_endings(sums, called),
         days=_days(sums),
         samples=_names(journey.tenant_id, found.boards[:SHOWN]),
         broken_off=found.broken_off,
@@ -221,7 +223,7 @@ class _Told:
         found = self.graph.steps[step.key]
         return ToldStep(
             icon=presenters.kind_of(found).icon,
-            title=presenters.name_of(found),
+            title=title_of(found, self.known),
             at=step.entered_at,
             after=_after(step.entered_at - entered),
             tone=TONES.get(step.status, "neutral"),
@@ -239,7 +241,7 @@ class _Told:
             return f"Leaves on {localtime(board.left_at)}: {why}."
         at = self.graph.steps.get(board.standing_at or "")
         until = f", until {localtime(board.waiting_until)}" if board.waiting_until else ""
-        return f"Still at “{presenters.name_of(at) if at else board.standing_at}” when the rehearsal ends{until}."
+        return f"Still at “{title_of(at, self.known) if at else board.standing_at}” when the rehearsal ends{until}."
 
 
 def _letter(letter: Letter) -> ToldLetter:
@@ -275,14 +277,13 @@ def _ending(board: Storyboard) -> str:
     return presenters.WALK_LABELS.get(board.status, board.status)
 
 
-def _endings(sums: Sums, graph: Graph) -> list[tuple[str, int]]:
+def _endings(sums: Sums, called: Mapping[str, str]) -> list[tuple[str, int]]:
     """Return how people ended, in words, the most first."""
     told = []
     for (status, why), count in sums.endings.items():
         words = presenters.WALK_LABELS.get(status, status)
         if status == "ACTIVE":
-            step = graph.steps.get(why or "")
-            words = f"Still at “{presenters.name_of(step) if step else why}”"
+            words = f"Still at “{called.get(why or '', why)}”"
         elif status == "EXITED":
             words = f"{words}: {presenters.EXIT_REASONS.get(why or '', why)}"
         told.append((words, count))
@@ -301,8 +302,8 @@ class StepSums:
     others: list[str]
 
 
-def _step_sums(key: str, graph: Graph, sums: Sums) -> StepSums:
-    step = graph.steps[key]
+def _step_sums(step: Step, title: str, sums: Sums) -> StepSums:
+    key = step.key
     letters = sums.letters.get(key, {})
     others = [
         f"{number(count)} {STATUS_WORDS[status].lower()}: {reason_in_words(reason)}"
@@ -311,7 +312,7 @@ def _step_sums(key: str, graph: Graph, sums: Sums) -> StepSums:
     ]
     sent = sum(count for (status, _), count in letters.items() if status is Status.SENT)
     kind = presenters.kind_of(step)
-    return StepSums(key, kind.icon, presenters.name_of(step), sums.came.get(key, 0), sent, others)
+    return StepSums(key, kind.icon, title, sums.came.get(key, 0), sent, others)
 
 
 @dataclass(frozen=True, slots=True)

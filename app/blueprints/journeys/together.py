@@ -11,6 +11,7 @@ from app.infra import clock
 from app.infra.errors import Invalid
 from app.journeys import comments, queries
 from app.journeys.step_type import exit_labels
+from app.journeys.titles import titles
 from app.messaging import queries as messages
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
@@ -38,7 +39,7 @@ def counts(journey_id: UUID) -> Response:
         journey=journey,
         counts=found,
         ways={step.key: exit_labels(step) for step in graph},
-        titles={step.key: presenters.name_of(step) for step in graph},
+        titles=titles(tenant_id=actor.tenant_id, graph=graph),
         letters=presenters.letters(messages.step_fates(tenant_id=actor.tenant_id, journey_id=journey_id)),
         active=sum(count.active for count in found.values()),
         polling=journey.status == "ACTIVE",

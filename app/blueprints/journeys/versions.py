@@ -27,7 +27,7 @@ PAGE = 20
 @blueprint.get("/<uuid:journey_id>/versions")
 @requires("journeys.view")
 def versions(journey_id: UUID) -> Response:
-    """List the versions of a journey: who published them, what they changed, and how many people went by them."""
+    """List the versions of a journey: who published them, what they changed, and how many people came in under each."""
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     cursor = request.args.get("cursor")

@@ -29,6 +29,10 @@ class End(StepType[EndConfig]):
         """Return no exit."""
         return ()
 
+    def title(self, config: EndConfig, known: Known) -> str:  # noqa: ARG002
+        """Return what it means to end here."""
+        return config.reason or self.label
+
     def words(self, config: EndConfig, known: Known) -> str:  # noqa: ARG002
         """Return what happens here."""
         return f"Completed: {config.reason}" if config.reason else "Journey completed"

@@ -165,6 +165,11 @@ class Send(StepType[SendConfig]):
         others = [f" or by {channel(one.channel).label}" for one in config.others if one.channel in installed()]
         return f"Send “{template.name}”{by}{''.join(others)}"
 
+    def title(self, config: SendConfig, known: Known) -> str:
+        """Return the first template's name."""
+        template = known.templates.get(config.template_id)
+        return f"Send “{template.name}”" if template else self.label
+
     def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the way on, and that of whom nothing reached where that is wanted."""
         return (NEXT, SKIPPED) if config.get("when_skipped") == "branch" else (NEXT,)

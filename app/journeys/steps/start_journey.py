@@ -77,6 +77,10 @@ class StartJourney(StepType[StartJourneyConfig]):
                 "step, or into the other journey.",
             )
 
+    def title(self, config: StartJourneyConfig, known: Known) -> str:
+        """Return the journey's name."""
+        return self.words(config, known) if config.journey_id in known.journeys else self.label
+
     def words(self, config: StartJourneyConfig, known: Known) -> str:
         """Return the journey's name."""
         name = known.journeys.get(config.journey_id)

@@ -1,0 +1,129 @@
+"""What an address says of whom numbers and lists of a journey are of, and what a list is called because of it."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.infra import clock
+from app.journeys.graph import storable
+from app.journeys.latest import ANY, DID, GOAL, NOT, Behind, Who
+from app.journeys.queries import ENROLLMENT_STATUSES
+from app.web.shell import organisation
+
+WEEKS = 26
+PERIODS = {"30": "Last 30 days", "90": "Last 90 days", "365": "Last year"}
+_MOST_KEY = 200
+_DID = {
+    "sent": "were sent",
+    "not_sent": "were not sent",
+    "waiting": "are still to be sent",
+    "opened": "opened",
+    "clicked": "clicked in",
+    "bounced": "could not be reached with",
+    "unsubscribed": "unsubscribed by",
+}
+
+
+def periods() -> list[tuple[str, str]]:
+    """Return (days, words) of the periods a report can be of."""
+    return list(PERIODS.items())
+
+
+def of(args: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of an address that says of whom a report is."""
+    found = {name: args.get(name, "") for name in ("since", "version")}
+    who_ = who(args)
+    kept = {"since": who_.since is not None, "version": who_.version is not None}
+    return {name: value for name, value in found.items() if kept[name]}
+
+
+def who(args: Mapping[str, str]) -> Who:
+    """Return of whom a report or list is: `since` is a number of days, or the first day; what says nothing is left
+    out."""
+    said, number = args.get("since", ""), args.get("version", "")
+    since: date | None = None
+    if said in PERIODS:
+        since = clock.now().astimezone(ZoneInfo(organisation().timezone)).date() - timedelta(days=int(said))
+    elif (day := _day(said)) is not None and 2000 <= day.year < 2100:
+        since = day
+    return Who(since, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None)
+
+
+def behind(args: Mapping[str, str]) -> Behind:
+    """Return what an address says of the people of a list; what says nothing is left out."""
+
+    def text(name: str) -> str | None:
+        said = args.get(name, "")
+        return said if said and storable(said) and len(said) <= _MOST_KEY else None
+
+    def pair(name: str) -> tuple[str, str] | None:
+        one, _, other = (text(name) or "").partition(":")
+        return (one, other) if one and other else None
+
+    def several(name: str) -> tuple[str, ...]:
+        said = args.get(name, "")
+        return tuple(one for one in said.split(",") if one) if storable(said) and len(said) < 2000 else ()
+
+    status, did = text("status"), pair("did")
+    return Behind(
+        status=status if status in ENROLLMENT_STATUSES else None,
+        step=text("step"),
+        week=_day(args.get("week", "")),
+        converted=args.get("converted") == "1",
+        dropped=text("dropped"),
+        came=text("came"),
+        way=pair("way"),
+        flow=pair("flow"),
+        did=did if did and did[0] in DID else None,
+        after=several("after"),
+        without=several("without"),
+    )
+
+
+def _day(said: str) -> date | None:
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        return None
+
+
+def words(
+    who: Who, behind: Behind, titles: Mapping[str, str], ways: Mapping[tuple[str, str], str], day: Any
+) -> list[str]:
+    """Return what is true of the people of a list, but for their status; `day` writes a date."""
+
+    def step(key: str) -> str:
+        return f"“{titles.get(key, key)}”"
+
+    found: list[str] = []
+    if who.since is not None:
+        found.append(f"came in since {day(who.since)}")
+    if who.version is not None:
+        found.append(f"came in under version {who.version}")
+    if behind.week is not None:
+        found.append(f"came in in the week of {day(behind.week)}")
+    if behind.step is not None:
+        found.append(f"stand at {step(behind.step)}")
+    if behind.dropped is not None:
+        found.append(f"left or failed at {step(behind.dropped)}")
+    if behind.came is not None:
+        found.append(f"came to {step(behind.came)}")
+    if behind.way is not None:
+        key, exit = behind.way
+        label = ways.get((key, exit.removeprefix(NOT)), exit.removeprefix(NOT))
+        found.append(f"went {'another way than ' if exit.startswith(NOT) else ''}“{label}” at {step(key)}")
+    if behind.flow is not None:
+        found.append(f"went from {step(behind.flow[0])} to {step(behind.flow[1])}")
+    if behind.did is not None:
+        found.append(f"{_DID[behind.did[0]]} {'a message' if behind.did[1] == ANY else step(behind.did[1])}")
+    taken = [key for key in behind.after if key != GOAL]
+    if taken:
+        found.append(f"came to {' and '.join(map(step, taken))}")
+    if behind.converted or GOAL in behind.after:
+        found.append("reached the goal")
+    if missed := [key for key in behind.without if key != GOAL]:
+        found.append(f"did not come to {' or '.join(map(step, missed))}")
+    if GOAL in behind.without:
+        found.append("did not reach the goal")
+    return found

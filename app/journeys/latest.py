@@ -1,0 +1,208 @@
+"""Whom a report's numbers are of, and the lists behind them: walks through one journey, the latest first.
+
+What is asked of the log is asked of the latest MOST walks only: a report of a journey that a million came into takes
+as long as one of MOST people, and says so. Ids rise with the time they are made, and the index of walks by status has
+them in order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.infra.arrays import array
+from app.infra.ids import first_id_at
+from app.journeys.graph import NEXT
+from app.journeys.models import Journey
+
+MOST = 10_000
+GOAL = "goal"
+"""What reaching the journey's goal is called beside the keys of steps."""
+_CLOCKS = timedelta(hours=1)
+SENT = "m.status IN ('sent', 'unknown')"
+DID = {
+    "sent": "m.status = 'sent'",
+    "not_sent": "m.status IN ('skipped', 'failed', 'unknown')",
+    "waiting": "m.status IN ('queued', 'held', 'sending')",
+    "opened": "m.first_open_at IS NOT NULL",
+    "clicked": "m.first_click_at IS NOT NULL",
+    "bounced": "m.bounced_at IS NOT NULL AND m.bounce_kind <> 'soft'",
+    "unsubscribed": "m.unsubscribed_at IS NOT NULL",
+}
+"""What may have become of a message of a step, or been done with it by its reader."""
+ANY, NOT = "*", "!"
+"""Any step, and any exit but the one that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who came in on that day or later, by the journey's clocks, and under that version; without either, everybody."""
+
+    since: date | None = None
+    version: int | None = None
+
+
+def walk(extra: Sequence[str] = ()) -> str:
+    """Return the query of the latest walks, at most `:most`, of which all of `extra` holds; `values` has its values."""
+    asked = (
+        "(CAST(:version AS int) IS NULL OR e.entered_version = :version)",
+        "(CAST(:since AS timestamptz) IS NULL OR e.enrolled_at >= :since AND e.id >= CAST(:first AS uuid))",
+        *extra,
+    )
+    return f"""
+        SELECT e.* FROM unnest(ARRAY['ACTIVE', 'COMPLETED', 'EXITED', 'FAILED']) AS each(status)
+        CROSS JOIN LATERAL (
+            SELECT e.id, e.customer_id, e.status, e.current_step_key, e.enrolled_at, e.completed_at, e.converted_at,
+                e.converted_amount, e.converted_currency, e.entered_week, e.entered_version
+            FROM journey_enrollment e
+            WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND e.status = each.status
+                AND {" AND ".join(asked)}
+            ORDER BY e.id DESC LIMIT :most
+        ) AS e
+        ORDER BY e.id DESC LIMIT :most
+    """  # noqa: S608 - of parts written here
+
+
+def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
+    """Return the values of `walk`."""
+    since: datetime | None = None
+    if who.since is not None:
+        since = datetime.combine(who.since, time(), ZoneInfo(journey.timezone))
+    return {
+        "tenant_id": journey.tenant_id,
+        "journey_id": journey.id,
+        "version": who.version,
+        "since": since,
+        "first": first_id_at(since - _CLOCKS) if since else None,
+        "most": most,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What is true of everybody behind a number, each part that is given.
+
+    `came` is a step they came to, `way` a step and the exit it was left by (NOT before it: by any other), `flow` two
+    steps taken one after the other, `did` one of DID and the step whose message it was (ANY: whichever). `after` are
+    steps taken, of a SEND that its message went out, and GOAL for the goal of the journey; `without` those not taken.
+    `dropped` is the step at which they left early or failed.
+    """
+
+    status: str | None = None
+    step: str | None = None
+    week: date | None = None
+    converted: bool = False
+    dropped: str | None = None
+    came: str | None = None
+    way: tuple[str, str] | None = None
+    flow: tuple[str, str] | None = None
+    did: tuple[str, str] | None = None
+    after: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def of_log(self) -> bool:
+        """Return whether the log or the messages have to be asked, and so the latest walks only are looked at."""
+        keys = {*self.after, *self.without} - {GOAL}
+        return bool(self.came or self.way or self.flow or self.did or keys)
+
+    def of_walk(self) -> tuple[list[str], dict[str, Any]]:
+        """Return what is asked of the walk `e` itself, and the values."""
+        asked: list[str] = []
+        given: dict[str, Any] = {}
+        if self.status is not None:
+            asked.append("e.status = :status")
+            given["status"] = self.status
+        if self.step is not None:
+            asked.append("e.status = 'ACTIVE' AND e.current_step_key = :step")
+            given["step"] = self.step
+        if self.week is not None:
+            asked.append("e.entered_week = :week")
+            given["week"] = self.week
+        if self.dropped is not None:
+            asked.append("e.status IN ('EXITED', 'FAILED') AND e.current_step_key = :dropped")
+            given["dropped"] = self.dropped
+        if self.converted or GOAL in self.after:
+            asked.append("e.converted_at IS NOT NULL")
+        if GOAL in self.without:
+            asked.append("e.converted_at IS NULL")
+        return asked, given
+
+    def of_steps(self, sends: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+        """Return what is asked of the log and the messages of a `walk`, and the values; `sends` are SEND steps."""
+        asked: list[str] = []
+        given: dict[str, Any] = {}
+        if self.came is not None:
+            asked.append(f"(walk.current_step_key = :came OR {_log('s.step_key = :came')})")
+            given["came"] = self.came
+        if self.way is not None:
+            step, exit = self.way
+            sign = "<>" if exit.startswith(NOT) else "="
+            left = f"coalesce(s.exit, :next) {sign} :way"
+            asked.append(_log(f"s.step_key = :way_step AND s.status = 'COMPLETED' AND {left}"))
+            given |= {"way_step": step, "way": exit.removeprefix(NOT), "next": NEXT}
+        if self.flow is not None:
+            follows = (
+                "(SELECT n.step_key FROM journey_enrollment_step n WHERE n.tenant_id = :tenant_id"
+                " AND n.enrollment_id = s.enrollment_id AND n.step_number > s.step_number"
+                " ORDER BY n.step_number LIMIT 1)"
+            )
+            asked.append(_log(f"s.step_key = :from_step AND coalesce({follows}, walk.current_step_key) = :to_step"))
+            given |= {"from_step": self.flow[0], "to_step": self.flow[1]}
+        if self.did is not None:
+            asked.append(_message(f"(:did_step = '{ANY}' OR m.step_key = :did_step) AND {DID[self.did[0]]}"))
+            given["did_step"] = self.did[1]
+        for sign, keys in (("", self.after), ("NOT ", self.without)):
+            for key in keys:
+                if key == GOAL:
+                    continue
+                name = f"key_{len(given)}"
+                given[name] = key
+                asked.append(sign + (_message(f"m.step_key = :{name} AND {SENT}") if key in sends else _taken(name)))
+        return asked, given
+
+
+def _taken(name: str) -> str:
+    return _log(f"s.step_key = :{name} AND s.status = 'COMPLETED'")
+
+
+def _log(asked: str) -> str:
+    return (
+        "EXISTS (SELECT FROM journey_enrollment_step s WHERE s.tenant_id = :tenant_id AND s.enrollment_id = walk.id"
+        f" AND {asked})"
+    )
+
+
+def _message(asked: str) -> str:
+    return (
+        "EXISTS (SELECT FROM message m WHERE m.tenant_id = :tenant_id AND m.customer_id = walk.customer_id"
+        f" AND m.enrollment_id = walk.id AND {asked})"
+    )
+
+
+def ids(journey: Journey, who: Who, behind: Behind, sends: Sequence[str], before: UUID | None, limit: int) -> Any:
+    """Return the query of the next ids behind a number, the latest first, and its values."""
+    own, given = behind.of_walk()
+    if not behind.of_log:
+        if before is not None:
+            own.append("e.id < CAST(:before AS uuid)")
+        found = f"SELECT id FROM ({walk(own)}) AS walk ORDER BY id DESC"  # noqa: S608 - of parts written here
+        return found, values(journey, who, limit) | given | {"before": before}
+    asked, more = behind.of_steps(sends)
+    if own:
+        # Of the same people as the numbers are: the latest, and of them those of whom it holds.
+        asked += [one.replace("e.", "walk.") for one in own]
+    if before is not None:
+        asked.append("walk.id < CAST(:before AS uuid)")
+    found = (
+        f"WITH walk AS MATERIALIZED ({walk()}) SELECT walk.id FROM walk"  # noqa: S608 - of parts written here
+        f" WHERE {' AND '.join(asked)} ORDER BY walk.id DESC LIMIT :limit"
+    )
+    return found, values(journey, who) | given | more | {"before": before, "limit": limit}
+
+
+def keys(names: Sequence[str]) -> str:
+    """Return keys of steps as a value."""
+    return array(names)

@@ -11,17 +11,18 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
-from benchmarks import events, faults, imports, journeys, mails, search, segments, upkeep
+from benchmarks import events, faults, imports, journeys, journeys_due, mails, search, segments, upkeep
 from benchmarks.figures import Figure, Latencies
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
 
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
-ASKED = ("search", "segments", "upkeep")
+ASKED = ("search", "segments", "upkeep", "journeys-flat", "journeys-due")
 """What runs only when it is named."""
-Measured = Figure | Latencies | segments.Segments | upkeep.Upkeep | faults.Faults
+Measured = Figure | Latencies | journeys.Flat | journeys_due.Due | segments.Segments | upkeep.Upkeep | faults.Faults
 
 
 def main() -> int:
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=60, help="how often a worker is killed in kills (60)")
     parser.add_argument("--readers", type=int, default=100_000, help="readers of campaign (100,000)")
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search and segments (1,000,000)")
+    parser.add_argument("--due", type=int, default=50_000, help="who is due in one minute of journeys-due (50,000)")
     parser.add_argument("--activities", type=int, default=10_000_000, help="activities of segments (10,000,000)")
     parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
     parser.add_argument("--plans", action="store_true", help="show the plans of search as well")
@@ -52,7 +54,8 @@ def main() -> int:
     asked = options.names or NAMES
     figures: list[Measured] = []
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {_processor()}", flush=True)
-    for figure in (*_together([name for name in asked if name not in faults.NAMES], options), *_alone(asked, options)):
+    together = [name for name in asked if name not in faults.NAMES]
+    for figure in chain(_together(together, options), _alone(asked, options)):
         figures.append(figure)
         print("\n" + "\n".join(figure.lines()), flush=True)
     failures = [line for figure in figures for line in figure.failures()]
@@ -87,7 +90,11 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
         case "imports":
             return imports.measure(stack, options.rows, options.rounds)
         case "journeys":
-            return journeys.measure(stack, options.people, options.rounds)
+            return journeys.measure(stack, sink, options.people, options.rounds, options.workers)
+        case "journeys-flat":
+            return journeys.flat(stack, options.customers)
+        case "journeys-due":
+            return journeys_due.measure(stack, sink, options.customers, options.due)
         case "search":
             return search.measure(stack, options.customers, options.requests, plans=options.plans)
         case "segments":

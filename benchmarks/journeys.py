@@ -1,7 +1,10 @@
 """The reference journey: TRIGGER → CONDITION → UPDATE a tag → WAIT 0 → SEND → END, walked by everybody to its end."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -10,42 +13,119 @@ import psycopg
 from benchmarks import people
 from benchmarks.figures import Figure
 from benchmarks.mails import TEMPLATE
+from benchmarks.sink import Sink
 from benchmarks.stack import Stack
 
-TABLES = ("journey_enrollment", "journey_enrollment_step", "message", "customer", "journey", "journey_step_count")
+TABLES = ("journey_enrollment", "journey_enrollment_step", "message", "customer", "customer_tag", "journey")
 STEPS = ("trigger", "condition", "update", "wait", "send", "end")
-SESSIONS = 2
+HELD_SECONDS = 3600
+FLAT = 1.25
+"""So much more a person may cost among the most people than among the fewest."""
 
 
-def measure(stack: Stack, count: int, rounds: int) -> Figure:
-    """Measure `count` people from their enrolment until all their messages are in the outbox."""
+def measure(stack: Stack, sink: Sink, count: int, rounds: int, workers: int) -> Figure:
+    """Measure `count` people from their enrolment until all their messages are in the outbox, nothing being sent.
+
+    Beside it, the same until the SMTP server has taken them all.
+    """
     figure = Figure(
         "journeys",
-        f"{count:,} people through six steps, from enrolment until their messages are in the outbox, two workers",
-        f"the same rows by one statement a step, {SESSIONS} sessions",
-        floor=0.2,
+        f"{count:,} people through six steps, from enrolment until their messages are in the outbox,"
+        f" {workers} worker(s)",
+        f"the same rows by one statement a step, {workers} session(s)",
+        floor=0.4,
     )
-    one_session: list[float] = []
-    figure.beside["raw in one session"] = one_session
+    to_peer: list[float] = []
+    figure.beside["through to the SMTP server"] = to_peer
     stack.enter_app()
     template_id = stack.call("POST", "/templates", TEMPLATE | {"name": "Benchmark journey"})["id"]
     journey_id = _journey(stack, template_id)
     with stack.database() as connection:
         people.make_customers(connection, count)
-        readers = [row[0] for row in connection.execute("SELECT id FROM customer WHERE first_name = 'Reader'")][:count]
+        readers = _readers(connection, count)
         _clear(stack, connection)
         for _ in range(rounds):
-            figure.product.append(count / _walk(stack, connection, journey_id, readers))
+            with _senders_held(stack):
+                figure.product.append(count / _walk(stack, connection, journey_id, readers))
+                _clear(stack, connection)
+            figure.raw.append(count / _write(stack, journey_id, template_id, readers, workers))
             _clear(stack, connection)
-            figure.raw.append(count / _write(stack, journey_id, template_id, readers, SESSIONS))
-            _clear(stack, connection)
-            one_session.append(count / _write(stack, journey_id, template_id, readers, 1))
+            to_peer.append(count / _walk(stack, connection, journey_id, readers, sink))
+            _wait_for_senders(connection)
             _clear(stack, connection)
     return figure
 
 
-def _journey(stack: Stack, template_id: str) -> UUID:
-    made = stack.call("POST", "/journeys", {"name": "Benchmark", "trigger_type": "MANUAL", "timezone": "UTC"})
+@dataclass
+class Flat:
+    """Microseconds of processor time a person by how many walked: of the workers and of Postgres; and the rates."""
+
+    name: str = "journeys-flat"
+    spent: dict[int, dict[str, float]] = field(default_factory=dict)
+    rates: dict[int, float] = field(default_factory=dict)
+
+    def failures(self) -> list[str]:
+        """Return that a person costs more among many, in words."""
+        whole = [sum(spent.values()) for spent in self.spent.values()]
+        if whole[-1] <= FLAT * whole[0]:
+            return []
+        return [f"{self.name}: {whole[-1]:.0f} µs a person, {FLAT} times the {whole[0]:.0f} of the fewest at most"]
+
+    def lines(self) -> list[str]:
+        """Return a line for each number of people."""
+        shown = [f"{self.name}: processor time a person, from enrolment until the message is in the outbox"]
+        for count, spent in self.spent.items():
+            parts = ", ".join(f"{name} {value:.0f}" for name, value in spent.items())
+            whole = sum(spent.values())
+            shown.append(f"  {count:>9,} people: {whole:4.0f} µs ({parts}); {self.rates[count]:,.0f} a second")
+        return shown
+
+
+def flat(stack: Stack, most: int) -> Flat:
+    """Measure what a person costs among 10,000, 100,000 and 1,000,000 who walk, as far as `most` goes."""
+    figure = Flat()
+    stack.enter_app()
+    template_id = stack.call("POST", "/templates", TEMPLATE | {"name": "Benchmark of many"})["id"]
+    journey_id = _journey(stack, template_id, "Benchmark of many")
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size <= most]
+    with stack.database() as connection, _senders_held(stack):
+        people.make_customers(connection, sum(sizes))
+        stack.tidy(*TABLES)
+        readers = _readers(connection, sum(sizes))
+        for size in sizes:
+            # Others each time: who has the tag already would not be changed.
+            walking, readers = readers[:size], readers[size:]
+            before, own = stack.processor_seconds(), time.process_time()
+            seconds = _walk(stack, connection, journey_id, walking)
+            after = stack.processor_seconds()
+            after["workers"] += time.process_time() - own
+            figure.spent[size] = {name: (after[name] - before[name]) / size * 1e6 for name in after}
+            figure.rates[size] = size / seconds
+            with psycopg.connect(stack.superuser_url, autocommit=True) as owner:
+                owner.execute("TRUNCATE message, journey_enrollment CASCADE")
+    return figure
+
+
+def _readers(connection: psycopg.Connection[Any], count: int) -> list[UUID]:
+    found = connection.execute("SELECT id FROM customer WHERE first_name = 'Reader' LIMIT %s", [count])
+    return [row[0] for row in found]
+
+
+@contextlib.contextmanager
+def _senders_held(stack: Stack) -> Iterator[None]:
+    """Let nobody send meanwhile: whoever wants to wake the senders finds that a wake-up waits already."""
+    from app.infra import queue
+
+    mark = queue.mark(queue.Work.SEND_MESSAGES, stack.tenant_id)
+    queue.redis().set(mark, 1, ex=HELD_SECONDS)
+    try:
+        yield
+    finally:
+        queue.redis().delete(mark)
+
+
+def _journey(stack: Stack, template_id: str, name: str = "Benchmark") -> UUID:
+    made = stack.call("POST", "/journeys", {"name": name, "trigger_type": "MANUAL", "timezone": "UTC"})
     configs: dict[str, dict[str, Any]] = {
         "trigger": {},
         "condition": {"rules": [{"field": "membership_tier", "operator": "equals", "value": "Gold"}]},
@@ -63,32 +143,49 @@ def _journey(stack: Stack, template_id: str) -> UUID:
     return UUID(made["id"])
 
 
-def _walk(stack: Stack, connection: psycopg.Connection[Any], journey_id: UUID, readers: list[UUID]) -> float:
-    """Enrol everybody by hand and return the seconds until each has a message in the outbox."""
+def _walk(
+    stack: Stack,
+    connection: psycopg.Connection[Any],
+    journey_id: UUID,
+    readers: Sequence[UUID],
+    sink: Sink | None = None,
+) -> float:
+    """Enrol everybody by hand; return the seconds until each is through, or with `sink` until it has their letters."""
     from app.journeys.engine import enrol
 
+    through = _through(connection, journey_id) + len(readers)
+    letters = sink.taken.value + len(readers) if sink else 0
     began = time.monotonic()
     for start in range(0, len(readers), 5000):
         enrol.enrol_manually(
             tenant_id=stack.tenant_id, journey_id=journey_id, customer_ids=readers[start : start + 5000]
         )
-    while True:
-        row = connection.execute("SELECT count(*) FROM message").fetchone()
-        if row and row[0] >= len(readers):
-            break
+    while _through(connection, journey_id) < through or (sink and sink.taken.value < letters):
         time.sleep(0.02)
     seconds = time.monotonic() - began
-    row = connection.execute("SELECT count(*) FROM journey_enrollment_step WHERE status = 'COMPLETED'").fetchone()
+    row = connection.execute(
+        "SELECT count(*) FROM journey_enrollment e JOIN journey_enrollment_step s ON s.tenant_id = e.tenant_id"
+        " AND s.enrollment_id = e.id WHERE e.journey_id = %s AND s.status = 'COMPLETED'",
+        [journey_id],
+    ).fetchone()
     if row != (len(readers) * len(STEPS),):
         raise RuntimeError(f"{row} steps were taken, not {len(STEPS)} by each of {len(readers)}")
     return seconds
 
 
-def _clear(stack: Stack, connection: psycopg.Connection[Any]) -> None:
-    """Take away what a round wrote, once the senders have let go of it."""
-    connection.execute("DELETE FROM message WHERE status IN ('queued', 'held')")
-    while connection.execute("SELECT EXISTS (SELECT FROM message WHERE status = 'sending')").fetchone() == (True,):
+def _through(connection: psycopg.Connection[Any], journey_id: UUID) -> int:
+    """Return how many have come to the end; it is counted in the transaction that puts their message in the outbox."""
+    row = connection.execute("SELECT total_completed FROM journey WHERE id = %s", [journey_id]).fetchone()
+    return row[0] if row else 0
+
+
+def _wait_for_senders(connection: psycopg.Connection[Any]) -> None:
+    while connection.execute("SELECT EXISTS (SELECT FROM message WHERE status <> 'sent')").fetchone() == (True,):
         time.sleep(0.05)
+
+
+def _clear(stack: Stack, connection: psycopg.Connection[Any]) -> None:
+    """Take away what a round wrote."""
     connection.execute("DELETE FROM message")
     connection.execute("DELETE FROM activity WHERE type = 'message.sent'")
     connection.execute("DELETE FROM journey_enrollment")

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
 import psycopg
 
-from app.cli.run import ROOT, Settings
+from app.cli.run import MARK, ROOT, Settings
+from app.infra import processes
 from app.infra.embedded import Postgres
 
 SCOPES = [
@@ -124,6 +126,16 @@ class Stack:
         """Return the URL of the database for one who may make tables in it."""
         return Postgres(self.home).url
 
+    def processor_seconds(self) -> dict[str, float]:
+        """Return what the workers, and Postgres with all its backends, have had of the processors so far."""
+        found = {"workers": 0.0, "Postgres": 0.0}
+        mine = [("workers", one) for one in processes.carrying(MARK, str(self.home)) if "worker" in one.cmdline()]
+        mine += [("Postgres", one) for one in processes.working_in("postgres", Postgres(self.home).folder)]
+        for name, one in mine:
+            with contextlib.suppress(psutil.Error):
+                found[name] += _seconds(one)
+        return found
+
     def tidy(self, *tables: str) -> None:
         """Vacuum and analyse, so that no round pays for the rows the one before it left."""
         with psycopg.connect(Postgres(self.home).url, autocommit=True) as connection:
@@ -136,6 +148,12 @@ class Stack:
         from app.factory import create_app
 
         create_app().app_context().push()
+
+
+def _seconds(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    # Backends that have ended are in the sum of the one they came from.
+    return float(spent.user + spent.system + spent.children_user + spent.children_system)
 
 
 @contextlib.contextmanager

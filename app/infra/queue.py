@@ -71,7 +71,8 @@ def queue(work: Work) -> Queue:
     return Queue(work.value, connection=redis(), serializer=JSONSerializer, default_timeout=timeout)
 
 
-def _mark(work: Work, tenant_id: UUID) -> str:
+def mark(work: Work, tenant_id: UUID) -> str:
+    """Return the key in Redis that is there while a wake-up waits, so that nobody puts another one beside it."""
     return f"fairway:awake:{work}:{tenant_id}"
 
 
@@ -85,16 +86,16 @@ _seen: dict[str, float] = {}
 
 def enqueue(work: Work, tenant_id: UUID) -> None:
     """Put one wake-up on the queue, unless one is waiting there already; without Redis, leave it to the tick."""
-    mark = _mark(work, tenant_id)
+    key = mark(work, tenant_id)
     now = time.monotonic()
-    if work in GATHERED and now < _seen.get(mark, 0.0) + SEEN_SECONDS:
+    if work in GATHERED and now < _seen.get(key, 0.0) + SEEN_SECONDS:
         return
     try:
-        fresh = redis().set(mark, 1, nx=True, ex=COALESCE_SECONDS)
+        fresh = redis().set(key, 1, nx=True, ex=COALESCE_SECONDS)
         if len(_seen) >= _MAX_SEEN:
             _seen.clear()
         # From before it was asked: the mark may have been taken down since.
-        _seen[mark] = now
+        _seen[key] = now
         if fresh:
             queue(work).enqueue(f"app.tasks.work.{work}", str(tenant_id), result_ttl=0, failure_ttl=7 * 86400)
     except RedisError as error:
@@ -107,9 +108,9 @@ def awake(work: Work, tenant_id: UUID) -> None:
     Of work that is gathered, others may believe for SEEN_SECONDS more that the mark is up; so long the job is not to
     begin.
     """
-    mark = _mark(work, tenant_id)
-    redis().delete(mark)
-    _seen.pop(mark, None)
+    key = mark(work, tenant_id)
+    redis().delete(key)
+    _seen.pop(key, None)
     if work in GATHERED:
         time.sleep(SEEN_SECONDS)
 

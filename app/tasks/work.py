@@ -222,7 +222,7 @@ def _turn(
 
 
 # One index probe a tenant and kind: the partial indexes hold due rows only.
-_DUE = text("""
+DUE = text("""
     SELECT 'process_events' AS work, id FROM tenant t WHERE EXISTS
         (SELECT FROM inbound_event e WHERE e.tenant_id = t.id AND e.status = 'received')
     UNION ALL
@@ -280,7 +280,7 @@ _STUCK = text("""
 
 def _due(now: object) -> list[tuple[Work, UUID]]:
     with dispatching() as session:
-        return [(Work(row.work), row.id) for row in session.execute(_DUE, {"now": now})]
+        return [(Work(row.work), row.id) for row in session.execute(DUE, {"now": now})]
 
 
 def _everybody() -> list[tuple[Work, UUID]]:

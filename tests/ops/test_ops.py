@@ -146,7 +146,7 @@ def test_who_saw_a_wake_up_does_not_look_again_as_long_as_its_job_waits(
     monkeypatch.setattr(queue, "SEEN_SECONDS", 60.0)
     queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
     # A worker, which is another process, takes the mark down: it will not begin before 60 seconds are over.
-    queue.redis().delete(queue._mark(Work.PROCESS_EVENTS, tenant.id))
+    queue.redis().delete(queue.mark(Work.PROCESS_EVENTS, tenant.id))
     queue.enqueue(Work.PROCESS_EVENTS, tenant.id)
     assert queue.waiting()[Work.PROCESS_EVENTS] == 1
     monkeypatch.setattr(queue, "SEEN_SECONDS", 0.0)

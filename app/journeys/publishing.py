@@ -15,7 +15,7 @@ from app.infra.errors import Invalid
 from app.journeys import leaving
 from app.journeys.changes import Change, Touched, changes, goes_on_at, leading_to, naming, title, touched
 from app.journeys.engine import timed
-from app.journeys.graph import TRIGGER, Graph
+from app.journeys.graph import TRIGGER, Graph, Step
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.queries import StepCounts, draft, step_counts
 from app.journeys.service import copy_trigger
@@ -116,21 +116,26 @@ def _unplaced(
             yield key, people, goes_on_at(before, after, key)
 
 
+def _set_otherwise(before: Graph, after: Graph) -> Iterator[tuple[Step, Step]]:
+    """Yield (before, after) of the steps that are of the same kind and have other settings."""
+    for step in after:
+        old = before.steps.get(step.key)
+        if old is not None and step.type == old.type and step.config != old.config:
+            yield old, step
+
+
 def _rebasing(before: Graph, after: Graph) -> list[str]:
     """Return the waits that are set otherwise."""
+    return [step.key for _, step in _set_otherwise(before, after) if step_types().get(step.type).rebases]
+
+
+def _waiting_otherwise(before: Graph, after: Graph) -> list[str]:
+    """Return the steps where people who are parked have to wait for something else."""
     return [
         step.key
-        for step in after
-        if step.key in before.steps
-        and step_types().get(step.type).rebases
-        and step.type == before.steps[step.key].type
-        and step.config != before.steps[step.key].config
+        for old, step in _set_otherwise(before, after)
+        if step_types().get(step.type).waits_otherwise(old.config, step.config)
     ]
-
-
-def _waits_otherwise(before: Graph, after: Graph, key: str) -> bool:
-    old, new = before.steps[key], after.steps[key]
-    return step_types().get(new.type).waits_otherwise(old.config, new.config)
 
 
 def write(
@@ -169,8 +174,9 @@ def write(
         again = [*_comes_again(before, graph, version.placements), *_put_back(session, journey, before, graph)]
         version.once = {key: at for key, at in live.once.items() if key in graph.steps} | dict.fromkeys(again, number)
         waits = _rebasing(before, graph)
-        look = [] if rebase_waits else [key for key in waits if _waits_otherwise(before, graph, key)]
-        _to_settle(session, journey, graph, removed=list(given), rebase=waits if rebase_waits else [], look=look)
+        anew = waits if rebase_waits else []
+        look = [key for key in _waiting_otherwise(before, graph) if key not in anew]
+        _to_settle(session, journey, graph, removed=list(given), rebase=anew, look=look)
     journey.published_version = number
     session.add(version)
     began_by = (journey.trigger_type, journey.trigger_config)

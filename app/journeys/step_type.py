@@ -307,10 +307,7 @@ class StepType(ABC, Generic[C]):
         return config
 
     def waits_otherwise(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        """Return whether these settings wait for something else than those: who is parked is then looked at again.
-
-        Asked of kinds whose wait can be counted anew (`rebases`).
-        """
+        """Return whether these settings wait for something else than those: who is parked is then looked at again."""
         return False
 
     def takes_time(self, config: Mapping[str, Any]) -> bool:  # noqa: ARG002

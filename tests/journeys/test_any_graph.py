@@ -92,7 +92,7 @@ def a_step(rng: random.Random, at: int, keys: list[str], around: Around) -> Json
         "TASK": {"to": "role:staff", "title": "Call", "wait": rng.random() < 0.7, "give_up_after": "6 hours"},
         "START_JOURNEY": {"journey_id": str(around.other)},
         "JUMP": {"to": rng.choice(keys[:at] or keys), "max_times": rng.randint(1, 2), "at_least": "1 hour"},
-        "GOAL": {"event_type": BOOKED, "otherwise": rng.choice(("go_on", "leave"))},
+        "GOAL": {"event_type": BOOKED, "otherwise": rng.choice(("go_on", "leave", "wait")), "at_most": "5 hours"},
         "END": {"reason": rng.choice((None, "Done"))},
     }
     type_, config = TYPES.get(kind, kind), configs[kind]

@@ -8,6 +8,7 @@ import pytest
 from app.accounts.models import Tenant
 from app.capture.batch import AppliedEvent
 from app.infra.ids import new_id
+from app.journeys import lifecycle, service
 from app.journeys.step_type import Known, check_graph, read_graph, words_of
 from app.journeys.steps.goal import FIRST_LOOK, LOOK_EVERY
 from tests.journeys.helpers import (
@@ -125,3 +126,22 @@ def test_words() -> None:
     graph = read_graph({"steps": [goal(event_type=BOOKED)]})
     known = Known(event_types={BOOKED: "Round played"})
     assert words_of(graph.steps["g"], known) == "Reached when “Round played” happens; they wait for it, at most 3 days"
+
+
+def test_who_waits_hears_of_the_goal_that_is_published(tenant: Tenant) -> None:
+    made = journey(tenant.id, [goal(event_type=BOOKED), tag("after", None, "on")])
+    who, other = everybody = people(tenant.id, 2)
+    admit(tenant.id, made.id, everybody)
+    run(tenant.id)
+    run(tenant.id, NOW + FIRST_LOOK)
+    on: Json = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    service.put_steps(**on, steps=[goal(event_type="visit.logged"), tag("after", None, "on")])
+    lifecycle.publish(**on)
+    run(tenant.id, NOW + DAY)
+    assert {row.due_at for row in rows(tenant.id, "SELECT due_at FROM journey_enrollment")} == {NOW + DAY + FIRST_LOOK}
+    run(tenant.id, NOW + DAY + FIRST_LOOK)
+    assert {row.due_at for row in rows(tenant.id, "SELECT due_at FROM journey_enrollment")} == {NOW + 3 * DAY}
+    happen(tenant.id, event(who, type="visit.logged"), event(other, type=BOOKED), now=NOW + 2 * DAY)
+    run(tenant.id, NOW + 2 * DAY)
+    assert (tags(tenant.id, who), tags(tenant.id, other)) == (["on"], [])
+    check_counters(tenant.id, made.id)

@@ -88,6 +88,10 @@ class Goal(StepType[GoalConfig]):
         """Return whether an event may mean that they have reached it."""
         return config.event_type in (None, event_type)
 
+    def waits_otherwise(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Return whether it is reached by something else, or waited for otherwise."""
+        return any(before.get(name) != after.get(name) for name in ("event_type", "rules", "combinator", "otherwise"))
+
     def check(self, config: GoalConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield what is wrong with the event or the conditions, and with the time people wait."""
         if config.otherwise == "wait" and config.at_most is None:
@@ -149,7 +153,7 @@ def _without(batch: StepBatch[GoalConfig], walker: Walker) -> None:
             # What happens in the very moment somebody comes is found by the log then; a condition can begin to hold
             # as time passes.
             soon = FIRST_LOOK if config.event_type else LOOK_EVERY
-            again = config.event_type is None or walker.waiting_until is None
+            again = config.event_type is None or walker.waits_for != config.event_type
             look_at = min(until, now + soon) if again else None
             batch.park(walker, until, {"waits": True}, waits_for=config.event_type or ANYTHING, look_at=look_at)
             return

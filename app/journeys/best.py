@@ -16,18 +16,29 @@ SURE = 0.95
 LEAST = 0.1
 """What each way gets until then, or an even share where there are more than ten."""
 DRAWS = 2000
+LATELY = 200
+"""If so many in a row went one way it is decided: the others got their LEAST else."""
+BETTER = 0.5
+"""What is decided stays so until it is no longer likely that it is the best."""
 
 Counts = Mapping[str, tuple[int, int]]
 """How many went each way, and how many of them did what was hoped for."""
 
 
-def shares(counts: Counts) -> dict[str, float] | None:
-    """Return the share of each way, of 1 together; None while too few went one of them."""
-    if min(went for went, _ in counts.values()) < ENOUGH:
-        return None
+def shares(counts: Counts, decided: str | None = None) -> dict[str, float] | None:
+    """Return the share of each way, of 1 together; None while too few went one of them.
+
+    `decided` is the way everybody went lately. It keeps them while what is known of the others does not say otherwise:
+    nothing is, once too few of those who came last went another way.
+    """
+    few = min(went for went, _ in counts.values()) < ENOUGH
+    if few:
+        return None if decided is None else {key: float(key == decided) for key in counts}
     chances = dict(zip(counts, _chances(tuple(counts.values())), strict=True))
     best = max(chances, key=lambda key: chances[key])
-    if chances[best] >= SURE:
+    if decided is not None and chances[decided] >= BETTER:
+        best = decided
+    if chances[best] >= SURE or best == decided:
         return {key: float(key == best) for key in chances}
     least = min(LEAST, 1 / len(chances))
     return {key: least + (1 - len(chances) * least) * chance for key, chance in chances.items()}

@@ -10,7 +10,6 @@ from app.customers.models import Customer
 from app.customers.queries import NoSuchCustomer
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import NotFound
 from app.journeys import queries, whereabouts
 from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey, JourneyEnrollment
@@ -30,13 +29,6 @@ _MESSAGES = text(f"""
     ORDER BY id
 """)  # noqa: S608 - the columns are ours
 _TEMPLATE = text("SELECT version, topic_id FROM template WHERE tenant_id = :tenant_id AND id = :id")
-
-
-class NoSuchStep(NotFound):
-    """The journey has no such step that sends something."""
-
-    def __init__(self) -> None:
-        super().__init__("The journey has no such step that sends something.")
 
 
 def sending_steps(*, tenant_id: UUID) -> list[tuple[UUID, str, str, str]]:
@@ -65,7 +57,7 @@ def of(
         graph = whereabouts.live(tenant_id=tenant_id, journey=journey)
         step = next((one for one in graph if one.key == step_key and one.type == SEND), None)
         if step is None:
-            raise NoSuchStep
+            raise queries.NoSuchStep
         person = session.get(Customer, (tenant_id, customer_id))
         if person is None:
             raise NoSuchCustomer

@@ -33,6 +33,19 @@ def test_what_is_sure_is_decided() -> None:
     assert shares({"a": (1000, 200), "b": (1000, 100), "c": (1000, 90)}) == {"a": 1, "b": 0, "c": 0}
 
 
+def test_what_is_decided_stays_so_until_it_is_hardly_the_best_any_more() -> None:
+    # Those who went the other way are long ago.
+    assert shares({"a": (4900, 490), "b": (99, 20)}, "a") == {"a": 1, "b": 0}
+    assert shares({"a": (5000, 500), "b": (0, 0)}, "a") == {"a": 1, "b": 0}
+    # Less sure than when it was decided.
+    assert shares({"a": (2000, 210), "b": (400, 38)}, "a") == {"a": 1, "b": 0}
+    assert shares({"a": (2000, 210), "b": (400, 38)}) != {"a": 1, "b": 0}
+    # It does worse now than the other did.
+    found = shares({"a": (3000, 240), "b": (400, 38)}, "a")
+    assert found is not None
+    assert found["b"] > 0.5
+
+
 def test_of_many_ways_each_keeps_an_even_share_at_most() -> None:
     found = shares({str(one): (100, 10) for one in range(20)})
     assert found == {str(one): pytest.approx(1 / 20) for one in range(20)}
@@ -106,3 +119,19 @@ def test_the_step_counted_by_comes_below(named: str | None, wrong: list[str]) ->
     trigger = step("t", "TRIGGER", "s", {"event_type": "MANUAL"})
     graph = read_graph({"steps": [trigger, split, tag("won", None, "x")]})
     assert [one.field for one in check_graph(graph, Known())] == wrong
+
+
+def test_a_decision_outlives_those_it_was_taken_by(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(best, "ENOUGH", 10)
+    monkeypatch.setattr("app.journeys.steps.split.LAST", 400)
+    split = step("s", "SPLIT", None, LEARNING, next_a="won", next_b=None)
+    made = journey(tenant.id, [split, tag("won", None, "won")])
+    for number in (100, 150, 150, 150, 100):
+        # Nobody of those looked at went the other way when the fourth come.
+        admit(tenant.id, made.id, people(tenant.id, number))
+        run(tenant.id)
+    went = dict(
+        rows(tenant.id, "SELECT exit, count(*) FROM journey_enrollment_step WHERE step_key = 's' GROUP BY exit")
+    )
+    assert went["a"] + went["b"] == 650
+    assert went["b"] <= 65

@@ -73,16 +73,19 @@ class SplitConfig(StepConfig):
         }
 
 
+NEVER = 1e-6
 LAST = 5000
 """So many of the people who came last tell which way does better: what did well a year ago may not now."""
 # The latest of each status first: the index has them in order.
 _COUNT = """
-    SELECT s.exit, count(*) AS went, count(*) FILTER (WHERE EXISTS ({done})) AS done
+    SELECT s.exit, count(*) AS went, count(*) FILTER (WHERE EXISTS ({done})) AS done, array_agg(e.place) AS places
     FROM (
-        SELECT e.id, e.customer_id FROM unnest(ARRAY['ACTIVE', 'COMPLETED', 'EXITED', 'FAILED']) AS each(status)
+        SELECT e.id, e.customer_id, row_number() OVER (ORDER BY e.id DESC) AS place
+        FROM unnest(ARRAY['ACTIVE', 'COMPLETED', 'EXITED', 'FAILED']) AS each(status)
         CROSS JOIN LATERAL (
             SELECT id, customer_id FROM journey_enrollment
             WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = each.status
+                AND id <= :upto
             ORDER BY id DESC LIMIT :limit
         ) e ORDER BY e.id DESC LIMIT :limit
     ) e JOIN journey_enrollment_step s ON s.tenant_id = :tenant_id AND s.enrollment_id = e.id
@@ -200,12 +203,26 @@ def _learned(batch: StepBatch[SplitConfig], ways: Sequence[str]) -> dict[str, fl
         "ways": list(ways),
         "goal": config.learn_step,
         "limit": LAST,
+        # Of many who came in at once those that have passed by here tell, and not those to come.
+        "upto": max(walker.enrollment_id for walker in batch.walkers),
     }
     statement = BY_CLICKS if config.learn == "clicks" else BY_STEP
     counts = dict.fromkeys(ways, (0, 0))
+    places: list[tuple[int, str]] = []
     for row in batch.session.execute(statement, asked):
         counts[row.exit] = (row.went, row.done)
-    return best.shares(counts)
+        places += [(place, row.exit) for place in row.places]
+    lately = [way for _, way in sorted(places)[: best.LATELY]]
+    return best.shares(counts, _decided(lately, config))
+
+
+def _decided(lately: Sequence[str], config: SplitConfig) -> str | None:
+    """Return the way all of the last people went, unless the shares that were set may have led them there."""
+    if len(lately) < best.LATELY or len(set(lately)) > 1:
+        return None
+    shares = config.shares()
+    by_chance: float = (shares.get(lately[0], 0) / (sum(shares.values()) or 1)) ** best.LATELY
+    return lately[0] if by_chance < NEVER else None
 
 
 def _went(batch: StepBatch[SplitConfig]) -> dict[UUID, str]:

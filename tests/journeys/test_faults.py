@@ -22,6 +22,7 @@ from app.infra.db import db
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import timed
 from app.journeys.engine.advance import advance_batch
+from app.messaging import policy, sender
 from app.road import HANDLERS
 from tests.journeys.helpers import (
     NOW,
@@ -189,6 +190,35 @@ def test_who_unsubscribes_while_walking_is_out_and_gets_nothing(app: Flask, tena
     assert {told[one] for one in gone} == {("EXITED", "unsubscribed")}
     assert {told[one] for one in stay} == {("COMPLETED", "completed")}
     check_counters(tenant.id, made.id)
+
+
+def test_two_journeys_at_once_write_no_more_than_the_cap(app: Flask, tenant: Tenant, sink: Sink) -> None:
+    cap = {"most": 1, "hours": 24, "channel": None}
+    policy.save(tenant_id=tenant.id, actor="system", changes={"caps": [cap]}, now=NOW - DAY)
+    who = people(tenant.id, 30)
+    for name in ("One", "Two"):
+        made = journey(tenant.id, [send("s", None, template(tenant.id, name))], name=name)
+        admit(tenant.id, made.id, who)
+
+    def work() -> int:
+        total = 0
+        while done := advance_batch(tenant_id=tenant.id, now=NOW, limit=5) or sender.send_batch(
+            tenant_id=tenant.id, now=NOW, limit=7
+        ):
+            total += done
+        return total
+
+    found = together(app, *[work] * 4)
+    assert all(isinstance(one, int) for one in found), found
+    work()
+    addresses = [row.email for row in rows(tenant.id, "SELECT email FROM customer")]
+    assert Counter(letter.recipient for letter in sink.letters) == Counter(addresses)
+    held = rows(tenant.id, "SELECT status, reason FROM message WHERE status <> 'sent'")
+    assert {tuple(one) for one in held} == {("held", "frequency_cap")}
+    go_on(tenant, NOW + DAY - timedelta(seconds=1))
+    assert len(sink.letters) == 30, "a second too early"
+    go_on(tenant, NOW + DAY + timedelta(minutes=1))
+    assert Counter(letter.recipient for letter in sink.letters) == Counter(addresses * 2)
 
 
 def test_people_who_are_merged_both_ways_while_they_walk(app: Flask, tenant: Tenant) -> None:

@@ -307,6 +307,9 @@ def test_the_report_names_each_letter_and_draws_the_one_that_is_chosen(
         assert re.search(r'<th scope="row" data-label="Variant">B<div[^>]*>E-mail: <a [^>]*>Letter b</a>', page)
     report = client.get(f"{path}/report").text
     assert f"{path}/report?variant=b#letter" in report
+    # The table stays when another letter is chosen below it.
+    assert report.count("Not in the letter of A, or not the same for all") == 1
+    assert "in the letter below" not in report
     part = client.get(f"{path}/report?variant=b", htmx=True).text
     assert "<h1" not in part
     assert f"{path}/report/mail?variant=b" in part

@@ -145,7 +145,10 @@ class Condition(StepType[ConditionConfig]):
         return {
             **config,
             "paths": [
-                {**one, "rules": walks.with_calls(one["rules"], renamed)} if "rules" in one else one for one in given
+                {**one, "rules": walks.with_calls(one["rules"], renamed)}
+                if isinstance(one, Mapping) and "rules" in one
+                else one
+                for one in given
             ],
         }
 

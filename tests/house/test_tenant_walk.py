@@ -70,6 +70,8 @@ FIXED: dict[str, Any] = {
     "journey_version.graph": STEPS,
     "journey_check.expected": {"path": [], "letters": [], "end": {"status": "COMPLETED", "reason": None, "step": None}},
     "journey_check.meanwhile": [],
+    "journey.send_window": {"days": ["MON"], "from": "09:00", "to": "17:00"},
+    "journey.clock": "person",
     "journey_backtest.graph": STEPS,
     "journey_backtest.status": "DONE",
     "journey_backtest.sums": {},

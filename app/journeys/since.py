@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.infra.arrays import array
-from app.journeys.payloads import payload_fits
+from app.journeys.payloads import payload_fits, says_same
 from app.journeys.step_type import StepBatch, Walker
 
 _ENTERED = text("""
@@ -25,10 +25,12 @@ _ENTERED = text("""
 """)
 
 
-def happened(batch: StepBatch[Any], event_type: str, conditions: object, walkers: Sequence[Walker]) -> dict[UUID, str]:
+def happened(
+    batch: StepBatch[Any], event_type: str, conditions: object, walkers: Sequence[Walker], same: str | None = None
+) -> dict[UUID, str]:
     """Return the first event of a type, whose payload fits, since each of the people came here, by enrollment.
 
-    Those with whom none did are missing.
+    With `same` it says in that field what the event said that let them in. Those with whom none did are missing.
     """
     if not walkers:
         return {}
@@ -44,7 +46,11 @@ def happened(batch: StepBatch[Any], event_type: str, conditions: object, walkers
     for row in batch.session.execute(_ENTERED, values):
         events[row.id].append(row)
 
+    began = {walker.enrollment_id: (batch.journey.trigger, walker.trigger_data) for walker in walkers}
+
     def fits(row: Any) -> bool:
+        if same and not says_same(same, (event_type, row.payload), began[row.id]):
+            return False
         return payload_fits(event_type, conditions, row.payload, zone=batch.journey.timezone, now=batch.now)
 
     fitting = {id: next(filter(fits, some), None) for id, some in events.items()}

@@ -346,6 +346,10 @@ class StepType(ABC, Generic[C]):
         """Return what a step without a name of its own is called: a message by its template, others by their kind."""
         return self.label
 
+    def same(self, config: C) -> str | None:  # noqa: ARG002
+        """Return the field in which an event has to say what the one said that let somebody in, to wake them."""
+        return None
+
     @abstractmethod
     def words(self, config: C, known: Known) -> str:
         """Return the settings as a few words for the card: "Wait 3 days"."""

@@ -208,6 +208,12 @@ class WaitConfig(StepConfig):
         description="Conditions on what the event says; all must hold.",
         json_schema_extra={"widget": "payload_conditions"},
     )
+    same: str | None = Field(
+        default=None,
+        max_length=100,
+        title="Only if it says the same",
+        description="A field of the event, such as booking_id, that must say what the event said that let them in.",
+    )
     rules: list[dict[str, Any]] | None = Field(
         default=None,
         title="Conditions",

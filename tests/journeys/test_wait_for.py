@@ -89,6 +89,36 @@ def test_only_an_event_that_says_so_wakes(tenant: Tenant) -> None:
     assert where(tenant.id) == {one: "yes", other: "w"}
 
 
+def test_only_an_event_about_the_same_booking_wakes(tenant: Tenant) -> None:
+    config = {**FOR_BOOKING, "event_type": "booking.cancelled", "same": "booking_id"}
+    start = step("trigger", "TRIGGER", "w", {"event_type": BOOKED})
+    steps = [start, step("w", "WAIT", "yes", config, next_timeout=None), tag("yes", None, "came")]
+    made = journey(tenant.id, steps, reentry="each", reentry_key="booking_id")
+    [who] = people(tenant.id)
+    for booking in ("A", "B"):
+        happen(tenant.id, event(who, {"booking_id": booking}, type=BOOKED))
+    run(tenant.id)
+    for said in ({}, {"booking_id": "C"}, {"bookingId": "A"}):
+        happen(tenant.id, event(who, said, type="booking.cancelled"), now=NOW + timedelta(minutes=1))
+    run(tenant.id, NOW + timedelta(minutes=1))
+    stand = "SELECT entry, status FROM journey_enrollment ORDER BY entry"
+    assert [tuple(row) for row in rows(tenant.id, stand)] == [("each:A", "COMPLETED"), ("each:B", "ACTIVE")]
+    with transaction(tenant.id) as session:
+        from app.customers.models import Activity
+
+        # Another worker applied these before it could see that somebody waits.
+        for booking in ("C", "B"):
+            session.add(Activity(
+                tenant_id=tenant.id, customer_id=who, type="booking.cancelled", category="OTHER", title="Cancelled",
+                source="scl", occurred_at=NOW + timedelta(seconds=1), payload={"booking_id": booking},
+            ))  # fmt: skip
+    run(tenant.id, NOW + FIRST_LOOK)
+    assert [tuple(row) for row in rows(tenant.id, stand)] == [("each:A", "COMPLETED"), ("each:B", "COMPLETED")]
+    check_counters(tenant.id, made.id)
+    words = step_types().get("WAIT").words(WaitConfig.model_validate(config), Known())
+    assert words == "Wait until “booking.cancelled” happens with the same “booking_id”, at most 3 days"
+
+
 def test_nobody_is_woken_twice_or_after_they_went_on(tenant: Tenant) -> None:
     made = waiting(tenant.id, FOR_BOOKING)
     [who] = people(tenant.id)

@@ -18,11 +18,12 @@ from app.capture.batch import AppliedEvent, Batch
 from app.infra.arrays import array
 from app.infra.queue import Work, wake
 from app.journeys.engine.plan import edition, plans_of
+from app.journeys.payloads import says_same
 from app.journeys.step_type import ANYTHING
 
 _WAITING = text("""
     SELECT e.id, e.journey_id, e.customer_id, e.current_step_key, e.waits_for, j.published_version,
-        j.published_revision, j.timezone
+        j.published_revision, j.timezone, j.trigger_type, e.trigger_data
     FROM journey_enrollment e JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id
     WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
       AND e.status = 'ACTIVE' AND e.waits_for IS NOT NULL AND e.woken_by IS NULL
@@ -70,6 +71,9 @@ def _wakes(row: Row[Any], step: Any, event: AppliedEvent, now: datetime) -> bool
         return False
     if step is None or step.config is None:
         return True
+    same = step.kind.same(step.config)
+    if same and not says_same(same, (event.type, event.payload), (row.trigger_type, row.trigger_data)):
+        return False
     return bool(step.kind.wakes(step.config, event.type, event.payload, zone=row.timezone, now=now))
 
 

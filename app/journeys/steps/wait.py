@@ -77,7 +77,9 @@ class Wait(StepType[WaitConfig]):
 
     def waits_otherwise(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Return whether it waits for another event or condition, or for none."""
-        return any(before.get(name) != after.get(name) for name in ("event_type", "conditions", "rules", "combinator"))
+        return any(
+            before.get(name) != after.get(name) for name in ("event_type", "conditions", "same", "rules", "combinator")
+        )
 
     def takes_time(self, config: Mapping[str, Any]) -> bool:
         """Return whether everybody waits here, be it for a moment: a date may be over and a condition hold."""
@@ -129,6 +131,7 @@ class Wait(StepType[WaitConfig]):
         except InvalidConditions:
             return "Not set up yet"
         asked = "" if asks_nothing(tree) else f" and {known.told(tree)}"
+        asked += f" with the same “{config.same}”" if config.same else ""
         return f"Wait until “{known.event_types.get(config.event_type, config.event_type)}” happens{asked}{at_most}"
 
     def wakes(
@@ -140,6 +143,10 @@ class Wait(StepType[WaitConfig]):
         return event_type == config.event_type and payload_fits(
             event_type, config.conditions, payload, zone=zone, now=now
         )
+
+    def same(self, config: WaitConfig) -> str | None:
+        """Return the field in which the event has to say what the one said that let somebody in."""
+        return config.same if config.event_type is not None else None
 
     def run(self, batch: StepBatch[WaitConfig]) -> None:
         """Park those who have just come and let those go whose time is over, or who have what they wait for."""
@@ -284,7 +291,7 @@ def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
             came[walker] = walker.woken_by.get("event_id")
         else:
             looking.append(walker)
-    found = happened(batch, event_type, batch.config.conditions, looking)
+    found = happened(batch, event_type, batch.config.conditions, looking, batch.config.same)
     for walker in looking:
         assert walker.waiting_until is not None
         if walker.enrollment_id in found:

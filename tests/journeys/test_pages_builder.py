@@ -1,12 +1,18 @@
 """The builder without a browser: the canvas it draws, each edit, and the forms of the steps."""
 
 import re
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.accounts import queries as accounts
+from app.accounts.models import Club, ClubClosure
 from app.content.models import Template
+from app.infra import clock
 from app.infra.db import transaction
+from app.infra.working_days import WEEK
 from app.journeys import lifecycle, queries, service
 from app.journeys.models import Journey
 from tests.forms import posted
@@ -386,3 +392,24 @@ def test_the_end_of_a_wait_is_told_by_the_clocks_of_the_journey(marketer: Any, t
     )  # fmt: skip
     text = marketer.get(f"/journeys/{made.id}/steps/wait_1").text
     assert ", 09:00</li>" in text.split('<ul class="next-times">')[1]
+
+
+def test_the_next_times_of_a_wait_tell_which_day_is_closed_and_why(marketer: Any, tenant: Any) -> None:
+    zone = ZoneInfo("Africa/Johannesburg")
+    here = accounts.clubs(tenant_id=tenant.id)[0]
+    closed = clock.now().astimezone(zone).date() + timedelta(days=3)
+    with transaction(tenant.id) as session:
+        session.get_one(Club, (tenant.id, here.id)).working_days = list(WEEK)
+        session.add(
+            ClubClosure(tenant_id=tenant.id, club_id=here.id, name="Captain’s Day", starts_on=closed, ends_on=closed)
+        )
+    made = service.create(tenant_id=tenant.id, actor="system", name="Near", timezone=zone.key)
+    config = {"until": {"days": 1, "time": "09:00"}, "working_days": True}
+    service.insert_step(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", type="WAIT", after="trigger", config=config
+    )
+    text = marketer.get(f"/journeys/{made.id}/steps/wait_1").text
+    shown = text.split('<ul class="next-times">')[1].split("</ul>")[0]
+    assert f"not on {closed:%A}, {closed:%-d %B} (Captain’s Day)" in shown
+    assert shown.count("not on") == 1
+    assert f"Working days of {here.name}: Monday to Sunday, but for its closures." in text

@@ -276,3 +276,26 @@ def test_segments_can_not_ask_it() -> None:
     assert {"event.amount", "awaited.holes", "first_name"} <= set(offered)
     tree = parse(rule("event.amount", "gt", 1), Walks(profile))
     assert str(compile_seen(tree)[0].value)
+
+
+def test_the_form_offers_the_events_fields_and_says_that_nobody_can_be_counted(
+    client: Any, sign_in: Any, tenant: Tenant
+) -> None:
+    sign_in()
+    steps = [step("t", "TRIGGER", "c", {"event_type": PAID}), asks("c", None, None, rule("event.amount", "gte", 500))]
+    made = journey(tenant.id, steps, active=False)
+    shown = client.get(f"/journeys/{made.id}/steps/c").text
+    assert "What let them in: Payment received" in shown
+    assert 'value="event.amount" selected' in shown
+    form = {
+        "rules.of": f"walk:{PAID}",
+        "rules.join": "AND",
+        "rules.0.field": "event.amount",
+        "rules.0.value": "500",
+        "rules.0.was": "event.amount",
+        "rules.0.operator": "gte",
+        "rules.0.drawn": "number",
+    }
+    told = client.post("/conditions/preview?name=rules", form, htmx=True).text
+    assert "can’t be counted" in told
+    assert "Not finished" not in told

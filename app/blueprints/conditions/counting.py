@@ -12,11 +12,15 @@ from app.segments.preview import Preview, preview
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Whom conditions mean; or `missing`, what they lack still. `empty`: nothing is asked, so everybody is meant."""
+    """Whom conditions mean; or `missing`, what they lack still, or `aside`, why nobody can be counted.
+
+    `empty`: nothing is asked, so everybody is meant.
+    """
 
     found: Preview | None
     empty: bool = False
     missing: str = ""
+    aside: str = ""
 
 
 def count(posted: Posted, asked: Asked, *, tenant_id: UUID) -> Counted:
@@ -25,7 +29,9 @@ def count(posted: Posted, asked: Asked, *, tenant_id: UUID) -> Counted:
     if posted.required and not tree["rules"]:
         return Counted(None, missing="Add at least one condition.")
     if asked.of_walks(tree):
-        return Counted(None, missing="What the journey brings is another thing for each person: it can’t be counted.")
+        return Counted(
+            None, aside="What the journey brings is another thing for each person, so they can’t be counted."
+        )
     try:
         found = preview(
             tenant_id=tenant_id, criteria=tree, club_id=posted.club_id, now=clock.now(), names=asked.labels()

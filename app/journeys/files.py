@@ -17,7 +17,7 @@ from app.journeys import queries, service
 from app.journeys.graph import BadGraph, Graph, storable
 from app.journeys.models import Journey
 from app.journeys.settings import SETTINGS
-from app.journeys.step_type import Known, read_graph
+from app.journeys.step_type import Known, portable, read_graph
 
 LARGEST = 2_000_000
 NOT_A_JOURNEY = "This file holds no journey. Choose one that was exported from here."
@@ -39,10 +39,7 @@ def written(journey: Journey, graph: Graph, known: Known) -> dict[str, Any]:
     kinds = _kinds(known)
     named = [*(step.config for step in graph), settings]
     found = {one: called for config in named for one in _texts(config) if (called := _called(one, kinds))}
-    # A secret is of this journey's step: whoever takes the file over makes their own.
-    told = graph.with_steps(
-        *(replace(step, config={key: one for key, one in step.config.items() if key != "secret"}) for step in graph)
-    )
+    told = graph.with_steps(*map(portable, graph))
     return {"fairway": "journey", "name": journey.name, "settings": settings, **told.to_json(), "names": found}
 
 

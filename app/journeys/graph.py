@@ -7,9 +7,11 @@ a step has is its kind's business (`app.journeys.step_type`), so `read` is told.
 How graphs are changed is in `app.journeys.editing`, where their steps are drawn in `app.journeys.layout`.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 from app.infra.errors import Conflict, Invalid
@@ -174,6 +176,12 @@ def step_json(step: Step) -> dict[str, Any]:
         "next_no": None,
         **{json_name(exit): target for exit, target in step.exits.items()},
     }
+
+
+def step_mark(step: Step) -> str:
+    """Return a mark of a step as it is stored: another one once anything of it has changed."""
+    told = json.dumps(step_json(step), sort_keys=True, default=str)
+    return blake2b(told.encode(errors="replace"), digest_size=9).hexdigest()
 
 
 def json_name(exit: str) -> str:

@@ -145,6 +145,8 @@ class JourneyDraftEdit(TenantRow, Base):
     position: Mapped[int]
     graph: Mapped[dict[str, Any]]
     label: Mapped[str]
+    sitting: Mapped[str | None]
+    """What settings saved one after the other have in common, so that they are one entry."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

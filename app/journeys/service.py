@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import clips, editing, parts, segments, uses
-from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, wrong_with
+from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, step_mark, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney, version_graph
 from app.journeys.settings import MAX_NAME, apply_settings, zone_of
@@ -208,15 +208,18 @@ def remove_steps(
     cut: bool = False,
     draft_revision: int | None = None,
 ) -> Journey:
-    """Take several steps away at once and return the journey; `cut` when they are on the clipboard."""
-    return _edit(
-        tenant_id,
-        journey_id,
-        actor,
-        draft_revision,
-        lambda graph: parts.told("Cut" if cut else "Removed", [_title(step) for step in parts.part_of(graph, keys)]),
-        lambda _, graph: parts.take_out(graph, keys),
-    )
+    """Take several steps away at once and return the journey; `cut` when they, and no others, are on the clipboard."""
+
+    def change(_: Journey, graph: Graph) -> Graph:
+        changed = parts.take_out(graph, keys)
+        if cut and len(changed) + len(set(keys)) < len(graph):
+            raise CannotEdit("Branches that you did not choose would be lost. Choose them too, or delete instead.")
+        return changed
+
+    def label(graph: Graph) -> str:
+        return parts.told("Cut" if cut else "Removed", [_title(step) for step in parts.part_of(graph, keys)])
+
+    return _edit(tenant_id, journey_id, actor, draft_revision, label, change)
 
 
 def move_steps(
@@ -253,14 +256,17 @@ def paste_steps(
 ) -> tuple[Journey, list[str]]:
     """Put the steps of a clipboard's text on an exit; return the journey and the keys they have in it.
 
-    Steps taken out of this journey keep their keys: they are the same steps. Settings that name what is not there are
-    kept, for the checks to flag. `copy` says that the steps were duplicated here. Raises CannotEdit or BadGraph.
+    Steps taken out of this journey keep their keys and secrets: they are the same steps. Settings that name what is
+    not there are kept, for the checks to flag. `copy` says that the steps were duplicated here. Raises CannotEdit or
+    BadGraph.
     """
     made: list[str] = []
     taken = clips.read(clip)
 
     def change(journey: Journey, graph: Graph) -> Graph:
-        part = parts.renamed(taken.part, graph, keep=taken.journey_id == journey_id, given=journey.key_numbers)
+        own = taken.journey_id == journey_id
+        part = clips.with_secrets(journey, taken.part) if own else taken.part
+        part = parts.renamed(part, graph, keep=own, given=journey.key_numbers)
         made[:] = part.steps
         return parts.put(graph, part, after, exit)
 
@@ -278,17 +284,26 @@ def configure_step(
     config: Mapping[str, Any] | None = None,
     name: str | None = None,
     draft_revision: int | None = None,
+    was: str | None = None,
+    sitting: str | None = None,
 ) -> Journey:
-    """Replace a step's settings, its name or both, and return the journey; unfinished settings are kept too."""
+    """Replace a step's settings, its name or both, and return the journey; unfinished settings are kept too.
 
-    def change(_: Journey, graph: Graph) -> Graph:
+    `was` is the mark (`graph.step_mark`) of the step the change was made on, where others may have changed the rest
+    meanwhile. What is saved one after the other in one `sitting` is one entry of the history, and in nobody's way.
+    """
+
+    def change(journey: Journey, graph: Graph) -> Graph:
         step = graph.step(key)
+        if was is not None and was != step_mark(step) and not (sitting and _is_newest(journey, sitting)):
+            raise DraftChanged
         exits = exits_of(step.type, step.config if config is None else config)
         return editing.configure(graph, key, exits=exits, config=config, name=name)
 
-    return _edit(
-        tenant_id, journey_id, actor, draft_revision, lambda graph: f"Changed “{_title(graph.step(key))}”", change
-    )
+    def label(graph: Graph) -> str:
+        return f"Changed “{_title(graph.step(key))}”"
+
+    return _edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
 
 
 def connect_steps(
@@ -313,9 +328,18 @@ def connect_steps(
 
 
 def put_note(
-    *, tenant_id: UUID, journey_id: UUID, actor: str, note: Note, draft_revision: int | None = None
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    note: Note,
+    draft_revision: int | None = None,
+    sitting: str | None = None,
 ) -> Journey:
-    """Stick a note on the canvas, or put it in the place of the one with its id, and return the journey."""
+    """Stick a note on the canvas, or put it in the place of the one with its id, and return the journey.
+
+    What is written one after the other in one `sitting` is one entry of the history.
+    """
     if wrong := wrong_with(note):
         raise BadGraph({"note": wrong}, wrong)
 
@@ -330,7 +354,7 @@ def put_note(
             raise CannotEdit(f"A journey has at most {MAX_NOTES} notes.")
         return replace(graph, notes=tuple(notes.values()))
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, label, change)
+    return _edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
 
 
 def remove_note(
@@ -382,8 +406,13 @@ def _edit(
     draft_revision: int | None,
     label: str | Callable[[Graph], str],
     change: Callable[[Journey, Graph], Graph],
+    *,
+    sitting: str | None = None,
 ) -> Journey:
-    """Apply `change` to the draft, keep the new state in its history, and return the journey."""
+    """Apply `change` to the draft, keep the new state in its history, and return the journey.
+
+    If the newest entry of the history is of the same `sitting`, the new state takes its place.
+    """
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
         _expect(journey, draft_revision)
@@ -399,6 +428,10 @@ def _edit(
             ),
             {"tenant_id": tenant_id, "journey_id": journey_id, "position": journey.draft_position},
         )
+        if sitting is not None and _sat_on(session, journey, changed, sitting):
+            _show(journey, changed)
+            session.flush()
+            return journey
         journey.draft_position += 1
         _show(journey, changed)
         session.add(
@@ -408,11 +441,35 @@ def _edit(
                 position=journey.draft_position,
                 graph=journey.draft,
                 label=told,
+                sitting=sitting,
             )
         )
         session.flush()
         audit.record(session, actor, "journey.edit", "journey", journey_id, {"what": told})
         return journey
+
+
+def _is_newest(journey: Journey, sitting: str) -> bool:
+    wanted = _newest(select(JourneyDraftEdit.id), journey, sitting)
+    with transaction(journey.tenant_id) as session:
+        return session.scalar(wanted) is not None
+
+
+def _newest(statement: Any, journey: Journey, sitting: str) -> Any:
+    """Return a statement on the newest entry of a draft's history, if that is of a sitting."""
+    return statement.where(
+        JourneyDraftEdit.tenant_id == journey.tenant_id,
+        JourneyDraftEdit.journey_id == journey.id,
+        JourneyDraftEdit.position == journey.draft_position,
+        JourneyDraftEdit.sitting == sitting,
+    )
+
+
+def _sat_on(session: Session, journey: Journey, graph: Graph, sitting: str) -> bool:
+    """Put a state in the place of the newest one if that is of the same sitting, and return whether it is."""
+    put = update(JourneyDraftEdit).values(graph=graph.to_json()).returning(JourneyDraftEdit.id)
+    wanted = _newest(put, journey, sitting).execution_options(synchronize_session=False)
+    return session.scalar(wanted) is not None
 
 
 def _travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None, step: int) -> Journey:

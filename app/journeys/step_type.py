@@ -21,7 +21,7 @@ Others are drawn by their JSON type.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
@@ -42,6 +42,8 @@ from app.journeys.walks import Around, Walks
 from app.messaging.windows import PERSON
 
 MANUAL = "MANUAL"
+SEALED = "secret"
+"""What the setting is called that holds a sealed secret."""
 ANYTHING = "*"
 """What those wait for whom any event about them may concern."""
 
@@ -398,6 +400,11 @@ def way_label(step: Step, way: str) -> str:
 def leads_to(step: Step) -> tuple[str, ...]:
     """Return the keys of the steps that a step's settings name and people may go on with."""
     return step_types().get(step.type).leads_to(step.config)
+
+
+def portable(step: Step) -> Step:
+    """Return a step as it leaves its journey: a secret is of the step it was made for."""
+    return replace(step, config={name: one for name, one in step.config.items() if name != SEALED})
 
 
 def read_graph(data: Any) -> Graph:

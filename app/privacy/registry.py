@@ -435,7 +435,7 @@ _JOURNEYS = (
     _keep("journey_settling", "Steps a publication left to look at", OF_THE_CLUB,
           plain=_columns("journey_id step_key rebase look after")),
     _keep("journey_draft_edit", "Drafts of journeys", OF_THE_CLUB, addresses=_columns("graph label"),
-          plain=_columns("id journey_id position created_at")),
+          plain=_columns("id journey_id position sitting created_at")),
     _keep("journey_comment", "Comments on journeys", OF_THE_CLUB, addresses=_columns("body"),
           plain=_columns("id journey_id step_key author_id author_name created_at resolved_at resolved_by_name")),
     _keep("journey_presence", "Who has a journey open", OF_THE_CLUB,

@@ -136,3 +136,45 @@ def test_two_editors_see_each_other_and_each_others_changes(live: Any, builder: 
     comments.here(**on, user_id=lindiwe, name="Lindiwe", step_key="a")
     expect(page.locator("#step-a .step-present")).to_have_text("Lindiwe")
     expect(page.locator(".sheet-present")).to_contain_text("Lindiwe is editing this step too")
+
+
+def test_a_note_survives_what_others_do_meanwhile(builder: Page, forked: Journey) -> None:
+    page = builder
+    page.locator("#step-c-main").focus()
+    press(page, "n")
+    note = page.locator(".note textarea")
+    expect(note).to_be_focused()
+    page.keyboard.type("Ask")
+    service.delete_step(tenant_id=forked.tenant_id, journey_id=forked.id, actor="system", key="w9")
+    page.keyboard.type(" Lindiwe")
+    expect(page.locator("#step-w9")).to_have_count(0)
+    expect(note).to_have_value("Ask Lindiwe")
+    expect(page.locator("#undo")).to_have_attribute("aria-label", "Undo: Changed a note")
+    page.reload()
+    expect(note).to_have_value("Ask Lindiwe")
+
+
+def test_kinds_that_fit_are_walked_by_arrows(builder: Page) -> None:
+    page = builder
+    page.locator("#step-e-main").focus()
+    page.locator("#slot-a-next").click()
+    search = page.locator("#kind-menu [data-kind-search]")
+    search.fill("time")
+    fitting = page.locator("#kind-menu button[data-kind]:visible")
+    press(page, "ArrowDown")
+    expect(fitting.first).to_be_focused()
+    press(page, "ArrowUp")
+    expect(page.locator("#kind-menu button:visible").last).to_be_focused()
+
+
+def test_a_fork_is_cut_with_its_branches(builder: Page) -> None:
+    page = builder
+    page.locator("#step-c-main").focus()
+    press(page, "Control+x")
+    expect(page.locator("#step-c")).to_have_count(0)
+    expect(page.locator("#step-a")).to_have_count(0)
+    page.locator("#step-w0-main").focus()
+    press(page, "Control+v")
+    expect(page.locator("#step-a")).to_be_visible()
+    expect(page.locator("#step-c")).to_be_visible()
+    expect(page.locator("#step-w0")).to_have_attribute("data-down", "c")

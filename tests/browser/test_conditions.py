@@ -10,6 +10,7 @@ from app.customers.models import Customer
 from app.infra.db import transaction
 from app.journeys import queries, service
 from app.journeys.models import Journey
+from tests.browser.canvas import save
 from tests.browser.conditions import add, choose, compare, pick, rule
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
@@ -40,10 +41,7 @@ def form(live: Any, page: Page, journey: Journey, members: None) -> Page:
 
 def saved(page: Page, journey: Journey) -> dict[str, Any]:
     """Save the step and return what is stored of it."""
-    canvas = page.locator("#canvas")
-    before = canvas.get_attribute("data-revision") or ""
-    page.locator("#step-save").click()
-    expect(canvas).not_to_have_attribute("data-revision", before)
+    save(page)
     found = queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)
     config: dict[str, Any] = next(one["config"] for one in found.draft["steps"] if one["key"] == "condition_1")
     return config

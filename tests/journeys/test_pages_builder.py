@@ -45,7 +45,10 @@ def put(client: Any, journey: Journey, type: str, after: str, exit: str = "next"
 
 def save(client: Any, journey: Journey, key: str, typed: dict[str, Any], *, status: int = 200) -> Any:
     return client.post(
-        f"/journeys/{journey.id}/steps/{key}", {"revision": revision(journey), **typed}, htmx=True, status=status
+        f"/journeys/{journey.id}/steps/{key}",
+        {"revision": revision(journey), "told": "", **typed},
+        htmx=True,
+        status=status,
     )
 
 
@@ -340,10 +343,10 @@ def test_live_numbers_come_only_while_the_journey_is_active(marketer: Any, journ
     there = f"/journeys/{journey.id}"
     assert 'data-every="10"' in marketer.get(there).text
     put(marketer, journey, "WAIT", "trigger")
-    assert "#count-wait_1" not in marketer.get(f"{there}/counts", htmx=True).text
+    assert "#totals" not in marketer.post(f"{there}/pulse", {}, htmx=True, status=200).text
     lifecycle.activate(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
     assert 'data-every="5"' in marketer.get(there).text
-    assert "#count-wait_1" in marketer.get(f"{there}/counts", htmx=True).text
+    assert "#totals" in marketer.post(f"{there}/pulse", {}, htmx=True, status=200).text
 
 
 def test_nobodys_words_become_markup(marketer: Any, journey: Journey) -> None:

@@ -71,7 +71,7 @@ def test_the_pulse_tells_who_else_is_here(client: Any, sign_in: Any, tenant: Ten
     other = make_user(tenant.id, "marketer")
     comments.here(**on(journey), user_id=other, name="Lindiwe", step_key="trigger")
     sign_in("viewer")
-    page = client.get(f"/journeys/{journey.id}/counts?open=trigger", htmx=True)
+    page = client.post(f"/journeys/{journey.id}/pulse", {"open": "trigger"}, htmx=True, status=200)
     assert 'data-present="trigger"' in page.text
     assert "Lindiwe has this journey open" in page.text
     assert f'data-revision="{journey.draft_revision}"' in page.text
@@ -93,3 +93,12 @@ def test_comments_on_the_panel(client: Any, sign_in: Any, journey: Journey) -> N
     sign_in("viewer")
     client.post(f"{there}/steps/trigger/comments", {"body": "Me too"}, status=403)
     assert "comment-form" not in client.get(f"{there}/steps/trigger").text
+
+
+def test_who_may_not_edit_is_at_no_step(client: Any, sign_in: Any, tenant: Tenant, journey: Journey) -> None:
+    viewer = sign_in("viewer")
+    client.post(f"/journeys/{journey.id}/pulse", {"open": "trigger"}, htmx=True, status=200)
+    other = make_user(tenant.id, "marketer")
+    [found] = comments.here(**on(journey), user_id=other, name="Lindiwe")
+    assert (found.user_id, found.step_key) == (viewer, None)
+    client.get(f"/journeys/{journey.id}/pulse", status=405)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from functools import cache, cached_property, partial
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import transaction
 from app.journeys import comments, queries, reentry, sending, walks
-from app.journeys.graph import COLOURS, Graph, Problem, Step
+from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
 from app.journeys.queries import NoSuchStep
@@ -176,6 +177,7 @@ class Board:
         form: Form | None = None,
         changed: bool = False,
         conflict: bool = False,
+        form_too: bool = True,
     ) -> dict[str, Any]:
         """Return what the panel of one step is drawn from; `config`, `name` and `form` are what was typed."""
         step = self.step(key)
@@ -184,8 +186,8 @@ class Board:
         if config is not None:
             changed_step = replace(step, config=config)
             problems = check_step(changed_step, self.known, self.graph.with_steps(changed_step))
-        around = self.sources()
-        controls = step_form.controls(step, shown, [] if changed else problems, around, form)
+        told = [] if changed else problems
+        controls = step_form.controls(step, shown, told, self.sources(), form) if form_too else []
         return {
             "panel": STEP,
             "panel_mark": self.panel_mark(key),
@@ -204,7 +206,10 @@ class Board:
             "step_key": key,
             "may_comment": can("journeys.edit"),
             "step_name": (step.name or "") if name is None else name,
-            "revision": self.journey.draft_revision,
+            "was": step_mark(step),
+            "sitting": request.form.get("sitting") or token_hex(6),
+            "told_mark": presenters.marked([(one.field, one.message) for one in told]),
+            "missing": bool(problems),
             "changed": changed,
             "conflict": conflict,
             "template_url": template_url,

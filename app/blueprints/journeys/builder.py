@@ -16,7 +16,7 @@ from app.infra.db import transaction
 from app.infra.errors import UserError
 from app.journeys import calls, service
 from app.journeys.editing import can_insert
-from app.journeys.graph import COLOURS, BadGraph, CannotEdit, Note
+from app.journeys.graph import COLOURS, KEY, BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
 from app.journeys.service import DraftChanged, WrongStatus
 from app.journeys.step_type import palette
@@ -45,8 +45,13 @@ def step(journey_id: UUID, key: str) -> Response:
 @requires("journeys.view")
 def canvas(journey_id: UUID) -> Response:
     """Return what has changed on the canvas and the bar, for a page that shows other branches or an older state."""
-    context = Board(journey_id).context(selected=request.form.get("open") or None)
-    return _retargeted(page("journeys/edit.html", panel=None, **context))
+    key, seen = request.form.get("open", ""), request.form.get("panel")
+    with transaction(current().tenant_id):
+        board = Board(journey_id)
+        context = board.context(selected=key or None)
+        other = seen and key in board.graph.steps and seen != board.panel_mark(key)
+        panel = board.step_panel(key) if other else {"panel": None}
+    return _retargeted(page("journeys/edit.html", **context, **panel))
 
 
 @blueprint.get("/<uuid:journey_id>/add")
@@ -153,7 +158,9 @@ def put_note(journey_id: UUID) -> Response | Answer:
         x=form.get("x", 0, int),
         y=form.get("y", 0, int),
     )
-    return _edited(journey_id, lambda: service.put_note(**_on(journey_id), note=note))
+    # Whatever others did meanwhile: what was written is not lost.
+    on = {**_on(journey_id), "draft_revision": None}
+    return _edited(journey_id, lambda: service.put_note(**on, note=note, sitting=_sitting()))
 
 
 @blueprint.post("/<uuid:journey_id>/notes/remove")
@@ -191,22 +198,31 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
         return _redrawn(board, key, config, name, fresh_secret=plain)
     if act != "save":
         return _redrawn(board, key, step_form.rearranged(kind, config, act), name)
+    on, was = _on(journey_id), request.form.get("was")
+    if was:
+        on["draft_revision"] = None  # what others did to other steps is no matter
     try:
-        service.configure_step(**_on(journey_id), key=key, config=config, name=name)
+        service.configure_step(**on, key=key, config=config, name=name, was=was, sitting=_sitting())
     except (DraftChanged, WrongStatus, BadGraph) as refused:
         return _refused(Board(journey_id, board.known), key, config, name, refused)
     if not is_htmx():
         return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
+    return _saved(Board(journey_id, board.known), key)
+
+
+def _saved(board: Board, key: str) -> Response:
+    """Return what saving changed; the form itself only where it wants to be drawn, and says what is wrong otherwise."""
+    told = request.form.get("told")
     with transaction(board.tenant_id):
-        board = Board(journey_id, board.known)
-        response = _changed(board, open=key)
-    wrong = any(one.step_key == key for one in board.problems)
-    return toast(response, "Saved. Something is still missing." if wrong else "Saved.", "info" if wrong else "success")
+        panel = board.step_panel(key, form_too=told is not None)
+        context = board.context(selected=key)
+    panel |= {"panel": None, "form_too": told not in (None, panel["told_mark"])}
+    return _retargeted(page("journeys/saved.html", **context, **panel))
 
 
 def _redrawn(board: Board, key: str, config: dict[str, Any], name: str, fresh_secret: str | None = None) -> Response:
     panel = board.step_panel(key, config=config, name=name, form=request.form, changed=True)
-    panel["revision"] = request.form.get("revision", board.journey.draft_revision)
+    panel["was"] = request.form.get("was", panel["was"])
     panel["fresh_secret"] = fresh_secret
     if not is_htmx():
         return board.show(panel, selected=key)
@@ -219,10 +235,16 @@ def _refused(board: Board, key: str, config: dict[str, Any], name: str, why: Use
     panel = board.step_panel(key, config=config, name=name, changed=True, conflict=conflict)
     if not conflict:
         panel["refused"] = "; ".join(why.errors.values()) or why.message
-        panel["revision"] = request.form.get("revision", board.journey.draft_revision)
+        panel["was"] = request.form.get("was", panel["was"])
     if not is_htmx():
         return board.show(panel, selected=key, status=409)
     return _retargeted(page("journeys/edit.html", status=422, **board.context(selected=key), **panel))
+
+
+def _sitting() -> str | None:
+    """Return what tells that what is saved was written in one go, if the page says so."""
+    given = request.form.get("sitting", "")
+    return given if KEY.fullmatch(given) else None
 
 
 def _on(journey_id: UUID) -> dict[str, Any]:

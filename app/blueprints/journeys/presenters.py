@@ -17,7 +17,17 @@ from babel.numbers import format_currency
 from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, ranks, step_json
 from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
-from app.journeys.step_type import Known, StepType, exit_labels, leads_to, palette, step_types, title_of, words_of
+from app.journeys.step_type import (
+    Known,
+    StepType,
+    exit_labels,
+    leads_to,
+    palette,
+    portable,
+    step_types,
+    title_of,
+    words_of,
+)
 from app.messaging.states import STATUS_WORDS, Status
 from app.web.shell import organisation
 
@@ -269,7 +279,7 @@ def card_of(
         movable=step.type != TRIGGER,
         ends=kind.ends,
         exits=exit_labels(step),
-        clip=step_json(step),
+        clip=step_json(portable(step)),
         hidden=hidden,
         leads_to={key: title_of(graph.steps[key], known) for key in leads_to(step) if key in graph.steps},
         block=block,

@@ -1,5 +1,6 @@
 """Several editors of one journey: comments on its steps, who is here, and the live numbers that come with it."""
 
+from typing import Any
 from uuid import UUID
 
 from flask import Response, redirect, request, url_for
@@ -8,8 +9,11 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint
 from app.infra import clock
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.journeys import comments, queries
+from app.journeys.graph import Graph
+from app.journeys.models import Journey
 from app.journeys.step_type import exit_labels
 from app.journeys.titles import titles
 from app.messaging import queries as messages
@@ -17,14 +21,13 @@ from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
 
 
-@blueprint.get("/<uuid:journey_id>/counts")
+@blueprint.post("/<uuid:journey_id>/pulse")
 @requires("journeys.view")
-def counts(journey_id: UUID) -> Response:
-    """Return the live numbers of the canvas, each for its place, and who else has it open."""
+def pulse(journey_id: UUID) -> Response:
+    """Note who has the canvas open, and return who else has and, of a live journey, its numbers, each for its place."""
     actor = current()
     journey = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
     graph = queries.draft(journey)
-    found = queries.step_counts(tenant_id=actor.tenant_id, journey_id=journey_id)
     others: list[comments.Present] = []
     if actor.user_id:
         others = comments.here(
@@ -32,19 +35,29 @@ def counts(journey_id: UUID) -> Response:
             journey_id=journey_id,
             user_id=actor.user_id,
             name=actor.name,
-            step_key=request.args.get("open", "")[:64] or None,
+            step_key=(can("journeys.edit") and request.form.get("open", "")[:64]) or None,
         )
     return page(
         "journeys/counts.html",
         journey=journey,
-        counts=found,
-        ways={step.key: exit_labels(step) for step in graph},
         titles=titles(tenant_id=actor.tenant_id, graph=graph),
-        letters=presenters.letters(messages.step_fates(tenant_id=actor.tenant_id, journey_id=journey_id)),
-        active=sum(count.active for count in found.values()),
-        polling=journey.status == "ACTIVE",
         others=others,
+        polling=journey.status == "ACTIVE",
+        **(_numbers(journey, graph) if journey.status == "ACTIVE" else {}),
     )
+
+
+def _numbers(journey: Journey, graph: Graph) -> dict[str, Any]:
+    """Return the live numbers of the steps anybody has come to."""
+    with transaction(journey.tenant_id):
+        counts = queries.step_counts(tenant_id=journey.tenant_id, journey_id=journey.id)
+        fates = messages.step_fates(tenant_id=journey.tenant_id, journey_id=journey.id)
+    return {
+        "counts": counts,
+        "ways": {step.key: exit_labels(step) for step in graph if step.key in counts},
+        "letters": presenters.letters(fates),
+        "active": sum(count.active for count in counts.values()),
+    }
 
 
 @blueprint.post("/<uuid:journey_id>/steps/<key>/comments")

@@ -36,8 +36,14 @@ function kept() {
 document.addEventListener("copy", (event) => onCopy(event, false));
 document.addEventListener("cut", (event) => onCopy(event, true));
 
+// Of a fork that is cut, its branches go along, as when it is moved.
+function withBranches(keys) {
+  const { block } = (keys.length === 1 && stepOf(keys[0])?.dataset) || {};
+  return block ? block.split(" ").filter((key) => stepOf(key)) : keys;
+}
+
 function onCopy(event, cut) {
-  const keys = meant();
+  const keys = cut ? withBranches(meant()) : meant();
   if (!keys.length || elsewhere(event) || (cut && !editable())) return;
   event.preventDefault();
   const text = textOf(keys);

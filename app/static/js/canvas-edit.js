@@ -1,5 +1,6 @@
 // Changes of the graph: each is one POST that names the revision it was made on; the answer is what is different then.
-import { allowLeaving, openStepKey } from "./canvas-panel.js";
+import { openStepKey } from "./canvas-panel.js";
+import { allowLeaving, flush } from "./canvas-save.js";
 import { shown } from "./canvas-swap.js";
 
 export const graph = () => document.getElementById("canvas");
@@ -13,26 +14,34 @@ let waiting = 0;
 /** Whether an edit has not been answered yet. */
 export const editing = () => waiting > 0;
 
-/** Send one edit after all earlier ones have been answered, so that each is made on the revision it is meant for. */
-export function edit(act, values = {}) {
-  if (!editable() || !allowLeaving.now()) {
-    return editable() ? allowLeaving(() => edit(act, values)) : Promise.resolve();
-  }
+/** Do something after all earlier edits have been answered, so that each is made on the revision it is meant for. */
+export function enqueue(what) {
   waiting += 1;
-  last = last.then(() => {
-    const at = graph();
-    const focused = document.activeElement?.id;
-    return htmx
-      .ajax("POST", at.dataset[act], {
-        source: at,
-        target: at,
-        swap: "outerMorph",
-        values: { open: openStepKey(), ...shown(), ...values, revision: at.dataset.revision },
-      })
-      .then(() => settle(focused))
-      .finally(() => (waiting -= 1));
-  });
+  last = last.then(what).catch(() => undefined).finally(() => (waiting -= 1));
   return last;
+}
+
+/** Send one edit, after what is typed in the panel was saved. */
+export function edit(act, values = {}) {
+  if (!editable()) return Promise.resolve();
+  flush();
+  return enqueue(() => (allowLeaving.asks() ? asking(act, values) : post(act, values)));
+}
+
+// Apart from the queue, which what is decided goes into.
+const asking = (act, values) => void allowLeaving(() => edit(act, values));
+
+function post(act, values) {
+  const at = graph();
+  const focused = document.activeElement?.id;
+  return htmx
+    .ajax("POST", at.dataset[act], {
+      source: at,
+      target: at,
+      swap: "outerMorph",
+      values: { open: openStepKey(), ...shown(), ...values, revision: at.dataset.revision },
+    })
+    .then(() => settle(focused));
 }
 
 // What the answer made anew takes the keyboard; what vanished gives it to its neighbour.

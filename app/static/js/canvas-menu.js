@@ -77,11 +77,12 @@ for (const menu of [kinds, tools]) {
     if (menu.contains(document.activeElement) || document.activeElement === document.body) opener?.focus?.({ preventScroll: true });
   });
   menu.addEventListener("keydown", (event) => {
-    const buttons = [...menu.querySelectorAll("button:not([hidden])")];
+    const buttons = [...menu.querySelectorAll("button")].filter((button) => button.checkVisibility());
     const here = buttons.indexOf(document.activeElement);
-    const to = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    const to = { ArrowDown: here + 1, ArrowUp: here < 0 ? -1 : here - 1, Home: 0, End: buttons.length - 1 }[event.key];
     if (event.key === "Tab") menu.hidePopover();
-    if (to === undefined) return;
+    const inText = event.target.matches("input") && (event.key === "Home" || event.key === "End");
+    if (to === undefined || inText || !buttons.length) return;
     event.preventDefault();
     buttons[(to + buttons.length) % buttons.length].focus();
   });

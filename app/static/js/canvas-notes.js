@@ -1,7 +1,7 @@
 // Notes stuck on the canvas: written in place, dragged by their grip or moved by its arrow keys, coloured, removed.
 import { edit, editable, graph, stepOf } from "./canvas-edit.js";
 
-const [WIDTH, STEP] = [256, 20];
+const [WIDTH, STEP, PAUSE] = [256, 20, 1000];
 let drag = null;
 let later = null;
 
@@ -21,7 +21,8 @@ function grow(field) {
 
 function save(note, values = {}) {
   const { noteId: id, step, colour, x, y } = note.dataset;
-  return edit("note", { id, step, colour, x, y, text: note.querySelector("textarea").value, ...values });
+  clearTimeout(pause);
+  return edit("note", { id, step, colour, x, y, text: note.querySelector("textarea").value, sitting, ...values });
 }
 
 /** Stick a note beside a step (the TRIGGER by default) and write in it. */
@@ -44,7 +45,22 @@ document.addEventListener("change", (event) => {
   const note = event.target.closest(".note");
   if (note && editable()) save(note);
 });
-document.addEventListener("input", (event) => event.target.closest(".note") && grow(event.target));
+// What is written is saved in a while too; in one go at a note it is one entry to undo.
+let sitting = "";
+let pause = null;
+document.addEventListener("focusin", ({ target }) => {
+  if (target.matches(".note textarea") && !sitting.startsWith(target.id)) sitting = `${target.id}-${Date.now()}`;
+});
+document.addEventListener("focusout", ({ target }) => {
+  if (target.matches(".note textarea") && target.isConnected) sitting = "";
+});
+document.addEventListener("input", (event) => {
+  const note = event.target.closest(".note");
+  if (!note) return;
+  grow(event.target);
+  clearTimeout(pause);
+  pause = setTimeout(() => note.isConnected && save(note), PAUSE);
+});
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-add-note]")) return void addNote(graph().querySelector(".step.is-selected")?.dataset.key);

@@ -3,7 +3,8 @@
 import { carried } from "./canvas-carry.js";
 import { editing, graph, stepOf } from "./canvas-edit.js";
 import { redraw } from "./canvas-fold.js";
-import { allowLeaving, openStepKey, reopen } from "./canvas-panel.js";
+import { openStepKey } from "./canvas-panel.js";
+import { unsaved } from "./canvas-save.js";
 import { toast } from "./toast.js";
 
 const pulse = () => document.getElementById("pulse");
@@ -43,15 +44,16 @@ async function beat() {
 
 async function ask() {
   const { pulse: url } = pulse().dataset;
-  await htmx.ajax("GET", `${url}?open=${encodeURIComponent(openStepKey())}`, { source: pulse(), target: pulse(), swap: "outerHTML" });
+  // Who looks at a list of people does not change the step.
+  const open = document.querySelector("#panel form[data-step-form]") ? openStepKey() : "";
+  await htmx.ajax("POST", url, { source: pulse(), target: pulse(), swap: "outerHTML", values: { open } });
   await follow();
 }
 
 // Somebody changed the journey: show it as it is, but for what is being typed or carried here.
 async function follow() {
-  if (Number(pulse().dataset.revision) <= Number(graph().dataset.revision) || carried() || editing() || !allowLeaving.now()) return;
+  if (Number(pulse().dataset.revision) <= Number(graph().dataset.revision) || carried() || editing() || unsaved()) return;
   await redraw();
-  if (!document.getElementById("comment-body")?.value) await reopen();
   toast({ message: "Somebody else changed this journey. Here is how it is now." });
 }
 

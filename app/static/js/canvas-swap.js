@@ -70,12 +70,16 @@ function place(part, at) {
 }
 
 // What is being written in a note stays, whatever becomes of the note meanwhile.
-const isTyped = (part) => part.contains(document.activeElement) && part.querySelector("textarea")?.value !== part.querySelector("textarea")?.defaultValue;
+const writtenIn = (part) => (part.contains(document.activeElement) ? part.querySelector("textarea:focus") : null);
+
+function isTyped(part) {
+  const field = writtenIn(part);
+  return Boolean(field) && field.value !== field.defaultValue;
+}
 
 function keepTyped(old, part) {
-  const field = isTyped(old) && part.querySelector("textarea");
-  if (!field) return;
-  const { value, selectionStart, selectionEnd } = old.querySelector("textarea");
-  field.value = value;
-  field.setSelectionRange(selectionStart, selectionEnd);
+  const [field, fresh] = [writtenIn(old), part.querySelector("textarea")];
+  if (!field || !fresh) return;
+  fresh.value = field.value;
+  fresh.setSelectionRange(field.selectionStart, field.selectionEnd);
 }

@@ -1,6 +1,7 @@
 // The journey builder: its parts, and nothing else.
 import "./canvas-swap.js";
 import "./canvas-view.js";
+import "./canvas-save.js";
 import "./canvas-panel.js";
 import "./canvas-menu.js";
 import "./canvas-drag.js";

@@ -1,0 +1,220 @@
+// Settings of a step save themselves: shortly after the last key, at once where something was chosen, and before the panel is
+// left. The form stays as it is meanwhile; what is wrong is said beside the fields once a field is left.
+import { ask } from "./confirm.js";
+import { enhance, plain } from "./combobox.js";
+import { enqueue, graph } from "./canvas-edit.js";
+import { redraw } from "./canvas-fold.js";
+import { openStepKey } from "./canvas-panel.js";
+import { shown } from "./canvas-swap.js";
+
+const panel = document.getElementById("panel");
+const [PAUSE, AGAIN] = [700, 5000];
+let timer = null;
+let dirty = false; // something is in the form that was not sent yet
+let draws = false; // what is wrong is to be said
+let asked = false; // saving was asked for
+let pressed = false;
+let drawing = false;
+let failed = false;
+let sending = 0;
+
+const form = () => panel.querySelector("form[data-step-form]");
+/** Whether what is typed can't be saved as it is: somebody else changed the step, or the server refused it. */
+const stuck = () => failed || Boolean(form()?.matches("[data-conflict], [data-refused]"));
+/** Whether something typed is not saved yet. */
+export const unsaved = () => dirty || sending > 0 || (Boolean(form()) && stuck());
+
+function say(words) {
+  const status = document.getElementById("step-saved");
+  if (status) status.textContent = words;
+}
+
+function touch(wait) {
+  dirty = true;
+  form()?.removeAttribute("data-refused");
+  clearTimeout(timer);
+  timer = setTimeout(flush, wait);
+}
+
+/** Send what is not saved yet, and return when it has been answered. */
+export function flush() {
+  clearTimeout(timer);
+  if (!dirty || !form() || form().matches("[data-conflict]")) return enqueue(() => undefined);
+  say("Saving…");
+  return enqueue(save);
+}
+
+async function save() {
+  const from = form();
+  if (!dirty || !from || from.matches("[data-conflict]")) return;
+  const values = { act: "save", open: openStepKey(), revision: graph().dataset.revision, ...shown() };
+  if (draws && (asked || !isBusy(from))) {
+    values.told = from.dataset.told;
+    draws = false;
+  }
+  [dirty, asked, failed] = [false, false, false];
+  sending += 1;
+  const answer = {};
+  await htmx.ajax("POST", from.action, { source: from, target: graph(), swap: "outerMorph", values, answer }).catch(() => undefined);
+  sending -= 1;
+  settle(answer.status);
+}
+
+// The form is not drawn again under somebody's hands, nor with a secret on it that is shown once.
+const isBusy = (from) =>
+  pressed || from.querySelector(".ts-wrapper.focus, .conditions-menu[open], [data-fresh-secret]") || from.querySelector("[data-conditions]:focus-within");
+
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  if (ctx.answer) ctx.answer.status = ctx.response.status;
+});
+
+function settle(status) {
+  if (status === 200) {
+    const { mark, missing } = document.getElementById("step-state")?.dataset ?? {};
+    const sheet = panel.querySelector("[data-sheet]");
+    if (mark && sheet) sheet.dataset.mark = mark;
+    document.getElementById("step-refused")?.replaceChildren();
+    if (!dirty) say(missing ? "Saved. Something is still missing." : "Saved.");
+  } else if (status === 422) say("Not saved.");
+  else {
+    [dirty, failed] = [true, true];
+    say("Not saved. Fairway tries again in a moment.");
+    timer = setTimeout(flush, AGAIN);
+  }
+}
+
+/** Run `then` once all is saved, or the reader agreed to lose what can't be. */
+export async function allowLeaving(then) {
+  await flush();
+  if (form() && stuck()) {
+    const title = "Leave without saving?";
+    const text = "What you changed in the settings of this step is not saved.";
+    if (!(await ask({ title, text, label: "Don’t save", tone: "danger" }))) return undefined;
+    forget();
+  }
+  return then();
+}
+/** Whether leaving would have to ask. */
+allowLeaving.asks = () => Boolean(form()) && stuck();
+
+function forget() {
+  clearTimeout(timer);
+  [dirty, failed] = [false, false];
+  form()?.removeAttribute("data-conflict");
+  form()?.removeAttribute("data-refused");
+}
+
+const mine = (element) => element.closest?.("form[data-step-form]");
+panel.addEventListener("input", ({ target }) => mine(target) && !target.closest("[data-conditions]") && touch(PAUSE));
+panel.addEventListener("change", ({ target }) => {
+  // What draws the form again comes back changed, and is saved then.
+  if (!mine(target) || target.closest("[data-conditions], [hx-post]:not(form)")) return;
+  draws = true;
+  touch(0);
+});
+panel.addEventListener("conditions:changed", ({ target }) => mine(target) && !drawing && touch(PAUSE));
+panel.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const builder = target.closest("[data-conditions]");
+  if (!mine(target) || !(dirty || draws) || builder?.contains(relatedTarget)) return;
+  draws = true;
+  touch(0);
+});
+for (const [event, down] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
+  const note = () => {
+    pressed = down;
+    if (!down && draws && form()) touch(0);
+  };
+  addEventListener(event, note, { capture: true });
+}
+
+// Saving is asked for by Enter, or by "Keep mine".
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (!event.target.matches("form[data-step-form]") || (event.submitter?.value ?? "save") !== "save") return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    forget();
+    [dirty, draws, asked] = [true, true, true];
+    flush();
+  },
+  { capture: true },
+);
+document.addEventListener("click", (event) => event.target.closest("[data-panel-theirs]") && forget(), { capture: true });
+
+document.addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
+  const whole = tasks.findIndex(({ target }) => target === panel);
+  if (whole >= 0 && form() && !fits(tasks[whole].fragment)) tasks.splice(whole, 1);
+  const part = tasks.findIndex(({ target, swapSpec }) => target?.id === "step-form" && swapSpec.style === "outerMorph");
+  if (part >= 0 && (dirty || pressed)) {
+    tasks.splice(part, 1);
+    draws = true;
+  } else if (part >= 0) {
+    plain(tasks[part].target);
+    drawing = true; // conditions count their people anew after it
+  }
+});
+
+// What is being typed is not drawn over. Of an answer that refuses it, why is taken over; another panel takes its place once
+// it is on its way to be saved.
+function fits(fragment) {
+  const sheet = fragment.querySelector("[data-sheet]");
+  if (sheet?.dataset.sheet !== openStepKey()) {
+    if (dirty && !stuck()) rescue(form());
+    return true;
+  }
+  const refused = fragment.querySelector("form:is([data-conflict], [data-refused])");
+  if (!refused) return !(dirty || sending);
+  for (const id of ["step-refused", "step-state"]) form().querySelector(`#${id}`).replaceWith(refused.querySelector(`#${id}`));
+  for (const name of ["data-conflict", "data-refused"]) form().toggleAttribute(name, refused.hasAttribute(name));
+  return false;
+}
+
+function rescue(from) {
+  const body = said(from);
+  forget();
+  enqueue(() => tell(from.action, body).then(() => redraw()));
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  if (!form()) return;
+  enhance(form());
+  if (drawing) for (const builder of form().querySelectorAll("[data-conditions]")) builder.dispatchEvent(new CustomEvent("conditions:changed", { bubbles: true }));
+  drawing = false;
+  if (!form().hasAttribute("data-changed") || stuck()) return;
+  form().removeAttribute("data-changed");
+  touch(0);
+});
+
+addEventListener("visibilitychange", () => document.hidden && flush());
+addEventListener("beforeunload", (event) => {
+  if (allowLeaving.asks()) event.preventDefault();
+  else if (unsaved() && form()) last(form());
+});
+
+// The last word before the page goes outlives it. The next page of this tab says it again, for it may be there sooner.
+const LAST = "fairway-unsaved";
+function said(from) {
+  const body = new URLSearchParams(new FormData(from));
+  body.set("act", "save");
+  return body;
+}
+const tell = (url, body) => fetch(url, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } });
+
+function last(from) {
+  const body = said(from);
+  tell(from.action, body).catch(() => undefined);
+  try {
+    sessionStorage.setItem(LAST, JSON.stringify([from.action, `${body}`]));
+  } catch {
+    // storage is switched off, or full: what was sent has to do
+  }
+}
+
+try {
+  const [url, body] = JSON.parse(sessionStorage.getItem(LAST)) ?? [];
+  sessionStorage.removeItem(LAST);
+  if (url) enqueue(() => tell(url, new URLSearchParams(body)).then(() => redraw()));
+} catch {
+  // as above
+}

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -26,7 +26,7 @@ from app.infra.errors import Conflict, Invalid, NotFound, UserError
 from app.infra.ids import new_id
 from app.journeys import differences, rehearsal
 from app.journeys.durations import duration
-from app.journeys.graph import Graph
+from app.journeys.graph import Graph, storable
 from app.journeys.models import Journey, JourneyCheck
 from app.journeys.queries import NoSuchJourney
 from app.journeys.rehearsal import HORIZON, LOCK_TIMEOUT, LOCKED, CannotRehearse, Stage, Storyboard, copied
@@ -42,6 +42,7 @@ STRICTNESS = {
 MOST = 30
 SECONDS, ALL_SECONDS = 5.0, 20.0
 TOO_LONG = "It took too long to walk, and was broken off."
+UNSTORABLE = "This holds what can't be stored as JSON, such as the character NUL."
 MADE_UP = "made-up@example.com"
 
 
@@ -192,6 +193,10 @@ def save(
         errors["strictness"] = f"Choose one of: {', '.join(STRICTNESS)}."
     if sum(one is not None for one in (customer_id, segment_id, facts)) != 1:
         errors["customer_id"] = "Say who walks: a customer, anybody of a segment, or facts of somebody made up."
+    given = {"event": dict(event or {}), "facts": dict(facts or {}), "meanwhile": [dict(one) for one in meanwhile]}
+    if not storable({"name": name}):
+        errors["name"] = UNSTORABLE
+    errors |= {field: UNSTORABLE for field, told in given.items() if not storable({field: told})}
     if errors:
         raise Invalid(errors)
     asked = Check(
@@ -251,7 +256,7 @@ def change(
     anew: bool = False,
 ) -> Check:
     """Call a check otherwise, make it more or less strict, or `anew` expect what the draft does now; return it."""
-    if name is not None and not 1 <= len(name.strip()) <= 200:
+    if name is not None and not (1 <= len(name.strip()) <= 200 and storable({"name": name})):
         raise Invalid({"name": "Give a name of up to 200 characters."})
     if strictness is not None and strictness not in STRICTNESS:
         raise Invalid({"strictness": f"Choose one of: {', '.join(STRICTNESS)}."})
@@ -302,7 +307,7 @@ def _run(tenant_id: UUID, asked: Check, seconds: float) -> Result:
     try:
         board, graph, zone, through = _walk(tenant_id, asked, seconds)
     except UserError as refused:
-        return Result(asked, [refused.message])
+        return Result(asked, [*refused.errors.values()] if isinstance(refused, Invalid) else [refused.message])
     if board is None:
         return Result(asked, ["There is nobody to walk it any more. Delete this check, or keep another one."])
     if not through:
@@ -369,11 +374,16 @@ def _walked(tenant_id: UUID, asked: Check, seconds: float) -> tuple[Storyboard |
 
 
 def _made_up(session: Session, tenant_id: UUID, facts: Mapping[str, Any]) -> UUID:
-    told = Facts.model_validate(dict(facts)).model_dump()
+    told = Facts.model_validate(_checked(Facts, facts, "facts")).model_dump()
     has_email = told.pop("has_email")
     made = Customer(tenant_id=tenant_id, **told, email=MADE_UP if has_email else None)
     session.add(made)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError:
+        raise Invalid(
+            {"facts": "The club of the made-up person is gone. Delete this check, or keep another one."}
+        ) from None
     return made.id
 
 

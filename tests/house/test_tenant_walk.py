@@ -72,6 +72,7 @@ FIXED: dict[str, Any] = {
     "journey_check.meanwhile": [],
     "journey.send_window": {"days": ["MON"], "from": "09:00", "to": "17:00"},
     "journey.clock": "person",
+    "journey.exit_event": None,
     "journey_backtest.graph": STEPS,
     "journey_backtest.status": "DONE",
     "journey_backtest.sums": {},

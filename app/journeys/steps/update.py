@@ -194,7 +194,7 @@ def _wrong(update: Update, known: Known) -> tuple[str, str] | None:
         problem = mass_update.amount_problem(known.custom[update.field], update.value)
         return ("value", problem) if problem else None
     if update.field not in known.custom and update.field not in mass_update.SETTABLE:
-        return "field", "This field can't be changed by a journey."
+        return "field", "This field can't be changed by a journey." if update.field else "Choose a field."
     if update.operation == "clear":
         problem = mass_update.field_problem(update.field, None) if update.field in mass_update.SETTABLE else None
         return ("operation", problem) if problem else None

@@ -167,6 +167,7 @@ function fits(fragment) {
   if (!refused) return !(dirty || sending);
   for (const id of ["step-refused", "step-state"]) form().querySelector(`#${id}`).replaceWith(refused.querySelector(`#${id}`));
   for (const name of ["data-conflict", "data-refused"]) form().toggleAttribute(name, refused.hasAttribute(name));
+  document.getElementById("step-refused").scrollIntoView({ block: "center" });
   return false;
 }
 

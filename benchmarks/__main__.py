@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import events, faults, imports, journeys, journeys_due, mails, search, segments, upkeep
+from benchmarks import canvas, events, faults, imports, journeys, journeys_due, mails, search, segments, upkeep
 from benchmarks.figures import Figure, Latencies
 from benchmarks.sink import serving
 from benchmarks.stack import Stack, running
 
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
-ASKED = ("search", "segments", "upkeep", "journeys-flat", "journeys-due")
+ASKED = ("canvas", "search", "segments", "upkeep", "journeys-flat", "journeys-due")
 """What runs only when it is named."""
 Measured = Figure | Latencies | journeys.Flat | journeys_due.Due | segments.Segments | upkeep.Upkeep | faults.Faults
 
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers of search and segments (1,000,000)")
     parser.add_argument("--due", type=int, default=50_000, help="who is due in one minute of journeys-due (50,000)")
     parser.add_argument("--activities", type=int, default=10_000_000, help="activities of segments (10,000,000)")
-    parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search (100)")
+    parser.add_argument("--requests", type=int, default=100, help="requests of each kind of search and canvas (100)")
     parser.add_argument("--plans", action="store_true", help="show the plans of search as well")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a figure is below its floor")
     options = parser.parse_args()
@@ -95,6 +95,8 @@ def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.
             return journeys.flat(stack, options.customers)
         case "journeys-due":
             return journeys_due.measure(stack, sink, options.customers, options.due)
+        case "canvas":
+            return canvas.measure(stack, options.requests)
         case "search":
             return search.measure(stack, options.customers, options.requests, plans=options.plans)
         case "segments":

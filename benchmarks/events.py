@@ -4,6 +4,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -90,27 +92,33 @@ def singles(stack: Stack, count: int, rounds: int) -> Figure:
     noop: list[float] = []
     figure.beside["a Flask view that does nothing"] = noop
     empty = [stack.request(b"[]")] * count
+    with noop_served(stack) as port, stack.database() as connection:
+        for at in range(rounds + 1):
+            found = people.events(count, people=PEOPLE, first_person=0, batch_name=f"single-{at}")
+            requests = [stack.request(body) for body in people.bodies(found, 1)]
+            run = load.post(stack.port, requests, connections=CONNECTIONS, processes=2)
+            drained = wait_until_applied(connection) - run.ended
+            raw = load.post(stack.port, empty, connections=CONNECTIONS, processes=2)
+            least = load.post(port, empty, connections=CONNECTIONS, processes=2)
+            if at:  # The first round warms up.
+                figure.product.append(count / run.seconds)
+                drains.append(drained)
+                figure.raw.append(count / raw.seconds)
+                noop.append(count / least.seconds)
+            stack.tidy(*TABLES)
+    return figure
+
+
+@contextmanager
+def noop_served(stack: Stack) -> Iterator[int]:
+    """Yield the port of a Flask view that does nothing, under the product's web server."""
     port = free_port()
     server = _serve_noop(stack, port)
     try:
-        with stack.database() as connection:
-            for at in range(rounds + 1):
-                found = people.events(count, people=PEOPLE, first_person=0, batch_name=f"single-{at}")
-                requests = [stack.request(body) for body in people.bodies(found, 1)]
-                run = load.post(stack.port, requests, connections=CONNECTIONS, processes=2)
-                drained = wait_until_applied(connection) - run.ended
-                raw = load.post(stack.port, empty, connections=CONNECTIONS, processes=2)
-                least = load.post(port, empty, connections=CONNECTIONS, processes=2)
-                if at:  # The first round warms up.
-                    figure.product.append(count / run.seconds)
-                    drains.append(drained)
-                    figure.raw.append(count / raw.seconds)
-                    noop.append(count / least.seconds)
-                stack.tidy(*TABLES)
+        yield port
     finally:
         server.terminate()
         server.wait()
-    return figure
 
 
 def _serve_noop(stack: Stack, port: int) -> "subprocess.Popen[bytes]":

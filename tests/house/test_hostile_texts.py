@@ -57,6 +57,8 @@ WANTED: dict[str, Any] = {
     "criteria": {"combinator": "AND", "rules": [{"field": "membership_tier", "operator": "eq", "value": "Gold"}]},
     "how": "on paper",
     "local_time": "09:00",
+    "after": "2 hours",
+    "send_window": {"days": ["MON"], "from": "09:00", "to": "17:00"},
 }
 CAMPAIGN: dict[str, Any] = {
     "schedule": {"mode": "now"},
@@ -69,6 +71,7 @@ CAMPAIGN: dict[str, Any] = {
     "cost_currency": "ZAR",
     **dict.fromkeys((f"{one}_template_id" for one in ("email", "sms", "push", "whatsapp")), None),
 }
+CLOSURE = {"starts_on": "2026-12-25", "ends_on": "2026-12-26"}
 # And what some want in fields that others have too, by the end of their path.
 WANTED_AT: dict[str, dict[str, Any]] = {
     "/contact-points": {"kind": "push", "value": "token-of-a-telephone"},
@@ -83,6 +86,11 @@ WANTED_AT: dict[str, dict[str, Any]] = {
     "/journeys/{journey_id}": {"goal": None},
     "/snippets": {"key": "some-key"},
     "/winner": {"variant": "a"},
+    "/closures": CLOSURE,
+    "/closures/{closure_id}": CLOSURE,
+    "/backtest": {"since": "2026-10-01T00:00:00Z", "until": "2026-10-08T00:00:00Z"},
+    "/checks": {"segment_id": None, "facts": None, "event": None},
+    "/checks/{check_id}": {"anew": False},
     "/segments/{segment_id}/members": {"import_id": None, "lines": None},
     **dict.fromkeys(("/campaigns", "/campaigns/create", "/campaigns/{campaign_id}"), CAMPAIGN),
     "/campaigns/{campaign_id}/schedule": {"mode": "at", "start_at": "2131-01-01T09:00:00", "rrule": None},

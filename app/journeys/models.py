@@ -183,6 +183,18 @@ class JourneyPresence(Base):
     seen_at: Mapped[datetime]
 
 
+class JourneyLetters(Base):
+    """What became of a journey's messages, by step, as it was counted last (app.journeys.letters)."""
+
+    __tablename__ = "journey_letters"
+    __table_args__ = (of_journey(),)
+
+    tenant_id: Mapped[Key]
+    journey_id: Mapped[Key]
+    numbers: Mapped[dict[str, Any]]
+    counted_at: Mapped[datetime]
+
+
 class JourneyEnrollment(TenantRow, Base):
     """One walk of one customer through one journey.
 

@@ -446,6 +446,8 @@ _JOURNEYS = (
     _delete("journey_check", "Checks of journeys that they walk", of=_columns("customer_id"),
             words=_columns("name event meanwhile facts expected"),
             plain=_columns("id journey_id segment_id starts_at strictness created_by created_at")),
+    _keep("journey_letters", "Counts of messages of journeys", A_COUNT,
+          plain=_columns("journey_id numbers counted_at")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
     _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,

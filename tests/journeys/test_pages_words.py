@@ -36,5 +36,6 @@ def test_a_tenants_own_fields_are_called_by_their_labels() -> None:
 
 
 def test_a_step_says_what_became_of_its_messages() -> None:
-    found = presenters.letters({"mail": {"held": 2, "sent": 3, "sending": 1}})
-    assert [(one.count, one.word) for one in found["mail"]] == [(3, "sent"), (2, "held")]
+    found = presenters.letters({"mail": {"held": 2, "clicked": 1, "opened": 2, "sent": 3, "sending": 1}})
+    said = [(one.count, one.word, one.icon is not None) for one in found["mail"]]
+    assert said == [(3, "sent", True), (2, "opened", True), (1, "clicked", True), (2, "held", False)]

@@ -19,7 +19,7 @@ from app.customers import custom_fields, mass_update
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import transaction
-from app.journeys import comments, queries, reentry, sending, walks
+from app.journeys import comments, letters, queries, reentry, sending, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
@@ -27,7 +27,6 @@ from app.journeys.queries import NoSuchStep
 from app.journeys.step_type import Known, check_graph, check_step, exit_labels, title_of, words_of
 from app.journeys.steps.update import CONSENT, EVERYTHING
 from app.journeys.timed import comes_again
-from app.messaging import queries as messages
 from app.road import condition_labels, condition_names
 from app.web.guards import can, current
 from app.web.htmx import is_htmx, page
@@ -81,7 +80,7 @@ class Board:
             "has": set(request.form.get("has", "").split()),
             "note_colours": COLOURS,
             "talk": talk,
-            "letters": presenters.letters(messages.step_fates(tenant_id=self.tenant_id, journey_id=self.journey.id)),
+            "letters": presenters.letters(letters.lately(self.journey)),
             "selected": selected,
             "fresh": fresh,
         }

@@ -28,11 +28,17 @@ from app.journeys.step_type import (
     title_of,
     words_of,
 )
+from app.messaging import tally
 from app.messaging.states import STATUS_WORDS, Status
 from app.web.shell import organisation
 
-# What became of a step's messages, in the order the card says it; sending and queued ones are out in a moment.
-FATES = (Status.SENT, Status.QUEUED, Status.HELD, Status.SKIPPED, Status.FAILED, Status.UNKNOWN)
+# What became of a step's messages, in the order the card says it; those being sent are out in a moment.
+FATES = (Status.QUEUED, Status.HELD, Status.SKIPPED, Status.FAILED, Status.UNKNOWN)
+PEOPLE: dict[Status | tally.Kind, str] = {
+    Status.SENT: "send",
+    tally.Kind.OPENED: "mail-opened",
+    tally.Kind.CLICKED: "click",
+}
 HALF, PITCH, PAD = 148, 188, 72
 CARD_WIDTH, CARD_HEIGHT = 256, 92
 NOTE_WIDTH, NOTE_HEIGHT = 200, 120
@@ -41,17 +47,21 @@ TURN_OUT, TURN_IN, RADIUS, TIP = 16, 18, 10, 6
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How many messages of a step are in one status, and the status in a word."""
+    """How many messages of a step are in one status, and the status in a word. With an icon, its people are listed."""
 
     status: str
     word: str
     count: int
+    icon: str | None = None
 
 
 def letters(fates: Mapping[str, Mapping[str, int]]) -> dict[str, list[Fate]]:
-    """Return what became of the messages of each step that wrote any: the outbox's numbers, not the people's."""
+    """Return what became of the messages of each step that wrote any, of what `letters.lately` says."""
     return {
-        key: [Fate(one, STATUS_WORDS[one].lower(), counts[one]) for one in FATES if counts.get(one)]
+        key: [
+            *(Fate(one, one.value, counts[one], icon) for one, icon in PEOPLE.items() if counts.get(one)),
+            *(Fate(one, STATUS_WORDS[one].lower(), counts[one]) for one in FATES if counts.get(one)),
+        ]
         for key, counts in fates.items()
     }
 

@@ -11,12 +11,11 @@ from app.blueprints.journeys.base import blueprint
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.journeys import comments, queries
+from app.journeys import comments, letters, queries
 from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.step_type import exit_labels
 from app.journeys.titles import titles
-from app.messaging import queries as messages
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
 
@@ -51,11 +50,10 @@ def _numbers(journey: Journey, graph: Graph) -> dict[str, Any]:
     """Return the live numbers of the steps anybody has come to."""
     with transaction(journey.tenant_id):
         counts = queries.step_counts(tenant_id=journey.tenant_id, journey_id=journey.id)
-        fates = messages.step_fates(tenant_id=journey.tenant_id, journey_id=journey.id)
     return {
         "counts": counts,
         "ways": {step.key: exit_labels(step) for step in graph if step.key in counts},
-        "letters": presenters.letters(fates),
+        "letters": presenters.letters(letters.lately(journey)),
         "active": sum(count.active for count in counts.values()),
     }
 

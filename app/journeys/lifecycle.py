@@ -13,13 +13,13 @@ from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Invalid
 from app.infra.queue import Work, wake
 from app.journeys import checks, segments, templates
+from app.journeys.drafts import DraftChanged, WrongStatus, locked
 from app.journeys.engine import timed
 from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Graph, Problem
 from app.journeys.models import Journey
 from app.journeys.publishing import Placements, lock_settling, write
 from app.journeys.queries import known, version_graph
-from app.journeys.service import DraftChanged, WrongStatus, locked
 from app.journeys.step_type import check_graph, read_graph
 
 AT_ONCE = 2000

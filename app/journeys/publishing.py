@@ -14,11 +14,11 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.journeys import leaving
 from app.journeys.changes import Change, Touched, changes, goes_on_at, leading_to, naming, title, touched
+from app.journeys.drafts import copy_trigger
 from app.journeys.engine import timed
 from app.journeys.graph import TRIGGER, Graph, Step
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.queries import StepCounts, draft, step_counts
-from app.journeys.service import copy_trigger
 from app.journeys.step_type import Known, read_graph, step_types
 
 MAX_NOTE = 500

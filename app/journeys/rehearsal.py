@@ -24,12 +24,12 @@ from app.infra.db import DEADLOCK, Base, transaction, undone, worked_out
 from app.infra.errors import Conflict
 from app.infra.ids import new_id
 from app.journeys import leaving
+from app.journeys.drafts import trigger_of
 from app.journeys.engine.advance import advance_in
 from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.graph import Graph
 from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyVersion
 from app.journeys.queries import NoSuchJourney
-from app.journeys.service import trigger_of
 from app.journeys.step_type import read_graph
 from app.messaging import rehearsing
 from app.messaging.models import Message

@@ -4,12 +4,12 @@ Edits of a draft take the `draft_revision` they were made on and return the jour
 else has changed the draft since, they raise DraftChanged and change nothing. None for it means "whatever it is now".
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,23 +17,12 @@ from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
-from app.infra.ids import as_id
-from app.journeys import clips, editing, parts, segments, uses
+from app.journeys import clips, drafts, editing, parts, segments, uses
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, step_mark, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
-from app.journeys.queries import NoSuchJourney, version_graph
+from app.journeys.queries import version_graph
 from app.journeys.settings import MAX_NAME, apply_settings, zone_of
 from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
-
-NAMED = ("segment_id", "journey_id")
-"""What a trigger names by id."""
-
-
-class DraftChanged(Conflict):
-    """Somebody else has changed the draft since it was loaded."""
-
-    def __init__(self) -> None:
-        super().__init__("Somebody else has changed this journey in the meantime. Reload it and try again.")
 
 
 class NameTaken(Conflict):
@@ -41,10 +30,6 @@ class NameTaken(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is already a journey called “{name}”. Choose another name.", "name")
-
-
-class WrongStatus(Conflict):
-    """The act does not fit the journey's status."""
 
 
 def create(
@@ -66,7 +51,7 @@ def create(
     asked = trigger_config or {}
     config: dict[str, Any] = {"event_type": trigger_type, "conditions": list(asked.get("conditions") or [])}
     config |= {name: asked[name] for name in ("date", "schedule") if asked.get(name)}
-    config |= {name: str(asked[name]) for name in NAMED if asked.get(name)}
+    config |= {name: str(asked[name]) for name in drafts.NAMED if asked.get(name)}
     start = Graph().with_steps(Step("trigger", TRIGGER, None, config, dict.fromkeys(exits_of(TRIGGER, config))))
     with transaction(tenant_id) as session:
         given = {
@@ -81,7 +66,7 @@ def create(
         )
         apply_settings(session, journey, given)
         _hold_named(session, journey)
-        copy_trigger(journey, start)
+        drafts.copy_trigger(journey, start)
         session.add(journey)
         _flush_named(session, journey)
         session.add(
@@ -108,7 +93,7 @@ def free_name(session: Session, tenant_id: UUID, name: str) -> str:
 def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:
     """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active."""
     with transaction(tenant_id) as session:
-        journey = locked(session, tenant_id, journey_id)
+        journey = drafts.locked(session, tenant_id, journey_id)
         zone = journey.timezone
         apply_settings(session, journey, changes)
         _hold_named(session, journey)
@@ -137,12 +122,12 @@ def put_steps(
     def change(journey: Journey, graph: Graph) -> Graph:
         return replace(_with_trigger(journey, read_graph({"steps": list(steps)})), notes=graph.notes)
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
 
 
 def put_graph(*, tenant_id: UUID, journey_id: UUID, actor: str, graph: Graph) -> Journey:
     """Replace the draft by a graph from a file, notes and all, and return the journey."""
-    return _edit(
+    return drafts.edit(
         tenant_id, journey_id, actor, None, "Imported the steps", lambda journey, _: _with_trigger(journey, graph)
     )
 
@@ -175,7 +160,7 @@ def insert_step(
             changed = editing.configure(changed, step.key, exits=exits, config=config, name=name)
         return changed
 
-    journey = _edit(tenant_id, journey_id, actor, draft_revision, f"Added “{_label(type)}”", change)
+    journey = drafts.edit(tenant_id, journey_id, actor, draft_revision, f"Added “{_label(type)}”", change)
     return journey, made[-1]
 
 
@@ -189,7 +174,7 @@ def delete_step(
     draft_revision: int | None = None,
 ) -> Journey:
     """Take a step away and return the journey; of a step with branches the one called `keep` stays (the first)."""
-    return _edit(
+    return drafts.edit(
         tenant_id,
         journey_id,
         actor,
@@ -219,7 +204,7 @@ def remove_steps(
     def label(graph: Graph) -> str:
         return parts.told("Cut" if cut else "Removed", [_title(step) for step in parts.part_of(graph, keys)])
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, label, change)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change)
 
 
 def move_steps(
@@ -233,7 +218,7 @@ def move_steps(
     draft_revision: int | None = None,
 ) -> Journey:
     """Put steps on another step's exit and return the journey; one step with branches takes them along."""
-    return _edit(
+    return drafts.edit(
         tenant_id,
         journey_id,
         actor,
@@ -272,7 +257,7 @@ def paste_steps(
 
     verb = "Duplicated" if copy else "Pasted"
     label = parts.told(verb, [_title(step) for step in taken.part])
-    return _edit(tenant_id, journey_id, actor, draft_revision, label, change), made
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change), made
 
 
 def configure_step(
@@ -295,15 +280,15 @@ def configure_step(
 
     def change(journey: Journey, graph: Graph) -> Graph:
         step = graph.step(key)
-        if was is not None and was != step_mark(step) and not (sitting and _is_newest(journey, sitting)):
-            raise DraftChanged
+        if was is not None and was != step_mark(step) and not (sitting and drafts.is_newest(journey, sitting)):
+            raise drafts.DraftChanged
         exits = exits_of(step.type, step.config if config is None else config)
         return editing.configure(graph, key, exits=exits, config=config, name=name)
 
     def label(graph: Graph) -> str:
         return f"Changed “{_title(graph.step(key))}”"
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
 
 
 def connect_steps(
@@ -317,7 +302,7 @@ def connect_steps(
     draft_revision: int | None = None,
 ) -> Journey:
     """Let an exit lead to another step, or nowhere, and return the journey."""
-    return _edit(
+    return drafts.edit(
         tenant_id,
         journey_id,
         actor,
@@ -354,7 +339,7 @@ def put_note(
             raise CannotEdit(f"A journey has at most {MAX_NOTES} notes.")
         return replace(graph, notes=tuple(notes.values()))
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
 
 
 def remove_note(
@@ -365,7 +350,7 @@ def remove_note(
     def change(_: Journey, graph: Graph) -> Graph:
         return replace(graph, notes=tuple(one for one in graph.notes if one.id != note_id))
 
-    return _edit(tenant_id, journey_id, actor, draft_revision, "Removed a note", change)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, "Removed a note", change)
 
 
 def restore_version(
@@ -373,152 +358,17 @@ def restore_version(
 ) -> Journey:
     """Make a published version the draft, as one edit that can be undone, and return the journey."""
     graph = version_graph(tenant_id=tenant_id, journey_id=journey_id, number=number)
-    return _edit(tenant_id, journey_id, actor, draft_revision, f"Restored version {number}", lambda _, __: graph)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, f"Restored version {number}", lambda _, __: graph)
 
 
 def undo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:
     """Take the draft one edit back and return the journey; with nothing to undo it stays as it is."""
-    return _travel(tenant_id, journey_id, actor, draft_revision, -1)
+    return drafts.travel(tenant_id, journey_id, actor, draft_revision, -1)
 
 
 def redo(*, tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None = None) -> Journey:
     """Bring the edit undone last again and return the journey; with nothing to redo it stays as it is."""
-    return _travel(tenant_id, journey_id, actor, draft_revision, 1)
-
-
-def locked(session: Session, tenant_id: UUID, journey_id: UUID) -> Journey:
-    """Return a journey, nobody else's to change until the transaction ends, or raise NoSuchJourney."""
-    journey = session.scalar(
-        select(Journey)
-        .where(Journey.tenant_id == tenant_id, Journey.id == journey_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if journey is None:
-        raise NoSuchJourney
-    return journey
-
-
-def _edit(
-    tenant_id: UUID,
-    journey_id: UUID,
-    actor: str,
-    draft_revision: int | None,
-    label: str | Callable[[Graph], str],
-    change: Callable[[Journey, Graph], Graph],
-    *,
-    sitting: str | None = None,
-) -> Journey:
-    """Apply `change` to the draft, keep the new state in its history, and return the journey.
-
-    If the newest entry of the history is of the same `sitting`, the new state takes its place.
-    """
-    with transaction(tenant_id) as session:
-        journey = locked(session, tenant_id, journey_id)
-        _expect(journey, draft_revision)
-        graph = read_graph(journey.draft)
-        told = label if isinstance(label, str) else label(graph)
-        changed = change(journey, graph)
-        if changed == graph and changed.notes == graph.notes:
-            return journey
-        session.execute(
-            text(
-                "DELETE FROM journey_draft_edit WHERE tenant_id = :tenant_id AND journey_id = :journey_id"
-                " AND position > :position"
-            ),
-            {"tenant_id": tenant_id, "journey_id": journey_id, "position": journey.draft_position},
-        )
-        if sitting is not None and _sat_on(session, journey, changed, sitting):
-            _show(journey, changed)
-            session.flush()
-            return journey
-        journey.draft_position += 1
-        _show(journey, changed)
-        session.add(
-            JourneyDraftEdit(
-                tenant_id=tenant_id,
-                journey_id=journey_id,
-                position=journey.draft_position,
-                graph=journey.draft,
-                label=told,
-                sitting=sitting,
-            )
-        )
-        session.flush()
-        audit.record(session, actor, "journey.edit", "journey", journey_id, {"what": told})
-        return journey
-
-
-def _is_newest(journey: Journey, sitting: str) -> bool:
-    wanted = _newest(select(JourneyDraftEdit.id), journey, sitting)
-    with transaction(journey.tenant_id) as session:
-        return session.scalar(wanted) is not None
-
-
-def _newest(statement: Any, journey: Journey, sitting: str) -> Any:
-    """Return a statement on the newest entry of a draft's history, if that is of a sitting."""
-    return statement.where(
-        JourneyDraftEdit.tenant_id == journey.tenant_id,
-        JourneyDraftEdit.journey_id == journey.id,
-        JourneyDraftEdit.position == journey.draft_position,
-        JourneyDraftEdit.sitting == sitting,
-    )
-
-
-def _sat_on(session: Session, journey: Journey, graph: Graph, sitting: str) -> bool:
-    """Put a state in the place of the newest one if that is of the same sitting, and return whether it is."""
-    put = update(JourneyDraftEdit).values(graph=graph.to_json()).returning(JourneyDraftEdit.id)
-    wanted = _newest(put, journey, sitting).execution_options(synchronize_session=False)
-    return session.scalar(wanted) is not None
-
-
-def _travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None, step: int) -> Journey:
-    with transaction(tenant_id) as session:
-        journey = locked(session, tenant_id, journey_id)
-        _expect(journey, draft_revision)
-        target = session.scalar(
-            select(JourneyDraftEdit.graph).where(
-                JourneyDraftEdit.tenant_id == tenant_id,
-                JourneyDraftEdit.journey_id == journey_id,
-                JourneyDraftEdit.position == journey.draft_position + step,
-            )
-        )
-        if target is not None:
-            journey.draft_position += step
-            _show(journey, read_graph(target))
-            session.flush()
-            audit.record(session, actor, "journey.undo" if step < 0 else "journey.redo", "journey", journey_id)
-        return journey
-
-
-def _expect(journey: Journey, draft_revision: int | None) -> None:
-    if journey.status == "ARCHIVED":
-        raise WrongStatus("An archived journey can't be changed.")
-    if draft_revision is not None and draft_revision != journey.draft_revision:
-        raise DraftChanged
-
-
-def _show(journey: Journey, graph: Graph) -> None:
-    journey.draft = graph.to_json()
-    journey.key_numbers = editing.given_keys(graph, (name for name, _ in step_types()), journey.key_numbers)
-    journey.draft_revision += 1
-    journey.updated_at = clock.now()
-    if journey.published_version is None:
-        copy_trigger(journey, graph)
-
-
-def copy_trigger(journey: Journey, graph: Graph) -> None:
-    """Put the settings of a graph's TRIGGER onto the journey's row, by which events find it."""
-    journey.trigger_type, journey.trigger_config = trigger_of(graph)
-
-
-def trigger_of(graph: Graph) -> tuple[str, dict[str, Any]]:
-    """Return what a graph's TRIGGER begins with, and its other settings, as a journey's row has them."""
-    config = dict(graph.trigger.config) if graph.trigger else {}
-    begins = str(config.pop("event_type", None) or MANUAL)
-    # As events name them, however they were written.
-    config |= {name: str(found) for name in NAMED if (found := as_id(config.get(name)))}
-    return begins, config
+    return drafts.travel(tenant_id, journey_id, actor, draft_revision, 1)
 
 
 def _with_trigger(journey: Journey, graph: Graph) -> Graph:

@@ -20,10 +20,10 @@ from app.customers import tasks
 from app.infra.db import db
 from app.infra.ids import new_id
 from app.journeys import calls, lifecycle, queries
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import exits, retry
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
-from app.journeys.service import WrongStatus
 from app.journeys.step_type import StepBatch, exits_of, read_graph
 from app.journeys.steps.update import UpdateStep
 from app.road import TASK_FOLLOWERS

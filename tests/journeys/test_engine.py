@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import advance, exits
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
@@ -220,7 +221,7 @@ def test_paused_people_stay_and_their_waits_run_on(tenant: Tenant) -> None:
     admit(tenant.id, made.id, [late], now=NOW + timedelta(hours=20))
     run(tenant.id, NOW + timedelta(hours=20))
     lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system")
-    with pytest.raises(service.WrongStatus):
+    with pytest.raises(WrongStatus):
         admit(tenant.id, made.id, people(tenant.id))
     run(tenant.id, NOW + DAY)
     assert statuses(tenant.id)[early] == ("ACTIVE", None)

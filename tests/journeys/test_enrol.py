@@ -10,6 +10,7 @@ from app.capture.batch import Batch
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import enrol
 from tests.journeys.helpers import (
     JOINED,
@@ -73,7 +74,7 @@ def test_only_active_journeys_let_people_in(tenant: Tenant, act: str) -> None:
     [who] = people(tenant.id)
     happen(tenant.id, event(who))
     assert inside(tenant.id) == []
-    with pytest.raises(service.WrongStatus):
+    with pytest.raises(WrongStatus):
         admit(tenant.id, made.id, [who])
 
 

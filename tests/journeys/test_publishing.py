@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, publishing, queries, service
+from app.journeys.drafts import DraftChanged
 from app.journeys.engine import plan, settling
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
-from app.journeys.service import DraftChanged
 from app.journeys.steps.wait import FIRST_LOOK
 from tests.journeys.helpers import (
     JOINED,

@@ -9,8 +9,8 @@ import pytest
 
 from app.accounts.models import Tenant
 from app.journeys import lifecycle, queries
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import exits, retry
-from app.journeys.service import WrongStatus
 from app.journeys.step_type import StepBatch
 from app.journeys.steps.trigger import Trigger
 from app.journeys.steps.update import UpdateStep

@@ -9,6 +9,7 @@ from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
+from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.graph import BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
 from app.journeys.step_type import read_graph
@@ -119,13 +120,13 @@ def test_an_edit_of_an_old_draft_is_refused(tenant: Tenant) -> None:
         lambda: service.undo(**on, draft_revision=seen),
         lambda: service.put_steps(**on, steps=[], draft_revision=seen),
     ):
-        with pytest.raises(service.DraftChanged):
+        with pytest.raises(DraftChanged):
             act()
     assert len(keys(tenant, made)) == 2
     # Undoing and editing again must not bring an old revision back to life.
     service.undo(**on)
     made, _ = service.insert_step(**on, type="END", after="trigger")
-    with pytest.raises(service.DraftChanged):
+    with pytest.raises(DraftChanged):
         service.undo(**on, draft_revision=seen + 1)
 
 
@@ -170,9 +171,9 @@ def test_the_life_of_a_journey(tenant: Tenant) -> None:
     assert lifecycle.activate(**on).published_version == 2
     assert lifecycle.archive(**on).status == "ARCHIVED"
     for act in (lifecycle.activate, lifecycle.pause, lifecycle.resume, lifecycle.publish):
-        with pytest.raises(service.WrongStatus):
+        with pytest.raises(WrongStatus):
             act(**on)
-    with pytest.raises(service.WrongStatus):
+    with pytest.raises(WrongStatus):
         service.put_steps(**on, steps=[])
     assert lifecycle.archive(**on).status == "ARCHIVED"
     actions = [row.action for row in rows(tenant.id, "SELECT action FROM audit_entry ORDER BY id")]
@@ -184,7 +185,7 @@ def test_the_life_of_a_journey(tenant: Tenant) -> None:
 def test_a_draft_journey_is_not_published_or_paused(tenant: Tenant) -> None:
     made = create(tenant)
     for act in (lifecycle.publish, lifecycle.pause, lifecycle.resume):
-        with pytest.raises(service.WrongStatus):
+        with pytest.raises(WrongStatus):
             act(tenant_id=tenant.id, journey_id=made.id, actor="system")
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import queries, service
+from app.journeys.drafts import DraftChanged
 from app.journeys.graph import Note, step_mark
 from app.journeys.models import Journey
-from app.journeys.service import DraftChanged
 from tests.journeys.helpers import asks, step, wait
 
 STEPS = [step("trigger", "TRIGGER", "a", {"event_type": "MANUAL"}), wait("a", "b", "1 day"), wait("b", None, "2 days")]

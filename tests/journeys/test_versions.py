@@ -9,6 +9,7 @@ import pytest
 from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.journeys import lifecycle, queries, service, versions
+from app.journeys.drafts import DraftChanged
 from app.journeys.queries import NoSuchVersion
 from tests.journeys.helpers import NOW, admit, journey, people, run, tag, wait
 
@@ -59,7 +60,7 @@ def test_a_restored_version_is_one_edit_that_can_be_undone(tenant: Tenant, live:
     assert service.undo(**act).draft == before
     with pytest.raises(NoSuchVersion):
         service.restore_version(**act, number=3)
-    with pytest.raises(service.DraftChanged):
+    with pytest.raises(DraftChanged):
         service.restore_version(**act, number=1, draft_revision=1)
 
 

@@ -15,10 +15,10 @@ from app.blueprints.journeys.board import OVERVIEW, Board
 from app.infra.db import transaction
 from app.infra.errors import UserError
 from app.journeys import calls, service
+from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.editing import can_insert
 from app.journeys.graph import COLOURS, KEY, BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
-from app.journeys.service import DraftChanged, WrongStatus
 from app.journeys.step_type import palette
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page, toast

@@ -18,6 +18,7 @@ from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
 from app.infra.errors import UserError
 from app.journeys import checks, files, lifecycle, queries, service, whereabouts
+from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
 from app.messaging.windows import DAYS
@@ -287,7 +288,7 @@ def _acted(
     actor = current()
     try:
         act(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref)
-    except (lifecycle.NotReady, service.WrongStatus, service.DraftChanged) as refused:
+    except (lifecycle.NotReady, WrongStatus, DraftChanged) as refused:
         flash(refused.message, "warning")
     else:
         flash(done, "success")

@@ -23,11 +23,11 @@ from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import behind as behind_
 from app.journeys import queries, whereabouts
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import enrol, exits, retry
 from app.journeys.latest import MOST
 from app.journeys.outcomes import HOLDOUT
 from app.journeys.queries import EnrollmentPath, StepTaken
-from app.journeys.service import WrongStatus
 from app.journeys.step_type import step_types, way_label
 from app.journeys.steps.update import CONSENT
 from app.journeys.titles import titles

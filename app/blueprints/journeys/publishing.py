@@ -13,7 +13,7 @@ from app.blueprints.journeys.pages import warn_of_silence
 from app.journeys import lifecycle, queries
 from app.journeys import publishing as room
 from app.journeys.checks import ChecksFailed, Result, checks
-from app.journeys.service import DraftChanged, WrongStatus
+from app.journeys.drafts import DraftChanged, WrongStatus
 from app.web.guards import current, requires
 
 PLACE, SEEN = "place.", "seen."

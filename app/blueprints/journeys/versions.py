@@ -14,6 +14,7 @@ from app.infra.errors import UserError
 from app.journeys import queries, service
 from app.journeys import versions as room
 from app.journeys.changes import Change, changes, naming
+from app.journeys.drafts import WrongStatus
 from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.queries import NoSuchVersion
@@ -103,7 +104,7 @@ def restore_version(journey_id: UUID, number: int) -> Answer:
     act: dict[str, Any] = {"tenant_id": actor.tenant_id, "journey_id": journey_id, "actor": actor.ref}
     try:
         service.restore_version(**act, number=number)
-    except service.WrongStatus as refused:
+    except WrongStatus as refused:
         flash(refused.message, "warning")
         return redirect(url_for("journeys.versions", journey_id=journey_id))
     flash(f"Version {number} is the draft now. Undo takes it back; nobody follows it before you publish it.", "success")

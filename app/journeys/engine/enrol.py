@@ -25,6 +25,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import circles, waking, watching
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
@@ -32,7 +33,6 @@ from app.journeys.graph import storable
 from app.journeys.payloads import payload_fits
 from app.journeys.queries import NoSuchJourney
 from app.journeys.reentry import AFTER_DAYS, EACH, NEVER, entry_key
-from app.journeys.service import WrongStatus
 from app.journeys.step_type import MANUAL
 
 MAX_BY_HAND = 10_000

@@ -15,9 +15,9 @@ from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Conflict
 from app.infra.queue import Work, wake
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine.writes import LOCK_JOURNEYS, Cohort, Where, move_counters
 from app.journeys.queries import NoSuchEnrollment, NoSuchJourney
-from app.journeys.service import WrongStatus
 from app.journeys.step_type import Outcome, Walker
 
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720))

@@ -264,7 +264,8 @@ def opt_out(
 ) -> frozenset[UUID]:
     """Take many customers out of channels and topics (None: the channel as a whole), and return whom that changed.
 
-    It holds over all that was said before. Who has said no to it already is left alone, as are merged profiles.
+    It holds over all that was said before. Who has said no to it already is left alone, as are merged profiles. A no
+    to a channel is said again where some of it was agreed to, or asked for, since.
     """
     moment = now or clock.now()
     if not subjects:
@@ -276,6 +277,7 @@ def opt_out(
         values = {"tenant_id": tenant_id, "ids": array(people)}
         gone = set(session.scalars(_MERGED_OF, values))
         noes = {(row.customer_id, row.channel, row.topic_id) for row in session.execute(_NOES, values)}
+        since = {(row.customer_id, row.channel): row.said_at for row in session.execute(_AGREED, values)}
         said: dict[UUID, list[Word]] = {}
         of_topics: list[Said] = []
         of_channels: list[Said] = []
@@ -283,7 +285,8 @@ def opt_out(
             for number, word in enumerate(words):
                 told = _said(person, word, proof, moment + timedelta(microseconds=number))
                 of_channel = word.topic_id is None and word.channel != ALL
-                known = person.values[CONSENT_FIELDS[word.channel]] is False if of_channel else told.subject in noes
+                agreed_at = since.get((person.id, word.channel))
+                known = _refuses(person, word.channel, agreed_at) if of_channel else told.subject in noes
                 if person.id in gone or known:
                     continue
                 said.setdefault(person.id, []).append(word)
@@ -308,6 +311,20 @@ _NOES = text("""
     SELECT customer_id, channel, topic_id FROM consent
     WHERE tenant_id = :tenant_id AND customer_id = ANY(CAST(:ids AS uuid[])) AND state = 'unsubscribed'
 """)
+
+
+_AGREED = text("""
+    SELECT customer_id, channel, max(said_at) AS said_at FROM consent
+    WHERE tenant_id = :tenant_id AND customer_id = ANY(CAST(:ids AS uuid[])) AND state <> 'unsubscribed'
+    GROUP BY customer_id, channel
+""")
+
+
+def _refuses(person: Record, channel: str, agreed_at: datetime | None) -> bool:
+    """Return whether the no to a whole channel still holds over everything said of it, last at `agreed_at`."""
+    column = CONSENT_FIELDS[channel]
+    said_at = person.values[f"{column}_at"]
+    return person.values[column] is False and (said_at is None or agreed_at is None or agreed_at <= said_at)
 
 
 def _check(

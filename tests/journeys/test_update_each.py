@@ -1,5 +1,6 @@
 """UPDATE: fields are filled in for each person by merge tags, and consents are taken back."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from app.journeys.step_type import Known, check_graph, read_graph, words_of
 from tests.journeys.helpers import JOINED, NOW, Json, admit, event, happen, journey, paths, people, rows, run, step
 from tests.journeys.test_update import FIELDS, change
 
+DAY = timedelta(days=1)
 BY_EVENT = {"event_type": JOINED}
 
 
@@ -115,6 +117,25 @@ def test_a_yes_is_taken_back_with_its_proof(tenant: Tenant) -> None:
     )
     assert {row.identity["customer_id"] for row in events} == {str(agreed), str(silent)}
     assert all(row.payload["sms_opt_in"] is False for row in events)
+
+
+def test_out_of_everything_takes_back_what_was_agreed_to_since_an_earlier_no(tenant: Tenant) -> None:
+    topic = topics.create(tenant_id=tenant.id, name="Golf trips", actor="system")
+    agreed, asked, earlier = people(tenant.id, 3)
+    yes, no = Word("EMAIL", State.SUBSCRIBED, topic.id), Word("EMAIL", State.UNSUBSCRIBED)
+    for who, words in ((agreed, [no, yes]), (asked, [no, Word("EMAIL", State.PENDING)]), (earlier, [yes, no])):
+        consents.record(
+            tenant_id=tenant.id, customer_id=who, words=words, proof=Proof("customer", "staff"), now=NOW - 9 * DAY
+        )
+    made = journey(tenant.id, [step("u", "UPDATE", None, {"updates": [opt_out("EMAIL", "everything")]})])
+    admit(tenant.id, made.id, [agreed, asked, earlier])
+    run(tenant.id)
+    for who in (agreed, asked, earlier):
+        stands = consents.standing(tenant_id=tenant.id, customer_id=who)
+        assert stands.line("EMAIL", topic.id).comes_to is State.UNSUBSCRIBED
+        assert stands.line("EMAIL").comes_to is State.UNSUBSCRIBED
+    proofs = rows(tenant.id, "SELECT customer_id FROM consent_change WHERE how = 'journey'")
+    assert {row.customer_id for row in proofs} == {agreed, asked}
 
 
 def test_their_own_word_comes_after_it(tenant: Tenant) -> None:

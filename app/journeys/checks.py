@@ -184,7 +184,8 @@ def save(
 ) -> Check:
     """Rehearse the draft with somebody and keep what it comes to as a check; return it.
 
-    Who walks is one of a customer, a segment and facts (see Facts). Raises NoSuchJourney, CannotRehearse, or Invalid.
+    Who walks is one of a customer, a segment and facts (see Facts). Raises NoSuchJourney, CannotRehearse, Invalid,
+    or Conflict where the walk takes too long.
     """
     errors: dict[str, str] = {}
     if not 1 <= len(name.strip()) <= 200:
@@ -216,9 +217,11 @@ def save(
     )
     if len(checks(tenant_id=tenant_id, journey_id=journey_id)) >= MOST:
         raise Invalid({"name": f"A journey has {MOST} checks at most. Delete one first."})
-    board, graph, zone, _ = _walk(tenant_id, asked, SECONDS)
+    board, graph, zone, through = _walk(tenant_id, asked, SECONDS)
     if board is None:
         raise Invalid({"customer_id": "There is nobody to walk it. Choose somebody else."})
+    if not through:
+        raise Conflict(TOO_LONG)
     values = {field: getattr(asked, field) for field in Check.__dataclass_fields__ if field != "created_at"}
     with transaction(tenant_id) as session:
         row = JourneyCheck(tenant_id=tenant_id, **values | {"expected": differences.told(board, graph, zone)})
@@ -263,9 +266,11 @@ def change(
     held = check(tenant_id=tenant_id, journey_id=journey_id, check_id=check_id)
     expected = None
     if anew:
-        board, graph, zone, _ = _walk(tenant_id, held, SECONDS)
+        board, graph, zone, through = _walk(tenant_id, held, SECONDS)
         if board is None:
             raise Invalid({"customer_id": "There is nobody to walk it any more. Delete this check."})
+        if not through:
+            raise Conflict(TOO_LONG)
         expected = differences.told(board, graph, zone)
     with transaction(tenant_id) as session:
         row = _row(session, tenant_id, journey_id, check_id)

@@ -8,7 +8,7 @@ import pytest
 
 from app.customers.models import Customer
 from app.infra.db import transaction
-from app.infra.errors import Invalid
+from app.infra.errors import Conflict, Invalid
 from app.journeys import checks, lifecycle, service
 from app.journeys.differences import differences
 from app.journeys.models import Journey
@@ -130,6 +130,16 @@ def test_who_is_gone_fails_in_words(tenant: Any, voucher: Journey) -> None:
     assert differs(voucher) == ["There is nobody to walk it any more. Delete this check, or keep another one."]
 
 
+def test_a_walk_that_was_broken_off_is_not_kept(voucher: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep(voucher)
+    monkeypatch.setattr(checks, "SECONDS", 0.0)
+    with pytest.raises(Conflict, match="too long"):
+        keep(voucher)
+    with pytest.raises(Conflict, match="too long"):
+        checks.change(tenant_id=voucher.tenant_id, journey_id=voucher.id, check_id=kept.id, actor="system", anew=True)
+    assert checks.checks(tenant_id=voucher.tenant_id, journey_id=voucher.id) == [kept]
+
+
 def test_what_has_no_time_has_not_passed(tenant: Any, voucher: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(voucher)
     monkeypatch.setattr(checks, "ALL_SECONDS", 0.0)
@@ -217,3 +227,12 @@ def test_the_api(api: Any, tenant: Any, voucher: Journey) -> None:
     assert f"checks.{kept['id']}" in refused.get_json()["errors"]
     assert api.post(f"{at}/publish", json={"anyway": "As agreed"}).status_code == 200
     assert api.delete(f"{at}/checks/{kept['id']}").status_code == 204
+
+
+def test_a_key_that_sees_no_customers_sees_no_checks(api: Any, voucher: Journey) -> None:
+    kept, at = keep(voucher), f"/journeys/{voucher.id}/checks"
+    key = api.post("/api-keys", json={"name": "Till", "scopes": ["journeys.edit"]}).get_json()["key"]
+    told = {"headers": {"Authorization": f"Bearer {key}"}}
+    assert api.get(at, **told).status_code == 403
+    assert api.patch(f"{at}/{kept.id}", json={"strictness": "end"}, **told).status_code == 403
+    assert api.post(f"{at}/run", **told).status_code == 403

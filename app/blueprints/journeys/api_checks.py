@@ -79,7 +79,8 @@ class CheckRunOut(BaseModel):
 
 @api.operation("GET", "/journeys/<uuid:journey_id>/checks", permission="journeys.edit", returns=ChecksOut)
 def list_checks(journey_id: UUID) -> ChecksOut:
-    """Return the checks of a journey, oldest first."""
+    """Return the checks of a journey, oldest first; `customers.view` is needed too."""
+    must("customers.view")
     found = checks.checks(tenant_id=current().tenant_id, journey_id=journey_id)
     return ChecksOut(items=[_out(one) for one in found])
 
@@ -109,7 +110,11 @@ def create_check(journey_id: UUID, body: CheckBody) -> CheckOut:
     returns=CheckOut,
 )  # fmt: skip
 def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> CheckOut:
-    """Call a check otherwise, make it more or less strict, or let it expect what the draft does now."""
+    """Call a check otherwise, make it more or less strict, or let it expect what the draft does now.
+
+    As with whatever rehearses, `customers.view` is needed too.
+    """
+    must("customers.view")
     made = checks.change(
         tenant_id=current().tenant_id,
         journey_id=journey_id,
@@ -128,7 +133,11 @@ def delete_check(journey_id: UUID, check_id: UUID) -> None:
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/checks/run", permission="journeys.edit", returns=CheckRunOut)
 def run_checks(journey_id: UUID) -> CheckRunOut:
-    """Walk the draft with every check, undo it all, and tell what differs from what was expected."""
+    """Walk the draft with every check, undo it all, and tell what differs from what was expected.
+
+    It tells what becomes of customers, so `customers.view` is needed too.
+    """
+    must("customers.view")
     found, revision = checks.run(tenant_id=current().tenant_id, journey_id=journey_id)
     results = [
         CheckResultOut(id=one.check.id, name=one.check.name, passed=one.passed, differs=list(one.differs))

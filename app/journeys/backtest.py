@@ -49,6 +49,8 @@ KEPT = 5
 LEASE = timedelta(minutes=2)
 AGAIN = timedelta(seconds=5)
 ATTEMPTS = 5
+CANCELED = "57014"
+TOO_LONG = "It took too long to look at so much. Choose fewer days."
 RUNNING, DONE, FAILED = "RUNNING", "DONE", "FAILED"
 
 _CLAIM = text("""
@@ -223,9 +225,14 @@ def run_batch(*, tenant_id: UUID, now: datetime) -> int:
     except Conflict as refused:
         changes = {"status": FAILED, "due_at": None, "error": refused.message}
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) not in (DEADLOCK, LOCKED):
+        state = getattr(error.orig, "sqlstate", None)
+        if state not in (DEADLOCK, LOCKED, CANCELED):
             raise
-        changes = {"due_at": now + AGAIN, "error": "Others were changing these people again and again. Try it later."}
+        changes = (
+            {"status": FAILED, "due_at": None, "error": TOO_LONG}
+            if state == CANCELED
+            else {"due_at": now + AGAIN, "error": "Others were changing these people again and again. Try it later."}
+        )
     _keep(tenant_id, row, changes, now)
     return max(1, int(changes.get("walked", 0)) - row.walked)
 

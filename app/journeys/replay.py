@@ -4,7 +4,6 @@ What is asked of is what is kept: the log of activities, when people entered and
 the dates people have today.
 """
 
-import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, cast, literal, text
+from sqlalchemy import ARRAY, BigInteger, Select, Text, Uuid, any_, cast, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from app.capture.batch import AppliedEvent, Batch
@@ -30,8 +29,10 @@ from app.journeys.models import Journey
 from app.journeys.step_type import MANUAL
 from app.journeys.timed import TIMED, DateTrigger, Schedule
 
-LOOKED_AT = 20_000
-"""The people whose events are read to find whom the trigger lets in; of more, so many at random."""
+LOOKED_AT, TOGETHER = 20_000, 500
+"""The people whose events are read to find whom the trigger lets in; of more, so many at random. So many at once."""
+EVENTS = 200_000
+"""After so many events nobody else's are read."""
 
 _DONE = """
     SELECT customer_id, occurred_at AS at, id, payload, source FROM activity
@@ -73,17 +74,24 @@ _BY_HAND = """
 # Who was in the segment at each of the moments, or anybody who was a customer by then.
 _AT_MOMENTS = """
     SELECT c.id AS customer_id, m.at, c.id, CAST('{{}}' AS jsonb) AS payload, 'fairway' AS source
-    FROM unnest(CAST(:moments AS timestamptz[])) AS m(at)
-    JOIN customer c ON c.tenant_id = :tenant_id AND c.created_at <= m.at
-        AND (CAST(:club_id AS uuid) IS NULL OR c.club_id = :club_id)
-    {within}
+    FROM customer c {members} JOIN unnest(CAST(:moments AS timestamptz[])) AS m(at) ON c.created_at <= m.at {inside}
+    WHERE c.tenant_id = :tenant_id AND (CAST(:club_id AS uuid) IS NULL OR c.club_id = :club_id)
 """
-_IN_SEGMENT = """
+# The same at any of the moments, without a row for each.
+_AT_ANY = """
+    SELECT c.id AS customer_id FROM customer c {members}
+    WHERE c.tenant_id = :tenant_id AND (CAST(:club_id AS uuid) IS NULL OR c.club_id = :club_id)
+      AND c.created_at <= CAST(:last AS timestamptz) {inside}
+"""
+_MEMBERS = """
     JOIN (SELECT segment_id, customer_id, entered_at, NULL AS left_at FROM segment_member WHERE tenant_id = :tenant_id
         UNION ALL
         SELECT segment_id, customer_id, entered_at, left_at FROM segment_past_member WHERE tenant_id = :tenant_id
-    ) AS s ON s.customer_id = c.id AND s.segment_id = :segment_id AND s.entered_at <= m.at
-        AND (s.left_at IS NULL OR s.left_at > m.at)
+    ) AS s ON s.customer_id = c.id AND s.segment_id = :segment_id
+"""
+_INSIDE = "AND s.entered_at <= m.at AND (s.left_at IS NULL OR s.left_at > m.at)"
+_INSIDE_AT_ANY = f"""
+    AND EXISTS (SELECT FROM unnest(CAST(:moments AS timestamptz[])) AS m(at) WHERE c.created_at <= m.at {_INSIDE})
 """
 # By a number made of the id and a seed: whoever comes first by that is anybody, and the same ones under the same seed.
 _WHO = """
@@ -144,20 +152,26 @@ class Replay:
         Where it asks for more than the kind of event, the events of LOOKED_AT people at random are looked at.
         """
         if isinstance(self.config, DateTrigger):
-            ids = sorted({row.id for row in self._dates()})
-            random.Random(seed).shuffle(ids)  # noqa: S311 - a sample, and no secret
-            return Concerned(ids[:most], len(ids))
+            return self._with_dates(seed, most)
         found, values = self._found()
+        if isinstance(self.config, Schedule):
+            inside = _INSIDE_AT_ANY if self.config.segment_id else ""
+            found = _AT_ANY.format(members=_MEMBERS if inside else "", inside=inside)
         asked = text(_WHO.format(found=found))
         by_event = self.copy.trigger_type not in (*TIMED, MANUAL)
         rows = self.session.execute(asked, values | {"seed": seed, "most": LOOKED_AT if by_event else most}).all()
         ids, total = [row.customer_id for row in rows], rows[0].total if rows else 0
         if not by_event:
             return Concerned(ids, total)
-        events = [self._event(row, self.copy.trigger_type) for row in self._of(ids)]
-        fitting = enrol.letting_in(self.session, self.copy.tenant_id, self.copy.id, events)
-        entering = {event.customer_id for event in fitting}
-        share = len(entering) / max(len(ids), 1)
+        entering: set[UUID] = set()
+        looked = read = 0
+        while looked < len(ids) and read < EVENTS:
+            part = ids[looked : looked + TOGETHER]
+            events = [self._event(row, self.copy.trigger_type) for row in self._of(part)]
+            fitting = enrol.letting_in(self.session, self.copy.tenant_id, self.copy.id, events)
+            entering |= {event.customer_id for event in fitting}
+            looked, read = looked + len(part), read + len(events)
+        share = len(entering) / max(looked, 1)
         return Concerned([one for one in ids if one in entering][:most], round(total * share))
 
     def past(self, customer_ids: Sequence[UUID], graph: Graph) -> "Past":
@@ -211,9 +225,11 @@ class Replay:
             "completed": copy.trigger_type == COMPLETED,
         }
         if isinstance(config, Schedule):
-            moments = array(moment for moment, _ in self._times(config))
-            values |= {"moments": moments, "club_id": copy.club_id, "segment_id": config.segment_id}
-            return _AT_MOMENTS.format(within=_IN_SEGMENT if config.segment_id else ""), values
+            moments = [moment for moment, _ in self._times(config)]
+            values |= {"moments": array(moments), "last": max(moments, default=None)}
+            values |= {"club_id": copy.club_id, "segment_id": config.segment_id}
+            parts = {"members": _MEMBERS, "inside": _INSIDE} if config.segment_id else {"members": "", "inside": ""}
+            return _AT_MOMENTS.format(**parts), values
         if copy.trigger_type == MANUAL:
             return _BY_HAND, values
         if copy.trigger_type in ENDS:
@@ -240,25 +256,34 @@ class Replay:
     def _scheduled(self, row: Row) -> Candidate:
         return timed.scheduled(self.copy.id, row.customer_id, row.at.astimezone(ZoneInfo(self.copy.timezone)))
 
-    def _dates(self, customer_ids: Sequence[UUID] | None = None) -> Sequence[Row]:
+    def _dates(self) -> Select[Any] | None:
+        """Return the statement for who has a date in the period, a row for each; None: it is nobody's."""
         assert isinstance(self.config, DateTrigger)
         last = self.period.until - timedelta(microseconds=1)
         wanted = timed.by_date(self.copy, self.config, self.period.since, last)
+        return None if wanted is None else timed.of_journey(self.copy, wanted)
+
+    def _with_dates(self, seed: int, most: int) -> Concerned:
+        wanted = self._dates()
         if wanted is None:
-            return []
-        wanted = timed.of_journey(self.copy, wanted)
-        if customer_ids is not None:
-            wanted = wanted.where(Customer.id == any_(cast(literal(array(customer_ids), Text()), ARRAY(Uuid()))))
-        return self.session.execute(wanted).all()
+            return Concerned([], 0)
+        one = wanted.with_only_columns(Customer.id).distinct().subquery("one")
+        chance = func.hashtextextended(cast(one.c.id, Text()), cast(seed, BigInteger()))
+        asked = select(one.c.id, func.count().over().label("total")).order_by(chance, one.c.id).limit(most)
+        rows = self.session.execute(asked).all()
+        return Concerned([row.id for row in rows], rows[0].total if rows else 0)
 
     def _dated(self, customer_ids: Sequence[UUID], config: DateTrigger) -> list[tuple[datetime, Candidate]]:
-        clock = time.fromisoformat(config.time)
+        wanted, clock = self._dates(), time.fromisoformat(config.time)
+        if wanted is None:
+            return []
+        theirs = Customer.id == any_(cast(literal(array(customer_ids), Text()), ARRAY(Uuid())))
         return [
             (
                 instant(datetime.combine(row.occurs + config.offset, clock), ZoneInfo(row.zone)),
                 timed.dated(self.copy.id, row.id, row.occurs, config),
             )
-            for row in self._dates(customer_ids)
+            for row in self.session.execute(wanted.where(theirs))
         ]
 
 

@@ -8,14 +8,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from app.accounts.queries import tenant_info
 from app.capture.batch import AppliedEvent
 from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.journeys import backtest, service
+from app.journeys import backtest, replay, service
 from app.journeys.engine.advance import advance_batch
 from app.journeys.rehearsal import CannotRehearse
 from app.messaging import policy
@@ -41,6 +41,7 @@ SINCE = datetime(2026, 10, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 10, 31, tzinfo=UTC)
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+STUCK = ("SET LOCAL statement_timeout = 1", "SELECT pg_sleep(10)")
 PLAYED, BOOKED = "scl.round.completed", "scl.booking.created"
 
 
@@ -212,6 +213,53 @@ def test_dates_and_schedules_by_their_own_history(tenant: Any) -> None:
         name="Left", active=False,
     )  # fmt: skip
     assert walk_again(tenant.id, left.id).sums["entered"] == {"2026-10-11": 1}
+
+
+def test_a_schedule_for_everybody_concerns_who_was_a_customer_by_then(tenant: Any) -> None:
+    daily = {"starts_on": "2026-10-05", "time": "10:00", "rrule": "FREQ=DAILY"}
+    made = journey(
+        tenant.id, [begins("SCHEDULE", "rest", schedule=daily), wait("rest", None, "1 hour")], active=False,
+        timezone="UTC",
+    )  # fmt: skip
+    first = people(tenant.id, 3, created_at=SINCE - DAY) + people(tenant.id, 1, created_at=UNTIL - 2 * DAY)
+    people(tenant.id, 1, created_at=UNTIL - timedelta(hours=1))
+    found = walk_again(tenant.id, made.id)
+    assert (found.total, found.walked) == (4, 4)
+    assert {one["customer_id"] for one in found.sample} == {str(one) for one in first}
+    assert found.sums["entered"] == {"2026-10-05": 3, "2026-10-29": 1}
+    # No moment of it lies in the period.
+    assert walk_again(tenant.id, made.id, SINCE, SINCE + DAY).total == 0
+
+
+def test_of_many_dates_a_sample_is_walked(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest, "MOST", 2)
+    birthday = {"field": "dateOfBirth", "when": "on", "days": 0, "time": "09:00"}
+    made = journey(
+        tenant.id, [begins("DATE", "rest", date=birthday), wait("rest", None, "1 day")], active=False, timezone="UTC"
+    )
+    people(tenant.id, 5, date_of_birth=date(1980, 10, 10))
+    found = walk_again(tenant.id, made.id)
+    assert (found.total, found.picked, found.sums["entered"]) == (5, 2, {"2026-10-10": 2})
+
+
+def test_after_so_many_events_nobody_elses_are_read(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "TOGETHER", 2)
+    monkeypatch.setattr(replay, "EVENTS", 3)
+    made = journey(tenant.id, [begins(BOOKED, "rest"), wait("rest", None, "1 day")], active=False)
+    for who in people(tenant.id, 6):
+        happened(tenant.id, who, SINCE + DAY)
+    found = walk_again(tenant.id, made.id)
+    assert (found.total, found.picked) == (6, 4)
+
+
+def test_what_the_database_breaks_off_fails_at_once(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = journey(tenant.id, [begins(BOOKED, "rest"), wait("rest", None, "1 day")], active=False)
+    monkeypatch.setattr(replay.Replay, "concerned", lambda one, *_: [one.session.execute(text(each)) for each in STUCK])
+    asked = backtest.ask(tenant_id=tenant.id, journey_id=made.id, since=SINCE, until=UNTIL, actor="system", now=NOW)
+    backtest.run_batch(tenant_id=tenant.id, now=NOW)
+    found = backtest.backtest(tenant_id=tenant.id, journey_id=made.id, backtest_id=asked.id)
+    assert (found.status, found.error) == (backtest.FAILED, backtest.TOO_LONG)
+    assert backtest.run_batch(tenant_id=tenant.id, now=NOW + DAY) == 0
 
 
 def test_a_period_that_can_not_be_is_refused_in_words(tenant: Any) -> None:

@@ -6,7 +6,7 @@ The gate keeps to it as to quiet hours, beside them: both have to let a message 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -69,7 +69,7 @@ class Window:
         return f"{told}, {self.starts:%H:%M} to {self.ends:%H:%M}" if self.starts and self.ends else told
 
 
-@cache
+@lru_cache(maxsize=1_000)
 def _read(said: str, zone: str | None) -> Window:
     return read(orjson.loads(said), zone)
 

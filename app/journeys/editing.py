@@ -25,9 +25,9 @@ MAX_DIGITS = 9
 
 
 def new_key(graph: Graph, type: str, given: Mapping[str, int] | None = None) -> str:
-    """Return a key no step has: the kind's name and a number above the highest one `given` before, by kind."""
+    """Return a key no step has: the kind's name, and a number above those of the graph and `given` before, by kind."""
     stem = type.lower()
-    number = 1 + max(sum(step.type == type for step in graph), (given or {}).get(type, 0))
+    number = 1 + max(sum(step.type == type for step in graph), given_keys(graph, (type,), given or {}).get(type, 0))
     while f"{stem}_{number}" in graph.steps:
         number += 1
     return f"{stem}_{number}"

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from app.infra.config import load
 from app.infra.db import Base, db, driver_url, transaction
+from app.journeys import service
 from tests.conftest import make_tenant
 
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
@@ -64,6 +65,26 @@ def test_nobody_waits_for_a_winner_of_which_older_code_knows_nothing(app: Flask,
     db.session.remove()
     upgrade(directory=MIGRATIONS)
     load.cache_clear()
+
+
+@pytest.mark.committed
+def test_keys_of_steps_that_are_gone_are_given_no_more_after_an_upgrade(app: Flask, real_db: str) -> None:
+    made: list[dict[str, Any]] = []
+    for name in ("Mine", "Other"):
+        tenant_id = make_tenant(name).id
+        journey = service.create(tenant_id=tenant_id, actor="system", name="Keys")
+        on = {"tenant_id": tenant_id, "journey_id": journey.id, "actor": "system"}
+        for number in (1, 2, 3):
+            assert service.insert_step(**on, type="WAIT", after="trigger")[1] == f"wait_{number}"
+        service.delete_step(**on, key="wait_3")
+        made.append(on)
+    db.session.remove()
+    load.cache_clear()
+    downgrade(directory=MIGRATIONS, revision="0088")
+    upgrade(directory=MIGRATIONS)
+    load.cache_clear()
+    for on in made:
+        assert service.insert_step(**on, type="WAIT", after="trigger")[1] == "wait_4"
 
 
 @pytest.mark.committed

@@ -51,6 +51,12 @@ def test_a_key_of_the_api_counts_too(on: dict[str, Any]) -> None:
     assert add(on) == "wait_8"
 
 
+def test_a_journey_whose_numbers_nobody_noted_goes_by_its_graph(on: dict[str, Any]) -> None:
+    service.put_steps(**on, steps=[wait("wait_7", None, "1 day")])
+    rows(on["tenant_id"], "UPDATE journey SET key_numbers = '{}' WHERE id = :id RETURNING id", id=on["journey_id"])
+    assert add(on) == "wait_8"
+
+
 def test_what_is_pasted_is_the_same_step_or_a_new_one(on: dict[str, Any]) -> None:
     first = add(on)
     told = clip(on, first)

@@ -1,6 +1,6 @@
 """Making a journey run: activate, publish, pause, resume, archive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -47,16 +47,17 @@ def activate(
     Raises NotReady with the draft's problems, WrongStatus if it is archived, or ChecksFailed unless `anyway` says why
     it is to run although its checks don't pass.
     """
-    walked = checks.must_pass(tenant_id=tenant_id, journey_id=journey_id, actor=actor, anyway=anyway)
+    anyway = (anyway or "").strip()
+    failed, walked = _walked(tenant_id, journey_id, _may_be_activated, anyway)
     with transaction(tenant_id) as session:
         lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
+        _may_be_activated(journey)
         if walked is not None and walked != journey.draft_revision:
             raise DraftChanged
-        if journey.status == "ARCHIVED":
-            raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
         moment = now or clock.now()
         write(session, journey, _ready(session, journey), actor, moment)
+        _note(session, journey, actor, failed, anyway)
         if journey.status != "ACTIVE":
             _run(session, journey, actor, moment)
         session.flush()
@@ -84,15 +85,20 @@ def publish(
     is another one by now. Raises ChecksFailed unless `anyway` says why it is to be published although its checks don't
     pass.
     """
-    walked = checks.must_pass(tenant_id=tenant_id, journey_id=journey_id, actor=actor, anyway=anyway)
-    with transaction(tenant_id) as session:
-        lock_settling(session, tenant_id, journey_id)
-        journey = locked(session, tenant_id, journey_id)
-        if walked is not None and walked != journey.draft_revision:
-            raise DraftChanged
+
+    def may_be_published(journey: Journey) -> None:
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus("Only a journey that is active or paused has a live version; activate it instead.")
         if draft_revision is not None and draft_revision != journey.draft_revision:
+            raise DraftChanged
+
+    anyway = (anyway or "").strip()
+    failed, walked = _walked(tenant_id, journey_id, may_be_published, anyway)
+    with transaction(tenant_id) as session:
+        lock_settling(session, tenant_id, journey_id)
+        journey = locked(session, tenant_id, journey_id)
+        may_be_published(journey)
+        if walked is not None and walked != journey.draft_revision:
             raise DraftChanged
         write(
             session,
@@ -105,9 +111,38 @@ def publish(
             rebase_waits=rebase_waits,
             note=note,
         )
+        _note(session, journey, actor, failed, anyway)
         session.flush()
         wake(Work.ADVANCE_JOURNEYS, tenant_id)
         return journey
+
+
+def _may_be_activated(journey: Journey) -> None:
+    if journey.status == "ARCHIVED":
+        raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
+
+
+def _walked(
+    tenant_id: UUID, journey_id: UUID, may: Callable[[Journey], None], anyway: str
+) -> tuple[list[checks.Result], int | None]:
+    """Return the checks of the draft that failed, and the revision that was walked; None where it has no checks.
+
+    They take their time: what stands in the way anyhow is raised before.
+    """
+    if not checks.checks(tenant_id=tenant_id, journey_id=journey_id):
+        return [], None
+    with transaction(tenant_id) as session:
+        journey = locked(session, tenant_id, journey_id)
+        may(journey)
+        _ready(session, journey)
+    return checks.must_pass(tenant_id=tenant_id, journey_id=journey_id, anyway=anyway)
+
+
+def _note(session: Session, journey: Journey, actor: str, failed: Sequence[checks.Result], anyway: str) -> None:
+    """Journal that a draft was published although checks of it failed, and why."""
+    if failed:
+        detail = {"reason": anyway[:500], "checks": [one.check.name for one in failed]}
+        audit.record(session, actor, "journey.publish_anyway", "journey", journey.id, detail)
 
 
 def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None) -> Journey:

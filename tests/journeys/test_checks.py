@@ -11,8 +11,10 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.journeys import checks, lifecycle, service
 from app.journeys.differences import differences
+from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
-from tests.journeys.helpers import NOW, journey, people, rows, send, step, template, wait
+from app.journeys.publishing import PlacesNeeded
+from tests.journeys.helpers import NOW, admit, journey, people, rows, run, send, step, template, wait
 
 PLAYED = "scl.round.completed"
 
@@ -100,6 +102,34 @@ def test_nothing_is_published_while_a_check_fails(tenant: Any, voucher: Journey)
     assert rows(tenant.id, "SELECT published_version FROM journey")[0][0] == 2
     (noted,) = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'journey.publish_anyway'")
     assert noted.detail == {"reason": "The club wants it later", "checks": ["Newcomer"]}
+
+
+def test_what_stands_in_the_way_anyhow_is_said_before_the_checks(tenant: Any, voucher: Journey) -> None:
+    keep(voucher)
+    set_wait(voucher, "4 days")
+    act = {"tenant_id": tenant.id, "journey_id": voucher.id, "actor": "system"}
+    with pytest.raises(DraftChanged):
+        lifecycle.publish(**act, draft_revision=0, anyway="The club wants it later")
+    set_wait(voucher, "")
+    for act_on in (lifecycle.publish, lifecycle.activate):
+        with pytest.raises(lifecycle.NotReady):
+            act_on(**act)
+    lifecycle.archive(**act)
+    for act_on in (lifecycle.publish, lifecycle.activate):
+        with pytest.raises(WrongStatus):
+            act_on(**act)
+
+
+def test_what_was_not_published_anyway_is_not_journaled(tenant: Any, voucher: Journey) -> None:
+    (who,) = people(tenant.id)
+    admit(tenant.id, voucher.id, [who])
+    run(tenant.id)
+    keep(voucher)
+    act = {"tenant_id": tenant.id, "journey_id": voucher.id, "actor": "system"}
+    service.delete_step(**act, key="rest")
+    with pytest.raises(PlacesNeeded):
+        lifecycle.publish(**act, placements={}, anyway="The club wants it later")
+    assert rows(tenant.id, "SELECT count(*) FROM audit_entry WHERE action = 'journey.publish_anyway'")[0][0] == 0
 
 
 def test_what_happens_meanwhile_and_what_let_them_in(tenant: Any) -> None:

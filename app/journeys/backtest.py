@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -42,7 +42,8 @@ AT_ONCE = 200
 FEW = 200
 PACE, PACE_OF_FEW = timedelta(minutes=30), timedelta(minutes=1)
 """The clock is put forward to half hours, with so few people or less to minutes."""
-LONGEST = timedelta(days=366)
+USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
+EARLIEST = datetime(1999, 12, 31, tzinfo=UTC)
 SECONDS, MOMENTS = 20.0, 50_000
 SHOWN = 100
 KEPT = 5
@@ -113,11 +114,19 @@ class Backtest:
         return self.total is not None and self.total > self.picked
 
 
-def ask(*, tenant_id: UUID, journey_id: UUID, since: datetime, until: datetime, actor: str, now: datetime) -> Backtest:
+def ask(
+    *, tenant_id: UUID, journey_id: UUID, since: datetime | None, until: datetime | None, actor: str, now: datetime
+) -> Backtest:
     """Let a worker walk the draft over the events from `since` to before `until`, and return the backtest.
 
-    Raises NoSuchJourney, Invalid for such a period, or CannotRehearse for a draft without a beginning.
+    Without `until` that is now, without `since` the USUAL time before it. Raises NoSuchJourney, Invalid for such a
+    period, or CannotRehearse for a draft without a beginning.
     """
+    until = until or now
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment < EARLIEST:
+            raise Invalid({name: "Choose a day since 2000."})
+    since = since or until - USUAL
     if until > now + timedelta(minutes=1):
         raise Invalid({"until": "Choose a day that is past, or today."})
     if since >= until:

@@ -194,6 +194,8 @@ def save(
         errors["strictness"] = f"Choose one of: {', '.join(STRICTNESS)}."
     if sum(one is not None for one in (customer_id, segment_id, facts)) != 1:
         errors["customer_id"] = "Say who walks: a customer, anybody of a segment, or facts of somebody made up."
+    if not rehearsal.in_reach(starts_at):
+        errors["starts_at"] = rehearsal.FAR
     given = {"event": dict(event or {}), "facts": dict(facts or {}), "meanwhile": [dict(one) for one in meanwhile]}
     if not storable({"name": name}):
         errors["name"] = UNSTORABLE

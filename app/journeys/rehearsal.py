@@ -19,9 +19,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.content.letters import RenderedLetter
+from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import DEADLOCK, Base, transaction, undone, worked_out
-from app.infra.errors import Conflict
+from app.infra.errors import Conflict, Invalid
 from app.infra.ids import new_id
 from app.journeys import leaving
 from app.journeys.drafts import trigger_of
@@ -72,6 +73,9 @@ _OF_ALL = text(_ANYBODY.format(part=""))
 _OF_SOME = text(_ANYBODY.format(part="TABLESAMPLE SYSTEM (:share) REPEATABLE (:seed)"))
 _HOW_MANY = text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = 'customer'::regclass")
 _MEMBERS = text("SELECT member_count FROM segment WHERE tenant_id = :tenant_id AND id = :segment_id")
+YEARS = 5
+"""It begins so many years away at most."""
+FAR = f"Choose a moment at most {YEARS} years away."
 READ_ALL = 20_000
 """Of no more customers than this, or members of a segment, everybody is looked at."""
 TIMES = 30
@@ -145,6 +149,11 @@ class Rehearsal:
     broken_off: bool
 
 
+def in_reach(moment: datetime) -> bool:
+    """Return whether a rehearsal may begin at a moment: YEARS away at most."""
+    return abs(moment.year - clock.now().year) <= YEARS
+
+
 def rehearse(
     *,
     tenant_id: UUID,
@@ -158,8 +167,11 @@ def rehearse(
     """Let customers into the journey's draft at a moment, whatever its trigger, and return what becomes of each.
 
     `payload` is what the event says that lets them in; without it, what their last event of that type said. Who is no
-    customer (any more) has no storyboard. Raises NoSuchJourney, or CannotRehearse for a draft without a beginning.
+    customer (any more) has no storyboard. Raises NoSuchJourney, Invalid for a moment out of reach, or CannotRehearse
+    for a draft without a beginning.
     """
+    if not in_reach(at):
+        raise Invalid({"at": FAR})
     try:
         return _rehearsed(tenant_id, journey_id, customer_ids, at, payload, keep_letters, seconds)
     except OperationalError as error:

@@ -272,6 +272,20 @@ def test_a_period_that_can_not_be_is_refused_in_words(tenant: Any) -> None:
         walk_again(tenant.id, empty.id)
 
 
+def test_moments_at_the_ends_of_all_time_are_refused_in_words(api: Any, tenant: Any) -> None:
+    made = journey(tenant.id, [begins(BOOKED, "rest"), wait("rest", None, "1 day")], active=False)
+    ends = ("0001-01-01T00:00:00+02:00", "9999-12-31T23:59:00-02:00")
+    for name in ("since", "until"):
+        for end in ends:
+            assert api.post(f"/journeys/{made.id}/backtest", json={name: end}).status_code == 422, (name, end)
+    (who,) = people(tenant.id)
+    for end in ends:
+        told = {"name": "Newcomer", "facts": {}, "starts_at": end}
+        assert "starts_at" in api.post(f"/journeys/{made.id}/checks", json=told).get_json()["errors"]
+        told = {"customer_ids": [str(who)], "at": end}
+        assert "at" in api.post(f"/journeys/{made.id}/rehearse", json=told).get_json()["errors"]
+
+
 def test_only_the_last_five_are_kept(tenant: Any, other_tenant: Any) -> None:
     made = journey(tenant.id, [begins(BOOKED, "rest"), wait("rest", None, "1 day")], active=False)
     asked = [

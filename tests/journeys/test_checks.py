@@ -220,6 +220,9 @@ def test_the_pages(client: Any, sign_in: Any, tenant: Any, voucher: Journey) -> 
     assert "Nothing is checked yet" in client.get(f"{at}/checks").text
     text = client.post(f"{at}/rehearsal", {"customer_id": who, "at": begins}).text
     assert "Keep it as a check" in text
+    far = {"customer_id": who, "at": "0001-01-01T00:00", "name": "Gift", "strictness": "path"}
+    client.post(f"{at}/checks", far, status=302)
+    assert "At most 5 years away." in client.get(f"{at}/checks").text
     form = {"customer_id": who, "at": begins, "name": "Gift", "who": "like", "strictness": "path"}
     client.post(f"{at}/checks", form, status=302)
     text = client.get(f"{at}/checks").text

@@ -1,6 +1,6 @@
 """The API of backtests: walk the draft over what happened in the past, and read what it would have come to."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,6 @@ from app.journeys import backtest
 from app.journeys.backtest import Backtest
 from app.web.guards import current, must
 from app.web.schemas import Body
-
-USUAL = timedelta(days=30)
 
 
 class BacktestBody(Body):
@@ -59,15 +57,13 @@ def ask_backtest(journey_id: UUID, body: BacktestBody) -> BacktestOut:
     It names customers, so `customers.view` is needed too. The last five of a journey are kept.
     """
     must("customers.view")
-    now = clock.now()
-    until = body.until or now
     found = backtest.ask(
         tenant_id=current().tenant_id,
         journey_id=journey_id,
-        since=body.since or until - USUAL,
-        until=until,
+        since=body.since,
+        until=body.until,
         actor=current().ref,
-        now=now,
+        now=clock.now(),
     )
     return _out(found)
 

@@ -32,7 +32,6 @@ from app.web.guards import current, must, requires
 from app.web.htmx import is_htmx, page
 from app.web.shell import number, organisation
 
-USUAL = timedelta(days=30)
 ENDINGS = {"COMPLETED": "Through", "EXITED": "Left early", "FAILED": "Failed"}
 # What can't be told of the past, by what the journey begins with.
 LIMITS = {
@@ -115,7 +114,7 @@ def _page(journey: Journey, *, errors: Mapping[str, str] | None = None, status: 
         "journeys/backtest.html",
         status=status,
         journey=journey,
-        since=request.form.get("since") or (today - USUAL).isoformat(),
+        since=request.form.get("since") or (today - backtest.USUAL).isoformat(),
         until=request.form.get("until") or (today - timedelta(days=1)).isoformat(),
         today=today.isoformat(),
         limits=limits if kind == MANUAL else [*limits, NOBODY_ELSE],

@@ -1,17 +1,15 @@
 """Rehearsals of a journey that are kept as checks: listed, run, made less strict, deleted."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.rehearsals import begins_at
 from app.customers import queries as customers
-from app.infra import clock
 from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import checks as room
@@ -46,10 +44,7 @@ def save_check(journey_id: UUID) -> Answer:
     who = as_id(form.get("customer_id"))
 
     def save() -> None:
-        try:
-            local = datetime.fromisoformat(form.get("at", ""))
-        except ValueError:
-            raise Invalid({"at": "Rehearse it first."}) from None
+        begins = begins_at(journey)
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
         made_up = form.get("who") == "like"
@@ -58,7 +53,7 @@ def save_check(journey_id: UUID) -> Answer:
             journey_id=journey_id,
             actor=current().ref,
             name=form.get("name", ""),
-            starts_at=clock.instant(local.replace(tzinfo=None), ZoneInfo(journey.timezone)),
+            starts_at=begins,
             customer_id=None if made_up else who,
             facts=room.like(tenant_id=journey.tenant_id, customer_id=who) if made_up else None,
             strictness=form.get("strictness", room.PATH),

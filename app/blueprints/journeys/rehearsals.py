@@ -39,7 +39,6 @@ from app.web.shell import localtime, number, organisation
 MANY = 500
 SHOWN = 20
 WHEN = "When to begin: a day and a time such as 2026-11-22 09:00."
-YEARS = 5
 
 
 @blueprint.get("/<uuid:journey_id>/rehearsal")
@@ -59,7 +58,7 @@ def rehearse(journey_id: UUID) -> Response:
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
         found = rehearsal.rehearse(
-            tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=_begins(journey)
+            tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=begins_at(journey)
         )
     except UserError as wrong:
         return _refused(journey, wrong)
@@ -79,7 +78,7 @@ def rehearse_many(journey_id: UUID) -> Response:
         count = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 0
         if not 1 <= count <= MANY:
             raise Invalid({"count": f"Give a number from 1 to {MANY}."})
-        begins = _begins(journey)
+        begins = begins_at(journey)
         who = rehearsal.anybody(
             tenant_id=journey.tenant_id,
             count=count,
@@ -114,14 +113,14 @@ def _journey(journey_id: UUID) -> Journey:
     return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
 
 
-def _begins(journey: Journey) -> datetime:
+def begins_at(journey: Journey) -> datetime:
     """Return the moment that was typed, as the clocks of the journey's zone have it."""
     try:
         local = datetime.fromisoformat(request.form.get("at", "").strip())
     except ValueError:
         raise Invalid({"at": WHEN}) from None
-    if local.tzinfo is not None or abs(local.year - clock.now().year) > YEARS:
-        raise Invalid({"at": f"{WHEN} At most {YEARS} years away."})
+    if local.tzinfo is not None or not rehearsal.in_reach(local):
+        raise Invalid({"at": f"{WHEN} At most {rehearsal.YEARS} years away."})
     return clock.instant(local, ZoneInfo(journey.timezone))
 
 

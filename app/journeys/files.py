@@ -77,7 +77,9 @@ def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Jo
 def _put_settings(on: Mapping[str, Any], settings: Mapping[str, Any], *, left_out: bool) -> list[str]:
     """Put settings on a journey. With `left_out` those that name what is not here are left out, and returned."""
     try:
-        service.update_settings(**on, changes=settings)
+        # What is refused is on the journey by then, and has to come off again.
+        with transaction(on["tenant_id"]) as session, session.begin_nested():
+            service.update_settings(**on, changes=settings)
     except Invalid as wrong:
         gone = {name for name in LEAVING if any(path.startswith(name) for path in wrong.errors)}
         if not left_out or not all(path.startswith(tuple(LEAVING)) for path in wrong.errors):

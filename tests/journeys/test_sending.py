@@ -198,7 +198,9 @@ def test_what_settings_name_is_found_elsewhere_by_its_name(tenant: Tenant) -> No
         *("the segment “Named”", "the topic “Own”", "the journey “Other”"),
         *("the conditions by which people leave", "the goal"),
     }
-    assert (lacking.topic_id, lacking.send_window) == (None, WEEKEND)
+    kept = queries.journey(tenant_id=there.id, journey_id=lacking.id)
+    assert (kept.topic_id, kept.send_window) == (None, WEEKEND)
+    assert (kept.exit_conditions, kept.goal, kept.watches) == (None, None, False)
     new, own = segment(there.id), topics.create(tenant_id=there.id, name="Own", actor="system")
     target = journey(there.id, [step("e", "END")], name="Other", active=False)
     whole, missing = files.bring(tenant_id=there.id, actor="system", file=file)

@@ -12,7 +12,7 @@ from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.drafts import WrongStatus
-from app.journeys.engine import advance, exits
+from app.journeys.engine import advance, exits, plan
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.step_type import StepBatch
@@ -366,3 +366,15 @@ def test_an_end_says_what_it_means(tenant: Tenant) -> None:
     assert ends == {gold: {"completed": True, "reason": "Is gold"}, other: {"completed": True}}
     numbers = queries.analytics(tenant_id=tenant.id, journey_id=made.id).steps
     assert [(one.name, one.completed) for one in numbers if one.type == "END"] == [("Is gold", 1), (None, 1)]
+
+
+def test_plans_in_hand_stay_when_others_take_their_room(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_KEPT", 1)
+    first, second = (journey(tenant.id, [tag("u", None, name)], name=name) for name in ("One", "Two"))
+    admit(tenant.id, first.id, people(tenant.id))
+    run(tenant.id)
+    (who,) = people(tenant.id)
+    for made in (first, second):
+        admit(tenant.id, made.id, [who])
+    run(tenant.id)
+    assert sorted(tags(tenant.id, who)) == ["One", "Two"]

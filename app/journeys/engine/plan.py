@@ -48,7 +48,9 @@ def edition(journey: Any) -> Edition:
 
 def plans_of(session: Session, tenant_id: UUID, editions: Mapping[UUID, Edition]) -> dict[UUID, Plan]:
     """Return the plans of journeys by id, from the edition each is to run in."""
-    missing = {journey: one for journey, one in editions.items() if (tenant_id, journey, one) not in _plans}
+    kept = {journey: _plans.get((tenant_id, journey, one)) for journey, one in editions.items()}
+    plans = {journey: plan for journey, plan in kept.items() if plan is not None}
+    missing = {journey: one for journey, one in editions.items() if journey not in plans}
     if missing:
         if len(_plans) + len(missing) > _KEPT:
             _plans.clear()
@@ -64,8 +66,8 @@ def plans_of(session: Session, tenant_id: UUID, editions: Mapping[UUID, Edition]
         for row in rows:
             plan = make_plan(read_graph(row.graph))
             plan.placements, plan.once = row.placements, row.once
-            _plans[tenant_id, row.journey_id, missing[row.journey_id]] = plan
-    return {journey: _plans[tenant_id, journey, one] for journey, one in editions.items()}
+            plans[row.journey_id] = _plans[tenant_id, row.journey_id, missing[row.journey_id]] = plan
+    return plans
 
 
 def facts_of(row: Any, original: UUID | None = None) -> JourneyFacts:

@@ -31,9 +31,11 @@ from tests.journeys.helpers import (
     statuses,
     step,
     tag,
+    tags,
     template,
     wait,
 )
+from tests.journeys.test_uses import rename
 
 pytestmark = pytest.mark.committed
 
@@ -215,6 +217,29 @@ def test_who_walks_by_an_old_version_is_not_left_at_a_step_that_is_gone(
         (("trigger", "COMPLETED"), ("u", "COMPLETED"), ("z", "COMPLETED"))
     }
     assert [row.version for row in rows(tenant.id, "SELECT DISTINCT version FROM journey_enrollment_step")] == [2]
+    check_counters(tenant.id, made.id)
+
+
+def test_a_tag_renamed_while_people_walk_does_not_come_back(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = journey(tenant.id, [tag("u", None, "vip")])
+    who, _ = people(tenant.id)[0], people(tenant.id, tags=["vip"])
+    admit(tenant.id, made.id, [who])
+    real = advance.plans_of
+    found: list[Any] = []
+
+    def renamed(*given: Any) -> Any:
+        plans = real(*given)
+        if not found:
+            found[:] = together(app, lambda: rename(tenant, "vip", "Star"))
+        return plans
+
+    with monkeypatch.context() as slow:
+        slow.setattr(advance, "plans_of", renamed)
+        run(tenant.id)
+    assert not isinstance(found[0], Exception)
+    assert tags(tenant.id, who) == ["Star"]
     check_counters(tenant.id, made.id)
 
 

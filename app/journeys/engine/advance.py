@@ -41,12 +41,15 @@ LIVE = text("""
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
 """)
 
-# Asked once the counters are moved: until this transaction ends, nobody can publish, pause or archive then.
+# Asked once the counters are moved: until this transaction ends, nobody can publish, pause or archive then, or rename a
+# tag in what people follow. Where they were only parked no counter is moved, and their journey is not locked.
 CHANGED = text("""
     SELECT EXISTS (
-        SELECT FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[])) AS walked(id, version)
+        SELECT FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:revisions AS int[]))
+            AS walked(id, version, revision)
         JOIN journey ON journey.tenant_id = :tenant_id AND journey.id = walked.id
-        WHERE journey.status <> 'ACTIVE' OR journey.published_version <> walked.version)
+        WHERE journey.status <> 'ACTIVE' OR journey.published_version <> walked.version
+            OR journey.published_revision <> walked.revision)
 """)
 
 CLAIM = text("""
@@ -102,15 +105,17 @@ def _walk(
     if not claimed:
         return 0
     involved = {row.journey_id for row in claimed}
-    plans = plans_of(session, tenant_id, {id: edition(live[id]) for id in involved})
+    editions = {id: edition(live[id]) for id in involved}
+    plans = plans_of(session, tenant_id, editions)
     journeys = {id: facts_of(live[id], original) for id in involved}
     watches = {id: watching.watch(tenant_id, live[id], journeys[id], plans[id]) for id in involved if live[id].watches}
     turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
-    walked = {"ids": array(involved), "versions": array(journeys[id].version for id in involved)}
+    versions, revisions = zip(*editions.values(), strict=True)
+    walked = {"ids": array(editions), "versions": array(versions), "revisions": array(revisions)}
     if only is None and session.scalar(CHANGED, {"tenant_id": tenant_id, **walked}):
-        raise Overtaken("a journey was published, paused or archived while its people walked")
+        raise Overtaken("a journey was published, changed, paused or archived while its people walked")
     return len(claimed)
 
 

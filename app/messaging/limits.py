@@ -5,7 +5,7 @@ counted for, so that two senders at work for one person let out no more than the
 important message goes first (`priority`), so a journey's takes the last place before a campaign's.
 
 What a cap keeps back of a run is skipped: news to many is stale tomorrow. What was meant for one person (a journey's)
-waits until the cap allows it, at most HELD_AT_MOST or until it expires.
+waits until the cap allows it, until it expires or at most HELD_AT_MOST from when its send window let it out.
 
 Of the messages of one run, or of one step of a journey within COPY_WITHIN, that would go to one address, the one of
 who ranks first goes: the head of the household, before others, before children, then whose profile is the oldest. The
@@ -251,8 +251,11 @@ def _ask_twins(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, An
 
 
 def _oldest_twin(message_id: UUID) -> UUID:
-    """Return the smallest id of a step's message that may have gone out, or wait, when this one is looked at."""
-    return first_id_before(message_id, HELD_AT_MOST + COPY_WITHIN)
+    """Return the smallest id of a step's message that may have gone out, or wait, when this one is looked at.
+
+    It was held until its send window opened, then by a cap, then until the window opened again, and went out since.
+    """
+    return first_id_before(message_id, 2 * windows.CLOSED_AT_MOST + HELD_AT_MOST + COPY_WITHIN)
 
 
 def _limited(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict:
@@ -351,12 +354,19 @@ def _capped(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict |
     opens, cap = max(full, key=lambda one: one[0])
     seen = {"channel": cap.channel, "most": cap.most, "hours": cap.hours, "opens_at": opens.isoformat()}
     kept_back = replace(verdict, reason=Reason.FREQUENCY_CAP, saw={"cap": seen})
-    too_late = row["created_at"] + HELD_AT_MOST
+    too_late = _let_out(row, facts) + HELD_AT_MOST
     if row["expires_at"] is not None:
         too_late = min(too_late, row["expires_at"])
     if row["run_id"] is not None or opens >= too_late:
         return replace(kept_back, status=Status.SKIPPED)
     return replace(kept_back, status=Status.HELD, due_at=opens)
+
+
+def _let_out(row: Mapping[str, Any], facts: Facts) -> datetime:
+    """Return when the send window of a message's journey, if it has one, was open first since the message was made."""
+    made: datetime = row["created_at"]
+    window = facts.windows.get(row["journey_id"])
+    return (window.opens(made, window_zone(window, row, facts)) if window else None) or made
 
 
 def _opens(cap: Cap, received: Sequence[tuple[str, datetime]], now: datetime) -> datetime | None:

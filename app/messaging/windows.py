@@ -21,6 +21,7 @@ from app.messaging.policy import CLOCK
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+CLOSED_AT_MOST = timedelta(days=7)
 PERSON, JOURNEY = "person", "journey"
 """Whose clock local times of a journey go by: each person's own, or the journey's for all."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.capture.merging import merge_customers
 from app.infra import clock
 from app.infra.db import db, transaction
-from app.infra.ids import new_id
+from app.infra.ids import first_id_before, new_id
 from app.messaging import gate, outbox, policy, runs, sender
 from app.messaging.policy import Policy
 from app.messaging.runs import Content
@@ -420,6 +420,20 @@ class TestOneCopy:
         mailer.send(HOUR)
         mailer.send(25 * HOUR)
         assert mailer.fate(first) == mailer.fate(elsewhere) == mailer.fate(third) == ("sent", None)
+        assert mailer.fate(second) == ("skipped", "household_copy")
+
+    def test_one_that_a_window_held_for_days_is_still_seen(
+        self, mailer: Mailer, customer: MakeCustomer, sink: Sink
+    ) -> None:
+        ann, ben = sharing(customer, mailer.tenant_id, "home@example.com", "Ann", "Ben")
+        step = {"journey_id": new_id(), "step_key": "hello", "one_copy": True}
+        [first] = mailer.put(ann, key="a", due_at=NOON + 6 * DAY, **step)
+        older = first_id_before(first, 6 * DAY)
+        mailer.one("UPDATE message SET id = :older WHERE id = :id RETURNING 1", older=older, id=first)
+        [second] = mailer.put(ben, key="b", now=NOON + 6 * DAY, **step)
+        mailer.send(6 * DAY)
+        mailer.send(6 * DAY + HOUR)
+        assert mailer.fate(older) == ("sent", None)
         assert mailer.fate(second) == ("skipped", "household_copy")
 
     @pytest.mark.committed

@@ -60,7 +60,9 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
         raise Invalid(errors)
     if journey.published_version is not None and sending.held_by(journey) != before:
         session.flush()
-        outbox.look_again(tenant_id=journey.tenant_id, reason=Reason.SEND_WINDOW, now=clock.now())
+        outbox.look_again(
+            tenant_id=journey.tenant_id, reason=Reason.SEND_WINDOW, journey_id=journey.id, now=clock.now()
+        )
     journey.updated_at = clock.now()
 
 

@@ -67,6 +67,7 @@ MAKE_DUE = text("""
     UPDATE message SET due_at = :now
     WHERE tenant_id = :tenant_id AND status = 'held' AND reason = :reason
       AND (CAST(:customer_ids AS uuid[]) IS NULL OR customer_id = ANY(CAST(:customer_ids AS uuid[])))
+      AND (CAST(:journey_id AS uuid) IS NULL OR journey_id = :journey_id)
 """)
 
 
@@ -214,16 +215,23 @@ def events_processed(*, tenant_id: UUID, now: datetime | None = None) -> None:
     look_again(tenant_id=tenant_id, reason=Reason.EVENTS_PENDING, now=now)
 
 
-def look_again(*, tenant_id: UUID, reason: Reason, now: datetime | None = None) -> None:
-    """Make all messages that are held for a reason due at once: called when what was said about it has changed."""
-    _make_due(tenant_id, reason, None, now)
+def look_again(*, tenant_id: UUID, reason: Reason, journey_id: UUID | None = None, now: datetime | None = None) -> None:
+    """Make messages that are held for a reason due at once: called when what was said about it has changed.
+
+    All of the tenant's, or with `journey_id` those of one journey.
+    """
+    _make_due(tenant_id, reason, None, now, journey_id)
 
 
-def _make_due(tenant_id: UUID, reason: Reason, customer_ids: list[UUID] | None, now: datetime | None) -> None:
+def _make_due(
+    tenant_id: UUID,
+    reason: Reason,
+    customer_ids: list[UUID] | None,
+    now: datetime | None,
+    journey_id: UUID | None = None,
+) -> None:
+    asked = {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "journey_id": journey_id}
     with transaction(tenant_id) as session:
-        found = session.execute(
-            MAKE_DUE,
-            {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "now": now or clock.now()},
-        )
+        found = session.execute(MAKE_DUE, {**asked, "now": now or clock.now()})
         if found.rowcount:  # type: ignore[attr-defined]
             wake(Work.SEND_MESSAGES, tenant_id)

@@ -11,7 +11,7 @@ from app.accounts.models import Tenant
 from app.customers import topics
 from app.infra.errors import Invalid
 from app.journeys import files, queries, rehearsal, service, why
-from app.messaging import gate
+from app.messaging import gate, policy
 from app.messaging.states import Reason, Status
 from tests.conftest import make_tenant
 from tests.journeys.helpers import admit, journey, people, rows, run, send, step, template
@@ -64,12 +64,40 @@ def test_another_window_lets_what_is_held_out(tenant: Tenant) -> None:
     made = journey(
         tenant.id, [send("s", None, template(tenant.id))], send_window=WEEKEND, timezone="Africa/Johannesburg"
     )
+    (who, other) = people(tenant.id, 2)
+    steps = [send("s", None, template(tenant.id, "Other"))]
+    another = journey(tenant.id, steps, name="Other", send_window=WEEKEND, timezone="Africa/Johannesburg")
+    admit(tenant.id, made.id, [who])
+    admit(tenant.id, another.id, [other])
+    run(tenant.id)
+    later = held(tenant, FRIDAY)[other]
+    assert held(tenant, FRIDAY)[who][1] == Reason.SEND_WINDOW
+    change(tenant, made.id, send_window=None)
+    kept = rows(tenant.id, "SELECT due_at FROM message WHERE journey_id = :id", id=another.id)
+    assert [one.due_at for one in kept] == [later[2]] == [SATURDAY]
+    assert held(tenant, datetime.now(UTC))[who][0] == Status.SENDING
+
+
+def test_a_full_cap_skips_nothing_that_the_window_has_just_let_out(tenant: Tenant) -> None:
+    capped = {"caps": [{"most": 1, "hours": 24, "channel": None}]}
+    policy.save(tenant_id=tenant.id, actor="system", changes=capped, now=FRIDAY)
+    thursdays = {"days": ["THU"], "from": "10:00", "to": "12:00"}
+    made = journey(
+        tenant.id, [send("s", None, template(tenant.id))], send_window=thursdays, timezone="Africa/Johannesburg"
+    )
+    free = journey(tenant.id, [send("s", None, template(tenant.id, "Free"))], name="Free")
     (who,) = people(tenant.id)
     admit(tenant.id, made.id, [who])
     run(tenant.id)
-    assert held(tenant, FRIDAY)[who][1] == Reason.SEND_WINDOW
-    change(tenant, made.id, send_window=None)
-    assert held(tenant, datetime.now(UTC))[who][0] == Status.SENDING
+    opens = FRIDAY + timedelta(days=6, hours=-1)
+    assert held(tenant, FRIDAY)[who] == (Status.HELD, Reason.SEND_WINDOW, opens)
+    before = opens - timedelta(hours=23)
+    admit(tenant.id, free.id, [who], before)
+    run(tenant.id, before)
+    gate.claim(tenant_id=tenant.id, limit=100, now=before)
+    gate.claim(tenant_id=tenant.id, limit=100, now=opens)
+    (found,) = rows(tenant.id, "SELECT status, reason, due_at FROM message WHERE journey_id = :id", id=made.id)
+    assert tuple(found) == (Status.HELD, Reason.FREQUENCY_CAP, before + timedelta(days=1))
 
 
 def test_transactional_and_other_journeys_go_at_once(tenant: Tenant) -> None:

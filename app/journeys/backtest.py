@@ -20,7 +20,6 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.accounts.queries import tenant_info
 from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.queue import Work, wake
@@ -280,7 +279,6 @@ def _chosen(row: JourneyBacktest, now: datetime) -> dict[str, Any]:
 def _walked(row: JourneyBacktest, now: datetime) -> dict[str, Any]:
     """Return the sums with those of the next people; of nobody where they took too long: fewer are taken next."""
     people = (row.people or [])[row.walked : row.walked + row.at_once]
-    zone = ZoneInfo(tenant_info(tenant_id=row.tenant_id).timezone)
     with undone(row.tenant_id) as session:
         session.execute(LOCK_TIMEOUT)
         journey, graph = _journey(session, row), read_graph(row.graph)
@@ -303,7 +301,7 @@ def _walked(row: JourneyBacktest, now: datetime) -> dict[str, Any]:
         through = stage.play(until=max(row.until, now) + HORIZON, deadline=deadline, moments=MOMENTS)
         if not through and journey.max_enrollments is None and len(people) > 1:
             return {"at_once": max(1, len(people) // 3)}
-        walks = stage.walks()
+        walks, zone = stage.walks(), ZoneInfo(journey.timezone)
     shown = [_shown(one) for one in walks[: SHOWN - len(row.sample)]]
     return {
         "walked": row.walked + len(people),
@@ -341,7 +339,7 @@ def _shown(walk: Storyboard) -> dict[str, Any]:
 def summed(walks: Sequence[Storyboard], zone: ZoneInfo) -> Counts:
     """Return counts of walks: `entered` by day; `steps` by key and fate; `letters` by key and "status:reason"; `days`
     of messages sent, by channel; `endings` by "status:reason", of those inside by the step they stand at; `held`,
-    the messages kept back before they went out. Days are local, as "2026-11-22".
+    the messages kept back before they went out. Days are those of `zone`, as "2026-11-22".
     """
     steps: dict[str, Counter[str]] = defaultdict(Counter)
     letters: dict[str, Counter[str]] = defaultdict(Counter)

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert, text
 
-from app.accounts.queries import tenant_info
 from app.capture.batch import AppliedEvent
 from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.journeys import backtest, replay, service
+from app.journeys import backtest, queries, replay, service
 from app.journeys.engine.advance import advance_batch
 from app.journeys.rehearsal import CannotRehearse
 from app.messaging import policy
@@ -108,6 +107,17 @@ def test_who_came_in_what_was_sent_and_how_it_ended(tenant: Any) -> None:
     assert [one["customer_id"] for one in found.sample] == [str(yes), str(no)]
     after = [rows(tenant.id, f"SELECT count(*) FROM {name}")[0][0] for name in ("journey", "message", "activity")]
     assert before == after
+
+
+def test_days_are_the_journeys(tenant: Any) -> None:
+    made = journey(
+        tenant.id, [begins(BOOKED, "hi"), send("hi", None, template(tenant.id))], active=False,
+        timezone="Pacific/Auckland",
+    )  # fmt: skip
+    (who,) = people(tenant.id)
+    happened(tenant.id, who, SINCE + timedelta(hours=18))
+    found = walk_again(tenant.id, made.id)
+    assert (found.sums["entered"], found.sums["days"]) == ({"2026-10-02": 1}, {"EMAIL": {"2026-10-02": 1}})
 
 
 def test_waits_see_the_events_that_came_then_and_none_of_later(tenant: Any) -> None:
@@ -350,8 +360,10 @@ def _live(tenant_id: UUID, journey_id: UUID, events: list[AppliedEvent]) -> None
 def _done(tenant_id: UUID, journey_id: UUID) -> dict[str, Any]:
     """Return of what was really done the counts a backtest gives."""
 
+    zone = ZoneInfo(queries.journey(tenant_id=tenant_id, journey_id=journey_id).timezone)
+
     def day(moment: datetime) -> str:
-        return moment.astimezone(ZoneInfo(tenant_info(tenant_id=tenant_id).timezone)).date().isoformat()
+        return moment.astimezone(zone).date().isoformat()
 
     fates = {"COMPLETED": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
     walks = rows(tenant_id, "SELECT * FROM journey_enrollment")

@@ -50,6 +50,16 @@ def test_many_people_are_summed(client: Any, sign_in: Any, tenant: Any, welcome:
         assert words in text, words
 
 
+def test_days_are_the_journeys(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    steps = [step("t", "TRIGGER", "hello", {"event_type": "MANUAL"}), send("hello", None, template(tenant.id))]
+    made = journey(tenant.id, steps, timezone="Pacific/Auckland")
+    people(tenant.id)
+    text = client.post(f"/journeys/{made.id}/rehearsal/many", {"count": "9", "at": "2026-11-23T09:00"}).text
+    assert "23 Nov 2026" in text
+    assert "22 Nov 2026" not in text
+
+
 @pytest.mark.parametrize(
     ("path", "form", "words"),
     [

@@ -91,7 +91,7 @@ def rehearse_many(journey_id: UUID) -> Response:
         )
     except UserError as wrong:
         return _refused(journey, wrong, many=True)
-    sums = rehearsal.summed(found.boards, ZoneInfo(organisation().timezone))
+    sums = rehearsal.summed(found.boards, ZoneInfo(journey.timezone))
     graph = queries.draft(journey)
     called = titles(tenant_id=journey.tenant_id, graph=graph)
     return _shown(

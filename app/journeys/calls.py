@@ -42,13 +42,6 @@ MAX_ANSWER = 4096
 """A longer answer is not kept."""
 _TRY_AGAIN = (408, 425, 429)
 
-# Whoever left the step meanwhile is told of no more.
-_FORGET = text("""
-    DELETE FROM journey_webhook w USING journey_enrollment e
-    WHERE w.tenant_id = :tenant_id AND w.status = 'QUEUED' AND w.due_at <= :now
-        AND e.tenant_id = w.tenant_id AND e.id = w.enrollment_id
-        AND (e.status <> 'ACTIVE' OR e.current_step_number <> w.step_number)
-""")
 # Of a host that took none of the last calls one at a time is tried, of others those that have waited longest.
 _CLAIM = text("""
     WITH shut AS MATERIALIZED (
@@ -69,6 +62,14 @@ _CLAIM = text("""
     UPDATE journey_webhook SET due_at = :lease
     WHERE tenant_id = :tenant_id AND id IN (SELECT id FROM tried UNION ALL SELECT id FROM longest)
     RETURNING id, enrollment_id, step_number, method, url, host, secret, body, attempts, gives_up_at
+""")
+# Whoever left the step meanwhile is told of no more.
+_FORGET = text("""
+    DELETE FROM journey_webhook w USING journey_enrollment e
+    WHERE w.tenant_id = :tenant_id AND w.id = ANY(CAST(:ids AS uuid[]))
+        AND e.tenant_id = w.tenant_id AND e.id = w.enrollment_id
+        AND (e.status <> 'ACTIVE' OR e.current_step_number <> w.step_number)
+    RETURNING w.id
 """)
 # Whoever stands at the step goes by what came of their call, also after a long pause.
 _FORGET_OLD = text("""
@@ -136,12 +137,16 @@ def opens(tenant_id: UUID, sealed: str) -> bool:
 
 def call_batch(*, tenant_id: UUID, now: datetime) -> int:
     """Make the tenant's calls that are due, some at once, and return how many; 0: nothing is due."""
-    with transaction(tenant_id) as session:
-        values = {"tenant_id": tenant_id, "now": now, "lease": now + LEASE, "limit": BATCH, "after": LEFT_ALONE_AFTER}
-        session.execute(_FORGET, values)
-        claimed = session.execute(_CLAIM, values).all()
-    if not claimed:
-        return 0
+    values = {"tenant_id": tenant_id, "now": now, "lease": now + LEASE, "limit": BATCH, "after": LEFT_ALONE_AFTER}
+    claimed: list[Row[Any]] = []
+    while not claimed:
+        with transaction(tenant_id) as session:
+            due = session.execute(_CLAIM, values).all()
+            if not due:
+                return 0
+            left = {"tenant_id": tenant_id, "ids": array(row.id for row in due)}
+            gone = set(session.scalars(_FORGET, left))
+        claimed = [row for row in due if row.id not in gone]
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(claimed)), thread_name_prefix="call") as pool:
         told = list(pool.map(lambda row: _call(tenant_id, row, now), claimed))
     _settle(tenant_id, claimed, told, now)

@@ -206,6 +206,24 @@ def test_who_has_left_is_told_of_no_more(tenant: Any, receiver: Receiver) -> Non
     assert {status for status, _ in statuses(tenant.id).values()} == {"EXITED"}
 
 
+def test_only_what_is_claimed_is_judged(tenant: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "BATCH", 1)
+    made = calling(tenant, receiver)
+    [stays, gone] = enter(tenant, made, 2)
+    exits.exit_customers(tenant_id=tenant.id, customer_ids=[gone], reason="manual", now=NOW)
+    earlier = (
+        "UPDATE journey_webhook w SET due_at = :then FROM journey_enrollment e"
+        " WHERE e.id = w.enrollment_id AND e.customer_id = :who RETURNING w.id"
+    )
+    rows(tenant.id, earlier, then=NOW - timedelta(seconds=1), who=stays)
+    waiting = "SELECT id FROM journey_webhook WHERE status = 'QUEUED'"
+    assert calls.call_batch(tenant_id=tenant.id, now=NOW) == 1
+    assert len(rows(tenant.id, waiting)) == 1, "the other one's turn has not come"
+    assert calls.call_batch(tenant_id=tenant.id, now=NOW) == 0
+    assert rows(tenant.id, waiting) == []
+    assert len(receiver.told) == 1
+
+
 def test_a_worker_that_dies_with_a_call_in_hand_costs_a_repeat(tenant: Any, receiver: Receiver) -> None:
     made = calling(tenant, receiver)
     [member] = enter(tenant, made)

@@ -218,6 +218,25 @@ def test_a_run_that_a_pause_cuts_off_goes_on_and_lets_in_nobody_of_the_pause(
     assert said.detail == {"run": "goes on" if goes_on else "missed"}
 
 
+def test_a_second_pause_does_not_let_in_whose_date_came_in_the_first(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "AT_ONCE", 2)
+    members = people(tenant.id, 5, date_of_birth=date(1990, 11, 21), timezone="Europe/London")
+    people(tenant.id, 1, date_of_birth=date(1990, 11, 21), timezone="Atlantic/Azores")
+    made = by_date(tenant, BIRTHDAY)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    let_in(tenant, at("2026-11-21T08:59"))
+    assert engine.run_due(tenant_id=tenant.id, now=at("2026-11-21T09:05")) == 2
+    lifecycle.pause(**on, now=at("2026-11-21T09:05"))
+    lifecycle.resume(**on, now=at("2026-11-21T10:05"))
+    assert engine.run_due(tenant_id=tenant.id, now=at("2026-11-21T10:05")) == 2
+    lifecycle.pause(**on, now=at("2026-11-21T10:06"))
+    lifecycle.resume(**on, now=at("2026-11-21T10:10"))
+    let_in(tenant, at("2026-11-21T10:10"))
+    assert sorted(one for one, _ in entered(tenant)) == sorted(members), "another's came at 10:00, while it was paused"
+
+
 def test_a_run_that_was_due_when_its_journey_was_paused_is_made_up(tenant: Any) -> None:
     [member] = people(tenant.id, 1, date_of_birth=date(1990, 11, 21))
     made = by_date(tenant, BIRTHDAY)

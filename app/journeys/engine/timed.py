@@ -43,10 +43,13 @@ def go_on(journey: Journey, paused_at: datetime, now: datetime) -> bool | None:
     Returns whether those still come in whose moment came before the pause, None where there are none: a run that was
     due or under way then goes on, unless its time was more than CATCH_UP ago.
     """
-    until = journey.run_until or paused_at
-    left = journey.next_run_at is not None and journey.next_run_at <= paused_at
+    began, earlier = journey.next_run_at, journey.paused_from
+    # A run from before an earlier pause has that one to leave out too, and what came between the two with it.
+    paused = earlier if began is not None and earlier is not None and began <= earlier else paused_at
+    until = journey.run_until or paused
+    left = began is not None and began <= paused_at
     in_time = left and now - until <= CATCH_UP
-    journey.paused_from, journey.paused_until = paused_at, now
+    journey.paused_from, journey.paused_until = paused, now
     if not in_time:
         plan(journey, now)
     return in_time if left else None

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+from flask import Flask
+
 from app.accounts.models import Club
 from app.infra.db import transaction
 from app.journeys import lifecycle, service
@@ -101,3 +103,24 @@ def test_who_came_before_there_were_cohorts_is_counted_by_the_migration(tenant: 
             session.execute(fill, {"tenant_id": tenant.id, "after": UUID(int=0), "batch": 10})
     assert cohorts(tenant.id) == before
     check_cohorts(tenant.id, made.id)
+
+
+def test_what_older_processes_moved_past_the_cohorts_is_counted_anew(app: Flask, tenant: Any) -> None:
+    made = journey(tenant.id, [wait("w", None, "2 days")], goal=GOAL, goal_days=7)
+    unknown, known, inside = people(tenant.id, 3)
+    admit(tenant.id, made.id, [unknown, known])
+    run(tenant.id)
+    paid = (event(who, {"amount": 80}, type=PAID) for who in (unknown, known))
+    happen(tenant.id, *paid, now=NOW + DAY)
+    run(tenant.id, NOW + 3 * DAY)
+    admit(tenant.id, made.id, [inside], now=NOW + DAY)
+    # Somebody was let in, paid and left without a week; another's end was counted in the totals alone.
+    nameless = "UPDATE journey_enrollment SET entered_week = NULL, entered_version = NULL WHERE customer_id = :who"
+    rows(tenant.id, f"{nameless} RETURNING id", who=unknown)
+    rows(tenant.id, "UPDATE journey_cohort SET entered = 2, exited = 0, converted = 1 RETURNING week")
+    rows(tenant.id, "UPDATE journey_revenue SET people = 1, amount = 80 RETURNING week")
+    for _ in range(2):
+        done = app.test_cli_runner().invoke(args=["journeys", "recount", "--tenant", str(tenant.id)])
+        assert done.output == "Counted 1 journeys.\n"
+        assert cohorts(tenant.id) == [(date(2026, 11, 16), 1, 3, 0, 2, 2)]
+        check_counters(tenant.id, made.id)

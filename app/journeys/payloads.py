@@ -32,10 +32,15 @@ def payload_fits(event_type: str, conditions: object, payload: Mapping[str, Any]
     return matches(tree, facts(event_type, payload), zone=ZoneInfo(zone), now=now)
 
 
+def said(name: str, event: tuple[str, Mapping[str, Any]]) -> str | None:
+    """Return what an event (type, payload) says under a name, as text; None: nothing."""
+    return values.text(facts(*event).get(name))
+
+
 def says_same(name: str, one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str, Any]]) -> bool:
     """Return whether two events (type, payload) say the same under a name, and say something."""
-    said, before = (values.text(facts(*event).get(name)) for event in (one, other))
-    return said is not None and said == before
+    found = said(name, one)
+    return found is not None and found == said(name, other)
 
 
 @lru_cache(maxsize=1000)

@@ -119,6 +119,27 @@ def test_only_an_event_about_the_same_booking_wakes(tenant: Tenant) -> None:
     assert words == "Wait until “booking.cancelled” happens with the same “booking_id”, at most 3 days"
 
 
+@pytest.mark.parametrize("booking", ["B", 7, "7", True])
+def test_the_same_booking_is_found_behind_many_others(tenant: Tenant, booking: Any) -> None:
+    config = {**FOR_BOOKING, "event_type": "booking.cancelled", "same": "booking_id"}
+    start = step("trigger", "TRIGGER", "w", {"event_type": BOOKED})
+    journey(tenant.id, [start, step("w", "WAIT", "yes", config, next_timeout=None), tag("yes", None, "came")])
+    [who] = people(tenant.id)
+    happen(tenant.id, event(who, {"booking_id": booking}, type=BOOKED))
+    run(tenant.id)
+    with transaction(tenant.id) as session:
+        from app.customers.models import Activity
+
+        others = [{"booking_id": number} for number in range(100, 160)]
+        for number, payload in enumerate([*others, {"bookingId": booking}], 1):
+            session.add(Activity(
+                tenant_id=tenant.id, customer_id=who, type="booking.cancelled", category="OTHER", title="Cancelled",
+                source="scl", occurred_at=NOW + timedelta(seconds=number), payload=payload,
+            ))  # fmt: skip
+    run(tenant.id, NOW + FIRST_LOOK)
+    assert where(tenant.id) == {who: "yes"}
+
+
 def test_nobody_is_woken_twice_or_after_they_went_on(tenant: Tenant) -> None:
     made = waiting(tenant.id, FOR_BOOKING)
     [who] = people(tenant.id)

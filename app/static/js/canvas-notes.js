@@ -59,7 +59,10 @@ document.addEventListener("input", (event) => {
   if (!note) return;
   grow(event.target);
   clearTimeout(pause);
-  pause = setTimeout(() => note.isConnected && save(note), PAUSE);
+  pause = setTimeout(() => {
+    const at = document.getElementById(note.id); // an answer may have drawn it anew
+    if (at) save(at);
+  }, PAUSE);
 });
 
 document.addEventListener("click", (event) => {

@@ -76,10 +76,14 @@ function settle(status) {
     document.getElementById("step-refused")?.replaceChildren();
     if (!dirty) say(missing ? "Saved. Something is still missing." : "Saved.");
   } else if (status === 422) say("Not saved.");
-  else {
+  else if (!status || status >= 500 || status === 429) {
     [dirty, failed] = [true, true];
     say("Not saved. Fairway tries again in a moment.");
     timer = setTimeout(flush, AGAIN);
+  } else {
+    failed = true;
+    say("Not saved.");
+    if (status === 404) enqueue(() => redraw());
   }
 }
 
@@ -161,6 +165,7 @@ function fits(fragment) {
   const sheet = fragment.querySelector("[data-sheet]");
   if (sheet?.dataset.sheet !== openStepKey()) {
     if (dirty && !stuck()) rescue(form());
+    failed = false;
     return true;
   }
   const refused = fragment.querySelector("form:is([data-conflict], [data-refused])");

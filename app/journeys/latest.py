@@ -1,8 +1,8 @@
 """Whom a report's numbers are of, and the lists behind them: walks through one journey, the latest first.
 
 What is asked of the log is asked of the latest MOST walks only: a report of a journey that a million came into takes
-as long as one of MOST people, and says so. Ids rise with the time they are made, and the index of walks by status has
-them in order.
+as long as one of MOST people, and says so. Of a version or a week few came in with it may take longer: all later walks
+are passed over. Ids rise with the time they are made, and the index of walks by status has them in order.
 """
 
 from collections.abc import Sequence
@@ -85,9 +85,9 @@ class Behind:
     """What is true of everybody behind a number, each part that is given.
 
     `came` is a step they came to, `way` a step and the exit it was left by (NOT before it: by any other), `flow` two
-    steps taken one after the other, `did` one of DID and the step whose message it was (ANY: whichever). `after` are
-    steps taken, of a SEND that its message went out, and GOAL for the goal of the journey; `without` those not taken.
-    `dropped` is the step at which they left early or failed.
+    steps taken one after the other, `by` the exit that led from the first to the second. `did` is one of DID and the
+    step whose message it was (ANY: whichever). `after` are steps taken, of a SEND that its message went out, and GOAL
+    for the goal of the journey; `without` those not taken. `dropped` is the step at which they left early or failed.
     """
 
     status: str | None = None
@@ -98,6 +98,7 @@ class Behind:
     came: str | None = None
     way: tuple[str, str] | None = None
     flow: tuple[str, str] | None = None
+    by: str | None = None
     did: tuple[str, str] | None = None
     after: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
@@ -149,8 +150,12 @@ class Behind:
                 " AND n.enrollment_id = s.enrollment_id AND n.step_number > s.step_number"
                 " ORDER BY n.step_number LIMIT 1)"
             )
-            asked.append(_log(f"s.step_key = :from_step AND coalesce({follows}, walk.current_step_key) = :to_step"))
+            went = f"s.step_key = :from_step AND coalesce({follows}, walk.current_step_key) = :to_step"
             given |= {"from_step": self.flow[0], "to_step": self.flow[1]}
+            if self.by is not None:
+                went += " AND coalesce(s.exit, :next) = :by"
+                given |= {"by": self.by, "next": NEXT}
+            asked.append(_log(went))
         if self.did is not None:
             asked.append(_message(f"(:did_step = '{ANY}' OR m.step_key = :did_step) AND {DID[self.did[0]]}"))
             given["did_step"] = self.did[1]

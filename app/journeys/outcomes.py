@@ -21,6 +21,8 @@ from app.journeys.models import Journey
 from app.journeys.step_type import step_types, way_label
 
 HOLDOUT = "holdout"
+SENT = "*sent"
+"""No exit is called so."""
 HOUR = 3600
 BUCKETS = tuple(HOUR * hours for hours in (1, 6, 24, 72, 168, 336, 720, 2160))
 """Where the bars of a histogram end, in seconds; the last has no end."""
@@ -32,7 +34,7 @@ _BARS = ", ".join(
 _SLICES = f"""
     WITH walk AS MATERIALIZED ({latest.walk()}),
     letter AS MATERIALIZED (
-        SELECT walk.id, bool_or({latest.SENT}) AS sent, bool_or(m.first_click_at IS NOT NULL) AS clicked
+        SELECT walk.id, bool_or({latest.DID["sent"]}) AS sent, bool_or(m.first_click_at IS NOT NULL) AS clicked
         FROM walk JOIN message m ON m.tenant_id = :tenant_id AND m.customer_id = walk.customer_id
             AND m.enrollment_id = walk.id
         GROUP BY walk.id
@@ -106,7 +108,7 @@ class Way:
 class Beside:
     """Some of those who were not left out, beside those who were: `lift` is by how much more of them reached the goal.
 
-    `key` is the exit of an arm, "" for all of them, or `sent` for those a message went to.
+    `key` is the exit of an arm, "" for all of them, or SENT for those a message went to.
     """
 
     key: str
@@ -158,12 +160,17 @@ def outcomes(session: Session, journey: Journey, who: Who, graph: Graph, gone: S
                 ways[key].append(Way(exit, way_label(step, exit) if step else exit, went[exit]))
     return Outcomes(
         together=together,
-        cut=together.people >= latest.MOST,
+        cut=together.people >= latest.MOST and _has_more(session, journey, who),
         versions={int(name): one for (kind, name, _), one in parts.items() if kind == "version"},
         weeks={date.fromisoformat(name): one for (kind, name, _), one in parts.items() if kind == "week"},
         forks=dict(ways),
         lifts=[lift for key in splits if (lift := _lift(key, ways.get(key, ()), parts)) is not None],
     )
+
+
+def _has_more(session: Session, journey: Journey, who: Who) -> bool:
+    found = text(f"SELECT count(*) FROM ({latest.walk()}) AS walk")  # noqa: S608 - of parts written here
+    return int(session.scalar(found, latest.values(journey, who, latest.MOST + 1)) or 0) > latest.MOST
 
 
 def _leaves_out(graph: Graph, key: str) -> bool:
@@ -198,7 +205,7 @@ def _lift(key: str, ways: Sequence[Way], parts: Mapping[tuple[str, str, str], Pa
     arms = [way for way in ways if way.exit != HOLDOUT]
     others = [("", "Not left out", kept)]
     others += [(way.exit, way.label, way.part) for way in arms] if len(arms) > 1 else []
-    others += [("sent", "Of these, sent a message", sent)] if sent else []
+    others += [(SENT, "Of these, sent a message", sent)] if sent else []
     return Lift(
         key,
         held,

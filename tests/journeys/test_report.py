@@ -189,11 +189,11 @@ def test_what_the_journey_changes_is_told_beside_who_was_left_out(tenant: Any, c
         19 - ways["holdout"].converted,
     )
     assert (parts["a"], parts["b"]) == (ways["a"], ways["b"])
-    assert parts["sent"].people == count(tenant, club, did=("sent", "mail")) == ways["a"].people
+    assert parts["*sent"].people == count(tenant, club, did=("sent", "mail")) == ways["a"].people
     others = ("split", "!holdout")
     assert parts[""].people == count(tenant, club, way=others)
-    assert parts["sent"].people == count(tenant, club, way=others, did=("sent", "*"))
-    assert parts["sent"].converted == count(tenant, club, way=others, did=("sent", "*"), converted=True)
+    assert parts["*sent"].people == count(tenant, club, way=others, did=("sent", "*"))
+    assert parts["*sent"].converted == count(tenant, club, way=others, did=("sent", "*"), converted=True)
     assert not lift.beside[0].lift.decided, "too few to say"
 
 
@@ -221,12 +221,38 @@ def test_the_flow_is_every_way_anybody_went(tenant: Any, club: Any) -> None:
     assert links["split", "b", "rest"] == ways["b"]
     for (source, exit, target), number in links.items():
         if (source, exit) != ("split", "next"):
-            assert count(tenant, club, flow=(source, target)) == number
+            assert count(tenant, club, flow=(source, target), by=exit) == number
     assert sum(sum(one.values()) for one in found.ends.values()) == 60
     assert found.ends["split"] == {"EXITED": ways["holdout"]}
     assert found.ends["rest"]["ACTIVE"] > 0
     for key in ("split", "mail", "rest", "last"):
         assert found.came(key, "t") == count(tenant, club, came=key)
+
+
+def test_two_ways_to_one_step_are_two_numbers_and_two_lists(client: Any, sign_in: Any, tenant: Any) -> None:
+    variants = [{"key": "sent", "name": "Sent", "weight": 50}, {"key": "b", "name": "Control (no mail)", "weight": 50}]
+    fork = step("split", "SPLIT", None, {"variants": variants, "holdout_percent": 20}, next_sent="mail", next_b="mail")
+    manual = step("t", "TRIGGER", "split", {"event_type": "MANUAL"})
+    made = journey(tenant.id, [manual, fork, send("mail", "rest", template(tenant.id)), wait("rest", None, "2 days")])
+    admit(tenant.id, made.id, people(tenant.id, 60))
+    run(tenant.id)
+    gone_out(tenant)
+    unknown = "UPDATE message SET status = 'unknown' WHERE id = (SELECT min(id::text)::uuid FROM message) RETURNING id"
+    rows(tenant.id, unknown)
+    found = told(tenant, made)
+    ways = {one.exit: one.people for one in found.flow.links if one.source == "split"}
+    assert set(ways) == {"sent", "b"}
+    for exit, number in ways.items():
+        assert count(tenant, made, flow=("split", "mail"), by=exit) == number
+    parts = {one.key: one.part.people for one in found.outcomes.lifts[0].beside}
+    assert parts["sent"] == ways["sent"]
+    assert parts["*sent"] == count(tenant, made, way=("split", "!holdout"), did=("sent", "*")) == sum(ways.values()) - 1
+    sign_in("viewer")
+    shown = client.get(f"/journeys/{made.id}/report").text
+    assert f"/journeys/{made.id}/people?way=split:sent" in shown
+    assert '<td data-label="By">Control (no mail)</td>' in shown
+    listed = client.get(f"/journeys/{made.id}/people?flow=split:mail&by=b").text
+    assert "went from “Split” by “Control (no mail)” to Send “Welcome”" in listed
 
 
 def test_the_funnel_counts_who_came_to_all_before(tenant: Any, club: Any) -> None:
@@ -269,6 +295,9 @@ def test_only_the_latest_are_looked_at(tenant: Any, club: Any, monkeypatch: pyte
     ways = {one.exit: one.part.people for one in found.outcomes.forks["split"]}
     assert sum(ways.values()) == 25
     assert sum(count(tenant, club, way=("split", exit)) for exit in ways) == 25
+    monkeypatch.setattr("app.journeys.latest.MOST", 60)
+    monkeypatch.setattr("app.journeys.latest.values.__defaults__", (60,))
+    assert not told(tenant, club).outcomes.cut, "there are no more"
     assert count(tenant, club, converted=True) == 19, "of which no log is asked"
 
 
@@ -313,7 +342,9 @@ def test_every_number_on_the_page_opens_a_list(client: Any, sign_in: Any, tenant
         assert "Nobody here" not in listed.text, url
     page = client.get(f"/journeys/{club.id}/people?way=split:a&converted=1").text
     assert "went “Early” at “Split”, and reached the goal" in page
-    kept = client.post(f"/journeys/{club.id}/people/export?way=split:holdout").text
+    kept = client.post(f"/journeys/{club.id}/people/export?way=split:holdout&journey=other").text
+    noted = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'list.exported'")
+    assert [one.detail for one in noted] == [{"filters": {"way": "split:holdout", "journey": str(club.id)}}]
     ways = {one.exit: one.part.people for one in told(tenant, club).outcomes.forks["split"]}
     assert kept.strip().count("\n") == ways["holdout"]
 

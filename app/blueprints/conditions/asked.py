@@ -1,4 +1,4 @@
-"""Of what conditions are asked: a tenant's customers, or the payload of one type of event."""
+"""Of what conditions are asked: a tenant's customers, the payload of one type of event, or walks through a journey."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

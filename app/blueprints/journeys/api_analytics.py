@@ -39,9 +39,10 @@ class EnrollmentsQuery(PageQuery):
 
     `step` is the key of the step they stand at, `dropped` of that at which they left or failed; `week` the Monday of
     the week they came in; `converted` true: they reached the goal. `came` is a step they came to, `way` is
-    `step:exit` (`step:!exit`: by any other), `flow` is `step:step` one after the other, `did` is `sent:step`,
-    `opened:step`, `clicked:step` and the like (`*`: of any step); `after` and `without` are steps they took
-    and did not take, with commas between (`goal`: the goal). These are looked for among the latest walks.
+    `step:exit` (`step:!exit`: by any other), `flow` is `step:step` one after the other (`by`: by that exit of the
+    first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any step); `after` and `without`
+    are steps they took and did not take, with commas between (`goal`: the goal). These are looked for among the latest
+    walks.
     """
 
     status: EnrollmentStatus | None = None
@@ -54,6 +55,7 @@ class EnrollmentsQuery(PageQuery):
     came: Words | None = None
     way: Pair | None = None
     flow: Pair | None = None
+    by: Words | None = None
     did: Annotated[str, Field(max_length=200, pattern=f"^({'|'.join(DID)}):.+$")] | None = None
     after: Keys | None = None
     without: Keys | None = None
@@ -156,7 +158,8 @@ class WayOut(PartOut):
 
 class BesideOut(Shown):
     """Some of those who were not left out: `difference` is by how much more of them reached the goal than of those who
-    were, `decided`: that is hardly chance. `key` is an exit, empty for all of them, `sent` for those sent a message."""
+    were, `decided`: that is hardly chance. `key` is an exit, empty for all of them, `*sent` for those sent a
+    message."""
 
     key: str
     label: str
@@ -276,6 +279,7 @@ def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[Enrol
             came=query.came,
             way=_pair(query.way),
             flow=_pair(query.flow),
+            by=query.by,
             did=_pair(query.did),
             after=_keys(query.after),
             without=_keys(query.without),

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.infra import clock
-from app.journeys.graph import storable
+from app.journeys.graph import NEXT, storable
 from app.journeys.latest import ANY, DID, GOAL, NOT, Behind, Who
 from app.journeys.queries import ENROLLMENT_STATUSES
 from app.web.shell import organisation
@@ -75,6 +75,7 @@ def behind(args: Mapping[str, str]) -> Behind:
         came=text("came"),
         way=pair("way"),
         flow=pair("flow"),
+        by=text("by"),
         did=did if did and did[0] in DID else None,
         after=several("after"),
         without=several("without"),
@@ -88,13 +89,18 @@ def _day(said: str) -> date | None:
         return None
 
 
+def quoted(title: str) -> str:
+    """Return the title of a step in quotes; one that has quotes itself as it is."""
+    return title if "“" in title else f"“{title}”"
+
+
 def words(
     who: Who, behind: Behind, titles: Mapping[str, str], ways: Mapping[tuple[str, str], str], day: Any
 ) -> list[str]:
     """Return what is true of the people of a list, but for their status; `day` writes a date."""
 
     def step(key: str) -> str:
-        return f"“{titles.get(key, key)}”"
+        return quoted(titles.get(key, key))
 
     found: list[str] = []
     if who.since is not None:
@@ -114,7 +120,9 @@ def words(
         label = ways.get((key, exit.removeprefix(NOT)), exit.removeprefix(NOT))
         found.append(f"went {'another way than ' if exit.startswith(NOT) else ''}“{label}” at {step(key)}")
     if behind.flow is not None:
-        found.append(f"went from {step(behind.flow[0])} to {step(behind.flow[1])}")
+        source, target = behind.flow
+        by = f" by “{ways.get((source, behind.by), behind.by)}”" if behind.by not in (None, NEXT) else ""
+        found.append(f"went from {step(source)}{by} to {step(target)}")
     if behind.did is not None:
         found.append(f"{_DID[behind.did[0]]} {'a message' if behind.did[1] == ANY else step(behind.did[1])}")
     taken = [key for key in behind.after if key != GOAL]

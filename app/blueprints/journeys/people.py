@@ -1,7 +1,7 @@
 """Who is in a journey: everybody, those at one step, and the path of one person."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from app.journeys import behind as behind_
 from app.journeys import queries, whereabouts
 from app.journeys.drafts import WrongStatus
 from app.journeys.engine import enrol, exits, retry
-from app.journeys.latest import MOST
+from app.journeys.latest import MOST, Behind, Who
 from app.journeys.outcomes import HOLDOUT
 from app.journeys.queries import EnrollmentPath, StepTaken
 from app.journeys.step_type import step_types, way_label
@@ -95,6 +95,11 @@ def _day(day: date) -> str:
     return str(format_date(day, "d MMM y", locale=organisation().locale))
 
 
+def _said(who: Who, behind: Behind) -> dict[str, Any]:
+    given = (asdict(who) | asdict(behind)).items()
+    return {name: ":".join(value) if isinstance(value, tuple) else value for name, value in given if value}
+
+
 @blueprint.post("/<uuid:journey_id>/people/export")
 @requires(PERMISSION)
 def export(journey_id: UUID) -> Response:
@@ -108,7 +113,7 @@ def export(journey_id: UUID) -> Response:
             tenant_id=tenant_id, journey_id=journey_id, who=who, behind=behind, cursor=cursor, limit=limit
         ),
         rows=lambda found: [[getattr(one, name) for name in COLUMNS] for one in found],
-        filters={"journey": journey_id, **request.args},
+        filters={**_said(who, behind), "journey": journey_id},
     )
 
 

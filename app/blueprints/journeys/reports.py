@@ -14,7 +14,7 @@ from app.blueprints.journeys.base import blueprint
 from app.conditions import asks_nothing, explain
 from app.events import catalogue
 from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
-from app.journeys.flow import Flow, Stage, can_be_staged
+from app.journeys.flow import Flow, Link, Stage, can_be_staged
 from app.journeys.graph import NEXT, ranks
 from app.journeys.latest import GOAL, MOST, Who
 from app.journeys.models import Journey
@@ -49,7 +49,7 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some of the people in words, with what opens them: `told` of them there are and converted, `soon` how fast."""
+    """Some of the people in words: what opens them (`asked`), their numbers, what they brought in and how soon."""
 
     label: str
     asked: Mapping[str, str]
@@ -214,9 +214,9 @@ class Telling:
                 one.source,
                 one.target,
                 one.people,
-                f"{number(one.people)} went from “{self._title(one.source)}”{self._by(one.source, one.exit)}"
-                f" to “{self._title(one.target)}”",
-                self.url(flow=f"{one.source}:{one.target}"),
+                f"{number(one.people)} went from {asked.quoted(self._title(one.source))}{self._bracketed(one)}"
+                f" to {asked.quoted(self._title(one.target))}",
+                self.url(flow=f"{one.source}:{one.target}", by=one.exit),
             )
             for one in flow.links
         ]
@@ -233,7 +233,7 @@ class Telling:
             self._title(key),
             note,
             came,
-            f"“{self._title(key)}”: {note} came{told}",
+            f"{asked.quoted(self._title(key))}: {note} came{told}",
             self.url(came=key) if key != self.found.start else self.url(),
             stays,
         )
@@ -249,10 +249,10 @@ class Telling:
         return [
             Went(
                 self._title(one.source),
-                self._by(one.source, one.exit).strip(" ()"),
+                self._by(one.source, one.exit),
                 self._title(one.target),
                 one.people,
-                self.url(flow=f"{one.source}:{one.target}"),
+                self.url(flow=f"{one.source}:{one.target}", by=one.exit),
                 one.source in rank and one.target in rank and rank[one.source] >= rank[one.target],
             )
             for one in links
@@ -264,8 +264,12 @@ class Telling:
     def _by(self, key: str, exit: str) -> str:
         step = self.graph.steps.get(key)
         if step is None or (exit == NEXT and len(step.exits) < 2):
-            return "" if exit == NEXT else f" ({exit})"
-        return f" ({way_label(step, exit)})"
+            return "" if exit == NEXT else exit
+        return way_label(step, exit)
+
+    def _bracketed(self, link: Link) -> str:
+        way = self._by(link.source, link.exit)
+        return f" ({way})" if way else ""
 
     def stages(self) -> list[tuple[str, str]]:
         """Return what a funnel can be made of: key and title."""

@@ -19,7 +19,7 @@ def test_a_campaign_and_a_step_are_told_of(client: PageClient, sign_in: Any, clu
     campaign = club.campaign([ann, ben])
     journey = make_journey(tenant.id, [send("hello", "end", club.template_id), step("end", "END", None)])
     empty = client.get(f"/customers/{ann}/why").text
-    assert "Welcome: hello" in empty
+    assert "Welcome: Send “Welcome”" in empty
     assert "Choose what you mean" in empty
     shown = client.get(f"/customers/{ben}/why?about=campaign:{campaign.id}").text
     assert "They are in the segment now." in shown

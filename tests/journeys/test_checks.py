@@ -226,7 +226,14 @@ def test_the_pages(client: Any, sign_in: Any, tenant: Any, voucher: Journey) -> 
     form = {"customer_id": who, "at": begins, "name": "Gift", "who": "like", "strictness": "path"}
     client.post(f"{at}/checks", form, status=302)
     text = client.get(f"{at}/checks").text
-    for words in ("Gift", "Somebody made up", "3 steps, 1 message sent, through on day 3"):
+    # Once where it was kept, once in the list.
+    assert text.count("Expected: 3 steps, 1 message sent, through on day 3.") == 2
+    for words in (
+        "Gift",
+        "Somebody made up, let in by no event",
+        "The check is kept, and runs",
+        "3 steps, 1 message sent, through on day 3",
+    ):
         assert words in text, words
     assert "All checks passed" in client.post(f"{at}/checks/run", {}).text
     set_wait(voucher, "4 days")

@@ -43,12 +43,12 @@ def save_check(journey_id: UUID) -> Answer:
     journey, form = _journey(journey_id), request.form
     who = as_id(form.get("customer_id"))
 
-    def save() -> None:
+    def save() -> str:
         begins = begins_at(journey)
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
         made_up = form.get("who") == "like"
-        room.save(
+        kept = room.save(
             tenant_id=journey.tenant_id,
             journey_id=journey_id,
             actor=current().ref,
@@ -58,8 +58,9 @@ def save_check(journey_id: UUID) -> Answer:
             facts=room.like(tenant_id=journey.tenant_id, customer_id=who) if made_up else None,
             strictness=form.get("strictness", room.PATH),
         )
+        return f"The check is kept, and runs whenever the draft is published. Expected: {_sums(kept)}."
 
-    return _done(journey_id, save, "The check is kept: it runs whenever the draft is published.")
+    return _done(journey_id, save)
 
 
 @blueprint.post("/<uuid:journey_id>/checks/<uuid:check_id>")
@@ -68,7 +69,7 @@ def change_check(journey_id: UUID, check_id: UUID) -> Answer:
     """Make a check more or less strict, or let it expect what the draft does now."""
     journey, form = _journey(journey_id), request.form
 
-    def change() -> None:
+    def change() -> str:
         room.change(
             tenant_id=journey.tenant_id,
             journey_id=journey_id,
@@ -77,8 +78,9 @@ def change_check(journey_id: UUID, check_id: UUID) -> Answer:
             strictness=form.get("strictness"),
             anew=bool(form.get("anew")),
         )
+        return "The check is changed."
 
-    return _done(journey_id, change, "The check is changed.")
+    return _done(journey_id, change)
 
 
 @blueprint.post("/<uuid:journey_id>/checks/<uuid:check_id>/delete")
@@ -96,9 +98,9 @@ def _journey(journey_id: UUID) -> Journey:
     return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
 
 
-def _done(journey_id: UUID, act: Callable[[], None], words: str) -> Answer:
+def _done(journey_id: UUID, act: Callable[[], str]) -> Answer:
     try:
-        act()
+        words = act()
     except room.NoSuchCheck:
         raise
     except UserError as refused:
@@ -119,7 +121,7 @@ def _page(journey: Journey, found: list[Result] | None = None) -> Response:
 
     def who(one: Check) -> str:
         if one.facts is not None:
-            return "Somebody made up"
+            return "Somebody made up" if one.event else "Somebody made up, let in by no event"
         if one.segment_id is not None:
             return f"Anybody of “{segments.get(one.segment_id, 'a segment that is gone')}”"
         return names.get(one.customer_id, "Nobody any more") if one.customer_id else "Nobody any more"

@@ -323,8 +323,9 @@ def _outside(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict 
 
 
 def window_zone(window: Window, row: Mapping[str, Any], facts: Facts) -> ZoneInfo:
-    """Return the zone in which a window is open or not for a reader."""
-    return (_zone(window.zone) if window.zone else None) or zone_of(row, facts)
+    """Return the zone in which a window is open or not for a reader: their own, else the journey's."""
+    own = _zone(row["reader_zone"]) if row["reader_zone"] and not window.for_all else None
+    return own or (_zone(window.zone) if window.zone else None) or zone_of(row, facts)
 
 
 def zone_of(row: Mapping[str, Any], facts: Facts) -> ZoneInfo:

@@ -26,7 +26,7 @@ PERSON, JOURNEY = "person", "journey"
 """Whose clock local times of a journey go by: each person's own, or the journey's for all."""
 
 _OF_JOURNEYS = text("""
-    SELECT id, CAST(send_window AS text) AS said, CASE clock WHEN 'journey' THEN timezone END AS zone FROM journey
+    SELECT id, CAST(send_window AS text) AS said, timezone AS zone, clock = 'journey' AS for_all FROM journey
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND send_window IS NOT NULL
 """)
 
@@ -35,13 +35,14 @@ _OF_JOURNEYS = text("""
 class Window:
     """Days of the week (0 is Monday), and from when to before when on each; without hours it is the whole day.
 
-    `zone` is where, None for the zone of each reader.
+    `zone` is the journey's: the one of readers whose own nobody knows, with `for_all` that of everybody.
     """
 
     days: frozenset[int]
     starts: time | None = None
     ends: time | None = None
     zone: str | None = None
+    for_all: bool = False
 
     def opens(self, now: datetime, zone: ZoneInfo) -> datetime | None:
         """Return when it opens next in a zone, in UTC; None where it is open now."""
@@ -71,14 +72,14 @@ class Window:
 
 
 @lru_cache(maxsize=1_000)
-def _read(said: str, zone: str | None) -> Window:
-    return read(orjson.loads(said), zone)
+def _read(said: str, zone: str, for_all: bool) -> Window:
+    return read(orjson.loads(said), zone, for_all=for_all)
 
 
-def read(said: Mapping[str, Any], zone: str | None = None) -> Window:
+def read(said: Mapping[str, Any], zone: str | None = None, *, for_all: bool = False) -> Window:
     """Return a window as a journey keeps it: `days`, and `from` and `to` where it has hours."""
     starts, ends = (time.fromisoformat(said[name]) if said.get(name) else None for name in ("from", "to"))
-    return Window(frozenset(DAYS.index(one) for one in said["days"]), starts, ends, zone)
+    return Window(frozenset(DAYS.index(one) for one in said["days"]), starts, ends, zone, for_all)
 
 
 def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
@@ -107,4 +108,4 @@ def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
 def of_journeys(session: Session, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, Window]:
     """Return the windows of these journeys, of those that have one."""
     rows = session.execute(_OF_JOURNEYS, {"tenant_id": tenant_id, "ids": array(ids)})
-    return {row.id: _read(row.said, row.zone) for row in rows}
+    return {row.id: _read(row.said, row.zone, row.for_all) for row in rows}

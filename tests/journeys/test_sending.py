@@ -48,6 +48,17 @@ def test_what_comes_outside_the_window_is_held_until_it_opens_where_they_are(ten
     assert "Saturday and Sunday, 10:00 to 12:00 in America/New_York" in " ".join(one.words for one in told)
 
 
+def test_who_has_no_time_zone_goes_by_the_journeys_clock_in_waits_and_windows(tenant: Tenant) -> None:
+    steps = [send("s", "w", template(tenant.id)), step("w", "WAIT", None, {"until": {"time": "13:00"}})]
+    made = journey(tenant.id, steps, send_window=WEEKEND, timezone="America/New_York")
+    (who,) = people(tenant.id)
+    inside = admit(tenant.id, made.id, [who])
+    run(tenant.id)
+    assert held(tenant, FRIDAY)[who] == (Status.HELD, Reason.SEND_WINDOW, SATURDAY + timedelta(hours=7))
+    waits = rows(tenant.id, "SELECT waiting_until FROM journey_enrollment WHERE id = :id", id=inside[who])
+    assert waits[0].waiting_until == datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+
+
 def test_by_the_journeys_clock_it_opens_for_all_at_once(tenant: Tenant) -> None:
     settings = {"send_window": WEEKEND, "timezone": "Africa/Johannesburg", "clock": "journey"}
     steps = [send("s", "w", template(tenant.id)), step("w", "WAIT", None, {"until": {"time": "13:00"}})]

@@ -17,10 +17,9 @@ from sqlalchemy.orm import Session
 
 from app.infra import clock
 from app.infra.arrays import array
+from app.infra.working_days import DAY_NAMES, WEEK
 from app.messaging.policy import CLOCK
 
-DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLOSED_AT_MOST = timedelta(days=7)
 PERSON, JOURNEY = "person", "journey"
 """Whose clock local times of a journey go by: each person's own, or the journey's for all."""
@@ -62,7 +61,7 @@ class Window:
         """Return it in words: "Monday to Friday, 09:00 to 17:00"."""
         chosen = sorted(self.days)
         names = [DAY_NAMES[one] for one in chosen]
-        if len(chosen) == len(DAYS):
+        if len(chosen) == len(WEEK):
             told = "Every day"
         elif len(chosen) > 2 and chosen == list(range(chosen[0], chosen[-1] + 1)):
             told = f"{names[0]} to {names[-1]}"
@@ -79,7 +78,7 @@ def _read(said: str, zone: str, for_all: bool) -> Window:
 def read(said: Mapping[str, Any], zone: str | None = None, *, for_all: bool = False) -> Window:
     """Return a window as a journey keeps it: `days`, and `from` and `to` where it has hours."""
     starts, ends = (time.fromisoformat(said[name]) if said.get(name) else None for name in ("from", "to"))
-    return Window(frozenset(DAYS.index(one) for one in said["days"]), starts, ends, zone, for_all)
+    return Window(frozenset(WEEK.index(one) for one in said["days"]), starts, ends, zone, for_all)
 
 
 def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
@@ -87,8 +86,8 @@ def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
     if not given:
         return None
     days, starts, ends = given.get("days"), given.get("from") or None, given.get("to") or None
-    if not isinstance(days, list | tuple) or not days or not set(days) <= set(DAYS):
-        errors["send_window.days"] = f"Choose at least one day of {', '.join(DAYS)}."
+    if not isinstance(days, list | tuple) or not days or not set(days) <= set(WEEK):
+        errors["send_window.days"] = f"Choose at least one day of {', '.join(WEEK)}."
         return None
     for name, value in (("from", starts), ("to", ends)):
         if value is not None and not (isinstance(value, str) and CLOCK.fullmatch(value)):
@@ -99,9 +98,9 @@ def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
         errors["send_window.to"] = "Let it end later on the same day than it begins."
     if any(name.startswith("send_window") for name in errors):
         return None
-    if len(set(days)) == len(DAYS) and starts is None:
+    if len(set(days)) == len(WEEK) and starts is None:
         return None
-    kept: dict[str, Any] = {"days": sorted(set(days), key=DAYS.index)}
+    kept: dict[str, Any] = {"days": sorted(set(days), key=WEEK.index)}
     return kept | ({"from": starts, "to": ends} if starts else {})
 
 

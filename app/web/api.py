@@ -32,8 +32,8 @@ MAX_SIGNS = 60_000
 _TO_NEXT_SIGN = re.compile(rb"""(?:[^",\[{]++|"(?:[^"\\]++|\\.)*+")*+[,\[{]""", re.DOTALL)
 MAX_ERRORS = 100
 MAX_NAME = 200
-ALIASES = {"/journeys": "/flows"}
-"""Paths that answer under another first word too; the document of the API names the first only."""
+ALIASES = {"/journeys": "/flows", "/campaigns": "/automation/campaigns"}
+"""Paths that answer under other first words too; the document of the API names the first only."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class ApiBlueprint(Blueprint):
         status: int = 200,
         media: str | None = None,
         most_bytes: int | None = None,
+        also: str | None = None,
     ) -> Callable[[Function], Function]:
         """Return a decorator that serves a function at `path`.
 
@@ -87,7 +88,8 @@ class ApiBlueprint(Blueprint):
         None is for those who are not signed in yet. `returns` describes the answer, an item of it if `paged`. `files`:
         it takes uploads (see app.web.uploads). `media` names what a raw body is if not JSON, `most_bytes` says how long
         it may be if longer than others. A POST of somebody signed in is carried out once for each
-        `Idempotency-Key`; not so a `secret` one, whose answer must not be kept.
+        `Idempotency-Key`; not so a `secret` one, whose answer must not be kept. `also` is how its path ends under
+        the other first words of ALIASES, if not as here.
         """
 
         def decorate(function: Function) -> Function:
@@ -116,10 +118,10 @@ class ApiBlueprint(Blueprint):
             view.__dict__["takes_files"] = files
             view.__dict__["most_bytes"] = most_bytes
             self.add_url_rule(path, function.__name__, view, methods=[method])
-            for name, other in ALIASES.items():
-                if path == name or path.startswith(f"{name}/"):
-                    also = other + path.removeprefix(name)
-                    self.add_url_rule(also, f"{function.__name__}_also", view, methods=[method])
+            under = [(name, other) for name, other in ALIASES.items() if path == name or path.startswith(f"{name}/")]
+            for name, other in under:
+                rule = other + (path.removeprefix(name) if also is None else also)
+                self.add_url_rule(rule, f"{function.__name__}_also", view, methods=[method])
             summary = (function.__doc__ or function.__name__.replace("_", " ")).strip().splitlines()[0]
             name = f"{self.name}.{function.__name__}"
             ENDPOINTS.append(

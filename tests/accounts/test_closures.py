@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from app.accounts import closures, clubs, queries
 from app.accounts.closures import ClubDays
@@ -93,12 +94,15 @@ def test_on_its_page(client: PageClient, owner: Person, club_id: UUID) -> None:
     assert "Choose a day" in field_error(client.post(here, {**typed, "ends_on": "soon"}, status=422).text, "ends_on")
     client.post(here, {**typed, "ends_on": "2026-08-07"}, status=302)
     assert "3 August 2026 to 7 August 2026" in client.get(here).text
+    with transaction(owner.tenant_id) as session:
+        session.execute(text("UPDATE tenant SET locale = 'fr_FR' WHERE id = :id"), {"id": owner.tenant_id})
+    assert "3 août 2026 to 7 août 2026" in client.get(here).text
     [made] = closures.closures(tenant_id=owner.tenant_id, club_id=club_id)
     one = f"{here}/{made.id}"
     assert 'value="2026-08-03"' in client.get(one).text
     client.post(one, {"name": "Heritage Day", "starts_on": "2026-09-24", "ends_on": "", "yearly": "y"}, status=302)
     shown = client.get(here).text
-    assert "24 September" in shown
+    assert "24 septembre" in shown
     assert "Every year" in shown
     client.post(f"{one}/delete", status=302)
     assert closures.closures(tenant_id=owner.tenant_id, club_id=club_id) == []

@@ -139,6 +139,7 @@ def test_the_paths_of_the_seeds(api: ApiClient, made: dict[str, Any]) -> None:
     assert api.post(f"{path}/resume").get_json()["status"] == "preparing"
     assert api.post(f"{path}/cancel").get_json()["status"] == "cancelled"
     assert api.get(f"{path}/stats").get_json()["status"] == "cancelled"
+    assert "/automation/" not in api.get("/openapi.json").get_data(as_text=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.messaging.windows import DAYS, Window, checked, read
+from app.infra.working_days import WEEK
+from app.messaging.windows import Window, checked, read
 
 ZONES = ["Africa/Johannesburg", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]
 clocks = st.times(time(0, 0), time(23, 59)).map(lambda one: one.replace(second=0, microsecond=0))
@@ -43,7 +44,7 @@ def test_it_opens_at_the_first_fitting_minute(
     [
         (None, None, set()),
         ({}, None, set()),
-        ({"days": list(DAYS)}, None, set()),
+        ({"days": list(WEEK)}, None, set()),
         ({"days": ["SUN", "MON", "MON"]}, {"days": ["MON", "SUN"]}, set()),
         ({"days": ["MON"], "from": "09:00", "to": "17:00"}, {"days": ["MON"], "from": "09:00", "to": "17:00"}, set()),
         ({"days": []}, None, {"send_window.days"}),
@@ -69,7 +70,7 @@ def test_what_is_said_is_checked(given: object, kept: object, wrong: set[str]) -
         ),
         ({"days": ["SAT", "SUN"]}, "Saturday and Sunday"),
         ({"days": ["MON", "WED", "FRI"]}, "Monday, Wednesday and Friday"),
-        ({"days": list(DAYS), "from": "08:00", "to": "20:00"}, "Every day, 08:00 to 20:00"),
+        ({"days": list(WEEK), "from": "08:00", "to": "20:00"}, "Every day, 08:00 to 20:00"),
     ],
 )
 def test_words(said: dict[str, object], words: str) -> None:

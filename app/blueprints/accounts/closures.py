@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from babel.dates import format_date
 from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -12,6 +13,7 @@ from app.blueprints.accounts.blueprint import blueprint
 from app.infra.errors import Invalid
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.shell import organisation
 
 
 @blueprint.get("/settings/clubs/<uuid:club_id>/closures")
@@ -113,7 +115,7 @@ def _page(
     return page(
         "accounts/closures.html",
         club=club,
-        closures=[(one, days_of(one)) for one in found],
+        closures=[(one, _days(one)) for one in found],
         week=week or forms.WorkingDaysForm(data={"working_days": club.working_days}),
         form=adding or forms.ClosureForm(),
         status=status,
@@ -125,8 +127,7 @@ def _closure_page(club_id: UUID, found: service.ClosureInfo, form: forms.Closure
     return page("accounts/closure.html", club=club, closure=found, form=form, status=status)
 
 
-def days_of(one: service.ClosureInfo) -> str:
-    """Return the days of a closure in words: "24 December to 2 January"."""
-    style = "%-d %B" if one.yearly else "%-d %B %Y"
-    first, last = (f"{day:{style}}" for day in (one.starts_on, one.ends_on))
+def _days(one: service.ClosureInfo) -> str:
+    style, locale = "d MMMM" if one.yearly else "d MMMM y", organisation().locale
+    first, last = (str(format_date(day, style, locale=locale)) for day in (one.starts_on, one.ends_on))
     return first if one.starts_on == one.ends_on else f"{first} to {last}"

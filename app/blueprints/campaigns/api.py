@@ -1,6 +1,5 @@
 """The API of campaigns: make, schedule, send, pause, and read what became of them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -282,7 +281,15 @@ def campaigns(query: CampaignsQuery) -> Page[CampaignOut]:
     return Page([CampaignOut.model_validate(one) for one in found.items], found.next_cursor)
 
 
-@api.operation("POST", "/campaigns", permission="campaigns.edit", body=CampaignBody, returns=CampaignOut, status=201)
+@api.operation(
+    "POST",
+    "/campaigns",
+    permission="campaigns.edit",
+    body=CampaignBody,
+    returns=CampaignOut,
+    status=201,
+    also="/create",
+)
 def create_campaign(body: CampaignBody) -> CampaignOut:
     """Make a campaign; it sends nothing before it is scheduled or started."""
     return CampaignOut.model_validate(service.create(**_who(), actor_name=current().name, given=_given(body)))
@@ -420,26 +427,3 @@ def why_campaign(campaign_id: UUID, query: WhyQuery) -> dict[str, Any]:
         raise Forbidden("Your role does not allow this (see campaigns and their numbers).")
     found = why.of(tenant_id=current().tenant_id, campaign_id=campaign_id, customer_id=query.customer_id)
     return {"items": [TraceOut.model_validate(one).model_dump(mode="json") for one in found], "next_cursor": None}
-
-
-def _also_at(path: str, method: str, function: Callable[..., Any], **more: Any) -> None:
-    """Serve an endpoint at another path as well."""
-
-    def also(**values: Any) -> Any:
-        return function(**values)
-
-    also.__name__, also.__doc__ = f"automation_{function.__name__}", function.__doc__
-    api.operation(method, f"/automation/campaigns{path}", **more)(also)
-
-
-_ONE, _EDIT, _RUN = "/<uuid:campaign_id>", "campaigns.edit", "campaigns.run"
-_also_at("", "GET", campaigns, permission="campaigns.view", query=CampaignsQuery, returns=CampaignOut, paged=True)
-_also_at("/create", "POST", create_campaign, permission=_EDIT, body=CampaignBody, returns=CampaignOut, status=201)
-_also_at(_ONE, "GET", campaign, permission="campaigns.view", returns=CampaignOut)
-_also_at(_ONE, "PATCH", change_campaign, permission=_EDIT, body=CampaignPatch, returns=CampaignOut)
-_also_at(_ONE, "DELETE", delete_campaign, permission=_EDIT, status=204)
-_also_at(f"{_ONE}/start", "POST", start_campaign, permission=_RUN, returns=CampaignOut, status=202)
-_also_at(f"{_ONE}/pause", "POST", pause_campaign, permission=_RUN, returns=CampaignOut)
-_also_at(f"{_ONE}/resume", "POST", resume_campaign, permission=_RUN, returns=CampaignOut)
-_also_at(f"{_ONE}/cancel", "POST", cancel_campaign, permission=_RUN, returns=CampaignOut)
-_also_at(f"{_ONE}/stats", "GET", campaign_stats, permission="campaigns.view", query=StatsQuery, returns=StatsOut)

@@ -10,12 +10,13 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from app.accounts import places
 from app.infra.errors import UserError
 from app.infra.ids import as_id
+from app.infra.working_days import DAY_NAMES, WEEK
 from app.journeys.leaving import MAX_SAME
 from app.journeys.reentry import LABELS, MAX_KEY, NEVER
 from app.journeys.sending import CLOCKS
 from app.journeys.step_type import MANUAL, Known
 from app.journeys.timed import TIMED
-from app.messaging.windows import DAY_NAMES, DAYS, PERSON
+from app.messaging.windows import PERSON
 from app.web.forms import Form
 
 NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
@@ -94,7 +95,7 @@ class SettingsForm(JourneyForm):
     )
     send_days = SelectMultipleField(
         "Marketing goes out on",
-        choices=[SelectChoice(day, name) for day, name in zip(DAYS, DAY_NAMES, strict=True)],
+        choices=[SelectChoice(day, name) for day, name in zip(WEEK, DAY_NAMES, strict=True)],
         validate_choice=False,
     )
     send_from = StringField("From", render_kw={"type": "time"})
@@ -150,7 +151,7 @@ class SettingsForm(JourneyForm):
         hours = {"from": self["send_from"].data or None, "to": self["send_to"].data or None}
         return {
             "topic_id": self["topic_id"].data or None,
-            "send_window": {"days": self["send_days"].data or list(DAYS), **hours},
+            "send_window": {"days": self["send_days"].data or list(WEEK), **hours},
             "clock": self["clock"].data or PERSON,
         }
 

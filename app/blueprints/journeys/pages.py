@@ -17,11 +17,11 @@ from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
 from app.infra.errors import UserError
+from app.infra.working_days import WEEK
 from app.journeys import checks, files, lifecycle, queries, service, whereabouts
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
-from app.messaging.windows import DAYS
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -176,7 +176,7 @@ def settings(journey_id: UUID) -> Response:
     """Show the form of a journey's settings."""
     journey = queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
     goal = journey.goal or {}
-    window = journey.send_window or {"days": list(DAYS)}
+    window = journey.send_window or {"days": list(WEEK)}
     sends = {"send_days": window["days"], "send_from": window.get("from"), "send_to": window.get("to")}
     leaving = journey.exit_event or {}
     form = SettingsForm(

@@ -381,7 +381,9 @@ def _made_up(session: Session, tenant_id: UUID, facts: Mapping[str, Any]) -> UUI
     session.add(made)
     try:
         session.flush()
-    except IntegrityError:
+    except IntegrityError as error:
+        if "club" not in str(error.orig):
+            raise
         raise Invalid(
             {"facts": "The club of the made-up person is gone. Delete this check, or keep another one."}
         ) from None

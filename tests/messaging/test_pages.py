@@ -14,23 +14,23 @@ from tests.page_client import ApiClient, PageClient
 def test_the_list_shows_each_message_with_its_why(
     mailer: Mailer, customer: MakeCustomer, sink: Sink, client: PageClient, sign_in: Any
 ) -> None:
-    mailer.put(customer(first_name="Zoe"), customer(first_name="Noah", email_opt_in=False))
+    mailer.put(customer(first_name="Zoe-Marguerite"), customer(first_name="Noah", email_opt_in=False))
     mailer.send()
     sign_in("marketer")
     text = client.get("/messages").text
-    assert "Zoe" in text
+    assert "Zoe-Marguerite" in text
     assert "The customer said no to e-mail." in text
     only = client.get("/messages?status=skipped", htmx=True).text
     assert "Noah" in only
-    assert "Zoe" not in only
+    assert "Zoe-Marguerite" not in only
     assert "No message is like that" in client.get("/messages?status=held").text
-    assert "Zoe" in client.get("/messages?status=nonsense&journey=nonsense").text
+    assert "Zoe-Marguerite" in client.get("/messages?status=nonsense&journey=nonsense").text
 
 
 def test_a_day_has_the_messages_that_were_settled_in_it(
     mailer: Mailer, customer: MakeCustomer, sink: Sink, tenant: Any, client: PageClient, sign_in: Any
 ) -> None:
-    mailer.put(customer(first_name="Zoe"))
+    mailer.put(customer(first_name="Zoe-Marguerite"))
     mailer.send()
     [message] = queries.page(tenant_id=tenant.id).items
     for since, found in ((message["sent_at"], [message]), (message["sent_at"] + timedelta(seconds=1), [])):
@@ -38,7 +38,7 @@ def test_a_day_has_the_messages_that_were_settled_in_it(
     sign_in("marketer")
     with travel(message["sent_at"] + timedelta(days=2), tick=False):
         assert "No message is like that" in client.get("/messages?status=sent&today=1").text
-        assert "Zoe" in client.get("/messages?status=sent&today=").text
+        assert "Zoe-Marguerite" in client.get("/messages?status=sent&today=").text
 
 
 def test_a_message_page_says_where_it_stands_and_why(

@@ -134,9 +134,11 @@ class Result:
 
 
 def checks(*, tenant_id: UUID, journey_id: UUID) -> list[Check]:
-    """Return the checks of a journey, oldest first."""
+    """Return the checks of a journey, oldest first, or raise NoSuchJourney."""
     wanted = select(JourneyCheck).where(JourneyCheck.tenant_id == tenant_id, JourneyCheck.journey_id == journey_id)
     with transaction(tenant_id) as session:
+        if session.get(Journey, (tenant_id, journey_id)) is None:
+            raise NoSuchJourney
         rows = session.scalars(wanted.order_by(JourneyCheck.id).execution_options(populate_existing=True))
         return [_read(one) for one in rows]
 
@@ -159,13 +161,13 @@ def _read(row: JourneyCheck) -> Check:
 
 
 def like(*, tenant_id: UUID, customer_id: UUID) -> dict[str, Any]:
-    """Return the facts of somebody made up who is like a customer, or raise Invalid where there is none."""
+    """Return the facts of somebody made up who is like a customer; Invalid where there is none or too much."""
     with transaction(tenant_id) as session:
         found = session.get(Customer, (tenant_id, customer_id))
         if found is None:
             raise Invalid({"customer_id": "There is no such customer (any more)."})
         told = {name: getattr(found, name) for name in COPIED}
-        return Facts.model_validate({**told, "has_email": bool(found.email)}).model_dump(mode="json")
+        return _checked(Facts, {**told, "has_email": bool(found.email)}, "facts")
 
 
 def save(

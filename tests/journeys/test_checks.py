@@ -9,6 +9,7 @@ import pytest
 from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
+from app.infra.ids import new_id
 from app.journeys import checks, lifecycle, service
 from app.journeys.differences import differences
 from app.journeys.drafts import DraftChanged, WrongStatus
@@ -276,3 +277,15 @@ def test_a_key_that_sees_no_customers_sees_no_checks(api: Any, voucher: Journey)
     assert api.get(at, **told).status_code == 403
     assert api.patch(f"{at}/{kept.id}", json={"strictness": "end"}, **told).status_code == 403
     assert api.post(f"{at}/run", **told).status_code == 403
+    assert api.delete(f"{at}/{kept.id}", **told).status_code == 403
+    assert api.get(f"/journeys/{new_id()}/checks").status_code == 404
+
+
+def test_nobody_is_made_up_like_who_has_facts_that_are_too_long(tenant: Any) -> None:
+    (who,) = people(tenant.id)
+    with transaction(tenant.id) as session:
+        person = session.get(Customer, (tenant.id, who))
+        assert person is not None
+        person.membership_tier = "x" * 150
+    with pytest.raises(Invalid, match="membership_tier"):
+        checks.like(tenant_id=tenant.id, customer_id=who)

@@ -127,7 +127,8 @@ def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> Che
 
 @api.operation("DELETE", "/journeys/<uuid:journey_id>/checks/<uuid:check_id>", permission="journeys.edit", status=204)
 def delete_check(journey_id: UUID, check_id: UUID) -> None:
-    """Delete a check."""
+    """Delete a check; `customers.view` is needed too."""
+    must("customers.view")
     checks.delete(tenant_id=current().tenant_id, journey_id=journey_id, check_id=check_id, actor=current().ref)
 
 

@@ -133,6 +133,9 @@ class AuditEntry(TenantRow, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         Index("ix_audit_entry_at", "tenant_id", text("at DESC"), text("id DESC")),
+        Index("ix_audit_entry_actor", "tenant_id", "actor", text("at DESC"), text("id DESC")),
+        Index("ix_audit_entry_action", "tenant_id", "action", text("at DESC"), text("id DESC")),
+        Index("ix_audit_entry_object", "tenant_id", "object_type", "object_id", text("at DESC"), text("id DESC")),
     )
 
     at: Mapped[datetime] = mapped_column(server_default=func.now())

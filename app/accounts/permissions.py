@@ -81,6 +81,7 @@ PERMISSIONS: dict[str, Permission] = {
     "users.view": _row("See who has an account", _MANAGERS),
     "users.manage": _row("Invite people, change roles, disable accounts", _MANAGERS, grantable=False),
     "api_keys.manage": _row("Create and revoke API keys", _MANAGERS, grantable=False),
+    "audit.view": _row("See the audit log: who did what", _MANAGERS),
     "settings.manage": _row("Change the organisation and its clubs", _MANAGERS),
 }
 

@@ -69,6 +69,7 @@ NAVIGATION: tuple[tuple[str | None, tuple[Item, ...]], ...] = (
             Item("Privacy", "privacy.index", "shield", "customers.export"),
             Item("API keys", "accounts.api_key_list", "key", "api_keys.manage"),
             Item("Events", "events.index", "plug", "events.view"),
+            Item("Audit log", "audit.index", "history", "audit.view"),
         ),
     ),
 )

@@ -21,6 +21,7 @@ MOST = 200
 MAX_DAYS = 366
 MAX_YEARLY = 300
 """A closure that comes every year has to leave some days of it."""
+_LOCK = text("SELECT FROM club WHERE tenant_id = :tenant_id AND id = :id FOR NO KEY UPDATE")
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
@@ -121,6 +122,8 @@ def add(
     queries.club(tenant_id=tenant_id, club_id=club_id)
     made = _checked(name, starts_on, ends_on, yearly)
     with transaction(tenant_id) as session:
+        # One after the other, so that two at once find each other.
+        session.execute(_LOCK, {"tenant_id": tenant_id, "id": club_id})
         held = select(func.count()).where(ClubClosure.tenant_id == tenant_id, ClubClosure.club_id == club_id)
         if (session.scalar(held) or 0) >= MOST:
             raise Invalid({"name": f"A club has at most {MOST} closures. Delete those that are over."})

@@ -73,7 +73,7 @@ def update(
         person = locked(session, tenant_id, customer_id)
         given = dict(changes)
         custom = _custom(session, tenant_id, given.pop("custom", None))
-        values = _checked({"club_id": person.values["club_id"], **given}, places(session, tenant_id))
+        values = read({"club_id": person.values["club_id"], **given}, places(session, tenant_id))
         tags = values.pop("tags", None)
         before = dict(person.values)
         changed = {name for name, value in values.items() if person.values[name] != value}
@@ -172,8 +172,8 @@ def _prove_consents(
         session.execute(_ACTIVITY, values | {"title": title})
 
 
-def _checked(changes: Mapping[str, Any], known: Places) -> dict[str, Any]:
-    """Return the changes as they are kept, or raise Invalid."""
+def read(changes: Mapping[str, Any], known: Places) -> dict[str, Any]:
+    """Return changes of a customer (see `update`) as they are kept, or raise Invalid with a message by field."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     countries = dict(known.clubs.values())

@@ -7,24 +7,26 @@ put among the customers in the transaction that is undone, so that such a check 
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, OperationalError
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.capture.batch import AppliedEvent
-from app.customers.models import Customer
 from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound, UserError
 from app.infra.ids import new_id
-from app.journeys import differences, rehearsal
+from app.journeys import differences, made_up, occasions, rehearsal
+from app.journeys.drafts import locked
 from app.journeys.durations import duration
 from app.journeys.graph import Graph, storable
 from app.journeys.models import Journey, JourneyCheck
@@ -39,38 +41,14 @@ STRICTNESS = {
     MESSAGES: "The messages: which, and on which day",
     END: "The end only",
 }
-MOST = 30
+MOST, MOST_MEANWHILE = 30, 50
+MAX_PAYLOAD = 16_000
+"""The bytes of JSON that an event of a check may say."""
 SECONDS, ALL_SECONDS = 5.0, 20.0
 TOO_LONG = "It took too long to walk, and was broken off."
+FULL = f"A journey has {MOST} checks at most. Delete one first."
+TOO_MUCH = f"An event of a check says at most {MAX_PAYLOAD:,} bytes."
 UNSTORABLE = "This holds what can't be stored as JSON, such as the character NUL."
-MADE_UP = "made-up@example.com"
-
-
-class Facts(BaseModel):
-    """A made-up person: what steps and the gate may ask of them. Addresses are made up too, or missing."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    first_name: str = Field(default="Alex", max_length=100)
-    has_email: bool = True
-    email_opt_in: bool | None = True
-    sms_opt_in: bool | None = None
-    push_opt_in: bool | None = None
-    whatsapp_opt_in: bool | None = None
-    club_id: UUID | None = None
-    membership_tier: str | None = Field(default=None, max_length=100)
-    membership_status: str | None = Field(default=None, max_length=100)
-    lifecycle_stage: str = Field(default="SUBSCRIBER", max_length=40)
-    handicap_index: Annotated[float, Field(ge=-10, le=54)] | None = None
-    timezone: str | None = Field(default=None, max_length=64)
-    tags: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)] = []
-
-
-COPIED = (
-    "email_opt_in", "sms_opt_in", "push_opt_in", "whatsapp_opt_in", "club_id", "membership_tier", "membership_status",
-    "lifecycle_stage", "handicap_index", "timezone", "tags",
-)  # fmt: skip
-"""What a made-up person takes over from one who is like them: nothing that tells who that is."""
 
 
 class Happens(BaseModel):
@@ -160,16 +138,6 @@ def _read(row: JourneyCheck) -> Check:
     return Check(**{name: getattr(row, name) for name in Check.__dataclass_fields__})
 
 
-def like(*, tenant_id: UUID, customer_id: UUID) -> dict[str, Any]:
-    """Return the facts of somebody made up who is like a customer; Invalid where there is none or too much."""
-    with transaction(tenant_id) as session:
-        found = session.get(Customer, (tenant_id, customer_id))
-        if found is None:
-            raise Invalid({"customer_id": "There is no such customer (any more)."})
-        told = {name: getattr(found, name) for name in COPIED}
-        return _checked(Facts, {**told, "has_email": bool(found.email)}, "facts")
-
-
 def save(
     *,
     tenant_id: UUID,
@@ -190,65 +158,114 @@ def save(
     or Conflict where the walk takes too long.
     """
     errors: dict[str, str] = {}
-    if not 1 <= len(name.strip()) <= 200:
-        errors["name"] = "Give a name of up to 200 characters."
     if strictness not in STRICTNESS:
         errors["strictness"] = f"Choose one of: {', '.join(STRICTNESS)}."
     if sum(one is not None for one in (customer_id, segment_id, facts)) != 1:
         errors["customer_id"] = "Say who walks: a customer, anybody of a segment, or facts of somebody made up."
-    if not rehearsal.in_reach(starts_at):
-        errors["starts_at"] = rehearsal.FAR
-    given = {"event": dict(event or {}), "facts": dict(facts or {}), "meanwhile": [dict(one) for one in meanwhile]}
-    if not storable({"name": name}):
-        errors["name"] = UNSTORABLE
-    errors |= {field: UNSTORABLE for field, told in given.items() if not storable({field: told})}
-    if errors:
-        raise Invalid(errors)
+    given = {"name": name, "facts": facts, "event": event, "starts_at": starts_at, "meanwhile": meanwhile}
+    parts = _parts(tenant_id, given, errors)
     asked = Check(
         id=new_id(),
         journey_id=journey_id,
-        name=name.strip(),
         customer_id=customer_id,
         segment_id=segment_id,
-        facts=None if facts is None else _checked(Facts, facts, "facts"),
-        starts_at=starts_at,
-        event=event,
-        meanwhile=[_happens(one) for one in meanwhile],
         strictness=strictness,
         expected={},
         created_by=actor,
         created_at=starts_at,
+        **parts,
     )
     if len(checks(tenant_id=tenant_id, journey_id=journey_id)) >= MOST:
-        raise Invalid({"name": f"A journey has {MOST} checks at most. Delete one first."})
-    board, graph, zone, through = _walk(tenant_id, asked, SECONDS)
-    if board is None:
-        raise Invalid({"customer_id": "There is nobody to walk it. Choose somebody else."})
-    if not through:
-        raise Conflict(TOO_LONG)
+        raise Invalid({"name": FULL})
+    if event is None:
+        asked = replace(asked, event=_event(tenant_id, asked))
+    expected = _expected(tenant_id, asked, "There is nobody to walk it. Choose somebody else.")
     values = {field: getattr(asked, field) for field in Check.__dataclass_fields__ if field != "created_at"}
     with transaction(tenant_id) as session:
-        row = JourneyCheck(tenant_id=tenant_id, **values | {"expected": differences.told(board, graph, zone)})
+        # One after the other, so that two at once find each other.
+        locked(session, tenant_id, journey_id)
+        held = select(func.count()).where(JourneyCheck.tenant_id == tenant_id, JourneyCheck.journey_id == journey_id)
+        if (session.scalar(held) or 0) >= MOST:
+            raise Invalid({"name": FULL})
+        row = JourneyCheck(tenant_id=tenant_id, **values | {"expected": expected})
         session.add(row)
         session.flush()
         audit.record(session, actor, "journey.check.save", "journey", journey_id, {"check": row.name})
         return _read(row)
 
 
-def _checked(model: type[BaseModel], given: Mapping[str, Any], at: str) -> dict[str, Any]:
-    try:
-        return model.model_validate(dict(given)).model_dump(mode="json")
-    except ValidationError as wrong:
-        told = {".".join([at, *map(str, one["loc"])]): one["msg"] for one in wrong.errors()}
-        raise Invalid(told) from None
+def _parts(
+    tenant_id: UUID, given: Mapping[str, Any], errors: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return parts of a check as they are kept, those that are given; Invalid for what can't be, and for `errors`."""
+    wrong = dict(errors)
+    wrong |= {
+        field: UNSTORABLE for field, told in given.items() if field != "starts_at" and not storable({field: told})
+    }
+    if "name" in given and not 1 <= len(given["name"].strip()) <= 200:
+        wrong["name"] = "Give a name of up to 200 characters."
+    if "starts_at" in given and not rehearsal.in_reach(given["starts_at"]):
+        wrong["starts_at"] = rehearsal.FAR
+    meanwhile = given.get("meanwhile", ())
+    if len(meanwhile) > MOST_MEANWHILE:
+        wrong["meanwhile"] = f"At most {MOST_MEANWHILE} things can happen meanwhile; these are {len(meanwhile)}."
+    said = [
+        ("event", given.get("event")),
+        *((f"meanwhile.{at}.payload", one.get("payload")) for at, one in enumerate(meanwhile)),
+    ]
+    if "meanwhile" not in wrong:
+        wrong |= {at: TOO_MUCH for at, one in said if at.split(".")[0] not in wrong and _long(one)}
+    if wrong:
+        raise Invalid(wrong)
+    kept = dict(given)
+    if "name" in kept:
+        kept["name"] = kept["name"].strip()
+    if kept.get("facts") is not None:
+        kept["facts"] = made_up.facts(tenant_id=tenant_id, given=kept["facts"])
+    if "meanwhile" in kept:
+        kept["meanwhile"] = [_happens(one, at) for at, one in enumerate(meanwhile)]
+    return kept
 
 
-def _happens(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = _checked(Happens, given, "meanwhile")
+def _long(told: Any) -> bool:
+    return told is not None and len(orjson.dumps(told)) > MAX_PAYLOAD
+
+
+def _event(tenant_id: UUID, asked: Check) -> dict[str, Any] | None:
+    """Return what the event says that lets somebody into a check that names none; None where no event lets people in.
+
+    It is kept with the check: a customer's own, for anybody else one like those that come in.
+    """
+    with transaction(tenant_id) as session:
+        journey = session.get(Journey, (tenant_id, asked.journey_id))
+        if journey is None:
+            raise NoSuchJourney
+        graph = read_graph(journey.draft)
+        if not occasions.begins_by_event(graph):
+            return None
+        if asked.customer_id is not None:
+            return dict(occasions.said_by(session, journey, graph, [asked.customer_id], asked.starts_at)[0])
+        return occasions.payload_of(occasions.like(session, journey, graph, asked.starts_at))
+
+
+def _expected(tenant_id: UUID, asked: Check, nobody: str) -> dict[str, Any]:
+    """Return what a walk comes to now; Invalid with `nobody` where nobody walks, Conflict where it takes too long."""
+    board, graph, zone, through = _walk(tenant_id, asked, SECONDS)
+    if board is None:
+        raise Invalid({"customer_id": nobody})
+    if not through:
+        raise Conflict(TOO_LONG)
+    return differences.told(board, graph, zone)
+
+
+def _happens(given: Mapping[str, Any], at: int) -> dict[str, Any]:
+    found = made_up.checked(Happens, given, f"meanwhile.{at}")
     try:
-        duration(found["after"])
+        after = duration(found["after"])
     except ValueError as wrong:
-        raise Invalid({"meanwhile.after": str(wrong)}) from None
+        raise Invalid({f"meanwhile.{at}.after": str(wrong)}) from None
+    if after > HORIZON:
+        raise Invalid({f"meanwhile.{at}.after": f"A check ends after {HORIZON.days} days. Let it happen before."})
     return found
 
 
@@ -258,27 +275,29 @@ def change(
     journey_id: UUID,
     check_id: UUID,
     actor: str,
-    name: str | None = None,
     strictness: str | None = None,
     anew: bool = False,
+    parts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Check:
-    """Call a check otherwise, make it more or less strict, or `anew` expect what the draft does now; return it."""
-    if name is not None and not (1 <= len(name.strip()) <= 200 and storable({"name": name})):
-        raise Invalid({"name": "Give a name of up to 200 characters."})
-    if strictness is not None and strictness not in STRICTNESS:
-        raise Invalid({"strictness": f"Choose one of: {', '.join(STRICTNESS)}."})
+    """Change a check, or `anew` expect what the draft does now; return it.
+
+    `parts` may hold another `name`, `starts_at`, `facts` (of somebody made up), `event` and `meanwhile`. Where it walks
+    otherwise by them, what the draft does now is expected from then on. Raises Invalid, Conflict, or NoSuchCheck.
+    """
     held = check(tenant_id=tenant_id, journey_id=journey_id, check_id=check_id)
-    expected = None
-    if anew:
-        board, graph, zone, through = _walk(tenant_id, held, SECONDS)
-        if board is None:
-            raise Invalid({"customer_id": "There is nobody to walk it any more. Delete this check."})
-        if not through:
-            raise Conflict(TOO_LONG)
-        expected = differences.told(board, graph, zone)
+    wrong = {} if strictness in (None, *STRICTNESS) else {"strictness": f"Choose one of: {', '.join(STRICTNESS)}."}
+    if "facts" in parts and (parts["facts"] is None or held.facts is None):
+        wrong["facts"] = "Facts are of somebody made up, and this check has another person. Keep another check."
+    told = _parts(tenant_id, parts, wrong)
+    asked = replace(held, **told)
+    walks = ("starts_at", "facts", "event", "meanwhile")
+    anew = anew or any(getattr(asked, name) != getattr(held, name) for name in walks)
+    nobody = "There is nobody to walk it any more. Delete this check."
+    expected = _expected(tenant_id, asked, nobody) if anew else None
     with transaction(tenant_id) as session:
         row = _row(session, tenant_id, journey_id, check_id)
-        row.name = name.strip() if name is not None else row.name
+        for name, value in told.items():
+            setattr(row, name, value)
         row.strictness = strictness or row.strictness
         row.expected = expected or row.expected
         session.flush()
@@ -362,34 +381,22 @@ def _walked(tenant_id: UUID, asked: Check, seconds: float) -> tuple[Storyboard |
         if graph.trigger is None or len(graph) < 2:
             raise CannotRehearse("Add a trigger and a step after it; then it can be walked.")
         if asked.facts is not None:
-            who = _made_up(session, tenant_id, asked.facts)
+            who = made_up.put(session, tenant_id, asked.facts)
         if who is None:
             return None, graph, zone, True
         copy = session.get(Journey, (tenant_id, copied(session, journey, graph)))
         assert copy is not None
         stage = Stage(session, tenant_id, copy.id, journey.id, asked.starts_at, keep_letters=False)
-        said = rehearsal.last_event(session, tenant_id, who, graph) if asked.event is None else asked.event
+        said = asked.event
+        if said is None:
+            # Checks that were kept without an event. Nobody made up had one.
+            theirs = [] if asked.facts is not None else [who]
+            said = next(iter(occasions.said_by(session, journey, graph, theirs, asked.starts_at)), {})
         stage.let_in([who], [said])
         stage.feed = _meanwhile(session, copy, who, asked)
         through = stage.play(until=asked.starts_at + HORIZON, deadline=time.monotonic() + seconds)
         boards = stage.boards([who])
     return (boards[0] if boards else None), graph, zone, through
-
-
-def _made_up(session: Session, tenant_id: UUID, facts: Mapping[str, Any]) -> UUID:
-    told = Facts.model_validate(_checked(Facts, facts, "facts")).model_dump()
-    has_email = told.pop("has_email")
-    made = Customer(tenant_id=tenant_id, **told, email=MADE_UP if has_email else None)
-    session.add(made)
-    try:
-        session.flush()
-    except IntegrityError as error:
-        if "club" not in str(error.orig):
-            raise
-        raise Invalid(
-            {"facts": "The club of the made-up person is gone. Delete this check, or keep another one."}
-        ) from None
-    return made.id
 
 
 def _meanwhile(session: Session, copy: Journey, who: UUID, asked: Check) -> Past:

@@ -24,7 +24,7 @@ from app.infra.arrays import array
 from app.infra.db import DEADLOCK, Base, transaction, undone, worked_out
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import new_id
-from app.journeys import leaving
+from app.journeys import leaving, occasions
 from app.journeys.drafts import trigger_of
 from app.journeys.engine.advance import advance_in
 from app.journeys.engine.enrol import Candidate, enrol
@@ -51,13 +51,6 @@ _NEXT_DUE = text("""
     SELECT min(due_at) FROM journey_enrollment
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE'
 """)
-
-_LAST_EVENT = text("""
-    SELECT payload FROM activity
-    WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND type = :type
-    ORDER BY occurred_at DESC LIMIT 1
-""")
-
 
 # By a number made of the id and a seed: whoever comes first by that is anybody, and the same ones under the same seed.
 _ANYBODY = """
@@ -166,9 +159,9 @@ def rehearse(
 ) -> Rehearsal:
     """Let customers into the journey's draft at a moment, whatever its trigger, and return what becomes of each.
 
-    `payload` is what the event says that lets them in; without it, what their last event of that type said. Who is no
-    customer (any more) has no storyboard. Raises NoSuchJourney, Invalid for a moment out of reach, or CannotRehearse
-    for a draft without a beginning.
+    `payload` is what the event says that lets them in; without it, what their last one says that the trigger takes, or
+    one like those that come in, moved to that day. Who is no customer (any more) has no storyboard. Raises
+    NoSuchJourney, Invalid for a moment out of reach, or CannotRehearse for a draft without a beginning.
     """
     if not in_reach(at):
         raise Invalid({"at": FAR})
@@ -198,7 +191,9 @@ def _rehearsed(
         if graph.trigger is None or len(graph) < 2:
             raise CannotRehearse("Add a trigger and a step after it; then it can be rehearsed.")
         stage = Stage(session, tenant_id, copied(session, journey, graph), journey_id, at, keep_letters)
-        said = [payload if payload is not None else last_event(session, tenant_id, one, graph) for one in customer_ids]
+        said: Sequence[Mapping[str, Any]] = [payload or {}] * len(customer_ids)
+        if payload is None:
+            said = occasions.said_by(session, journey, graph, customer_ids, at)
         stage.let_in(customer_ids, said)
         broken_off = not stage.play(until=at + HORIZON, deadline=time.monotonic() + seconds)
         return Rehearsal(stage.boards(customer_ids), broken_off)
@@ -278,13 +273,6 @@ def copied(session: Session, journey: Journey, graph: Graph, most: int | None = 
     version = {"tenant_id": journey.tenant_id, "id": new_id(), "journey_id": made, "number": 1}
     session.execute(insert(JourneyVersion), {**version, "graph": graph.to_json(), "created_by": journey.created_by})
     return made
-
-
-def last_event(session: Session, tenant_id: UUID, customer_id: UUID, graph: Graph) -> Mapping[str, Any]:
-    """Return what the last event of the trigger's type said about a customer."""
-    asked = graph.trigger.config.get("event_type") if graph.trigger else None
-    values = {"tenant_id": tenant_id, "customer_id": customer_id, "type": asked}
-    return (session.scalar(_LAST_EVENT, values) or {}) if asked else {}
 
 
 class Feed(Protocol):

@@ -10,7 +10,7 @@ from app.customers.models import Customer
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import new_id
-from app.journeys import checks, lifecycle, service
+from app.journeys import checks, lifecycle, made_up, service
 from app.journeys.differences import differences
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
@@ -149,7 +149,7 @@ def test_what_happens_meanwhile_and_what_let_them_in(tenant: Any) -> None:
 
 def test_somebody_made_up_is_like_a_customer_but_for_who_they_are(tenant: Any) -> None:
     (who,) = people(tenant.id, first_name="Thandi", tags=["vip"], membership_tier="Gold", phone="+27821234567")
-    facts = checks.like(tenant_id=tenant.id, customer_id=who)
+    facts = made_up.like(tenant_id=tenant.id, customer_id=who)
     assert (facts["tags"], facts["membership_tier"], facts["email_opt_in"]) == (["vip"], "Gold", True)
     assert not {"Thandi", "+27821234567"} & {str(one) for one in facts.values()}
 
@@ -180,12 +180,22 @@ def test_what_has_no_time_has_not_passed(tenant: Any, voucher: Journey, monkeypa
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"facts": {"first_name": "x" * 200}}, "facts.first_name"),
+        ({"facts": {"first_name": "x" * 201}}, "facts.first_name"),
         ({"facts": {"surname": "x"}}, "facts.surname"),
         ({"facts": {}, "strictness": "most"}, "strictness"),
         ({"facts": {}, "customer_id": UUID(int=1)}, "customer_id"),
         ({"customer_id": UUID(int=1)}, "customer_id"),
-        ({"facts": {}, "meanwhile": [{"after": "soon", "type": PLAYED}]}, "meanwhile.after"),
+        ({"facts": {}, "meanwhile": [{"after": "soon", "type": PLAYED}]}, "meanwhile.0.after"),
+        ({"facts": {}, "meanwhile": [{"after": "500 days", "type": PLAYED}]}, "meanwhile.0.after"),
+        ({"facts": {}, "meanwhile": [{"after": "1 day", "type": PLAYED}] * 51}, "meanwhile"),
+        ({"facts": {}, "event": {"course": "x" * 17_000}}, "event"),
+        ({"facts": {"timezone": "Africa/Atlantis"}}, "facts.timezone"),
+        ({"facts": {"lifecycle_stage": "GOOD"}}, "facts.lifecycle_stage"),
+        ({"facts": {"club_id": str(UUID(int=1))}}, "facts.club_id"),
+        ({"facts": {"handicap_index": 99}}, "facts.handicap_index"),
+        ({"facts": {"date_of_birth": "3026-01-01"}}, "facts.date_of_birth"),
+        ({"facts": {"tags": ["x" * 61]}}, "facts.tags"),
+        ({"facts": {"custom": {"nickname": "Ace"}}}, "facts.custom.nickname"),
     ],
 )
 def test_what_cannot_be_kept_is_said(voucher: Journey, more: dict[str, Any], field: str) -> None:
@@ -270,6 +280,36 @@ def test_the_api(api: Any, tenant: Any, voucher: Journey) -> None:
     assert api.delete(f"{at}/checks/{kept['id']}").status_code == 204
 
 
+def test_the_api_activates_anyway_with_a_reason_that_is_journaled(api: Any, tenant: Any, voucher: Journey) -> None:
+    keep(voucher)
+    set_wait(voucher, "4 days")
+    at = f"/journeys/{voucher.id}/activate"
+    refused = api.post(at)
+    assert (refused.status_code, "sent on the 5th day" in refused.get_json()["detail"]) == (422, True)
+    assert api.post(at, json={"anyway": "x" * 501}).status_code == 422
+    assert api.post(at, json={"anyway": " "}).status_code == 422
+    assert api.post(at, json={"anyway": "As agreed"}).status_code == 200
+    (noted,) = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'journey.publish_anyway'")
+    assert noted.detail == {"reason": "As agreed", "checks": ["Newcomer"]}
+
+
+def test_the_api_changes_how_a_check_walks(api: Any, tenant: Any, voucher: Journey) -> None:
+    at = f"/journeys/{voucher.id}/checks"
+    kept = api.post(at, json={"name": "Newcomer", "facts": {}}).get_json()
+    assert kept["expected"]["letters"][0]["status"] == "sent"
+    change = {"facts": {"email_opt_in": False}, "event": {"course": "East"}, "starts_at": "2026-12-01T09:00:00Z"}
+    changed = api.patch(f"{at}/{kept['id']}", json=change).get_json()
+    assert changed["expected"]["letters"][0]["reason"] == "opted_out"
+    assert (changed["event"], changed["facts"]["email_opt_in"]) == ({"course": "East"}, False)
+    assert changed["starts_at"].startswith("2026-12-01T09:00:00")
+    many = [{"after": "1 day", "type": PLAYED}] * 51
+    assert api.patch(f"{at}/{kept['id']}", json={"meanwhile": many}).status_code == 422
+    (who,) = people(tenant.id)
+    real = api.post(at, json={"name": "Thandi", "customer_id": str(who)}).get_json()
+    refused = api.patch(f"{at}/{real['id']}", json={"facts": {}})
+    assert "made up" in refused.get_json()["errors"]["facts"]
+
+
 def test_a_key_that_sees_no_customers_sees_no_checks(api: Any, voucher: Journey) -> None:
     kept, at = keep(voucher), f"/journeys/{voucher.id}/checks"
     key = api.post("/api-keys", json={"name": "Till", "scopes": ["journeys.edit"]}).get_json()["key"]
@@ -286,6 +326,6 @@ def test_nobody_is_made_up_like_who_has_facts_that_are_too_long(tenant: Any) -> 
     with transaction(tenant.id) as session:
         person = session.get(Customer, (tenant.id, who))
         assert person is not None
-        person.membership_tier = "x" * 150
+        person.membership_tier = "x" * 250
     with pytest.raises(Invalid, match="membership_tier"):
-        checks.like(tenant_id=tenant.id, customer_id=who)
+        made_up.like(tenant_id=tenant.id, customer_id=who)

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from app.infra.ids import new_id
-from app.journeys import service
+from app.journeys import checks, service
 from app.journeys.models import Journey
-from tests.journeys.helpers import asks, journey, people, rows, send, step, template, wait
+from tests.journeys.helpers import NOW, asks, journey, people, rows, send, step, template, wait
+from tests.journeys.test_occasions import before_the_round, booked
 
 
 @pytest.fixture
@@ -90,3 +91,50 @@ def test_an_empty_draft_says_what_is_missing(client: Any, sign_in: Any, tenant: 
 def test_who_may_not_edit_journeys_may_not_rehearse(client: Any, sign_in: Any, welcome: Journey) -> None:
     sign_in("viewer")
     assert client.get(f"/journeys/{welcome.id}/rehearsal", status=403)
+
+
+def test_the_event_that_lets_them_in_is_chosen_or_typed(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    made = before_the_round(tenant.id)
+    (thandi,) = people(tenant.id, first_name="Thandi")
+    booked(tenant.id, thandi, NOW, tee_time="2026-11-25T10:00:00+02:00", players=4, course="Thandi’s own")
+    url, at = f"/journeys/{made.id}/rehearsal", "2026-12-20T09:00"
+    text = client.get(f"{url}?customer_id={thandi}&at={at}").text
+    (own,) = rows(tenant.id, "SELECT id FROM activity")
+    for words in (
+        f'value="{own.id}" checked',
+        "Theirs of 20 Nov 2026",
+        "An event like this",
+        'name="said.tee_time.days"',
+    ):
+        assert words in text, words
+    form = {"customer_id": thandi, "at": at}
+    text = client.post(url, {**form, "occasion": str(own.id)}).text
+    # Five days ahead of the day they enter.
+    for words in ("let in by: Tee time booked for 25 Dec, 10:00", "24 Dec 2026", "Through on 24 Dec 2026"):
+        assert words in text, words
+    typed = {"occasion": "like", "said.tee_time.days": "10", "said.tee_time.time": "08:15", "said.players": "2"}
+    text = client.post(url, {**form, **typed, "more.0.name": "voucher", "more.0.value": "Gold"}).text
+    assert "let in by: Tee time booked for 30 Dec, 08:15" in text
+    assert "Went No" in text
+    kept = {**form, "name": "Plays", "who": "like", "theirs": "1"}
+    client.post(f"/journeys/{made.id}/checks", {**kept, "said": '{"course": "Thandi’s own", "players": 4}'}, status=302)
+    (check,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
+    assert check.event == {"course": "Example", "players": 4}
+
+
+def test_what_an_event_cannot_say_is_said_beside_it_and_what_was_typed_stays(
+    client: Any, sign_in: Any, tenant: Any
+) -> None:
+    sign_in("marketer")
+    made = before_the_round(tenant.id, [{"field": "players", "operator": "gte", "value": 3}])
+    (who,) = people(tenant.id)
+    url, form = f"/journeys/{made.id}/rehearsal", {"customer_id": who, "at": "2026-12-20T09:00", "occasion": "like"}
+    wrong = {"said.players": "four", "said.tee_time.days": "soon", "said.booking_id": "B-77"}
+    text = client.post(url, {**form, **wrong}, status=422).text
+    for words in ("Give a number.", "Give a number of days", 'value="four"', 'value="soon"', 'value="B-77"'):
+        assert words in text, words
+    assert "not there any more" in client.post(url, {**form, "occasion": str(new_id())}, status=422).text
+    few = client.post(url, {**form, "said.players": "1", "said.tee_time.days": "3"}).text
+    assert "Nobody comes in by this event" in few
+    assert "Nobody comes in by this event" not in client.post(url, {**form, "said.players": "3"}).text

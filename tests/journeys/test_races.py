@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app.accounts.models import Tenant
+from app.accounts import closures
+from app.accounts.actor import Actor
+from app.accounts.models import Club, Tenant
 from app.infra.db import db, transaction
-from app.journeys import lifecycle, queries, service
+from app.infra.errors import Invalid
+from app.infra.ids import new_id
+from app.journeys import checks, lifecycle, queries, service
 from app.journeys.engine import advance
 from app.journeys.engine.advance import advance_batch
 from tests.journeys.helpers import (
@@ -343,3 +347,57 @@ def test_two_who_lock_customers_the_other_way_round_try_again(app: Flask, tenant
     run(tenant.id)
     assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
     check_counters(tenant.id, made.id)
+
+
+def test_no_journey_keeps_more_checks_than_it_may_however_many_are_kept_at_once(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "MOST", 2)
+    made = journey(tenant.id, [tag("u", None, "x")])
+    # All have walked before the first of them is kept.
+    walked, expected = threading.Barrier(4), checks._expected
+
+    def then_wait(*asked: Any) -> Any:
+        found = expected(*asked)
+        walked.wait()
+        return found
+
+    monkeypatch.setattr(checks, "_expected", then_wait)
+
+    def keep() -> checks.Check:
+        return checks.save(
+            tenant_id=tenant.id, journey_id=made.id, actor="system", name="Newcomer", starts_at=NOW, facts={}
+        )
+
+    found = together(app, *[keep] * 4)
+    assert sum(isinstance(one, Invalid) for one in found) == 2, found
+    assert len(checks.checks(tenant_id=tenant.id, journey_id=made.id)) == 2
+
+
+def test_no_club_has_more_closures_than_it_may_however_many_are_added_at_once(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closures, "MOST", 2)
+    with transaction(tenant.id) as session:
+        club = Club(
+            tenant_id=tenant.id,
+            name="Milnerton Links",
+            country="ZA",
+            timezone="Africa/Johannesburg",
+            locale="en-ZA",
+            currency="ZAR",
+        )
+        session.add(club)
+        session.flush()
+        club_id = club.id
+
+    manager = Actor(tenant.id, new_id(), "Nomsa", None, "manager", frozenset(), "session")
+
+    def close() -> closures.ClosureInfo:
+        return closures.add(
+            tenant_id=tenant.id, actor=manager, club_id=club_id, name="Christmas", starts_on=date(2026, 12, 25)
+        )
+
+    found = together(app, *[close] * 4)
+    assert sum(isinstance(one, Invalid) for one in found) == 2, found
+    assert len(closures.closures(tenant_id=tenant.id, club_id=club_id)) == 2

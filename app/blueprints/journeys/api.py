@@ -387,11 +387,21 @@ def make_step_secret(journey_id: UUID, key: str) -> SecretOut:
     return SecretOut(secret=plain)
 
 
-@api.operation("POST", "/journeys/<uuid:journey_id>/activate", permission="journeys.run", returns=JourneyOut)
-def activate_journey(journey_id: UUID) -> JourneyOut:
-    """Publish the draft and let the journey run; 422 with the problems by step if it is not ready."""
+class ActivateBody(Body):
+    """`anyway`: why the journey is to run although checks of its draft fail; it stands in the audit log."""
+
+    anyway: Annotated[str, Field(max_length=500)] | None = None
+
+
+@api.operation(
+    "POST", "/journeys/<uuid:journey_id>/activate", permission="journeys.run", body=ActivateBody, returns=JourneyOut
+)
+def activate_journey(journey_id: UUID, body: ActivateBody) -> JourneyOut:
+    """Publish the draft and let the journey run; 422 with the problems by step if it is not ready, or with the checks
+    (`checks.<id>`) that fail and what differs."""
     actor = current()
-    return shown(lifecycle.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref))
+    made = lifecycle.activate(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, anyway=body.anyway)
+    return shown(made)
 
 
 @api.operation("POST", "/journeys/<uuid:journey_id>/pause", permission="journeys.run", returns=JourneyOut)

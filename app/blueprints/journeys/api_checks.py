@@ -1,7 +1,7 @@
 """The API of checks: rehearsals kept with what they came to, which a draft has to come to before it is published."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -9,16 +9,20 @@ from pydantic import AwareDatetime, BaseModel, Field
 from app.blueprints.journeys.api import api
 from app.infra import clock
 from app.journeys import checks
-from app.journeys.checks import Check, Facts, Happens
+from app.journeys.checks import MOST_MEANWHILE, Check, Happens
+from app.journeys.made_up import Facts
 from app.web.guards import current, must
 from app.web.schemas import Body
 
+PARTS = ("name", "starts_at", "facts", "event", "meanwhile")
 Strictness = Literal["path", "messages", "end"]
 
 
 class CheckBody(Body):
     """Who walks (one of a customer, anybody of a segment, facts of somebody made up), from when on, let in by what
-    event, and what happens meanwhile. What the draft does with them is what is expected from then on."""
+    event, and what happens meanwhile. What the draft does with them is what is expected from then on. Without
+    `event` it is kept with the customer's own last one that the trigger takes, else with one like those that come in.
+    """
 
     name: str
     customer_id: UUID | None = None
@@ -31,9 +35,14 @@ class CheckBody(Body):
 
 
 class CheckChangeBody(Body):
-    """What is to be different; `anew`: what the draft does now is expected from then on."""
+    """What is to be different; `anew`: what the draft does now is expected from then on, as it is where anything is
+    changed that the walk depends on. `facts` only of a check of somebody made up."""
 
     name: str | None = None
+    starts_at: AwareDatetime | None = None
+    facts: Facts | None = None
+    event: dict[str, Any] | None = None
+    meanwhile: Annotated[list[Happens], Field(max_length=MOST_MEANWHILE)] | None = None
     strictness: Strictness | None = None
     anew: bool = False
 
@@ -110,7 +119,7 @@ def create_check(journey_id: UUID, body: CheckBody) -> CheckOut:
     returns=CheckOut,
 )  # fmt: skip
 def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> CheckOut:
-    """Call a check otherwise, make it more or less strict, or let it expect what the draft does now.
+    """Change what a check is called, how it walks, how strict it is, or let it expect what the draft does now.
 
     As with whatever rehearses, `customers.view` is needed too.
     """
@@ -120,7 +129,9 @@ def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> Che
         journey_id=journey_id,
         check_id=check_id,
         actor=current().ref,
-        **body.model_dump(),
+        strictness=body.strictness,
+        anew=body.anew,
+        parts={name: value for name in PARTS if (value := _part(body, name)) is not None},
     )
     return _out(made)
 
@@ -145,6 +156,13 @@ def run_checks(journey_id: UUID) -> CheckRunOut:
         for one in found
     ]
     return CheckRunOut(draft_revision=revision, passed=all(one.passed for one in results), results=results)
+
+
+def _part(body: CheckChangeBody, name: str) -> Any:
+    value = getattr(body, name)
+    if isinstance(value, Facts):
+        return value.model_dump(mode="json")
+    return [one.model_dump(mode="json") for one in value] if isinstance(value, list) else value
 
 
 def _out(found: Check) -> CheckOut:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import orjson
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
@@ -13,7 +14,7 @@ from app.customers import queries as customers
 from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import checks as room
-from app.journeys import queries
+from app.journeys import made_up, occasions, queries
 from app.journeys.checks import Check, Result
 from app.journeys.models import Journey
 from app.web.guards import current, must, requires
@@ -47,15 +48,16 @@ def save_check(journey_id: UUID) -> Answer:
         begins = begins_at(journey)
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
-        made_up = form.get("who") == "like"
+        like = form.get("who") == "like"
         kept = room.save(
             tenant_id=journey.tenant_id,
             journey_id=journey_id,
             actor=current().ref,
             name=form.get("name", ""),
             starts_at=begins,
-            customer_id=None if made_up else who,
-            facts=room.like(tenant_id=journey.tenant_id, customer_id=who) if made_up else None,
+            customer_id=None if like else who,
+            facts=made_up.like(tenant_id=journey.tenant_id, customer_id=who) if like else None,
+            event=_said(journey, made_up=like),
             strictness=form.get("strictness", room.PATH),
         )
         return f"The check is kept, and runs whenever the draft is published. Expected: {_sums(kept)}."
@@ -96,6 +98,22 @@ def delete_check(journey_id: UUID, check_id: UUID) -> Answer:
 def _journey(journey_id: UUID) -> Journey:
     must("customers.view")
     return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
+
+
+def _said(journey: Journey, *, made_up: bool) -> dict[str, Any] | None:
+    """Return what the event said that let somebody into the rehearsal that is kept; None where none was asked for."""
+    sent = request.form.get("said")
+    if not sent:
+        return None
+    try:
+        told = orjson.loads(sent)
+    except orjson.JSONDecodeError:
+        told = None
+    if not isinstance(told, dict):
+        raise Invalid({"event": "What the event says can’t be read. Rehearse once more."})
+    if not (made_up and request.form.get("theirs")):
+        return told
+    return occasions.without_names(tenant_id=journey.tenant_id, journey_id=journey.id, payload=told)
 
 
 def _done(journey_id: UUID, act: Callable[[], str]) -> Answer:

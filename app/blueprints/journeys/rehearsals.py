@@ -8,15 +8,17 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 from babel.dates import format_date
 from flask import Response, request
 
-from app.blueprints.journeys import presenters
+from app.blueprints.journeys import occasions, presenters
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import known
 from app.blueprints.journeys.people import TONES, outcome
 from app.conditions import Catalogue
 from app.customers import queries as customers
+from app.events import catalogue
 from app.infra import clock
 from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
@@ -24,8 +26,9 @@ from app.journeys import queries, rehearsal
 from app.journeys.checks import STRICTNESS
 from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey
+from app.journeys.occasions import Offered, lets_in
 from app.journeys.rehearsal import Letter, Storyboard, Sums, Taken
-from app.journeys.step_type import Known, title_of
+from app.journeys.step_type import MANUAL, Known, title_of
 from app.journeys.titles import titles
 from app.messaging.channel import EMAIL, installed
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, Status, reason_in_words
@@ -57,15 +60,34 @@ def rehearse(journey_id: UUID) -> Response:
     try:
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
+        begins = begins_at(journey)
+        offered = occasions.offered(journey, begins, who)
+        said, theirs = occasions.read(journey, offered, begins)
         found = rehearsal.rehearse(
-            tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=begins_at(journey)
+            tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=begins, payload=said
         )
     except UserError as wrong:
         return _refused(journey, wrong)
     board = found.boards[0] if found.boards else None
     graph, around = queries.draft(journey), known(journey.tenant_id)
     told = _Told(graph, around).board(board) if board else None
-    return allow_letters(_shown(journey, board=told, broken_off=found.broken_off, gone=board is None))
+    walked: dict[str, Any] = {"board": told, "broken_off": found.broken_off, "gone": board is None}
+    return allow_letters(_shown(journey, **walked, **_let_in(journey, offered, said, begins, theirs=theirs)))
+
+
+def _let_in(
+    journey: Journey, offered: Offered, said: Mapping[str, Any] | None, at: datetime, *, theirs: bool
+) -> dict[str, Any]:
+    """Return for the page what the event said that let somebody in, and whether the trigger would have taken it."""
+    if said is None:
+        return {}
+    fits = lets_in(tenant_id=journey.tenant_id, journey_id=journey.id, payload=said, at=at)
+    return {
+        "said": orjson.dumps(said).decode(),
+        "theirs": theirs,
+        "fits": fits,
+        "event_told": catalogue.title(catalogue.get(offered.type), said) if offered.type != MANUAL else None,
+    }
 
 
 @blueprint.post("/<uuid:journey_id>/rehearsal/many")
@@ -135,6 +157,8 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
     q = request.args.get("q", "").strip()
     chosen = as_id(given.get("customer_id"))
     begins = given.get("at") or clock.now().astimezone(ZoneInfo(journey.timezone)).strftime("%Y-%m-%dT%H:%M")
+    who = _person(tenant_id, chosen) if chosen else None
+    more = {"errors": {}, **more}
     return page(
         "journeys/rehearsal.html",
         block="results" if request.method == "GET" else None,
@@ -143,14 +167,25 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
         many=many or request.args.get("of") == "many",
         q=q,
         found=customers.customers(tenant_id=tenant_id, q=q, limit=20).items if q else [],
-        who=_person(tenant_id, chosen) if chosen else None,
+        who=who,
+        occasion=_occasion(journey, chosen, begins, more["errors"]) if chosen and who and not many else None,
         begins=begins,
         count=given.get("count", "100"),
         segments=sorted(known(tenant_id).segments.items(), key=lambda one: one[1].casefold()),
         segment_id=given.get("segment_id"),
         strictness=list(STRICTNESS.items()),
-        **{"errors": {}, **more},
+        **more,
     )
+
+
+def _occasion(journey: Journey, customer_id: UUID, begins: str, errors: Mapping[str, str]) -> occasions.Form | None:
+    try:
+        local = datetime.fromisoformat(begins)
+        at = clock.instant(local, ZoneInfo(journey.timezone)) if local.tzinfo is None else clock.now()
+    except ValueError:
+        at = clock.now()
+    at = at if rehearsal.in_reach(at) else clock.now()
+    return occasions.form(journey, occasions.offered(journey, at, customer_id), at, errors)
 
 
 def _person(tenant_id: UUID, customer_id: UUID) -> Mapping[str, Any] | None:

@@ -140,6 +140,16 @@ class Candidate(NamedTuple):
     type: str = MANUAL
 
 
+class Listening(NamedTuple):
+    """What of a journey says which events let people in; `trigger_config` as its row has it."""
+
+    id: UUID
+    club_id: UUID | None
+    trigger_type: str
+    trigger_config: Mapping[str, Any]
+    timezone: str
+
+
 def on_events(batch: Batch, only: UUID | None = None) -> None:
     """Wake who waits for the events of a batch and let in whom they let in, inside the transaction that applies them.
 
@@ -345,8 +355,11 @@ def letting_in(
     types = sorted({event.type for event in events})
     asked = {"tenant_id": tenant_id, "types": types, "only": journey_id}
     journey = session.execute(LISTENING, asked).one_or_none()
-    if journey is None:
-        return []
+    return [] if journey is None else taken(session, tenant_id, Listening(*journey), events)
+
+
+def taken(session: Session, tenant_id: UUID, journey: Listening, events: Sequence[AppliedEvent]) -> list[AppliedEvent]:
+    """Return those of past events of a journey's trigger that it would have taken when each happened."""
     clubs = _Clubs(session, tenant_id, events, journey.club_id is not None)
     return [
         event for event in events if clubs.fit(journey.club_id, event) and _matches(journey, event, event.occurred_at)
@@ -378,7 +391,7 @@ class _Clubs:
         return str(said or self.of.get(event.customer_id)) == str(club_id)
 
 
-def _matches(journey: Row[Any], event: AppliedEvent, now: datetime) -> bool:
+def _matches(journey: Row[Any] | Listening, event: AppliedEvent, now: datetime) -> bool:
     about = "segment_id" if event.type in MOVES else "journey_id" if event.type in ENDS else None
     if about and journey.trigger_config.get(about) != event.payload.get(about):
         return False

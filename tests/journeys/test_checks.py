@@ -15,7 +15,9 @@ from app.journeys.differences import differences
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
 from app.journeys.publishing import PlacesNeeded
+from tests.forms import posted
 from tests.journeys.helpers import NOW, admit, journey, people, rows, run, send, step, template, wait
+from tests.journeys.test_occasions import before_the_round
 
 PLAYED = "scl.round.completed"
 
@@ -241,7 +243,7 @@ def test_the_pages(client: Any, sign_in: Any, tenant: Any, voucher: Journey) -> 
     assert text.count("Expected: 3 steps, 1 message sent, through on day 3.") == 2
     for words in (
         "Gift",
-        "Somebody made up, let in by no event",
+        "Somebody made up, from",
         "The check is kept, and runs",
         "3 steps, 1 message sent, through on day 3",
     ):
@@ -329,3 +331,67 @@ def test_nobody_is_made_up_like_who_has_facts_that_are_too_long(tenant: Any) -> 
         person.membership_tier = "x" * 250
     with pytest.raises(Invalid, match="membership_tier"):
         made_up.like(tenant_id=tenant.id, customer_id=who)
+
+
+def edit_form(text: str) -> dict[str, Any]:
+    """Return what the form of a check sends as it was drawn, the rows of what happens meanwhile as lists."""
+    sent = posted(text[text.index('/edit"') :])
+    return {name: sent.getlist(name) if name.startswith("meanwhile.") else sent[name] for name in sent}
+
+
+def test_what_a_check_is_kept_with_is_changed_on_its_page(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    made = before_the_round(tenant.id)
+    kept = checks.save(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={},
+        event={"tee_time": "2026-11-25T10:00:00+02:00", "players": 2, "code": "B-1"},
+        meanwhile=[{"after": "2 days", "type": PLAYED, "payload": {"holes": 9, "course": "East"}}],
+    )  # fmt: skip
+    at = f"/journeys/{made.id}/checks"
+    assert f"{at}/{kept.id}" in client.get(at).text
+    form = edit_form(client.get(f"{at}/{kept.id}").text)
+    assert (form["said.tee_time.days"], form["said.tee_time.time"], form["said.code"]) == ("5", "10:00", "B-1")
+    assert form["meanwhile.says"][0] == "holes: 9\r\ncourse: East"
+    # Only called otherwise: it still expects what it did.
+    rows(tenant.id, "UPDATE journey_check SET expected = expected || '{\"mark\": 1}' RETURNING id")
+    client.post(f"{at}/{kept.id}/edit", {**form, "name": "Plays soon"}, status=302)
+    (same,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
+    assert (same.name, same.event, same.meanwhile) == ("Plays soon", kept.event, kept.meanwhile)
+    assert same.expected["mark"] == 1
+    more = {"said.players": "4", "said.tee_time.days": "8", "facts.email_opt_in": "false", "facts.tags": "vip, keen"}
+    more |= {"meanwhile.after": ["3 days", ""], "meanwhile.type": [PLAYED, ""], "meanwhile.says": ["holes: 18", ""]}
+    client.post(f"{at}/{kept.id}/edit", {**form, **more}, status=302)
+    (other,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
+    assert other.event == {"tee_time": "2026-11-28T10:00:00+02:00", "players": 4, "code": "B-1"}
+    assert other.meanwhile == [{"after": "3 days", "type": PLAYED, "payload": {"holes": 18}}]
+    assert other.facts is not None
+    assert (other.facts["email_opt_in"], other.facts["tags"]) == (False, ["vip", "keen"])
+    assert [one["step"] for one in other.expected["path"]] == ["t", "w", "four", "big"]
+
+
+def test_what_a_check_cannot_be_kept_with_is_said_beside_it(client: Any, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    made = before_the_round(tenant.id)
+    kept = checks.save(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={}, event={}
+    )
+    at = f"/journeys/{made.id}/checks/{kept.id}"
+    form = edit_form(client.get(at).text)
+    wrong = {
+        "name": "", "facts.handicap_index": "99", "facts.date_of_birth": "3026-01-01", "meanwhile.after": ["soon", ""],
+        "meanwhile.type": [PLAYED, ""], "meanwhile.says": ["holes: 18", ""],
+    }  # fmt: skip
+    for field, words in (
+        ("name", "Give a name"),
+        ("facts.handicap_index", "A handicap index lies between"),
+        ("facts.date_of_birth", "A birth date lies between"),
+        ("meanwhile.after", "Give a duration such as"),
+    ):
+        sent = {**form, field: wrong[field]}
+        if field == "meanwhile.after":
+            sent |= {one: wrong[one] for one in wrong if one.startswith("meanwhile.")}
+        assert words in client.post(f"{at}/edit", sent, status=422).text, field
+    text = client.post(f"{at}/edit", {**form, "said.players": "four", "name": "Kept as typed"}, status=422).text
+    for words in ("Give a number.", 'value="four"', 'value="Kept as typed"'):
+        assert words in text, words
+    assert checks.checks(tenant_id=tenant.id, journey_id=made.id) == [kept]

@@ -11,12 +11,16 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.rehearsals import begins_at
 from app.customers import queries as customers
+from app.events import catalogue
 from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import checks as room
 from app.journeys import made_up, occasions, queries
 from app.journeys.checks import Check, Result
+from app.journeys.drafts import trigger_of
 from app.journeys.models import Journey
+from app.journeys.step_type import MANUAL
+from app.journeys.timed import TIMED
 from app.web.guards import current, must, requires
 from app.web.htmx import page
 
@@ -136,16 +140,19 @@ def _page(journey: Journey, found: list[Result] | None = None) -> Response:
     ids = [one.customer_id for one in kept if one.customer_id]
     names = customers.names(tenant_id=journey.tenant_id, customer_ids=ids)
     segments = queries.known(tenant_id=journey.tenant_id).segments
+    begins = trigger_of(queries.draft(journey))[0]
+    by_event = begins not in (*TIMED, MANUAL)
 
     def who(one: Check) -> str:
         if one.facts is not None:
-            return "Somebody made up" if one.event else "Somebody made up, let in by no event"
+            return "Somebody made up" if one.event or not by_event else "Somebody made up, let in by no event"
         if one.segment_id is not None:
             return f"Anybody of “{segments.get(one.segment_id, 'a segment that is gone')}”"
         return names.get(one.customer_id, "Nobody any more") if one.customer_id else "Nobody any more"
 
     context: dict[str, Any] = {
         "rows": [(one, who(one), _sums(one)) for one in kept],
+        "let_in": {one.id: catalogue.title(catalogue.get(begins), one.event) for one in kept if one.event and by_event},
         "results": {one.check.id: one for one in found or ()},
         "ran": found is not None,
         "strictness": list(room.STRICTNESS.items()),

@@ -21,12 +21,13 @@ from app.journeys import occasions
 from app.journeys.models import Journey
 from app.journeys.occasions import Offered, Said
 from app.journeys.payloads import said_date
-from app.journeys.step_type import MANUAL
+from app.journeys.step_type import ANYTHING, MANUAL
 from app.web.shell import localtime
 
 LIKE = "like"
 MORE = 2
 FARTHEST = 3660
+NO_MORE = [("", "")] * MORE
 DATED = (FieldType.DATE, FieldType.DATETIME)
 
 
@@ -79,8 +80,8 @@ def form(journey: Journey, found: Offered, at: datetime, errors: Mapping[str, st
         by_hand=found.type == MANUAL,
         theirs=own,
         chosen=known or (own[0][0] if own else LIKE),
-        keys=[_key(one, journey, at, found.type, errors, sent=bool(chosen)) for one in found.like],
-        more=[(_sent(f"more.{at}.name"), _sent(f"more.{at}.value")) for at in range(MORE)],
+        keys=[key(one, journey, at, errors, sent=bool(chosen)) for one in found.like],
+        more=more(),
     )
 
 
@@ -93,18 +94,26 @@ def _sent(name: str) -> str:
     return request.form.get(name, "").strip()
 
 
-def _key(said: Said, journey: Journey, at: datetime, type_: str, errors: Mapping[str, str], *, sent: bool) -> Key:
+def more() -> list[tuple[str, str]]:
+    """Return the rows for further keys, as they were sent."""
+    return [(_sent(f"more.{at}.name"), _sent(f"more.{at}.value")) for at in range(MORE)]
+
+
+def key(said: Said, journey: Journey, at: datetime, errors: Mapping[str, str], *, sent: bool) -> Key:
+    """Return the form of one key: as it was `sent`, or with its value, dates as so many days after a moment."""
     name, error = f"said.{said.name}", errors.get(f"event.{said.name}")
     if sent:
         return Key(said, name, _sent(name), _sent(f"{name}.days"), _sent(f"{name}.time"), error)
     if said.type in DATED:
         zone = ZoneInfo(journey.timezone)
-        when = said_date(type_, {said.name: said.value}, said.name, zone)
+        when = said_date(ANYTHING, {said.name: said.value}, said.name, zone)
         if when is None:
-            return Key(said, name, error=error, time="09:00")
+            return Key(said, name, error=error, time="09:00" if said.type is FieldType.DATETIME else "")
         local = when.astimezone(zone) if isinstance(when, datetime) else datetime.combine(when, time())
         days = (local.date() - at.astimezone(zone).date()).days
-        return Key(said, name, days=str(days), time=f"{local:%H:%M}", error=error)
+        return Key(
+            said, name, days=str(days), time=f"{local:%H:%M}" if said.type is FieldType.DATETIME else "", error=error
+        )
     return Key(said, name, _as_text(said.value), error=error)
 
 

@@ -105,26 +105,27 @@ DUE_OF_RUNS = text(f"""
     {LOOKED_AT}
 """)  # noqa: S608
 
+# Messages are found by their ids alone, and not by a join: where the statistics know nothing of an organisation yet,
+# the planner takes its messages to be one, and compares each of them with each of the batch (0.4 ms a letter of 3,000).
 MOVE = text("""
     UPDATE message
-    SET status = verdict.status, reason = verdict.reason, due_at = coalesce(verdict.due_at, message.due_at),
-        to_address = coalesce(verdict.address, message.to_address), instead_of = verdict.instead_of,
-        saw = verdict.saw,
-        attempt_id = CASE verdict.status WHEN 'sending' THEN CAST(:attempt_id AS uuid) ELSE message.attempt_id END,
-        attempts = message.attempts + CASE verdict.status WHEN 'sending' THEN 1 ELSE 0 END,
-        sending_at = CASE verdict.status WHEN 'sending' THEN :now ELSE message.sending_at END
-    FROM jsonb_to_recordset(CAST(:verdicts AS jsonb))
-         AS verdict(id uuid, status text, reason text, due_at timestamptz, address text,
-             instead_of text, saw jsonb)
-    WHERE message.tenant_id = :tenant_id AND message.id = verdict.id
+    SET (status, reason, due_at, to_address, instead_of, saw, attempt_id, attempts, sending_at) = (
+        SELECT verdict.status, verdict.reason, coalesce(verdict.due_at, message.due_at),
+            coalesce(verdict.address, message.to_address), verdict.instead_of, verdict.saw,
+            CASE verdict.status WHEN 'sending' THEN CAST(:attempt_id AS uuid) ELSE message.attempt_id END,
+            message.attempts + CASE verdict.status WHEN 'sending' THEN 1 ELSE 0 END,
+            CASE verdict.status WHEN 'sending' THEN :now ELSE message.sending_at END
+        FROM jsonb_to_record(CAST(:verdicts AS jsonb) -> CAST(message.id AS text))
+             AS verdict(status text, reason text, due_at timestamptz, address text, instead_of text, saw jsonb)
+    )
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
 LET_OUT = text("""
     UPDATE message
     SET status = 'sending', reason = NULL, instead_of = NULL, saw = NULL, attempt_id = :attempt_id,
-        attempts = message.attempts + 1, sending_at = :now
-    FROM unnest(CAST(:ids AS uuid[])) AS let_out(id)
-    WHERE message.tenant_id = :tenant_id AND message.id = let_out.id
+        attempts = attempts + 1, sending_at = :now
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
 EVENTS_WAITING = text(
@@ -188,27 +189,25 @@ def move(
 ) -> None:
     """Write the verdicts down. Those that go where they were meant to, nearly all, need no more than to be named."""
     straight: list[UUID] = []
-    moves: list[dict[str, Any]] = []
+    moves: dict[UUID, dict[str, Any]] = {}
     for row, verdict in zip(rows, verdicts, strict=True):
         goes = verdict.status is Status.SENDING and verdict.reason is None and verdict.due_at is None
         if goes and verdict.instead_of is None and verdict.address in (None, row["to_address"]):
             straight.append(row["id"])
             continue
-        moves.append(
-            {
-                "id": row["id"],
-                "status": verdict.status,
-                "reason": verdict.reason,
-                "due_at": verdict.due_at,
-                "address": verdict.address,
-                "instead_of": verdict.instead_of,
-                "saw": _saw(verdict, values["now"]),
-            }
-        )
+        moves[row["id"]] = {
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "due_at": verdict.due_at,
+            "address": verdict.address,
+            "instead_of": verdict.instead_of,
+            "saw": _saw(verdict, values["now"]),
+        }
     if straight:
         session.execute(LET_OUT, {**values, "ids": array(straight)})
     if moves:
-        session.execute(MOVE, {**values, "verdicts": orjson.dumps(moves).decode()})
+        told = orjson.dumps(moves, option=orjson.OPT_NON_STR_KEYS).decode()
+        session.execute(MOVE, {**values, "ids": array(moves), "verdicts": told})
 
 
 def _saw(verdict: Verdict, now: datetime) -> dict[str, Any] | None:

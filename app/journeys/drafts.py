@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
@@ -138,6 +138,17 @@ def travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | 
             session.flush()
             audit.record(session, actor, "journey.undo" if step < 0 else "journey.redo", "journey", journey_id)
         return journey
+
+
+def begin_here(session: Session, journey: Journey) -> None:
+    """Let the history of a journey that was just made begin with its draft as it is: nothing before is undone."""
+    session.execute(
+        delete(JourneyDraftEdit).where(
+            JourneyDraftEdit.tenant_id == journey.tenant_id,
+            JourneyDraftEdit.journey_id == journey.id,
+            JourneyDraftEdit.position < journey.draft_position,
+        )
+    )
 
 
 def _expect(journey: Journey, draft_revision: int | None) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
-from app.journeys import queries, service
+from app.journeys import drafts, queries, service
 from app.journeys.graph import BadGraph, Graph, storable
 from app.journeys.models import Journey
 from app.journeys.settings import SETTINGS
@@ -71,7 +71,9 @@ def bring(*, tenant_id: UUID, actor: str, file: str, name: str = "") -> tuple[Jo
         except (Invalid, TypeError, ValueError) as wrong:
             told = wrong.message if isinstance(wrong, Invalid) else "they are not what settings are"
             raise Invalid({"file": f"The settings in this file can't be used: {told}"}) from None
-        return service.put_graph(**on, graph=graph), missing
+        put = service.put_graph(**on, graph=graph)
+        drafts.begin_here(session, put)
+        return put, missing
 
 
 def _put_settings(on: Mapping[str, Any], settings: Mapping[str, Any], *, left_out: bool) -> list[str]:

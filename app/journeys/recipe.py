@@ -19,7 +19,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import NotFound
 from app.infra.registry import NotRegistered, Registry
-from app.journeys import service
+from app.journeys import drafts, service
 from app.journeys.models import Journey
 from app.journeys.timed import DATE
 from app.segments import preview
@@ -141,7 +141,9 @@ def use(*, tenant_id: UUID, name: str, actor: str, club_id: UUID | None = None, 
         )
         start = {"key": "trigger", "type": "TRIGGER", "config": trigger, "next": found.steps[0]["key"]}
         steps = [start, *(_with_template(one, written) for one in found.steps)]
-        return service.put_steps(tenant_id=tenant_id, journey_id=journey.id, actor=actor, steps=steps)
+        made = service.put_steps(tenant_id=tenant_id, journey_id=journey.id, actor=actor, steps=steps)
+        drafts.begin_here(session, made)
+        return made
 
 
 def _template(session: Session, tenant_id: UUID, actor: str, letter: RecipeLetter, now: datetime) -> UUID:

@@ -38,6 +38,7 @@ def test_a_file_comes_in_again_as_it_went_out(tenant: Tenant) -> None:
     assert (copy.name, copy.max_enrollments, copy.trigger_type) == ("Welcome (2)", 7, JOINED)
     assert queries.draft(copy) == queries.draft(found)
     assert queries.draft(copy).notes == queries.draft(found).notes
+    assert queries.draft_history(tenant_id=tenant.id, journey=copy).undo is None
 
 
 def test_what_has_the_same_name_elsewhere_is_found_and_the_rest_flagged(tenant: Tenant) -> None:

@@ -10,7 +10,7 @@ from app.content import queries as templates
 from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.journeys import lifecycle, queries, recipe, rehearsal
+from app.journeys import lifecycle, queries, recipe, rehearsal, service
 from app.journeys.step_type import check_graph
 from tests.journeys.helpers import NOW, event, happen, people, rows, run
 
@@ -22,6 +22,8 @@ def test_a_recipe_makes_a_draft_that_is_ready(tenant: Any, name: str) -> None:
     made = recipe.use(tenant_id=tenant.id, name=name, actor="system", now=NOW)
     assert (made.status, made.published_version) == ("DRAFT", None)
     assert check_graph(queries.draft(made), queries.known(tenant_id=tenant.id)) == []
+    assert queries.draft_history(tenant_id=tenant.id, journey=made) == queries.DraftHistory(undo=None, redo=None)
+    assert queries.draft(service.undo(tenant_id=tenant.id, journey_id=made.id, actor="system")) == queries.draft(made)
     assert lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW).status == "ACTIVE"
 
 

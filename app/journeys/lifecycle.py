@@ -40,19 +40,32 @@ class NotReady(Invalid):
 
 
 def activate(
-    *, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None = None, anyway: str | None = None
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    draft_revision: int | None = None,
+    now: datetime | None = None,
+    anyway: str | None = None,
 ) -> Journey:
     """Publish the draft and let the journey run; return it. Of an ACTIVE journey only the draft is published.
 
-    Raises NotReady with the draft's problems, WrongStatus if it is archived, or ChecksFailed unless `anyway` says why
-    it is to run although its checks don't pass.
+    Raises NotReady with the draft's problems, WrongStatus if it is archived, DraftChanged if the draft is another one
+    than `draft_revision` by now, or ChecksFailed unless `anyway` says why it is to run although its checks don't pass.
     """
+
+    def may_be_activated(journey: Journey) -> None:
+        if journey.status == "ARCHIVED":
+            raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
+        if draft_revision is not None and draft_revision != journey.draft_revision:
+            raise DraftChanged
+
     anyway = (anyway or "").strip()
-    failed, walked = _walked(tenant_id, journey_id, _may_be_activated, anyway)
+    failed, walked = _walked(tenant_id, journey_id, may_be_activated, anyway)
     with transaction(tenant_id) as session:
         lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
-        _may_be_activated(journey)
+        may_be_activated(journey)
         if walked is not None and walked != journey.draft_revision:
             raise DraftChanged
         moment = now or clock.now()
@@ -115,11 +128,6 @@ def publish(
         session.flush()
         wake(Work.ADVANCE_JOURNEYS, tenant_id)
         return journey
-
-
-def _may_be_activated(journey: Journey) -> None:
-    if journey.status == "ARCHIVED":
-        raise WrongStatus("An archived journey can't be activated again. Make a new one from its steps.")
 
 
 def _walked(

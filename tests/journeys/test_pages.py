@@ -109,7 +109,10 @@ def test_the_lifecycle(client: Any, sign_in: Any, tenant: Any, journey: Journey)
     assert status() == "DRAFT"
     assert "Solve the problems" in client.get(there).text
     client.post(f"{there}/steps", {"type": "WAIT", "after": "trigger", "exit": "next"}, status=302)
-    client.post(f"{there}/activate", status=302)
+    client.post(f"{there}/activate", {"revision": str(journey.draft_revision)}, status=302)
+    assert "Somebody else has changed this journey" in client.get(there).text
+    assert status() == "DRAFT"
+    client.post(f"{there}/activate", {"revision": str(journey.draft_revision + 1)}, status=302)
     assert status() == "ACTIVE"
     assert "Pause" in client.get(there).text
     client.post(f"{there}/pause", status=302)

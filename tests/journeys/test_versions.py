@@ -178,6 +178,15 @@ def test_a_number_no_version_can_have_is_not_found(
     client.post(f"{at}/{number}/restore", {}, status=404)
 
 
-def test_a_revision_of_many_digits_is_as_none(client: Any, sign_in: Any, live: UUID) -> None:
+@pytest.mark.parametrize("revision", ["-1", "9" * 5000, "two", "٢"])
+def test_what_is_no_revision_is_refused_in_words(
+    client: Any, sign_in: Any, tenant: Tenant, live: UUID, revision: str
+) -> None:
     sign_in("marketer")
-    client.post(f"/journeys/{live}/publish", {"revision": "9" * 5000, "seen.a": "9" * 5000}, status=422)
+    before = queries.journey(tenant_id=tenant.id, journey_id=live)
+    for path in ("publish", "activate", "undo"):
+        sent = {"revision": revision, "place.a": "b", "seen.a": "9" * 5000}
+        text = client.post(f"/journeys/{live}/{path}", sent, status=422).text
+        assert "does not say which state of the journey it shows" in text
+    after = queries.journey(tenant_id=tenant.id, journey_id=live)
+    assert (after.published_version, after.draft_revision) == (before.published_version, before.draft_revision)

@@ -144,7 +144,13 @@ class Board:
             "Resume alone, waits that ended meanwhile end at once.",
         }
         resume = {"label": "Resume", "url": url("journeys.resume"), "icon": "player-play", "kind": "primary"}
-        activate = {"label": "Activate", "url": url("journeys.activate"), "icon": "player-play", "kind": "primary"}
+        activate = {
+            "label": "Activate",
+            "url": url("journeys.activate"),
+            "icon": "player-play",
+            "kind": "primary",
+            "fields": {"revision": self.journey.draft_revision},
+        }
         publish = {
             "label": "Publish changes",
             "url": url("journeys.publishing"),

@@ -10,7 +10,7 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys import presenters, step_form
-from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import OVERVIEW, Board
 from app.infra.db import transaction
 from app.infra.errors import UserError
@@ -212,7 +212,9 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
 
 def _saved(board: Board, key: str) -> Response:
     """Return what saving changed; the form itself only where it wants to be drawn, and says what is wrong otherwise."""
-    told = request.form.get("told")
+    open, told = request.form.get("open", key), request.form.get("told")
+    if open != key:  # said again by a page that shows another step by now
+        return _retargeted(page("journeys/edit.html", **board.context(selected=open or None), panel=None))
     with transaction(board.tenant_id):
         panel = board.step_panel(key, form_too=told is not None)
         context = board.context(selected=key)
@@ -250,13 +252,11 @@ def _sitting() -> str | None:
 def _on(journey_id: UUID) -> dict[str, Any]:
     """Return whose journey is edited, by whom, and on which revision (none given: whatever it is now)."""
     actor = current()
-    given = request.form.get("revision") or request.args.get("revision")
-    revision = int(given) if given and given.isascii() and given.isdigit() and len(given) < 10 else None
     return {
         "tenant_id": actor.tenant_id,
         "journey_id": journey_id,
         "actor": actor.ref,
-        "draft_revision": revision,
+        "draft_revision": seen_revision(),
     }
 
 

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints import conditions
 from app.blueprints.journeys import picture as picture_of
 from app.blueprints.journeys import presenters
-from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import Board, known
 from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
 from app.infra.errors import UserError
@@ -247,7 +247,7 @@ def _settings_page(
 @requires("journeys.run")
 def activate(journey_id: UUID) -> Answer:
     """Publish the draft and let people in."""
-    act = partial(lifecycle.activate, anyway=request.form.get("reason"))
+    act = partial(lifecycle.activate, anyway=request.form.get("reason"), draft_revision=seen_revision())
     try:
         return _acted(journey_id, act, "The journey is active: people enter from now on.", warn_of_silence)
     except checks.ChecksFailed as refused:

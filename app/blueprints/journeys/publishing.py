@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.journeys.base import blueprint
+from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import Board
 from app.blueprints.journeys.pages import warn_of_silence
 from app.journeys import lifecycle, queries
@@ -43,13 +43,12 @@ def publishing(journey_id: UUID) -> Response:
 def publish(journey_id: UUID) -> Response | Answer:
     """Let people follow the draft from their next step on; put those of removed steps where they are to go on."""
     actor, form = current(), request.form
-    revision = form.get("revision", "")
     try:
         lifecycle.publish(
             tenant_id=actor.tenant_id,
             journey_id=journey_id,
             actor=actor.ref,
-            draft_revision=_number(revision),
+            draft_revision=seen_revision(),
             placements={name: value or None for name, value in _named(PLACE).items()},
             seen={name: seen for name, value in _named(SEEN).items() if (seen := _number(value)) is not None},
             rebase_waits=bool(form.get("rebase_waits")),

@@ -2,12 +2,14 @@
 // to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
 import { carried, pickUp } from "./canvas-carry.js";
 import { editable, graph, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { unsaved, whenSaved } from "./canvas-save.js";
 import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
 import { toast } from "./toast.js";
 
 const KEEP = "fairway-clip";
+let asked = false; // copying was asked for by a menu: wherever the caret stands
 const elsewhere = (event) =>
-  event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed;
+  !asked && (event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed);
 
 const textOf = (keys) =>
   JSON.stringify({
@@ -42,15 +44,17 @@ function withBranches(keys) {
   return block ? block.split(" ").filter((key) => stepOf(key)) : keys;
 }
 
-function onCopy(event, cut) {
-  const keys = cut ? withBranches(meant()) : meant();
-  if (!keys.length || elsewhere(event) || (cut && !editable())) return;
+function onCopy(event, cuts) {
+  const keys = cuts ? withBranches(meant()) : meant();
+  if (!keys.length || elsewhere(event) || (cuts && !editable())) return undefined;
   event.preventDefault();
+  // A clipboard takes nothing later on: it is asked for again.
+  if (unsaved()) return void whenSaved(cuts ? cut : copy, cuts ? "Cut" : "Copy");
   const text = textOf(keys);
   event.clipboardData.setData("text/plain", text);
   keep(text);
-  if (cut) remove(keys, { cut: "1" });
-  else toast({ message: `Copied “${wordsFor(keys)}”. Paste puts it here or into another journey.` });
+  if (cuts) return remove(keys, { cut: "1" });
+  return toast({ message: `Copied “${wordsFor(keys)}”. Paste puts it here or into another journey.` });
 }
 
 document.addEventListener("paste", (event) => {
@@ -60,9 +64,15 @@ document.addEventListener("paste", (event) => {
 });
 
 /** Copy what is chosen, as Ctrl C does. */
-export const copy = () => document.execCommand("copy");
-export const cut = () => document.execCommand("cut");
+export const copy = () => ask("copy");
+export const cut = () => ask("cut");
 export const pasteKept = () => paste(kept());
+
+function ask(act) {
+  asked = true;
+  document.execCommand(act);
+  asked = false;
+}
 
 /** Put the steps of `text` after the step that is meant, or let the reader choose a place. */
 export function paste(text) {
@@ -81,8 +91,8 @@ export function paste(text) {
 /** Put a copy of the meant steps behind them, or let the reader choose a place. */
 export function duplicate() {
   const keys = meant();
-  if (!keys.length) return;
-  bring({ clip: textOf(keys), goesOn: goesOn(keys), label: wordsFor(keys), copy: "1" }, ends(keys));
+  const now = () => bring({ clip: textOf(keys), goesOn: goesOn(keys), label: wordsFor(keys), copy: "1" }, ends(keys));
+  if (keys.length) whenSaved(now, "Duplicate");
 }
 
 // The places behind the step that was chosen last or has the keyboard; a place itself when that has it.

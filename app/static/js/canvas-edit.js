@@ -1,6 +1,6 @@
 // Changes of the graph: each is one POST that names the revision it was made on; the answer is what is different then.
 import { openStepKey } from "./canvas-panel.js";
-import { allowLeaving, flush } from "./canvas-save.js";
+import { allowLeaving, settled, unsaved } from "./canvas-save.js";
 import { shown } from "./canvas-swap.js";
 
 export const graph = () => document.getElementById("canvas");
@@ -24,12 +24,9 @@ export function enqueue(what) {
 /** Send one edit, after what is typed in the panel was saved. */
 export function edit(act, values = {}) {
   if (!editable()) return Promise.resolve();
-  flush();
-  return enqueue(() => (allowLeaving.asks() ? asking(act, values) : post(act, values)));
+  const now = () => enqueue(() => post(act, values));
+  return unsaved() ? allowLeaving(now) : now();
 }
-
-// Apart from the queue, which what is decided goes into.
-const asking = (act, values) => void allowLeaving(() => edit(act, values));
 
 function post(act, values) {
   const at = graph();

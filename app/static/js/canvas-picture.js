@@ -1,18 +1,23 @@
 // The canvas as a PNG: the server's SVG, painted by the browser at twice its size.
+import { whenSaved } from "./canvas-save.js";
 import { toast } from "./toast.js";
 
 const LARGEST = 16000;
 
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-png]");
   if (!link) return;
   event.preventDefault();
+  whenSaved(() => give(link), "Picture");
+});
+
+async function give(link) {
   try {
     save(await paint(await (await fetch(link.href)).text()), `${link.dataset.png}.png`);
   } catch {
     toast({ message: "The picture is too large to paint here. Take the SVG instead.", tone: "warning" });
   }
-});
+}
 
 async function paint(svg) {
   const image = new Image();

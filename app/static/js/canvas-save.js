@@ -4,8 +4,11 @@ import { ask } from "./confirm.js";
 import { enhance, plain } from "./combobox.js";
 import { enqueue, graph } from "./canvas-edit.js";
 import { redraw } from "./canvas-fold.js";
+import { formOf } from "./canvas-leave.js";
 import { openStepKey } from "./canvas-panel.js";
+import { pressed, signedOut } from "./canvas-server.js";
 import { shown } from "./canvas-swap.js";
+import { toast } from "./toast.js";
 
 const panel = document.getElementById("panel");
 const [PAUSE, AGAIN] = [700, 5000];
@@ -13,16 +16,16 @@ let timer = null;
 let dirty = false; // something is in the form that was not sent yet
 let draws = false; // what is wrong is to be said
 let asked = false; // saving was asked for
-let pressed = false;
 let drawing = false;
 let failed = false;
 let sending = 0;
+let redrawn = null; // while another form is on its way: what is kept once it is there
 
 const form = () => panel.querySelector("form[data-step-form]");
 /** Whether what is typed can't be saved as it is: somebody else changed the step, or the server refused it. */
 const stuck = () => failed || Boolean(form()?.matches("[data-conflict], [data-refused]"));
 /** Whether something typed is not saved yet. */
-export const unsaved = () => dirty || sending > 0 || (Boolean(form()) && stuck());
+export const unsaved = () => dirty || sending > 0 || redrawn !== null || (Boolean(form()) && stuck());
 
 function say(words) {
   const status = document.getElementById("step-saved");
@@ -44,7 +47,30 @@ export function flush() {
   return enqueue(save);
 }
 
+/** Save until nothing is left to be saved; returns false where it can't be. */
+export async function settled() {
+  do {
+    await redrawn?.promise;
+    await flush();
+  } while (form() && (dirty || redrawn) && !stuck());
+  return !(form() && stuck());
+}
+
+/** Do something with what is saved: at once, or after saving it. */
+export const whenSaved = (what, words) => (unsaved() ? settled().then((saved) => (saved ? what() : notDone(words))) : what());
+
+/** Say beside the form that something was not done, since what is typed is not saved. */
+export function notDone(words) {
+  const place = document.getElementById("step-held");
+  const told = `“${words}” was not done, for what you changed in this step is not saved.`;
+  if (!place) return toast({ message: told, tone: "warning" });
+  place.textContent = told;
+  place.scrollIntoView({ block: "center" });
+  return undefined;
+}
+
 async function save() {
+  await redrawn?.promise;
   const from = form();
   if (!dirty || !from || from.matches("[data-conflict]")) return;
   const values = { act: "save", open: openStepKey(), revision: graph().dataset.revision, ...shown() };
@@ -62,7 +88,7 @@ async function save() {
 
 // The form is not drawn again under somebody's hands, nor with a secret on it that is shown once.
 const isBusy = (from) =>
-  pressed || from.querySelector(".ts-wrapper.focus, .conditions-menu[open], [data-fresh-secret]") || from.querySelector("[data-conditions]:focus-within");
+  pressed() || from.querySelector(".ts-wrapper.focus, .conditions-menu[open], [data-fresh-secret]") || from.querySelector("[data-conditions]:focus-within");
 
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
   if (ctx.answer) ctx.answer.status = ctx.response.status;
@@ -73,7 +99,7 @@ function settle(status) {
     const { mark, missing } = document.getElementById("step-state")?.dataset ?? {};
     const sheet = panel.querySelector("[data-sheet]");
     if (mark && sheet) sheet.dataset.mark = mark;
-    document.getElementById("step-refused")?.replaceChildren();
+    for (const id of ["step-refused", "step-held"]) document.getElementById(id)?.replaceChildren();
     if (!dirty) say(missing ? "Saved. Something is still missing." : "Saved.");
   } else if (status === 422) say("Not saved.");
   else if (!status || status >= 500 || status === 429) {
@@ -89,8 +115,7 @@ function settle(status) {
 
 /** Run `then` once all is saved, or the reader agreed to lose what can't be. */
 export async function allowLeaving(then) {
-  await flush();
-  if (form() && stuck()) {
+  if (!(await settled())) {
     const title = "Leave without saving?";
     const text = "What you changed in the settings of this step is not saved.";
     if (!(await ask({ title, text, label: "Don’t save", tone: "danger" }))) return undefined;
@@ -108,6 +133,37 @@ function forget() {
   form()?.removeAttribute("data-refused");
 }
 
+// Another form is on its way: with a row more, for another event. What is typed meanwhile is typed into it.
+const redraws = ({ sourceElement: from, answer }) => !answer && from.closest("form[data-step-form]") && !from.matches(".conditions-preview");
+const typedIn = (from) => {
+  const fields = [...from.querySelectorAll(":is(input, select, textarea)[id][name]:not([type=hidden])")];
+  return new Map(fields.filter((one) => !one.closest("[data-conditions]")).map((one) => [one.id, one.checked ? "on" : one.value]));
+};
+let coming = 0;
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!redraws(ctx)) return;
+  ctx.typed = typedIn(form());
+  coming += 1;
+  redrawn ??= Promise.withResolvers();
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  if (!ctx.typed) return;
+  coming -= 1;
+  if (coming) return;
+  redrawn.resolve();
+  redrawn = null;
+});
+
+function typeAgain(typed) {
+  for (const [id, value] of typed) {
+    const field = document.getElementById(id);
+    if (field?.tomselect) field.tomselect.setValue(value, true);
+    else if (field?.matches("[type=checkbox], [type=radio]")) field.checked = value === "on";
+    else if (field) field.value = value;
+  }
+}
+
 const mine = (element) => element.closest?.("form[data-step-form]");
 panel.addEventListener("input", ({ target }) => mine(target) && !target.closest("[data-conditions]") && touch(PAUSE));
 panel.addEventListener("change", ({ target }) => {
@@ -123,13 +179,7 @@ panel.addEventListener("focusout", ({ target, relatedTarget }) => {
   draws = true;
   touch(0);
 });
-for (const [event, down] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
-  const note = () => {
-    pressed = down;
-    if (!down && draws && form()) touch(0);
-  };
-  addEventListener(event, note, { capture: true });
-}
+for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => draws && form() && touch(0), { capture: true });
 
 // Saving is asked for by Enter, or by "Keep mine".
 document.addEventListener(
@@ -146,11 +196,12 @@ document.addEventListener(
 );
 document.addEventListener("click", (event) => event.target.closest("[data-panel-theirs]") && forget(), { capture: true });
 
-document.addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
+document.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+  if (ctx.typed && form()) ctx.since = [...typedIn(form())].filter(([id, value]) => value !== ctx.typed.get(id));
   const whole = tasks.findIndex(({ target }) => target === panel);
   if (whole >= 0 && form() && !fits(tasks[whole].fragment)) tasks.splice(whole, 1);
   const part = tasks.findIndex(({ target, swapSpec }) => target?.id === "step-form" && swapSpec.style === "outerMorph");
-  if (part >= 0 && (dirty || pressed)) {
+  if (part >= 0 && (dirty || pressed())) {
     tasks.splice(part, 1);
     draws = true;
   } else if (part >= 0) {
@@ -177,14 +228,25 @@ function fits(fragment) {
 }
 
 function rescue(from) {
-  const body = said(from);
+  const [action, body] = [from.action, said(from)];
   forget();
-  enqueue(() => tell(from.action, body).then(() => redraw()));
+  sayAgain(action, body);
 }
 
-document.addEventListener("htmx:after:swap", () => {
+// What is refused comes back in its form.
+function sayAgain(action, body) {
+  return enqueue(() => {
+    const values = { open: openStepKey(), ...shown() };
+    const from = formOf(action, body);
+    const sent = htmx.ajax("POST", action, { source: from, target: graph(), swap: "outerMorph", values });
+    return sent.finally(() => from.remove());
+  });
+}
+
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (!form()) return;
   enhance(form());
+  typeAgain(ctx.since ?? []);
   if (drawing) for (const builder of form().querySelectorAll("[data-conditions]")) builder.dispatchEvent(new CustomEvent("conditions:changed", { bubbles: true }));
   drawing = false;
   if (!form().hasAttribute("data-changed") || stuck()) return;
@@ -194,7 +256,7 @@ document.addEventListener("htmx:after:swap", () => {
 
 addEventListener("visibilitychange", () => document.hidden && flush());
 addEventListener("beforeunload", (event) => {
-  if (allowLeaving.asks()) event.preventDefault();
+  if (allowLeaving.asks() || (unsaved() && signedOut())) event.preventDefault();
   else if (unsaved() && form()) last(form());
 });
 
@@ -205,11 +267,10 @@ function said(from) {
   body.set("act", "save");
   return body;
 }
-const tell = (url, body) => fetch(url, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } });
 
 function last(from) {
   const body = said(from);
-  tell(from.action, body).catch(() => undefined);
+  fetch(from.action, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } }).catch(() => undefined);
   try {
     sessionStorage.setItem(LAST, JSON.stringify([from.action, `${body}`]));
   } catch {
@@ -220,7 +281,7 @@ function last(from) {
 try {
   const [url, body] = JSON.parse(sessionStorage.getItem(LAST)) ?? [];
   sessionStorage.removeItem(LAST);
-  if (url) enqueue(() => tell(url, new URLSearchParams(body)).then(() => redraw()));
+  if (url) sayAgain(url, new URLSearchParams(body));
 } catch {
   // as above
 }

@@ -1,7 +1,9 @@
 // The journey builder: its parts, and nothing else.
 import "./canvas-swap.js";
 import "./canvas-view.js";
+import "./canvas-server.js";
 import "./canvas-save.js";
+import "./canvas-leave.js";
 import "./canvas-panel.js";
 import "./canvas-menu.js";
 import "./canvas-drag.js";

@@ -128,19 +128,40 @@ def funnel(session: Session, journey: Journey, who: Who, steps: Sequence[str], g
 
 
 def usual_steps(graph: Graph, counts: Mapping[str, StepCounts], has_goal: bool) -> list[str]:
-    """Return the stages of a funnel nobody chose: the messages on the way most people went, and the goal."""
-    found: list[str] = []
+    """Return the stages of a funnel nobody chose: the messages on the way most people went that has any, and the goal.
+
+    Where no message is sent at all, they are the steps on the way most people went.
+    """
+    sending = _before_sends(graph)
+    way: list[str] = []
     at = graph.trigger.key if graph.trigger else None
-    seen: set[str] = set()
-    while at is not None and at not in seen:
-        seen.add(at)
-        step = graph.steps[at]
-        if step.type == SEND:
-            found.append(at)
+    while at is not None and at not in way:
+        way.append(at)
         passed = counts.get(at, StepCounts())
-        ahead = [(passed.left_by(exit), -place, target) for place, (exit, target) in enumerate(step.exits.items())]
-        at = max(((n, place, target) for n, place, target in ahead if target in graph.steps), default=(0, 0, None))[2]
+        ahead = [
+            (target in sending, passed.left_by(exit), -place, target)
+            for place, (exit, target) in enumerate(graph.steps[at].exits.items())
+            if target in graph.steps
+        ]
+        at = max(ahead)[3] if ahead else None
+    found = [key for key in way if graph.steps[key].type == SEND] or [key for key in way if key in can_be_staged(graph)]
     return [*found[: MOST_STAGES - 1], *([GOAL] if has_goal else [])]
+
+
+def _before_sends(graph: Graph) -> set[str]:
+    """Return the steps that send a message, or after which one is sent on some way."""
+    found = {step.key for step in graph if step.type == SEND}
+    before: dict[str, list[str]] = {}
+    for step in graph:
+        for target in step.exits.values():
+            if target is not None:
+                before.setdefault(target, []).append(step.key)
+    ahead = list(found)
+    while ahead:
+        fresh = [key for key in before.get(ahead.pop(), ()) if key not in found]
+        found.update(fresh)
+        ahead += fresh
+    return found
 
 
 def can_be_staged(graph: Graph) -> list[str]:

@@ -1,8 +1,9 @@
 """Whom a report's numbers are of, and the lists behind them: walks through one journey, the latest first.
 
 What is asked of the log is asked of the latest MOST walks only: a report of a journey that a million came into takes
-as long as one of MOST people, and says so. Of a version or a week few came in with it may take longer: all later walks
-are passed over. Ids rise with the time they are made, and the index of walks by status has them in order.
+as long as one of MOST people, and says so; of earlier ones it tells where it is asked of the days they came in. Of a
+version or a week few came in with it may take longer: all later walks are passed over. Ids rise with the time they are
+made, and the index of walks by status has them in order.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.infra.arrays import array
+from app.infra.clock import instant
 from app.infra.ids import first_id_at
 from app.journeys.graph import NEXT
 from app.journeys.models import Journey
@@ -21,6 +23,7 @@ MOST = 10_000
 GOAL = "goal"
 """What reaching the journey's goal is called beside the keys of steps."""
 _CLOCKS = timedelta(hours=1)
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 SENT = "m.status IN ('sent', 'unknown')"
 DID = {
     "sent": "m.status = 'sent'",
@@ -38,17 +41,22 @@ ANY, NOT = "*", "!"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who came in on that day or later, by the journey's clocks, and under that version; without either, everybody."""
+    """Who came in from one day to another, both included and by the journey's clocks, and under that version; without
+    any of it, everybody."""
 
     since: date | None = None
     version: int | None = None
+    until: date | None = None
 
 
 def walk(extra: Sequence[str] = ()) -> str:
     """Return the query of the latest walks, at most `:most`, of which all of `extra` holds; `values` has its values."""
     asked = (
         "(CAST(:version AS int) IS NULL OR e.entered_version = :version)",
-        "(CAST(:since AS timestamptz) IS NULL OR e.enrolled_at >= :since AND e.id >= CAST(:first AS uuid))",
+        "(CAST(:since AS timestamptz) IS NULL OR e.enrolled_at >= :since)",
+        "(CAST(:until AS timestamptz) IS NULL OR e.enrolled_at < :until)",
+        # The index has ids in order: those before and after need not be passed over.
+        "e.id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)",
         *extra,
     )
     return f"""
@@ -67,17 +75,22 @@ def walk(extra: Sequence[str] = ()) -> str:
 
 def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
     """Return the values of `walk`."""
-    since: datetime | None = None
-    if who.since is not None:
-        since = datetime.combine(who.since, time(), ZoneInfo(journey.timezone))
+    since = _midnight(journey, who.since)
+    until = _midnight(journey, who.until, timedelta(days=1))
     return {
         "tenant_id": journey.tenant_id,
         "journey_id": journey.id,
         "version": who.version,
         "since": since,
-        "first": first_id_at(since - _CLOCKS) if since else None,
+        "until": until,
+        "first": first_id_at(since - _CLOCKS) if since else _FIRST,
+        "last": first_id_at(until + _CLOCKS) if until else _LAST,
         "most": most,
     }
+
+
+def _midnight(journey: Journey, day: date | None, later: timedelta = timedelta(0)) -> datetime | None:
+    return instant(datetime.combine(day + later, time()), ZoneInfo(journey.timezone)) if day else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class Report:
 def report(*, tenant_id: UUID, journey_id: UUID, who: Who = Who(), stages: Sequence[str] = ()) -> Report:  # noqa: B008
     """Return what a journey has come to; `who` and `stages` are for the parts that are of the latest walks.
 
-    Without `stages` the funnel is of the messages on the way most people went. Raises NoSuchJourney, or Invalid.
+    Without `stages` the funnel is of the messages on the way most people went that has any. Raises NoSuchJourney, or
+    Invalid.
     """
     with transaction(tenant_id) as session:
         found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)

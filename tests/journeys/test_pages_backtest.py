@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -65,6 +66,20 @@ def test_what_cannot_be_walked_is_said_beside_it(
     sign_in("marketer")
     answer = client.post(f"/journeys/{booked.id}/backtest", {"since": since, "until": until}, status=422)
     assert words in answer.text
+
+
+def test_the_days_that_were_walked_stay_in_the_form(client: Any, sign_in: Any, booked: Journey) -> None:
+    sign_in("marketer")
+    today = clock.now().astimezone(ZoneInfo(booked.timezone)).date()
+    url = f"/journeys/{booked.id}/backtest"
+    usual = f'value="{today - backtest.USUAL}"'
+    assert usual in client.get(url).text
+    since, until = today - timedelta(days=50), today - timedelta(days=40)
+    client.post(url, {"since": str(since), "until": str(until)}, status=302)
+    text = client.get(url).text
+    for day in (since, until):
+        assert f'value="{day}"' in text
+    assert usual not in text
 
 
 def test_who_may_not_edit_journeys_may_not_walk_them(client: Any, sign_in: Any, booked: Journey) -> None:

@@ -5,10 +5,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
+from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Invalid
@@ -24,6 +26,7 @@ from app.messaging.tally import Did, Kind
 from tests.journeys.helpers import (
     NOW,
     admit,
+    asks,
     event,
     happen,
     journey,
@@ -378,3 +381,62 @@ def test_the_api_tells_all_of_it_and_lists_who_is_behind(api: Any, club: Any) ->
         assert 0 < len(api.get(url).json["items"]) < link["people"]
     assert api.get("/flows").json["items"][0]["id"] == str(club.id)
     assert "/api/v1/flows" not in api.get("/openapi.json").text
+
+
+def test_it_can_be_asked_of_those_who_came_in_from_one_day_to_another(
+    tenant: Any, client: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those who came in before the latest ones that are looked at."""
+    monkeypatch.setattr("app.journeys.latest.values.__defaults__", (2,))
+    made = journey(tenant.id, [tag("x", None, "x")], timezone="Pacific/Auckland")
+    now = clock.now()
+    for weeks, number in ((0, 3), (2, 4), (4, 5)):
+        admit(tenant.id, made.id, people(tenant.id, number), now=now + weeks * WEEK)
+    run(tenant.id, now + 5 * WEEK)
+    here = now.astimezone(ZoneInfo("Pacific/Auckland")).date()
+    first = Who(until=here)
+    assert told(tenant, made).outcomes.together.people == 2
+    assert told(tenant, made, who=first).outcomes.together.people == 2
+    monkeypatch.setattr("app.journeys.latest.values.__defaults__", (100,))
+    between = Who(since=here - WEEK, until=here + WEEK)
+    for who, number in ((Who(), 12), (first, 3), (between, 3), (Who(until=here - DAY), 0), (Who(until=here + WEEK), 3)):
+        assert told(tenant, made, who=who).outcomes.together.people == number, who
+        assert count(tenant, made, who, came="x") == count(tenant, made, who) == number, who
+    sign_in("viewer")
+    monday = here - timedelta(days=here.weekday())
+    text = client.get(f"/journeys/{made.id}/report?until={monday + 6 * DAY}").text
+    assert f'value="{monday + 6 * DAY}" selected' in text
+    assert f"/journeys/{made.id}/people?until={monday + 6 * DAY}" in text
+    assert "came in up to" in client.get(f"/journeys/{made.id}/people?until={monday + 6 * DAY}").text
+
+
+def test_the_funnel_nobody_chose_is_of_the_way_that_has_messages(tenant: Any) -> None:
+    """Though most people go another one."""
+    yes, letter = {"field": "emailOptIn", "operator": "eq", "value": True}, template(tenant.id)
+    made = journey(
+        tenant.id,
+        [
+            asks("ask", "split", "silent", yes),
+            split("split", "one", "two"),
+            send("one", None, letter),
+            send("two", None, letter),
+            wait("silent", "tag", "1 minute"),
+            tag("tag", None, "silent"),
+        ],
+    )
+    admit(tenant.id, made.id, [*people(tenant.id, 9, email_opt_in=False), *people(tenant.id)])
+    run(tenant.id, NOW)
+    split_by = {one.exit for one in told(tenant, made).flow.links if one.source == "split"}
+    assert [one.key for one in told(tenant, made).funnel] == ["", {"a": "one", "b": "two"}[split_by.pop()]]
+    plain = journey(tenant.id, [wait("rest", "tag", "1 minute"), tag("tag", None, "x")], name="Plain")
+    assert [one.key for one in told(tenant, plain).funnel] == ["", "rest", "tag"]
+
+
+def test_an_address_of_steps_that_are_gone_shows_the_usual_funnel(
+    tenant: Any, club: Any, client: Any, sign_in: Any
+) -> None:
+    sign_in("viewer")
+    text = client.get(f"/journeys/{club.id}/report?steps=nope").text
+    assert "There is no step “nope” in this journey. It shows the usual steps." in text
+    many = "&".join(f"steps={key}" for key in ("rest", "mail", "last") * 5)
+    assert "The funnel is another one" not in client.get(f"/journeys/{club.id}/report?{many}").text

@@ -22,14 +22,16 @@ from app.web.schemas import Body, PageQuery, Shown
 api = ApiBlueprint("journey_analytics_api", __name__)
 
 Pair = Annotated[str, Field(max_length=200, pattern="^[^:]+:[^:]+$")]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
 Keys = Annotated[str, Field(max_length=2000)]
 
 
 class WhoQuery(Body):
-    """Of whom: who came in on the day `since` or later, and under that version. `steps` are the funnel's, with commas
-    between; the messages on the way most people went if left out."""
+    """Of whom: who came in on the days from `since` to `until`, and under that version. `steps` are the funnel's, with
+    commas between; the messages on the way most people went that has any, if left out."""
 
-    since: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))] | None = None
+    since: Day | None = None
+    until: Day | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     steps: Keys | None = None
 
@@ -47,7 +49,8 @@ class EnrollmentsQuery(PageQuery):
 
     status: EnrollmentStatus | None = None
     step: Words | None = None
-    since: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))] | None = None
+    since: Day | None = None
+    until: Day | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     week: date | None = None
     converted: Literal["true"] | None = None
@@ -231,7 +234,7 @@ def journey_analytics(journey_id: UUID, query: WhoQuery) -> AnalyticsOut:
     found = report(
         tenant_id=current().tenant_id,
         journey_id=journey_id,
-        who=Who(query.since, query.version),
+        who=Who(query.since, query.version, query.until),
         stages=_keys(query.steps),
     )
     together, seen = found.cohorts.together, found.outcomes
@@ -269,7 +272,7 @@ def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[Enrol
     found = behind.people(
         tenant_id=current().tenant_id,
         journey_id=journey_id,
-        who=Who(query.since, query.version),
+        who=Who(query.since, query.version, query.until),
         behind=Behind(
             status=query.status,
             step=query.step,

@@ -1,6 +1,6 @@
 """What an address says of whom numbers and lists of a journey are of, and what a list is called because of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from app.journeys.latest import ANY, DID, GOAL, NOT, Behind, Who
 from app.journeys.queries import ENROLLMENT_STATUSES
 from app.web.shell import organisation
 
-WEEKS = 26
+WEEKS, MOST_WEEKS = 26, 260
 PERIODS = {"30": "Last 30 days", "90": "Last 90 days", "365": "Last year"}
 _MOST_KEY = 200
 _DID = {
@@ -30,24 +30,30 @@ def periods() -> list[tuple[str, str]]:
     return list(PERIODS.items())
 
 
+def weeks(mondays: Iterable[date], day: Callable[[date], str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return (value, words) of the weeks a period can begin with, and of those it can end with; `day` writes a date."""
+    listed = list(mondays)[:MOST_WEEKS]
+    first = [(one.isoformat(), f"From the week of {day(one)}") for one in listed]
+    return first, [((one + timedelta(days=6)).isoformat(), f"Up to the week of {day(one)}") for one in listed]
+
+
 def of(args: Mapping[str, str]) -> dict[str, str]:
     """Return the part of an address that says of whom a report is."""
-    found = {name: args.get(name, "") for name in ("since", "version")}
     who_ = who(args)
-    kept = {"since": who_.since is not None, "version": who_.version is not None}
-    return {name: value for name, value in found.items() if kept[name]}
+    return {name: args.get(name, "") for name in ("since", "until", "version") if getattr(who_, name) is not None}
 
 
 def who(args: Mapping[str, str]) -> Who:
-    """Return of whom a report or list is: `since` is a number of days, or the first day; what says nothing is left
-    out."""
+    """Return of whom a report or list is: `since` is a number of days, or the first day, `until` the last one; what
+    says nothing is left out."""
     said, number = args.get("since", ""), args.get("version", "")
     since: date | None = None
     if said in PERIODS:
         since = clock.now().astimezone(ZoneInfo(organisation().timezone)).date() - timedelta(days=int(said))
-    elif (day := _day(said)) is not None and 2000 <= day.year < 2100:
-        since = day
-    return Who(since, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None)
+    else:
+        since = _sane(said)
+    version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    return Who(since, version, _sane(args.get("until", "")))
 
 
 def behind(args: Mapping[str, str]) -> Behind:
@@ -82,6 +88,11 @@ def behind(args: Mapping[str, str]) -> Behind:
     )
 
 
+def _sane(said: str) -> date | None:
+    day = _day(said)
+    return day if day is not None and 2000 <= day.year < 2100 else None
+
+
 def _day(said: str) -> date | None:
     try:
         return date.fromisoformat(said)
@@ -105,6 +116,8 @@ def words(
     found: list[str] = []
     if who.since is not None:
         found.append(f"came in since {day(who.since)}")
+    if who.until is not None:
+        found.append(f"came in up to {day(who.until)}")
     if who.version is not None:
         found.append(f"came in under version {who.version}")
     if behind.week is not None:

@@ -106,7 +106,11 @@ def _midnight(day: date, journey: Journey) -> datetime:
 
 def _page(journey: Journey, *, errors: Mapping[str, str] | None = None, status: int = 200) -> Response:
     found = backtest.latest(tenant_id=journey.tenant_id, journey_id=journey.id)
-    today = clock.now().astimezone(ZoneInfo(journey.timezone)).date()
+    zone = ZoneInfo(journey.timezone)
+    today = clock.now().astimezone(zone).date()
+    # The days of what is shown below, so that it can be asked for again after a change.
+    first = found.since.astimezone(zone).date() if found else today - backtest.USUAL
+    last = (found.until - timedelta(seconds=1)).astimezone(zone).date() if found else today - timedelta(days=1)
     begins = queries.draft(journey).trigger
     kind = str(begins.config.get("event_type") or MANUAL) if begins else ""
     limits = [LIMITS.get("segment" if kind in MOVES else kind, LIMITS[""])]
@@ -114,8 +118,8 @@ def _page(journey: Journey, *, errors: Mapping[str, str] | None = None, status: 
         "journeys/backtest.html",
         status=status,
         journey=journey,
-        since=request.form.get("since") or (today - backtest.USUAL).isoformat(),
-        until=request.form.get("until") or (today - timedelta(days=1)).isoformat(),
+        since=request.form.get("since") or first.isoformat(),
+        until=request.form.get("until") or last.isoformat(),
         today=today.isoformat(),
         limits=limits if kind == MANUAL else [*limits, NOBODY_ELSE],
         errors=errors or {},

@@ -13,6 +13,7 @@ from app.blueprints.journeys import asked, presenters
 from app.blueprints.journeys.base import blueprint
 from app.conditions import asks_nothing, explain
 from app.events import catalogue
+from app.infra.errors import Invalid
 from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
 from app.journeys.flow import Flow, Link, Stage, can_be_staged
 from app.journeys.graph import NEXT, ranks
@@ -101,9 +102,16 @@ def journey_report(journey_id: UUID) -> Response:
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     who = asked.who(request.args)
     stages = [one for one in request.args.getlist("steps") if one]
-    found = report(tenant_id=tenant_id, journey_id=journey_id, who=who, stages=stages)
+    wrong = None
+    try:
+        found = report(tenant_id=tenant_id, journey_id=journey_id, who=who, stages=stages)
+    except Invalid as refused:
+        # An address that was kept, of steps that are gone.
+        wrong = " ".join(refused.errors.values())
+        found = report(tenant_id=tenant_id, journey_id=journey_id, who=who)
     telling = Telling(journey, found, who)
     locale = organisation().locale
+    first_weeks, last_weeks = asked.weeks(found.cohorts.weeks, lambda day: format_date(day, "d MMM y", locale=locale))
     weeks = telling.weeks(locale)
     return page(
         "journeys/report.html",
@@ -130,9 +138,12 @@ def journey_report(journey_id: UUID) -> Response:
         weeks=weeks,
         entered=_line(weeks, locale),
         rows=telling.steps(),
-        filters=asked.periods(),
+        filters=[*asked.periods(), *first_weeks],
+        last_weeks=last_weeks,
+        wrong_steps=wrong,
         version_options=[(str(one), f"Version {one}") for one in found.cohorts.versions],
         since=request.args.get("since", ""),
+        until=request.args.get("until", ""),
         version=str(who.version or ""),
         of=asked.of(request.args),
         long=long,

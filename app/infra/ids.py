@@ -13,6 +13,22 @@ def new_id() -> UUID:
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
 
 
+def new_ids(count: int) -> list[str]:
+    """Return so many new ids as texts, in their order, for statements that make many rows.
+
+    Postgres asks the system for random bytes for each id (4 µs, with `uuid7()`); here it is asked once. Where an id has
+    its version 7's first random bits, these count on (RFC 9562, 6.2): 62 random ones are left.
+    """
+    now, random = int(time.time() * 1000), os.urandom(8 * count).hex()
+    found = []
+    for number in range(count):
+        later, place = divmod(number, 4096)
+        begun, rest = f"{now + later:012x}", random[16 * number : 16 * number + 16]
+        variant = "89ab"[int(rest[0], 16) & 3]
+        found.append(f"{begun[:8]}-{begun[8:]}-7{place:03x}-{variant}{rest[1:4]}-{rest[4:]}")
+    return found
+
+
 def as_id(value: object) -> UUID | None:
     """Return the id that a value is, or that its text says; None where it is none."""
     if isinstance(value, UUID):

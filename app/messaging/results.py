@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
+from app.infra.ids import new_ids
 from app.infra.queue import Work, wake
 from app.messaging.channel import EMAIL, installed
 from app.messaging.states import Purpose, Reason, Status
@@ -54,9 +55,9 @@ FINISH = text("""
             SELECT club_id FROM customer WHERE tenant_id = :tenant_id AND id = named.reader_id FOR NO KEY UPDATE
         ) AS locked
     ), noted AS (
-        INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type,
+        INSERT INTO activity (tenant_id, id, customer_id, type, category, title, occurred_at, source, object_type,
                               object_id, club_id, payload)
-        SELECT :tenant_id, reader_id, 'message.sent', 'MESSAGE',
+        SELECT :tenant_id, (CAST(:activities AS uuid[]))[row_number() OVER ()], reader_id, 'message.sent', 'MESSAGE',
                coalesce(CAST(:sent_words AS jsonb) ->> channel, 'Was sent') || ' “' || subject || '”', sent_at,
                'fairway', 'message', id, club_id, jsonb_build_object('message_id', id,
                    'channel', channel, 'subject', subject, 'template_id', template_id, 'topic_id', topic_id,
@@ -126,6 +127,7 @@ def record(*, tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) -> N
             "read": array(ending.id for ending in endings if ending.customer_id is not None),
             "endings": orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS).decode(),
             "email": EMAIL,
+            "activities": array(new_ids(len(told))),
             "sent_words": _sent_words(),
         }
         look_up_by_index(session)

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.ids import new_ids
 from app.infra.queue import Work, wake
 from app.messaging import tally
 from app.messaging.channel import channel
@@ -123,10 +124,10 @@ _ZONE = """coalesce(customer.timezone,
             (SELECT timezone FROM club WHERE tenant_id = :tenant_id AND id = customer.club_id))"""
 # People are taken in the order of their ids, each into one message a channel; who was put in already stays.
 _PUT = text(f"""
-    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, template_version, topic_id,
-                         campaign_id, run_id, variant, priority, one_copy, dedupe_key, status, reason, due_at,
+    INSERT INTO message (tenant_id, id, channel, purpose, customer_id, to_address, template_id, template_version,
+                         topic_id, campaign_id, run_id, variant, priority, one_copy, dedupe_key, status, reason, due_at,
                          expires_at, created_at)
-    SELECT :tenant_id, :channel, :purpose, customer.id,
+    SELECT :tenant_id, chosen.message_id, :channel, :purpose, customer.id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id, :template_version, :topic_id, :campaign_id, :run_id, :variant, :priority, :one_copy,
            concat_ws(':', 'run', CAST(:run_id AS text), customer.id, CAST(:channel AS text)),
@@ -136,7 +137,8 @@ _PUT = text(f"""
            CASE WHEN NOT CAST(:waits AS boolean) THEN coalesce(chosen.due_at, local.due_at, :due_at)
                + make_interval(hours => CAST(:expires_hours AS integer)) END,
            :now
-    FROM unnest(CAST(:customers AS uuid[]), CAST(:own_moments AS timestamptz[])) AS chosen(id, due_at)
+    FROM unnest(CAST(:customers AS uuid[]), CAST(:ids AS uuid[]), CAST(:own_moments AS timestamptz[]))
+        AS chosen(id, message_id, due_at)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = chosen.id
     LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:moments AS timestamptz[])) AS local(zone, due_at)
         ON local.zone = {_ZONE}
@@ -273,6 +275,7 @@ def put(
         "awaiting": Reason.AWAITING_WINNER,
         "never": NEVER,
         "customers": array(customers),
+        "ids": array(new_ids(len(customers))),
         "own_moments": array(own_moments[one].isoformat() if one in own_moments else None for one in customers)
         if own_moments
         else array(()),

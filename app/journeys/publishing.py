@@ -1,5 +1,6 @@
 """Publishing a draft beside people: what changes for whom, where people of removed steps go on, the next version."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +72,7 @@ def review(*, tenant_id: UUID, journey: Journey, known: Known) -> Review:
         live = _version(session, journey)
     before = read_graph(live.graph) if live else Graph()
     known = naming(known, before, after)
-    places = {step.key: title(step, known) for step in after if step.type != TRIGGER}
+    places = _places(after, known)
     if live is None:
         return Review([], [], [], places)
     counts = step_counts(tenant_id=tenant_id, journey_id=journey.id)
@@ -90,6 +91,17 @@ def review(*, tenant_id: UUID, journey: Journey, known: Known) -> Review:
         ],
         places=places,
     )
+
+
+def _places(graph: Graph, known: Known) -> dict[str, str]:
+    """Return the steps people can be put at, by key; those that are called alike with what they come after."""
+    names = {step.key: title(step, known) for step in graph if step.type != TRIGGER}
+    often = Counter(names.values())
+    above = {edge.target: graph.steps[edge.source] for edge in graph.edges()}
+    return {
+        key: f"{name} after {title(above[key], known)}" if often[name] > 1 and key in above else name
+        for key, name in names.items()
+    }
 
 
 def _version(session: Session, journey: Journey) -> JourneyVersion | None:

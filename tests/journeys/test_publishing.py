@@ -86,6 +86,16 @@ def test_the_review_says_who_is_touched_and_where_they_would_go_on(tenant: Tenan
     assert found.waits == []
 
 
+def test_places_that_are_called_alike_are_told_apart(tenant: Tenant) -> None:
+    id, _ = inside(tenant, wait("a", "b", "3 days"), tag("b", "c", "x"), wait("c", None, "1 day"))
+    edit(tenant, id, wait("d", "b", "1 day"), tag("b", "c", "x"), wait("c", None, "1 day"))
+    assert review(tenant, id).places == {
+        "d": "“Wait 1 day” after “Trigger: When somebody is enrolled by hand”",
+        "b": "“Add tag ‘x’”",
+        "c": "“Wait 1 day” after “Add tag ‘x’”",
+    }
+
+
 def test_people_of_a_removed_wait_go_on_at_once_where_they_were_put(tenant: Tenant) -> None:
     id, who = inside(tenant, wait("a", "b", "3 days"), tag("b", None, "x"), count=5)
     edit(tenant, id, tag("b", "c", "x"), tag("c", None, "y"))

@@ -66,7 +66,7 @@ def watched(journey: Journey, graph: Graph) -> bool:
 
 
 def _tree(journey: Journey, rules: Any, at: str, errors: dict[str, str]) -> dict[str, Any] | None:
-    if not rules or (isinstance(rules, Mapping) and not rules.get("rules")):
+    if not rules or (isinstance(rules, Mapping) and set(rules) <= {"combinator", "rules"} and not rules.get("rules")):
         return None
     try:
         tree = customer_tree(rules, tenant_id=journey.tenant_id)

@@ -105,6 +105,8 @@ def test_problems_are_told_by_step_and_field(api: Any) -> None:
         ("post", "/journeys", {"name": "x", "club_id": "no"}, 422),
         ("post", "/journeys", {"name": "x\0"}, 400),
         ("post", "/journeys", {"name": "x", "max_enrollments": 10**30}, 422),
+        ("post", "/journeys", {"name": "x", "max_enrollments": True}, 422),
+        ("post", "/journeys", {"name": "x", "exit_conditions": {"a": 1}}, 422),
         ("post", "/journeys", {"name": "x", "trigger_config": {"conditions": [1]}}, 422),
         ("post", "/journeys", {"name": "x", "trigger_config": {"conditions": [{"value": 1e30}]}}, 422),
         ("get", "/journeys?limit=0", None, 422),

@@ -368,6 +368,7 @@ def test_what_is_watched_follows_settings_and_the_published_graph(tenant: Tenant
 @pytest.mark.parametrize(
     ("changes", "at"),
     [
+        ({"exit_conditions": {"ruels": []}}, "exit_conditions"),
         ({"exit_conditions": {"rules": [{"field": "nonsense", "operator": "eq", "value": 1}]}}, "exit_conditions"),
         ({"goal": {"rules": []}}, "goal"),
         ({"goal": "booking"}, "goal"),

@@ -34,6 +34,10 @@ Reentry = Annotated[
 ]
 
 
+Whole = Annotated[int, Field(strict=True)]
+"""A whole number, and not a word or a truth that could be read as one."""
+
+
 class GoalBody(Body):
     """What a journey is for: an event, with `conditions` on what it says, or conditions on the customer alone.
 
@@ -80,14 +84,14 @@ class JourneyBody(Sending):
     trigger_config: TriggerConfig | None = None
     allow_reentry: bool = False
     reentry: Reentry | None = None
-    reentry_days: int | None = None
+    reentry_days: Whole | None = None
     reentry_key: Words | None = None
     exit_conditions: dict[str, Any] | None = None
     exit_event: ExitEventBody | None = None
     exit_on_unsubscribe: bool = False
     goal: GoalBody | None = None
-    goal_days: int | None = None
-    max_enrollments: int | None = None
+    goal_days: Whole | None = None
+    max_enrollments: Whole | None = None
     timezone: Words | None = None
     clock: Clock = "person"
 
@@ -100,14 +104,14 @@ class JourneyPatch(Sending):
     club_id: UUID | None = None
     allow_reentry: bool | None = None
     reentry: Reentry | None = None
-    reentry_days: int | None = None
+    reentry_days: Whole | None = None
     reentry_key: Words | None = None
     exit_conditions: dict[str, Any] | None = None
     exit_event: ExitEventBody | None = None
     exit_on_unsubscribe: bool | None = None
     goal: GoalBody | None = None
-    goal_days: int | None = None
-    max_enrollments: int | None = None
+    goal_days: Whole | None = None
+    max_enrollments: Whole | None = None
     timezone: Words | None = None
     clock: Clock | None = None
 

@@ -1,8 +1,12 @@
-"""What a rehearsal says is what then happens: random journeys and people, rehearsed, then run with the clock moved."""
+"""What a rehearsal says is what then happens: random journeys and people, rehearsed, then run with the clock moved.
+
+All kinds of steps but those a rehearsal passes by, since others would hear of it: WEBHOOK and START JOURNEY. The
+nightly profile (HYPOTHESIS_PROFILE) draws 200 journeys.
+"""
 
 import os
 import random
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,19 +15,22 @@ import pytest
 from app.journeys import rehearsal
 from app.journeys.engine.advance import advance_batch
 from app.journeys.models import Journey
+from app.journeys.step_type import exits_of, read_graph
 from app.messaging import policy
 from app.messaging.sender import send_batch
-from tests.journeys.helpers import Json, admit, asks, journey, people, rows, step, tag, template, wait
-from tests.journeys.helpers import send as sends
+from tests.journeys.helpers import Json, admit, journey, people, rows, step, template
 from tests.messaging.sink import Sink
 
-JOURNEYS = int(os.environ.get("REHEARSED_JOURNEYS", "12"))
-"""200 of them, with five people each, took ten minutes."""
+JOURNEYS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 16
 WALKERS = 5
 BEGINS = datetime(2026, 10, 23, 6, 0, tzinfo=UTC)
 """Two days before clocks in London go back."""
 ZONES = (None, "Africa/Johannesburg", "Europe/London", "America/New_York", "Pacific/Auckland")
 
+KINDS = (
+    *("SEND", "SEND", "SENT", "WAIT", "WAIT", "UNTIL", "DATE", "EVENT", "HOLDS", "UPDATE"),
+    *("CONDITION", "PATHS", "SPLIT", "TASK", "GOAL"),
+)
 _NEXT = """
     SELECT min(due_at) FROM (
         SELECT due_at FROM journey_enrollment WHERE journey_id = :id AND status = 'ACTIVE'
@@ -32,43 +39,53 @@ _NEXT = """
 
 
 def some_journey(tenant_id: UUID, rng: random.Random, templates: list[UUID], number: int) -> Journey:
-    """Make a journey of up to eight steps, one after the other but for conditions, whose ways meet further down."""
-    count = rng.randint(2, 8)
+    """Make a journey of up to ten steps: the first way of each leads to the next one, others anywhere below."""
+    count = rng.randint(2, 10)
     keys = [f"s{index}" for index in range(count)]
     steps = [step("t", "TRIGGER", keys[0], {"event_type": "MANUAL"})]
     for index, key in enumerate(keys):
-        ahead = [*keys[index + 1 :], None]
-        steps.append(_some_step(rng, key, ahead, templates))
+        steps.append(_some_step(rng, key, keys[:index], [*keys[index + 1 :], None], templates))
     # Whatever no way leads to is left out, or the journey could not be activated.
-    reached, todo = {"t"}, [keys[0]]
-    by_key = {one["key"]: one for one in steps}
-    while todo:
-        key = todo.pop()
-        if key and key not in reached:
-            reached.add(key)
-            todo += [by_key[key].get(way) for way in ("next", "next_yes", "next_no")]
+    graph = read_graph({"steps": steps})
+    kept = graph.reached_from("t")
+    for one in steps:
+        if one["type"] == "JUMP" and one["config"]["to"] not in kept:
+            one["config"]["to"] = keys[0]
     return journey(
-        tenant_id, [one for one in steps if one["key"] in reached], name=f"Journey {number}", timezone="Europe/London"
+        tenant_id, [one for one in steps if one["key"] in kept], name=f"Journey {number}", timezone="Europe/London"
     )
 
 
-def _some_step(rng: random.Random, key: str, ahead: list[str | None], templates: list[UUID]) -> Json:
-    following = ahead[0]
-    match rng.choice(("send", "send", "wait", "until", "tag", "ask", "ask_tag")):
-        case "send":
-            return sends(key, following, rng.choice(templates))
-        case "wait":
-            return wait(key, following, rng.choice(("30 minutes", "7 hours", "2 days", "1 week")))
-        case "until":
-            until = {"time": rng.choice(("01:30", "09:00", "23:15")), "days": rng.randint(0, 3)}
-            return step(key, "WAIT", following, {"until": until})
-        case "tag":
-            return tag(key, following, rng.choice(("red", "blue")))
-        case "ask":
-            return asks(key, following, rng.choice(ahead), {"field": "emailOptIn", "operator": "eq", "value": True})
-        case _:
-            rule = {"field": "tags", "operator": "contains", "value": rng.choice(("red", "blue"))}
-            return asks(key, rng.choice(ahead), following, rule)
+def _some_step(rng: random.Random, key: str, above: list[str], below: list[str | None], templates: list[UUID]) -> Json:
+    kind = rng.choice((*KINDS, "JUMP", "END") if above else KINDS)
+    a_tag = {"field": "tags", "operator": "contains", "value": rng.choice(("red", "blue"))}
+    agreed = {"field": "emailOptIn", "operator": "eq", "value": True}
+    letter = {"channel": "EMAIL", "template_id": str(rng.choice(templates))}
+    born = {"field": "date_of_birth", "when": rng.choice(("on", "before")), "days": 3, "time": "09:00"}
+    awaited = {"event_type": "visit.logged", "timeout": rng.choice(("3 hours", "2 days"))}
+    back: Json = {"to": rng.choice(above or [key]), "max_times": 2, "at_least": rng.choice(("5 hours", "1 day"))}
+    both = [{"key": "a", "name": "A", "weight": rng.randint(1, 3)}, {"key": "b", "name": "B"}]
+    paths = [{"key": "tagged", "name": "Tagged", "rules": [a_tag]}, {"key": "agreed", "name": "Yes", "rules": [agreed]}]
+    configs: dict[str, tuple[str, Json]] = {
+        "SEND": ("SEND", letter),
+        "SENT": ("SEND", {**letter, "when_skipped": "branch", "known_within": rng.choice(("2 hours", "3 days"))}),
+        "WAIT": ("WAIT", {"duration": rng.choice(("30 minutes", "7 hours", "2 days", "1 week", "2 working days"))}),
+        "UNTIL": ("WAIT", {"until": {"time": rng.choice(("01:30", "09:00", "23:15")), "days": rng.randint(0, 3)}}),
+        "DATE": ("WAIT", {"date": {**born, "missed": rng.choice(("go_on", "branch"))}}),
+        "EVENT": ("WAIT", awaited),
+        "HOLDS": ("WAIT", {"rules": [a_tag], "timeout": rng.choice(("7 hours", "1 day"))}),
+        "UPDATE": ("UPDATE", {"updates": [{"field": "tags", "operation": "add", "value": a_tag["value"]}]}),
+        "CONDITION": ("CONDITION", {"rules": [rng.choice((a_tag, agreed))], "combinator": "AND"}),
+        "PATHS": ("CONDITION", {"paths": paths}),
+        "SPLIT": ("SPLIT", {"variants": both, "holdout_percent": rng.choice((0, 20))}),
+        "TASK": ("TASK", {"to": "role:staff", "title": "Call", "wait": rng.random() < 0.5, "give_up_after": "6 hours"}),
+        "GOAL": ("GOAL", {"rules": [a_tag], "otherwise": rng.choice(("go_on", "leave", "wait")), "at_most": "9 hours"}),
+        "JUMP": ("JUMP", back),
+        "END": ("END", {"reason": rng.choice((None, "Done"))}),
+    }
+    type_, config = configs[kind]
+    ways = {way: rng.choice(below) if place else below[0] for place, way in enumerate(exits_of(type_, config))}
+    return step(key, type_, ways.pop("next", None), config, **{f"next_{way}": to for way, to in ways.items()})
 
 
 def some_people(tenant_id: UUID, rng: random.Random) -> list[UUID]:
@@ -79,6 +96,7 @@ def some_people(tenant_id: UUID, rng: random.Random) -> list[UUID]:
             tenant_id,
             email_opt_in=rng.choice((True, True, False)),
             timezone=rng.choice(ZONES),
+            date_of_birth=rng.choice((None, date(1990, 10, 26), date(1984, 11, 2))),
             tags=rng.choice(([], ["red"])),
         )
     ]
@@ -133,12 +151,12 @@ def happened(tenant_id: UUID, journey_id: UUID) -> dict[UUID, Any]:
 
 
 def live(tenant_id: UUID, journey_id: UUID, now: datetime) -> None:
-    """Move the clock from one due moment to the next, and do what the workers do, until nothing is due."""
+    """Move the clock from one due moment to the next, and do what the workers do, for as long as rehearsals do."""
     for _ in range(1000):
         while advance_batch(tenant_id=tenant_id, now=now) or send_batch(tenant_id=tenant_id, now=now):
             pass
         following = rows(tenant_id, _NEXT, id=journey_id)[0][0]
-        if following is None:
+        if following is None or following > BEGINS + rehearsal.HORIZON:
             return
         now = max(following, now)
     raise AssertionError("it never ends")

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts.models import Tenant
+from app.accounts.models import Club, Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import advance, exits
@@ -88,6 +88,32 @@ def test_a_trigger_is_a_step_like_others(tenant: Tenant) -> None:
     check_counters(tenant.id, made.id)
 
 
+def test_a_split_is_a_step_like_others(tenant: Tenant) -> None:
+    halves = {"variants": [{"key": "a", "name": "A", "weight": 1}, {"key": "b", "name": "B", "weight": 1}]}
+    made = journey(
+        tenant.id, [step("s", "SPLIT", None, halves, next_a="a", next_b="b"), tag("a", None, "a"), tag("b", None, "b")]
+    )
+    who = people(tenant.id, 40)
+    admit(tenant.id, made.id, who)
+    run(tenant.id)
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    assert {tuple(tags(tenant.id, one)) for one in who} == {("a",), ("b",)}
+    check_counters(tenant.id, made.id)
+
+
+def test_a_loop_takes_the_same_step_again(tenant: Tenant) -> None:
+    round_ = step("j", "JUMP", None, {"to": "w", "max_times": 2})
+    made = journey(tenant.id, [wait("w", "u", "1 hour"), tag("u", "j", "x"), round_])
+    [who] = people(tenant.id)
+    admit(tenant.id, made.id, [who])
+    for hours in range(5):
+        run(tenant.id, NOW + hours * HOUR)
+    lap = [("w", "COMPLETED"), ("u", "COMPLETED"), ("j", "COMPLETED")]
+    assert paths(tenant.id)[who] == [("trigger", "COMPLETED"), *lap * 3]
+    assert statuses(tenant.id)[who] == ("COMPLETED", "completed")
+    check_counters(tenant.id, made.id)
+
+
 def test_reentry_walks_the_same_steps_again(tenant: Tenant) -> None:
     made = journey(tenant.id, [tag("u", None, "x")], allow_reentry=True)
     [who] = people(tenant.id)
@@ -132,6 +158,18 @@ def test_no_process_remembers_triggers(tenant: Tenant, other_tenant: Tenant) -> 
     assert [row.customer_id for row in rows(tenant.id, "SELECT customer_id FROM journey_enrollment")] == [second]
     assert queries.journey(tenant_id=tenant.id, journey_id=made.id).total_enrolled == 1
     assert rows(other_tenant.id, "SELECT 1 FROM journey_enrollment") == []
+
+
+def test_triggers_know_the_club(tenant: Tenant) -> None:
+    with transaction(tenant.id) as session:
+        here = session.scalar(text("SELECT id FROM club"))
+        far = Club(tenant_id=tenant.id, name="Far", country="ZA", timezone="UTC", locale="en_ZA", currency="ZAR")
+        session.add(far)
+        session.flush()
+    journey(tenant.id, [wait("w", None, "1 day")], trigger_type=JOINED, club_id=far.id)
+    theirs, elsewhere = people(tenant.id, club_id=far.id) + people(tenant.id, club_id=here)
+    happen(tenant.id, event(theirs), event(elsewhere))
+    assert set(statuses(tenant.id)) == {theirs}
 
 
 def test_a_send_goes_through_the_gate(tenant: Tenant) -> None:
@@ -212,6 +250,31 @@ def test_a_step_can_not_be_taken_twice(tenant: Tenant) -> None:
         session.execute(text(again), {"now": NOW, "id": enrollment})
     with pytest.raises(IntegrityError):
         advance_batch(tenant_id=tenant.id, now=NOW)
+
+
+def test_a_worker_that_dies_at_a_step_is_followed_by_one_that_does_it(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither twice nor never; two workers at once are in `test_races.py`, a death at any statement in
+    `test_any_graph.py`."""
+    made = journey(tenant.id, [send("s", "u", template(tenant.id)), tag("u", None, "x")])
+    who = people(tenant.id, 3)
+    admit(tenant.id, made.id, who)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(UpdateStep, "run", killed)
+        with pytest.raises(Killed):
+            advance_batch(tenant_id=tenant.id, now=NOW)
+    assert run(tenant.id) == 3
+    assert len(rows(tenant.id, "SELECT 1 FROM message")) == 3
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    check_counters(tenant.id, made.id)
 
 
 def test_waiting_people_cost_nothing_until_they_are_due(tenant: Tenant) -> None:

@@ -15,6 +15,7 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.messaging import tally
+from app.messaging.providers import PROVIDERS
 from app.messaging.tally import Kind
 from app.segments import service as segments
 
@@ -46,13 +47,9 @@ _HOURS = text("""
     WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND hour IS NOT NULL
     GROUP BY what, hour HAVING sum(number) <> 0 ORDER BY hour, what
 """)
-_PROVIDER = """
+_PROVIDER = f"""
     CASE WHEN message.to_address IS NULL OR message.channel <> 'EMAIL' THEN ''
-        WHEN domain IN ('gmail.com', 'googlemail.com') THEN 'Gmail'
-        WHEN domain ~ '^(outlook|hotmail|live|msn)[.]' THEN 'Outlook'
-        WHEN domain ~ '^(yahoo|ymail|rocketmail|aol)[.]' THEN 'Yahoo and AOL'
-        WHEN domain IN ('icloud.com', 'me.com', 'mac.com') THEN 'Apple iCloud'
-        WHEN domain ~ '^(gmx|web)[.]' THEN 'GMX and WEB.DE'
+        {" ".join(f"WHEN domain ~ '{pattern}' THEN '{name}'" for name, pattern in PROVIDERS.items())}
         ELSE 'Others' END
 """
 _NUMBERS = f"""

@@ -32,7 +32,8 @@ class Outcome:
 
     `code` is its number, if it has one; `refused_recipient` says the no was to the address and not to the letter;
     `no_connection` that nobody was there; `dead_address` that writing there again is no use; `retry_after` for how long
-    the other side asks to be left alone, if it does; `asked_by_one` that it speaks for this address only.
+    the other side asks to be left alone, if it does; `asked_by_one` that it speaks for this address only. `slow`:
+    whoever takes messages to this address, one of many, wants less or is not there (`slowing`).
     """
 
     result: Result
@@ -43,6 +44,7 @@ class Outcome:
     dead_address: bool = False
     retry_after: timedelta | None = None
     asked_by_one: bool = False
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,9 @@ class Channel(Protocol):
 
     def address_key(self, raw: str) -> str:
         """Return the form under which equal addresses are equal, for suppressions."""
+
+    def taker(self, address: str) -> str | None:
+        """Return who takes messages to an address, where several do: each is slowed down alone (`slowing`)."""
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the letters over and return what became of each, in order. Never raises for a letter's fault.

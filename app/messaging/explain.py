@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.customers.consents import State
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.messaging import gate, limits, policy
+from app.messaging import gate, limits, policy, slowing
 from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.destination import destinations
 from app.messaging.feedback import BOUNCE_WORDS
@@ -44,6 +44,7 @@ MENDS = {
     Reason.SEND_WINDOW: "Time, or another send window in the journey’s settings.",
     Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
     Reason.RATE_LIMIT: "Time, or other rates, which an owner or admin sets in Settings → Limits.",
+    Reason.SLOWED: "Time: a few are tried then, and all the others when those are taken.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
     Reason.AWAITING_WINNER: "The winner's being chosen.",
 }
@@ -156,6 +157,10 @@ def _told(
             continue
         kept_back = limit(row, goes, facts)
         told.append(_kept_back(name, row, kept_back, facts) if kept_back else _let_by(name, row, facts))
+    asks = {"tenant_id": tenant_id, "channel_name": row["channel"], "address": there.address, "now": now}
+    if slow := slowing.of_address(session, **asks):
+        words = f"{_why(Reason.SLOWED, row)} {slow.taker} said: {slow.said}"
+        told.append(Looked("Provider", None, words, slow.until, MENDS[Reason.SLOWED], Reason.SLOWED))
     return told
 
 
@@ -354,6 +359,9 @@ def _settled(one: Mapping[str, Any]) -> Looked:
     elif rate := saw.get("rate"):
         name = "Rate"
         words += f" It went by: {rate['words']} ({channel_label(rate['channel'])})."
+    elif slow := saw.get("slow"):
+        name = "Provider"
+        words += f" {slow['taker']} said: {slow['said']}"
     elif reason in (Reason.HOUSEHOLD_COPY, Reason.COPY_PENDING):
         name = _NAMES["copy"]
     waits = one["status"] == Status.HELD

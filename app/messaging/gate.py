@@ -17,7 +17,7 @@ from app.customers.facts import CONSENT_FIELDS
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
-from app.messaging import breaker, rates, runs
+from app.messaging import breaker, rates, runs, slowing
 from app.messaging.channel import Channel, installed
 from app.messaging.destination import Destination, destinations
 from app.messaging.limits import Facts, hold_back
@@ -137,7 +137,7 @@ EVENTS_WAITING = text(
 class Claim:
     """The messages of one attempt: `letters` are committed as `sending`; the others looked at are held or skipped.
 
-    `troubled` are the channels that failed last (breaker.py).
+    `troubled` are the channels that failed last (breaker.py); `slowed`: somebody asked for less (slowing.py).
     """
 
     attempt_id: UUID
@@ -145,6 +145,7 @@ class Claim:
     letters: Sequence[Mapping[str, Any]]
     looked_at: int
     troubled: frozenset[str] = frozenset()
+    slowed: bool = False
 
 
 # Messages are locked before their readers here, and after them where two profiles become one.
@@ -162,6 +163,9 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None
         rows: list[dict[str, Any]] = []
         if standing.trial:
             rows = _taken(session, tenant_id, 1, now, {name for name, _ in installed()} - {standing.trial})
+        if not rows and standing.troubled - standing.shut:
+            # What other channels have does not wait for the tries of one that may be down.
+            rows = _taken(session, tenant_id, limit, now, standing.shut | standing.troubled)
         if not rows:
             rows = _taken(session, tenant_id, limit, now, standing.shut)
         if not rows:
@@ -170,6 +174,8 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None
         facts = Facts(read(tenant.caps, tenant.quiet), tenant.timezone, now)
         judged = judge_all(session, tenant_id, rows, facts)
         verdicts = [_held_out(row, verdict, now) for row, verdict in zip(rows, judged, strict=True)]
+        if tenant.has_slow:
+            verdicts = slowing.hold_back(session, tenant_id, rows, verdicts, now)
         if tenant.has_rates:
             verdicts = rates.hold_back(session, tenant_id, rows, verdicts, now)
         values = {"tenant_id": tenant_id, "attempt_id": attempt_id, "now": now}
@@ -181,7 +187,7 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None
         if verdict.status is Status.SENDING:
             row["address"] = verdict.address
             out.append(row)
-    return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled)
+    return Claim(attempt_id, tenant.name, out, len(rows), standing.troubled, tenant.has_slow)
 
 
 def move(

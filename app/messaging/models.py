@@ -367,6 +367,25 @@ class MailSender(TenantRow, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Slowing(TenantRow, Base):
+    """Somebody who takes messages of a channel and asks for less: nothing goes there before `until`, then `room` at
+    once (app.messaging.slowing)."""
+
+    __tablename__ = "slowing"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "channel", "taker", name="uq_slowing_taker"),
+    )
+
+    channel: Mapped[str]
+    taker: Mapped[str]
+    strikes: Mapped[int]
+    since: Mapped[datetime]
+    said: Mapped[str]
+    until: Mapped[datetime]
+    room: Mapped[int]
+
+
 class ChannelBreaker(TenantRow, Base):
     """A channel whose last batches nobody took; nothing of it is claimed before `open_until`."""
 

@@ -117,7 +117,8 @@ _MAKE = text("""
 # Asked in the gate's transaction, with what else it needs to know of the organisation.
 OF_TENANT = text("""
     SELECT tenant.name, tenant.timezone, policy.caps, policy.quiet, policy.approval_above,
-        EXISTS (SELECT FROM sending_rate WHERE tenant_id = :tenant_id) AS has_rates
+        EXISTS (SELECT FROM sending_rate WHERE tenant_id = :tenant_id) AS has_rates,
+        EXISTS (SELECT FROM slowing WHERE tenant_id = :tenant_id) AS has_slow
     FROM tenant LEFT JOIN sending_policy AS policy ON policy.tenant_id = tenant.id
     WHERE tenant.id = :tenant_id
 """)

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy.exc import OperationalError
 
 from app.infra.ids import new_id
-from app.messaging import breaker, in_hand, runs
+from app.messaging import breaker, in_hand, runs, slowing
 from app.messaging.channel import Outcome, Outgoing, Result, channel
 from app.messaging.compose import compose_or_why, subject_of
 from app.messaging.gate import Claim, claim
@@ -61,7 +61,7 @@ _pace = Pace()
 def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> int:
     """Claim due messages (`limit`, or as many as the pace allows), send those the gate lets out, record the results.
 
-    Return how many were dealt with; 0 when none was due, or when nobody answers at the other end.
+    Return how many were dealt with; 0 when none was due, or when nobody answers again at the other end.
     """
     size, attempt_id, hand = limit or _pace.size, new_id(), in_hand.hand()
     hand.begin(tenant_id, attempt_id)
@@ -79,7 +79,7 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
     hand.done()
     if claimed.letters:
         if unreachable:
-            # The rest of the queue need not be tried in vain now as well.
+            # The rest of the queue need not be tried in vain now as well; what other channels have went before it.
             return 0
         if claimed.looked_at >= size:
             _pace.learn(taken)
@@ -100,7 +100,7 @@ def _write_down(tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) ->
 def _send(
     tenant_id: UUID, claimed: Claim, hand: in_hand.Hand, now: datetime, begun: float
 ) -> tuple[list[Ending], bool]:
-    """Render and hand over what was claimed; return how each ended, and whether nobody was there to take them."""
+    """Render and hand over what was claimed; return how each ended, and whether nobody was there again to take them."""
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
     senders = in_use(tenant_id=tenant_id)
@@ -122,9 +122,17 @@ def _send(
     for name, letters in outgoing.items():
         outcomes = _handed_over(name, [letter for _, letter in letters])
         moment = now + timedelta(seconds=time.monotonic() - begun)
-        unreachable = unreachable or all(outcome.no_connection for outcome in outcomes)
         troubled = name in claimed.troubled
+        unreachable = unreachable or (troubled and all(outcome.no_connection for outcome in outcomes))
         breaker.learn(tenant_id=tenant_id, name=name, outcomes=outcomes, troubled=troubled, now=moment)
+        slowing.learn(
+            tenant_id=tenant_id,
+            name=name,
+            addresses=[letter.address for _, letter in letters],
+            outcomes=outcomes,
+            slowed=claimed.slowed,
+            now=moment,
+        )
         for (row, letter), outcome in zip(letters, outcomes, strict=True):
             endings.append(_ending(row, letter, outcome, moment))
     return endings, unreachable

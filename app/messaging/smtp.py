@@ -12,14 +12,15 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.messaging.channel import Outcome, Result
 from app.messaging.in_hand import Mark, unwatched
+from app.messaging.providers import provider_of
 from app.messaging.width import Width
 
 TIMEOUT_SECONDS = 10.0
@@ -28,6 +29,8 @@ MAX_CONNECTIONS = 4
 LETTERS_A_CONNECTION = 5_000
 MAX_REPLY_LINE = 4_096
 RESPONSE_LENGTH = 500
+SLOW_ANSWERS = 3
+"""So many times in a batch a provider may ask for less: what else is meant for it is not offered any more."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -92,6 +95,40 @@ class Gone(Exception):
     """The connection broke or the server fell silent."""
 
 
+class Closed(Gone):
+    """The server closed the connection with its answer to a letter (421), which has its outcome."""
+
+
+class Waiting(deque[tuple[int, Envelope]]):
+    """The letters of a batch that no connection has taken yet, by their numbers."""
+
+    def __init__(self, letters: Iterable[tuple[int, Envelope]]) -> None:
+        super().__init__(letters)
+        self._slow: Counter[str] = Counter()
+
+    def heed(self, envelope: Envelope, outcome: Outcome, outcomes: list[Outcome | None]) -> None:
+        """Take out what is meant for a provider that has asked for less a few times: it need not be asked again."""
+        if not outcome.slow:
+            return
+        provider = _provider(envelope)
+        self._slow[provider] += 1
+        if self._slow[provider] != SLOW_ANSWERS:
+            return
+        said = f"It was not offered: {provider} asked for less. {outcome.response}"[:RESPONSE_LENGTH]
+        kept = []
+        # Other connections take letters out of it meanwhile.
+        while (letter := _next(self)) is not None:
+            if _provider(letter[1]) == provider:
+                outcomes[letter[0]] = Outcome(Result.RETRY, said, slow=True)
+            else:
+                kept.append(letter)
+        self.extend(kept)
+
+
+def _provider(envelope: Envelope) -> str:
+    return provider_of(envelope.recipient.rpartition("@")[2].lower())
+
+
 class Connection:
     """One open SMTP connection. Not for several threads at once."""
 
@@ -126,7 +163,7 @@ class Connection:
             self._socket.sendall(b"QUIT\r\n")
         self.close()
 
-    def deliver(self, queue: "deque[tuple[int, Envelope]]", outcomes: list[Outcome | None]) -> None:
+    def deliver(self, queue: "Waiting", outcomes: list[Outcome | None]) -> None:
         """Send letters from `queue` until it is empty, filing each outcome under the letter's number.
 
         Raise Gone when the connection broke; the letter it broke on has its outcome, unless it may simply be sent
@@ -147,8 +184,9 @@ class Connection:
                 current = self._hand_over(current, queue, outcomes)
             else:
                 outcomes[number] = refusal
+                queue.heed(current[1], refusal, outcomes)
                 if refusal.code == 421:
-                    raise Gone(refusal.response)
+                    raise Closed(refusal.response)
                 current = _next(queue)
                 self._reset(current, queue)
             self.letters += 1
@@ -157,7 +195,7 @@ class Connection:
     def _hand_over(
         self,
         current: tuple[int, Envelope],
-        queue: "deque[tuple[int, Envelope]]",
+        queue: "Waiting",
         outcomes: list[Outcome | None],
     ) -> tuple[int, Envelope] | None:
         """Send the accepted letter's body, with the next one's envelope behind it; return that next letter."""
@@ -187,7 +225,8 @@ class Connection:
                 queue.appendleft(following)
             outcomes[number] = Outcome(Result.UNKNOWN, f"No answer after the letter was handed over: {gone}")
             raise
-        outcomes[number] = _outcome(code, text)
+        outcomes[number] = outcome = _outcome(code, text)
+        queue.heed(envelope, outcome, outcomes)
         if code < 400:
             envelope.mark.taken()
         else:
@@ -195,7 +234,7 @@ class Connection:
         if code == 421:
             if following is not None:
                 queue.appendleft(following)
-            raise Gone(text)
+            raise Closed(text)
         if following is None and not self._pipelines:
             following = _next(queue)
             self._send_envelope(b"", following, queue)
@@ -207,9 +246,7 @@ class Connection:
         envelope = letter[1]
         return f"MAIL FROM:<{envelope.sender}>\r\nRCPT TO:<{envelope.recipient}>\r\nDATA\r\n".encode("ascii")
 
-    def _send_envelope(
-        self, first: bytes, letter: tuple[int, Envelope] | None, queue: "deque[tuple[int, Envelope]]"
-    ) -> None:
+    def _send_envelope(self, first: bytes, letter: tuple[int, Envelope] | None, queue: "Waiting") -> None:
         """Send the commands before a letter's body: all at once, or one by one to a server that can't pipeline."""
         commands = first + self._commands(letter)
         if not commands:
@@ -231,7 +268,7 @@ class Connection:
                 queue.appendleft(letter)
             raise Gone(f"the connection broke: {error}") from None
 
-    def _reset(self, letter: tuple[int, Envelope] | None, queue: "deque[tuple[int, Envelope]]") -> None:
+    def _reset(self, letter: tuple[int, Envelope] | None, queue: "Waiting") -> None:
         """Clear what a refused letter left behind, and begin the next one."""
         self._send_envelope(b"RSET\r\n", letter, queue)
         if self._pipelines:
@@ -245,7 +282,7 @@ class Connection:
     def _read_envelope_replies(self) -> Outcome | None:
         """Return None when the server wants the body now, else why it does not."""
         early = self._early if not self._pipelines else None
-        answers = list(early) if early is not None else [self._reply(), self._reply(), self._reply()]
+        answers = list(early) if early is not None else self._three_replies()
         for refused_at, (code, text) in enumerate(answers):  # noqa: B007 - they are looked at below
             if code >= 400:
                 break
@@ -256,6 +293,13 @@ class Connection:
             self._send_all(b".\r\n")
             self._reply()
         return _outcome(code, text, refused_recipient=refused_at == 1)
+
+    def _three_replies(self) -> list[tuple[int, str]]:
+        """Return what was said to the envelope's commands. After a 421 the server says nothing more (RFC 5321, 3.8)."""
+        answers: list[tuple[int, str]] = []
+        while len(answers) < 3 and (not answers or answers[-1][0] != 421):
+            answers.append(self._reply())
+        return answers
 
     def _open(self) -> None:
         server = self._server
@@ -372,7 +416,7 @@ class Pool:
 
     def deliver(self, envelopes: Sequence[Envelope]) -> list[Outcome]:
         """Send every letter and return its outcome, in order. No letter is offered twice once it was accepted."""
-        queue = deque(enumerate(envelopes))
+        queue = Waiting(enumerate(envelopes))
         outcomes: list[Outcome | None] = [None] * len(envelopes)
         began = time.monotonic()
         helpers = [
@@ -402,7 +446,7 @@ class Pool:
             connection.close()
         self._idle = []
 
-    def _work(self, queue: "deque[tuple[int, Envelope]]", outcomes: list[Outcome | None]) -> None:
+    def _work(self, queue: "Waiting", outcomes: list[Outcome | None]) -> None:
         """Drain `queue` over one connection; a broken one is replaced once before the rest is left for later."""
         breaks = 0
         while queue:
@@ -413,6 +457,9 @@ class Pool:
                 return
             try:
                 connection.deliver(queue, outcomes)
+            except Closed:
+                connection.close()
+                continue
             except Gone as gone:
                 connection.close()
                 breaks += 1
@@ -427,7 +474,7 @@ class Pool:
                 raise
             self._give_back(connection)
 
-    def _give_up(self, queue: "deque[tuple[int, Envelope]]", outcomes: list[Outcome | None], error: Exception) -> None:
+    def _give_up(self, queue: "Waiting", outcomes: list[Outcome | None], error: Exception) -> None:
         response = f"The mail server can't be reached: {error}"[:RESPONSE_LENGTH]
         with contextlib.suppress(IndexError):
             while True:
@@ -465,10 +512,15 @@ def pool(url: str, hello: str) -> Pool:
 
 _NO_SUCH_MAILBOX = re.compile(r"\b5\.1\.(?:1|2|3|6|10)\b")
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
+_GREYLISTED = re.compile(r"gr[ea]y-?\s?list", re.IGNORECASE)
+_TOO_MUCH = re.compile(
+    r"too (?:many|much|fast)|\brate\b|throttl|slow(?:ed)? down|temporarily deferred|limit (?:exceeded|reached)",
+    re.IGNORECASE,
+)
 _NO_SUCH_WORDS = re.compile(r"no such|unknown|does not exist|doesn't exist", re.IGNORECASE)
 
 
-def _next(queue: "deque[tuple[int, Envelope]]") -> tuple[int, Envelope] | None:
+def _next(queue: "Waiting") -> tuple[int, Envelope] | None:
     try:
         return queue.popleft()
     except IndexError:
@@ -479,7 +531,24 @@ def _outcome(code: int, text: str, *, refused_recipient: bool = False) -> Outcom
     response = (f"{code} {text}".replace("\n", " ") if "\n" in text else f"{code} {text}")[:RESPONSE_LENGTH]
     result = Result.SENT if code < 400 else Result.RETRY if code < 500 else Result.FAILED
     dead = result is Result.FAILED and refused_recipient and _means_no_such_mailbox(code, response)
-    return Outcome(result, response, code, refused_recipient, dead_address=dead)
+    slow = result is Result.RETRY and _asks_for_less(code, response)
+    return Outcome(result, response, code, refused_recipient, dead_address=dead, slow=slow)
+
+
+def _asks_for_less(code: int, response: str) -> bool:
+    """Return whether a temporary no is to how much we send, or to all of it, and not to one letter or mailbox.
+
+    Greylisting is not: who is new to it is told to come back once, and what was told so before goes through.
+    """
+    if _GREYLISTED.search(response):
+        return False
+    status = _ENHANCED.search(response)
+    if status is None:
+        return code == 421 or bool(_TOO_MUCH.search(response))
+    # Addresses, mailboxes and what is in the letter; what the server itself is about (4.3) is told by its words.
+    if status[0].startswith(("4.1.", "4.2.", "4.6.")):
+        return False
+    return status[0].startswith("4.7.") or bool(_TOO_MUCH.search(response))
 
 
 def _means_no_such_mailbox(code: int, response: str) -> bool:

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     HOUSEHOLD_COPY = "household_copy"
     COPY_PENDING = "copy_pending"
     RATE_LIMIT = "rate_limit"
+    SLOWED = "slowed"
     AWAITING_WINNER = "awaiting_winner"
 
 
@@ -115,6 +116,7 @@ REASON_WORDS = {
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",
     Reason.RATE_LIMIT: "As many have gone out as the rates allow, which owners and admins set; it waits its turn.",
+    Reason.SLOWED: "Whoever takes messages to this address asks us to slow down; it goes out when they take more.",
     Reason.AWAITING_WINNER: "They get what does best with those who were written to first, once that is chosen.",
 }
 

@@ -370,6 +370,8 @@ _MESSAGES = (
         "id domain selector sealed_key public_key created_at proven_at checked_at findings")),
     _keep("channel_breaker", "Channels in trouble", OF_THE_CLUB, addresses=_columns("said"),
           plain=_columns("id channel failures since open_until")),
+    _keep("slowing", "Who asks us to slow down", OF_THE_CLUB, addresses=_columns("said"),
+          plain=_columns("id channel taker strikes since until room")),
     _keep("mail_sender", "Senders", OF_THE_CLUB, plain=_columns("id domain_id club_id name local_part created_at")),
     _keep("template", "Templates", OF_THE_CLUB, addresses=_columns("name subject html text preheader mjml parameters"),
           plain=_columns("id channel topic_id editor version archived_at created_at updated_at")),

@@ -129,6 +129,7 @@ FIXED: dict[str, Any] = {
     "consent_change.state": "subscribed",
     "suppression.channel": "EMAIL",
     "channel_breaker.channel": "EMAIL",
+    "slowing.channel": "EMAIL",
     "suppression.reason": "manual",
     "suppression.lifted_at": None,
     "topic.archived_at": None,

@@ -11,7 +11,7 @@ from app.analytics import work
 from app.infra import clock, queue
 from app.infra.config import load
 from app.infra.heartbeat import last_beat
-from app.messaging import breaker
+from app.messaging import breaker, slowing
 from app.messaging.inbound import intake
 from app.messaging.inbound.intake import OUTCOME_WORDS
 from app.web.guards import current, requires
@@ -54,6 +54,7 @@ def _state(tenant_id: UUID) -> dict[str, Any]:
         "counted": work.COUNTED,
         "ticked_at": last_beat("tick"),
         "left_alone": breaker.opened(tenant_id=tenant_id),
+        "slowing": slowing.known(tenant_id=tenant_id, now=now),
         "came_in": [(OUTCOME_WORDS[one], count) for one, count in intake.counts(now=now).items()],
         "takes_mail_in": load().inbound_domain,
     }

@@ -15,6 +15,7 @@ from app.messaging.dkim import signed
 from app.messaging.layout import encoded_html
 from app.messaging.links import tracked
 from app.messaging.mime import Encoded, HeaderProblem, Mail, build, clean_address, stuff_dots
+from app.messaging.providers import provider_of
 from app.messaging.smtp import Envelope, pool
 
 
@@ -34,6 +35,10 @@ class EmailChannel:
     def address_key(self, raw: str) -> str:
         """Return the address in one form: compatibility characters resolved, case folded."""
         return unicodedata.normalize("NFKC", raw.strip()).casefold()
+
+    def taker(self, address: str) -> str:
+        """Return the provider of the address."""
+        return provider_of(address.rpartition("@")[2].lower())
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Build and send every letter; one that can't be built fails alone."""

@@ -1,6 +1,7 @@
 """Web Push: notifications on devices whose owners asked for them, by the push service of their browser."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -48,6 +49,10 @@ class PushChannel:
     def address_key(self, raw: str) -> str:
         """Return the address at which the browser listens."""
         return raw.strip()
+
+    def taker(self, address: str) -> str | None:
+        """Return the host of the push service at which the browser listens."""
+        return urlsplit(address.partition("|")[0]).hostname
 
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Encrypt the messages and hand them to the push services."""
@@ -110,7 +115,9 @@ def _send(account: Account, outgoing: Outgoing) -> Outcome:
     try:
         answer = request("POST", there.endpoint, body=body, headers=headers, timeout=TIMEOUT_SECONDS)
     except Unreachable as problem:
-        return Outcome(Result.UNKNOWN if problem.sent else Result.RETRY, problem.message)
+        if problem.sent:
+            return Outcome(Result.UNKNOWN, problem.message)
+        return Outcome(Result.RETRY, problem.message, slow=True)
     except RefusedUrl as problem:
         return Outcome(Result.FAILED, problem.message, refused_recipient=True, dead_address=True)
     return outcome_of(answer)
@@ -126,7 +133,9 @@ def outcome_of(answer: Answer) -> Outcome:
         return Outcome(Result.FAILED, response, answer.status, refused_recipient=True, dead_address=True)
     if answer.status in (429, 503):
         wait = twilio.wait_of(answer.headers.get("retry-after"))
-        return Outcome(Result.RETRY, response, answer.status, retry_after=wait, asked_by_one=True)
+        return Outcome(
+            Result.RETRY, response, answer.status, retry_after=wait, asked_by_one=True, slow=answer.status == 503
+        )
     if answer.status in (401, 403) or 300 <= answer.status < 400:
         return Outcome(Result.RETRY, response, answer.status)
     if answer.status >= 500:

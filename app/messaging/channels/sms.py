@@ -54,6 +54,9 @@ class SmsChannel:
         """Return the number without what people put between digits."""
         return phone.number_key(raw)
 
+    def taker(self, address: str) -> None:
+        """Return nobody: one takes them all."""
+
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the texts over to whom the organisation's account names."""
         handing.not_yet(batch)

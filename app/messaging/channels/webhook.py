@@ -64,6 +64,9 @@ class WebhookChannel:
         """Return whom it tells of."""
         return raw.strip()
 
+    def taker(self, address: str) -> None:
+        """Return nobody: one takes them all."""
+
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Post the messages, a few at a time."""
         handing.not_yet(batch)

@@ -35,6 +35,9 @@ class WhatsAppChannel:
         """Return the number without what people put between digits."""
         return phone.number_key(raw)
 
+    def taker(self, address: str) -> None:
+        """Return nobody: one takes them all."""
+
     def deliver(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Hand the messages over to whom the organisation's account names."""
         handing.not_yet(batch)

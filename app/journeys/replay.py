@@ -280,7 +280,7 @@ class Replay:
         theirs = Customer.id == any_(cast(literal(array(customer_ids), Text()), ARRAY(Uuid())))
         return [
             (
-                instant(datetime.combine(row.occurs + config.offset, clock), ZoneInfo(row.zone)),
+                instant(datetime.combine(row.day, clock), ZoneInfo(row.zone)),
                 timed.dated(self.copy.id, row.id, row.occurs, config),
             )
             for row in self.session.execute(wanted.where(theirs))

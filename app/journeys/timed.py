@@ -18,6 +18,7 @@ from app.customers.records import CUSTOM
 from app.infra import recurrence
 from app.infra.clock import instant
 from app.infra.recurrence import MAX_RULE, MOST_YEARS, read_rule
+from app.infra.working_days import FAR, WorkingDays
 from app.journeys.step_type import Known
 
 DATE, SCHEDULE = "DATE", "SCHEDULE"
@@ -51,8 +52,14 @@ class DateTrigger(BaseModel):
         default="09:00",
         pattern=CLOCK,
         title="Time of day",
-        description="In the customer's own time zone, if it is known, else that of their club.",
+        description="In the customer's own time zone, if it is known, else that of their club; in the journey's where "
+        "its settings say so.",
         json_schema_extra={"widget": "time"},
+    )
+    working_days: bool = Field(
+        default=False,
+        title="Only on working days",
+        description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
     )
 
     @model_validator(mode="after")
@@ -66,15 +73,26 @@ class DateTrigger(BaseModel):
         """Return how long after the date its moment is."""
         return timedelta(days={"on": 0, "before": -self.days, "after": self.days}[self.when])
 
-    def occurrences(self, zone: ZoneInfo, since: datetime, until: datetime) -> list[date]:
-        """Return the dates whose moment in a zone lies from `since` to `until`, both included."""
+    def days_between(self, zone: ZoneInfo, since: datetime, until: datetime) -> list[date]:
+        """Return the days on which its time of day in a zone lies from `since` to `until`, both included."""
         clock = time.fromisoformat(self.time)
         day, last = since.astimezone(zone).date(), until.astimezone(zone).date()
         found = []
         while day <= last:
             if since <= instant(datetime.combine(day, clock), zone) <= until:
-                found.append(day - self.offset)
+                found.append(day)
             day += _DAY
+        return found
+
+    def occurrences(self, day: date, working: WorkingDays) -> list[date]:
+        """Return the dates whose moment is on a day, those that are put off to it among them."""
+        if not self.working_days:
+            return [day - self.offset]
+        if working.first(day) != day:
+            return []
+        found = [day - self.offset]
+        while working.first(before := day - len(found) * _DAY) == day and len(found) < FAR:
+            found.append(before - self.offset)
         return found
 
     def numbers(self, occurs: date) -> list[int]:
@@ -92,7 +110,8 @@ class DateTrigger(BaseModel):
         called = label if label.startswith("The ") else f"“{label}”"
         days = f"{self.days} day{'s' if self.days != 1 else ''}"
         lead = "On" if self.when == "on" else f"{days} {self.when}"
-        return f"{lead} {called}, at {self.time}"
+        put_off = ", or on the next working day" if self.working_days else ""
+        return f"{lead} {called}, at {self.time}{put_off}"
 
 
 class Schedule(BaseModel):

@@ -78,11 +78,13 @@ class UntilDate(DateTrigger):
         json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
     )
 
-    def moment(self, of: date | None, now: datetime, zone: ZoneInfo) -> datetime | None:
+    def moment(self, of: date | None, now: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime | None:
         """Return when it comes for somebody who has that date, or None where it does not come any more."""
         if of is None:
             return None
-        found = on_date(now, zone, time.fromisoformat(self.time), of, self.offset, yearly=self.every == "year")
+        clock = time.fromisoformat(self.time)
+        found = on_date(now, zone, clock, of, self.offset, yearly=self.every == "year")
+        found = on_working_day(found, zone, clock, days) if self.working_days else found
         return found if found > now else None
 
 
@@ -255,6 +257,7 @@ class WaitConfig(StepConfig):
         """Return whether it matters which days are working days."""
         counts = self.duration is not None and working_days(self.duration) is not None
         counts = counts or (self.event_date is not None and self.event_date.by_working_days)
+        counts = counts or (self.date is not None and self.date.working_days)
         return counts or (self.working_days and (self.duration is not None or self.until is not None))
 
     def moment(self, now: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime:

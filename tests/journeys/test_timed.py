@@ -3,18 +3,22 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.accounts.models import Club
+from app.accounts.models import Club, ClubClosure
 from app.customers import custom_fields
 from app.infra.db import transaction
+from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import timed as engine
 from app.journeys.models import Journey
 from app.journeys.step_type import words_of
 from app.journeys.timed import CATCH_UP, DateTrigger
+from app.journeys.waits import UntilDate
+from app.messaging.windows import JOURNEY
 from app.segments import service as segments
 from app.segments.work import run_step
 from app.tasks.work import _due
@@ -98,6 +102,46 @@ def test_a_club_s_clock_counts_for_who_has_none(tenant: Any) -> None:
     by_date(tenant, BIRTHDAY)
     let_in(tenant, at("2026-11-21T01:00"))
     assert entered(tenant) == [(member, "date:2026-11-21")]
+
+
+def test_it_goes_by_the_journey_s_clock_where_the_journey_does(tenant: Any) -> None:
+    [tokyo] = people(tenant.id, date_of_birth=date(1990, 11, 21), timezone="Asia/Tokyo")
+    by_date(tenant, BIRTHDAY, clock=JOURNEY)
+    let_in(tenant, at("2026-11-21T06:59"))
+    assert entered(tenant) == []
+    let_in(tenant, at("2026-11-21T07:00"))
+    assert entered(tenant) == [(tokyo, "date:2026-11-21")]
+
+
+def test_a_day_on_which_the_club_is_closed_is_put_off_to_its_next_working_day(tenant: Any) -> None:
+    with transaction(tenant.id) as session:
+        here = session.scalars(select(Club)).one().id
+        other = Club(tenant_id=tenant.id, name="Perth", country="AU", timezone=ZONE, locale="en_AU", currency="AUD")
+        session.add(other)
+        session.flush()
+        monday = date(2026, 11, 23)
+        session.add(ClubClosure(tenant_id=tenant.id, club_id=here, name="Fair", starts_on=monday, ends_on=monday))
+    saturday = date(1990, 11, 21)
+    [closed] = people(tenant.id, date_of_birth=saturday, club_id=here)
+    [open_] = people(tenant.id, date_of_birth=saturday, club_id=other.id)
+    [of_none] = people(tenant.id, date_of_birth=date(1990, 11, 23))
+    [later] = people(tenant.id, date_of_birth=date(1990, 11, 24), club_id=here)
+    made = by_date(tenant, BIRTHDAY | {"working_days": True})
+    let_in(tenant, at("2026-11-22T23:00"))
+    assert entered(tenant) == []
+    let_in(tenant, at("2026-11-23T07:00"))
+    assert set(entered(tenant)) == {(open_, "date:2026-11-21"), (of_none, "date:2026-11-23")}
+    let_in(tenant, at("2026-11-24T06:59"))
+    assert len(entered(tenant)) == 2
+    let_in(tenant, at("2026-11-24T07:00"))
+    assert set(entered(tenant)[2:]) == {(closed, "date:2026-11-21"), (later, "date:2026-11-24")}
+    check_counters(tenant.id, made.id)
+
+
+def test_a_wait_for_a_date_is_put_off_to_a_working_day_too() -> None:
+    until = UntilDate(field="date_of_birth", working_days=True)
+    found = until.moment(date(1990, 11, 21), NOW, ZoneInfo(ZONE), WorkingDays())
+    assert found == at("2026-11-23T07:00")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.accounts.models import Tenant
 from app.infra.clock import anniversary
 from app.infra.db import transaction
+from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries
 from app.journeys.moments import at_local, on_date
 from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
@@ -377,4 +378,4 @@ def test_words_and_names_of_ways() -> None:
 def test_next_times_of_what_differs_for_each_are_none() -> None:
     assert Wait.next_times(WaitConfig.model_validate(FOR_BOOKING), ZoneInfo("UTC"), NOW) == []
     assert Wait.next_times(WaitConfig.model_validate({"duration": "1 day"}), ZoneInfo("UTC"), NOW) == [NOW + DAY]
-    assert UntilDate(field="date_of_birth").moment(None, NOW, ZoneInfo("UTC")) is None
+    assert UntilDate(field="date_of_birth").moment(None, NOW, ZoneInfo("UTC"), WorkingDays()) is None

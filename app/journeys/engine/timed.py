@@ -12,9 +12,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
-from sqlalchemy import ARRAY, Date, Integer, Select, Text, and_, any_, case, cast, func, literal, null, select
+from sqlalchemy import ARRAY, Date, Integer, Select, Text, Uuid, and_, any_, case, cast, func, literal, null, select
 from sqlalchemy.orm import Session
 
+from app.accounts.closures import club_days
 from app.accounts.models import Club
 from app.conditions.sql import column_of
 from app.customers import custom_fields
@@ -22,13 +23,16 @@ from app.customers.models import ACTIVE, Customer
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
+from app.infra.working_days import WorkingDays
 from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.models import Journey
 from app.journeys.timed import CATCH_UP, TIMED, DateTrigger, Schedule, zones
 from app.journeys.triggers import TriggerConfig
+from app.messaging.windows import PERSON
 from app.segments.models import SegmentMember
 
 AT_ONCE = 5_000
+_NO_CLUB = UUID(int=0)
 
 
 def plan(journey: Journey, now: datetime) -> None:
@@ -169,48 +173,71 @@ def _by_schedule(config: Schedule) -> Select[Any]:
 
 
 def by_date(journey: Journey, config: DateTrigger, since: datetime, until: datetime) -> Select[Any] | None:
-    """Return who has a date (`occurs`) whose moment lies from `since` to `until` in their `zone`; None: it is nobody's.
+    """Return who has a date (`occurs`) whose moment lies from `since` to `until`: on a `day` of their `zone`.
 
-    Of the people of all journeys: the caller keeps to its own.
+    None: it is nobody's. Of the people of all journeys: the caller keeps to its own.
     """
-    due = list(_due(config, since, until))
+    due = [(zone.key, day) for zone in zones() for day in config.days_between(zone, since, until)]
     about = custom_fields.catalogue(tenant_id=journey.tenant_id).find(config.field)
-    if about is None or not due:
+    dates = list(_dates(journey, config, sorted({day for _, day in due})))
+    if about is None or not dates:
         return None
-    zone, occurs, number = zip(*due, strict=True)
-    when = (
-        func.unnest(
-            cast(literal(array(zone), Text()), ARRAY(Text())),
-            cast(literal(array(occurs), Text()), ARRAY(Date())),
-            cast(literal(array(number), Text()), ARRAY(Integer())),
-        )
-        .table_valued("zone", "occurs", "number")
-        .render_derived(name="due")
-    )
+    here = _table("due", {"zone": Text(), "day": Date()}, due)
+    when = _table("dates", {"club": Uuid(), "day": Date(), "occurs": Date(), "number": Integer()}, dates)
     # As a list and not as the text of one, which Postgres would read again for each row.
     known = literal([zone.key for zone in zones()], ARRAY(Text()))
     own = case((Customer.timezone == any_(known), Customer.timezone), else_=null())
     day = cast(column_of(about), Date())
     if config.every == "year":
         of_year = cast(func.date_part("month", day) * 100 + func.date_part("day", day), Integer)
-        fits, near = and_(when.c.number == of_year, day < when.c.occurs), of_year.in_(sorted(set(number)))
+        fits = and_(when.c.number == of_year, day < when.c.occurs)
+        near = of_year.in_(sorted({number for *_, number in dates}))
     else:
-        fits, near = day == when.c.occurs, day.in_(sorted({date.fromisoformat(one) for one in occurs}))
-    here = func.coalesce(own, Club.timezone, journey.timezone)
+        fits, near = day == when.c.occurs, day.in_(sorted({occurs for *_, occurs, _ in dates}))
+    if config.working_days:
+        own_club = Customer.club_id if journey.club_id is None else literal(journey.club_id)
+        fits = and_(fits, when.c.club == func.coalesce(own_club, literal(_NO_CLUB)))
+    of_person = func.coalesce(own, Club.timezone, journey.timezone)
+    zone = of_person if journey.clock == PERSON else literal(journey.timezone)
     club = and_(Club.tenant_id == Customer.tenant_id, Club.id == Customer.club_id)
     wanted = (
-        select(Customer.id, when.c.occurs, when.c.zone)
+        select(Customer.id, when.c.occurs, here.c.zone, here.c.day)
         .outerjoin(Club, club)
-        .join(when, and_(when.c.zone == here, fits))
+        .join(when, fits)
+        .join(here, and_(here.c.day == when.c.day, here.c.zone == zone))
     )
     # Most people's days are other ones: that is asked first, before where each of them is.
     return wanted.where(near)
 
 
-def _due(config: DateTrigger, since: datetime, until: datetime) -> Iterator[tuple[str, str, int | None]]:
-    """Yield the dates whose moment has come, by zone, with each day of the year that has its day on them."""
-    for zone in zones():
-        for occurs in config.occurrences(zone, since, until):
-            numbers: Sequence[int | None] = config.numbers(occurs) if config.every == "year" else (None,)
-            for number in numbers:
-                yield zone.key, occurs.isoformat(), number
+def _dates(
+    journey: Journey, config: DateTrigger, days: Sequence[date]
+) -> Iterator[tuple[UUID, date, date, int | None]]:
+    """Yield by day the dates whose moment is on it, with each day of the year that has its day on them.
+
+    Where it matters which days are working days they are those of a club, or of _NO_CLUB for who has none.
+    """
+    found: dict[UUID, WorkingDays] = {_NO_CLUB: WorkingDays()}
+    if config.working_days:
+        with transaction(journey.tenant_id) as session:
+            clubs = club_days(session, journey.tenant_id)
+        found = {_NO_CLUB: clubs.of(), **clubs.clubs}
+    for club, working in found.items():
+        for day in days:
+            for occurs in config.occurrences(day, working):
+                numbers: Sequence[int | None] = config.numbers(occurs) if config.every == "year" else (None,)
+                for number in numbers:
+                    yield club, day, occurs, number
+
+
+def _table(name: str, columns: dict[str, Any], rows: Sequence[Sequence[Any]]) -> Any:
+    """Return rows as a table of a statement."""
+    values = (
+        cast(literal(array(map(_text, column)), Text()), ARRAY(kind))
+        for column, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
+    )
+    return func.unnest(*values).table_valued(*columns).render_derived(name=name)
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

@@ -231,7 +231,7 @@ def _untils(batch: StepBatch[WaitConfig], coming: Sequence[Walker]) -> list[date
             if config.event_date is not None:
                 at = config.event_date.moment(event_date, batch.now, here=here, zone=zone, days=days)
             elif config.date is not None:
-                at = config.date.moment(own.on, batch.now, zone)
+                at = config.date.moment(own.on, batch.now, zone, days)
             else:
                 at = config.moment(batch.now, zone, days)
             moments[own, event_date] = at

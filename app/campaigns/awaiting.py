@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import ApiKey
@@ -64,6 +64,7 @@ def of_mine(*, tenant_id: UUID, actor: str, now: datetime | None = None, limit: 
     kind, _, user_id = actor.partition(":")
     if kind != "user":
         return []
+    since = (now or clock.now()) - TOLD_FOR
     with transaction(tenant_id) as session:
         keys = session.scalars(
             select(ApiKey.id).where(ApiKey.tenant_id == tenant_id, ApiKey.created_by == UUID(user_id))
@@ -79,15 +80,23 @@ def of_mine(*, tenant_id: UUID, actor: str, now: datetime | None = None, limit: 
                 Campaign.archived_at.is_(None),
                 Campaign.status.in_(LEGAL[Act.APPROVE]),
                 Campaign.created_by.in_(who) | Campaign.id.in_(asked),
+                # How it stands takes some statements of each: not of those of which there is nothing to tell.
+                (Campaign.status == Status.SCHEDULED) | exists().where(*_lately(tenant_id, since)),
             )
             .order_by(Campaign.due_at.nulls_last(), Campaign.id.desc())
             .limit(_MOST)
         )
         campaigns = list(session.scalars(wanted.execution_options(populate_existing=True)))
         found = _standings(session, tenant_id, campaigns)
-    since = (now or clock.now()) - TOLD_FOR
     told = [Mine(one, found[one.id]) for one in campaigns if one.id in found and _tells(one, found[one.id], since)]
     return sorted(told, key=lambda one: (not one.standing.lacking, one.standing.state is State.APPROVED))[:limit]
+
+
+def _lately(tenant_id: UUID, since: datetime) -> list[ColumnElement[bool]]:
+    """Return what holds of an asking of the campaign that waits for its answer, or had it since then."""
+    one = CampaignApproval
+    answered = func.coalesce(one.decided_at, one.asked_at)
+    return [one.tenant_id == tenant_id, one.campaign_id == Campaign.id, one.decision.is_(None) | (answered > since)]
 
 
 def _tells(campaign: Campaign, standing: Standing, since: datetime) -> bool:

@@ -7,6 +7,7 @@ Of a run the messages tell, and of one that waits the gate too. Before there is 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -57,20 +58,22 @@ def of(*, tenant_id: UUID, campaign_id: UUID, customer_id: UUID, now: datetime |
         who = person.merged_into_id or person.id
         wanted = select(CampaignRun).where(CampaignRun.tenant_id == tenant_id, CampaignRun.campaign_id == campaign_id)
         found = session.scalars(wanted.order_by(CampaignRun.id.desc()).limit(20)).all()
-        told = [Trace(run.id, run.occurrence, _of_run(session, run, who, moment)) for run in found]
+        told = [Trace(run.id, run.occurrence, _of_run(session, campaign, run, who, moment)) for run in found]
         if campaign.status not in OVER and (campaign.due_at is not None or not found):
             told.insert(0, Trace(None, None, _of_now(session, campaign, who, moment)))
         return told
 
 
-def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> list[Step]:
+def _of_run(session: Session, campaign: Campaign, run: CampaignRun, who: UUID, now: datetime) -> list[Step]:
     values = {"tenant_id": run.tenant_id, "customer_id": who, "run_id": run.id}
     messages = [dict(row) for row in session.execute(_MESSAGES, values).mappings()]
     if messages:
         first = messages[0]
         steps = [Step("Audience", True, "They were in the segment when it was asked.", first["created_at"])]
-        steps += _best_hour(session, run, who)
+        steps += _best_hour(session, campaign, run, who)
         steps += _variant_of(run, first["variant"])
+        if run.status == Status.PAUSED and any(one["status"] in _WAITING for one in messages):
+            steps.append(_paused(run))
         for one in messages:
             told = explain.story(one)
             if one["status"] in _WAITING:
@@ -83,16 +86,23 @@ def _of_run(session: Session, run: CampaignRun, who: UUID, now: datetime) -> lis
         return steps
     if run.status == Status.PREPARING:
         return [Step("Audience", None, "It is being told who is in the segment; they may still come in.")]
-    words = "They were not in the segment when it was asked."
-    if past := _was_member(session, run, who):
-        words = past
+    if run.prepared_at is None and run.status == Status.PAUSED:
+        return [_paused(run), Step("Audience", None, "Who is in the segment is asked once it goes on.")]
+    if run.prepared_at is None:
+        ended = "called off" if run.status == Status.CANCELLED else "ended"
+        return [Step("Campaign", False, f"It was {ended} before it had come to them. {run.error or ''}".rstrip())]
+    words = _was_member(session, campaign, run, who) or "They were not in the segment when it was asked."
     return [Step("Audience", False, words, run.prepared_at, "A later run, once they are in the segment.")]
 
 
-def _best_hour(session: Session, run: CampaignRun, who: UUID) -> list[Step]:
+def _paused(run: CampaignRun) -> Step:
+    words = f"It is paused. {run.error or ''}".rstrip()
+    return Step("Campaign", None, words, run.paused_at, "Somebody’s resuming it.")
+
+
+def _best_hour(session: Session, campaign: Campaign, run: CampaignRun, who: UUID) -> list[Step]:
     """Return why it goes at their hour, by what was known when the run began; none where that is not how it goes."""
-    campaign = session.get(Campaign, (run.tenant_id, run.campaign_id))
-    if campaign is None or campaign.schedule.get("mode") != schedule.BEST_TIME:
+    if campaign.schedule.get("mode") != schedule.BEST_TIME:
         return []
     chosen = best_time.of_one(session, campaign, who, begins=run.due_at, now=run.created_at)
     if chosen is None:
@@ -115,7 +125,8 @@ def _variant_of(run: CampaignRun, variant: str | None) -> list[Step]:
     return [Step("Variant", None, words, run.decide_at, "Somebody's choosing, or the rule's.")]
 
 
-def _was_member(session: Session, run: CampaignRun, who: UUID) -> str | None:
+def _was_member(session: Session, campaign: Campaign, run: CampaignRun, who: UUID) -> str | None:
+    zone = ZoneInfo(campaign.timezone)
     since = session.scalar(
         select(SegmentMember.entered_at).where(
             SegmentMember.tenant_id == run.tenant_id,
@@ -124,7 +135,7 @@ def _was_member(session: Session, run: CampaignRun, who: UUID) -> str | None:
         )
     )
     if since is not None:
-        return f"They came into the segment only on {since:%-d %B %Y}."
+        return f"They came into the segment only on {since.astimezone(zone):%-d %B %Y}."
     left = session.scalar(
         select(SegmentPastMember.left_at)
         .where(
@@ -135,7 +146,7 @@ def _was_member(session: Session, run: CampaignRun, who: UUID) -> str | None:
         .order_by(SegmentPastMember.left_at.desc())
         .limit(1)
     )
-    return f"They had left the segment on {left:%-d %B %Y}." if left is not None else None
+    return f"They had left the segment on {left.astimezone(zone):%-d %B %Y}." if left is not None else None
 
 
 def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> list[Step]:
@@ -152,6 +163,9 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
     if since is None:
         return [Step("Audience", False, "They are not in the segment now.", None, "Their coming into the segment.")]
     steps = [Step("Audience", True, "They are in the segment now.", since)]
+    if campaign.holdout_percent:
+        words = f"Chance leaves out {campaign.holdout_percent}% of all when it is sent, to measure what it changes."
+        steps.append(Step("Left out by chance", True, f"{words} They may be among them."))
     if campaign.experiment is not None:
         steps.append(Step("Variant", True, "Chance tells then which one they get, or that they wait for the winner."))
     if readiness.lacks(session, campaign):
@@ -173,11 +187,15 @@ def _meant(session: Session, campaign: Campaign, content: Content, who: UUID, no
     if campaign.one_copy:
         first = _first_at_address(session, campaign, content, who)
         words = "Somebody else at their address comes first." if first else "Nobody else at their address comes first."
-        told = [replace(step, holds=not first, words=words) if step.what == explain.COPY else step for step in told]
+        could = "If theirs is skipped, this one goes." if first else None
+        copy = [replace(step, holds=not first, words=words, could_change=could) for step in told]
+        told = [mine if step.what == explain.COPY else step for step, mine in zip(told, copy, strict=True)]
     on = explain.channel_label(content.channel)
     goes = all(step.holds for step in told)
     waits = not goes and all(step.holds is not False for step in told)
-    words = f"On {on} it would go out if it were sent now." if goes else f"On {on} it would not go out now."
+    words = f"On {on} it would go out if it were sent now." if goes else f"On {on} it would not go out."
+    if waits:
+        words = f"On {on} it would wait if it were sent now, and go out later."
     return [*told, Step("Gate", True if goes else None if waits else False, words)]
 
 

@@ -40,9 +40,9 @@ MENDS = {
     Reason.UNCONFIRMED: "Their confirming by the link we sent.",
     Reason.AWAITING_CONSENT: "A yes that comes in within five minutes of it.",
     Reason.FREQUENCY_CAP: "Time, or other caps, which an owner or admin sets in Settings → Limits.",
-    Reason.QUIET_HOURS: "The morning.",
+    Reason.QUIET_HOURS: "Time: it goes out when they are over, or other quiet hours in Settings → Limits.",
     Reason.SEND_WINDOW: "Time, or another send window in the journey’s settings.",
-    Reason.HOUSEHOLD_COPY: "Nothing: the address has its copy.",
+    Reason.HOUSEHOLD_COPY: "A copy for each of them.",
     Reason.RATE_LIMIT: "Time, or other rates, which an owner or admin sets in Settings → Limits.",
     Reason.SLOWED: "Time: a few are tried then, and all the others when those are taken.",
     Reason.COPY_PENDING: "If theirs is skipped, this one goes.",
@@ -367,4 +367,6 @@ def _settled(one: Mapping[str, Any]) -> Looked:
     waits = one["status"] == Status.HELD
     at = datetime.fromisoformat(saw["at"]) if "at" in saw and not waits else one["due_at"] if waits else None
     could = MENDS.get(Reason(reason)) if reason in set(Reason) else None
+    if could and not waits:
+        could = f"Nothing for this one; for another: {could[:1].lower()}{could[1:]}"
     return Looked(name, None if waits else False, words, at, could or (_CHANGES["held"] if waits else None), reason)

@@ -111,7 +111,7 @@ REASON_WORDS = {
     Reason.TWICE: "The customer gets it already: two profiles became one after it was begun.",
     Reason.HOLDOUT: "They were left out on purpose, so that what the campaign changes can be measured.",
     Reason.FREQUENCY_CAP: "The customer has had as many messages as the caps allow, which owners and admins set.",
-    Reason.QUIET_HOURS: "It is night where the customer is: quiet hours are kept.",
+    Reason.QUIET_HOURS: "Quiet hours are kept where the customer is.",
     Reason.SEND_WINDOW: "The journey sends on other days or at other hours; it goes out when these come.",
     Reason.HOUSEHOLD_COPY: "Somebody else at the same address gets it: one copy an address.",
     Reason.COPY_PENDING: "Somebody else at the same address comes first, and theirs is not settled yet.",

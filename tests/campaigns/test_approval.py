@@ -586,6 +586,41 @@ def test_a_scheduled_campaign_whose_yes_has_lapsed_says_so_everywhere(
     assert "Grown" not in client.get("/").text
 
 
+def test_drafts_that_nobody_asked_about_cost_home_nothing(club: Club, admin: str) -> None:
+    maker = f"user:{make_user(club.tenant_id, 'marketer')}"
+    segment = club.segment(club.people(3))
+    count = 0
+
+    def one(*_: Any) -> None:
+        nonlocal count
+        count += 1
+
+    def mine() -> tuple[int, int]:
+        nonlocal count
+        count = 0
+        event.listen(db.engine, "before_cursor_execute", one)
+        try:
+            return len(awaiting.of_mine(tenant_id=club.tenant_id, actor=maker, now=NOON)), count
+        finally:
+            event.remove(db.engine, "before_cursor_execute", one)
+
+    given = {"segment_id": segment, "email_template_id": club.template_id}
+    made = [
+        service.create(tenant_id=club.tenant_id, actor=maker, given={**given, "name": f"Draft {number}"})
+        for number in range(3)
+    ]
+    none, few = mine()
+    for number in range(3, 9):
+        service.create(tenant_id=club.tenant_id, actor=maker, given={**given, "name": f"Draft {number}"})
+    assert mine() == (none, few) == (0, few)
+    ask(club, made[0], maker)
+    ask(club, made[1], maker)
+    answer(club, made[1], admin)
+    assert mine()[0] == 2
+    club.rows("UPDATE campaign_approval SET decided_at = decided_at - interval '8 days' RETURNING id")
+    assert mine()[0] == 1
+
+
 def test_whose_it_is_hears_of_it_before_its_time_and_when_it_is_kept_back(club: Club, sink: Sink, admin: str) -> None:
     maker = make_user(club.tenant_id, "marketer")
     campaign = lapsed(club, f"user:{maker}", admin)

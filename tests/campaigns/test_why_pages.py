@@ -56,6 +56,62 @@ def test_who_waits_for_the_morning_is_told_so_once(club: Club, sink: Sink) -> No
     assert "they last from 13:00 to 15:00" in quiet_step.words
 
 
+def test_who_waits_in_a_paused_campaign_is_told_so(club: Club) -> None:
+    [ann] = club.people(1)
+    campaign = club.campaign([ann])
+    club.act("start", campaign)
+    club.work(send=False)
+    club.act("pause", campaign)
+    [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
+    [paused] = [step for step in told.steps if step.what == "Campaign"]
+    assert (paused.holds, paused.words, paused.at) == (None, "It is paused.", NOON)
+    assert paused.could_change == "Somebody’s resuming it."
+
+
+def test_nobody_is_told_they_were_not_in_a_segment_that_was_never_asked(club: Club) -> None:
+    [ann] = club.people(1)
+    campaign = club.campaign([ann])
+    club.act("start", campaign)
+    club.act("pause", campaign)
+    [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
+    assert [(step.what, step.holds) for step in told.steps] == [("Campaign", None), ("Audience", None)]
+    club.act("cancel", campaign)
+    [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
+    [step] = told.steps
+    assert (step.what, step.holds) == ("Campaign", False)
+    assert step.words == "It was called off before it had come to them."
+
+
+def test_chance_that_leaves_some_out_is_told_of_before_it_does(club: Club) -> None:
+    [ann] = club.people(1)
+    goal = {"event_type": "payment.received", "conditions": {}, "window_days": 7}
+    campaign = club.campaign([ann], goal=goal, holdout_percent=10)
+    [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
+    [step] = [step for step in told.steps if step.what == "Left out by chance"]
+    assert "10% of all" in step.words
+
+
+def test_what_holds_a_campaign_back_for_a_while_is_no_refusal(club: Club) -> None:
+    quiet = {"EMAIL": {"from": "13:00", "to": "15:00"}}
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"quiet": quiet}, now=NOON)
+    ann, ben = club.customer(email="home@example.com"), club.customer(email="home@example.com")
+    campaign = club.campaign([ann, ben], one_copy=True)
+
+    def told(who: Any) -> dict[str, Any]:
+        [trace] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=who, now=NOON)
+        return {step.what: step for step in trace.steps}
+
+    waits = told(ann)
+    assert (waits["Quiet hours"].holds, waits["Quiet hours"].at) == (None, NOON + timedelta(hours=1))
+    assert "night" not in waits["Quiet hours"].words
+    assert waits["Gate"].holds is None
+    assert waits["Gate"].words == "On E-mail it would wait if it were sent now, and go out later."
+    second = told(ben)
+    assert second["One copy an address"].holds is False
+    assert second["One copy an address"].could_change == "If theirs is skipped, this one goes."
+    assert second["Gate"].holds is False
+
+
 def test_the_first_step_posted_twice_makes_one_draft(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in("marketer")
     segment = club.segment(club.people(1))

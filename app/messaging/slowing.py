@@ -113,11 +113,11 @@ def hold_back(
         if verdict.status is not Status.SENDING or row["purpose"] == Purpose.TRANSACTIONAL:
             continue
         key = (row["channel"], taker_of(row["channel"], verdict.address))
-        asking = slow.get(key)  # type: ignore[arg-type]
+        asking = slow.get(key)
         if asking is None:
             continue
-        if room.get(key, 0) > 0:  # type: ignore[arg-type]
-            room[key] -= 1  # type: ignore[index]
+        if room.get(key, 0) > 0:
+            room[key] -= 1
             tried.add(key)
             continue
         # Not all at the same moment; behind those that are tried there are some turns to come.

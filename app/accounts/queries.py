@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.accounts.places import Place
-from app.infra.db import transaction
+from app.infra.db import once, transaction
 from app.infra.errors import NotFound
 from app.infra.paging import Page, cut, id_cursor
 
@@ -73,6 +73,7 @@ _USER = "SELECT id, email, name, role, status, last_sign_in_at, created_at FROM 
 _CLUB = "SELECT id, name, country, timezone, locale, currency, working_days FROM club WHERE tenant_id = :tenant_id"
 
 
+@once
 def tenant_info(*, tenant_id: UUID) -> TenantInfo:
     """Return the organisation itself."""
     with transaction(tenant_id) as session:
@@ -83,6 +84,7 @@ def tenant_info(*, tenant_id: UUID) -> TenantInfo:
     return TenantInfo(*row)
 
 
+@once
 def clubs(*, tenant_id: UUID) -> list[ClubInfo]:
     """Return the organisation's clubs by name."""
     with transaction(tenant_id) as session:

@@ -14,7 +14,7 @@ from app.customers.models import Activity, Customer
 from app.customers.timeline import count_30d
 from app.events import catalogue
 from app.events.readers import LIFECYCLE_STAGES
-from app.infra.db import transaction
+from app.infra.db import once, transaction
 
 _TEXT, _DAY, _MOMENT, _YES_NO = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOLEAN
 _LAST = "last_activity"
@@ -219,6 +219,7 @@ NAMED = ("club_id", "membership_tier", "last_activity_type", "tags")
 """The fields whose values `names` knows."""
 
 
+@once
 def names(*, tenant_id: UUID) -> dict[str, list[tuple[str, str]]]:
     """Return by field the values this tenant's customers may have, each with what people call it."""
     with transaction(tenant_id) as session:

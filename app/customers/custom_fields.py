@@ -27,7 +27,7 @@ from app.customers.field_kind import CustomFieldInfo, FieldKind, field_kinds
 from app.customers.models import Customer, Topic
 from app.customers.records import CUSTOM
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import once, transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.words import is_printable, is_visible
 
@@ -99,6 +99,7 @@ def field(*, tenant_id: UUID, field_id: UUID) -> CustomFieldInfo:
     raise NoSuchCustomField
 
 
+@once
 def load(session: Session, tenant_id: UUID) -> list[CustomFieldInfo]:
     """Return all custom fields, archived ones too, in the open transaction."""
     return [_info(row) for row in session.execute(_LIST, {"tenant_id": tenant_id})]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts import audit
 from app.customers.models import Topic
 from app.infra import clock
-from app.infra.db import again_after_deadlock, transaction
+from app.infra.db import again_after_deadlock, once, transaction
 from app.infra.errors import Invalid, NotFound
 from app.infra.ids import as_id, new_id
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
@@ -32,6 +32,7 @@ class NoSuchTopic(NotFound):
         super().__init__("There is no such topic.")
 
 
+@once
 def topics(*, tenant_id: UUID, archived: bool = False) -> list[Topic]:
     """Return the topics by name: those in use, or with `archived` all of them, those in use first."""
     wanted = select(Topic).where(Topic.tenant_id == tenant_id)

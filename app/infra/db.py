@@ -198,6 +198,41 @@ def _name_tenant(session: Session, tenant_id: UUID | None) -> None:
         connection.exec_driver_sql(named)
 
 
+_ONCE = "fairway.once"
+
+
+def once(read: Callable[P, Result]) -> Callable[P, Result]:
+    """Let a function that reads, by arguments that can be hashed, be asked once for all within `asking_once`."""
+
+    @functools.wraps(read)
+    def reading(*args: P.args, **more: P.kwargs) -> Result:
+        known = db.session().info.get(_ONCE)
+        if known is None:
+            return read(*args, **more)
+        asked = (read, args, tuple(sorted(more.items())))
+        if asked not in known:
+            known[asked] = read(*args, **more)
+        return known[asked]  # type: ignore[no-any-return]
+
+    return reading
+
+
+@contextmanager
+def asking_once(tenant_id: UUID) -> Iterator[Session]:
+    """Open a transaction, or join the open one, in which what is marked `once` is asked once: for views that only show.
+
+    Nothing that such functions read may be written in it, and nobody may change what they returned.
+    """
+    with transaction(tenant_id) as session:
+        outer = session.info.get(_ONCE)
+        session.info[_ONCE] = {} if outer is None else outer
+        try:
+            yield session
+        finally:
+            if outer is None:
+                del session.info[_ONCE]
+
+
 _BY_INDEX = "; ".join(
     (
         *(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.journeys.editing import moves_with
-from app.journeys.graph import TRIGGER, Edge, Graph, Step, ranks
+from app.journeys.graph import TRIGGER, Edge, Graph, Step
 from app.journeys.step_type import Known, exit_labels, leads_to, step_types, words_of
 
 What = Literal["trigger", "added", "removed", "moved", "connected", "settings", "renamed"]
@@ -55,7 +55,7 @@ def changes(before: Graph, after: Graph, known: Known) -> list[Change]:
     """Return the differences, from the top of the journey down; none for graphs whose steps are the same."""
     told = _Tale(before, after, known)
     found = [*told.removed(), *told.added(), *told.of_steps(), *told.of_ways()]
-    old, new = ranks(before), ranks(after)
+    old, new = before.ranks, after.ranks
     return sorted(found, key=lambda one: (one.what != "trigger", new.get(one.step_key, old.get(one.step_key, 0))))
 
 
@@ -81,7 +81,7 @@ def touched(change: Change, before: Graph, after: Graph, active: Mapping[str, in
 def leading_to(graph: Graph, key: str, *, jumps: bool = False) -> set[str]:
     """Return the steps from which a way leads to this one, itself included; with `jumps`, those of settings too."""
     into: dict[Where, list[str]] = defaultdict(list)
-    for edge in graph.edges():
+    for edge in graph.edges:
         into[edge.target].append(edge.source)
     for step in graph if jumps else ():
         for target in leads_to(step):

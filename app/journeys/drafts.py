@@ -16,7 +16,7 @@ from app.journeys import editing
 from app.journeys.graph import Graph
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney
-from app.journeys.step_type import MANUAL, read_graph, step_types
+from app.journeys.step_type import MANUAL, step_types, stored_graph
 
 NAMED = ("segment_id", "journey_id")
 """What a trigger names by id."""
@@ -63,7 +63,7 @@ def edit(
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
         _expect(journey, draft_revision)
-        graph = read_graph(journey.draft)
+        graph = stored_graph(journey.draft)
         told = label if isinstance(label, str) else label(graph)
         changed = change(journey, graph)
         if changed == graph and changed.notes == graph.notes:
@@ -134,7 +134,7 @@ def travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | 
         )
         if target is not None:
             journey.draft_position += step
-            _show(journey, read_graph(target))
+            _show(journey, stored_graph(target))
             session.flush()
             audit.record(session, actor, "journey.undo" if step < 0 else "journey.redo", "journey", journey_id)
         return journey

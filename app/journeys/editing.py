@@ -17,7 +17,6 @@ from app.journeys.graph import (
     CannotEdit,
     Graph,
     Step,
-    ranks,
     storable,
 )
 
@@ -111,13 +110,13 @@ def _bypass(graph: Graph, key: str, following: str | None) -> Graph:
 
 
 def moves_with(graph: Graph, key: str, rank: Mapping[str, int] | None = None) -> set[str]:
-    """Return the step, and with branches all that only they lead to; `rank` is `ranks(graph)` where that is known."""
+    """Return the step, and with branches all that only they lead to; `rank` is `graph.ranks` where that is known."""
     if len(graph.steps[key].exits) < 2:
         return {key}
     start = graph.trigger
     around = graph.reached_from(start.key if start else None, but=key)
     block = graph.reached_from(key) - around
-    meeting = _meeting(graph, key, block, rank or ranks(graph))
+    meeting = _meeting(graph, key, block, rank or graph.ranks)
     return block - graph.reached_from(meeting) if meeting else block
 
 

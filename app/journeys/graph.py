@@ -9,8 +9,9 @@ How graphs are changed is in `app.journeys.editing`, where their steps are drawn
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -90,11 +91,12 @@ class Note:
     y: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """The steps of a journey by key, in the order they were given; the TRIGGER stands first.
 
     Notes are for those who edit: two graphs of the same steps are the same journey, whatever is noted beside them.
+    A graph never changes, so what is found out about its shape is kept with it.
     """
 
     steps: Mapping[str, Step] = field(default_factory=dict)
@@ -118,27 +120,60 @@ class Graph:
             raise CannotEdit(f"There is no step “{key}” in this journey any more. Reload to see its present state.")
         return found
 
-    def edges(self) -> list[Edge]:
-        """Return every way out of every step, open ends included."""
-        return [Edge(step.key, exit, target) for step in self for exit, target in step.exits.items()]
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every way out of every step, open ends included."""
+        return tuple(Edge(step.key, exit, target) for step in self for exit, target in step.exits.items())
 
-    def into(self, key: str) -> list[Edge]:
+    @cached_property
+    def back_edges(self) -> tuple[Edge, ...]:
+        """The edges that close a circle, found from the TRIGGER first and then from the other steps."""
+        return tuple(_back_edges(self))
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """How far below the TRIGGER each step lies on its longest way, ways that close a circle left out.
+
+        Steps nobody reaches start at 0 of their own.
+        """
+        return _ranks(self)
+
+    @cached_property
+    def _into(self) -> Mapping[str, list[Edge]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            if edge.target is not None:
+                found.setdefault(edge.target, []).append(edge)
+        return found
+
+    @cached_property
+    def _next(self) -> Mapping[str, tuple[str, ...]]:
+        """The steps each step's exits lead to, as far as they are there."""
+        there = self.steps
+        return {
+            step.key: tuple(target for target in step.exits.values() if target is not None and target in there)
+            for step in self
+        }
+
+    def into(self, key: str) -> Sequence[Edge]:
         """Return the edges that lead to a step."""
-        return [edge for edge in self.edges() if edge.target == key]
+        return self._into.get(key, ())
 
     def reached_from(self, *keys: str | None, leads_to: "LeadsTo | None" = None, but: str | None = None) -> set[str]:
         """Return the keys of the steps on any way from `keys`, those included; dangling targets are left out.
 
         With `leads_to`, ways that the settings of steps name count too.
         """
+        following = self._next
         found: set[str] = set()
-        ahead = [key for key in keys if key is not None]
+        ahead = [key for key in keys if key is not None and key in following]
         while ahead:
             key = ahead.pop()
-            if key not in found and key in self.steps and key != but:
+            if key not in found and key != but:
                 found.add(key)
-                ahead += [target for target in self.steps[key].exits.values() if target is not None]
-                ahead += leads_to(self.steps[key]) if leads_to else ()
+                ahead += following[key]
+                if leads_to:
+                    ahead += [named for named in leads_to(self.steps[key]) if named in following]
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -215,6 +250,16 @@ def read(data: Any, exits_of: ExitsOf) -> Graph:
         raise BadGraph(errors)
     # The TRIGGER comes first, wherever it was in the list.
     return Graph(dict(sorted(steps.items(), key=lambda item: item[1].type != TRIGGER)), notes)
+
+
+def stored(data: Mapping[str, Any], exits_of: ExitsOf) -> Graph:
+    """Return the graph whose `to_json` this is: what `read` refuses can't be in it."""
+    steps = {}
+    for one in data["steps"]:
+        config = one["config"]
+        exits = {exit: one.get(json_name(exit)) for exit in exits_of(one["type"], config)}
+        steps[one["key"]] = Step(one["key"], one["type"], one["name"], config, exits)
+    return Graph(steps, tuple(Note(**one) for one in data.get("notes", ())))
 
 
 def _read_notes(data: Any, errors: dict[str, str]) -> tuple[Note, ...]:
@@ -325,7 +370,7 @@ def problems(graph: Graph, leads_to: LeadsTo | None = None) -> list[Problem]:
         found.append(Problem(None, None, "Add at least one step after the trigger."))
     found += [
         Problem(edge.source, json_name(edge.exit), f"This leads to “{edge.target}”, which is not in the journey.")
-        for edge in graph.edges()
+        for edge in graph.edges
         if edge.target is not None and edge.target not in graph.steps
     ]
     found += [
@@ -340,14 +385,13 @@ def problems(graph: Graph, leads_to: LeadsTo | None = None) -> list[Problem]:
     ]
     found += [
         Problem(edge.source, json_name(edge.exit), "This leads back to an earlier step; journeys can't run in circles.")
-        for edge in back_edges(graph)
+        for edge in graph.back_edges
         if edge.target != triggers[0].key
     ]
     return found
 
 
-def back_edges(graph: Graph) -> list[Edge]:
-    """Return the edges that close a circle, found from the TRIGGER first and then from the other steps."""
+def _back_edges(graph: Graph) -> list[Edge]:
     closing: list[Edge] = []
     state: dict[str, int] = {}
     for start in graph.steps:
@@ -372,15 +416,11 @@ def back_edges(graph: Graph) -> list[Edge]:
     return closing
 
 
-def ranks(graph: Graph) -> dict[str, int]:
-    """Return how far below the TRIGGER each step lies on its longest way, ways that close a circle left out.
-
-    Steps nobody reaches start at 0 of their own.
-    """
-    closing = {(edge.source, edge.exit) for edge in back_edges(graph)}
+def _ranks(graph: Graph) -> dict[str, int]:
+    closing = {(edge.source, edge.exit) for edge in graph.back_edges}
     ahead = [
         edge
-        for edge in graph.edges()
+        for edge in graph.edges
         if edge.target is not None and edge.target in graph.steps and (edge.source, edge.exit) not in closing
     ]
     rank = dict.fromkeys(graph.steps, 0)

@@ -6,11 +6,11 @@ least one unit apart in a row, and rows are one unit apart; x grows to the right
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.journeys.editing import moves_with
-from app.journeys.graph import NEXT, Graph, back_edges, ranks
+from app.journeys.graph import NEXT, Graph
 
 # A slot is what hangs below a step: the step of that key, or the open end or passing line of (step, exit).
 _Slot = str | tuple[str, str]
@@ -23,16 +23,6 @@ class Place:
     key: str
     x: float
     y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The way of an edge as corner points, first and last in the middles of what it joins; `target` None is an end."""
-
-    source: str
-    exit: str
-    target: str | None
-    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +51,6 @@ class Layout:
     """The whole picture. Steps nobody reaches stand to the right of the others."""
 
     places: dict[str, Place]
-    lines: list[Line]
     drops: list[Drop]
     ends: list[End]
     width: float
@@ -79,9 +68,9 @@ class _Block:
 def lay_out(graph: Graph) -> Layout:
     """Return where everything stands."""
     if not len(graph):
-        return Layout({}, [], [], [], 0, 0)
-    rank = ranks(graph)
-    closing = {(edge.source, edge.exit) for edge in back_edges(graph)}
+        return Layout({}, [], [], 0, 0)
+    rank = graph.ranks
+    closing = {(edge.source, edge.exit) for edge in graph.back_edges}
     blocks, roots = _blocks(graph, rank, closing)
     widths: dict[_Slot, float] = {}
     x: dict[_Slot, float] = {}
@@ -91,36 +80,29 @@ def lay_out(graph: Graph) -> Layout:
         left += widths[root]
     _push_apart(graph, rank, x)
     places = {key: Place(key, x[key], float(rank[key])) for key in graph.steps}
-    lines, drops, ends = [], [], []
-    for edge in graph.edges():
+    drops, ends = [], []
+    for edge in graph.edges:
         source = places[edge.source]
         column = x.get((edge.source, edge.exit), source.x)
         target = places.get(edge.target) if edge.target is not None else None
         if target is not None and (edge.source, edge.exit) not in x and len(graph.steps[edge.source].exits) > 1:
             column = target.x
-        bottom = (target.x, target.y) if target else (column, source.y + 1)
-        lines.append(
-            Line(
-                edge.source,
-                edge.exit,
-                target.key if target else None,
-                _corners((source.x, source.y), column, bottom),
-            )
-        )
         drops.append(Drop(edge.source, edge.exit, column, source.y + 0.5, target is None))
         if target is None:
             ends.append(End(edge.source, edge.exit, column, source.y + 1))
     bottoms = [place.y for place in places.values()] + [end.y for end in ends]
     rights = [place.x for place in places.values()] + [end.x for end in ends]
-    return Layout(places, lines, drops, ends, max(rights) + 0.5, max(bottoms) + 0.5)
+    return Layout(places, drops, ends, max(rights) + 0.5, max(bottoms) + 0.5)
 
 
-def _blocks(graph: Graph, rank: dict[str, int], closing: set[tuple[str, str]]) -> tuple[dict[str, _Block], list[str]]:
+def _blocks(
+    graph: Graph, rank: Mapping[str, int], closing: set[tuple[str, str]]
+) -> tuple[dict[str, _Block], list[str]]:
     """Return what hangs below each step, by its nearest common ancestor, and the steps that hang below none."""
     order = sorted(graph.steps, key=lambda key: rank[key])
     parents: dict[str, list[str]] = defaultdict(list)
     ways: dict[str, int] = defaultdict(int)
-    for edge in graph.edges():
+    for edge in graph.edges:
         if edge.target in graph.steps and (edge.source, edge.exit) not in closing:
             assert edge.target is not None
             parents[edge.target].append(edge.source)
@@ -134,7 +116,7 @@ def _blocks(graph: Graph, rank: dict[str, int], closing: set[tuple[str, str]]) -
         above[key] = common
         depth[key] = depth[common] + 1 if common is not None else 0
     blocks = {key: _Block() for key in graph.steps}
-    for edge in graph.edges():
+    for edge in graph.edges:
         target, slot = edge.target, (edge.source, edge.exit)
         if target in graph.steps and slot not in closing and target is not None and ways[target] == 1:
             blocks[edge.source].heads.append(target)
@@ -154,7 +136,7 @@ def fold(graph: Graph, keys: Collection[str], *, showing: Collection[str] = ()) 
     A folded step goes on where its branches meet. What would hide one of the steps in `showing` is not folded.
     """
     hidden: dict[str, set[str]] = {}
-    rank = ranks(graph)
+    rank = graph.ranks
     for key in sorted({key for key in keys if key in graph.steps}, key=lambda key: rank[key]):
         block = moves_with(graph, key) - {key} if key in graph.steps else set()
         if not block or not block.isdisjoint(showing):
@@ -172,7 +154,7 @@ def reading_order(graph: Graph) -> list[tuple[str, str | None, int]]:
 
     A way out comes after its step and is followed by what only it leads to; where branches meet comes after them all.
     """
-    blocks, roots = _blocks(graph, ranks(graph), {(edge.source, edge.exit) for edge in back_edges(graph)})
+    blocks, roots = _blocks(graph, graph.ranks, {(edge.source, edge.exit) for edge in graph.back_edges})
     found: list[tuple[str, str | None, int]] = []
     ahead: list[tuple[str, str | None, int]] = [(root, None, 0) for root in reversed(roots)]
     while ahead:
@@ -229,7 +211,7 @@ def _spread(
                 at += widths.get(slot, 1.0)
 
 
-def _push_apart(graph: Graph, rank: dict[str, int], x: dict[_Slot, float]) -> None:
+def _push_apart(graph: Graph, rank: Mapping[str, int], x: dict[_Slot, float]) -> None:
     """Move steps of one row that stand on each other (a meeting point beside a longer branch) to the right."""
     rows: dict[int, list[_Slot]] = defaultdict(list)
     for key in graph.steps:
@@ -241,28 +223,3 @@ def _push_apart(graph: Graph, rank: dict[str, int], x: dict[_Slot, float]) -> No
         row.sort(key=lambda slot: x[slot])
         for before, slot in itertools.pairwise(row):
             x[slot] = max(x[slot], x[before] + 1.0)
-
-
-def _corners(top: tuple[float, float], column: float, bottom: tuple[float, float]) -> tuple[tuple[float, float], ...]:
-    """Return the corners of a line that goes down in `column` and turns half a unit below and above what it joins."""
-    points = [
-        top,
-        (top[0], top[1] + 0.5),
-        (column, top[1] + 0.5),
-        (column, bottom[1] - 0.5),
-        (bottom[0], bottom[1] - 0.5),
-        bottom,
-    ]
-    corners: list[tuple[float, float]] = []
-    for point in points:
-        if not corners or corners[-1] != point:
-            corners.append(point)
-    return tuple(
-        point
-        for index, point in enumerate(corners)
-        if index in (0, len(corners) - 1)
-        or (
-            not (corners[index - 1][0] == point[0] == corners[index + 1][0])
-            and not (corners[index - 1][1] == point[1] == corners[index + 1][1])
-        )
-    )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from app.journeys.editing import moves_with, new_key
-from app.journeys.graph import MAX_KEY, MAX_STEPS, NEXT, TRIGGER, CannotEdit, Graph, Step, back_edges, ranks
+from app.journeys.graph import MAX_KEY, MAX_STEPS, NEXT, TRIGGER, CannotEdit, Graph, Step
 from app.journeys.step_type import step_types
 
 Ends = list[tuple[str, str]]
@@ -20,7 +20,7 @@ def part_of(graph: Graph, keys: Collection[str]) -> Graph:
         raise CannotEdit("The trigger stays at the top.")
     if not keys:
         raise CannotEdit("Choose the steps first.")
-    rank = ranks(graph)
+    rank = graph.ranks
     chosen = [key for key in graph.steps if key in set(keys)]
     return Graph({key: graph.steps[key] for key in sorted(chosen, key=lambda key: rank[key])})
 
@@ -71,7 +71,7 @@ def put(graph: Graph, part: Graph, after: str, exit: str = NEXT) -> Graph:
         if not ends and (head != heads[-1] or following is not None):
             raise CannotEdit("Every path of what you put there ends, so nothing could follow it.")
     changed = _lead(changed, ends, following)
-    if len(seen) < len(part) or len(back_edges(changed)) > len(back_edges(graph)):
+    if len(seen) < len(part) or len(changed.back_edges) > len(graph.back_edges):
         raise CannotEdit("These steps hang together in several places; take them one after the other.")
     return changed
 
@@ -91,7 +91,7 @@ def move(graph: Graph, keys: Collection[str], after: str, exit: str = NEXT) -> G
     heads = [key for key in part.steps if not part.into(key)]
     if len(heads) == 1 and place.exits[exit] == heads[0] and len(graph.into(heads[0])) == 1:
         return graph
-    outside = {edge.target for edge in part.edges() if edge.target is not None and edge.target not in part.steps}
+    outside = {edge.target for edge in part.edges if edge.target is not None and edge.target not in part.steps}
     lifted = take_out(graph, keys)
     if (len(heads) == 1 and len(outside) > 1) or len(lifted) < len(graph) - len(part):
         raise CannotEdit("The branches of these steps go on in several places; move those steps along, or first.")
@@ -136,7 +136,7 @@ def _lead(graph: Graph, ends: Ends, target: str | None) -> Graph:
 
 def _ends(part: Graph, head: str, block: Collection[str]) -> Ends:
     """Return the ways by which people leave a block for what follows it."""
-    leaving = [edge for edge in part.edges() if edge.source in block and edge.target and edge.target not in part.steps]
+    leaving = [edge for edge in part.edges if edge.source in block and edge.target and edge.target not in part.steps]
     if len({edge.target for edge in leaving}) == 1:
         return [(edge.source, edge.exit) for edge in leaving]
     if leaving:

@@ -97,7 +97,7 @@ def _places(graph: Graph, known: Known) -> dict[str, str]:
     """Return the steps people can be put at, by key; those that are called alike with what they come after."""
     names = {step.key: title(step, known) for step in graph if step.type != TRIGGER}
     often = Counter(names.values())
-    above = {edge.target: graph.steps[edge.source] for edge in graph.edges()}
+    above = {edge.target: graph.steps[edge.source] for edge in graph.edges}
     return {
         key: f"{name} after {title(above[key], known)}" if often[name] > 1 and key in above else name
         for key, name in names.items()

@@ -1,6 +1,5 @@
 """Reading journeys: lists, one journey, who stands where, what became of each person."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,13 +8,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, select, text
 from sqlalchemy.orm import Session
 
-from app.accounts.models import Club
 from app.accounts.queries import tenant_info
 from app.conditions import named
-from app.content.models import Template as TemplateRow
 from app.customers import custom_fields, tasks
 from app.customers.models import Customer
 from app.customers.queries import DISPLAY_NAME
@@ -35,16 +32,33 @@ from app.journeys.models import (
     JourneyDraftEdit,
     JourneyEnrollment,
     JourneyEnrollmentStep,
-    JourneyExitCount,
-    JourneyStepCount,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, read_graph, warnings_of, way_label
+from app.journeys.step_type import Known, Template, read_graph, stored_graph, warnings_of, way_label
 from app.journeys.titles import last_seen, titles_of
-from app.segments.models import Segment
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")
 ENROLLMENT_STATUSES = ("ACTIVE", "COMPLETED", "EXITED", "FAILED")
+
+
+_NAMED = text("""
+    SELECT * FROM (
+        SELECT 'template' AS what, id, name, channel, archived_at IS NOT NULL AS archived FROM template
+        WHERE tenant_id = :tenant_id
+        UNION ALL SELECT 'club', id, name, NULL, false FROM club WHERE tenant_id = :tenant_id
+        UNION ALL SELECT 'segment', id, name, NULL, false FROM segment
+        WHERE tenant_id = :tenant_id AND archived_at IS NULL
+        UNION ALL SELECT 'journey', id, name, NULL, false FROM journey
+        WHERE tenant_id = :tenant_id AND status <> 'ARCHIVED'
+    ) AS one ORDER BY name
+""")
+
+_COUNTS = text("""
+    SELECT c.step_key, c.entered, c.active, c.completed, c.failed, c.skipped,
+        (SELECT jsonb_object_agg(e.exit, e.passed) FROM journey_exit_count e
+         WHERE e.tenant_id = c.tenant_id AND e.journey_id = c.journey_id AND e.step_key = c.step_key) AS ways
+    FROM journey_step_count c WHERE c.tenant_id = :tenant_id AND c.journey_id = :journey_id
+""")
 
 
 class NoSuchJourney(NotFound):
@@ -229,26 +243,25 @@ def known(*, tenant_id: UUID, journey_id: UUID | None = None) -> Known:
     """Return what the settings of steps may refer to; `journey_id` is the journey at hand."""
     place = tenant_info(tenant_id=tenant_id)
     with transaction(tenant_id) as session:
-        templates = session.execute(
-            select(TemplateRow.id, TemplateRow.name, TemplateRow.channel, TemplateRow.archived_at)
-        )
-        clubs = session.execute(select(Club.id, Club.name).order_by(Club.name))
+        named_: dict[str, dict[UUID, str]] = {"club": {}, "segment": {}, "journey": {}}
+        templates: dict[UUID, Template] = {}
+        for row in session.execute(_NAMED, {"tenant_id": tenant_id}):
+            if row.what == "template":
+                templates[row.id] = Template(row.name, row.channel, row.archived)
+            else:
+                named_[row.what][row.id] = row.name
         own = custom_fields.load(session, tenant_id)
         subjects = topics(tenant_id=tenant_id, archived=True)
-        segments = session.execute(select(Segment.id, Segment.name).where(Segment.archived_at.is_(None)))
-        journeys = session.execute(
-            select(Journey.id, Journey.name).where(Journey.status != "ARCHIVED").order_by(Journey.name)
-        )
         return Known(
             id=journey_id,
             colleagues=tasks.colleagues(tenant_id=tenant_id),
-            journeys={row.id: row.name for row in journeys},
+            journeys=named_["journey"],
             starts=partial(starts.at_once, tenant_id),
-            templates={row.id: Template(row.name, row.channel, row.archived_at is not None) for row in templates},
+            templates=templates,
             event_types={kind.name: kind.label for kind in catalogue.known()},
-            clubs={row.id: row.name for row in clubs},
+            clubs=named_["club"],
             topics={one.id: one.name for one in subjects if one.archived_at is None},
-            segments={row.id: row.name for row in segments},
+            segments=named_["segment"],
             profile=custom_fields.catalogue_of(own, subjects),
             custom={one.name: one for one in own if one.archived_at is None},
             locale=place.locale,
@@ -260,7 +273,7 @@ def known(*, tenant_id: UUID, journey_id: UUID | None = None) -> Known:
 
 def draft(journey: Journey) -> Graph:
     """Return the graph being edited."""
-    return read_graph(journey.draft)
+    return stored_graph(journey.draft)
 
 
 def draft_warnings(*, tenant_id: UUID, journey: Journey) -> list[str]:
@@ -327,22 +340,9 @@ def _version_json(tenant_id: UUID, journey_id: UUID, number: int) -> dict[str, A
 def step_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, StepCounts]:
     """Return the running totals by step key; steps nobody came to yet are missing."""
     with transaction(tenant_id) as session:
-        rows = session.scalars(
-            select(JourneyStepCount)
-            .where(JourneyStepCount.tenant_id == tenant_id, JourneyStepCount.journey_id == journey_id)
-            .execution_options(populate_existing=True)
-        ).all()
-        ways: dict[str, dict[str, int]] = defaultdict(dict)
-        for key, exit, passed in session.execute(
-            select(JourneyExitCount.step_key, JourneyExitCount.exit, JourneyExitCount.passed).where(
-                JourneyExitCount.tenant_id == tenant_id, JourneyExitCount.journey_id == journey_id
-            )
-        ):
-            ways[key][exit] = passed
+        rows = session.execute(_COUNTS, {"tenant_id": tenant_id, "journey_id": journey_id}).all()
     return {
-        row.step_key: StepCounts(
-            row.entered, row.active, row.completed, row.failed, row.skipped, ways.get(row.step_key, {})
-        )
+        row.step_key: StepCounts(row.entered, row.active, row.completed, row.failed, row.skipped, row.ways or {})
         for row in rows
     }
 

@@ -25,9 +25,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.orm import Session
 
@@ -382,6 +383,24 @@ def palette() -> list[tuple[str, StepType[Any]]]:
     return sorted(offered, key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
 
 
+_MOST_SETTINGS = 5000
+_settings: dict[tuple[type[StepConfig], bytes], StepConfig] = {}
+
+
+def settings_of(kind: StepType[C], config: Mapping[str, Any]) -> C:
+    """Return settings as their kind reads them, or raise ValidationError; the same settings are read once a process."""
+    try:
+        told = kind.Config, orjson.dumps(config)
+    except TypeError:
+        return kind.Config.model_validate(config)
+    if told not in _settings:
+        read = kind.Config.model_validate(config)
+        if len(_settings) >= _MOST_SETTINGS:
+            _settings.clear()
+        _settings[told] = read
+    return cast("C", _settings[told])
+
+
 def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the exits of a kind with these settings; a kind that does not exist raises NotRegistered."""
     return step_types().get(type).exits(config)
@@ -389,7 +408,8 @@ def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def exit_labels(step: Step) -> dict[str, str]:
     """Return what people call each way out of a step, in the order of its exits."""
-    return {exit: way_label(step, exit) for exit in step.exits}
+    labels = step_types().get(step.type).exit_labels(step.config)
+    return {exit: labels.get(exit) or exit for exit in step.exits}
 
 
 def way_label(step: Step, way: str) -> str:
@@ -410,6 +430,11 @@ def portable(step: Step) -> Step:
 def read_graph(data: Any) -> Graph:
     """Return the graph of a draft or version (`{"steps": […]}`), or raise BadGraph."""
     return graphs.read(data, exits_of)
+
+
+def stored_graph(data: Mapping[str, Any]) -> Graph:
+    """Return the graph that `Graph.to_json` gave this form; nothing is checked again."""
+    return graphs.stored(data, exits_of)
 
 
 def new_step(graph: Graph, type: str, *, key: str | None = None, given: Mapping[str, int] | None = None) -> Step:
@@ -451,7 +476,7 @@ def check_step(step: Step, known: Known, graph: Graph) -> list[Problem]:
     """Return what is wrong with one step's settings, beside the field concerned (`rules[0].value`: its first part)."""
     kind = step_types().get(step.type)
     try:
-        config = kind.Config.model_validate(step.config)
+        config = settings_of(kind, step.config)
     except ValidationError as error:
         return [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
     wrong = [*kind.check(config, known), *kind.check_place(step, graph, known)]
@@ -481,7 +506,7 @@ def warnings_of(step: Step, tenant_id: UUID) -> list[str]:
     """Return what would keep a step from doing anything, though its settings are right; nothing of unfinished ones."""
     try:
         kind = step_types().get(step.type)
-        return list(kind.warnings(kind.Config.model_validate(step.config), tenant_id))
+        return list(kind.warnings(settings_of(kind, step.config), tenant_id))
     except (NotRegistered, ValidationError):
         return []
 
@@ -494,7 +519,7 @@ def title_of(step: Step, known: Known) -> str:
         return step.key
     kind = step_types().get(step.type)
     try:
-        return kind.title(kind.Config.model_validate(step.config), known)
+        return kind.title(settings_of(kind, step.config), known)
     except ValidationError:
         return kind.label
 
@@ -503,6 +528,6 @@ def words_of(step: Step, known: Known) -> str:
     """Return a step's settings in a few words; of settings that are not valid yet, "Not set up yet"."""
     kind = step_types().get(step.type)
     try:
-        return kind.words(kind.Config.model_validate(step.config), known)
+        return kind.words(settings_of(kind, step.config), known)
     except ValidationError:
         return "Not set up yet"

@@ -8,7 +8,17 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from app.accounts.models import Club
-from app.infra.db import MAX_ATTEMPTS, WrongTenant, after_commit, again_after_deadlock, db, serving_url, transaction
+from app.infra.db import (
+    MAX_ATTEMPTS,
+    WrongTenant,
+    after_commit,
+    again_after_deadlock,
+    asking_once,
+    db,
+    once,
+    serving_url,
+    transaction,
+)
 from tests.conftest import make_tenant
 
 
@@ -20,6 +30,24 @@ def test_inner_calls_join_and_hooks_run_once_after_the_outermost(tenant: object)
             after_commit(lambda: ran.append("hook"))
         assert ran == []
     assert ran == ["hook"]
+
+
+def test_what_is_read_once_is_asked_again_outside_of_a_view(tenant: Any) -> None:
+    asked: list[str] = []
+
+    @once
+    def read(name: str, *, loud: bool = False) -> str:
+        asked.append(name)
+        return name.upper() if loud else name
+
+    with asking_once(tenant.id), asking_once(tenant.id):
+        assert [read("one"), read("one"), read("two"), read("one", loud=True)] == ["one", "one", "two", "ONE"]
+    assert asked == ["one", "two", "one"]
+    with transaction(tenant.id):
+        assert read("one") == read("one") == "one"
+    with asking_once(tenant.id):
+        read("two")
+    assert asked[3:] == ["one", "one", "two"]
 
 
 def test_another_tenant_inside_is_refused(tenant: object, other_tenant: object) -> None:

@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import html5lib
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from app.blueprints.journeys import presenters
 from app.journeys import comments, queries, service
@@ -144,6 +146,33 @@ def test_any_edits_leave_the_page_as_a_fresh_one(marketer: Any, journey: Journey
         fresh = Shown(marketer, journey)
         assert list(page.parts.items()) == list(fresh.parts.items()), (turn, name, form)
         assert page.head == fresh.head
+
+
+def test_a_larger_journey_asks_the_database_no_more_often(marketer: Any, journey: Journey) -> None:
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    def act(name: str, **form: str) -> list[str]:
+        page = Shown(marketer, journey)
+        asked.clear()
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            page.act(name, **form)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return [" ".join(one.split()) for one in asked if "SAVEPOINT" not in one]
+
+    few = {name: act(name, **form) for name, form in (("steps", {"type": "WAIT", "after": "e"}), ("undo", {}))}
+    on = {"tenant_id": journey.tenant_id, "journey_id": journey.id, "actor": "system"}
+    for _ in range(40):
+        service.insert_step(**on, type="WAIT", after="b")
+    many = {name: act(name, **form) for name, form in (("steps", {"type": "WAIT", "after": "e"}), ("undo", {}))}
+    assert {name: len(each) for name, each in many.items()} == {name: len(each) for name, each in few.items()}
+    # Nothing is asked twice.
+    read = [one for one in many["undo"] if one.startswith(("SELECT", "WITH"))]
+    assert sorted(set(read)) == sorted(read)
 
 
 def test_a_page_that_tells_nothing_gets_everything(marketer: Any, journey: Journey) -> None:

@@ -18,7 +18,7 @@ from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
-from app.infra.db import transaction
+from app.infra.db import asking_once
 from app.journeys import comments, letters, queries, reentry, sending, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
 from app.journeys.models import Journey
@@ -38,11 +38,11 @@ STEP = "journeys/_step.html"
 class Board:
     """One journey as the builder shows it, read once a request and in one transaction."""
 
-    def __init__(self, journey_id: UUID, around: Known | None = None) -> None:
-        """Read the journey; `around` is what its settings may refer to, where that was read in this request."""
+    def __init__(self, journey_id: UUID, around: Known | None = None, journey: Journey | None = None) -> None:
+        """Read the journey; given are those of it and what its settings may refer to that were read in this request."""
         self.tenant_id = current().tenant_id
-        with transaction(self.tenant_id):
-            self.journey: Journey = queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
+        with asking_once(self.tenant_id):
+            self.journey = journey or queries.journey(tenant_id=self.tenant_id, journey_id=journey_id)
             self.graph: Graph = queries.draft(self.journey)
             found = around or known(self.tenant_id, journey_id)
             self.titles = {step.key: title_of(step, found) for step in self.graph}
@@ -53,12 +53,12 @@ class Board:
     @cached_property
     def problems(self) -> list[Problem]:
         """Return all that stands in the way of activation."""
-        with transaction(self.tenant_id):
+        with asking_once(self.tenant_id):
             return check_graph(self.graph, self.known)
 
     def context(self, *, selected: str | None = None, fresh: Collection[str] = ()) -> dict[str, Any]:
         """Return what the whole page is drawn from."""
-        with transaction(self.tenant_id):
+        with asking_once(self.tenant_id):
             return {**self.around(), **self._canvas(selected, fresh), **self._bar()}
 
     def _canvas(self, selected: str | None, fresh: Collection[str]) -> dict[str, Any]:

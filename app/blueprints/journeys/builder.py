@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import presenters, step_form
 from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import OVERVIEW, Board
-from app.infra.db import transaction
+from app.infra.db import asking_once
 from app.infra.errors import UserError
 from app.journeys import calls, service
 from app.journeys.drafts import DraftChanged, WrongStatus
@@ -36,7 +36,7 @@ def builder(journey_id: UUID) -> Response:
 @requires("journeys.view")
 def step(journey_id: UUID, key: str) -> Response:
     """Show the settings of one step beside the canvas."""
-    with transaction(current().tenant_id):
+    with asking_once(current().tenant_id):
         board = Board(journey_id)
         return board.show(board.step_panel(key), selected=key)
 
@@ -46,7 +46,7 @@ def step(journey_id: UUID, key: str) -> Response:
 def canvas(journey_id: UUID) -> Response:
     """Return what has changed on the canvas and the bar, for a page that shows other branches or an older state."""
     key, seen = request.form.get("open", ""), request.form.get("panel")
-    with transaction(current().tenant_id):
+    with asking_once(current().tenant_id):
         board = Board(journey_id)
         context = board.context(selected=key or None)
         other = seen and key in board.graph.steps and seen != board.panel_mark(key)
@@ -188,7 +188,7 @@ def redo(journey_id: UUID) -> Response | Answer:
 @requires("journeys.edit")
 def save_step(journey_id: UUID, key: str) -> Response | Answer:
     """Save the settings of a step; other buttons of the form (add a row …) only draw it anew."""
-    with transaction(current().tenant_id):
+    with asking_once(current().tenant_id):
         board = Board(journey_id)
         kind = board.step(key).type
         config, name = step_form.read(kind, request.form, board.sources()), request.form.get("name", "")
@@ -202,12 +202,13 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
     if was:
         on["draft_revision"] = None  # what others did to other steps is no matter
     try:
-        service.configure_step(**on, key=key, config=config, name=name, was=was, sitting=_sitting())
+        journey = service.configure_step(**on, key=key, config=config, name=name, was=was, sitting=_sitting())
     except (DraftChanged, WrongStatus, BadGraph) as refused:
         return _refused(Board(journey_id, board.known), key, config, name, refused)
     if not is_htmx():
         return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
-    return _saved(Board(journey_id, board.known), key)
+    with asking_once(board.tenant_id):
+        return _saved(Board(journey_id, board.known, journey), key)
 
 
 def _saved(board: Board, key: str) -> Response:
@@ -215,9 +216,8 @@ def _saved(board: Board, key: str) -> Response:
     open, told = request.form.get("open", key), request.form.get("told")
     if open != key:  # said again by a page that shows another step by now
         return _retargeted(page("journeys/edit.html", **board.context(selected=open or None), panel=None))
-    with transaction(board.tenant_id):
-        panel = board.step_panel(key, form_too=told is not None)
-        context = board.context(selected=key)
+    panel = board.step_panel(key, form_too=told is not None)
+    context = board.context(selected=key)
     panel |= {"panel": None, "form_too": told not in (None, panel["told_mark"])}
     return _retargeted(page("journeys/saved.html", **context, **panel))
 
@@ -273,6 +273,7 @@ def _edited(
 ) -> Response | Answer:
     """Do one edit and answer with the canvas as it then is; what can't be done is told in a toast."""
     message: tuple[str, str, str | None] | None = None
+    journey: Journey | None = None
     try:
         journey = act()
         if told is not None:
@@ -294,8 +295,8 @@ def _edited(
         if key:
             return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
         return redirect(url_for("journeys.builder", journey_id=journey_id))
-    with transaction(current().tenant_id):
-        response = _changed(Board(journey_id), open=key, fresh=fresh or ())
+    with asking_once(current().tenant_id):
+        response = _changed(Board(journey_id, journey=journey), open=key, fresh=fresh or ())
     return toast(response, message[0], message[1], message[2]) if message else response
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from babel.numbers import format_currency
 
 from app.journeys.editing import moves_with
-from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, ranks, step_json
+from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, step_json
 from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
 from app.journeys.step_type import (
     Known,
@@ -206,9 +206,9 @@ def draw(
     for key, inner in hidden.items():
         wrong[key] += ["Something is missing in the branches folded away."] if inner & wrong.keys() else []
     slots: dict[tuple[str, str], Slot] = {}
-    rank = ranks(graph)
+    rank = graph.ranks
     into: dict[str, list[str]] = defaultdict(list)
-    for edge in graph.edges():
+    for edge in graph.edges:
         if edge.target:
             into[edge.target].append(edge.source)
     for drop in layout.drops:

@@ -16,7 +16,7 @@ from app.events import catalogue
 from app.infra.errors import Invalid
 from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
 from app.journeys.flow import Flow, Link, Stage, can_be_staged
-from app.journeys.graph import NEXT, ranks
+from app.journeys.graph import NEXT
 from app.journeys.latest import GOAL, MOST, Who
 from app.journeys.models import Journey
 from app.journeys.outcomes import Part, Times
@@ -217,7 +217,7 @@ class Telling:
 
     def drawing(self) -> sankey.Sankey:
         """Return how people went, as a picture."""
-        flow, rank = self.found.flow, ranks(self.graph)
+        flow, rank = self.found.flow, self.graph.ranks
         keys = [key for key in self.titles if flow.came(key, self.found.start) or key in flow.ends]
         nodes = [self._node(key, flow) for key in keys]
         bands = [
@@ -251,7 +251,7 @@ class Telling:
 
     def went(self) -> list[Went]:
         """Return the rows of the flow's table."""
-        rank = ranks(self.graph)
+        rank = self.graph.ranks
         order = list(self.titles)
         links = sorted(
             self.found.flow.links,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from app.journeys.graph import Graph, ranks
+from app.journeys.graph import Graph
 from app.journeys.models import JourneyVersion
 from app.journeys.step_type import JourneyFacts, StepConfig, StepType, read_graph, step_types
 
@@ -88,7 +88,7 @@ def facts_of(row: Any, original: UUID | None = None) -> JourneyFacts:
 
 def make_plan(graph: Graph) -> Plan:
     """Return the plan of a graph."""
-    rank = ranks(graph)
+    rank = graph.ranks
     plan = Plan()
     for step in graph:
         kind = step_types().get(step.type)

@@ -10,7 +10,8 @@ class Figure:
     """Rates (units a second) of both sides, one of each a round; `floor` is the least ratio of their medians.
 
     `least` is the least rate asked of the product on the machine docs/benchmarks.md names, 0 if none is. `limits`
-    holds upper bounds on other things measured: name → (values, bound, unit). `beside` is shown and asked nothing.
+    holds upper bounds on other things measured: name → (values, bound, unit). `beside` is shown and asked nothing, and
+    so is `spent`: the processor time of each unit of the product, in microseconds, by whose it is.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Figure:
     raw: list[float] = field(default_factory=list)
     limits: dict[str, tuple[list[float], float, str]] = field(default_factory=dict)
     beside: dict[str, list[float]] = field(default_factory=dict)
+    spent: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -52,6 +54,9 @@ class Figure:
             shown.append(f"  {what}: {median(values):.2f} {unit}, at most {bound}")
         for what, values in self.beside.items():
             shown.append(f"  {what}: {_rates(values)}")
+        for what, values in self.spent.items():
+            each = " ".join(f"{one:,.0f}" for one in values)
+            shown.append(f"  processor time of {what}: {median(values):,.0f} µs each  [{each}]")
         return shown
 
 

@@ -130,7 +130,7 @@ class Stack:
         """Return what the workers, and Postgres with all its backends, have had of the processors so far."""
         found = {"workers": 0.0, "Postgres": 0.0}
         mine = [("workers", one) for one in processes.carrying(MARK, str(self.home)) if "worker" in one.cmdline()]
-        mine += [("Postgres", one) for one in processes.working_in("postgres", Postgres(self.home).folder)]
+        mine += [("Postgres", one) for one in processes.working_in("postgres", Postgres(self.home).data)]
         for name, one in mine:
             with contextlib.suppress(psutil.Error):
                 found[name] += _seconds(one)

@@ -64,8 +64,11 @@ LOOKED_AT = f"""
                     (SELECT version FROM template WHERE tenant_id = :tenant_id AND id = due.template_id)
            ) AS template_version,
            (SELECT sum(revision) FROM snippet WHERE tenant_id = :tenant_id) AS snippets_revision,
-           -- Two profiles that were put into a run and merged since are one reader, who gets one.
+           -- Two profiles that were put into a run and merged since are one reader, who gets one. Few were merged; and
+           -- where statistics know nothing of an organisation, all its messages may be read to find a reader's.
            due.run_id IS NOT NULL AND EXISTS (
+               SELECT FROM customer AS merged WHERE merged.tenant_id = :tenant_id AND merged.merged_into_id = named.id
+           ) AND EXISTS (
                SELECT FROM (
                    SELECT id, run_id, channel, status FROM message
                    WHERE tenant_id = :tenant_id AND customer_id = named.id OFFSET 0

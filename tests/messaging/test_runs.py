@@ -310,4 +310,5 @@ def test_a_batch_reads_its_own_messages_whatever_the_statistics_say(
     results.record(tenant_id=tenant.id, attempt_id=claimed.attempt_id, endings=endings)
 
     assert len(endings) == 50
-    assert read() - before < 50 * 10
+    # When it is claimed, let out and done with.
+    assert read() - before < 50 * 4

@@ -47,6 +47,8 @@ SEALED = "secret"
 """What the setting is called that holds a sealed secret."""
 ANYTHING = "*"
 """What those wait for whom any event about them may concern."""
+ANEW = "anew"
+"""What `woken_by` has of those whose event was told anew, with another date maybe (`engine.anew`)."""
 
 
 class StepConfig(BaseModel):
@@ -145,8 +147,8 @@ class Walker:
     """One person at one step. `waiting_until` is set when the person was parked here and has woken up.
 
     `attempts`: so often the step has failed for them. `woken_by` is what woke them before that time, if something did:
-    the `type` and `event_id` of an event, or the `exit` they would have left by had they come to the step as it is set
-    now. `answers` are those of WEBHOOK steps, by their keys. `waits_for` is what they were parked with,
+    the `type` and `event_id` of an event, ANEW, or the `exit` they would have left by had they come to the step as it
+    is set now. `answers` are those of WEBHOOK steps, by their keys. `waits_for` is what they were parked with,
     `awaited` the event that a WAIT waited for last: its `type` and `payload`.
     """
 

@@ -218,3 +218,44 @@ def test_nothing_of_it_is_known_for_a_preview() -> None:
 
     config = WaitConfig.model_validate({"event_date": {"field": "tee_time", **WEEK_BEFORE}})
     assert Wait.next_times(config, HERE, NOW) == []
+
+
+def test_who_waits_goes_by_the_new_date_of_the_same_booking(tenant: Tenant) -> None:
+    [who] = people(tenant.id)
+    made = reminding(tenant.id, WEEK_BEFORE)
+    book(tenant.id, who, "2026-12-05T06:30:00+02:00")
+    run(tenant.id, NOW)
+    assert waiting(tenant.id) == ["2026-11-28T07:00"]
+    # Later, for somebody else's booking and another one of theirs: those are walks of their own.
+    book(tenant.id, who, "2027-01-10T06:30:00+02:00", id="B2")
+    book(tenant.id, who, "2026-12-20T06:30:00+02:00")
+    run(tenant.id, NOW)
+    assert waiting(tenant.id) == ["2026-12-13T07:00", "2027-01-03T07:00"]
+    run(tenant.id, NOW + timedelta(days=10))
+    assert waiting(tenant.id) == ["2026-12-13T07:00", "2027-01-03T07:00"]
+    assert [row.trigger_data["tee_time"][:10] for row in rows(tenant.id, WALKS)] == ["2026-12-20", "2027-01-10"]
+    # And earlier: what is over by now goes another way.
+    book(tenant.id, who, "2026-12-03T06:30:00+02:00")
+    run(tenant.id, NOW + timedelta(days=10))
+    assert waiting(tenant.id) == ["2027-01-03T07:00"]
+    check_counters(tenant.id, made)
+
+
+def test_of_two_dates_of_one_booking_in_a_batch_the_last_counts(tenant: Tenant) -> None:
+    [who] = people(tenant.id)
+    made = reminding(tenant.id, WEEK_BEFORE)
+    first = event(who, {"booking_id": "B1", "tee_time": "2026-12-05T06:30:00+02:00"}, type=BOOKED)
+    second = event(who, {"booking_id": "B1", "tee_time": "2026-12-20T06:30:00+02:00"}, type=BOOKED)
+    happen(tenant.id, first, second)
+    run(tenant.id, NOW)
+    assert waiting(tenant.id) == ["2026-12-13T07:00"]
+    check_counters(tenant.id, made)
+
+
+WALKS = "SELECT trigger_data FROM journey_enrollment ORDER BY id"
+
+
+def waiting(tenant_id: UUID) -> list[str]:
+    """Return until when people wait, in UTC."""
+    asked = "SELECT waiting_until FROM journey_enrollment WHERE status = 'ACTIVE' ORDER BY waiting_until"
+    return [f"{row.waiting_until.astimezone(UTC):%Y-%m-%dT%H:%M}" for row in rows(tenant_id, asked)]

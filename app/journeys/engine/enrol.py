@@ -26,7 +26,7 @@ from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.journeys.drafts import WrongStatus
-from app.journeys.engine import circles, waking, watching
+from app.journeys.engine import anew, circles, waking, watching
 from app.journeys.engine.exits import exit_customers
 from app.journeys.engine.writes import LOCK_JOURNEYS, Where, move_counters
 from app.journeys.graph import storable
@@ -161,11 +161,13 @@ def on_events(batch: Batch, only: UUID | None = None) -> None:
             exit_customers(tenant_id=batch.tenant_id, customer_ids=list(batch.merged), reason="merged", now=batch.now)
         # People before counters, which the other one moves; who leaves is out, whatever woke them.
         waking.wake_by_events(session, batch, only)
-        watching.on_events(session, batch, only=only)
         types = sorted({event.type for event in batch.events})
         listening = session.execute(LISTENING, {"tenant_id": batch.tenant_id, "types": types, "only": only}).all()
+        candidates = _candidates(session, batch, listening) if listening else []
+        if candidates:
+            anew.tell(session, batch.tenant_id, candidates, batch.now)
+        watching.on_events(session, batch, only=only)
         if listening:
-            candidates = _candidates(session, batch, listening)
             made = enrol(session, batch.tenant_id, candidates, batch.now)
             watching.on_events(session, batch, {row.id: row.trigger_event_id for row in made}, only)
 
@@ -318,7 +320,10 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
 
 
 def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]]) -> list[Candidate]:
-    """Return the candidates of journeys that are open with the keys of their walks; of equals the first."""
+    """Return the candidates of journeys that are open with the keys of their walks; of equals the first.
+
+    Where they are for the same booking, say, it goes by what the last one says (`anew`).
+    """
     first: dict[tuple[UUID, UUID, str], Candidate] = {}
     for one in asking:
         if (journey := open_now.get(one.journey_id)) is None:
@@ -326,7 +331,10 @@ def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]
         said = facts(one.type, one.payload) if journey.reentry == EACH else {}
         entry = entry_key(journey.reentry, journey.reentry_key, one.entry, said)
         alone = entry if journey.reentry == EACH else ""
-        first.setdefault((one.journey_id, one.customer_id, alone), one._replace(entry=entry))
+        key = (one.journey_id, one.customer_id, alone)
+        known = first.setdefault(key, one._replace(entry=entry))
+        if alone:
+            first[key] = known._replace(payload=one.payload)
     return list(first.values())
 
 

@@ -9,7 +9,8 @@ registry.register("booking-reminders")(
     Recipe(
         title="Booking reminders",
         description="What is good to know 30 days, 7 days and 1 day before a booking begins. It stops when that booking"
-        " is cancelled. Your events have to say when it begins (starts_at).",
+        " is cancelled, and goes by the new date when it is confirmed with another one. Your events have to say when it"
+        " begins (starts_at).",
         icon="calendar-event",
         trigger={"event_type": "booking.confirmed"},
         settings={

@@ -27,7 +27,7 @@ from app.journeys.graph import NEXT, Graph, Step
 from app.journeys.models import Journey
 from app.journeys.payloads import date_label, event_dates, payload_fits, payload_tree, said_date
 from app.journeys.since import happened
-from app.journeys.step_type import ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
+from app.journeys.step_type import ANEW, ANYTHING, MANUAL, Known, StepBatch, StepType, Walker, registry
 from app.journeys.timed import TIMED, date_fields
 from app.journeys.waits import WaitConfig
 from app.messaging.windows import PERSON
@@ -190,10 +190,11 @@ def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[
 
 
 def _for_time(batch: StepBatch[WaitConfig]) -> None:
-    coming = [walker for walker in batch.walkers if walker.waiting_until is None]
+    dated = batch.config.event_date is not None
+    coming = [one for one in batch.walkers if one.waiting_until is None or (dated and ANEW in (one.woken_by or {}))]
     missed = MISSED if batch.config.dated is not None and batch.config.dated.missed == "branch" else NEXT
     for walker in batch.walkers:
-        if walker.waiting_until is None:
+        if walker.waiting_until is None or (dated and ANEW in (walker.woken_by or {})):
             continue
         if (walker.woken_by or {}).get("exit") == MISSED:
             # Counted anew, their date was over when they came.

@@ -164,8 +164,8 @@ def _of_now(session: Session, campaign: Campaign, who: UUID, now: datetime) -> l
         return [Step("Audience", False, "They are not in the segment now.", None, "Their coming into the segment.")]
     steps = [Step("Audience", True, "They are in the segment now.", since)]
     if campaign.holdout_percent:
-        words = f"Chance leaves out {campaign.holdout_percent}% of all when it is sent, to measure what it changes."
-        steps.append(Step("Left out by chance", True, f"{words} They may be among them."))
+        words = f"{campaign.holdout_percent}% of all are left out when it is sent, to measure what it changes."
+        steps.append(Step("Chance", None, f"{words} They may be among them."))
     if campaign.experiment is not None:
         steps.append(Step("Variant", True, "Chance tells then which one they get, or that they wait for the winner."))
     if readiness.lacks(session, campaign):

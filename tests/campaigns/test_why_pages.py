@@ -87,7 +87,7 @@ def test_chance_that_leaves_some_out_is_told_of_before_it_does(club: Club) -> No
     goal = {"event_type": "payment.received", "conditions": {}, "window_days": 7}
     campaign = club.campaign([ann], goal=goal, holdout_percent=10)
     [told] = why.of(tenant_id=club.tenant_id, campaign_id=campaign.id, customer_id=ann, now=NOON)
-    [step] = [step for step in told.steps if step.what == "Left out by chance"]
+    [step] = [step for step in told.steps if step.what == "Chance"]
     assert "10% of all" in step.words
 
 

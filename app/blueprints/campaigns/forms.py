@@ -320,11 +320,11 @@ class WhenForm(StepForm):
         "Rule", description="An RRULE such as FREQ=MONTHLY;BYDAY=2TU.", render_kw={"maxlength": MAX_RULE}
     )
     until = StringField("Until", render_kw={"type": "date"})
-    throttle_per_hour = IntegerField("At most so many an hour", render_kw={"min": 1})
-    spread_minutes = IntegerField("Spread over so many minutes", render_kw={"min": 1})
+    throttle_per_hour = IntegerField("At most this many an hour", render_kw={"min": 1})
+    spread_minutes = IntegerField("Spread over this many minutes", render_kw={"min": 1})
     expires_hours = IntegerField(
-        "Leave out after so many hours",
-        description="What quiet hours or the pace keep back for longer is left out.",
+        "Give up after this many hours",
+        description="Who was kept back for longer, by quiet hours or the pace, does not get it any more.",
         render_kw={"min": 1},
     )
 

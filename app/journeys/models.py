@@ -212,7 +212,7 @@ class JourneyEnrollment(TenantRow, Base):
     __table_args__ = (
         of_journey(),
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
-        UniqueConstraint("tenant_id", "journey_id", "customer_id", "entry", name="uq_journey_enrollment_entry"),
+        UniqueConstraint("tenant_id", "customer_id", "journey_id", "entry", name="uq_journey_enrollment_entry"),
         Index(
             "ix_journey_enrollment_due",
             "tenant_id",
@@ -234,7 +234,6 @@ class JourneyEnrollment(TenantRow, Base):
             "customer_id",
             postgresql_where=text("status = 'ACTIVE' AND waits_for IS NOT NULL"),
         ),
-        Index("ix_journey_enrollment_customer", "tenant_id", "customer_id"),
         Index("ix_journey_enrollment_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),
         Index(
             "ix_journey_enrollment_converted",

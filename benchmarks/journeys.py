@@ -47,10 +47,12 @@ def measure(stack: Stack, sink: Sink, count: int, rounds: int, workers: int) -> 
         for _ in range(rounds):
             with _senders_held(stack):
                 figure.product.append(count / _walk(stack, connection, journey_id, readers))
+                _check(connection, journey_id, count)
                 _clear(stack, connection)
             figure.raw.append(count / _write(stack, journey_id, template_id, readers, workers))
             _clear(stack, connection)
             to_peer.append(count / _walk(stack, connection, journey_id, readers, sink))
+            _check(connection, journey_id, count)
             _wait_for_senders(connection)
             _clear(stack, connection)
     return figure
@@ -89,7 +91,8 @@ def flat(stack: Stack, most: int) -> Flat:
     journey_id = _journey(stack, template_id, "Benchmark of many")
     sizes = [size for size in (10_000, 100_000, 1_000_000) if size <= most]
     with stack.database() as connection, _senders_held(stack):
-        people.make_customers(connection, sum(sizes))
+        with stack.filling():
+            people.make_customers(connection, sum(sizes))
         stack.tidy(*TABLES)
         readers = _readers(connection, sum(sizes))
         for size in sizes:
@@ -101,6 +104,7 @@ def flat(stack: Stack, most: int) -> Flat:
             after["workers"] += time.process_time() - own
             figure.spent[size] = {name: (after[name] - before[name]) / size * 1e6 for name in after}
             figure.rates[size] = size / seconds
+            _check(connection, journey_id, size)
             with psycopg.connect(stack.superuser_url, autocommit=True) as owner:
                 owner.execute("TRUNCATE message, journey_enrollment CASCADE")
     return figure
@@ -162,15 +166,18 @@ def _walk(
         )
     while _through(connection, journey_id) < through or (sink and sink.taken.value < letters):
         time.sleep(0.02)
-    seconds = time.monotonic() - began
+    return time.monotonic() - began
+
+
+def _check(connection: psycopg.Connection[Any], journey_id: UUID, count: int) -> None:
+    """Raise if not each of so many people took all steps."""
     row = connection.execute(
         "SELECT count(*) FROM journey_enrollment e JOIN journey_enrollment_step s ON s.tenant_id = e.tenant_id"
         " AND s.enrollment_id = e.id WHERE e.journey_id = %s AND s.status = 'COMPLETED'",
         [journey_id],
     ).fetchone()
-    if row != (len(readers) * len(STEPS),):
-        raise RuntimeError(f"{row} steps were taken, not {len(STEPS)} by each of {len(readers)}")
-    return seconds
+    if row != (count * len(STEPS),):
+        raise RuntimeError(f"{row} steps were taken, not {len(STEPS)} by each of {count}")
 
 
 def _through(connection: psycopg.Connection[Any], journey_id: UUID) -> int:

@@ -68,10 +68,12 @@ def measure(stack: Stack, sink: Sink, waiting: int, due: int) -> Due:
     template_id = stack.call("POST", "/templates", TEMPLATE | {"name": "Benchmark wait"})["id"]
     journey_id = _journey(stack, template_id)
     with stack.database() as connection:
-        people.make_customers(connection, waiting)
+        with stack.filling():
+            people.make_customers(connection, waiting)
         stack.tidy("customer")
         _idle(stack, figure, 0)
-        _let_wait(connection, journey_id)
+        with stack.filling():
+            _let_wait(connection, journey_id)
         stack.tidy("journey_enrollment", "journey_enrollment_step")
         figure.plan = _idle(stack, figure, waiting)
         letters = sink.taken.value + due

@@ -193,6 +193,7 @@ class JourneyLetters(Base):
     journey_id: Mapped[Key]
     numbers: Mapped[dict[str, Any]]
     counted_at: Mapped[datetime]
+    took_ms: Mapped[int] = mapped_column(server_default="0", default=0)
 
 
 class JourneyEnrollment(TenantRow, Base):

@@ -9,13 +9,12 @@ from uuid import UUID
 
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.journeys import cohorts, flow, outcomes, queries, whereabouts
+from app.journeys import cohorts, flow, letters, outcomes, queries, whereabouts
 from app.journeys.cohorts import Cohorts
 from app.journeys.flow import Flow, Stage
 from app.journeys.latest import GOAL, Who
 from app.journeys.outcomes import Outcomes
 from app.journeys.queries import Analytics, StepNumbers
-from app.messaging import queries as messages
 from app.messaging.states import Status
 from app.messaging.tally import Kind
 
@@ -71,16 +70,12 @@ def report(*, tenant_id: UUID, journey_id: UUID, who: Who = Who(), stages: Seque
         if wrong:
             raise Invalid({"steps": f"There is no step “{wrong[0]}” in this journey."})
         chosen = list(dict.fromkeys(stages)) or flow.usual_steps(graph, counts, found.goal is not None)
-        fates = messages.step_fates(tenant_id=tenant_id, journey_id=journey_id)
-        did = messages.step_responses(tenant_id=tenant_id, journey_id=journey_id)
+        became = letters.lately(found, wait=True)
         gone = [one.key for one in totals.steps if one.type is None and one.exits]
         return Report(
             totals=totals,
             cohorts=cohorts.cohorts(session, tenant_id, journey_id),
-            steps=[
-                StepReport(one, _letters(fates[one.key], did.get(one.key, {})) if one.key in fates else None)
-                for one in totals.steps
-            ],
+            steps=[StepReport(one, _letters(became[one.key]) if one.key in became else None) for one in totals.steps],
             outcomes=outcomes.outcomes(session, found, who, graph, gone),
             flow=flow.flow(session, found, who),
             start=graph.trigger.key if graph.trigger else None,
@@ -88,18 +83,18 @@ def report(*, tenant_id: UUID, journey_id: UUID, who: Who = Who(), stages: Seque
         )
 
 
-def _letters(fates: Mapping[str, int], did: Mapping[str, int]) -> Letters:
-    def of(*statuses: Status) -> int:
-        return sum(fates.get(one, 0) for one in statuses)
+def _letters(became: Mapping[str, int]) -> Letters:
+    def of(*what: Status | Kind) -> int:
+        return sum(became.get(one, 0) for one in what)
 
     return Letters(
         sent=of(Status.SENT),
         not_sent=of(Status.SKIPPED, Status.FAILED, Status.UNKNOWN),
         waiting=of(Status.QUEUED, Status.HELD, Status.SENDING),
-        opened=did.get(Kind.OPENED, 0),
-        clicked=did.get(Kind.CLICKED, 0),
-        by_machines=did.get(Kind.MACHINE_OPENED, 0),
-        bounced=did.get(Kind.BOUNCED, 0),
-        unsubscribed=did.get(Kind.UNSUBSCRIBED, 0),
-        complained=did.get(Kind.COMPLAINED, 0),
+        opened=of(Kind.OPENED),
+        clicked=of(Kind.CLICKED),
+        by_machines=of(Kind.MACHINE_OPENED),
+        bounced=of(Kind.BOUNCED),
+        unsubscribed=of(Kind.UNSUBSCRIBED),
+        complained=of(Kind.COMPLAINED),
     )

@@ -449,7 +449,7 @@ _JOURNEYS = (
             words=_columns("name event meanwhile facts expected"),
             plain=_columns("id journey_id segment_id starts_at strictness created_by created_at")),
     _keep("journey_letters", "Counts of messages of journeys", A_COUNT,
-          plain=_columns("journey_id numbers counted_at")),
+          plain=_columns("journey_id numbers counted_at took_ms")),
     _keep("journey_step_count", "Counts of journeys", A_COUNT,
           plain=_columns("journey_id step_key entered active completed failed skipped yes no")),
     _keep("journey_exit_count", "Counts of ways through journeys", A_COUNT,

@@ -11,6 +11,8 @@ from app.journeys import backtest, service
 from app.journeys.models import Journey
 from tests.journeys.helpers import admit, asks, journey, people, run, send, step, tag, template, wait
 from tests.journeys.test_backtest import BOOKED, happened
+from tests.journeys.test_occasions import before_the_round
+from tests.journeys.test_occasions import booked as tee_time
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
 PHONE = {"width": 390, "height": 844}
@@ -69,6 +71,37 @@ def test_a_rehearsal_is_kept_and_stops_a_publication(live: Any, page: Page, book
     page.get_by_label("Why").fill("No more vouchers")
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_text("The changes are live")).to_be_visible()
+
+
+def test_what_lets_them_in_is_chosen_typed_and_kept(live: Any, page: Page) -> None:
+    made = before_the_round(live.tenant.id)
+    (who,) = people(live.tenant.id, first_name="Thandi")
+    soon = (clock.now() + timedelta(days=6)).strftime("%Y-%m-%dT10:00:00+02:00")
+    tee_time(live.tenant.id, who, clock.now() - timedelta(days=1), tee_time=soon, players=4)
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/journeys/{made.id}/rehearsal?customer_id={who}")
+    expect(page.get_by_role("radio", name="Theirs of")).to_be_checked()
+    players = page.get_by_label("Players")
+    expect(players).to_be_hidden()
+    page.get_by_role("button", name="Rehearse").click()
+    expect(page.get_by_text("let in by: Tee time booked for")).to_be_visible()
+    expect(page.locator(".story-title").last).to_have_text("Update the customer")
+    page.get_by_role("radio", name="An event like this").check()
+    expect(players).to_be_visible()
+    players.fill("2")
+    page.get_by_label("Tee time", exact=True).fill("3")
+    page.get_by_role("button", name="Rehearse").click()
+    expect(page.get_by_text("Went No")).to_be_visible()
+    page.get_by_label("Name", exact=True).last.fill("Two of them")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("Let in by: Tee time booked for")).to_be_visible()
+    page.get_by_role("link", name="Change").click()
+    expect(page.get_by_label("Players")).to_have_value("2")
+    page.get_by_label("Players").fill("4")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Save the check").click()
+    expect(page.get_by_text("What the draft does now is expected from then on.")).to_be_visible()
 
 
 def test_a_way_is_read_on_the_drawing_by_keys_and_as_a_list_on_a_phone(live: Any, page: Page, booked: Journey) -> None:

@@ -14,7 +14,7 @@ from app.infra.arrays import array
 from app.infra.db import transaction
 from app.journeys import letters, service
 from app.journeys.models import Journey
-from app.messaging import tally
+from app.messaging import queries, tally
 from app.messaging.tally import Did, Kind
 from tests.journeys.helpers import NOW, admit, journey, people, rows, run, send, step, template
 
@@ -62,12 +62,14 @@ def sent(tenant: Any) -> Any:
 
 
 def test_messages_are_counted_every_half_minute_at_most(tenant: Any, sent: Any) -> None:
-    told = {"mail": {"sent": 5, "opened": 3, "clicked": 1}}
+    told = {"mail": {"sent": 5, "opened": 3, "clicked": 1, "machine_opened": 1}}
     assert letters.lately(sent, now=NOW) == told
     last = rows(tenant.id, "SELECT id FROM message ORDER BY id")[4].id
     do(tenant, Did(last, Kind.OPENED, NOW))
     assert letters.lately(sent, now=NOW + 29 * SECOND) == told
-    assert letters.lately(sent, now=NOW + 30 * SECOND) == {"mail": {"sent": 5, "opened": 4, "clicked": 1}}
+    assert letters.lately(sent, now=NOW + 30 * SECOND) == {
+        "mail": {"sent": 5, "opened": 4, "clicked": 1, "machine_opened": 1}
+    }
     assert letters.lately(sent, now=NOW - SECOND)["mail"]["opened"] == 4
 
 
@@ -82,6 +84,43 @@ def test_who_asks_while_it_is_counted_does_not_wait(tenant: Any, sent: Any) -> N
     with transaction(tenant.id):
         assert letters.lately(sent, now=later)["mail"]["opened"] == 4
         assert beside(sent, later)["mail"]["opened"] == 3
+
+
+def test_what_takes_long_to_count_is_counted_more_seldom(tenant: Any, sent: Any) -> None:
+    letters.lately(sent, now=NOW)
+    rows(tenant.id, "UPDATE journey_letters SET took_ms = 2000 RETURNING took_ms")
+    last = rows(tenant.id, "SELECT id FROM message ORDER BY id")[4].id
+    do(tenant, Did(last, Kind.OPENED, NOW))
+    assert letters.lately(sent, now=NOW + 99 * SECOND)["mail"]["opened"] == 3
+    assert letters.lately(sent, now=NOW + 100 * SECOND)["mail"]["opened"] == 4
+
+
+@pytest.mark.committed
+def test_a_report_waits_for_the_first_count_and_for_no_other(tenant: Any, sent: Any) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def asked() -> Any:
+        with app.app_context():
+            return letters.lately(sent, wait=True, now=NOW)
+
+    with ThreadPoolExecutor(1) as other:
+        with transaction(tenant.id):
+            told = letters.lately(sent, now=NOW)
+            first = other.submit(asked)
+        assert first.result() == told
+
+
+def test_messages_are_counted_by_their_indexes_alone(tenant: Any, sent: Any) -> None:
+    for statement, index in ((queries._FATES, "ix_message_step"), (queries._RESPONSES, "ix_message_response_journey")):
+        with transaction(tenant.id) as session:
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+            session.execute(text("SET LOCAL enable_bitmapscan = off"))
+            values = {"tenant_id": tenant.id, "journey_id": sent.id}
+            [plan] = session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), values)
+        leaf = plan["Plan"]
+        while "Plans" in leaf:
+            [leaf] = leaf["Plans"]
+        assert (leaf["Node Type"], leaf["Index Name"]) == ("Index Only Scan", index)
 
 
 def test_a_journey_that_never_ran_is_not_counted(tenant: Any) -> None:

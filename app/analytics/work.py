@@ -54,9 +54,12 @@ _BACKLOG = {
         "steps",
         """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
                   min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-           FROM (SELECT e.due_at FROM journey_enrollment e
-                 JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id AND j.status = 'ACTIVE'
-                 WHERE e.tenant_id = :tenant_id AND e.status = 'ACTIVE' AND e.due_at IS NOT NULL
+           FROM (SELECT e.due_at FROM journey j
+                 CROSS JOIN LATERAL (
+                     SELECT due_at FROM journey_enrollment e
+                     WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE'
+                         AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT :counted) e
+                 WHERE j.tenant_id = :tenant_id AND j.status = 'ACTIVE'
                  ORDER BY e.due_at LIMIT :counted) due""",
     ),
     Work.SEND_MESSAGES: (

@@ -21,7 +21,7 @@ from app.capture.identity import Resolution
 from app.events.capture_lock import lock_tenant, share_tenant, try_to_grow, try_to_lock_tenant
 from app.events.places import Places, places
 from app.infra import clock
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def process_batch(
     try:
         return _apply_next(tenant_id, now, handlers, limit, left)
     except OperationalError:
-        # The database's own trouble (a deadlock, a restart) is no event's fault: the tick tries again.
+        # The database's own trouble (a restart, deadlock after deadlock) is no event's fault: the tick tries again.
         raise
     except Exception:
         log.exception("A batch of events of %s failed; applying them one by one", tenant_id)
@@ -83,14 +83,7 @@ def process_batch(
 
 
 def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int, left: Left) -> int:
-    with transaction(tenant_id) as session:
-        share = claimed.share(session, tenant_id, limit, least=LEAST, size=BATCH_BYTES)
-        known, events = _claim(session, tenant_id, share, left)
-        count = len(events)
-        if events:
-            share_tenant(session, tenant_id)
-            session.execute(_ANY_TENANT)
-            events = _apply_shared(session, tenant_id, forgotten.drop(session, tenant_id, events, now), now, handlers)
+    known, events, count, share = _apply_beside_others(tenant_id, now, handlers, limit, left)
     left.update((one.id, one) for one in events)
     applied = count - len(events)
     # The lock can't be had for oneself while sharing it: two who wait for each other to let go would never.
@@ -99,6 +92,25 @@ def _apply_next(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], lim
         patient = few or _are_many(tenant_id, left)
         applied += _apply_left(tenant_id, left, known, now, handlers, patient=patient, more=FEW if few else 0)
     return applied
+
+
+@again_after_deadlock
+def _apply_beside_others(
+    tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int, left: Left
+) -> tuple[Places, list[Claimed], int, int]:
+    """Apply what can be applied while others do so too; return the places, the rest, how many were claimed, the share.
+
+    Handlers change people in journeys, whose engine changes customers: either may have to begin again.
+    """
+    with transaction(tenant_id) as session:
+        share = claimed.share(session, tenant_id, limit, least=LEAST, size=BATCH_BYTES)
+        known, events = _claim(session, tenant_id, share, left)
+        count = len(events)
+        if events:
+            share_tenant(session, tenant_id)
+            session.execute(_ANY_TENANT)
+            events = _apply_shared(session, tenant_id, forgotten.drop(session, tenant_id, events, now), now, handlers)
+        return known, events, count, share
 
 
 def _apply_shared(
@@ -131,6 +143,7 @@ def _are_many(tenant_id: UUID, left: Left) -> bool:
     return len(left) > LEFT_FOR_LATER
 
 
+@again_after_deadlock
 def _apply_left(
     tenant_id: UUID, left: Left, known: Places, now: datetime, handlers: Sequence[Handler], *, patient: bool, more: int
 ) -> int:
@@ -160,6 +173,7 @@ def _claim(session: Session, tenant_id: UUID, limit: int, left: Left) -> tuple[P
     return known, [claimed.understand(row, known) for row in claimed.claim(session, tenant_id, limit, left)]
 
 
+@again_after_deadlock
 def _one_by_one(tenant_id: UUID, now: datetime, handlers: Sequence[Handler], limit: int) -> int:
     with transaction(tenant_id) as session:
         known, events = _claim(session, tenant_id, limit, {})

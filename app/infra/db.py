@@ -16,9 +16,11 @@ from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
+import orjson
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ARRAY, DateTime, MetaData, Table, Text, event, text
+from psycopg.types.json import set_json_loads
+from sqlalchemy import ARRAY, Connection, DateTime, MetaData, Table, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -33,6 +35,10 @@ log = logging.getLogger(__name__)
 APP_ROLE = "fairway_app"
 DISPATCH_ROLE = "fairway_dispatch"
 STATEMENT_TIMEOUT_MS = 60_000
+
+
+# Postgres gives even 1e30 back as a whole number, of more digits than orjson writes: read by it, it is what it was.
+set_json_loads(orjson.loads)
 
 
 class Base(DeclarativeBase):
@@ -231,6 +237,19 @@ def asking_once(tenant_id: UUID) -> Iterator[Session]:
         finally:
             if outer is None:
                 del session.info[_ONCE]
+
+
+@contextmanager
+def beside(tenant_id: UUID) -> Iterator[Connection]:
+    """Open a transaction of the tenant on another connection: what it does stays, whatever becomes of the open one.
+
+    It must not wait for what that one has locked: Postgres would not see the circle. What it did may be lost when
+    Postgres crashes.
+    """
+    with db.engine.engine.begin() as connection:
+        named = f"SET LOCAL fairway.tenant_id = '{UUID(int=tenant_id.int)}'"
+        connection.exec_driver_sql(f"{named}; SET LOCAL synchronous_commit = off")
+        yield connection
 
 
 _BY_INDEX = "; ".join(

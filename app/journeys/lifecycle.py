@@ -19,7 +19,7 @@ from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Graph, Problem
 from app.journeys.models import Journey
 from app.journeys.publishing import Placements, lock_settling, write
-from app.journeys.queries import known, version_graph
+from app.journeys.queries import known
 from app.journeys.step_type import check_graph, read_graph
 
 AT_ONCE = 2000
@@ -170,7 +170,7 @@ def pause(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | None
 def resume(
     *, tenant_id: UUID, journey_id: UUID, actor: str, move_waits: bool = False, now: datetime | None = None
 ) -> Journey:
-    """Let a PAUSED journey go on with the version people follow, and return it.
+    """Let a PAUSED journey go on with the version people follow, and return it; the engine sees to its people first.
 
     Waits that ended meanwhile end now. Those whose date or time had come before the pause and who were not let in yet
     come in, within three days of it; those whose came in the pause do not. With `move_waits` all that ran when it was
@@ -178,14 +178,12 @@ def resume(
     the same.
     """
     with transaction(tenant_id) as session:
+        lock_settling(session, tenant_id, journey_id)
         journey = locked(session, tenant_id, journey_id)
         if journey.status not in ("ACTIVE", "PAUSED"):
             raise WrongStatus(f"Only a paused journey can be resumed; this one is {journey.status.lower()}.")
         if journey.status == "PAUSED":
-            moment = now or clock.now()
-            if move_waits and journey.paused_at is not None:
-                _move_waits(session, journey, journey.paused_at, moment)
-            _run(session, journey, actor, moment)
+            _run(session, journey, actor, now or clock.now(), move_waits=move_waits)
         session.flush()
         return journey
 
@@ -207,46 +205,27 @@ def archive(*, tenant_id: UUID, journey_id: UUID, actor: str, now: datetime | No
         return journey
 
 
-# The engine takes people of a paused journey off the clock when it meets them. Here they are put back on it at once:
-# their time is over, they are woken, or their step parks them again.
-BACK_ON_THE_CLOCK = text("""
-    UPDATE journey_enrollment SET due_at = :now
-    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND due_at IS NULL
+# Of an earlier pause nothing is left to do that this would not do, unless waits are being moved.
+GO_ON = text("""
+    INSERT INTO journey_settling AS held (tenant_id, journey_id, step_key, rebase, look, paused_at, resumed_at)
+    VALUES (:tenant_id, :journey_id, '', false, false, :paused_at, :resumed_at)
+    ON CONFLICT (tenant_id, journey_id, step_key) DO UPDATE
+    SET paused_at = excluded.paused_at, resumed_at = excluded.resumed_at, after = NULL WHERE held.paused_at IS NULL
+    RETURNING 1
 """)
 
 
-# Who waits for something besides the time is looked at when that was due, and who is off the clock is at once. Who
-# stands at a step that is gone is not waiting any more, nor is who has been woken.
-MOVE_WAITS = text("""
-    WITH moved AS (
-        UPDATE journey_enrollment
-        SET waiting_until = waiting_until + :pause,
-            due_at = CASE WHEN waits_for IS NULL AND due_at = waiting_until THEN waiting_until + :pause
-                ELSE coalesce(due_at, :now) END
-        WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE' AND woken_by IS NULL
-            AND attempts = 0 AND waiting_until > :paused_at AND current_step_key = ANY(:keys)
-        RETURNING id, current_step_number, waiting_until
-    )
-    UPDATE journey_enrollment_step step
-    SET result = jsonb_set(step.result, '{waiting_until}', to_jsonb(
-        to_char(moved.waiting_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
-    FROM moved
-    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = moved.id
-        AND step.step_number = moved.current_step_number AND step.status = 'IN_PROGRESS'
-        AND step.result ? 'waiting_until'
-""")
+def _let_go_on(session: Session, journey: Journey, paused_at: datetime | None, now: datetime) -> None:
+    """Have the engine put everybody back on the clock; waits end later by what passed since `paused_at`, if given."""
+    where = {"tenant_id": journey.tenant_id, "journey_id": journey.id}
+    if session.scalar(GO_ON, {**where, "paused_at": paused_at, "resumed_at": now}) is None:
+        raise WrongStatus("Its waits are still being moved by the last pause. Try again in a moment.")
 
 
-def _move_waits(session: Session, journey: Journey, paused_at: datetime, now: datetime) -> None:
-    number = journey.published_version or 0
-    graph = version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=number)
-    times = {"now": now, "paused_at": paused_at, "pause": now - paused_at}
-    keys = list(graph.steps)
-    session.execute(MOVE_WAITS, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "keys": keys, **times})
-
-
-def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
+def _run(session: Session, journey: Journey, actor: str, now: datetime, *, move_waits: bool = False) -> None:
     resumed = journey.status == "PAUSED"
+    if resumed:
+        _let_go_on(session, journey, journey.paused_at if move_waits else None, now)
     went_on = None
     if resumed and journey.paused_at is not None:
         went_on = timed.go_on(journey, journey.paused_at, now)
@@ -255,8 +234,6 @@ def _run(session: Session, journey: Journey, actor: str, now: datetime) -> None:
     journey.status, journey.paused_at = "ACTIVE", None
     journey.activated_at = journey.activated_at or now
     session.flush()
-    if resumed:
-        session.execute(BACK_ON_THE_CLOCK, {"tenant_id": journey.tenant_id, "journey_id": journey.id, "now": now})
     wake(Work.ADVANCE_JOURNEYS, journey.tenant_id)
     told = {} if went_on is None else {"run": "goes on" if went_on else "missed"}
     audit.record(session, actor, "journey.resume" if resumed else "journey.activate", "journey", journey.id, told)

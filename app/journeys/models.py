@@ -118,7 +118,8 @@ class JourneySettling(Base):
     """A step whose people the engine still has to look at because of what was published, up to the id `after`.
 
     `rebase`: the step waits otherwise; their wait is counted anew or, with `look`, they are looked at again and keep
-    their time. Else the step is gone, and they are placed.
+    their time. Else the step is gone, and they are placed. With `resumed_at` it is the whole journey, without a step,
+    whose people come back on the clock; their waits end later by the pause, if `paused_at` says when that began.
     """
 
     __tablename__ = "journey_settling"
@@ -130,6 +131,25 @@ class JourneySettling(Base):
     rebase: Mapped[bool]
     look: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     after: Mapped[UUID | None]
+    paused_at: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
+
+
+class JourneyBatch(TenantRow, Base):
+    """Some people whom a worker has `begun` to walk on, noted beside its transaction (app.journeys.engine.begun).
+
+    Not `begun`: they are left of a batch whose worker died, and are walked by themselves from `due_at` on. `deaths`: so
+    often a worker has died at the step of the one it is about. It has no foreign key: whoever writes it is not to wait
+    for anybody.
+    """
+
+    __tablename__ = "journey_batch"
+
+    people: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    begun: Mapped[bool]
+    deaths: Mapped[int] = mapped_column(server_default="0", default=0)
+    due_at: Mapped[datetime | None]
+    noted_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class JourneyDraftEdit(TenantRow, Base):
@@ -215,8 +235,9 @@ class JourneyEnrollment(TenantRow, Base):
         ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
         UniqueConstraint("tenant_id", "customer_id", "journey_id", "entry", name="uq_journey_enrollment_entry"),
         Index(
-            "ix_journey_enrollment_due",
+            "ix_journey_enrollment_turn",
             "tenant_id",
+            "journey_id",
             "due_at",
             postgresql_where=text("status = 'ACTIVE' AND due_at IS NOT NULL"),
         ),

@@ -20,7 +20,7 @@ from app.capture import service as capture
 from app.capture.imports import work as imports
 from app.content import link_checks
 from app.infra import clock, queue
-from app.infra.db import dispatching
+from app.infra.db import dispatching, look_up_by_index
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
 from app.journeys import backtest, calls
@@ -221,65 +221,70 @@ def _turn(
                 return
 
 
-# One index probe a tenant and kind: the partial indexes hold due rows only.
+# One look into an index a tenant (or journey, or run) and kind: the partial indexes hold only rows that may be due.
+# With OFFSET each EXISTS stays a look: the planner would read what is due of all tenants to compare it with them all.
 DUE = text("""
     SELECT 'process_events' AS work, id FROM tenant t WHERE EXISTS
-        (SELECT FROM inbound_event e WHERE e.tenant_id = t.id AND e.status = 'received')
+        (SELECT FROM inbound_event e WHERE e.tenant_id = t.id AND e.status = 'received' OFFSET 0)
     UNION ALL
     SELECT 'advance_journeys', id FROM tenant t WHERE EXISTS
-        (SELECT FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.status = 'ACTIVE' AND e.due_at <= :now)
-        OR EXISTS (SELECT FROM journey j WHERE j.tenant_id = t.id AND j.status = 'ACTIVE' AND j.next_run_at <= :now)
-        OR EXISTS (SELECT FROM journey_settling s WHERE s.tenant_id = t.id)
+        (SELECT FROM journey j WHERE j.tenant_id = t.id AND
+            (SELECT e.due_at FROM journey_enrollment e WHERE e.tenant_id = t.id AND e.journey_id = j.id
+                AND e.status = 'ACTIVE' AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT 1) <= :now OFFSET 0)
+        OR EXISTS (SELECT FROM journey j
+            WHERE j.tenant_id = t.id AND j.status = 'ACTIVE' AND j.next_run_at <= :now OFFSET 0)
+        OR EXISTS (SELECT FROM journey_settling s WHERE s.tenant_id = t.id OFFSET 0)
     UNION ALL
     SELECT 'import_rows', id FROM tenant t WHERE EXISTS
-        (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING'))
+        (SELECT FROM import_run r WHERE r.tenant_id = t.id AND r.status IN ('PENDING', 'RUNNING') OFFSET 0)
     UNION ALL
     SELECT 'refresh_segments', id FROM tenant t WHERE EXISTS
-        (SELECT FROM segment_due d WHERE d.tenant_id = t.id)
-        OR EXISTS (SELECT FROM segment_later l WHERE l.tenant_id = t.id AND l.at <= :now)
-        OR EXISTS (SELECT FROM segment s WHERE s.tenant_id = t.id AND s.refresh_due_at <= :now)
+        (SELECT FROM segment_due d WHERE d.tenant_id = t.id OFFSET 0)
+        OR EXISTS (SELECT FROM segment_later l WHERE l.tenant_id = t.id AND l.at <= :now OFFSET 0)
+        OR EXISTS (SELECT FROM segment s WHERE s.tenant_id = t.id AND s.refresh_due_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'sync_segments', id FROM tenant t WHERE EXISTS
         (SELECT FROM segment_sync s WHERE s.tenant_id = t.id AND (s.due_at <= :now OR s.due_at IS NULL
             AND s.status = 'FULL' AND EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
-                AND g.refresh_tells)
+                AND g.refresh_tells OFFSET 0)
             OR s.due_at IS NULL AND s.status = 'LIVE' AND (EXISTS (SELECT FROM segment_sync_change c
-                WHERE c.tenant_id = t.id AND c.segment_id = s.segment_id)
+                WHERE c.tenant_id = t.id AND c.segment_id = s.segment_id OFFSET 0)
             OR EXISTS (SELECT FROM segment g WHERE g.tenant_id = t.id AND g.id = s.segment_id
-                AND g.version <> s.version AND g.refresh_tells))))
+                AND g.version <> s.version AND g.refresh_tells OFFSET 0))) OFFSET 0)
     UNION ALL
     SELECT 'run_campaigns', id FROM tenant t WHERE EXISTS
-        (SELECT FROM campaign c WHERE c.tenant_id = t.id AND c.due_at <= :now)
-        OR EXISTS (SELECT FROM campaign_run r WHERE r.tenant_id = t.id AND r.look_at <= :now)
+        (SELECT FROM campaign c WHERE c.tenant_id = t.id AND c.due_at <= :now OFFSET 0)
+        OR EXISTS (SELECT FROM campaign_run r WHERE r.tenant_id = t.id AND r.look_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'privacy_jobs', id FROM tenant t WHERE EXISTS
-        (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now)
+        (SELECT FROM privacy_request r WHERE r.tenant_id = t.id AND r.due_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'check_links', id FROM tenant t WHERE EXISTS
-        (SELECT FROM link_check c WHERE c.tenant_id = t.id AND c.due_at <= :now)
+        (SELECT FROM link_check c WHERE c.tenant_id = t.id AND c.due_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'backtest_journeys', id FROM tenant t WHERE EXISTS
-        (SELECT FROM journey_backtest b WHERE b.tenant_id = t.id AND b.due_at <= :now)
+        (SELECT FROM journey_backtest b WHERE b.tenant_id = t.id AND b.due_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'call_webhooks', id FROM tenant t WHERE EXISTS
-        (SELECT FROM journey_webhook w WHERE w.tenant_id = t.id AND w.status = 'QUEUED' AND w.due_at <= :now)
+        (SELECT FROM journey_webhook w WHERE w.tenant_id = t.id AND w.status = 'QUEUED' AND w.due_at <= :now OFFSET 0)
     UNION ALL
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now
-            AND m.run_id IS NULL)
+            AND m.run_id IS NULL OFFSET 0)
         OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status = 'open'
             AND (r.ready_at IS NULL OR r.ready_at <= :now)
             AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = r.id
-                AND m.status IN ('queued', 'held') AND m.due_at <= :now))
+                AND m.status IN ('queued', 'held') AND m.due_at <= :now OFFSET 0) OFFSET 0)
 """)
 _STUCK = text("""
-    SELECT id FROM tenant t WHERE EXISTS
-        (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status = 'sending' AND m.sending_at < :now - :patience)
+    SELECT id FROM tenant t WHERE EXISTS (SELECT FROM message m
+        WHERE m.tenant_id = t.id AND m.status = 'sending' AND m.sending_at < :now - :patience OFFSET 0)
 """)
 
 
 def _due(now: object) -> list[tuple[Work, UUID]]:
     with dispatching() as session:
+        look_up_by_index(session)
         return [(Work(row.work), row.id) for row in session.execute(DUE, {"now": now})]
 
 
@@ -291,5 +296,6 @@ def _everybody() -> list[tuple[Work, UUID]]:
 
 def _stuck(now: object) -> list[UUID]:
     with dispatching() as session:
+        look_up_by_index(session)
         rows = session.execute(_STUCK, {"now": now, "patience": messaging.STUCK_AFTER})
         return [row.id for row in rows]

@@ -14,6 +14,7 @@ from app.capture.batch import AppliedEvent
 from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.infra.ids import first_id_at
 from app.journeys import backtest, queries, replay, service
 from app.journeys.engine.advance import advance_batch
 from app.journeys.rehearsal import CannotRehearse
@@ -327,8 +328,10 @@ def test_it_comes_to_what_really_came_of_the_same_events(tenant: Any, sink: Sink
     )  # fmt: skip
     who = [id_ for _ in range(8) for id_ in people(tenant.id, email_opt_in=rng.choice((True, True, False)))]
     events = [event(rng.choice(who), type=rng.choice((BOOKED, BOOKED, PLAYED))) for _ in range(30)]
-    for one in events:
+    for at, one in enumerate(events):
         one.occurred_at = SINCE + timedelta(minutes=rng.randrange(20 * 24 * 60))
+        # It was told of when it happened.
+        one.id = UUID(int=first_id_at(one.occurred_at).int + at)
     events.sort(key=lambda one: one.occurred_at)
     written(tenant.id, events)
     said = walk_again(tenant.id, made.id).sums

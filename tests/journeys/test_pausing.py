@@ -7,6 +7,7 @@ import pytest
 
 from app.accounts.models import Tenant
 from app.journeys import lifecycle, queries
+from app.journeys.drafts import WrongStatus
 from app.journeys.engine import retry
 from app.journeys.engine.advance import advance_batch
 from tests.journeys.helpers import (
@@ -80,4 +81,46 @@ def test_nobody_enters_or_goes_on_in_a_paused_journey_whatever_wakes_them(tenant
     lifecycle.archive(**act, now=NOW + 9 * DAY)
     assert statuses(tenant.id) == {who: ("EXITED", "archived")}
     assert run(tenant.id, NOW + 99 * DAY) == 0
+    check_counters(tenant.id, made.id)
+
+
+def test_waits_are_moved_in_batches_and_once_whoever_dies_between_them(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    made = journey(tenant.id, [wait("w", None, "1 day")])
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    admit(tenant.id, made.id, people(tenant.id, 7))
+    run(tenant.id)
+    lifecycle.pause(**act, now=NOW + HOUR)
+    lifecycle.resume(**act, now=NOW + 2 * DAY, move_waits=True)
+    later = NOW + 3 * DAY - HOUR
+
+    def moved() -> int:
+        return len(rows(tenant.id, "SELECT 1 FROM journey_enrollment WHERE waiting_until = :later", later=later))
+
+    assert advance_batch(tenant_id=tenant.id, now=NOW + 2 * DAY, limit=2) == 2
+    assert moved() == 2
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr("app.journeys.engine.advance._walk", die)
+        with pytest.raises(Killed):
+            advance_batch(tenant_id=tenant.id, now=NOW + 2 * DAY, limit=2)
+    assert moved() == 2
+    # Nobody goes on whose wait is not moved yet, and a second pause can't be over before the first is settled.
+    lifecycle.pause(**act, now=NOW + 2 * DAY)
+    with pytest.raises(WrongStatus, match="by the last pause"):
+        lifecycle.resume(**act, now=NOW + 2 * DAY)
+    assert [advance_batch(tenant_id=tenant.id, now=NOW + 2 * DAY, limit=2) for _ in range(3)] == [2, 2, 1]
+    assert moved() == 7
+    lifecycle.resume(**act, now=NOW + 2 * DAY)
+    run(tenant.id, later - HOUR)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"ACTIVE"}
+    run(tenant.id, later)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
     check_counters(tenant.id, made.id)

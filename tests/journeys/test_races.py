@@ -13,12 +13,16 @@ from sqlalchemy import text
 from app.accounts import closures
 from app.accounts.actor import Actor
 from app.accounts.models import Club, Tenant
+from app.capture.service import process_batch
+from app.events import log as capture_log
 from app.infra.db import db, transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
 from app.journeys import checks, lifecycle, queries, service
 from app.journeys.engine import advance
 from app.journeys.engine.advance import advance_batch
+from app.journeys.steps.update import UpdateStep
+from app.road import HANDLERS
 from tests.journeys.helpers import (
     JOINED,
     NOW,
@@ -40,10 +44,12 @@ from tests.journeys.helpers import (
     wait,
 )
 from tests.journeys.test_uses import rename
+from tests.waiting import until_somebody_waits
 
 pytestmark = pytest.mark.committed
 
 HOUR = timedelta(hours=1)
+CANCELLED = "booking.cancelled"
 
 
 def together(app: Flask, *acts: Callable[[], Any]) -> list[Any]:
@@ -110,7 +116,8 @@ def test_a_worker_that_dies_leaves_nothing_half_done(tenant: Tenant, monkeypatch
             advance_batch(tenant_id=tid, now=NOW)
     assert rows(tid, "SELECT 1 FROM message UNION ALL SELECT 1 FROM journey_enrollment_step") == []
     assert rows(tid, "SELECT 1 FROM customer WHERE tags <> '{}'") == []
-    assert run(tid) == 5
+    run(tid)
+    assert set(statuses(tid).values()) == {("COMPLETED", "completed")}
     assert len(rows(tid, "SELECT 1 FROM message")) == 5
     check_counters(tid, journey_id)
 
@@ -401,3 +408,34 @@ def test_no_club_has_more_closures_than_it_may_however_many_are_added_at_once(
     found = together(app, *[close] * 4)
     assert sum(isinstance(one, Invalid) for one in found) == 2, found
     assert len(closures.closures(tenant_id=tenant.id, club_id=club_id)) == 2
+
+
+def test_an_event_and_the_engine_that_wait_for_each_other_both_come_through(
+    app: Flask, tenant: Tenant, real_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event has the customer and wants to wake them; the engine moves them on and wants to change the customer."""
+    waiting = step("w", "WAIT", "u", {"event_type": CANCELLED, "timeout": "1 hour"}, next_timeout="u")
+    made = journey(tenant.id, [waiting, tag("u", None, "x")])
+    [who] = people(tenant.id)
+    admit(tenant.id, made.id, [who])
+    run(tenant.id)
+    whose = {"identity": {"customer_id": str(who)}, "source": "fairway"}
+    told = {"id": "1", "type": CANCELLED, "timestamp": NOW.isoformat(), "payload": {}, **whose}
+    capture_log.append(tenant_id=tenant.id, events=[told], own=True, now=NOW)
+    moving = threading.Event()
+    as_it_is = UpdateStep.run
+
+    def run_when_waited_for(self: UpdateStep, batch: Any) -> None:
+        moving.set()
+        until_somebody_waits(real_db)
+        as_it_is(self, batch)
+
+    def apply() -> int:
+        moving.wait(30)
+        return process_batch(tenant_id=tenant.id, now=NOW + HOUR, handlers=HANDLERS)
+
+    monkeypatch.setattr(UpdateStep, "run", run_when_waited_for)
+    assert together(app, lambda: advance_batch(tenant_id=tenant.id, now=NOW + HOUR), apply) == [1, 1]
+    assert paths(tenant.id)[who][1:] == [("w", "COMPLETED"), ("u", "COMPLETED")]
+    assert tags(tenant.id, who) == ["x"]
+    check_counters(tenant.id, made.id)

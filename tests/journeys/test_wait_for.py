@@ -1,5 +1,6 @@
 """Waiting for something: an event, a condition, a date; and going another way in vain."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts.models import Tenant
+from app.capture.batch import AppliedEvent
+from app.customers.models import Activity
 from app.infra.clock import anniversary
 from app.infra.db import transaction
+from app.infra.ids import first_id_at
 from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries
+from app.journeys.engine import enrol
 from app.journeys.moments import at_local, on_date
 from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
 from app.journeys.steps.wait import FIRST_LOOK, LOOK_EVERY, Wait
@@ -30,13 +35,15 @@ from tests.journeys.helpers import (
     people,
     rows,
     run,
+    send,
     statuses,
     step,
     tag,
+    template,
 )
 
 DAY = timedelta(days=1)
-BOOKED = "booking.created"
+BOOKED, CAME = "booking.created", "visit.logged"
 FOR_BOOKING: Json = {"event_type": BOOKED, "timeout": "3 days"}
 GOLD = {"field": "membership_tier", "operator": "eq", "value": "Gold"}
 
@@ -105,8 +112,6 @@ def test_only_an_event_about_the_same_booking_wakes(tenant: Tenant) -> None:
     stand = "SELECT entry, status FROM journey_enrollment ORDER BY entry"
     assert [tuple(row) for row in rows(tenant.id, stand)] == [("each:A", "COMPLETED"), ("each:B", "ACTIVE")]
     with transaction(tenant.id) as session:
-        from app.customers.models import Activity
-
         # Another worker applied these before it could see that somebody waits.
         for booking in ("C", "B"):
             session.add(Activity(
@@ -129,8 +134,6 @@ def test_the_same_booking_is_found_behind_many_others(tenant: Tenant, booking: A
     happen(tenant.id, event(who, {"booking_id": booking}, type=BOOKED))
     run(tenant.id)
     with transaction(tenant.id) as session:
-        from app.customers.models import Activity
-
         others = [{"booking_id": number} for number in range(100, 160)]
         for number, payload in enumerate([*others, {"bookingId": booking}], 1):
             session.add(Activity(
@@ -160,8 +163,6 @@ def test_what_happened_in_the_moment_they_came_is_found_in_the_log(tenant: Tenan
     admit(tenant.id, made, [who])
     run(tenant.id)
     with transaction(tenant.id) as session:
-        from app.customers.models import Activity
-
         # Another worker applied it before it could see that somebody waits.
         session.add(Activity(
             tenant_id=tenant.id, customer_id=who, type=BOOKED, category="OTHER", title="Booked", source="scl",
@@ -379,3 +380,79 @@ def test_next_times_of_what_differs_for_each_are_none() -> None:
     assert Wait.next_times(WaitConfig.model_validate(FOR_BOOKING), ZoneInfo("UTC"), NOW) == []
     assert Wait.next_times(WaitConfig.model_validate({"duration": "1 day"}), ZoneInfo("UTC"), NOW) == [NOW + DAY]
     assert UntilDate(field="date_of_birth").moment(None, NOW, ZoneInfo("UTC"), WorkingDays()) is None
+
+
+def log_event(tenant_id: UUID, told: AppliedEvent) -> None:
+    """Put an event into the log as another worker did who could not see yet that somebody waits."""
+    with transaction(tenant_id) as session:
+        session.add(Activity(
+            id=told.id, tenant_id=tenant_id, customer_id=told.customer_id, type=told.type, category="OTHER",
+            title="Booked", source="scl", occurred_at=told.occurred_at, payload=told.payload,
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize("told", ["woken", "found"])
+@pytest.mark.parametrize(
+    ("minutes_before", "came_in", "counts"),
+    [(-1, 1, True), (5, 1, True), (5, -1, False), (-1, -1, True), (40 * 24 * 60, 1, False)],
+)
+def test_what_counts_as_since_they_came_is_the_same_for_who_is_woken_and_who_looks(
+    tenant: Tenant, told: str, minutes_before: int, came_in: int, counts: bool
+) -> None:
+    """It happened since, or is told of since and is not too old, whichever of both hears of it."""
+    made = waiting(tenant.id, FOR_BOOKING)
+    [who] = people(tenant.id)
+    admit(tenant.id, made, [who])
+    run(tenant.id)
+    happened = replace(
+        event(who, type=BOOKED),
+        id=first_id_at(NOW + timedelta(minutes=came_in)),
+        occurred_at=NOW - timedelta(minutes=minutes_before),
+    )
+    soon = NOW + FIRST_LOOK
+    if told == "found":
+        log_event(tenant.id, happened)
+    else:
+        happen(tenant.id, happened, now=soon)
+    run(tenant.id, soon)
+    assert where(tenant.id) == {who: "yes" if counts else "w"}
+
+
+def test_what_is_told_of_with_the_event_that_let_them_in_counts(tenant: Tenant) -> None:
+    """However long the engine took to bring them to the step; but not the event that let them in itself."""
+    start = step("trigger", "TRIGGER", "w", {"event_type": CAME})
+    both = [step("w", "WAIT", "again", FOR_BOOKING, next_timeout=None)]
+    steps = [start, *both, step("again", "WAIT", None, {"event_type": CAME, "timeout": "3 days"}, next_timeout=None)]
+    journey(tenant.id, steps)
+    [who] = people(tenant.id)
+    earlier = NOW - timedelta(minutes=10)
+    came, booked = (
+        replace(event(who, type=type_), id=first_id_at(earlier + timedelta(seconds=at)), occurred_at=earlier)
+        for at, type_ in enumerate((CAME, BOOKED))
+    )
+    for one in (came, booked):
+        log_event(tenant.id, one)
+    happen(tenant.id, came, booked)
+    run(tenant.id)
+    assert where(tenant.id) == {who: "w"}
+    run(tenant.id, NOW + FIRST_LOOK)
+    assert where(tenant.id) == {who: "again"}
+    for minutes in range(1, 60, 10):
+        run(tenant.id, NOW + timedelta(minutes=minutes))
+    assert where(tenant.id) == {who: "again"}
+
+
+def test_an_event_with_a_number_beyond_64_bits_is_waited_for_and_written_of(tenant: Tenant) -> None:
+    """Postgres gives 1e30 back as a whole number, which nobody who writes JSON takes."""
+    steps = [step("w", "WAIT", "s", FOR_BOOKING, next_timeout=None), send("s", None, template(tenant.id))]
+    made = journey(tenant.id, steps)
+    [who] = people(tenant.id)
+    enrol.enrol_one(tenant_id=tenant.id, journey_id=made.id, customer_id=who, data={"price": 1e18}, now=NOW)
+    run(tenant.id)
+    told = event(who, {"price": 1e30}, type=BOOKED)
+    log_event(tenant.id, told)
+    happen(tenant.id, told)
+    run(tenant.id)
+    assert paths(tenant.id)[who][1:] == [("w", "COMPLETED"), ("s", "COMPLETED")]
+    [letter] = rows(tenant.id, "SELECT context FROM message")
+    assert letter.context == {"event": {"price": 1e18}, "awaited": {"price": 1e30}}

@@ -16,7 +16,7 @@ from app.analytics import work
 from app.campaigns import awaiting
 from app.cli.worker import TickScheduler, Worker
 from app.infra import clock, queue
-from app.infra.db import transaction
+from app.infra.db import dispatching, look_up_by_index, transaction
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
 from app.tasks import work as tasks
@@ -197,6 +197,17 @@ def test_a_warning_that_fails_keeps_back_no_campaign_and_tells_ops_nothing_of_cu
         tasks.run_campaigns(str(tenant.id))
     assert done == [tenant.id]
     assert "thandi" not in str(told.value)
+
+
+def test_the_tick_looks_for_due_work_by_indexes_alone(tenant: Any) -> None:
+    """Hashing what is due of all tenants would read it all, however much has been left lying."""
+    with dispatching() as session:
+        look_up_by_index(session)
+        plan = list(session.scalars(text(f"EXPLAIN {tasks.DUE.text}"), {"now": clock.now()}))
+    assert [line for line in plan if any(word in line for word in ("hashed", "Hash", "Bitmap", "Seq Scan"))] == []
+    of_people = [line for line in plan if "journey_enrollment" in line]
+    assert len(of_people) == 1
+    assert "ix_journey_enrollment_turn" in of_people[0]
 
 
 def test_backlogs_count_what_is_due_and_what_was_done(tenant: Any) -> None:

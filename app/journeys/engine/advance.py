@@ -6,7 +6,7 @@ leaves everything as it was before the call. The log's key (enrollment, step num
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import Overtaken, again_after_deadlock, transaction
-from app.journeys.engine import exits, retry, settling, watching, writes
+from app.journeys.engine import begun, exits, retry, settling, watching, writes
 from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
 from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
 
@@ -32,13 +32,22 @@ BATCH = 2000
 MAX_STEPS_A_TURN = 100
 MAX_ERROR = 500
 
+# One look into the index a journey. With more journeys than people in a batch, those go whose people were due first.
+# Of one that was resumed nobody goes before all are settled: their wait may still have to be moved.
 LIVE = text("""
-    SELECT id, published_version, published_revision, timezone, trigger_type, topic_id, clock, watches, exit_conditions,
-        exit_event,
-        exit_on_unsubscribe, goal, goal_days
-    FROM journey
-    WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND published_version IS NOT NULL
-      AND (CAST(:only AS uuid) IS NULL OR id = :only)
+    SELECT j.id, j.published_version, j.published_revision, j.timezone, j.trigger_type, j.topic_id, j.clock, j.watches,
+        j.exit_conditions, j.exit_event, j.exit_on_unsubscribe, j.goal, j.goal_days
+    FROM journey j
+    CROSS JOIN LATERAL (
+        SELECT e.due_at FROM journey_enrollment e
+        WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE' AND e.due_at <= :now
+        ORDER BY e.due_at LIMIT 1) AS first
+    WHERE j.tenant_id = :tenant_id AND j.status = 'ACTIVE' AND j.published_version IS NOT NULL
+      AND (CAST(:only AS uuid) IS NULL OR j.id = :only)
+      AND NOT EXISTS (
+          SELECT FROM journey_settling s
+          WHERE s.tenant_id = j.tenant_id AND s.journey_id = j.id AND s.resumed_at IS NOT NULL)
+    ORDER BY first.due_at LIMIT :limit
 """)
 
 # Asked once the counters are moved: until this transaction ends, nobody can publish, pause or archive then, or rename a
@@ -52,21 +61,27 @@ CHANGED = text("""
             OR journey.published_revision <> walked.revision)
 """)
 
-CLAIM = text("""
+_CLAIMED = """
     WITH claimed AS MATERIALIZED (
-        SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
-               attempts, CAST(trigger_data AS text) AS trigger_data, woken_by, answers, waits_for,
-               awaited
-        FROM journey_enrollment
-        WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND due_at <= :now AND journey_id = ANY(:journeys)
-        ORDER BY due_at
-        LIMIT :limit
-        FOR UPDATE SKIP LOCKED
+        SELECT e.* FROM unnest(CAST(:journeys AS uuid[])) AS journey(id)
+        CROSS JOIN LATERAL (
+            SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
+                   attempts, CAST(trigger_data AS text) AS trigger_data, woken_by, answers, waits_for,
+                   awaited
+            FROM journey_enrollment
+            WHERE tenant_id = :tenant_id AND journey_id = journey.id AND status = 'ACTIVE' AND due_at <= :now
+              {these}
+            ORDER BY due_at
+            LIMIT :share
+            FOR UPDATE SKIP LOCKED
+        ) AS e
     )
     SELECT e.*, (SELECT c.status = 'MERGED' FROM customer c WHERE c.tenant_id = e.tenant_id AND c.id = e.customer_id)
         AS merged
     FROM claimed e
-""")
+"""
+CLAIM = text(_CLAIMED.format(these=""))
+CLAIM_THESE = text(_CLAIMED.format(these="AND id = ANY(CAST(:people AS uuid[]))"))
 
 
 @again_after_deadlock
@@ -76,9 +91,13 @@ def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = 
     Two workers may change the same customers in another order; then one of them begins again. So does who walked by a
     version that is not the live one any more: nobody is left at a step that was removed once its people were placed.
     """
-    moment = now or clock.now()
-    with transaction(tenant_id) as session:
-        return _advance(session, tenant_id, moment, limit)
+    moment, note = now or clock.now(), begun.Note(tenant_id)
+    try:
+        with transaction(tenant_id) as session:
+            return _advance(session, tenant_id, moment, limit, note)
+    except Exception as error:
+        note.take_back(error)
+        raise
 
 
 def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, original: UUID, now: datetime) -> int:
@@ -89,34 +108,81 @@ def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, original:
     return _walk(session, tenant_id, now, BATCH, only=journey_id, original=original)
 
 
-def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
+def _advance(session: Session, tenant_id: UUID, now: datetime, limit: int, note: begun.Note) -> int:
     # In this order: who is made due by a publication goes on with the others.
     settled = settling.settle(session, tenant_id, now, limit)
-    walked = _walk(session, tenant_id, now, limit)
+    walked = _walk(session, tenant_id, now, limit, note=note)
     return walked or settled or exits.settle_stopped(session, tenant_id, now, limit)
 
 
 def _walk(
-    session: Session, tenant_id: UUID, now: datetime, limit: int, only: UUID | None = None, original: UUID | None = None
+    session: Session,
+    tenant_id: UUID,
+    now: datetime,
+    limit: int,
+    only: UUID | None = None,
+    original: UUID | None = None,
+    note: begun.Note | None = None,
 ) -> int:
-    live = {row.id: row for row in session.execute(LIVE, {"tenant_id": tenant_id, "only": only})}
-    claim = {"tenant_id": tenant_id, "now": now, "journeys": list(live), "limit": limit}
-    claimed = session.execute(CLAIM, claim).all() if live else []
+    asked = {"tenant_id": tenant_id, "now": now, "only": only, "limit": limit}
+    live = {row.id: row for row in session.execute(LIVE, asked)}
+    lost = note.lost(session, now) if note and live else None
+    claimed = _claim(session, tenant_id, now, list(live), limit, lost.people if lost else None)
     if not claimed:
-        return 0
+        if note and lost:
+            note.end(session, now, walked=False)
+        return 1 if lost else 0
+    if note and not lost:
+        note.begin(session, [row.id for row in claimed])
     involved = {row.journey_id for row in claimed}
     editions = {id: edition(live[id]) for id in involved}
     plans = plans_of(session, tenant_id, editions)
     journeys = {id: facts_of(live[id], original) for id in involved}
     watches = {id: watching.watch(tenant_id, live[id], journeys[id], plans[id]) for id in involved if live[id].watches}
-    turn = _Turn(session=session, tenant_id=tenant_id, now=now, plans=plans, journeys=journeys, watches=watches)
+    turn = _Turn(
+        session=session,
+        tenant_id=tenant_id,
+        now=now,
+        plans=plans,
+        journeys=journeys,
+        watches=watches,
+        most=1 if lost and lost.alone else MAX_STEPS_A_TURN,
+        died=lost.died if lost else 0,
+    )
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
+    if note:
+        note.end(session, now, walked=True)
     versions, revisions = zip(*editions.values(), strict=True)
     walked = {"ids": array(editions), "versions": array(versions), "revisions": array(revisions)}
     if only is None and session.scalar(CHANGED, {"tenant_id": tenant_id, **walked}):
         raise Overtaken("a journey was published, changed, paused or archived while its people walked")
     return len(claimed)
+
+
+def _claim(
+    session: Session,
+    tenant_id: UUID,
+    now: datetime,
+    journeys: Sequence[UUID],
+    limit: int,
+    people: Sequence[UUID] | None,
+) -> Sequence[Row[Any]]:
+    """Claim up to `limit` due people (of these only), an equal share of each journey; what some leave others get."""
+    claimed: dict[UUID, Row[Any]] = {}
+    share, more = 0, list(journeys)
+    while more and (room := (limit - len(claimed)) // len(more)):
+        share += room
+        # Whom this transaction has claimed before is found again.
+        claim: dict[str, object] = {"tenant_id": tenant_id, "now": now, "journeys": array(more), "share": share}
+        if people is None:
+            found = session.execute(CLAIM, claim).all()
+        else:
+            found = session.execute(CLAIM_THESE, claim | {"people": array(people)}).all()
+        claimed |= {row.id: row for row in found}
+        of_each = Counter(row.journey_id for row in found)
+        more = [id for id in more if of_each[id] == share]
+    return list(claimed.values())
 
 
 @dataclass(slots=True)
@@ -128,7 +194,11 @@ class _Turn:
     now: datetime
     plans: dict[UUID, Plan]
     journeys: dict[UUID, JourneyFacts]
-    watches: dict[UUID, watching.Watch] = field(default_factory=dict)
+    watches: dict[UUID, watching.Watch]
+    most: int
+    """So many steps somebody takes in it at most."""
+    died: int
+    """So often a worker has died at the step of the one person in it, which is not tried then; 0: it is."""
     record: writes.Record = field(default_factory=writes.Record)
 
     def walk(self, claimed: Sequence[Row[Any]]) -> None:
@@ -167,14 +237,17 @@ class _Turn:
                 walkers = watching.ask(self.session, self.tenant_id, watch, step, walkers, self.record, self.now)
             passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
             doing = [walker for walker in walkers if walker not in passing] if passing else walkers
-            outcomes = passing | (self._run(journey, step, doing) if doing else {})
+            if self.died:
+                outcomes = {walker: retry.after_death(walker, self.died, self.now) for walker in walkers}
+            else:
+                outcomes = passing | (self._run(journey, step, doing) if doing else {})
             for target, going in self.record.taken(journey, step, walkers, outcomes, self.now).items():
                 on = going
                 # Nobody comes to a step twice in a turn.
-                if len(self.plans[journey_id]) > MAX_STEPS_A_TURN:
-                    on = [walker for walker in going if walker.step_number - first[walker] < MAX_STEPS_A_TURN]
+                if len(self.plans[journey_id]) > self.most:
+                    on = [walker for walker in going if walker.step_number - first[walker] < self.most]
                     for walker in going:
-                        if walker.step_number - first[walker] >= MAX_STEPS_A_TURN:
+                        if walker.step_number - first[walker] >= self.most:
                             self.record.stand(target, walker, due_at=self.now)
                 if on:
                     groups[journey_id, target] += on

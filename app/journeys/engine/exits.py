@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.journeys.engine import ends
 from app.journeys.engine.writes import Cohort, Where, move_counters
 
@@ -44,6 +44,7 @@ SKIP = text("""
 """)
 
 
+@again_after_deadlock
 def exit_enrollments(
     *, tenant_id: UUID, enrollment_ids: Sequence[UUID], reason: str = "manual", now: datetime | None = None
 ) -> int:

@@ -24,6 +24,8 @@ WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720))
 JITTER = 0.2
 """Each wait is up to so much longer, so that many who failed together don't come again together."""
 AT_ONCE = 2000
+DEATHS = 3
+DIED = "The worker died three times at this step."
 
 STATUS = text("SELECT status FROM journey WHERE tenant_id = :tenant_id AND id = :journey_id")
 PERSON = text("""
@@ -74,7 +76,17 @@ def after(walker: Walker, reason: str, now: datetime) -> Outcome:
     """Return what becomes of a person for whom a step raised: it is tried again later, and in the end they fail."""
     if walker.attempts >= len(WAITS):
         return Outcome(failure=reason, result={"error": reason})
-    again_at = now + WAITS[walker.attempts] * (1 + random.random() * JITTER)  # noqa: S311 - no secret
+    return _later(walker, reason, now + WAITS[walker.attempts] * (1 + random.random() * JITTER))  # noqa: S311 - no secret
+
+
+def after_death(walker: Walker, deaths: int, now: datetime) -> Outcome:
+    """Return what becomes of a person alone with whom a worker died at this step so often, at least twice."""
+    if deaths >= DEATHS:
+        return Outcome(failure=DIED, result={"error": DIED})
+    return _later(walker, "The worker died at this step.", now + WAITS[0])
+
+
+def _later(walker: Walker, reason: str, again_at: datetime) -> Outcome:
     told = {"error": reason, "attempt": walker.attempts + 1, "again_at": again_at.isoformat()}
     return Outcome(failure=reason, again_at=again_at, result=told)
 

@@ -2,6 +2,7 @@
 
 Publishing leaves a row in `journey_settling` for each step whose people are concerned; the engine takes them in
 batches, in the order of their ids, before it claims who is due. Rows are locked before people, people before journeys.
+Resuming leaves one for the whole journey: nobody walks on in it until all are back on the clock and their waits moved.
 """
 
 import logging
@@ -28,7 +29,7 @@ PASSED = {"skipped": "taken_before"}
 
 # The first in order, and only one worker at it: the others go on with who is due.
 NEXT = text("""
-    SELECT journey_id, step_key, rebase, look, after FROM journey_settling
+    SELECT journey_id, step_key, rebase, look, after, paused_at, resumed_at FROM journey_settling
     WHERE tenant_id = :tenant_id ORDER BY journey_id, step_key LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DONE = text("""
@@ -56,6 +57,38 @@ LOOK_AGAIN = text("""
     UPDATE journey_enrollment SET due_at = :now, waits_for = NULL
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND waiting_until IS NOT NULL AND attempts = 0
       AND due_at > :now
+""")
+INSIDE = text("""
+    SELECT id FROM journey_enrollment
+    WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND status = 'ACTIVE'
+      AND (CAST(:after AS uuid) IS NULL OR id > :after)
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE
+""")
+# The engine took people of the paused journey off the clock when it met them. Their time is over, they are woken, or
+# their step parks them again.
+BACK_ON_THE_CLOCK = text("""
+    UPDATE journey_enrollment SET due_at = :now
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND due_at IS NULL
+""")
+# Who waits for something besides the time is looked at when that was due, and who is off the clock is at once. Who
+# stands at a step that is gone is not waiting any more, nor is who has been woken.
+MOVE_WAITS = text("""
+    WITH moved AS (
+        UPDATE journey_enrollment
+        SET waiting_until = waiting_until + :pause,
+            due_at = CASE WHEN waits_for IS NULL AND due_at = waiting_until THEN waiting_until + :pause
+                ELSE coalesce(due_at, :now) END
+        WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND woken_by IS NULL
+            AND attempts = 0 AND waiting_until > :paused_at AND current_step_key = ANY(:keys)
+        RETURNING id, current_step_number, waiting_until
+    )
+    UPDATE journey_enrollment_step step
+    SET result = jsonb_set(step.result, '{waiting_until}', to_jsonb(
+        to_char(moved.waiting_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+    FROM moved
+    WHERE step.tenant_id = :tenant_id AND step.enrollment_id = moved.id
+        AND step.step_number = moved.current_step_number AND step.status = 'IN_PROGRESS'
+        AND step.result ? 'waiting_until'
 """)
 ENTERED = text("""
     SELECT step.enrollment_id, step.entered_at
@@ -90,14 +123,17 @@ def settle(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
     """Look at up to `limit` people of one step that a publication concerns; return how many, at least 1 for a step.
 
     People of removed steps become due, and the walk then places them; so do those of steps that wait for something
-    else, and the walk parks them again. Waits are counted anew here.
+    else, and the walk parks them again. Waits are counted anew here. Of a journey that was resumed it is everybody.
     """
     step = session.execute(NEXT, {"tenant_id": tenant_id}).one_or_none()
     if step is None:
         return 0
     where = {"tenant_id": tenant_id, "journey_id": step.journey_id, "step_key": step.step_key}
-    people = session.execute(STANDING, {**where, "after": step.after, "limit": limit}).all()
-    if people and step.rebase and not step.look:
+    resumed = step.resumed_at is not None
+    people = session.execute(INSIDE if resumed else STANDING, {**where, "after": step.after, "limit": limit}).all()
+    if people and resumed:
+        _go_on(session, tenant_id, step, [row.id for row in people], now)
+    elif people and step.rebase and not step.look:
         _rebase(session, tenant_id, step, people, now)
     elif people:
         who = {"tenant_id": tenant_id, "now": now, "ids": array(row.id for row in people)}
@@ -107,6 +143,17 @@ def settle(session: Session, tenant_id: UUID, now: datetime, limit: int) -> int:
     else:
         session.execute(GO_ON, {**where, "after": people[-1].id})
     return len(people) or 1
+
+
+def _go_on(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[UUID], now: datetime) -> None:
+    """Put people of a resumed journey back on the clock; where that is wanted their waits end later by the pause."""
+    who: dict[str, object] = {"tenant_id": tenant_id, "now": now, "ids": array(people)}
+    if at.paused_at is not None:
+        journey = session.get_one(Journey, (tenant_id, at.journey_id), populate_existing=True)
+        plan = plans_of(session, tenant_id, {journey.id: edition(journey)})[journey.id]
+        times = {"paused_at": at.paused_at, "pause": at.resumed_at - at.paused_at}
+        session.execute(MOVE_WAITS, who | times | {"keys": list(plan)})
+    session.execute(BACK_ON_THE_CLOCK, who)
 
 
 def _rebase(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[Row[Any]], now: datetime) -> None:

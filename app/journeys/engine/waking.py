@@ -19,11 +19,12 @@ from app.infra.arrays import array
 from app.infra.queue import Work, wake
 from app.journeys.engine.plan import edition, plans_of
 from app.journeys.payloads import says_same
+from app.journeys.since import came
 from app.journeys.step_type import ANYTHING
 
 _WAITING = text("""
-    SELECT e.id, e.journey_id, e.customer_id, e.current_step_key, e.waits_for, j.published_version,
-        j.published_revision, j.timezone, j.trigger_type, e.trigger_data
+    SELECT e.id, e.journey_id, e.customer_id, e.current_step_key, e.current_step_number, e.waits_for,
+        j.published_version, j.published_revision, j.timezone, j.trigger_type, e.trigger_data
     FROM journey_enrollment e JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id
     WHERE e.tenant_id = :tenant_id AND e.customer_id = ANY(CAST(:customers AS uuid[]))
       AND e.status = 'ACTIVE' AND e.waits_for IS NOT NULL AND e.woken_by IS NULL
@@ -31,12 +32,17 @@ _WAITING = text("""
       AND (CAST(:only AS uuid) IS NULL OR e.journey_id = :only)
 """)
 
-# Whoever went on meanwhile, or was woken already, is left alone.
+# Whoever went on meanwhile, or was woken already, is left alone. All who lock many take them in the order of their ids.
 _WAKE = text("""
-    UPDATE journey_enrollment e SET due_at = :now, woken_by = CAST(woken.by AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:fors AS text[]), CAST(:bys AS text[])) AS woken(id, waits_for, by)
-    WHERE e.tenant_id = :tenant_id AND e.id = woken.id AND e.status = 'ACTIVE' AND e.waits_for = woken.waits_for
-      AND e.woken_by IS NULL
+    WITH waking AS MATERIALIZED (
+        SELECT e.id, woken.by
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:fors AS text[]), CAST(:bys AS text[])) AS woken(id, waits_for, by)
+        JOIN journey_enrollment e ON e.tenant_id = :tenant_id AND e.id = woken.id
+        WHERE e.status = 'ACTIVE' AND e.waits_for = woken.waits_for AND e.woken_by IS NULL
+        ORDER BY e.id FOR NO KEY UPDATE OF e
+    )
+    UPDATE journey_enrollment e SET due_at = :now, woken_by = CAST(waking.by AS jsonb)
+    FROM waking WHERE e.tenant_id = :tenant_id AND e.id = waking.id
     RETURNING e.id
 """)
 
@@ -57,10 +63,17 @@ def wake_by_events(session: Session, batch: Batch, only: UUID | None = None) -> 
     }
     waiting = session.execute(_WAITING, values).all()
     plans = plans_of(session, batch.tenant_id, {row.journey_id: edition(row) for row in waiting})
+    for_one = {row.id: row.current_step_number for row in waiting if row.waits_for != ANYTHING}
+    since = came(session, batch.tenant_id, for_one) if for_one else {}
     woken: dict[tuple[UUID, str], Mapping[str, Any]] = {}
     for row in waiting:
-        step = plans[row.journey_id].get(row.current_step_key)
-        event_found = next((one for one in of_customer[row.customer_id] if _wakes(row, step, one, batch.now)), None)
+        step, at = plans[row.journey_id].get(row.current_step_key), since.get(row.id)
+        counting = (
+            one
+            for one in of_customer[row.customer_id]
+            if at is None or at.counts(one.id, one.occurred_at, rehearsed=only is not None)
+        )
+        event_found = next((one for one in counting if _wakes(row, step, one, batch.now)), None)
         if event_found is not None:
             woken[row.id, row.waits_for] = {"event_id": str(event_found.id), "type": event_found.type}
     return wake_people(session, batch.tenant_id, woken, batch.now)

@@ -48,7 +48,11 @@ _AWAITED = text("""
 
 
 class Wait(StepType[WaitConfig]):
-    """Parks people until their moment has come. It is fixed when they enter and stored with them."""
+    """Parks people until their moment has come. It is fixed when they enter and stored with them.
+
+    Who waits for an event goes on by one that counts as having happened since they came, whether it wakes them or is
+    found in the log: app.journeys.since says what counts. Who waits for a condition goes on once it holds.
+    """
 
     label = "Wait"
     icon = "clock"

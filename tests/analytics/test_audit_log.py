@@ -58,6 +58,10 @@ def test_each_act_is_a_sentence_with_a_link_to_what_it_was_done_to(
     assert "Reason: The voucher ends" in row
     assert "Checks: Anna" in row
     assert "203.0.113.7" in row
+    noted(tenant, f"user:{me}", "sending_policy.change", "sending_policy", uuid4(), quiet={"SMS": {"from": "21:00"}})
+    page = client.get("/settings/audit-log").text
+    assert 'changed <a href="/settings/limits">the limits of sending</a>' in page
+    assert "Quiet: SMS (From: 21:00)" in shown(page)[0]
 
 
 def test_the_log_is_narrowed_by_who_what_which_and_when(

@@ -22,6 +22,8 @@ from tests.segments.receiver import Receiver
 
 THROTTLED = "421 4.7.28 Unusual rate of mail, please slow down"
 SECOND = timedelta(seconds=1)
+ROUGHLY = timedelta(seconds=25)
+"""What handing over takes counts as well."""
 
 
 class Provider:
@@ -102,7 +104,7 @@ def test_each_time_it_asks_again_it_is_left_alone_for_twice_as_long(
         pauses.append(pause(mailer, NOON + at))
         at += pauses[-1] + 30 * SECOND
     expected = [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST]
-    assert all(abs(found - wanted) < 2 * SECOND for found, wanted in zip(pauses, expected, strict=True))
+    assert all(wanted <= found < wanted + ROUGHLY for found, wanted in zip(pauses, expected, strict=True))
 
 
 def test_it_comes_back_little_by_little(mailer: Mailer, customer: MakeCustomer, sink: Sink, gmail: Provider) -> None:
@@ -135,7 +137,7 @@ def test_who_takes_some_is_offered_less_and_left_alone_no_longer(
     at += TURN * 5
     mailer.send(at)
     assert len(sink.letters) > seen
-    assert abs(pause(mailer, NOON + at) - FIRST) < 2 * SECOND
+    assert FIRST <= pause(mailer, NOON + at) < FIRST + ROUGHLY
 
 
 def test_what_answers_somebody_is_tried_all_the_same(
@@ -189,13 +191,13 @@ def test_the_ops_page_and_why_tell_of_it(
     monkeypatch.setattr("app.blueprints.ops.pages.clock.now", lambda: NOON + 50 * SECOND)
     page = client.get("/ops/queues").text
     assert "Gmail asks us to slow down" in page
-    assert "waits until 14:01: 5 messages" in page
+    assert "5 messages wait until 14:01 (E-mail)" in page
     with transaction(mailer.tenant_id):
         told = explain.of_message(tenant_id=mailer.tenant_id, message_id=waits, now=NOON + 50 * SECOND)
     [provider] = [one for one in told if one.what == "Provider"]
     assert provider.holds is None
     assert provider.at is not None
-    assert FIRST - SECOND <= provider.at - NOON <= FIRST + 2 * SECOND
+    assert FIRST <= provider.at - NOON < FIRST + ROUGHLY
     assert "Gmail said: 421" in provider.words
     [story] = explain.story(mailer.row(waits)._mapping)
     assert (story.what, story.reason) == ("Provider", "slowed")

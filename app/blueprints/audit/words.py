@@ -326,7 +326,7 @@ def _is_told(key: str) -> bool:
 
 
 def _label(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+    return key if key.isupper() else key.replace("_", " ").capitalize()
 
 
 def _said(value: Any) -> str:
@@ -336,7 +336,10 @@ def _said(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "; ".join(f"{_label(str(key))}: {said}" for key, one in value.items() if (said := _said(one)))
+        told = (
+            (_label(str(key)), said, isinstance(one, Mapping)) for key, one in value.items() if (said := _said(one))
+        )
+        return "; ".join(f"{label} ({said})" if nested else f"{label}: {said}" for label, said, nested in told)
     if isinstance(value, list):
         return listed([said for one in value if (said := _said(one))])
     text = str(value)

@@ -15,16 +15,16 @@ from sqlalchemy import text
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
-from app.infra.ids import new_id
+from app.infra.ids import new_id, new_ids
 from app.infra.queue import Work, wake
 from app.messaging.channel import EMAIL, channel
 from app.messaging.states import Priority, Purpose, Reason
 
 PUT_MANY = text("""
-    INSERT INTO message (tenant_id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
+    INSERT INTO message (tenant_id, id, channel, purpose, customer_id, to_address, template_id, topic_id, context,
                          journey_id, enrollment_id, step_key, priority, expires_at, one_copy, dedupe_key, due_at,
                          created_at)
-    SELECT :tenant_id, :channel, :purpose, entry.customer_id,
+    SELECT :tenant_id, entry.id, :channel, :purpose, entry.customer_id,
            CASE CAST(:field AS text) WHEN 'email' THEN customer.email WHEN 'phone' THEN customer.phone END,
            :template_id,
            coalesce(CAST(:topic_id AS uuid),
@@ -32,8 +32,9 @@ PUT_MANY = text("""
                     CAST(:else_topic_id AS uuid)),
            coalesce(CAST(entry.context AS jsonb), '{}'), :journey_id,
            entry.enrollment_id, :step_key, :priority, :expires_at, :one_copy, entry.dedupe_key, :due_at, :now
-    FROM unnest(CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]), CAST(:contexts AS text[]),
-                CAST(:enrollment_ids AS uuid[])) AS entry(customer_id, dedupe_key, context, enrollment_id)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:customer_ids AS uuid[]), CAST(:dedupe_keys AS text[]),
+                CAST(:contexts AS text[]), CAST(:enrollment_ids AS uuid[]))
+        AS entry(id, customer_id, dedupe_key, context, enrollment_id)
     JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = entry.customer_id
     ON CONFLICT (tenant_id, dedupe_key) DO NOTHING
     RETURNING id, dedupe_key
@@ -115,6 +116,7 @@ def put(
                 "journey_id": journey_id,
                 "step_key": step_key,
                 "priority": Priority.TRANSACTIONAL if purpose is Purpose.TRANSACTIONAL else Priority.JOURNEY,
+                "ids": array(new_ids(len(customer_ids))),
                 "customer_ids": array(customer_ids),
                 "dedupe_keys": array(dedupe_keys),
                 "contexts": array(orjson.dumps(context, default=str).decode() for context in contexts or ()),

@@ -13,6 +13,7 @@ from app.accounts.actor import Actor
 from app.accounts.models import Club, ClubClosure
 from app.infra.db import transaction
 from app.infra.errors import Invalid, NotFound
+from app.infra.words import is_visible
 from app.infra.working_days import WEEK, Closure, WorkingDays
 
 MAX_NAME = 120
@@ -175,7 +176,7 @@ def _found(session: Session, tenant_id: UUID, club_id: UUID, closure_id: UUID) -
 def _checked(name: str, starts_on: date | None, ends_on: date | None, yearly: bool) -> Closure:
     errors: dict[str, str] = {}
     name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME:
+    if not is_visible(name) or len(name) > MAX_NAME:
         errors["name"] = f"Say why, in 1 to {MAX_NAME} characters: “Christmas Day”."
     if starts_on is None or not FIRST_YEAR <= starts_on.year <= LAST_YEAR:
         errors["starts_on"] = f"Choose a day between {FIRST_YEAR} and {LAST_YEAR}."

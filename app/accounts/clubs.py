@@ -10,6 +10,7 @@ from app.accounts.actor import Actor
 from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
+from app.infra.words import is_visible
 
 MAX_NAME = 120
 
@@ -108,7 +109,7 @@ def change_organisation(
 def _checked(name: str, country: str, timezone: str | None, locale: str | None, currency: str | None) -> dict[str, str]:
     errors: dict[str, str] = {}
     name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME:
+    if not is_visible(name) or len(name) > MAX_NAME:
         errors["name"] = f"Enter a name of 1 to {MAX_NAME} characters."
     try:
         place = places.checked(country=country, timezone=timezone, locale=locale, currency=currency)

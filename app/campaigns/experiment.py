@@ -4,7 +4,6 @@ Who gets which is settled by a hash of run and customer. The rest is put into th
 and goes out as the winner: chosen by hand, or by the rule some time after the run began.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -33,7 +32,6 @@ FEW = 100
 _COUNTED = {OPENS: Kind.OPENED, CLICKS: Kind.CLICKED, CONVERSIONS: Kind.CONVERTED}
 _OUT = ("sent", "unknown")
 _REST = "_rest"
-_CLOCK = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def to_rest(key: str) -> str:
@@ -258,7 +256,7 @@ def _variant(given: Mapping[str, Any], place: int, errors: dict[str, str]) -> di
     sender_id = as_id(sender)
     if sender and sender_id is None:
         errors[f"{at}.sender_id"] = "Choose a sender."
-    if at_time and not (isinstance(at_time, str) and _CLOCK.fullmatch(at_time)):
+    if at_time and not clock.is_time_of_day(at_time):
         errors[f"{at}.local_time"] = "Give a time of day such as 18:00."
     more = {"sender_id": sender_id and str(sender_id), "local_time": at_time or None}
     return {

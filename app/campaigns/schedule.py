@@ -6,7 +6,6 @@ when they come, so that 09:00 stays 09:00 when the clocks change. A time that a 
 minute after the gap; one that an autumn night has twice is its first showing. One occurrence a local date.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +19,6 @@ from app.infra.recurrence import MAX_RULE, MOST_YEARS, RULE_HELP, read_rule
 NOW, AT, RECIPIENT_ZONE, BEST_TIME = "now", "at", "recipient_zone", "best_time"
 MODES = (NOW, AT, RECIPIENT_ZONE, BEST_TIME)
 SHOWN = 5
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
 
 def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime)
         errors["schedule.mode"] = f"Choose one of {', '.join(allowed)}."
     found["mode"] = mode
     if clock_ := given.get("local_time"):
-        if not isinstance(clock_, str) or not _CLOCK.fullmatch(clock_):
+        if not clock.is_time_of_day(clock_):
             errors["schedule.local_time"] = "Give a time of day such as 09:00."
         elif start is not None and type_ != RECURRING:
             start = datetime.combine(start.date(), time.fromisoformat(clock_))

@@ -1,7 +1,30 @@
 """The only place that asks the machine for the time."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, WithJsonSchema
+
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+
+
+def is_time_of_day(value: object) -> bool:
+    """Return whether it is a time of day such as "09:00"."""
+    return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
+
+
+def _time_of_day(value: str) -> str:
+    if not is_time_of_day(value):
+        raise ValueError("Give a time of day such as 09:00.")
+    return value
+
+
+TimeOfDay = Annotated[
+    str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": f"^{_TIME_OF_DAY.pattern}$"})
+]
+"""A time of day such as "09:00", as models take it."""
 
 
 def midnight(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 # Letters and signs by their category that are drawn as nothing: fillers of Hangul, and braille without a dot.
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-
+INNER = str.maketrans("“”", "‘’")
+"""What makes the quotes of a text that is quoted itself inner ones."""
 
 # Part of how words are written in several scripts (Persian, Hindi), and of signs put together of several.
 _JOINERS = str.maketrans("", "", "\u200c\u200d")

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from app.infra.words import INNER
 from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Edge, Graph, Step
-from app.journeys.step_type import Known, exit_labels, leads_to, step_types, words_of
+from app.journeys.step_type import Known, exit_labels, leads_to, step_types, title_of, words_of
 
-What = Literal["trigger", "added", "removed", "moved", "connected", "settings", "renamed"]
+What = Literal["trigger", "added", "removed", "moved", "connected", "settings", "renamed", "journey"]
 Where = str | None
 
 MOST_WORDS = 80
@@ -20,7 +21,10 @@ MOST_WORDS = 80
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: what it is, the step it is about, the sentence, and the other steps that the sentence names."""
+    """One difference: what it is, the step it is about, the sentence, and the other steps that the sentence names.
+
+    A setting of the journey ("journey") is about no step.
+    """
 
     what: What
     step_key: str
@@ -111,16 +115,16 @@ def goes_on_at(before: Graph, after: Graph, key: str) -> Where:
 
 def naming(known: Known, *graphs: Graph) -> Known:
     """Return `known` with what the steps of these graphs are called, of the later ones first."""
-    names = {step.key: step.name or step_types().get(step.type).label for graph in graphs for step in graph}
+    names = {step.key: title_of(step, known) for graph in graphs for step in graph}
     return replace(known, steps={**known.steps, **names})
 
 
 def title(step: Step, known: Known) -> str:
-    """Return what sentences call a step: its own name, else its settings in words."""
+    """Return what sentences call a step: its title, else its settings in words."""
     kind = step_types().get(step.type)
-    if step.name:
-        return f"“{step.name}”"
-    words = words_of(step, known).translate(str.maketrans("“”", "‘’"))
+    if (called := title_of(step, known)) != kind.label or step.name:
+        return f"“{called if step.name else called.translate(INNER)}”"
+    words = words_of(step, known).translate(INNER)
     if kind.ends or words == "Not set up yet":
         return f"“{kind.label}”"
     words = words if len(words) <= MOST_WORDS else words[:MOST_WORDS].rstrip() + "…"
@@ -161,7 +165,7 @@ class _Tale:
 
     def _set_otherwise(self, old: Step, new: Step) -> str:
         was, now = words_of(old, self.known), words_of(new, self.known)
-        name = f"“{new.name or step_types().get(new.type).label}”: "
+        name = f"{title(new, self.known)}: "
         if old.type != new.type:
             return f"{name}{step_types().get(old.type).label} ({was}) → {step_types().get(new.type).label} ({now})."
         fields = _fields(old, new)

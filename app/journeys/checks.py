@@ -25,6 +25,7 @@ from app.capture.batch import AppliedEvent
 from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound, UserError
 from app.infra.ids import new_id
+from app.infra.words import is_visible
 from app.journeys import differences, made_up, occasions, rehearsal
 from app.journeys.drafts import locked
 from app.journeys.durations import duration
@@ -34,6 +35,7 @@ from app.journeys.queries import NoSuchJourney
 from app.journeys.rehearsal import HORIZON, LOCK_TIMEOUT, LOCKED, CannotRehearse, Stage, Storyboard, copied
 from app.journeys.replay import Past
 from app.journeys.step_type import read_graph
+from app.journeys.titles import titles
 
 PATH, MESSAGES, END = "path", "messages", "end"
 STRICTNESS = {
@@ -202,7 +204,7 @@ def _parts(
     wrong |= {
         field: UNSTORABLE for field, told in given.items() if field != "starts_at" and not storable({field: told})
     }
-    if "name" in given and not 1 <= len(given["name"].strip()) <= 200:
+    if "name" in given and (not is_visible(given["name"]) or len(given["name"].strip()) > 200):
         wrong["name"] = "Give a name of up to 200 characters."
     if "starts_at" in given and not rehearsal.in_reach(given["starts_at"]):
         wrong["starts_at"] = rehearsal.FAR
@@ -255,7 +257,7 @@ def _expected(tenant_id: UUID, asked: Check, nobody: str) -> dict[str, Any]:
         raise Invalid({"customer_id": nobody})
     if not through:
         raise Conflict(TOO_LONG)
-    return differences.told(board, graph, zone)
+    return differences.told(board, titles(tenant_id=tenant_id, graph=graph), zone)
 
 
 def _happens(given: Mapping[str, Any], at: int) -> dict[str, Any]:
@@ -340,7 +342,7 @@ def _run(tenant_id: UUID, asked: Check, seconds: float) -> Result:
         return Result(asked, ["There is nobody to walk it any more. Delete this check, or keep another one."])
     if not through:
         return Result(asked, [TOO_LONG])
-    got = differences.told(board, graph, zone)
+    got = differences.told(board, titles(tenant_id=tenant_id, graph=graph), zone)
     return Result(asked, differences.differences(asked.expected, got, asked.strictness))
 
 

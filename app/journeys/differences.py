@@ -6,24 +6,25 @@ from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.journeys.graph import Graph
+from app.infra.words import INNER
 from app.journeys.rehearsal import Storyboard
-from app.journeys.step_type import step_types
 from app.messaging.states import Reason, Status, reason_in_words
 
 ENDS = {"COMPLETED": "come to the end", "EXITED": "leave early", "FAILED": "fail", "ACTIVE": "still be inside"}
 ENDED = {"COMPLETED": "they came to the end", "EXITED": "they left early", "FAILED": "they failed"}
 
 
-def told(board: Storyboard, graph: Graph, zone: ZoneInfo) -> dict[str, Any]:
-    """Return what a walk came to: `path`, `letters` and `end`, days counted from 1 as local days of a zone."""
+def told(board: Storyboard, titles: Mapping[str, str], zone: ZoneInfo) -> dict[str, Any]:
+    """Return what a walk came to: `path`, `letters` and `end`, days counted from 1 as local days of a zone.
+
+    `titles` are what the steps are called, by key (see `app.journeys.titles`).
+    """
 
     def day(moment: datetime) -> int:
         return (moment.astimezone(zone).date() - board.entered_at.astimezone(zone).date()).days + 1
 
     def name(key: str | None) -> str:
-        step = graph.steps.get(key or "")
-        return (step.name or step_types().get(step.type).label) if step else str(key)
+        return titles.get(key or "", str(key)).translate(INNER)
 
     return {
         "path": [{"step": one.key, "name": name(one.key), "day": day(one.entered_at)} for one in board.steps],

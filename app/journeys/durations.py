@@ -3,10 +3,10 @@
 import re
 from datetime import timedelta
 
-DURATION = re.compile(r"([0-9]{1,6})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
+DURATION = re.compile(r"([0-9]{1,40})\s*(minute|hour|day|week)s?", re.ASCII | re.IGNORECASE)
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 MAX_DAYS = 5 * 366
-WORKING_DAYS = re.compile(r"([0-9]{1,6})\s*working\s+days?", re.ASCII | re.IGNORECASE)
+WORKING_DAYS = re.compile(r"([0-9]{1,40})\s*working\s+days?", re.ASCII | re.IGNORECASE)
 MAX_WORKING_DAYS = 250
 HELP = "Give a duration such as “30 minutes”, “2 hours”, “3 days” or “1 week”."
 
@@ -15,10 +15,10 @@ def duration(words: str) -> timedelta:
     """Return how long the words say, or raise ValueError. A day is 24 hours, whatever the clocks do meanwhile."""
     found = DURATION.fullmatch(words.strip())
     if found is None:
-        raise ValueError(HELP)
+        raise ValueError("Time runs forward only. " + HELP if words.strip().startswith(("-", "−")) else HELP)
     seconds = int(found[1]) * UNITS[found[2].lower()]
     if seconds > MAX_DAYS * UNITS["day"]:
-        raise ValueError("Wait at most five years.")
+        raise ValueError("That is too long. Five years are the most.")
     return timedelta(seconds=seconds)
 
 
@@ -37,7 +37,7 @@ def working_days(words: str) -> int | None:
     """
     found = WORKING_DAYS.fullmatch(words.strip())
     if found is not None and int(found[1]) > MAX_WORKING_DAYS:
-        raise ValueError(f"Wait at most {MAX_WORKING_DAYS} working days.")
+        raise ValueError(f"That is too long. {MAX_WORKING_DAYS} working days are the most.")
     return int(found[1]) if found is not None else None
 
 

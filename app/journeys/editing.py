@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from app.infra.words import is_visible
 from app.journeys.graph import (
     KEY,
     MAX_NAME,
@@ -154,7 +155,7 @@ def configure(
     if name is not None:
         if len(name) > MAX_NAME or not storable(name):
             raise BadGraph({"name": f"Give a name of at most {MAX_NAME} characters."})
-        step = replace(step, name=name.strip() or None)
+        step = replace(step, name=name.strip() if is_visible(name) else None)
     return graph.with_steps(step)
 
 

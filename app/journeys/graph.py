@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from app.infra.errors import Conflict, Invalid
+from app.infra.words import is_visible
 
 TRIGGER = "TRIGGER"
 NEXT = "next"
@@ -324,7 +325,7 @@ def _read_step(data: Any, path: str, exits_of: ExitsOf, errors: dict[str, str]) 
         targets[exit] = target
     if any(at == path or at.startswith(f"{path}.") for at in errors):
         return None
-    return Step(str(key), str(kind), name or None, dict(config or {}), targets)
+    return Step(str(key), str(kind), name if name and is_visible(name) else None, dict(config or {}), targets)
 
 
 def storable(value: Any) -> bool:

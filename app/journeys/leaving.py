@@ -11,6 +11,7 @@ from app.customers import custom_fields
 from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.payloads import payload_tree
+from app.journeys.reentry import is_within
 
 SETTINGS = ("exit_conditions", "exit_event", "exit_on_unsubscribe", "goal", "goal_days")
 GOAL = "GOAL"
@@ -48,7 +49,7 @@ def apply(session: Session, journey: Journey, given: Mapping[str, Any], errors: 
             journey.goal = _goal(journey, given["goal"], errors)
         if "goal_days" in given:
             journey.goal_days = given["goal_days"]
-            if journey.goal_days is not None and not 1 <= journey.goal_days <= MAX_DAYS:
+            if journey.goal_days is not None and not is_within(journey.goal_days, 1, MAX_DAYS):
                 errors["goal_days"] = f"Give a number of days from 1 to {MAX_DAYS}, or leave it empty."
         values = {"tenant_id": journey.tenant_id, "id": journey.id, "number": journey.published_version}
         has_goal = journey.published_version is not None and session.scalar(_HAS_GOAL, values)

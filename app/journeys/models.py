@@ -95,7 +95,8 @@ class JourneyVersion(TenantRow, Base):
 
     `placements`: where people go on who stand at a step that this graph does not have, by its key; null: they leave.
     `once`: steps that people may come to again by what was changed, by key, with the number of the version since when:
-    who took one in an earlier version passes by it.
+    who took one in an earlier version passes by it. `settings` are those of the journey when it was published
+    (`app.journeys.setting_changes`), null of those published before they were kept.
     """
 
     __tablename__ = "journey_version"
@@ -109,6 +110,7 @@ class JourneyVersion(TenantRow, Base):
     graph: Mapped[dict[str, Any]]
     placements: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
     once: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    settings: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from app.infra.words import is_visible
 from app.journeys.graph import NEXT
 
 KEY = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
@@ -48,6 +49,8 @@ def problem(key: str | None, name: str, all_paths: list[dict[str, Any]], place: 
     """Return what is wrong with the key or the name of the path at a place, or None."""
     if key is not None and (not KEY.fullmatch(key) or key in RESERVED):
         return "Give a key of small letters, digits and “_”."
+    if not is_visible(name):
+        return "Give it a name."
     others = all_paths[:place]
     if key is not None and any(one.get("key") == key for one in others):
         return "Another path has the same key."

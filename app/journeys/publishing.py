@@ -20,6 +20,7 @@ from app.journeys.engine import timed
 from app.journeys.graph import TRIGGER, Graph, Step
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.queries import StepCounts, draft, step_counts
+from app.journeys.setting_changes import kept, setting_changes
 from app.journeys.step_type import Known, read_graph, step_types
 
 MAX_NOTE = 500
@@ -57,9 +58,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What publishing the draft would mean. `places` are the steps people can be put at, by key."""
+    """What publishing the draft would mean. `places` are the steps people can be put at, by key.
 
-    changes: list[tuple[Change, Touched]]
+    Settings of the journey that changed since the live version touch nobody by being published: they hold already.
+    """
+
+    changes: list[tuple[Change, Touched | None]]
     removed: list[Removed]
     waits: list[Waiting]
     places: dict[str, str]
@@ -79,7 +83,10 @@ def review(*, tenant_id: UUID, journey: Journey, known: Known) -> Review:
     active = {key: count.active for key, count in counts.items()}
     told = changes(before, after, known)
     return Review(
-        changes=[(one, touched(one, before, after, active)) for one in told],
+        changes=[
+            *((one, touched(one, before, after, active)) for one in told),
+            *((one, None) for one in setting_changes(live.settings, kept(journey), known)),
+        ],
         removed=[
             Removed(key, title(before.steps[key], known) if key in before.steps else f"“{key}”", people, to)
             for key, people, to in _unplaced(before, after, counts, live.placements)
@@ -177,6 +184,7 @@ def write(
         journey_id=journey.id,
         number=number,
         graph=graph.to_json(),
+        settings=kept(journey),
         note=(note or "").strip()[:MAX_NOTE] or None,
         created_by=actor,
     )

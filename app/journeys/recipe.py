@@ -4,12 +4,12 @@ Using one makes a draft, its templates and its segment, all the club's own from 
 activates it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.content import service as content
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import NotFound
+from app.infra.errors import NotFound, UserError
 from app.infra.registry import NotRegistered, Registry
 from app.journeys import drafts, service
 from app.journeys.models import Journey
@@ -26,6 +26,9 @@ from app.segments import preview
 from app.segments import service as segments
 
 LOOK_BACK = "30 days"
+TRIES = 20
+"""So often a free name is looked for where others take them at the same time."""
+Made = TypeVar("Made")
 SEGMENT = "segment"
 """Stands in a trigger for the id of the recipe's own segment."""
 
@@ -131,13 +134,17 @@ def use(*, tenant_id: UUID, name: str, actor: str, club_id: UUID | None = None, 
         trigger = dict(found.trigger)
         if found.segment is not None:
             trigger["segment_id"] = str(_segment(session, tenant_id, actor, found.segment, club_id, moment))
-        journey = service.create(
-            tenant_id=tenant_id,
-            actor=actor,
-            name=service.free_name(session, tenant_id, found.title),
-            description=found.description,
-            club_id=club_id,
-            **found.settings,
+        journey = _named(
+            session,
+            lambda: service.free_name(session, tenant_id, found.title),
+            lambda name: service.create(
+                tenant_id=tenant_id,
+                actor=actor,
+                name=name,
+                description=found.description,
+                club_id=club_id,
+                **found.settings,
+            ),
         )
         start = {"key": "trigger", "type": "TRIGGER", "config": trigger, "next": found.steps[0]["key"]}
         steps = [start, *(_with_template(one, written) for one in found.steps)]
@@ -146,15 +153,32 @@ def use(*, tenant_id: UUID, name: str, actor: str, club_id: UUID | None = None, 
         return made
 
 
+def _named(session: Session, free: Callable[[], str], make: Callable[[str], Made]) -> Made:
+    """Return what is made under a free name: where somebody else takes it in the same moment, under the next one."""
+    for _ in range(TRIES):
+        try:
+            with session.begin_nested():
+                return make(free())
+        except UserError as refused:
+            if "name" not in refused.errors:
+                raise
+            taken = refused
+    raise taken
+
+
 def _template(session: Session, tenant_id: UUID, actor: str, letter: RecipeLetter, now: datetime) -> UUID:
-    made = content.create(
-        tenant_id=tenant_id,
-        name=content.free_name(session, tenant_id, letter.name),
-        editor="visual",
-        subject=letter.subject,
-        mjml=letter.mjml,
-        actor=actor,
-        now=now,
+    made = _named(
+        session,
+        lambda: content.free_name(session, tenant_id, letter.name),
+        lambda name: content.create(
+            tenant_id=tenant_id,
+            name=name,
+            editor="visual",
+            subject=letter.subject,
+            mjml=letter.mjml,
+            actor=actor,
+            now=now,
+        ),
     )
     return made.id
 
@@ -162,14 +186,18 @@ def _template(session: Session, tenant_id: UUID, actor: str, letter: RecipeLette
 def _segment(
     session: Session, tenant_id: UUID, actor: str, wanted: RecipeSegment, club_id: UUID | None, now: datetime
 ) -> UUID:
-    made = segments.create(
-        tenant_id=tenant_id,
-        actor=actor,
-        name=segments.free_name(session, tenant_id, wanted.name),
-        description=wanted.description,
-        club_id=club_id,
-        criteria=wanted.criteria,
-        now=now,
+    made = _named(
+        session,
+        lambda: segments.free_name(session, tenant_id, wanted.name),
+        lambda name: segments.create(
+            tenant_id=tenant_id,
+            actor=actor,
+            name=name,
+            description=wanted.description,
+            club_id=club_id,
+            criteria=wanted.criteria,
+            now=now,
+        ),
     )
     return made.id
 

@@ -36,13 +36,18 @@ def apply(journey: Journey, given: Mapping[str, Any], errors: dict[str, str]) ->
         return
     days = given.get("reentry_days", journey.reentry_days)
     key = str(given.get("reentry_key", journey.reentry_key) or "").strip()
-    if chosen == AFTER_DAYS and (days is None or not 1 <= days <= MAX_DAYS):
+    if chosen == AFTER_DAYS and not is_within(days, 1, MAX_DAYS):
         errors["reentry_days"] = f"Give a number of days from 1 to {MAX_DAYS}."
     if chosen == EACH and not 1 <= len(key) <= MAX_KEY:
         errors["reentry_key"] = "Name the field of the event that tells one from the other, such as booking_id."
     journey.reentry, journey.allow_reentry = chosen, chosen != NEVER
     journey.reentry_days = days if chosen == AFTER_DAYS else None
     journey.reentry_key = key if chosen == EACH else None
+
+
+def is_within(value: object, least: int, most: int) -> bool:
+    """Return whether a value is a whole number from `least` to `most`."""
+    return isinstance(value, int) and least <= value <= most
 
 
 def entry_key(reentry: str, key: str | None, cause: str, said: Mapping[str, Any]) -> str:

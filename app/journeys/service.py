@@ -17,7 +17,7 @@ from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
-from app.journeys import clips, drafts, editing, parts, segments, uses
+from app.journeys import clips, drafts, editing, narrowing, parts, segments, uses
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, step_mark, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import version_graph
@@ -271,8 +271,12 @@ def configure_step(
     draft_revision: int | None = None,
     was: str | None = None,
     sitting: str | None = None,
+    dropping: narrowing.Dropping | None = None,
 ) -> Journey:
     """Replace a step's settings, its name or both, and return the journey; unfinished settings are kept too.
+
+    `dropping` says what becomes of steps whose way the settings take away: `narrowing.WaysLost` asks for it. Without
+    it they stay, connected to nothing.
 
     `was` is the mark (`graph.step_mark`) of the step the change was made on, where others may have changed the rest
     meanwhile. What is saved one after the other in one `sitting` is one entry of the history, and in nobody's way.
@@ -283,7 +287,7 @@ def configure_step(
         if was is not None and was != step_mark(step) and not (sitting and drafts.is_newest(journey, sitting)):
             raise drafts.DraftChanged
         exits = exits_of(step.type, step.config if config is None else config)
-        return editing.configure(graph, key, exits=exits, config=config, name=name)
+        return narrowing.configured(graph, key, exits=exits, config=config, name=name, dropping=dropping)
 
     def label(graph: Graph) -> str:
         return f"Changed “{_title(graph.step(key))}”"

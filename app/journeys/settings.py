@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Club, Tenant
 from app.infra import clock
 from app.infra.errors import Invalid
+from app.infra.ids import as_id
 from app.infra.words import is_visible
 from app.journeys import leaving, reentry, sending
 from app.journeys.models import Journey
+from app.journeys.reentry import is_within
 from app.messaging import outbox
 from app.messaging.states import Reason
 
@@ -41,15 +43,15 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
         if not isinstance(told, str) or len(told.strip()) > MAX_TEXT:
             errors["description"] = f"Give at most {MAX_TEXT} characters."
     if "club_id" in given:
-        journey.club_id = given["club_id"]
+        journey.club_id = as_id(given["club_id"]) if given["club_id"] else None
         with session.no_autoflush:
-            if journey.club_id is not None and session.get(Club, (journey.tenant_id, journey.club_id)) is None:
+            if given["club_id"] and not (journey.club_id and session.get(Club, (journey.tenant_id, journey.club_id))):
                 errors["club_id"] = "Choose one of your clubs."
     reentry.apply(journey, given, errors)
     leaving.apply(session, journey, given, errors)
     if "max_enrollments" in given:
         journey.max_enrollments = given["max_enrollments"]
-        if journey.max_enrollments is not None and not 1 <= journey.max_enrollments <= 2_000_000_000:
+        if journey.max_enrollments is not None and not is_within(journey.max_enrollments, 1, 2_000_000_000):
             errors["max_enrollments"] = "Give a number from 1, or leave it empty for no limit."
     if "timezone" in given:
         journey.timezone = str(given["timezone"] or "")
@@ -68,6 +70,6 @@ def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any])
 
 def zone_of(session: Session, tenant_id: UUID, club_id: UUID | None) -> str:
     """Return the time zone a journey has unless told otherwise: its club's, else the tenant's."""
-    club = session.get(Club, (tenant_id, club_id)) if club_id else None
+    club = session.get(Club, (tenant_id, club_id)) if isinstance(club_id, UUID) else None
     tenant = session.get(Tenant, tenant_id)
     return club.timezone if club else tenant.timezone if tenant else "UTC"

@@ -477,12 +477,49 @@ def check_graph(graph: Graph, known: Known) -> list[Problem]:
 def check_step(step: Step, known: Known, graph: Graph) -> list[Problem]:
     """Return what is wrong with one step's settings, beside the field concerned (`rules[0].value`: its first part)."""
     kind = step_types().get(step.type)
+    found: list[Problem] = []
+    misfits: set[str | int | None] = set()
     try:
         config = settings_of(kind, step.config)
     except ValidationError as error:
-        return [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
+        found = [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
+        misfits = {next(iter(one["loc"]), None) for one in error.errors(include_url=False)}
+        try:
+            # What else is wrong is told at the same time, of the settings that fit.
+            step = replace(step, config={name: one for name, one in step.config.items() if name not in misfits})
+            config = kind.Config.model_validate(step.config)
+        except ValidationError:
+            return found
     wrong = [*kind.check(config, known), *kind.check_place(step, graph, known)]
-    return [Problem(step.key, at, message) for at, message in wrong]
+    return found + [Problem(step.key, at, said) for at, said in wrong if not at or _root(at) not in misfits]
+
+
+def _root(path: str) -> str:
+    """Return the setting that a path leads into: `paths[0].rules` into `paths`."""
+    return path.replace("[", ".").partition(".")[0]
+
+
+_WORDS = {
+    "uuid_parsing": "Choose one from the list.",
+    "uuid_type": "Choose one from the list.",
+    "literal_error": "Choose one of {expected}.",
+    "int_type": "Give a whole number.",
+    "int_parsing": "Give a whole number.",
+    "int_parsing_size": "Give a smaller number.",
+    "int_from_float": "Give a whole number.",
+    "float_type": "Give a number.",
+    "float_parsing": "Give a number.",
+    "finite_number": "Give a number.",
+    "greater_than_equal": "Give a number from {ge}.",
+    "less_than_equal": "Give a number up to {le}.",
+    "string_too_short": "Fill this in.",
+    "string_too_long": "Use at most {max_length} characters.",
+    "too_long": "Give at most {max_length}.",
+    "too_short": "Give at least {min_length}.",
+    "date_from_datetime_parsing": "Give a day such as 2026-11-22.",
+    "date_parsing": "Give a day such as 2026-11-22.",
+}
+"""What people are told of values that don't fit, by what pydantic calls it."""
 
 
 def _path(location: Sequence[int | str]) -> str | None:
@@ -499,9 +536,8 @@ def _message(error: Mapping[str, Any]) -> str:
         return "There is no such setting."
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if error["type"] in ("uuid_parsing", "uuid_type"):
-        return "Choose one from the list."
-    return f"{error['msg']}."
+    words = _WORDS.get(error["type"])
+    return words.format(**error.get("ctx", {})) if words else f"{error['msg']}."
 
 
 def warnings_of(step: Step, tenant_id: UUID) -> list[str]:

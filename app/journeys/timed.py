@@ -10,13 +10,13 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.conditions import FieldType
 from app.conditions.periods import Anniversaries
 from app.customers.records import CUSTOM
 from app.infra import recurrence
-from app.infra.clock import instant
+from app.infra.clock import TimeOfDay, instant
 from app.infra.recurrence import MAX_RULE, MOST_YEARS, read_rule
 from app.infra.working_days import FAR, WorkingDays
 from app.journeys.step_type import Known
@@ -26,7 +26,6 @@ TIMED = {DATE: "On a date of the customer", SCHEDULE: "At a time I set, once or 
 """What a TRIGGER has in the place of an event type, and what people call it."""
 CATCH_UP = timedelta(days=3)
 """What should have happened while nothing ran is made good for so long, and left out if it is older."""
-CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = timedelta(days=1)
 
 
@@ -41,16 +40,15 @@ class DateTrigger(BaseModel):
         title="When",
         json_schema_extra={"labels": {"on": "On the day", "before": "Days before it", "after": "Days after it"}},
     )
-    days: int = Field(default=0, ge=0, le=365, title="How many days before or after")
+    days: int = Field(default=0, ge=0, le=365, title="How many days before or after", validate_default=True)
     every: Literal["year", "once"] = Field(
         default="year",
         title="How often",
         description="Who has a 29 February has it on the 28th in other years.",
         json_schema_extra={"labels": {"year": "Every year, as birthdays", "once": "On that one date, as an expiry"}},
     )
-    time: str = Field(
+    time: TimeOfDay = Field(
         default="09:00",
-        pattern=CLOCK,
         title="Time of day",
         description="In the customer's own time zone, if it is known, else that of their club; in the journey's where "
         "its settings say so.",
@@ -62,11 +60,13 @@ class DateTrigger(BaseModel):
         description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
     )
 
-    @model_validator(mode="after")
-    def _some_days(self) -> "DateTrigger":
-        if self.when != "on" and not self.days:
-            raise ValueError(f"Say how many days {self.when} the date.")
-        return self
+    @field_validator("days")
+    @classmethod
+    def _some_days(cls, value: int, info: ValidationInfo) -> int:
+        when = info.data.get("when", "on")
+        if when != "on" and not value:
+            raise ValueError(f"Say how many days {when} the date.")
+        return value
 
     @property
     def offset(self) -> timedelta:
@@ -120,9 +120,8 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     starts_on: date = Field(title="First day", json_schema_extra={"widget": "date"})
-    time: str = Field(
+    time: TimeOfDay = Field(
         default="09:00",
-        pattern=CLOCK,
         title="Time of day",
         description="In the journey's time zone.",
         json_schema_extra={"widget": "time"},

@@ -1,12 +1,16 @@
 """What the steps of a journey are called, where all that is known is their graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.conditions import profile
 from app.content.models import Template as TemplateRow
+from app.customers import custom_fields
+from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.ids import as_id
 from app.journeys.graph import Graph, Step
@@ -40,13 +44,18 @@ def titles_of(session: Session, tenant_id: UUID, *graphs: Graph) -> dict[str, st
     nameless = [step.config for graph in graphs for step in graph if not step.name]
     templates = {found for config in nameless if (found := as_id(config.get("template_id")))}
     others = {found for config in nameless if (found := as_id(config.get("journey_id")))}
-    told = Known()
+    dates = [one.get("field") for config in nameless if isinstance(one := config.get("date"), Mapping)]
+    told = Known(
+        event_types={kind.name: kind.label for kind in catalogue.known()},
+        profile=custom_fields.catalogue(tenant_id=tenant_id) if any(dates) else profile,
+    )
     if templates or others:
         mails = select(TemplateRow.id, TemplateRow.name, TemplateRow.channel).where(
             TemplateRow.tenant_id == tenant_id, TemplateRow.id.in_(templates)
         )
         named_ = select(Journey.id, Journey.name).where(Journey.tenant_id == tenant_id, Journey.id.in_(others))
-        told = Known(
+        told = replace(
+            told,
             templates={row.id: Template(row.name, row.channel) for row in session.execute(mails)},
             journeys={row.id: row.name for row in session.execute(named_)} if others else {},
         )

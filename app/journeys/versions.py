@@ -18,6 +18,7 @@ from app.journeys.graph import Graph, storable
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.publishing import MAX_NOTE
 from app.journeys.queries import NoSuchJourney, NoSuchVersion, check_number
+from app.journeys.setting_changes import setting_changes
 from app.journeys.step_type import Known, read_graph
 
 
@@ -124,7 +125,12 @@ def _told(
             created_by_name=_name(one.created_by, names),
             live=one.number == live,
             people=people.get(one.number, 0),
-            changes=changes(read_graph(earlier.graph), read_graph(one.graph), known) if earlier else [],
+            changes=[
+                *changes(read_graph(earlier.graph), read_graph(one.graph), known),
+                *setting_changes(earlier.settings, one.settings, known),
+            ]
+            if earlier
+            else [],
         )
         for one, earlier in pairs
     ]

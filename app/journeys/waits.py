@@ -1,19 +1,18 @@
 """What a WAIT waits for: the settings of the step, and the moments they come to."""
 
-import re
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from app.conditions import Catalogue, Tree, parse
-from app.infra.clock import instant
+from app.infra.clock import TimeOfDay, instant
 from app.infra.working_days import DAY_NAMES, WEEK, WorkingDays
 from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing, whole_days, working_days
 from app.journeys.moments import after_working_days, at_local, on_date, on_working_day
 from app.journeys.step_type import StepConfig
-from app.journeys.timed import CLOCK, DateTrigger
+from app.journeys.timed import DateTrigger
 
 WAYS = ("duration", "until", "date", "event_date", "event_type", "rules")
 """The settings of which a wait has one."""
@@ -24,7 +23,7 @@ class Until(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    time: str = Field(title="Time of day", json_schema_extra={"widget": "time"})
+    time: TimeOfDay = Field(title="Time of day", json_schema_extra={"widget": "time"})
     days: int = Field(
         default=0,
         ge=0,
@@ -38,13 +37,6 @@ class Until(BaseModel):
         description="The first such day from then on; none chosen is any day.",
         json_schema_extra={"widget": "weekdays"},
     )
-
-    @field_validator("time")
-    @classmethod
-    def _clock(cls, value: str) -> str:
-        if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
-            raise ValueError("Give a time of day such as 09:00.")
-        return value
 
     def next(self, now: datetime, zone: ZoneInfo) -> datetime:
         """Return the moment somebody waits for who comes now."""
@@ -88,6 +80,10 @@ class UntilDate(DateTrigger):
         return found if found > now else None
 
 
+def _exact(offset: str) -> bool:
+    return working_days(offset) is None and whole_days(offset) is None
+
+
 class UntilEventDate(BaseModel):
     """A date that the event said which let somebody in, or the last one they waited for, or so long before or after."""
 
@@ -106,11 +102,13 @@ class UntilEventDate(BaseModel):
         json_schema_extra={"labels": {"before": "Before it", "on": "When it comes", "after": "After it"}},
     )
     offset: str | None = Field(
-        default=None, title="How long before or after", json_schema_extra={"widget": "long_duration"}
-    )
-    time: str | None = Field(
         default=None,
-        pattern=CLOCK,
+        title="How long before or after",
+        validate_default=True,
+        json_schema_extra={"widget": "long_duration"},
+    )
+    time: TimeOfDay | None = Field(
+        default=None,
         title="Time of day",
         description="In the customer's own time zone, if it is known. Leave it empty to go by the time of the event.",
         json_schema_extra={"widget": "time"},
@@ -121,22 +119,30 @@ class UntilEventDate(BaseModel):
         json_schema_extra={"labels": {"go_on": "Go on at once", "branch": "Go another way"}},
     )
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "UntilEventDate":
-        if self.when == "on":
-            return self
-        if self.offset is None or not longer_than_nothing(self.offset):
-            raise ValueError(f"Say how long {self.when} the date.")
-        if working_days(self.offset) is None:
-            duration(self.offset)
-        if self.time and self.exact:
+    @field_validator("offset")
+    @classmethod
+    def _far(cls, value: str | None, info: ValidationInfo) -> str | None:
+        when = info.data.get("when", "on")
+        if when == "on":
+            return value
+        if value is not None and working_days(value) is None:
+            duration(value)
+        if not longer_than_nothing(value):
+            raise ValueError(f"Say how long {when} the date.")
+        return value
+
+    @field_validator("time")
+    @classmethod
+    def _goes_with_days(cls, value: str | None, info: ValidationInfo) -> str | None:
+        offset = info.data.get("offset") or ""
+        if value and info.data.get("when", "on") != "on" and offset and _exact(offset):
             raise ValueError("A time of day goes with days and weeks. Leave it empty for hours and minutes.")
-        return self
+        return value
 
     @property
     def exact(self) -> bool:
         """Return whether it is so many hours or minutes from the date, and not days of the calendar."""
-        return self.when != "on" and working_days(self.offset or "") is None and whole_days(self.offset or "") is None
+        return self.when != "on" and _exact(self.offset or "")
 
     @property
     def by_working_days(self) -> bool:

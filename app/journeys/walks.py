@@ -139,6 +139,26 @@ def calls_in(rules: Any) -> Iterator[tuple[str, str]]:
             ahead += [(f"{path}.{name}", one[name]) for name in ("rules", "not") if name in one]
 
 
+def retargeted(rules: Any, called: Callable[[str], str]) -> Any:
+    """Return the conditions of a step that is copied, with the WEBHOOK steps they ask of by their other keys.
+
+    Answers of a step that does not come along are asked all the same, if that one is there too.
+    """
+
+    def renamed(key: str) -> str:
+        found = called(key)
+        return key if found.startswith("-") else found
+
+    return with_calls(rules, renamed)
+
+
+def no_calls(rules: Any, graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield (path, message) of each rule that asks what no step of the journey is answered."""
+    for path, key in calls_in(rules):
+        if key not in graph.steps or graph.steps[key].type != "WEBHOOK":
+            yield path, f"There is no webhook step “{key}” in the journey (any more)."
+
+
 def with_calls(rules: Any, called: Callable[[str], str]) -> Any:
     """Return stored conditions with the WEBHOOK steps they ask of by the keys these are `called` by."""
     if isinstance(rules, list):

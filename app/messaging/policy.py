@@ -5,7 +5,6 @@ An organisation that has not said anything has no caps and keeps NIGHT for what 
 are never counted, and never held or skipped for any of it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -35,7 +34,6 @@ MOST_MESSAGES = 1000
 MOST_HOURS = 31 * 24
 MOST_PEOPLE = 100_000_000
 _COUNTED = {EMAIL: "e-mail", "SMS": "SMS", "PUSH": "push message", "WHATSAPP": "WhatsApp message"}
-CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ def _checked_quiet(
         starts, ends = str(one.get("from") or ""), str(one.get("to") or "")
         if channel not in CHANNELS:
             errors[f"quiet.{channel}"] = "There is no such channel."
-        elif not CLOCK.fullmatch(starts) or not CLOCK.fullmatch(ends):
+        elif not clock.is_time_of_day(starts) or not clock.is_time_of_day(ends):
             errors[f"quiet.{channel}"] = "Give two times of day such as 21:00 and 08:00."
         elif starts == ends:
             errors[f"quiet.{channel}"] = "Let them end at another time than they begin at."

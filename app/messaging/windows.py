@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.working_days import DAY_NAMES, WEEK
-from app.messaging.policy import CLOCK
 
 CLOSED_AT_MOST = timedelta(days=7)
 PERSON, JOURNEY = "person", "journey"
@@ -90,7 +89,7 @@ def checked(given: Any, errors: dict[str, str]) -> dict[str, Any] | None:
         errors["send_window.days"] = f"Choose at least one day of {', '.join(WEEK)}."
         return None
     for name, value in (("from", starts), ("to", ends)):
-        if value is not None and not (isinstance(value, str) and CLOCK.fullmatch(value)):
+        if value is not None and not clock.is_time_of_day(value):
             errors[f"send_window.{name}"] = "Give a time of day such as 09:00."
     if (starts is None) is not (ends is None):
         errors["send_window.to" if starts else "send_window.from"] = "Give both times, or none for the whole day."

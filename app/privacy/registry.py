@@ -432,7 +432,7 @@ _JOURNEYS = (
             "paused_at paused_from paused_until archived_at created_by created_at updated_at"
         ),
     ),
-    _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph note"),
+    _keep("journey_version", "Journeys as published", OF_THE_CLUB, addresses=_columns("graph note settings"),
           plain=_columns("id journey_id number placements once created_by created_at")),
     _keep("journey_settling", "Steps a publication left to look at", OF_THE_CLUB,
           plain=_columns("journey_id step_key rebase look after paused_at resumed_at")),

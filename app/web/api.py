@@ -207,7 +207,12 @@ def _read(model: type[BaseModel], value: Any) -> BaseModel:
         return model.model_validate(value)
     except ValidationError as error:
         told = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-        raise Invalid({".".join(map(str, one["loc"]))[:MAX_NAME] or "body": one["msg"] for one in told}) from None
+        raise Invalid(
+            {
+                ".".join(map(str, one["loc"]))[:MAX_NAME] or "body": one["msg"].removeprefix("Value error, ")
+                for one in told
+            }
+        ) from None
 
 
 def respond(result: Any, status: int = 200) -> Response:

@@ -92,6 +92,7 @@ def test_on_its_page(client: PageClient, owner: Person, club_id: UUID) -> None:
     assert "before the first" in field_error(refused, "ends_on")
     assert 'value="Course maintenance"' in refused
     assert "Choose a day" in field_error(client.post(here, {**typed, "ends_on": "soon"}, status=422).text, "ends_on")
+    assert "Say why" in field_error(client.post(here, {**typed, "name": "\u200b"}, status=422).text, "name")
     client.post(here, {**typed, "ends_on": "2026-08-07"}, status=302)
     assert "3 August 2026 to 7 August 2026" in client.get(here).text
     with transaction(owner.tenant_id) as session:

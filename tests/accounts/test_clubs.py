@@ -81,3 +81,10 @@ def test_clubs_of_another_organisation_do_not_exist(owner: Person) -> None:
     with pytest.raises(queries.ClubNotFound):
         clubs.change(tenant_id=second.tenant_id, actor=second.actor, club_id=club_id, name="Mine", country="ZA")
     assert queries.clubs(tenant_id=second.tenant_id) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\u2800"])
+def test_a_name_shows_something(owner: Person, name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        clubs.add(tenant_id=owner.tenant_id, actor=owner.actor, name=name, country="GB")
+    assert "name" in refused.value.errors

@@ -191,7 +191,8 @@ def test_move_a_condition_with_its_branches() -> None:
 def test_settings_and_names() -> None:
     found = editing.configure(line(), "a", exits=("next",), config={"duration": "2 days"}, name=" Rest ")
     assert (found.step("a").config, found.step("a").name) == ({"duration": "2 days"}, "Rest")
-    assert editing.configure(found, "a", exits=("next",), name="").step("a").name is None
+    for nothing in ("", " \u200b "):
+        assert editing.configure(found, "a", exits=("next",), name=nothing).step("a").name is None
     with pytest.raises(BadGraph):
         editing.configure(line(), "a", exits=("next",), config={"duration": "\0"})
 

@@ -248,7 +248,7 @@ def test_who_comes_again_and_how_they_ended(client: Any, sign_in: Any, tenant: T
     sign_in("marketer")
     there, typed = f"/journeys/{running.id}/settings", {"name": "By hand", "timezone": "Europe/London"}
     told = client.post(there, typed | {"reentry": "after_days", "reentry_days": "soon"}, status=422).text
-    assert "Give a number of days." in told
+    assert "Give a number of days from 1" in told
     assert 'value="soon"' in told
     assert "Name the field" in client.post(there, typed | {"reentry": "each"}, status=422).text
     client.post(there, typed | {"reentry": "after_days", "reentry_days": "30"}, status=302)
@@ -261,6 +261,28 @@ def test_who_comes_again_and_how_they_ended(client: Any, sign_in: Any, tenant: T
     run(tenant.id, clock.now())
     assert "Has booked" in client.get(f"/journeys/{running.id}/people").text
     assert "Has booked" in client.get(f"/journeys/{running.id}/people/{made}").text
+
+
+def test_all_that_is_wrong_with_settings_is_told_at_once(client: Any, sign_in: Any, running: Journey) -> None:
+    sign_in("marketer")
+    wrong = {
+        "name": "",
+        "timezone": "Nowhere/At all",
+        "club_id": "mine",
+        "max_enrollments": "many",
+        "reentry": "after_days",
+        "reentry_days": "soon",
+        "goal_days": "0",
+        "send_from": "9 o’clock",
+    }
+    page = client.post(f"/journeys/{running.id}/settings", wrong, status=422).text
+    for name in ("name", "timezone", "club_id", "max_enrollments", "reentry_days", "goal_days", "send_from"):
+        assert f'id="{name}-error"' in page, name
+    for typed in ("many", "soon", "9 o’clock"):
+        assert f'value="{typed}"' in page
+    told = client.post("/journeys/new", wrong, status=422).text
+    for name in ("name", "timezone", "club_id", "max_enrollments", "reentry_days"):
+        assert f'id="{name}-error"' in told, name
 
 
 def test_when_people_leave_and_what_a_journey_is_for(

@@ -413,6 +413,12 @@ def test_the_next_times_of_a_wait_tell_which_day_is_closed_and_why(marketer: Any
     )
     text = marketer.get(f"/journeys/{made.id}/steps/wait_1").text
     shown = text.split('<ul class="next-times">')[1].split("</ul>")[0]
-    assert f"not on {closed:%A}, {closed:%-d %B} (Captain’s Day)" in shown
-    assert shown.count("not on") == 1
+    assert f"{closed:%a %-d %b} is closed: Captain’s Day" in shown
+    assert shown.count("is closed") == 1
     assert f"Working days of {here.name}: Monday to Sunday, but for its closures." in text
+    # Of working days that are counted it tells what lies on the way.
+    service.configure_step(
+        tenant_id=tenant.id, journey_id=made.id, actor="system", key="wait_1", config={"duration": "5 working days"}
+    )
+    text = marketer.get(f"/journeys/{made.id}/steps/wait_1").text
+    assert f"{closed:%a %-d %b} is closed: Captain’s Day" in text

@@ -18,7 +18,7 @@ from app.events import log as capture_log
 from app.infra.db import db, transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from app.journeys import checks, lifecycle, queries, service
+from app.journeys import checks, lifecycle, queries, recipe, service
 from app.journeys.engine import advance
 from app.journeys.engine.advance import advance_batch
 from app.journeys.steps.update import UpdateStep
@@ -439,3 +439,15 @@ def test_an_event_and_the_engine_that_wait_for_each_other_both_come_through(
     assert paths(tenant.id)[who][1:] == [("w", "COMPLETED"), ("u", "COMPLETED")]
     assert tags(tenant.id, who) == ["x"]
     check_counters(tenant.id, made.id)
+
+
+def test_four_who_use_a_recipe_at_once_get_a_journey_each(app: Flask, tenant: Tenant) -> None:
+    def use() -> Any:
+        return recipe.use(tenant_id=tenant.id, name="lapsed-golfer", actor="system").name
+
+    title = recipe.recipe("lapsed-golfer").title
+    numbered = [title, *(f"{title} ({number})" for number in (2, 3, 4))]
+    assert sorted(map(str, together(app, use, use, use, use))) == sorted(numbered)
+    letters = len(recipe.recipe("lapsed-golfer").letters)
+    with transaction(tenant.id) as session:
+        assert session.scalar(text("SELECT count(DISTINCT name) FROM template")) == 4 * letters

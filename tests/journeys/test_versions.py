@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.accounts.models import Tenant
+from app.customers import topics
 from app.infra.errors import Invalid
 from app.journeys import lifecycle, queries, service, versions
 from app.journeys.drafts import DraftChanged
@@ -190,3 +191,55 @@ def test_what_is_no_revision_is_refused_in_words(
         assert "does not say which state of the journey it shows" in text
     after = queries.journey(tenant_id=tenant.id, journey_id=live)
     assert (after.published_version, after.draft_revision) == (before.published_version, before.draft_revision)
+
+
+def test_settings_changed_since_the_live_version_are_told_in_sentences(
+    client: Any, sign_in: Any, api: Any, tenant: Tenant
+) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")])
+    on = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    topic = topics.create(tenant_id=tenant.id, name="Offers", actor="system")
+    large = {"field": "amount", "operator": "gte", "value": 500}
+    service.update_settings(
+        **on,
+        changes={
+            "topic_id": topic.id,
+            "send_window": {"days": ["MON", "TUE"], "from": "09:00", "to": "17:00"},
+            "clock": "journey",
+            "timezone": "Europe/London",
+            "max_enrollments": 100,
+            "reentry": "each",
+            "reentry_key": "booking_id",
+            "exit_event": {"event_type": "booking.cancelled", "same": "booking_id"},
+            "exit_on_unsubscribe": True,
+            "goal": {
+                "event_type": "payment.received",
+                "conditions": [large],
+            },
+            "goal_days": 7,
+        },
+    )
+    put(tenant, made.id, wait("w", None, "2 days"))
+    sign_in("marketer")
+    shown = client.get(f"/journeys/{made.id}/publish").text
+    for sentence in (
+        "Topic: none of its own → “Offers”.",
+        "Marketing goes out: at any time → Monday and Tuesday, 09:00 to 17:00.",
+        "Whose clock counts: each person’s own, where their time zone is known → the journey’s, for everybody.",
+        "→ Europe/London.",
+        "Limit: none → 100 people at a time.",
+        "How often people can come: once for each person → once for each “booking_id”, also several at the same time.",
+        "Whoever does this leaves: nothing → “Booking cancelled” with the same “booking_id”.",
+        "Who unsubscribes: stays → leaves.",
+        "Goal: none → “Payment received” and ",
+        "Days in which the goal counts: no end → 7.",
+    ):
+        assert sentence in shown, sentence
+    assert "Club:" not in shown
+    assert "It holds since it was saved." in shown
+    told = api.get(f"/journeys/{made.id}/changes").json["changes"]
+    assert [one["people"] for one in told if one["what"] == "journey"] == [None] * 10
+    lifecycle.publish(**on)
+    assert "Limit: none → 100 people at a time." in client.get(f"/journeys/{made.id}/versions").text
+    put(tenant, made.id, wait("w", None, "3 days"))
+    assert "Limit:" not in client.get(f"/journeys/{made.id}/publish").text

@@ -239,17 +239,18 @@ def test_words_name_whose_it_is() -> None:
     assert not [one for one in check_graph(graph, known) if one.step_key == "c"]
 
 
-def test_answers_asked_of_follow_the_step_that_is_copied() -> None:
+@pytest.mark.parametrize("type", ["CONDITION", "WAIT"])
+def test_answers_asked_of_follow_the_step_that_is_copied(type: str) -> None:
     asked = [rule("webhook.call.rain", "lt", 30), {"not": {"rules": [rule("webhook.call.wind.gusts", "gt", 5)]}}]
-    config = {"rules": asked, "combinator": "AND"}
-    kind = step_types().get("CONDITION")
+    config = {"rules": asked, "combinator": "AND"} | ({"timeout": "1 day"} if type == "WAIT" else {})
+    kind = step_types().get(type)
     assert kind.retargeted(config, lambda key: {"call": "webhook_9"}.get(key, key))["rules"] == [
         rule("webhook.webhook_9.rain", "lt", 30),
         {"not": {"rules": [rule("webhook.webhook_9.wind.gusts", "gt", 5)]}},
     ]
     assert kind.retargeted(config, lambda key: f"-{key}") == config
     trigger = step("t", "TRIGGER", "c", {"event_type": PAID})
-    graph = read_graph({"steps": [trigger, step("c", "CONDITION", None, config)]})
+    graph = read_graph({"steps": [trigger, step("c", type, None, config)]})
     wrong = {one.field: one.message for one in check_graph(graph, Known()) if one.step_key == "c"}
     assert set(wrong) == {"rules[0]", "rules[1].not.rules[0]"}
     assert "no webhook step “call”" in wrong["rules[0]"]

@@ -1,7 +1,7 @@
 """The demo club: the same each time, there once, and about nobody who exists."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -49,6 +49,8 @@ def test_people_differ_in_what_segments_ask_for():
     assert True in said
     assert False in said
     assert all(catalogue.is_known(one.type) for one in happenings)
+    lately = NOW - timedelta(days=30)
+    assert any(one.type == "teetime.missed" and one.at >= lately for one in happenings)
     assert all(NOW.replace(year=2025) <= one.at <= NOW for one in happenings)
 
 

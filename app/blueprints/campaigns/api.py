@@ -10,6 +10,7 @@ from pydantic import Field
 from app.campaigns import experiment, goal, lifecycle, queries, reach, service, why
 from app.campaigns.models import Campaign
 from app.infra import clock
+from app.infra.clock import TimeOfDay
 from app.infra.errors import Forbidden
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
@@ -23,7 +24,6 @@ CampaignType = Literal["follow_up", "birthday", "anniversary", "promotional", "s
 Channel = Literal["EMAIL", "SMS", "PUSH", "WHATSAPP"]
 Status = Literal["draft", "scheduled", "preparing", "sending", "paused", "completed", "cancelled", "failed"]
 Long = Annotated[Text, Field(max_length=service.MAX_TEXT)]
-Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class ScheduleBody(Body):
@@ -37,7 +37,7 @@ class ScheduleBody(Body):
     mode: Literal["now", "at", "recipient_zone", "best_time"] | None = None
     start_at: datetime | None = None
     rrule: Annotated[Text, Field(max_length=300)] | None = None
-    local_time: Clock | None = None
+    local_time: TimeOfDay | None = None
 
 
 class GoalBody(Body):
@@ -61,7 +61,7 @@ class VariantBody(Body):
     share: Annotated[int, Field(ge=1, le=100)]
     templates: dict[Channel, UUID] = Field(default={}, max_length=4)
     sender_id: UUID | None = None
-    local_time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    local_time: TimeOfDay | None = None
 
 
 class ExperimentBody(Body):

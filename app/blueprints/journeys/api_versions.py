@@ -52,9 +52,12 @@ class TouchedOut(Shown):
 
 
 class DraftChangeOut(ChangeOut):
-    """A difference between the live version and the draft, with the people it touches now."""
+    """A difference between the live version and the draft, with the people it touches now.
 
-    people: TouchedOut
+    Settings of the journey (`what` is `journey`) hold already: `people` is null then.
+    """
+
+    people: TouchedOut | None
 
 
 class RemovedOut(Shown):
@@ -144,7 +147,7 @@ def journey_changes(journey_id: UUID) -> DraftChangesOut:
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     found = publishing.review(tenant_id=tenant_id, journey=journey, known=queries.known(tenant_id=tenant_id))
     told: list[dict[str, Any]] = [
-        {**ChangeOut.model_validate(one).model_dump(), "people": TouchedOut.model_validate(people)}
+        {**ChangeOut.model_validate(one).model_dump(), "people": people and TouchedOut.model_validate(people)}
         for one, people in found.changes
     ]
     return DraftChangesOut.model_validate(

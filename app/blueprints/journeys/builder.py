@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints.journeys import presenters, step_form
+from app.blueprints.journeys import losing, presenters, step_form
 from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import OVERVIEW, Board
 from app.infra.db import asking_once
@@ -19,9 +19,13 @@ from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.editing import can_insert
 from app.journeys.graph import COLOURS, KEY, BadGraph, CannotEdit, Note
 from app.journeys.models import Journey
+from app.journeys.narrowing import Dropping, Fate, WaysLost
 from app.journeys.step_type import palette
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page, toast
+
+FATES: dict[str, Fate] = {"save:move": "move", "save:delete": "delete", "save:loosen": "loosen"}
+"""What buttons say of steps whose way other settings take away."""
 
 
 @blueprint.get("/<uuid:journey_id>")
@@ -196,29 +200,50 @@ def save_step(journey_id: UUID, key: str) -> Response | Answer:
     if act.startswith("secret:"):
         plain, config[act.removeprefix("secret:")] = calls.new_secret(board.tenant_id)
         return _redrawn(board, key, config, name, fresh_secret=plain)
-    if act != "save":
+    if act != "save" and act not in FATES:
         return _redrawn(board, key, step_form.rearranged(kind, config, act), name)
+    looked = step_form.only_looked_at(kind, request.form, config, board.step(key).config)
     on, was = _on(journey_id), request.form.get("was")
     if was:
         on["draft_revision"] = None  # what others did to other steps is no matter
+    fate = FATES.get(act)
     try:
-        journey = service.configure_step(**on, key=key, config=config, name=name, was=was, sitting=_sitting())
-    except (DraftChanged, WrongStatus, BadGraph) as refused:
+        journey = service.configure_step(
+            **on,
+            key=key,
+            config=None if looked else config,
+            name=name,
+            was=was,
+            # What decides over other steps is an entry of the history by itself.
+            sitting=None if fate else _sitting(),
+            dropping=Dropping(fate, frozenset(request.form.get("losing", "").split())),
+        )
+    except (DraftChanged, WrongStatus, BadGraph, WaysLost) as refused:
         return _refused(Board(journey_id, board.known), key, config, name, refused)
     if not is_htmx():
+        if looked:
+            panel = Board(journey_id, board.known).step_panel(key, config=config, name=name, changed=True)
+            return board.show({**panel, "refused": "Fill in what you chose, and save again."}, selected=key)
         return redirect(url_for("journeys.step", journey_id=journey_id, key=key))
     with asking_once(board.tenant_id):
-        return _saved(Board(journey_id, board.known, journey), key)
+        now = Board(journey_id, board.known, journey)
+        if not fate:
+            return _saved(now, key, looked=looked)
+        undo_url = url_for("journeys.undo", journey_id=journey_id, revision=journey.draft_revision)
+        return toast(_changed(now, open=key), "Changed.", "info", undo_url)
 
 
-def _saved(board: Board, key: str) -> Response:
-    """Return what saving changed; the form itself only where it wants to be drawn, and says what is wrong otherwise."""
-    open, told = request.form.get("open", key), request.form.get("told")
+def _saved(board: Board, key: str, *, looked: bool) -> Response:
+    """Return what saving changed; the form itself only where it wants to be drawn, and says what is wrong otherwise.
+
+    `looked`: it shows settings that were only looked at, and stays.
+    """
+    open, told = request.form.get("open", key), None if looked else request.form.get("told")
     if open != key:  # said again by a page that shows another step by now
         return _retargeted(page("journeys/edit.html", **board.context(selected=open or None), panel=None))
     panel = board.step_panel(key, form_too=told is not None)
     context = board.context(selected=key)
-    panel |= {"panel": None, "form_too": told not in (None, panel["told_mark"])}
+    panel |= {"panel": None, "form_too": told not in (None, panel["told_mark"]), "only_looked": looked}
     return _retargeted(page("journeys/saved.html", **context, **panel))
 
 
@@ -235,7 +260,9 @@ def _refused(board: Board, key: str, config: dict[str, Any], name: str, why: Use
     """Return the form as it was typed beside the journey as it now is, with why it was not saved."""
     conflict = isinstance(why, DraftChanged)
     panel = board.step_panel(key, config=config, name=name, changed=True, conflict=conflict)
-    if not conflict:
+    if isinstance(why, WaysLost):
+        panel |= {"loses": losing.loses(board.step(key), config, why), "was": request.form.get("was", panel["was"])}
+    elif not conflict:
         panel["refused"] = "; ".join(why.errors.values()) or why.message
         panel["was"] = request.form.get("was", panel["was"])
     if not is_htmx():

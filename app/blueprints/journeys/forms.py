@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.accounts import places
-from app.infra.errors import UserError
 from app.infra.ids import as_id
 from app.infra.working_days import DAY_NAMES, WEEK
 from app.journeys.leaving import MAX_SAME
@@ -62,23 +60,21 @@ class JourneyForm(Form):
             self["timezone"].data = zone
 
     def values(self) -> dict[str, Any]:
-        """Return what the service takes, or raise UserError about a limit that is no number."""
+        """Return what the service takes; what is no number is the text, which the service refuses with the rest."""
         return {
             "name": self["name"].data or "",
             "description": self["description"].data,
-            "club_id": _club_id(self["club_id"].data),
+            "club_id": as_id(self["club_id"].data) or self["club_id"].data or None,
             "reentry": self["reentry"].data,
-            "reentry_days": self._number("reentry_days", "Give a number of days."),
+            "reentry_days": self._number("reentry_days"),
             "reentry_key": self["reentry_key"].data,
-            "max_enrollments": self._number("max_enrollments", "Give a number from 1, or leave it empty for no limit."),
+            "max_enrollments": self._number("max_enrollments"),
             "timezone": self["timezone"].data,
         }
 
-    def _number(self, name: str, otherwise: str) -> int | None:
+    def _number(self, name: str) -> int | str | None:
         given = str(self[name].data or "").strip()
-        if given and not (given.isascii() and given.isdigit() and len(given) <= 10):
-            raise UserError(otherwise, name)
-        return int(given) if given else None
+        return int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else given or None
 
 
 class SettingsForm(JourneyForm):
@@ -167,7 +163,7 @@ class SettingsForm(JourneyForm):
             "exit_on_unsubscribe": bool(self["exit_on_unsubscribe"].data),
             "exit_conditions": exit_tree,
             "goal": {**kept, "same": self["goal_same"].data} if event else {"conditions": goal_tree},
-            "goal_days": self._number("goal_days", "Give a number of days, or leave it empty."),
+            "goal_days": self._number("goal_days"),
         }
 
 
@@ -186,10 +182,3 @@ class NewJourneyForm(JourneyForm):
             *(SelectChoice(key, label) for key, label in TIMED.items()),
             *(SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL),
         ]
-
-
-def _club_id(chosen: str | None) -> UUID | None:
-    club_id = as_id(chosen)
-    if chosen and club_id is None:
-        raise UserError("Choose one of your clubs.", "club_id")
-    return club_id

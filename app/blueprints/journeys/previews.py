@@ -1,7 +1,8 @@
 """What a step comes to, for its panel: the mail it sends, the next moments its wait ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import as_id
 from app.infra.working_days import WorkingDays, of_the_week
+from app.journeys.durations import working_days
 from app.journeys.graph import Step
 from app.journeys.step_type import Known
 from app.journeys.steps.wait import Wait
@@ -23,14 +25,15 @@ from app.journeys.waits import WaitConfig
 from app.messaging.channel import EMAIL
 from app.web.guards import can
 
+DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class NextTime:
-    """A moment at which people go on, and the closed day they would have gone on without working days."""
+    """A moment at which people go on, and the days that are passed over for it, in sentences."""
 
     at: datetime
-    instead_of: date | None = None
-    closed_by: str | None = None
+    passes: Sequence[str] = ()
 
 
 def of_step(step: Step, *, tenant_id: UUID, known: Known, timezone: str, club_id: UUID | None) -> dict[str, Any]:
@@ -78,10 +81,34 @@ def _times(config: WaitConfig, zone: ZoneInfo, working: WorkingDays | None) -> l
     anyway = config.model_copy(update={"working_days": False})
     found = []
     for before, at in zip([now, *times], times, strict=False):
-        plain = anyway.moment(before, zone, working).astimezone(zone).date()
-        closed = (None, None) if plain in working else (plain, working.closed_by(plain))
-        found.append(NextTime(at, *closed))
+        counted = config.duration is not None and working_days(config.duration) is not None
+        first = (before + DAY if counted else anyway.moment(before, zone, working)).astimezone(zone).date()
+        passed = _passed(first, at.astimezone(zone).date(), working)
+        # Where working days are counted, nobody asks why a weekend is passed over.
+        found.append(NextTime(at, [_told(*one) for one in passed if one[2] or not counted]))
     return found
+
+
+def _passed(first: date, end: date, working: WorkingDays) -> list[tuple[date, date, str | None]]:
+    """Return the days from `first` to before `end` that are no working days: first and last day, and what is closed."""
+    days = [first + number * DAY for number in range((end - first).days)]
+    found: list[tuple[date, date, str | None]] = []
+    for day in (one for one in days if one not in working):
+        name = working.closed_by(day)
+        if found and found[-1][1:] == (day - DAY, name):
+            found[-1] = (found[-1][0], day, name)
+        else:
+            found.append((day, day, name))
+    return found
+
+
+def _told(first: date, last: date, name: str | None) -> str:
+    """Return days that are passed over in a sentence: "Fri 25 Dec is closed: Christmas Day"."""
+    days = f"{first:%a %-d %b}" + (f" to {last:%a %-d %b}" if last > first else "")
+    one = first == last
+    if name:
+        return f"{days} {'is' if one else 'are'} closed: {name}"
+    return f"{days} is no working day" if one else f"{days} are no working days"
 
 
 def _letter(step: Step, tenant_id: UUID, known: Known) -> str | None:

@@ -28,6 +28,7 @@ ICONS = {
     "connected": "git-branch",
     "settings": "pencil",
     "renamed": "tag",
+    "journey": "settings",
 }
 
 

@@ -133,13 +133,32 @@ def read(type: str, form: Form, sources: Sources) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in pointless}
 
 
+def only_looked_at(type: str, form: Form, config: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    """Return whether another of the settings that exclude each other was chosen, and nothing is said in it yet.
+
+    `config` is what the form says and `held` what the step has.
+    """
+    chosen = form.get("either", "")
+    kinds = [group.split()[0] for group in form.getlist("either.of") if group.strip()]
+    if chosen not in kinds or held.get(chosen) is not None or all(held.get(kind) is None for kind in kinds):
+        return False
+    setting = next((one for one in settings_of(type) if one.name == chosen), None)
+    return setting is not None and not _says(setting, config.get(chosen))
+
+
+def _says(setting: Setting, value: Any) -> bool:
+    if isinstance(value, Mapping):
+        defaults = {part.name.rpartition(".")[2]: part.default for part in setting.parts}
+        return any(one is not None and one != defaults.get(name) for name, one in value.items())
+    return bool(value)
+
+
 def _read(setting: Setting, form: Form, sources: Sources, config: dict[str, Any]) -> Any:
     if not setting.parts:
         return WIDGETS[setting.widget].read(Ask(setting, config, sources), form)
     inner = {part.name.rpartition(".")[2]: (part, _read(part, form, sources, config)) for part in setting.parts}
     given = {name: value for name, (_, value) in inner.items() if value is not None}
-    said = any(value is not None and value != part.default for part, value in inner.values())
-    return given if said or setting.name == form.get("either") else None
+    return given if _says(setting, given) or setting.name == form.get("either") else None
 
 
 def rearranged(type: str, config: dict[str, Any], act: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from app.infra.clock import TimeOfDay
 from app.messaging import policy, rates
 from app.messaging.policy import Policy
 from app.web.api import ApiBlueprint
@@ -14,7 +15,6 @@ from app.web.schemas import Body, Shown
 api = ApiBlueprint("limits_api", __name__)
 
 Channel = Literal["EMAIL", "SMS", "PUSH", "WHATSAPP"]
-Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class CapBody(Body):
@@ -28,8 +28,8 @@ class CapBody(Body):
 class QuietBody(Body):
     """Local times of a person's day between which nothing goes out, over midnight too."""
 
-    from_: Clock = Field(alias="from")
-    to: Clock
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
 
 
 class RateBody(Body):

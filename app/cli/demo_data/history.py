@@ -115,6 +115,9 @@ class _Writer:
                 at = tee - timedelta(hours=random.randint(2, 20))
                 yield self._event(person, "teetime.cancelled", "teetime", at, **payload)
                 continue
+            if chance(random, 0.02):
+                yield self._event(person, "teetime.missed", "teetime", tee + timedelta(minutes=30), **payload)
+                continue
             end = tee + timedelta(minutes=holes * 14 + random.randint(-10, 15))
             yield self._event(person, "teetime.completed", "teetime", end, **payload)
             yield from self._after(person, tee, end)

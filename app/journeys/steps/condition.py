@@ -127,25 +127,17 @@ class Condition(StepType[ConditionConfig]):
     def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
         """Yield which rules ask what no step of the journey is answered."""
         for at, rules in _rules(step.config):
-            for path, key in walks.calls_in(rules):
-                if key not in graph.steps or graph.steps[key].type != "WEBHOOK":
-                    yield f"{at}{path}", f"There is no webhook step “{key}” in the journey (any more)."
+            yield from ((f"{at}{path}", message) for path, message in walks.no_calls(rules, graph))
 
     def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:
         """Return the settings with the WEBHOOK steps whose answers they ask of by their other keys."""
-
-        def renamed(key: str) -> str:
-            # Answers of a step that does not come along are asked all the same, if that one is there too.
-            found = called(key)
-            return key if found.startswith("-") else found
-
         given = config.get("paths")
         if not isinstance(given, list):
-            return {**config, "rules": walks.with_calls(config["rules"], renamed)} if "rules" in config else config
+            return {**config, "rules": walks.retargeted(config["rules"], called)} if "rules" in config else config
         return {
             **config,
             "paths": [
-                {**one, "rules": walks.with_calls(one["rules"], renamed)}
+                {**one, "rules": walks.retargeted(one["rules"], called)}
                 if isinstance(one, Mapping) and "rules" in one
                 else one
                 for one in given

@@ -1,6 +1,6 @@
 """WAIT: some time has to pass, a clock has to show a time, or something has to happen, before the journey goes on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -21,6 +21,7 @@ from app.infra.working_days import WorkingDays
 from app.journeys import (
     asking,
     condition_fields,  # noqa: F401 - it fills the catalogue
+    walks,
 )
 from app.journeys.durations import duration, longer_than_nothing, working_days
 from app.journeys.graph import NEXT, Graph, Step
@@ -106,27 +107,39 @@ class Wait(StepType[WaitConfig]):
                 yield path or "rules", message
 
     def check_place(self, step: Step, graph: Graph, known: Known) -> Iterator[tuple[str | None, str]]:  # noqa: ARG002
-        """Yield that no event of the journey says the date that is waited for."""
+        """Yield that no event of the journey says the date that is waited for, or no step is answered what is asked."""
         chosen = step.config.get("event_date")
         if isinstance(chosen, Mapping):
             said = event_dates(graph)
             if not said.open and chosen.get("field") not in said.known:
                 nothing = "No event that begins the journey, or that it waits for, says a date."
                 yield "event_date.field", "Choose a date that the event says." if said.known else nothing
+        yield from ((f"rules{path}", message) for path, message in walks.no_calls(step.config.get("rules"), graph))
 
-    def words(self, config: WaitConfig, known: Known) -> str:
-        """Return how long, or until when or what."""
+    def retargeted(self, config: Mapping[str, Any], called: Callable[[str], str]) -> Mapping[str, Any]:
+        """Return the settings with the WEBHOOK steps whose answers they ask of by their other keys."""
+        return {**config, "rules": walks.retargeted(config["rules"], called)} if "rules" in config else config
+
+    def title(self, config: WaitConfig, known: Known) -> str:
+        """Return how long, or until when or what, without the details."""
         if config.duration is not None:
-            also = ", then until a working day" if config.working_days and working_days(config.duration) is None else ""
-            return f"Wait {config.duration}{also}"
+            return f"Wait {config.duration}"
         if config.until is not None:
-            also = ", on a working day" if not config.until.weekdays else ", or on the next working day"
-            return f"Wait until {config.until.words()}{also if config.working_days else ''}"
+            return f"Wait until {config.until.words()}"
         if config.date is not None:
             told = config.date.words(known)
             return f"Wait until {told[:1].lower()}{told[1:]}".replace("until on ", "until ")
         if config.event_date is not None:
             return f"Wait until {config.event_date.words(date_label(config.event_date.field))}"
+        if config.event_type is None:
+            return "Wait for a condition"
+        label = known.event_types.get(config.event_type, config.event_type)
+        return f"Wait for “{label}”" if label else self.label
+
+    def words(self, config: WaitConfig, known: Known) -> str:
+        """Return how long, or until when or what."""
+        if not config.for_something:
+            return f"{self.title(config, known)}{_also(config)}"
         at_most = f", at most {config.timeout}" if config.timeout else ""
         try:
             if config.event_type is None:
@@ -176,6 +189,17 @@ class Wait(StepType[WaitConfig]):
         while config.until is not None and len(found) < many:
             found.append(config.moment(found[-1] if found else now, zone, days))
         return found
+
+
+def _also(config: WaitConfig) -> str:
+    """Return that a wait goes on only on working days, if it does."""
+    if not config.working_days:
+        return ""
+    if config.duration is not None:
+        return ", then until a working day" if working_days(config.duration) is None else ""
+    if config.until is None:
+        return ""
+    return ", or on the next working day" if config.until.weekdays else ", on a working day"
 
 
 def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[tuple[str | None, str]]:

@@ -96,11 +96,11 @@ document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
 
 function settle(status) {
   if (status === 200) {
-    const { mark, missing } = document.getElementById("step-state")?.dataset ?? {};
+    const { mark, missing, said: words } = document.getElementById("step-state")?.dataset ?? {};
     const sheet = panel.querySelector("[data-sheet]");
     if (mark && sheet) sheet.dataset.mark = mark;
     for (const id of ["step-refused", "step-held"]) document.getElementById(id)?.replaceChildren();
-    if (!dirty) say(missing ? "Saved. Something is still missing." : "Saved.");
+    if (!dirty) say(words ?? (missing ? "Saved. Something is still missing." : "Saved."));
   } else if (status === 422) say("Not saved.");
   else if (!status || status >= 500 || status === 429) {
     [dirty, failed] = [true, true];
@@ -185,7 +185,10 @@ for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () =
 document.addEventListener(
   "submit",
   (event) => {
-    if (!event.target.matches("form[data-step-form]") || (event.submitter?.value ?? "save") !== "save") return;
+    if (!event.target.matches("form[data-step-form]")) return;
+    const act = event.submitter?.value ?? "save";
+    if (act.startsWith("save:")) forget(); // the button's own answer to what was asked is all that is to be sent
+    if (act !== "save") return;
     event.preventDefault();
     event.stopImmediatePropagation();
     forget();
@@ -221,7 +224,10 @@ function fits(fragment) {
   }
   const refused = fragment.querySelector("form:is([data-conflict], [data-refused])");
   if (!refused) return !(dirty || sending);
-  for (const id of ["step-refused", "step-state"]) form().querySelector(`#${id}`).replaceWith(refused.querySelector(`#${id}`));
+  for (const id of ["step-refused", "step-state"]) {
+    const [there, told] = [form(), refused].map((from) => from.querySelector(`#${id}`));
+    if (!there.isEqualNode(told)) there.replaceWith(told); // a button that is being pressed stays
+  }
   for (const name of ["data-conflict", "data-refused"]) form().toggleAttribute(name, refused.hasAttribute(name));
   document.getElementById("step-refused").scrollIntoView({ block: "center" });
   return false;

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0105"
-down_revision = "0104"
+revision = "0108"
+down_revision = "0107"
 branch_labels = None
 depends_on = None
 

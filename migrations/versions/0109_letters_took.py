@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0105"
-down_revision = "0104"
+revision = "0109"
+down_revision = "0108"
 branch_labels = None
 depends_on = None
 

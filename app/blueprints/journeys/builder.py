@@ -33,7 +33,8 @@ FATES: dict[str, Fate] = {"save:move": "move", "save:delete": "delete", "save:lo
 def builder(journey_id: UUID) -> Response:
     """Show the canvas, with an overview of the journey beside it."""
     # On a phone the overview stays away until it is asked for.
-    return Board(journey_id).show({"panel": OVERVIEW, "sheet": "show" in request.args})
+    with asking_once(current().tenant_id):
+        return Board(journey_id).show({"panel": OVERVIEW, "sheet": "show" in request.args})
 
 
 @blueprint.get("/<uuid:journey_id>/steps/<key>")

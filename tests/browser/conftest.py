@@ -22,6 +22,8 @@ from tests.stack import Stack
 # Chromium as root has no sandbox; the rest keeps it from asking the outside world for anything.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
+PHONE = {"width": 390, "height": 844}
+
 # No test depends on the speed of the machine: what has to come may take its time.
 expect.set_options(timeout=30_000)
 
@@ -57,6 +59,42 @@ def page(context: BrowserContext) -> Iterator[Page]:
     made.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
     yield made
     assert faults == []
+
+
+class Pictures:
+    """Keeps pictures of a test's page, numbered, in `var/test/pictures/<the test>`, for people to look at."""
+
+    def __init__(self, page: Page, test: str) -> None:
+        self.page, self.count = page, 0
+        self.folder = ROOT / "var" / "test" / "pictures" / test
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def take(self, name: str, *, everywhere: bool = False) -> None:
+        """Take one as the page is; `everywhere`: in the dark and on a phone too."""
+        self.count += 1
+        self._take(name)
+        if not everywhere:
+            return
+        usual = self.page.viewport_size
+        for suffix, scheme, size in (("dark", "dark", usual), ("phone-dark", "dark", PHONE), ("phone", "light", PHONE)):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size(size)
+            self._take(f"{name}-{suffix}")
+        self.page.set_viewport_size(usual)
+
+    def say(self, words: str) -> None:
+        """Note something beside them."""
+        with (self.folder / "told.txt").open("a") as told:
+            told.write(f"{words}\n")
+
+    def _take(self, name: str) -> None:
+        self.page.screenshot(path=self.folder / f"{self.count:02}-{name}.png", animations="disabled")
+
+
+@pytest.fixture
+def pictures(page: Page, request: pytest.FixtureRequest) -> Pictures:
+    return Pictures(page, request.node.name)
 
 
 @dataclass

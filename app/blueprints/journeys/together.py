@@ -41,6 +41,7 @@ def pulse(journey_id: UUID) -> Response:
         journey=journey,
         titles=titles(tenant_id=actor.tenant_id, graph=graph),
         others=others,
+        talk=comments.open_counts(tenant_id=actor.tenant_id, journey_id=journey_id),
         polling=journey.status == "ACTIVE",
         **(_numbers(journey, graph) if journey.status == "ACTIVE" else {}),
     )

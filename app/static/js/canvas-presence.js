@@ -1,5 +1,6 @@
 // Who else has the journey open. A pulse tells the server which step is open here and brings who is where, the live
-// numbers, and whether somebody changed the journey. Nobody is kept out: a step somebody else has open says so.
+// numbers, how many comments are open, and whether somebody changed the journey. Nobody is kept out: a step somebody else
+// has open says so.
 import { carried } from "./canvas-carry.js";
 import { editing, graph, stepOf } from "./canvas-edit.js";
 import { redraw } from "./canvas-fold.js";
@@ -47,7 +48,18 @@ async function ask() {
   // Who looks at a list of people does not change the step.
   const open = document.querySelector("#panel form[data-step-form]") ? openStepKey() : "";
   await htmx.ajax("POST", url, { source: pulse(), target: pulse(), swap: "outerHTML", values: { open } });
+  talk(JSON.parse(pulse().dataset.talks));
   await follow();
+}
+
+// How many comments are open on each step.
+function talk(open) {
+  for (const step of graph().querySelectorAll(".step")) {
+    const count = open[step.dataset.key] ?? 0;
+    const chip = step.querySelector(".step-talk");
+    chip.hidden = !count;
+    chip.querySelector("[data-talk]").textContent = count;
+  }
 }
 
 // Somebody changed the journey: show it as it is, but for what is being typed or carried here.

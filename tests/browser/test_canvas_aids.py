@@ -1,5 +1,6 @@
 """What helps on a large canvas: notes, folding, searching, the small map, the list of keys, the list on a phone."""
 
+import random
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from app.journeys import comments, queries, service
 from app.journeys.models import Journey
 from tests.browser.test_canvas_parts import chosen, make, press, show
 from tests.journeys.helpers import asks, step, wait
+from tests.journeys.test_layout_calm import hundred
 from tests.page_client import make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
@@ -178,3 +180,45 @@ def test_a_fork_is_cut_with_its_branches(builder: Page) -> None:
     expect(page.locator("#step-a")).to_be_visible()
     expect(page.locator("#step-c")).to_be_visible()
     expect(page.locator("#step-w0")).to_have_attribute("data-down", "c")
+
+
+def test_a_hundred_steps_fit_into_view_and_folding_leaves_the_step_where_it_is(live: Any, page: Page) -> None:
+    live.sign_in(page, "marketer")
+    graph = hundred(random.Random(1))
+    first = graph.steps["t"].exits["next"]
+    steps = sorted(graph.to_json()["steps"][1:], key=lambda one: one["key"] != first)
+    show(live, page, make(live, "A hundred", *steps))
+    every = page.locator(".step")
+    press(page, "f")
+    for at in (0, -1):
+        expect(every.nth(at)).to_be_in_viewport(ratio=1)
+    press(page, "0")
+    fork = page.locator(".step[data-kind=CONDITION] .step-main").nth(4)
+    fork.focus()
+    before, count = fork.bounding_box(), every.count()
+    press(page, "c")
+    expect(every).not_to_have_count(count)
+    assert before
+    assert fork.bounding_box() == pytest.approx(before, abs=2)
+    press(page, "c")
+    expect(every).to_have_count(count)
+    assert fork.bounding_box() == pytest.approx(before, abs=2)
+
+
+def test_kinds_are_searched_as_one_types_from_the_beginnings_of_words(builder: Page) -> None:
+    page = builder
+    page.locator("#step-w9-main").focus()
+    press(page, "a")
+    page.keyboard.type("end")
+    fitting = page.locator("#kind-menu button[data-kind]:visible")
+    expect(fitting).to_have_count(0)
+    press(page, "Escape", "Escape")
+    page.locator("#step-e-main").focus()
+    press(page, "Delete")
+    expect(page.locator("#step-e")).to_have_count(0)
+    page.locator("#step-w9-main").focus()
+    press(page, "a")
+    page.keyboard.type("end")
+    expect(fitting.locator("b")).to_have_text(["End"])
+    press(page, "Enter")
+    expect(page.locator(".step[data-kind=END]")).to_be_visible()

@@ -10,6 +10,7 @@ let at = 0;
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 const has = (text, words) => words.every((word) => text.includes(word));
 const wordsIn = (text) => plain(text).split(/\s+/).filter(Boolean);
+const lettersIn = (text) => plain(text).split(/[^\p{L}\p{N}]+/u).filter(Boolean);
 
 /** Bring a step into view and mark it for a moment. */
 export function goTo(key) {
@@ -107,13 +108,19 @@ document.addEventListener("click", (event) => {
 // A list of kinds is narrowed by what is typed above it.
 for (const search of document.querySelectorAll("[data-kind-search]")) {
   const scope = search.closest(".palette, .kind-menu");
+  const items = () => [...scope.querySelectorAll("[data-kind]:not(.kind-icon)")];
   const narrow = () => {
-    const words = wordsIn(search.value);
-    for (const item of scope.querySelectorAll("[data-kind]:not(.kind-icon)")) item.classList.toggle("is-out", !has(plain(item.textContent), words));
+    // From the beginnings of words: "end" is no "Send".
+    const words = lettersIn(search.value).map((word) => ` ${word}`);
+    const told = (item) => [...item.querySelectorAll("b, small")].map((part) => part.textContent).join(" ");
+    for (const item of items()) item.classList.toggle("is-out", !has(` ${lettersIn(told(item)).join(" ")}`, words));
   };
   search.addEventListener("input", narrow);
   search.addEventListener("keydown", (event) => {
-    const first = [...scope.querySelectorAll("[data-kind]:not(.is-out, [hidden], .kind-icon)")][0];
+    const fitting = items().filter((item) => !item.matches(".is-out, [hidden]"));
+    // Enter takes what is called so before what only speaks of it.
+    const called = (item) => plain(item.querySelector("b").textContent).startsWith(plain(search.value).trim());
+    const first = fitting.find(called) ?? fitting[0];
     if (event.key === "Enter" && first) first.click();
     else if (event.key === "Escape" && search.value) {
       search.value = "";
@@ -122,7 +129,8 @@ for (const search of document.querySelectorAll("[data-kind-search]")) {
     event.preventDefault();
     event.stopPropagation();
   });
-  scope.addEventListener("toggle", () => {
+  // As it opens: what is typed at once is not taken away again.
+  scope.addEventListener("beforetoggle", () => {
     search.value = "";
     narrow();
   });

@@ -81,6 +81,8 @@ for (const menu of [kinds, tools]) {
     const here = buttons.indexOf(document.activeElement);
     const to = { ArrowDown: here + 1, ArrowUp: here < 0 ? -1 : here - 1, Home: 0, End: buttons.length - 1 }[event.key];
     if (event.key === "Tab") menu.hidePopover();
+    // Whatever is typed searches.
+    if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) menu.querySelector("[data-kind-search]")?.focus();
     const inText = event.target.matches("input") && (event.key === "Home" || event.key === "End");
     if (to === undefined || inText || !buttons.length) return;
     event.preventDefault();

@@ -3,7 +3,8 @@ const board = document.getElementById("board");
 const stage = document.getElementById("stage");
 const level = document.querySelector("[data-zoom-level]");
 const KEEP = `fairway-view:${location.pathname}`;
-const [LEAST, MOST] = [0.3, 1.6];
+const [LEAST, MOST] = [0.1, 1.6];
+const list = matchMedia("(max-width: 767.98px)"); // there the canvas is a list, which scrolls by itself
 let zoom = 1;
 
 /** Zoom to `to`, keeping the point (x, y) of the window where it is. */
@@ -31,6 +32,7 @@ function fit() {
 }
 
 function keep() {
+  if (list.matches) return;
   try {
     sessionStorage.setItem(KEEP, JSON.stringify([zoom, board.scrollLeft, board.scrollTop]));
   } catch {
@@ -39,16 +41,20 @@ function keep() {
 }
 
 function start() {
+  if (list.matches) return;
   try {
     const [kept, left, top] = JSON.parse(sessionStorage.getItem(KEEP));
     setZoom(kept);
     board.scrollTo(left, top);
+    if (inView().length) return;
   } catch {
-    const graph = document.getElementById("canvas");
-    if (Number(graph.dataset.width) > board.clientWidth) setZoom(Math.max(0.6, board.clientWidth / Number(graph.dataset.width)));
-    board.scrollTo((board.scrollWidth - board.clientWidth) / 2, 0);
+    // nothing is kept
   }
+  const graph = document.getElementById("canvas");
+  if (Number(graph.dataset.width) > board.clientWidth) setZoom(Math.max(0.6, board.clientWidth / Number(graph.dataset.width)));
+  board.scrollTo((board.scrollWidth - board.clientWidth) / 2, 0);
 }
+list.addEventListener("change", start);
 
 document.addEventListener("click", (event) => {
   const how = event.target.closest("[data-zoom]")?.dataset.zoom;
@@ -115,5 +121,32 @@ addEventListener("pointerup", () => {
   keep();
 });
 board.addEventListener("scrollend", keep);
+
+// What somebody looks at stays where it is when an answer moves the steps: the step that has the keyboard or is open, else
+// the one nearest to the middle.
+let held = [];
+
+function inView() {
+  const field = board.getBoundingClientRect();
+  const [x, y] = [field.left + field.width / 2, field.top + field.height / 2];
+  const meant = document.activeElement?.closest?.(".step") ?? stage.querySelector(".step.is-selected");
+  const seen = [];
+  for (const step of stage.querySelectorAll(".step")) {
+    const { left, right, top, bottom } = step.getBoundingClientRect();
+    if (right < field.left || left > field.right || bottom < field.top || top > field.bottom) continue;
+    seen.push({ id: step.id, left, top, far: step === meant ? -1 : Math.hypot(left - x, top - y) });
+  }
+  return seen.sort((one, other) => one.far - other.far);
+}
+
+// Before the canvas is drawn.
+document.addEventListener("htmx:before:swap", () => (held = inView()), { capture: true });
+document.addEventListener("htmx:after:swap", () => {
+  const was = held.find(({ id }) => document.getElementById(id));
+  if (!was) return;
+  const box = document.getElementById(was.id).getBoundingClientRect();
+  const [left, top] = [box.left - was.left, box.top - was.top];
+  if (Math.abs(left) > 1 || Math.abs(top) > 1) board.scrollBy({ left, top, behavior: "instant" });
+});
 
 start();

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from app.journeys import comments, queries, service
 from app.journeys.models import Journey
+from tests.browser.conftest import PHONE
 from tests.browser.test_canvas_parts import chosen, make, press, show
 from tests.journeys.helpers import asks, step, wait
 from tests.journeys.test_layout_calm import hundred
@@ -192,6 +193,17 @@ def test_a_hundred_steps_fit_into_view_and_folding_leaves_the_step_where_it_is(l
     press(page, "f")
     for at in (0, -1):
         expect(every.nth(at)).to_be_in_viewport(ratio=1)
+    assert page.locator("#board").evaluate("board => board.scrollWidth") == page.locator("#board").evaluate(
+        "board => board.clientWidth"
+    )
+    # Narrow for a while, it comes back to where it was, after a reload too.
+    page.set_viewport_size(PHONE)
+    expect(page.locator(".palette")).to_be_hidden()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for _ in range(2):
+        expect(every.first).to_be_in_viewport(ratio=1)
+        expect(every.last).to_be_in_viewport(ratio=1)
+        page.reload()
     press(page, "0")
     fork = page.locator(".step[data-kind=CONDITION] .step-main").nth(4)
     fork.focus()

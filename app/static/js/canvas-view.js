@@ -15,9 +15,6 @@ function setZoom(to, x, y) {
   const [cx, cy] = [(board.scrollLeft + px) / zoom, (board.scrollTop + py) / zoom];
   zoom = next;
   stage.style.zoom = String(zoom);
-  // The ground always fills the board, however small the graph has become.
-  stage.style.minWidth = `${100 / zoom}%`;
-  stage.style.minHeight = `${100 / zoom}%`;
   board.scrollTo(cx * zoom - px, cy * zoom - py);
   level.textContent = `${Math.round(zoom * 100)} %`;
   keep();
@@ -28,7 +25,7 @@ function fit() {
   const field = board.getBoundingClientRect();
   const [width, height] = [Number(graph.dataset.width), Number(graph.dataset.height)];
   setZoom(Math.min(1, field.width / width, field.height / height));
-  board.scrollTo((stage.scrollWidth * zoom - field.width) / 2, 0);
+  board.scrollTo((board.scrollWidth - field.width) / 2, 0);
 }
 
 function keep() {

@@ -108,7 +108,7 @@ def test_on_a_phone_the_canvas_is_a_list(builder: Page) -> None:
     lefts = {name: box["left"] for name, box in tops}
     assert lefts["step-a"] == lefts["step-b"] > lefts["step-c"] == lefts["step-e"]
     assert [box["top"] for _, box in tops] == sorted(box["top"] for _, box in tops)
-    expect(page.locator(".meets-name").first).to_have_text("goes on with “Wait”")
+    expect(page.locator(".meets-name").first).to_have_text("goes on with “Wait 9 weeks”")
     page.locator("#step-a .step-more").click()
     page.locator("#step-menu [data-step-act=pick]").click()
     assert chosen(page) == ["a"]

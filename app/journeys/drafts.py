@@ -13,7 +13,7 @@ from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import editing
-from app.journeys.graph import Graph
+from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney
 from app.journeys.step_type import MANUAL, step_types, stored_graph
@@ -55,10 +55,12 @@ def edit(
     change: Callable[[Journey, Graph], Graph],
     *,
     sitting: str | None = None,
+    step_key: str | None = None,
 ) -> Journey:
     """Apply `change` to the draft, keep the new state in its history, and return the journey.
 
-    If the newest entry of the history is of the same `sitting`, the new state takes its place.
+    If the newest entry of the history is of the same `sitting`, the new state takes its place. `step_key` is the step
+    whose settings are changed, where it is one.
     """
     with transaction(tenant_id) as session:
         journey = locked(session, tenant_id, journey_id)
@@ -92,7 +94,8 @@ def edit(
             )
         )
         session.flush()
-        audit.record(session, actor, "journey.edit", "journey", journey_id, {"what": told})
+        about = {"step": step_key} if step_key else {}
+        audit.record(session, actor, "journey.edit", "journey", journey_id, {"what": told, **about})
         return journey
 
 
@@ -118,6 +121,26 @@ def _sat_on(session: Session, journey: Journey, graph: Graph, sitting: str) -> b
     put = update(JourneyDraftEdit).values(graph=graph.to_json()).returning(JourneyDraftEdit.id)
     wanted = _newest(put, journey, sitting).execution_options(synchronize_session=False)
     return session.scalar(wanted) is not None
+
+
+def removed(journey: Journey, key: str) -> tuple[Step, bool] | None:
+    """Return a step that the draft had and has no more, and whether undoing brings it back; None if there was none."""
+    wanted = (
+        select(JourneyDraftEdit.position, JourneyDraftEdit.graph)
+        .where(
+            JourneyDraftEdit.tenant_id == journey.tenant_id,
+            JourneyDraftEdit.journey_id == journey.id,
+            JourneyDraftEdit.position < journey.draft_position,
+            JourneyDraftEdit.graph.contains({"steps": [{"key": key}]}),
+        )
+        .order_by(JourneyDraftEdit.position.desc())
+        .limit(1)
+    )
+    with transaction(journey.tenant_id) as session:
+        found = session.execute(wanted).one_or_none()
+    if found is None:
+        return None
+    return stored_graph(found.graph).steps[key], found.position == journey.draft_position - 1
 
 
 def travel(tenant_id: UUID, journey_id: UUID, actor: str, draft_revision: int | None, step: int) -> Journey:

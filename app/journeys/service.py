@@ -21,7 +21,7 @@ from app.journeys import clips, drafts, editing, narrowing, parts, segments, use
 from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, step_mark, wrong_with
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import version_graph
-from app.journeys.settings import MAX_NAME, apply_settings, zone_of
+from app.journeys.settings import MAX_NAME, apply_settings, held_by, zone_of
 from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
 
 
@@ -90,10 +90,23 @@ def free_name(session: Session, tenant_id: UUID, name: str) -> str:
     return free
 
 
-def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: Mapping[str, Any]) -> Journey:
-    """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active."""
+def update_settings(
+    *,
+    tenant_id: UUID,
+    journey_id: UUID,
+    actor: str,
+    changes: Mapping[str, Any],
+    seen: Mapping[str, Any] | None = None,
+) -> Journey:
+    """Change settings (keys of `settings.SETTINGS`) and return the journey; they count at once, also while active.
+
+    With `seen`, the settings that the changes were made on, raises DraftChanged if they are others by now.
+    """
     with transaction(tenant_id) as session:
         journey = drafts.locked(session, tenant_id, journey_id)
+        before = held_by(journey)
+        if seen is not None and before != seen:
+            raise drafts.DraftChanged
         zone = journey.timezone
         apply_settings(session, journey, changes)
         _hold_named(session, journey)
@@ -101,7 +114,8 @@ def update_settings(*, tenant_id: UUID, journey_id: UUID, actor: str, changes: M
             # The engine looks, finds nobody and works out the next moment by the zone's clocks.
             journey.next_run_at = min(journey.next_run_at, clock.now())
         _flush_named(session, journey)
-        audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": sorted(changes)})
+        changed = sorted(name for name, value in held_by(journey).items() if value != before[name])
+        audit.record(session, actor, "journey.update", "journey", journey_id, {"changed": changed})
         return journey
 
 
@@ -292,7 +306,7 @@ def configure_step(
     def label(graph: Graph) -> str:
         return f"Changed “{_title(graph.step(key))}”"
 
-    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting)
+    return drafts.edit(tenant_id, journey_id, actor, draft_revision, label, change, sitting=sitting, step_key=key)
 
 
 def connect_steps(

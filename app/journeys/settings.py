@@ -28,6 +28,11 @@ SETTINGS = (
 )
 
 
+def held_by(journey: Journey) -> dict[str, Any]:
+    """Return the settings of a journey by name."""
+    return {name: getattr(journey, name) for name in SETTINGS}
+
+
 def apply_settings(session: Session, journey: Journey, given: Mapping[str, Any]) -> None:
     """Put the given settings on the journey, or raise Invalid with a message for each that can't be."""
     before = sending.held_by(journey)

@@ -1,5 +1,6 @@
 """Settings of a step save themselves: nothing typed is lost, and a sitting at a step is one entry to undo."""
 
+import re
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_can_not_be_is_kept_with_what_is_wrong_beside_it(builder: Page, jou
     expect(page.locator("#step-a .step-words")).to_have_text("Wait 4 days")
 
 
-def test_others_may_change_other_steps_but_the_same_one_is_asked_about(builder: Page, journey: Journey) -> None:
+def test_others_may_change_other_steps_and_other_settings(builder: Page, journey: Journey) -> None:
     page = builder
     elsewhere(journey, "b", "9 days")
     page.locator("[name='duration.amount']").fill("5")
@@ -110,20 +111,55 @@ def test_others_may_change_other_steps_but_the_same_one_is_asked_about(builder: 
     assert stored(journey, "a").config["duration"] == "5 days"
     expect(page.locator("#step-b .step-words")).to_have_text("Wait 9 days")
 
+    # Of the same step another setting: both stay.
     elsewhere(journey, "a", "7 days")
     page.locator("#f-name").fill("Mine")
-    expect(page.locator("#panel")).to_contain_text("Somebody else changed this step")
     expect(page.locator("#step-a .step-words")).to_have_text("Wait 7 days")
-    expect(page.locator("#f-name")).to_have_value("Mine")
-    page.get_by_role("button", name="Keep mine").click()
     expect(page.locator("#step-a .step-name")).to_have_text("Mine")
-    assert stored(journey, "a").config["duration"] == "5 days"
+    expect(page.locator("[name='duration.amount']")).to_have_value("7")
+    expect(page.locator("#step-joined")).to_contain_text("That stays, and so does what you typed.")
+
+
+def test_the_same_setting_is_asked_about(builder: Page, journey: Journey) -> None:
+    page = builder
+    amount = page.locator("[name='duration.amount']")
+    elsewhere(journey, "a", "7 days")
+    amount.fill("5")
+    page.locator("#f-name").fill("Mine")
+    told = page.locator("#step-refused")
+    expect(told).to_contain_text("changed this to “Wait 7 days”")
+    expect(page.locator("#step-a .step-words")).to_have_text("Wait 7 days")
+    expect(amount).to_have_value("5")
+    page.get_by_role("button", name="Keep mine").click()
+    expect(page.locator("#step-a .step-words")).to_have_text("Wait 5 days")
+    expect(page.locator("#step-a .step-name")).to_have_text("Mine")
 
     elsewhere(journey, "a", "8 days")
-    page.locator("#f-name").fill("Mine again")
-    page.get_by_role("link", name="Take theirs").click()
-    expect(page.locator("#f-name")).to_have_value("Mine")
-    expect(page.locator("[name='duration.amount']")).to_have_value("8")
+    amount.fill("6")
+    page.get_by_role("button", name="Take theirs").click()
+    expect(amount).to_have_value("8")
+    expect(page.locator("#step-saved")).to_have_text("Saved.")
+    expect(told).to_have_text("")
+    assert stored(journey, "a").config["duration"] == "8 days"
+
+
+def test_what_was_typed_into_a_step_that_is_gone_can_be_put_back(builder: Page, journey: Journey) -> None:
+    page = builder
+    on = {"tenant_id": journey.tenant_id, "journey_id": journey.id, "actor": "system"}
+    service.delete_step(**on, key="a")
+    page.locator("[name='duration.amount']").fill("5")
+    expect(page.locator("#panel")).to_contain_text("This step is gone")
+    expect(page.locator("#gone-typed")).to_have_value(re.compile("Wait 5 days"))
+    expect(page.locator("#step-a")).to_have_count(0)
+    page.get_by_role("button", name="Put the step back with this").click()
+    expect(page.locator("#step-a .step-words")).to_have_text("Wait 5 days")
+    expect(page.locator("[name='duration.amount']")).to_have_value("5")
+
+    # Nothing was typed: it is closed.
+    service.delete_step(**on, key="a")
+    expect(page.locator("#toasts")).to_contain_text("The step you had open was deleted")
+    expect(page.locator("#step-form")).to_have_count(0)
+    expect(page).to_have_url(re.compile(f"{journey.id}$"))
 
 
 def test_a_comment_that_was_begun_waits_for_its_step(builder: Page) -> None:

@@ -18,6 +18,8 @@ from app.blueprints.journeys import (
     recipes,
     rehearsals,
     reports,
+    saving,
+    settings,
     together,
     versions,
 )
@@ -27,6 +29,8 @@ VIEWS = (
     reports,
     pages,
     builder,
+    saving,
+    settings,
     people,
     publishing,
     recipes,

@@ -1,6 +1,6 @@
 """The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, archive."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -10,14 +10,12 @@ from flask import Response, current_app, flash, redirect, request, send_file, ur
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as Answer
 
-from app.blueprints import conditions
 from app.blueprints.journeys import picture as picture_of
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint, seen_revision
 from app.blueprints.journeys.board import Board, known
-from app.blueprints.journeys.forms import NewJourneyForm, SettingsForm
+from app.blueprints.journeys.forms import NewJourneyForm
 from app.infra.errors import UserError
-from app.infra.working_days import WEEK
 from app.journeys import checks, files, lifecycle, queries, service, whereabouts
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.models import Journey
@@ -26,9 +24,6 @@ from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.shell import organisation
-
-EXITS, GOAL = "exit_conditions", "goal_conditions"
-"""The conditions on the page of settings."""
 
 
 @blueprint.get("")
@@ -168,79 +163,6 @@ def _attached(text: str, type: str, name: str, ending: str) -> Response:
     return send_file(
         BytesIO(text.encode()), type, as_attachment=True, download_name=f"{secure_filename(name) or 'journey'}.{ending}"
     )
-
-
-@blueprint.get("/<uuid:journey_id>/settings")
-@requires("journeys.edit")
-def settings(journey_id: UUID) -> Response:
-    """Show the form of a journey's settings."""
-    journey = queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
-    goal = journey.goal or {}
-    window = journey.send_window or {"days": list(WEEK)}
-    sends = {"send_days": window["days"], "send_from": window.get("from"), "send_to": window.get("to")}
-    leaving = journey.exit_event or {}
-    form = SettingsForm(
-        obj=journey,
-        exit_event_type=leaving.get("event_type"),
-        exit_same=leaving.get("same"),
-        goal_event=goal.get("event_type"),
-        goal_same=goal.get("same"),
-        **sends,
-    )
-    shown = {EXITS: journey.exit_conditions, GOAL: None if goal.get("event_type") else goal.get("conditions")}
-    return _settings_page(journey, form, shown)
-
-
-@blueprint.post("/<uuid:journey_id>/settings")
-@requires("journeys.edit")
-def save_settings(journey_id: UUID) -> Response | Answer:
-    """Change a journey's settings."""
-    actor, form = current(), SettingsForm(request.form)
-    journey = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
-    asked = conditions.of_customers(actor.tenant_id)
-    posted = {name: conditions.read(request.form, name, asked) for name in (EXITS, GOAL)}
-    if any(one.acted for one in posted.values()):
-        return _settings_page(journey, form, posted)
-    try:
-        changes = form.values() | form.sending() | form.leaving(journey.goal, posted[EXITS].tree, posted[GOAL].tree)
-        service.update_settings(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, changes=changes)
-    except UserError as error:
-        told = {name: _beside(error.errors, name) for name in posted}
-        named = {name.replace("send_window.", "send_"): message for name, message in error.errors.items()}
-        others = {name: message for name, message in named.items() if name in form}
-        if not others and not any(told.values()):
-            raise
-        for name, message in others.items():
-            form[name].errors = [message]
-        journey = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
-        return _settings_page(journey, form, posted, told, status=422)
-    flash("The settings are saved and hold from now on.", "success")
-    return redirect(url_for("journeys.builder", journey_id=journey_id))
-
-
-def _beside(errors: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return what is wrong with conditions by path; services begin each with the setting's name."""
-    at = "goal" if name == GOAL else name
-    return {path.removeprefix(at).lstrip("."): told for path, told in errors.items() if f"{path}.".startswith(f"{at}.")}
-
-
-def _settings_page(
-    journey: Journey,
-    form: SettingsForm,
-    shown: Mapping[str, object],
-    errors: Mapping[str, Mapping[str, str]] | None = None,
-    status: int = 200,
-) -> Response:
-    tenant_id = current().tenant_id
-    form.offer(known(tenant_id), journey.timezone)
-    asked = conditions.of_customers(tenant_id)
-    builders = {
-        name: conditions.draw(
-            one, name, asked, errors=(errors or {}).get(name) or None, allow_empty=True, club_id=journey.club_id
-        )
-        for name, one in shown.items()
-    }
-    return page("journeys/settings.html", status=status, journey=journey, form=form, builders=builders)
 
 
 @blueprint.post("/<uuid:journey_id>/activate")

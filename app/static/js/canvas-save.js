@@ -17,11 +17,13 @@ let dirty = false; // something is in the form that was not sent yet
 let draws = false; // what is wrong is to be said
 let asked = false; // saving was asked for
 let drawing = false;
+let replaced = false; // the panel is another one
 let failed = false;
 let sending = 0;
 let redrawn = null; // while another form is on its way: what is kept once it is there
 
 const form = () => panel.querySelector("form[data-step-form]");
+const gone = () => panel.querySelector("[data-gone]");
 /** Whether what is typed can't be saved as it is: somebody else changed the step, or the server refused it. */
 const stuck = () => failed || Boolean(form()?.matches("[data-conflict], [data-refused]"));
 /** Whether something typed is not saved yet. */
@@ -49,11 +51,12 @@ export function flush() {
 
 /** Save until nothing is left to be saved; returns false where it can't be. */
 export async function settled() {
+  const had = form();
   do {
     await redrawn?.promise;
     await flush();
   } while (form() && (dirty || redrawn) && !stuck());
-  return !(form() && stuck());
+  return !(form() && stuck()) && !(had && gone());
 }
 
 /** Do something with what is saved: at once, or after saving it. */
@@ -181,7 +184,7 @@ panel.addEventListener("focusout", ({ target, relatedTarget }) => {
 });
 for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => draws && form() && touch(0), { capture: true });
 
-// Saving is asked for by Enter, or by "Keep mine".
+// Saving is asked for by Enter.
 document.addEventListener(
   "submit",
   (event) => {
@@ -197,13 +200,15 @@ document.addEventListener(
   },
   { capture: true },
 );
+
 document.addEventListener("click", (event) => event.target.closest("[data-panel-theirs]") && forget(), { capture: true });
 
 document.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
   if (ctx.typed && form()) ctx.since = [...typedIn(form())].filter(([id, value]) => value !== ctx.typed.get(id));
   const whole = tasks.findIndex(({ target }) => target === panel);
-  if (whole >= 0 && form() && !fits(tasks[whole].fragment)) tasks.splice(whole, 1);
-  const part = tasks.findIndex(({ target, swapSpec }) => target?.id === "step-form" && swapSpec.style === "outerMorph");
+  if (whole >= 0 && form() && !fits(tasks[whole])) tasks.splice(whole, 1);
+  else if (whole >= 0) replaced = true;
+  const part = tasks.findIndex(({ target, type }) => target?.id === "step-form" && type === "partial");
   if (part >= 0 && (dirty || pressed())) {
     tasks.splice(part, 1);
     draws = true;
@@ -215,8 +220,11 @@ document.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
 
 // What is being typed is not drawn over. Of an answer that refuses it, why is taken over; another panel takes its place once
 // it is on its way to be saved.
-function fits(fragment) {
+function fits({ fragment, type }) {
+  const asked = type === "main";
   const sheet = fragment.querySelector("[data-sheet]");
+  // What was typed into a step that is gone stays until it is closed, or another step is opened.
+  if (gone() && !asked && !sheet?.dataset.sheet && !fragment.querySelector("[data-gone]")) return false;
   if (sheet?.dataset.sheet !== openStepKey()) {
     if (dirty && !stuck()) rescue(form());
     failed = false;
@@ -239,10 +247,10 @@ function rescue(from) {
   sayAgain(action, body);
 }
 
-// What is refused comes back in its form.
+// What is refused comes back in its form. A form that is open, and older than what is said, is drawn anew.
 function sayAgain(action, body) {
   return enqueue(() => {
-    const values = { open: openStepKey(), ...shown() };
+    const values = { open: openStepKey(), told: "again", ...shown() };
     const from = formOf(action, body);
     const sent = htmx.ajax("POST", action, { source: from, target: graph(), swap: "outerMorph", values });
     return sent.finally(() => from.remove());
@@ -250,6 +258,11 @@ function sayAgain(action, body) {
 }
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  // A field that is taken away while it has the keyboard says that it changed.
+  if (replaced) {
+    clearTimeout(timer);
+    [dirty, draws, replaced] = [false, false, false];
+  }
   if (!form()) return;
   enhance(form());
   typeAgain(ctx.since ?? []);
@@ -284,10 +297,13 @@ function last(from) {
   }
 }
 
-try {
-  const [url, body] = JSON.parse(sessionStorage.getItem(LAST)) ?? [];
-  sessionStorage.removeItem(LAST);
-  if (url) sayAgain(url, new URLSearchParams(body));
-} catch {
-  // as above
-}
+// Once all parts of the canvas are there.
+addEventListener("DOMContentLoaded", () => {
+  try {
+    const [url, body] = JSON.parse(sessionStorage.getItem(LAST)) ?? [];
+    sessionStorage.removeItem(LAST);
+    if (url) sayAgain(url, new URLSearchParams(body));
+  } catch {
+    // as above
+  }
+});

@@ -22,7 +22,7 @@ from app.infra.ids import as_id, first_id_at
 from app.journeys.payloads import payload_fits, said, says_same
 from app.journeys.step_type import StepBatch, Walker
 
-LATE = timedelta(days=7)
+LATE = timedelta(days=365)
 
 _CAME = text("""
     SELECT w.id, s.entered_at, CASE WHEN before.step_number IS NULL THEN CAST(e.trigger_event_id AS text)

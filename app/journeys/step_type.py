@@ -15,6 +15,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once
     long_duration text such as "3 working days"          event_date   name of a date that the journey's event says
+    event_key     name under which the journey's event says something
 
 Others are drawn by their JSON type.
 """

@@ -221,6 +221,7 @@ class WaitConfig(StepConfig):
         max_length=100,
         title="Only if it says the same",
         description="A field of the event, such as booking_id, that must say what the event said that let them in.",
+        json_schema_extra={"widget": "event_key"},
     )
     rules: list[dict[str, Any]] | None = Field(
         default=None,

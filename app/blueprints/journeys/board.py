@@ -19,8 +19,8 @@ from app.conditions import FieldType, profile
 from app.customers import custom_fields, mass_update
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.field_kind import CustomFieldInfo
-from app.infra.db import asking_once
-from app.journeys import comments, letters, queries, reentry, sending, walks
+from app.infra.db import asking_once, transaction
+from app.journeys import comments, heard, letters, queries, reentry, sending, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
@@ -33,6 +33,14 @@ from app.web.guards import can, current
 from app.web.htmx import is_htmx, page
 
 OVERVIEW = "journeys/_overview.html"
+SETTING_FIELDS = {
+    "exit_event": "exit_event_type",
+    "exit_event.same": "exit_same",
+    "goal": "goal_event",
+    "goal.same": "goal_same",
+    "reentry_key": "reentry_key",
+}
+"""The fields of the page of settings in which settings of a journey name events and what these say."""
 STEP = "journeys/_step.html"
 
 
@@ -52,6 +60,11 @@ class Board:
         self.editable = can("journeys.edit") and self.journey.status != "ARCHIVED"
 
     @cached_property
+    def doubts(self) -> list[heard.Doubt]:
+        """Return the names of events, and of what they say, that nobody has heard of."""
+        return heard.doubts(tenant_id=self.tenant_id, journey=self.journey, graph=self.graph)
+
+    @cached_property
     def problems(self) -> list[Problem]:
         """Return all that stands in the way of activation."""
         with asking_once(self.tenant_id):
@@ -67,6 +80,7 @@ class Board:
             self.graph,
             known=self.known,
             problems=self.problems,
+            doubts=[(one.step_key, one.message) for one in self.doubts],
             folded=request.cookies.get("fold", "").split("."),
             showing={*fresh, *([selected] if selected else [])},
         )
@@ -106,6 +120,8 @@ class Board:
             "kinds": presenters.kinds(),
             "problems": self.problems,
             "problem_labels": [self._label(one) for one in self.problems],
+            "doubts": self.doubts,
+            "setting_fields": SETTING_FIELDS,
             "titles": self.titles,
             "editable": self.editable,
             "status_tones": presenters.STATUS_TONES,
@@ -200,6 +216,7 @@ class Board:
             "card": self.card(key),
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
+            "card_doubts": [] if changed else self._doubted(key),
             "meets": self._meets(step),
             "comments": comments.of_step(tenant_id=self.tenant_id, journey_id=self.journey.id, step_key=key),
             "preview": previews.of_step(
@@ -215,7 +232,7 @@ class Board:
             "was": step_mark(step),
             "base": json.dumps({**portable(step).config, "name": step.name or ""}, default=str),
             "sitting": request.form.get("sitting") or token_hex(6),
-            "told_mark": presenters.marked([(one.field, one.message) for one in told]),
+            "told_mark": presenters.marked([(one.field, one.message) for one in told], self._doubted(key)),
             "missing": bool(problems),
             "changed": changed,
             "conflict": conflict,
@@ -226,7 +243,14 @@ class Board:
     def sources(self) -> Sources:
         """Return what the widgets of the forms of its steps draw from."""
         around = sources(self.tenant_id, self.known, self.journey.club_id, editable=self.editable)
-        return replace(around, event_dates=event_dates(self.graph))
+        return replace(around, event_dates=event_dates(self.graph), event_keys=self._event_keys)
+
+    def _event_keys(self) -> list[str]:
+        return event_keys(self.tenant_id, self.graph)
+
+    def _doubted(self, key: str) -> list[str]:
+        """Return what nobody has heard of that a step names."""
+        return [one.message for one in self.doubts if one.step_key == key]
 
     def step(self, key: str) -> Step:
         """Return a step of the draft, or raise NoSuchStep."""
@@ -244,7 +268,7 @@ class Board:
         step = self.step(key)
         wrong = [one for one in self.problems if one.step_key == key]
         others = self.known.steps if step_form.names_steps(step.type) else None
-        return presenters.marked(step, wrong, self._meets(step), others, self.editable)
+        return presenters.marked(step, wrong, self._doubted(key), self._meets(step), others, self.editable)
 
     def _meets(self, step: Step) -> list[dict[str, str | None]]:
         """Return the exits of a step that lead to where other paths lead too."""
@@ -264,6 +288,19 @@ class Board:
         return page("journeys/builder.html", block="panel", status=status, **context, **(panel or {"panel": OVERVIEW}))
 
 
+def event_types(tenant_id: UUID) -> dict[str, str]:
+    """Return the types of events that can be chosen: those of the catalogue, and others that have come in."""
+    with transaction(tenant_id) as session:
+        return heard.event_types(session, tenant_id)
+
+
+def event_keys(tenant_id: UUID, graph: Graph) -> list[str]:
+    """Return the names under which the event that lets people in says something."""
+    with transaction(tenant_id) as session:
+        type = str(graph.trigger.config.get("event_type") or "") if graph.trigger else ""
+        return sorted(heard.keys_of(session, tenant_id, type))
+
+
 def known(tenant_id: UUID, journey_id: UUID | None = None) -> Known:
     """Return what settings (of that journey) may refer to, with what people call the values that conditions name."""
     return replace(queries.known(tenant_id=tenant_id, journey_id=journey_id), names=condition_labels(tenant_id))
@@ -278,6 +315,7 @@ def sources(tenant_id: UUID, known: Known, club_id: UUID | None = None, *, edita
         customers=cache(partial(of_customers, tenant_id)),
         walks=cache(partial(of_walks, tenant_id, known.around)),
         event=cache(partial(of_event, tenant_id)),
+        event_types=cache(partial(event_types, tenant_id)),
         club_id=club_id,
         editable=editable,
     )

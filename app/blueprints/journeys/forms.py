@@ -1,6 +1,7 @@
 """Forms of a journey's own settings. The service checks what is typed; the form carries it and shows what it said."""
 
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
@@ -138,9 +139,14 @@ class SettingsForm(JourneyForm):
             topics.append((chosen, "A topic that was archived"))
         self.topic_id.choices = [("", "None: the answer to the channel as a whole"), *topics]
         events = sorted(known.event_types.items(), key=lambda one: one[1].casefold())
-        offered = [SelectChoice(key, label, render_kw={"data-beside": key}) for key, label in events if key != MANUAL]
-        self.goal_event.choices = [SelectChoice("", "No event: conditions, or nothing"), *offered]
-        self.exit_event_type.choices = [SelectChoice("", "No event"), *offered]
+        for field, nothing in (
+            (self.goal_event, "No event: conditions, or nothing"),
+            (self.exit_event_type, "No event"),
+        ):
+            held = str(field.data or "")
+            more = [(held, held)] if held and held not in known.event_types else []
+            offered = [SelectChoice(key, said, render_kw={"data-beside": key}) for key, said in events if key != MANUAL]
+            field.choices = [SelectChoice("", nothing), *offered, *starmap(SelectChoice, more)]
 
     def sending(self) -> dict[str, Any]:
         """Return what the service takes of how the journey sends."""

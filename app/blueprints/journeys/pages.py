@@ -1,6 +1,7 @@
 """The list of journeys, a journey's settings, and what its status allows: activate, pause, resume, archive."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -13,7 +14,7 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.journeys import picture as picture_of
 from app.blueprints.journeys import presenters
 from app.blueprints.journeys.base import blueprint, seen_revision
-from app.blueprints.journeys.board import Board, known
+from app.blueprints.journeys.board import Board, event_types, known
 from app.blueprints.journeys.forms import NewJourneyForm
 from app.infra.errors import UserError
 from app.journeys import checks, files, lifecycle, queries, service, whereabouts
@@ -108,7 +109,8 @@ def create() -> Response | Answer:
 
 
 def _new_page(form: NewJourneyForm, status: int = 200) -> Response:
-    around = known(current().tenant_id)
+    tenant_id = current().tenant_id
+    around = replace(known(tenant_id), event_types=event_types(tenant_id))
     form.offer(around, organisation().timezone)
     form.offer_events(around)
     return page("journeys/new.html", status=status, form=form)

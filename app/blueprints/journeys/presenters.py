@@ -7,7 +7,7 @@ its cell by classes of digits, an edge is an SVG path in pixels.
 from base64 import urlsafe_b64encode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -72,7 +72,7 @@ class Card:
 
     `clip` is what copying takes; `hidden` how many steps of its branches are folded away; `leads_to` the steps its
     settings send people to, with their names. `block` are the keys of the steps that move along with it; a `stuck` one
-    can be moved nowhere, a `closed` one only to an open end.
+    can be moved nowhere, a `closed` one only to an open end. `doubts` stand in the way of nothing.
     """
 
     key: str
@@ -95,6 +95,7 @@ class Card:
     closed: bool
     cell: str = field(repr=False)
     place: Place = field(repr=False)
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ def draw(
     *,
     known: Known,
     problems: Sequence[Problem],
+    doubts: Sequence[tuple[str | None, str]] = (),
     folded: Collection[str] = (),
     showing: Collection[str] = (),
 ) -> Canvas:
@@ -203,6 +205,9 @@ def draw(
     wrong: dict[str | None, list[str]] = defaultdict(list)
     for problem in problems:
         wrong[problem.step_key].append(problem.message)
+    unheard: dict[str | None, list[str]] = defaultdict(list)
+    for at, message in doubts:
+        unheard[at].append(message)
     for key, inner in hidden.items():
         wrong[key] += ["Something is missing in the branches folded away."] if inner & wrong.keys() else []
     slots: dict[tuple[str, str], Slot] = {}
@@ -220,6 +225,7 @@ def draw(
         if exit is None:
             place, inside = layout.places[key], len(hidden.get(key, ()))
             card = card_of(whole.steps[key], graph, known, wrong[key], place=place, hidden=inside, rank=rank)
+            card = replace(card, doubts=unheard[key]) if key in unheard else card
             rows.append(Row(depth, card=card, notes=stickers[key]))
         elif (key, exit) in slots:
             rows.append(Row(depth, slot=slots[key, exit]))

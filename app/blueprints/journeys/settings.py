@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -13,11 +13,11 @@ from werkzeug.wrappers import Response as Answer
 
 from app.blueprints import conditions
 from app.blueprints.journeys.base import blueprint
-from app.blueprints.journeys.board import known
+from app.blueprints.journeys.board import SETTING_FIELDS, event_keys, event_types, known
 from app.blueprints.journeys.forms import SettingsForm
 from app.infra.errors import UserError
 from app.infra.working_days import WEEK
-from app.journeys import queries, sending, service, together
+from app.journeys import heard, queries, sending, service, together
 from app.journeys.drafts import DraftChanged
 from app.journeys.graph import storable
 from app.journeys.models import Journey
@@ -213,7 +213,9 @@ def _page(
 ) -> Response:
     """Return the page; `base` is what it is drawn of, without it that which the posted page was."""
     tenant_id = current().tenant_id
-    form.offer(known(tenant_id), journey.timezone)
+    form.offer(replace(known(tenant_id), event_types=event_types(tenant_id)), journey.timezone)
+    graph = queries.draft(journey)
+    doubts = heard.doubts(tenant_id=tenant_id, journey=journey, graph=graph) if status == 200 else []
     asked = conditions.of_customers(tenant_id)
     builders = {
         name: conditions.draw(
@@ -230,4 +232,6 @@ def _page(
         builders=builders,
         base=drawn_of,
         theirs=theirs,
+        doubts=[(SETTING_FIELDS[one.field], one.message) for one in doubts if one.step_key is None],
+        event_keys=event_keys(tenant_id, graph),
     )

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from app.conditions import InvalidConditions, Tree, asks_nothing
 from app.conditions import parse as parse_rules
+from app.events import catalogue
 from app.journeys import leaving
 from app.journeys.durations import duration
 from app.journeys.engine import watching
@@ -114,7 +115,7 @@ class Goal(StepType[GoalConfig]):
         """Return what has to happen."""
         waits = f"; they wait for it, at most {config.at_most}" if config.otherwise == "wait" else ""
         if config.event_type:
-            return f"Reached when “{known.event_types.get(config.event_type, config.event_type)}” happens{waits}"
+            return f"Reached when “{catalogue.get(config.event_type).label}” happens{waits}"
         try:
             tree = self._tree(config, known)
         except InvalidConditions:

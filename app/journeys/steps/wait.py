@@ -14,6 +14,7 @@ from app.accounts.closures import ClubDays, club_days
 from app.conditions import InvalidConditions, asks_nothing
 from app.customers import custom_fields
 from app.customers.models import Customer
+from app.events import catalogue
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra.arrays import array, uuids
@@ -133,8 +134,7 @@ class Wait(StepType[WaitConfig]):
             return f"Wait until {config.event_date.words(date_label(config.event_date.field))}"
         if config.event_type is None:
             return "Wait for a condition"
-        label = known.event_types.get(config.event_type, config.event_type)
-        return f"Wait for “{label}”" if label else self.label
+        return f"Wait for “{catalogue.get(config.event_type).label}”" if config.event_type else self.label
 
     def words(self, config: WaitConfig, known: Known) -> str:
         """Return how long, or until when or what."""
@@ -149,7 +149,7 @@ class Wait(StepType[WaitConfig]):
             return "Not set up yet"
         asked = "" if asks_nothing(tree) else f" and {known.told(tree)}"
         asked += f" with the same “{config.same}”" if config.same else ""
-        return f"Wait until “{known.event_types.get(config.event_type, config.event_type)}” happens{asked}{at_most}"
+        return f"Wait until “{catalogue.get(config.event_type).label}” happens{asked}{at_most}"
 
     def wakes(
         self, config: WaitConfig, event_type: str, payload: Mapping[str, Any], *, zone: str, now: datetime

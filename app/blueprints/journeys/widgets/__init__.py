@@ -130,6 +130,16 @@ def _prepare_event_date(ask: Ask) -> Mapping[str, Any]:
     }
 
 
+def _prepare_event_key(ask: Ask) -> Mapping[str, Any]:
+    return {"options": ask.sources.event_keys()}
+
+
+def _held(ask: Ask, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what can be chosen with what is chosen, also where nobody knows it."""
+    held = str(ask.value or "")
+    return found if not held or held in dict(found) else [*found, (held, held)]
+
+
 def _prepare_recurrence(ask: Ask) -> Mapping[str, Any]:
     rule = str(ask.value or "")
     chosen = rule if rule in REPEATS else OWN_RULE
@@ -146,13 +156,16 @@ def _prepare_step(ask: Ask) -> Mapping[str, Any]:
 
 
 def _prepare_event_type(ask: Ask) -> Mapping[str, Any]:
-    found = sorted(ask.sources.known.event_types.items(), key=lambda one: one[1].casefold())
+    found = sorted(ask.sources.event_types().items(), key=lambda one: one[1].casefold())
     return {
-        "options": [
-            (MANUAL, "Nothing: people are added by hand"),
-            *TIMED.items(),
-            *((key, label) for key, label in found if key != MANUAL),
-        ],
+        "options": _held(
+            ask,
+            [
+                (MANUAL, "Nothing: people are added by hand"),
+                *TIMED.items(),
+                *((key, label) for key, label in found if key != MANUAL),
+            ],
+        ),
         "beside": {key: key for key, _ in found if key != MANUAL},
     }
 
@@ -211,12 +224,12 @@ def _read_awaited(ask: Ask, form: Form) -> str | None:
 
 
 def _prepare_awaited(ask: Ask) -> Mapping[str, Any]:
-    known = ask.sources.known.event_types.items()
+    known = ask.sources.event_types().items()
     found = sorted(
         ((key, label) for key, label in known if key not in MOVES and key not in ENDS),
         key=lambda one: one[1].casefold(),
     )
-    return {"options": found, "beside": {key: key for key, _ in found}}
+    return {"options": _held(ask, found), "beside": {key: key for key, _ in found}}
 
 
 __all__ = ["BLANK_ROWS", "DEPENDENT", "WIDGETS", "Ask", "Control", "Form", "Setting", "Sources", "Updatable"]
@@ -241,6 +254,7 @@ WIDGETS: dict[str, Widget] = {
     "secret": TEXT,
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),
+    "event_key": Widget(_prepare_event_key, _read_text),
     "event_date": Widget(_prepare_event_date, _read_text),
     "recurrence": Widget(_prepare_recurrence, _read_recurrence),
     "event_type": Widget(_prepare_event_type, _read_text),

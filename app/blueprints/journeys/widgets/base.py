@@ -1,6 +1,6 @@
 """What widgets are made of: a setting, what it is asked with, and what is drawn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -42,10 +42,14 @@ class Sources:
     customers: Callable[[], Asked]
     walks: Callable[[], Asked]
     event: Callable[[str], Asked]
+    event_types: Callable[[], Mapping[str, str]] = dict
+    """Returns the types of events that can be chosen, with what people call them."""
     club_id: UUID | None = None
     editable: bool = True
     event_dates: EventDates = field(default_factory=lambda: EventDates({}, open=True))
     """The dates that events of the journey say."""
+    event_keys: Callable[[], Sequence[str]] = tuple
+    """Returns the names under which the event that lets people in says something."""
 
     def asked(self, widget: str, config: Mapping[str, Any]) -> Asked:
         """Return what the rules of a step are asked of."""

@@ -1,0 +1,135 @@
+"""Which events have come in, and what they say: the names that settings can be checked against.
+
+A name nobody has heard of is kept, for it may come: it is told of as a doubt, with the names that are like it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.events import catalogue
+from app.events.facts import facts
+from app.infra.db import transaction
+from app.infra.words import listed
+from app.journeys.graph import TRIGGER, Graph
+from app.journeys.models import Journey
+from app.journeys.step_type import MANUAL
+from app.journeys.timed import TIMED
+
+LATEST = 50
+"""So many events of a type tell what it says."""
+SHOWN = 6
+
+# A loose scan of `ix_activity_done`: as many probes as there are types.
+_TYPES = text("""
+    WITH RECURSIVE heard AS (
+        (SELECT type FROM activity WHERE tenant_id = :tenant_id AND private_to IS NULL ORDER BY type LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.type FROM activity a
+                WHERE a.tenant_id = :tenant_id AND a.private_to IS NULL AND a.type > heard.type ORDER BY a.type LIMIT 1)
+        FROM heard WHERE heard.type IS NOT NULL
+    )
+    SELECT type FROM heard WHERE type IS NOT NULL LIMIT 500
+""")
+_PAYLOADS = text("""
+    SELECT payload FROM activity WHERE tenant_id = :tenant_id AND type = :type AND private_to IS NULL
+    ORDER BY occurred_at DESC LIMIT :latest
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A name in a setting that no event has brought so far: of a step, or of the journey where `step_key` is None."""
+
+    step_key: str | None
+    field: str
+    message: str
+
+
+def event_types(session: Session, tenant_id: UUID) -> dict[str, str]:
+    """Return the types of events of the catalogue, and others that have come in: by name what people call them."""
+    known = {kind.name: kind.label for kind in catalogue.known()}
+    ours = {kind.name for kind in catalogue.done()} - set(known)
+    came = (name for name in session.scalars(_TYPES, {"tenant_id": tenant_id}) if name not in ours)
+    return known | {name: catalogue.get(name).label for name in came if name not in known}
+
+
+def keys_of(session: Session, tenant_id: UUID, type: str) -> set[str]:
+    """Return the names under which events of a type say something: those it declares, and those of the latest ones."""
+    kind = catalogue.get(type)
+    found = {one.name for one in kind.fields} | {name for change in kind.changes for name in change.names}
+    asked = {"tenant_id": tenant_id, "type": type, "latest": LATEST}
+    for payload in session.scalars(_PAYLOADS, asked) if type not in (MANUAL, *TIMED, "") else ():
+        found |= set(facts(type, payload)) if isinstance(payload, Mapping) else set()
+    return found
+
+
+def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
+    """Return which names of events, and of what they say, in a draft and the journey's settings nobody has heard of."""
+    found = [one for one in _names(journey, graph) if one.type not in (MANUAL, *TIMED, "")]
+    with transaction(tenant_id) as session:
+        types: dict[str, str] = {}
+        told: list[Doubt] = []
+        for one in found:
+            if one.key is None and not catalogue.is_known(one.type):
+                types = types or event_types(session, tenant_id)
+                if one.type not in types:
+                    like = get_close_matches(one.type, types, n=2)
+                    message = f"No event “{one.type}” has come in so far, and Fairway knows none of that name."
+                    told.append(Doubt(one.step_key, one.field, f"{message}{_like(like)}"))
+            elif one.key is not None and (keys := _unsaid(session, tenant_id, one.type, one.key)) is not None:
+                message = f"No “{catalogue.get(one.type).label}” has said “{one.key}” so far."
+                like = get_close_matches(one.key, keys, n=2)
+                says = f" It says {listed(sorted(keys)[:SHOWN])}." if keys and not like else ""
+                told.append(Doubt(one.step_key, one.field, f"{message}{_like(like) or says}"))
+        return told
+
+
+def _unsaid(session: Session, tenant_id: UUID, type: str, key: str) -> set[str] | None:
+    """Return what events of a type say where it is not `key`, else None."""
+    if any(one.name == key for one in catalogue.get(type).fields):
+        return None
+    keys = keys_of(session, tenant_id, type)
+    return None if key in keys else keys
+
+
+def _like(names: list[str]) -> str:
+    return f" Did you mean {listed([f'“{one}”' for one in names])}?".replace(" and ", " or ") if names else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A type of event that a setting names, or with `key` something that events of the type have to say."""
+
+    step_key: str | None
+    field: str
+    type: str
+    key: str | None = None
+
+
+def _names(journey: Journey, graph: Graph) -> Iterator[_Name]:
+    trigger = str(graph.trigger.config.get("event_type") or "") if graph.trigger else ""
+    for step in graph:
+        type = step.config.get("event_type")
+        if isinstance(type, str) and type:
+            yield _Name(step.key, "event_type", type)
+            if step.type != TRIGGER:
+                yield from _same(step.key, "same", trigger, type, step.config.get("same"))
+    for field, settings in (("exit_event", journey.exit_event), ("goal", journey.goal)):
+        type = (settings or {}).get("event_type")
+        if settings and type:
+            yield _Name(None, field, str(type))
+            yield from _same(None, f"{field}.same", trigger, str(type), settings.get("same"))
+    if journey.reentry_key:
+        yield _Name(None, "reentry_key", trigger, journey.reentry_key)
+
+
+def _same(step_key: str | None, field: str, trigger: str, type: str, key: Any) -> Iterator[_Name]:
+    """Yield what both events have to say, each but once where they are of one type."""
+    if isinstance(key, str) and key:
+        yield from (_Name(step_key, field, one, key) for one in dict.fromkeys((trigger, type)))

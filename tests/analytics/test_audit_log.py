@@ -95,7 +95,7 @@ def test_the_log_pages_by_key_and_goes_out_as_a_file_that_is_noted_itself(
 ) -> None:
     me = sign_in("owner")
     for number in range(60):
-        noted(tenant, f"user:{me}", "journey.edit", "journey", welcome, what=f"Edit {number}")
+        noted(tenant, f"user:{me}", "journey.edit", "journey", welcome, what=f"Edit {number}", step="a3")
     first = client.get(f"/settings/audit-log?object=journey:{welcome}").text
     (following,) = re.findall(r'href="([^"]*cursor=[^"]*)"', first)
     second = client.get(following.replace("&amp;", "&")).text

@@ -226,7 +226,9 @@ OBJECTS: dict[str, ObjectWords] = {
 # What an entry itself tells of the name, where the object is not there any more.
 _NAME_KEYS = ("name", "email", "domain", "key", "channel")
 # What the sentence has said, or what only machines can read.
-_UNTOLD = frozenset((*_NAME_KEYS, "customers", "customer", "loser", "merge", "request", "enrollment_id", "placements"))
+_UNTOLD = frozenset(
+    (*_NAME_KEYS, "customers", "customer", "loser", "merge", "request", "enrollment_id", "placements", "step")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,10 +166,14 @@ def claim(*, tenant_id: UUID, limit: int, now: datetime, attempt_id: UUID | None
         rows: list[dict[str, Any]] = []
         if standing.trial:
             rows = _taken(session, tenant_id, 1, now, {name for name, _ in installed()} - {standing.trial})
-        if not rows and standing.troubled - standing.shut:
-            # What other channels have does not wait for the tries of one that may be down.
-            rows = _taken(session, tenant_id, limit, now, standing.shut | standing.troubled)
-        if not rows:
+        doubtful = standing.troubled - standing.shut
+        if not rows and doubtful:
+            # What other channels have does not wait for the tries of one that may be down. One of its messages is tried
+            # beside them, or nobody would find out while there is much of theirs.
+            rows = _taken(session, tenant_id, max(limit - 1, 1), now, standing.shut | doubtful)
+            others = {name for name, _ in installed()} | {row["channel"] for row in rows}
+            rows += _taken(session, tenant_id, max(limit - len(rows), 1), now, others - doubtful)
+        elif not rows:
             rows = _taken(session, tenant_id, limit, now, standing.shut)
         if not rows:
             return Claim(attempt_id, "", [], 0)

@@ -9,11 +9,12 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.infra.ids import new_id
 from app.messaging import breaker, in_hand, runs, slowing
@@ -36,6 +37,21 @@ TARGET_SECONDS = 0.4
 
 RECORD_AGAIN = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between tries to record: a restart of the database, and less than after what a sender is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What became of a channel's letters of a batch, by their addresses, and when that was known."""
+
+    name: str
+    addresses: Sequence[str]
+    outcomes: Sequence[Outcome]
+    moment: datetime
+
+    @property
+    def nobody_there(self) -> bool:
+        """Return whether nobody was there to take any of them."""
+        return all(one.no_connection for one in self.outcomes)
 
 
 class Pace:
@@ -69,7 +85,7 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
         claimed = claim(tenant_id=tenant_id, limit=size, now=now, attempt_id=attempt_id)
         begun = time.monotonic()
         if claimed.letters:
-            endings, unreachable = _send(tenant_id, claimed, hand, now, begun)
+            endings, lessons = _send(tenant_id, claimed, hand, now, begun)
             taken = time.monotonic() - begun
             _write_down(tenant_id, attempt_id, endings)
     except Exception:
@@ -78,7 +94,8 @@ def send_batch(*, tenant_id: UUID, now: datetime, limit: int | None = None) -> i
         raise
     hand.done()
     if claimed.letters:
-        if unreachable:
+        _learn(tenant_id, claimed, lessons)
+        if lessons and all(one.nobody_there and one.name in claimed.troubled for one in lessons):
             # The rest of the queue need not be tried in vain now as well; what other channels have went before it.
             return 0
         if claimed.looked_at >= size:
@@ -97,10 +114,28 @@ def _write_down(tenant_id: UUID, attempt_id: UUID, endings: Sequence[Ending]) ->
     return record(tenant_id=tenant_id, attempt_id=attempt_id, endings=endings)
 
 
+def _learn(tenant_id: UUID, claimed: Claim, lessons: Sequence[Lesson]) -> None:
+    """Let the breaker and whoever asks for less be known. The messages are recorded: nothing is lost if that fails."""
+    try:
+        for one in lessons:
+            troubled = one.name in claimed.troubled
+            breaker.learn(tenant_id=tenant_id, name=one.name, outcomes=one.outcomes, troubled=troubled, now=one.moment)
+            slowing.learn(
+                tenant_id=tenant_id,
+                name=one.name,
+                addresses=one.addresses,
+                outcomes=one.outcomes,
+                slowed=claimed.slowed,
+                now=one.moment,
+            )
+    except SQLAlchemyError:
+        log.exception("What was learned of who takes messages can't be noted")
+
+
 def _send(
     tenant_id: UUID, claimed: Claim, hand: in_hand.Hand, now: datetime, begun: float
-) -> tuple[list[Ending], bool]:
-    """Render and hand over what was claimed; return how each ended, and whether nobody was there again to take them."""
+) -> tuple[list[Ending], list[Lesson]]:
+    """Render and hand over what was claimed; return how each ended, and what each channel's other side answered."""
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
     senders = in_use(tenant_id=tenant_id)
@@ -118,24 +153,14 @@ def _send(
             outgoing.setdefault(row["channel"], []).append((row, letter))
         noted.append((row["id"], subject, row["reader_id"]))
     hand.letters(noted)
-    unreachable = False
+    lessons: list[Lesson] = []
     for name, letters in outgoing.items():
         outcomes = _handed_over(name, [letter for _, letter in letters])
         moment = now + timedelta(seconds=time.monotonic() - begun)
-        troubled = name in claimed.troubled
-        unreachable = unreachable or (troubled and all(outcome.no_connection for outcome in outcomes))
-        breaker.learn(tenant_id=tenant_id, name=name, outcomes=outcomes, troubled=troubled, now=moment)
-        slowing.learn(
-            tenant_id=tenant_id,
-            name=name,
-            addresses=[letter.address for _, letter in letters],
-            outcomes=outcomes,
-            slowed=claimed.slowed,
-            now=moment,
-        )
+        lessons.append(Lesson(name, [letter.address for _, letter in letters], outcomes, moment))
         for (row, letter), outcome in zip(letters, outcomes, strict=True):
             endings.append(_ending(row, letter, outcome, moment))
-    return endings, unreachable
+    return endings, lessons
 
 
 def _handed_over(name: str, letters: Sequence[Outgoing]) -> list[Outcome]:

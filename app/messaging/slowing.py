@@ -1,10 +1,11 @@
 """Who asks us to slow down is left alone for a while, and nobody else waits for it.
 
 A channel may have many who take its messages: mail providers, push services (`Channel.taker`). One that answers that it
-wants less (421, 450, 451, 4.7.x, 429), or is not there, stands in Postgres, so that all workers know. While it does,
-the gate holds what would go there, and no attempt is used up; each time it asks again it is left alone for twice as
-long. Then a few messages are tried, and if they are taken four times as many, until it takes whatever there is.
-Transactional messages are tried all the same. Who is not asked for this pays nothing for it.
+wants less (a mail provider's 421, 4.7.x or words of too much, a push service's 503), or is not there, stands in
+Postgres, so that all workers know. While it does, the gate holds what would go there, and no attempt is used up (one is
+by what is left of the batch it stopped); each time it asks again it is left alone for twice as long. Then a few
+messages are tried, and if they are taken four times as many, until it takes whatever there is. Transactional messages
+are tried all the same. Who is not asked for this pays nothing for it.
 """
 
 import random
@@ -18,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.messaging.channel import Outcome, channel, installed
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.verdict import Verdict
@@ -136,6 +137,7 @@ def taker_of(channel_name: str, address: str | None) -> str | None:
     return channel(channel_name).taker(address) if address and channel_name in installed() else None
 
 
+@again_after_deadlock
 def learn(
     *,
     tenant_id: UUID,
@@ -156,6 +158,8 @@ def learn(
             asking.setdefault(taker, outcome)
         elif taker is not None and outcome.result.value in ("sent", "failed"):
             took.add(taker)
+    # Who asks is locked in the same order by the gate.
+    asking = dict(sorted(asking.items()))
     values = {"tenant_id": tenant_id, "channel": name, "now": now, "turn": TURN, "forgotten": now - FORGOTTEN}
     with transaction(tenant_id) as session:
         if asking:

@@ -38,12 +38,14 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Envelope:
     """A letter ready for the wire: `body` has CRLF line ends and its leading dots doubled, without the final dot.
 
-    `mark` is told when the server may have it, and what the server said.
+    `urgent`: it is offered to a provider that asks for less as well. `mark` is told when the server may have it, and
+    what the server said.
     """
 
     sender: str
     recipient: str
     body: bytes
+    urgent: bool = False
     mark: Mark = field(default_factory=unwatched)
 
 
@@ -107,7 +109,7 @@ class Waiting(deque[tuple[int, Envelope]]):
         self._slow: Counter[str] = Counter()
 
     def heed(self, envelope: Envelope, outcome: Outcome, outcomes: list[Outcome | None]) -> None:
-        """Take out what is meant for a provider that has asked for less a few times: it need not be asked again."""
+        """Take out what can wait of a provider that has asked for less a few times: it need not be asked again."""
         if not outcome.slow:
             return
         provider = _provider(envelope)
@@ -118,7 +120,7 @@ class Waiting(deque[tuple[int, Envelope]]):
         kept = []
         # Other connections take letters out of it meanwhile.
         while (letter := _next(self)) is not None:
-            if _provider(letter[1]) == provider:
+            if _provider(letter[1]) == provider and not letter[1].urgent:
                 outcomes[letter[0]] = Outcome(Result.RETRY, said, slow=True)
             else:
                 kept.append(letter)

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.infra import config
 from app.infra.db import transaction
-from app.messaging import explain, slowing, smtp
+from app.messaging import explain, sender, slowing, smtp
 from app.messaging.channels.push import PushChannel
 from app.messaging.providers import provider_of
 from app.messaging.slowing import FIRST, TURN
@@ -201,6 +202,49 @@ def test_the_ops_page_and_why_tell_of_it(
     assert "Gmail said: 421" in provider.words
     [story] = explain.story(mailer.row(waits)._mapping)
     assert (story.what, story.reason) == ("Provider", "slowed")
+
+
+def test_what_answers_somebody_is_offered_also_where_the_rest_of_the_batch_is_not(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    mailer.put(*of_gmail(customer, 8))
+    answers = {"key": "receipt", "purpose": Purpose.TRANSACTIONAL, "now": NOON + SECOND}
+    [receipt] = mailer.put(customer(email="receipt@gmail.com"), **answers)
+    # Not a 421, which would close the connection.
+    sink.on_recipient = lambda address, _nth: None if address == "receipt@gmail.com" else "450 4.7.28 Too many"
+    mailer.send(SECOND)
+    assert mailer.fate(receipt)[0] == "sent"
+
+
+def test_what_became_of_messages_is_recorded_where_who_asks_for_less_cannot_be(
+    mailer: Mailer, customer: MakeCustomer, gmail: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [theirs] = mailer.put(*of_gmail(customer, 1))
+    [other] = mailer.put(customer(), key="other")
+    monkeypatch.setattr(slowing, "_STRIKE", text("SELECT 1 / 0"))
+    mailer.send()
+    assert mailer.fate(theirs) == ("queued", "temporary_failure")
+    assert mailer.fate(other)[0] == "sent"
+
+
+def test_a_channel_that_failed_once_is_tried_while_others_have_much(
+    mailer: Mailer, texter: Mailer, customer: MakeCustomer, provider: Receiver, sink: Sink, monkeypatch: Any
+) -> None:
+    [first] = mailer.put(customer())
+    with monkeypatch.context() as away:
+        away.setenv("SMTP_URL", "smtp://127.0.0.1:1")
+        config.load.cache_clear()
+        mailer.send()
+    config.load.cache_clear()
+    assert mailer.fate(first)[0] == "queued"
+    people = [customer(phone=f"+2782555{number:04}", sms_opt_in=True) for number in range(30)]
+    texts = texter.put(*people, key="text", channel_name="SMS")
+    later = NOON + timedelta(minutes=1)
+    sender.send_batch(tenant_id=mailer.tenant_id, now=later, limit=10)
+    assert mailer.fate(first)[0] == "sent"
+    assert [mailer.fate(one)[0] for one in texts].count("sent") == 9
+    # It works again: the next batch is anybody's.
+    assert sender.send_batch(tenant_id=mailer.tenant_id, now=later, limit=10) == 10
 
 
 def test_a_mail_server_that_is_down_keeps_no_text_waiting(

@@ -109,7 +109,13 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
     letter = build(mail)
     if sender.signing is not None:
         letter = signed(letter, sender.signing, at)
-    return Envelope(outgoing.return_path or config.mail_from, outgoing.address, stuff_dots(letter), outgoing.mark)
+    return Envelope(
+        outgoing.return_path or config.mail_from,
+        outgoing.address,
+        stuff_dots(letter),
+        urgent=not outgoing.marketing,
+        mark=outgoing.mark,
+    )
 
 
 def _html(outgoing: Outgoing) -> str | Encoded | None:

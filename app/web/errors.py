@@ -55,7 +55,9 @@ def answer(status: int, title: str, detail: str | None, errors: Any = None, refe
 
 
 def _csrf(_error: CSRFError) -> Response:
-    return answer(400, "Form expired", "This form had expired. Reload the page and send it again.")
+    response = answer(400, "Form expired", "This form had expired. Reload the page and send it again.")
+    response.headers["X-Form-Expired"] = "1"  # a page that can take over another token does, and asks again
+    return response
 
 
 def _http(error: HTTPException) -> Response:

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.committed]
 SAVES = re.compile(r"/steps/a$")
 
 
-def hold(page: Page) -> Callable[[], None]:
-    """Keep what saves step a on its way; returns what lets it go on."""
+def hold(page: Page, what: re.Pattern[str] = SAVES) -> Callable[[], None]:
+    """Keep what is posted there (what saves step a) on its way; returns what lets it go on."""
     held: list[Route] | None = []
 
     def on_its_way(route: Route) -> None:
@@ -33,7 +33,7 @@ def hold(page: Page) -> Callable[[], None]:
         for route in kept:
             route.continue_()
 
-    page.route(SAVES, on_its_way)
+    page.route(what, on_its_way)
 
     return release
 
@@ -73,6 +73,43 @@ def test_what_can_not_be_saved_stops_the_act_and_says_so(builder: Page, journey:
     page.get_by_role("button", name="Activate").click()
     expect(page.locator("#toasts")).to_contain_text("The journey is active")
     assert stored(journey, "a").config["duration"] == "5 days"
+
+
+def test_what_is_changed_while_an_act_waits_does_not_swallow_it(builder: Page, journey: Journey) -> None:  # noqa: F811
+    page = builder
+    removed, undone = hold(page, re.compile(r"/remove$")), hold(page, re.compile(r"/undo$"))
+    page.locator("#step-b-main").focus()
+    with page.expect_request("**/remove"):
+        press(page, "Delete")
+    page.get_by_role("button", name="Activate").click()
+    expect(page.locator("#bar-end")).to_have_attribute("aria-busy", "true")
+    page.locator("#step-a-main").focus()
+    press(page, "Control+z")
+    with page.expect_request("**/undo"):
+        removed()
+    assert status(journey) == "DRAFT"
+    undone()
+    expect(page.locator("#toasts")).to_contain_text("The journey is active")
+    live = queries.version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=1)
+    assert set(live.steps) == {"trigger", "a", "b"}
+
+
+@pytest.mark.parametrize(("headers", "times"), [({}, 1), ({"X-Form-Expired": "1"}, 2)])
+def test_what_is_refused_is_not_sent_over_and_over(
+    builder: Page,  # noqa: F811
+    headers: dict[str, str],
+    times: int,
+) -> None:
+    page, sent = builder, list[str]()
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=400, headers=headers)
+
+    page.route(SAVES, refuse)
+    amount(page).fill("5")
+    expect(page.locator("#step-saved")).to_have_text("Not saved.")
+    assert len(sent) == times
 
 
 def test_links_and_the_clipboard_wait_too(builder: Page, journey: Journey) -> None:  # noqa: F811

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.accounts.models import Tenant
-from app.journeys import queries, service, together
+from app.journeys import calls, queries, service, together
 from app.journeys.drafts import DraftChanged
 from app.journeys.models import Journey
 from app.journeys.settings import held_by
@@ -127,6 +127,38 @@ def test_what_was_typed_into_a_step_that_is_gone_is_kept(client: Any, sign_in: A
     assert "to be copied" in text
     assert "a" not in queries.draft(now(journey)).steps
     client.post(f"/journeys/{journey.id}/steps/never", typed, htmx=True, status=404)
+
+
+def test_a_secret_is_of_who_made_it_and_is_told_to_nobody(client: Any, sign_in: Any, journey: Journey) -> None:
+    sign_in("marketer")
+    service.insert_step(**on(journey), type="WEBHOOK", after="b", key="call")
+    old, mine, theirs = (calls.new_secret(journey.tenant_id)[1] for _ in range(3))
+
+    def made(secret: str, url: str) -> None:
+        service.configure_step(**on(journey), key="call", config={"url": url, "method": "POST", "secret": secret})
+
+    def held() -> dict[str, Any]:
+        return dict(queries.draft(now(journey)).steps["call"].config)
+
+    made(old, "https://one.example/")
+    there = f"/journeys/{journey.id}/steps/call"
+    seen = hidden(client.get(there, htmx=True).text)
+    typed = {"url": "https://mine.example/", "method": "POST", "secret": old}
+    made(theirs, "https://one.example/")
+    put = hidden(client.post(there, {**seen, **typed}, htmx=True, status=200).text)
+    client.post(there, {**put, **typed, "secret": theirs}, htmx=True, status=200)
+    assert (held()["url"], held()["secret"]) == ("https://mine.example/", theirs)
+
+    seen = hidden(client.get(there, htmx=True).text)
+    made(old, "https://mine.example/")
+    refused = client.post(there, {**seen, **typed, "secret": mine}, htmx=True, status=422).text
+    assert "changed this to “another one”" in refused
+    assert held()["secret"] == old
+
+    service.delete_step(**on(journey), key="call")
+    text = client.post(there, {**seen, **typed, "secret": mine}, htmx=True, status=422).text
+    assert "https://mine.example" in text
+    assert mine not in re.sub(r"<input[^>]*>", "", text)
 
 
 def test_settings_of_the_journey_are_not_overwritten_unseen(client: Any, sign_in: Any, journey: Journey) -> None:

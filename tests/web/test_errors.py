@@ -23,6 +23,13 @@ def test_a_database_that_is_away_is_said_so(
     assert "does not answer" in answer.text
 
 
+def test_only_a_form_that_expired_is_marked_as_such(client: PageClient, sign_in: Any) -> None:
+    sign_in("marketer")
+    answer = client.http.post("/journeys/new", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers.get("X-Form-Expired")) == (400, "1")
+    assert "X-Form-Expired" not in client.get("/nowhere", status=404).headers
+
+
 def test_doubled_slashes_lead_nowhere_else(app: Flask) -> None:
     answer = app.test_client().get("/customers//5", headers={"Host": "evil.example"})
     assert answer.status_code == 404

@@ -25,7 +25,7 @@ from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
 from app.journeys.queries import NoSuchStep
-from app.journeys.step_type import Known, check_graph, check_step, exit_labels, portable, title_of, words_of
+from app.journeys.step_type import Known, check_graph, check_step, exit_labels, title_of, words_of
 from app.journeys.steps.update import CONSENT, EVERYTHING
 from app.journeys.timed import comes_again
 from app.road import condition_labels, condition_names
@@ -230,7 +230,7 @@ class Board:
             "may_comment": can("journeys.edit"),
             "step_name": (step.name or "") if name is None else name,
             "was": step_mark(step),
-            "base": json.dumps({**portable(step).config, "name": step.name or ""}, default=str),
+            "base": json.dumps({**step.config, "name": step.name or ""}, default=str),
             "sitting": request.form.get("sitting") or token_hex(6),
             "told_mark": presenters.marked([(one.field, one.message) for one in told], self._doubted(key)),
             "missing": bool(problems),

@@ -12,7 +12,7 @@ from app.blueprints.journeys.board import Board
 from app.journeys import drafts, together
 from app.journeys.graph import Step, storable
 from app.journeys.queries import NoSuchStep
-from app.journeys.step_type import title_of, words_of
+from app.journeys.step_type import SEALED, title_of, words_of
 from app.web.guards import current
 
 NAME = "name"
@@ -103,6 +103,8 @@ def _said(board: Board, step: Step, mine: dict[str, Any], unit: str) -> str:
     if unit == NAME:
         return step.name or "no name"
     theirs = _with(step, mine, [unit])
+    if unit == SEALED:
+        return "another one" if theirs.get(unit) else "nothing"
     words = words_of(replace(step, config=theirs), board.known)
     if words != words_of(replace(step, config=mine), board.known):
         return words
@@ -144,7 +146,7 @@ def gone(board: Board, key: str) -> Gone:
     posted = [(name, value) for name, value in request.form.items(multi=True) if name not in _CARRIED]
     config = step_form.read(step.type, request.form, board.sources())
     words = words_of(replace(step, config=config), board.known)
-    said = {_label(step, one): " ".join(_texts(value)) for one, value in config.items()}
+    said = {_label(step, one): " ".join(_texts(value)) for one, value in config.items() if one != SEALED}
     said[_label(step, NAME)] = request.form.get(NAME, "").strip()
     lines = [words, *(f"{label}: {text}" for label, text in said.items() if text and text not in words)]
     kept = [*((name, value) for name in ("either", "either.of") for value in request.form.getlist(name)), *posted]

@@ -1,6 +1,6 @@
 // Changes of the graph: each is one POST that names the revision it was made on; the answer is what is different then.
 import { openStepKey } from "./canvas-panel.js";
-import { allowLeaving, settled, unsaved } from "./canvas-save.js";
+import { allowLeaving, unsaved } from "./canvas-save.js";
 import { shown } from "./canvas-swap.js";
 
 export const graph = () => document.getElementById("canvas");

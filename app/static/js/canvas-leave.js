@@ -6,11 +6,11 @@ import { token } from "./canvas-server.js";
 
 let held = false;
 
-/** Put a form into the page that sends what is given. */
+/** Put a form into the page that sends what is given, once it is submitted: it waits for nothing more. */
 export function formOf(action, entries, { dataset = {}, method = "post" } = {}) {
   const form = document.createElement("form");
   Object.assign(form, { action, method, hidden: true });
-  Object.assign(form.dataset, dataset);
+  Object.assign(form.dataset, dataset, { ready: "" });
   for (const [name, value] of entries) {
     const field = document.createElement("input");
     Object.assign(field, { type: "hidden", name, value: name === "csrf_token" ? token() : value });
@@ -20,7 +20,7 @@ export function formOf(action, entries, { dataset = {}, method = "post" } = {}) 
   return form;
 }
 
-const leaves = (form) => !form.matches("[data-step-form], [data-edit-form], [hx-post], [hx-get], [method=dialog], [target]");
+const leaves = (form) => !form.matches("[data-ready], [data-step-form], [data-edit-form], [hx-post], [hx-get], [method=dialog], [target]");
 const waits = () => unsaved() || editing();
 
 async function hold(go) {
@@ -49,7 +49,9 @@ addEventListener(
     const words = submitter?.textContent.trim() || "That";
     const ofCanvas = Boolean(form.closest("#bar-end"));
     hold(async () => {
-      if (!(await settled())) return notDone(words);
+      do {
+        if (!(await settled())) return notDone(words);
+      } while (editing()); // something was changed meanwhile
       // What was typed is part of what the canvas shows by now, as others see it.
       if (ofCanvas && entries.has("revision")) entries.set("revision", graph().dataset.revision);
       return formOf(action, entries, more).requestSubmit();

@@ -3,6 +3,7 @@
 import { graph } from "./canvas-edit.js";
 
 const [LONGEST, LOOK] = [3000, 5000];
+const EXPIRED = "X-Form-Expired";
 const HEADERS = "hx-headers:inherited";
 const notice = document.getElementById("signed-out");
 const door = new URL(notice.querySelector("a").href).pathname;
@@ -34,7 +35,9 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   const ask = ctx.fetch;
   ctx.fetch = async (url, request) => {
     let answer = await ask(url, request);
-    while (await refusedStrangers(answer, request.headers["X-CSRFToken"])) {
+    let expired = false; // a token that was taken over is asked with only once
+    while (await refusedStrangers(answer, request.headers["X-CSRFToken"], expired)) {
+      expired ||= answer.headers.has(EXPIRED);
       request = renewed(request);
       answer = await ask(url, request);
     }
@@ -44,13 +47,13 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
 });
 
 // Waits until somebody is signed in, and returns whether it is to be asked again.
-async function refusedStrangers(answer, sent) {
+async function refusedStrangers(answer, sent, again) {
   const to = answer.headers.get("HX-Redirect");
   if (to && new URL(to, location.href).pathname === door) {
     await signIn();
     return true;
   }
-  if (answer.status !== 400) return false;
+  if (again || !answer.headers.has(EXPIRED)) return false;
   // Signed out in another tab, or signed in anew there: then the token is another one.
   if (sent === token() && !(await renew())) await signIn();
   return sent !== token();

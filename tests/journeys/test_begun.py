@@ -12,10 +12,12 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from app.infra import clock, queue
-from app.infra.db import transaction
+from app.infra.db import beside, transaction
 from app.infra.queue import Work
+from app.journeys.engine import watching
 from app.journeys.engine.advance import advance_batch
 from app.journeys.engine.begun import Note
 from app.journeys.step_type import StepBatch
@@ -156,6 +158,115 @@ def test_a_worker_that_lives_is_not_taken_for_dead(app: Flask, tenant: Any, at_d
     admit(tenant.id, made.id, people(tenant.id, 2))
     assert run(tenant.id) == 2
     assert found == [(1, None)]
+
+
+def test_who_makes_the_worker_die_before_the_step_is_tried_fails_too(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While conditions are asked by which people leave, say."""
+    everybody = people(tenant.id, 3)
+    poison, as_it_is = everybody[1], watching.ask
+    rule = {"field": "first_name", "operator": "equals", "value": "Nobody"}
+    made = journey(tenant.id, STEPS, exit_conditions={"combinator": "AND", "rules": [rule]})
+
+    def ask(session: Any, tenant_id: UUID, watch: Any, step: Any, walkers: Any, *more: Any) -> Any:
+        if step.key == "deadly" and poison in {one.customer_id for one in walkers}:
+            raise Killed
+        return as_it_is(session, tenant_id, watch, step, walkers, *more)
+
+    monkeypatch.setattr(watching, "ask", ask)
+    admit(tenant.id, made.id, everybody)
+    assert run_and_die(tenant.id) + run_and_die(tenant.id, NOW + MINUTE) == 4
+    assert [one for one, status in statuses(tenant.id).items() if status[0] == "FAILED"] == [poison]
+    assert list(statuses(tenant.id).values()).count(("COMPLETED", "completed")) == 2
+    assert notes(tenant.id) == []
+    check_counters(tenant.id, made.id)
+
+
+def test_what_fails_of_somebody_alone_is_walked_again(
+    tenant: Any, at_deadly: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    made, left = journey(tenant.id, STEPS), [1]
+
+    def die(_: StepBatch[Any]) -> None:
+        if left:
+            left.pop()
+            raise Killed
+
+    at_deadly(die)
+    admit(tenant.id, made.id, people(tenant.id, 1))
+    with pytest.raises(Killed):
+        run(tenant.id)
+    with monkeypatch.context() as failing:
+        failing.setattr("app.journeys.engine.writes.write", fail)
+        with pytest.raises(ValueError, match="no such thing"):
+            run(tenant.id)
+    run(tenant.id)
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    assert notes(tenant.id) == []
+
+
+def test_who_is_noted_goes_on_in_no_other_batch(tenant: Any) -> None:
+    made, everybody = journey(tenant.id, STEPS), people(tenant.id, 3)
+    alone = admit(tenant.id, made.id, everybody)[everybody[0]]
+    note(tenant.id, alone, NOW + MINUTE)
+    run(tenant.id)
+    assert [one for one, (status, _) in statuses(tenant.id).items() if status == "ACTIVE"] == everybody[:1]
+    run(tenant.id, NOW + MINUTE)
+    assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
+    assert notes(tenant.id) == []
+
+
+def test_deaths_of_whom_others_hold_are_not_forgotten(tenant: Any) -> None:
+    made, [who, other] = journey(tenant.id, STEPS), people(tenant.id, 2)
+    alone = admit(tenant.id, made.id, [who, other])[who]
+    note(tenant.id, alone, NOW, deaths=2)
+    with beside(tenant.id) as elsewhere:
+        elsewhere.execute(text("SELECT 1 FROM journey_enrollment WHERE id = :id FOR UPDATE"), {"id": alone})
+        run(tenant.id)
+    assert statuses(tenant.id)[other] == ("COMPLETED", "completed")
+    assert notes(tenant.id) == [(1, False, 2)]
+    run(tenant.id, NOW + MINUTE)
+    assert statuses(tenant.id)[who] == ("COMPLETED", "completed")
+    assert notes(tenant.id) == []
+
+
+def note(tenant_id: UUID, alone: UUID, due_at: Any, deaths: int = 1) -> None:
+    """Note that workers died so often with somebody alone."""
+    asked = "INSERT INTO journey_batch (tenant_id, people, begun, deaths, due_at)"
+    told = {"tenant": tenant_id, "people": [alone], "deaths": deaths, "due_at": due_at}
+    rows(tenant_id, f"{asked} VALUES (:tenant, :people, false, :deaths, :due_at) RETURNING id", **told)
+
+
+def test_a_worker_whose_batch_fails_is_not_taken_for_dead_meanwhile(
+    app: Flask, tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, as_it_is = [], Note.take_back
+
+    def look() -> None:
+        with app.app_context(), transaction(tenant.id) as session:
+            found.append((len(notes(tenant.id)), Note(tenant.id).lost(session, NOW)))
+
+    def take_back(self: Note, error: Exception) -> None:
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        as_it_is(self, error)
+
+    def fail(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    made = journey(tenant.id, STEPS)
+    admit(tenant.id, made.id, people(tenant.id, 2))
+    monkeypatch.setattr(Note, "take_back", take_back)
+    monkeypatch.setattr("app.journeys.engine.writes.write", fail)
+    with pytest.raises(ValueError, match="no such thing"):
+        advance_batch(tenant_id=tenant.id, now=NOW)
+    assert found == [(1, None)]
+    assert notes(tenant.id) == []
 
 
 def test_a_worker_whose_process_ends_at_a_step(tenant: Any) -> None:

@@ -61,8 +61,11 @@ CHANGED = text("""
             OR journey.published_revision <> walked.revision)
 """)
 
+# Who is in a batch that a worker died with goes on in that one only, whose note is taken up before others are claimed.
 _CLAIMED = """
-    WITH claimed AS MATERIALIZED (
+    WITH noted AS MATERIALIZED (
+        SELECT unnest(people) AS id FROM journey_batch WHERE tenant_id = :tenant_id
+    ), claimed AS MATERIALIZED (
         SELECT e.* FROM unnest(CAST(:journeys AS uuid[])) AS journey(id)
         CROSS JOIN LATERAL (
             SELECT tenant_id, id, journey_id, customer_id, current_step_key, current_step_number, waiting_until,
@@ -80,7 +83,7 @@ _CLAIMED = """
         AS merged
     FROM claimed e
 """
-CLAIM = text(_CLAIMED.format(these=""))
+CLAIM = text(_CLAIMED.format(these="AND id NOT IN (SELECT noted.id FROM noted)"))
 CLAIM_THESE = text(_CLAIMED.format(these="AND id = ANY(CAST(:people AS uuid[]))"))
 
 
@@ -92,12 +95,13 @@ def advance_batch(*, tenant_id: UUID, now: datetime | None = None, limit: int = 
     version that is not the live one any more: nobody is left at a step that was removed once its people were placed.
     """
     moment, note = now or clock.now(), begun.Note(tenant_id)
-    try:
-        with transaction(tenant_id) as session:
+    with transaction(tenant_id) as session:
+        try:
             return _advance(session, tenant_id, moment, limit, note)
-    except Exception as error:
-        note.take_back(error)
-        raise
+        except Exception as error:
+            # The lock on the note is held still, so that nobody takes it for that of a dead worker.
+            note.take_back(error)
+            raise
 
 
 def advance_in(session: Session, *, tenant_id: UUID, journey_id: UUID, original: UUID, now: datetime) -> int:
@@ -151,12 +155,12 @@ def _walk(
     )
     turn.walk(claimed)
     writes.write(session, tenant_id, now, turn.record)
-    if note:
-        note.end(session, now, walked=True)
     versions, revisions = zip(*editions.values(), strict=True)
     walked = {"ids": array(editions), "versions": array(versions), "revisions": array(revisions)}
     if only is None and session.scalar(CHANGED, {"tenant_id": tenant_id, **walked}):
         raise Overtaken("a journey was published, changed, paused or archived while its people walked")
+    if note:
+        note.end(session, now, walked=True)
     return len(claimed)
 
 
@@ -232,14 +236,15 @@ class _Turn:
             step = self.plans[journey_id][key]
             walkers = groups.pop((journey_id, key))
             journey = self.journeys[journey_id]
-            if journey_id in self.watches:
-                watch = self.watches[journey_id]
-                walkers = watching.ask(self.session, self.tenant_id, watch, step, walkers, self.record, self.now)
-            passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
-            doing = [walker for walker in walkers if walker not in passing] if passing else walkers
             if self.died:
+                # Nothing is asked of them either: that may be what it died of.
                 outcomes = {walker: retry.after_death(walker, self.died, self.now) for walker in walkers}
             else:
+                if journey_id in self.watches:
+                    watch = self.watches[journey_id]
+                    walkers = watching.ask(self.session, self.tenant_id, watch, step, walkers, self.record, self.now)
+                passing = settling.passing(self.session, self.tenant_id, self.plans[journey_id], step, walkers)
+                doing = [walker for walker in walkers if walker not in passing] if passing else walkers
                 outcomes = passing | (self._run(journey, step, doing) if doing else {})
             for target, going in self.record.taken(journey, step, walkers, outcomes, self.now).items():
                 on = going

@@ -9,7 +9,7 @@ by one, a step at a time; at whose step it dies three times so, they have failed
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -24,17 +24,19 @@ log = logging.getLogger(__name__)
 
 PARTS = 50
 """Into so many batches one is divided whose worker died; a smaller one into people."""
+PUT_OFF = timedelta(minutes=1)
 # Any constant: the first of the two keys of the advisory locks on notes.
 _SPACE = 0x6265_6775
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:id))")
 _FREE = text("""
     SELECT id FROM journey_batch
-    WHERE tenant_id = :tenant_id AND (begun OR due_at <= :now)
+    WHERE tenant_id = :tenant_id AND (begun OR due_at IS NULL OR due_at <= :now)
         AND pg_try_advisory_xact_lock(:space, hashtext(CAST(id AS text)))
     LIMIT 1
 """)
-# When the whole server was started anew, the batch died with that.
+# When the whole server was started anew, the batch died with that. The moment stays where Postgres restarts only its
+# own processes, after one of them crashed.
 _READ = text("""
     SELECT people, deaths, begun AND noted_at > pg_postmaster_start_time() AS died FROM journey_batch
     WHERE tenant_id = :tenant_id AND id = :id
@@ -54,6 +56,15 @@ _KEEP = text("""
     FROM journey_enrollment person
     WHERE note.tenant_id = :tenant_id AND note.id = :id AND person.tenant_id = note.tenant_id
         AND person.id = note.people[1] AND person.status = 'ACTIVE' AND (person.due_at <= :now OR :deaths > 0)
+    RETURNING note.id
+""")
+# Whom others hold, or whose journey is paused, is taken up again later: how often a worker died is not forgotten.
+_PUT_OFF = text("""
+    UPDATE journey_batch note SET begun = false, deaths = greatest(note.deaths, :deaths), due_at = :later
+    FROM journey_enrollment person
+    WHERE note.tenant_id = :tenant_id AND note.id = :id AND person.tenant_id = note.tenant_id
+        AND person.id = note.people[1] AND person.status = 'ACTIVE' AND person.due_at <= :now
+        AND greatest(note.deaths, :deaths) > 0
     RETURNING note.id
 """)
 
@@ -104,18 +115,21 @@ class Note:
             self._write(connection, self._id, people)
 
     def end(self, session: Session, now: datetime, *, walked: bool) -> None:
-        """Take the note away with the commit of the batch; that of somebody `walked` alone stays while they are due."""
+        """Take the note away with the commit of the batch; that of somebody alone stays while they are due.
+
+        Not `walked`: nobody of it could be claimed. Nothing may fail after it: the row of the note is locked.
+        """
         if self._id is None:
             return
-        note = self._of(self._id)
-        if walked and self._lost is not None and self._lost.alone:
-            kept = session.execute(_KEEP, note | {"now": now, "deaths": self._lost.died}).first()
-            if kept is not None:
+        note, self._id = self._of(self._id), None
+        if self._lost is not None and self._lost.alone:
+            told = note | {"now": now, "later": now + PUT_OFF, "deaths": self._lost.died}
+            if session.execute(_KEEP if walked else _PUT_OFF, told).first() is not None:
                 return
         session.execute(_FORGET, note)
 
     def take_back(self, error: Exception) -> None:
-        """Say that the worker lives, though the batch came to nothing."""
+        """Say that the worker lives, though the batch comes to nothing; asked inside its transaction."""
         lost_connection = isinstance(error, DBAPIError) and error.connection_invalidated
         # Whoever makes the server's side die is found in the same way.
         if self._id is None or lost_connection or (self._lost is not None and self._lost.died):

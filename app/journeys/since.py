@@ -37,24 +37,30 @@ _CAME = text("""
             AND p.completed_at > p.entered_at
         ORDER BY p.step_number DESC LIMIT 1) AS before ON true
 """)
-# Of events that have to say the same, only those are looked at of which any field does: people may have many others.
+# Which events count is found in `ix_activity_story` alone, however much somebody did in the year that is looked back
+# on: rows are read of those only. Of events that have to say the same, only those are looked at of which a field does.
 _SINCE = text("""
     SELECT w.id, a.id AS event_id, a.payload
     FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS uuid[]), CAST(:ats AS timestamptz[]),
                 CAST(:firsts AS uuid[]), CAST(:brought AS uuid[]), CAST(:said AS text[]))
         AS w(id, customer_id, at, first, brought_by, said)
     CROSS JOIN LATERAL (
-        SELECT id, payload FROM activity
-        WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type
-            AND occurred_at >= w.at - CAST(:late AS interval) AND occurred_at <= :now
-            AND (occurred_at >= w.at OR id > w.first) AND id IS DISTINCT FROM w.brought_by
-            AND (w.said IS NULL OR EXISTS (
-                SELECT FROM jsonb_each(payload) AS field(name, value)
-                WHERE CASE jsonb_typeof(value)
-                    WHEN 'string' THEN value #>> '{}' = w.said
-                    WHEN 'number' THEN value #>> '{}' = w.said OR CAST(value AS text) !~ '^-?[0-9]+$'
-                    ELSE true END))
-        ORDER BY occurred_at LIMIT 50
+        SELECT one.id, one.payload
+        FROM (
+            SELECT id, occurred_at FROM activity
+            WHERE tenant_id = :tenant_id AND customer_id = w.customer_id AND type = :type
+                AND occurred_at >= w.at - CAST(:late AS interval) AND occurred_at <= :now
+                AND (occurred_at >= w.at OR id > w.first) AND id IS DISTINCT FROM w.brought_by
+            ORDER BY occurred_at OFFSET 0
+        ) AS counts
+        JOIN activity one ON one.tenant_id = :tenant_id AND one.id = counts.id
+        WHERE w.said IS NULL OR EXISTS (
+            SELECT FROM jsonb_each(one.payload) AS field(name, value)
+            WHERE CASE jsonb_typeof(value)
+                WHEN 'string' THEN value #>> '{}' = w.said
+                WHEN 'number' THEN value #>> '{}' = w.said OR CAST(value AS text) !~ '^-?[0-9]+$'
+                ELSE true END)
+        ORDER BY counts.occurred_at LIMIT 50
     ) AS a
 """)
 

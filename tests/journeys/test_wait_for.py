@@ -9,15 +9,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.accounts.models import Tenant
 from app.capture.batch import AppliedEvent
 from app.customers.models import Activity
+from app.infra.arrays import array
 from app.infra.clock import anniversary
-from app.infra.db import transaction
+from app.infra.db import look_up_by_index, transaction
 from app.infra.ids import first_id_at
 from app.infra.working_days import WorkingDays
-from app.journeys import lifecycle, queries
+from app.journeys import lifecycle, queries, since
 from app.journeys.engine import enrol
 from app.journeys.moments import at_local, on_date
 from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
@@ -122,7 +124,7 @@ def test_only_an_event_about_the_same_booking_wakes(tenant: Tenant) -> None:
     assert [tuple(row) for row in rows(tenant.id, stand)] == [("each:A", "COMPLETED"), ("each:B", "COMPLETED")]
     check_counters(tenant.id, made.id)
     words = step_types().get("WAIT").words(WaitConfig.model_validate(config), Known())
-    assert words == "Wait until “booking.cancelled” happens with the same “booking_id”, at most 3 days"
+    assert words == "Wait until “Booking cancelled” happens with the same “booking_id”, at most 3 days"
 
 
 @pytest.mark.parametrize("booking", ["B", 7, "7", True])
@@ -456,3 +458,20 @@ def test_an_event_with_a_number_beyond_64_bits_is_waited_for_and_written_of(tena
     assert paths(tenant.id)[who][1:] == [("w", "COMPLETED"), ("s", "COMPLETED")]
     [letter] = rows(tenant.id, "SELECT context FROM message")
     assert letter.context == {"event": {"price": 1e18}, "awaited": {"price": 1e30}}
+
+
+def test_only_events_that_count_are_read_however_much_somebody_did(tenant: Tenant) -> None:
+    (who,) = people(tenant.id)
+    values = {"tenant_id": tenant.id, "now": NOW, "type": BOOKED, "late": since.LATE}
+    arrays = {"ids": [who], "customers": [who], "ats": [NOW], "firsts": [who], "brought": [None], "said": [None]}
+    with transaction(tenant.id) as session:
+        look_up_by_index(session)
+        explained = text(f"EXPLAIN (FORMAT JSON) {since._SINCE.text}")
+        [plan] = session.scalar(explained, values | {name: array(one) for name, one in arrays.items()})
+    ahead, ways = [plan["Plan"]], []
+    while ahead:
+        node = ahead.pop()
+        if node.get("Relation Name") == "activity":
+            ways.append((node["Node Type"], node["Index Name"]))
+        ahead += node.get("Plans", ())
+    assert sorted(ways) == [("Index Only Scan", "ix_activity_story"), ("Index Scan", "pk_activity")]

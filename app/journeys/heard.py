@@ -3,7 +3,7 @@
 A name nobody has heard of is kept, for it may come: it is told of as a doubt, with the names that are like it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.events import catalogue
 from app.events.facts import facts
+from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.words import listed
 from app.journeys.graph import TRIGGER, Graph
@@ -37,8 +38,10 @@ _TYPES = text("""
     SELECT type FROM heard WHERE type IS NOT NULL LIMIT 500
 """)
 _PAYLOADS = text("""
-    SELECT payload FROM activity WHERE tenant_id = :tenant_id AND type = :type AND private_to IS NULL
-    ORDER BY occurred_at DESC LIMIT :latest
+    SELECT asked.type, latest.payload FROM unnest(CAST(:types AS text[])) AS asked(type)
+    CROSS JOIN LATERAL (
+        SELECT payload FROM activity WHERE tenant_id = :tenant_id AND type = asked.type AND private_to IS NULL
+        ORDER BY occurred_at DESC LIMIT :latest) AS latest
 """)
 
 
@@ -59,13 +62,20 @@ def event_types(session: Session, tenant_id: UUID) -> dict[str, str]:
     return known | {name: catalogue.get(name).label for name in came if name not in known}
 
 
-def keys_of(session: Session, tenant_id: UUID, type: str) -> set[str]:
-    """Return the names under which events of a type say something: those it declares, and those of the latest ones."""
-    kind = catalogue.get(type)
-    found = {one.name for one in kind.fields} | {name for change in kind.changes for name in change.names}
-    asked = {"tenant_id": tenant_id, "type": type, "latest": LATEST}
-    for payload in session.scalars(_PAYLOADS, asked) if type not in (MANUAL, *TIMED, "") else ():
-        found |= set(facts(type, payload)) if isinstance(payload, Mapping) else set()
+def keys_of(session: Session, tenant_id: UUID, types: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names under which events of types say something: those a type declares, and those of its latest ones.
+
+    However many types there are, the events are read at once.
+    """
+    kinds = {type: catalogue.get(type) for type in types}
+    found = {
+        type: {one.name for one in kind.fields} | {name for change in kind.changes for name in change.names}
+        for type, kind in kinds.items()
+    }
+    if come_in := [type for type in found if type not in (MANUAL, *TIMED, "")]:
+        asked = {"tenant_id": tenant_id, "types": array(come_in), "latest": LATEST}
+        for type, payload in session.execute(_PAYLOADS, asked):
+            found[type] |= set(facts(type, payload)) if isinstance(payload, Mapping) else set()
     return found
 
 
@@ -74,6 +84,7 @@ def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
     found = [one for one in _names(journey, graph) if one.type not in (MANUAL, *TIMED, "")]
     with transaction(tenant_id) as session:
         types: dict[str, str] = {}
+        keys = keys_of(session, tenant_id, {one.type for one in found if one.key is not None and not _declared(one)})
         told: list[Doubt] = []
         for one in found:
             if one.key is None and not catalogue.is_known(one.type):
@@ -82,20 +93,12 @@ def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
                     like = get_close_matches(one.type, types, n=2)
                     message = f"No event “{one.type}” has come in so far, and Fairway knows none of that name."
                     told.append(Doubt(one.step_key, one.field, f"{message}{_like(like)}"))
-            elif one.key is not None and (keys := _unsaid(session, tenant_id, one.type, one.key)) is not None:
+            elif one.key is not None and not _declared(one) and one.key not in (says := keys[one.type]):
                 message = f"No “{catalogue.get(one.type).label}” has said “{one.key}” so far."
-                like = get_close_matches(one.key, keys, n=2)
-                says = f" It says {listed(sorted(keys)[:SHOWN])}." if keys and not like else ""
-                told.append(Doubt(one.step_key, one.field, f"{message}{_like(like) or says}"))
+                like = get_close_matches(one.key, says, n=2)
+                others = f" It says {listed(sorted(says)[:SHOWN])}." if says and not like else ""
+                told.append(Doubt(one.step_key, one.field, f"{message}{_like(like) or others}"))
         return told
-
-
-def _unsaid(session: Session, tenant_id: UUID, type: str, key: str) -> set[str] | None:
-    """Return what events of a type say where it is not `key`, else None."""
-    if any(one.name == key for one in catalogue.get(type).fields):
-        return None
-    keys = keys_of(session, tenant_id, type)
-    return None if key in keys else keys
 
 
 def _like(names: list[str]) -> str:
@@ -110,6 +113,11 @@ class _Name:
     field: str
     type: str
     key: str | None = None
+
+
+def _declared(name: _Name) -> bool:
+    """Return whether its type of event says by itself that events say this."""
+    return any(one.name == name.key for one in catalogue.get(name.type).fields)
 
 
 def _names(journey: Journey, graph: Graph) -> Iterator[_Name]:

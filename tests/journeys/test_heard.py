@@ -101,6 +101,26 @@ def test_it_is_a_loose_scan_however_many_events_there_are(tenant: Tenant) -> Non
     assert not any("Sort" in line for line in plan)
 
 
+def test_what_events_say_is_read_at_once(tenant: Tenant) -> None:
+    made = make(tenant, waits("wine.tasted", "bottle"), step("v", "WAIT", None, {
+        "event_type": "wine.poured", "timeout": "1 day", "same": "glass"}, next_timeout=None), trigger="wine.opened",
+        reentry="each", reentry_key="bottle")  # fmt: skip
+    (who,) = people(tenant.id)
+    came(tenant, who, "wine.opened", {"bottle": "Q7"})
+    came(tenant, who, "wine.poured", {"glass": "Q7"})
+    asked: list[str] = []
+    with transaction(tenant.id):
+        note = lambda _c, _cu, statement, *_: asked.append(statement)  # noqa: E731
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            found = told(made)
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+    assert set(found) == {("w", "event_type"), ("w", "same"), ("v", "same")}
+    assert found["v", "same"] == "No “Wine opened” has said “glass” so far. It says bottle."
+    assert len([one for one in asked if "payload" in one and "FROM activity" in one]) == 1
+
+
 @pytest.mark.parametrize("name", [name for name, _ in recipe.recipes()])
 def test_recipes_name_what_is_known(tenant: Tenant, name: str) -> None:
     assert told(recipe.use(tenant_id=tenant.id, name=name, actor="system")) == {}

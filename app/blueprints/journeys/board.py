@@ -298,7 +298,7 @@ def event_keys(tenant_id: UUID, graph: Graph) -> list[str]:
     """Return the names under which the event that lets people in says something."""
     with transaction(tenant_id) as session:
         type = str(graph.trigger.config.get("event_type") or "") if graph.trigger else ""
-        return sorted(heard.keys_of(session, tenant_id, type))
+        return sorted(heard.keys_of(session, tenant_id, [type])[type])
 
 
 def known(tenant_id: UUID, journey_id: UUID | None = None) -> Known:

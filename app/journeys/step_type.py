@@ -396,12 +396,14 @@ def settings_of(kind: StepType[C], config: Mapping[str, Any]) -> C:
         told = kind.Config, orjson.dumps(config)
     except TypeError:
         return kind.Config.model_validate(config)
-    if told not in _settings:
+    read = _settings.get(told)
+    if read is None:
         read = kind.Config.model_validate(config)
+        # Another thread may have cleared them by the next line.
         if len(_settings) >= _MOST_SETTINGS:
             _settings.clear()
         _settings[told] = read
-    return cast("C", _settings[told])
+    return cast("C", read)
 
 
 def exits_of(type: str, config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -366,6 +366,11 @@ def test_what_a_check_is_kept_with_is_changed_on_its_page(client: Any, sign_in: 
     assert other.meanwhile == [{"after": "3 days", "type": PLAYED, "payload": {"holes": 18}}]
     assert other.facts is not None
     assert (other.facts["email_opt_in"], other.facts["tags"]) == (False, ["vip", "keen"])
+    # Words that mean yes or no elsewhere are words.
+    client.post(f"{at}/{kept.id}/edit", {**form, "facts.tags": "true", "facts.first_name": "false"}, status=302)
+    (third,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
+    assert third.facts is not None
+    assert (third.facts["tags"], third.facts["first_name"], third.facts["has_email"]) == (["true"], "false", True)
     assert [one["step"] for one in other.expected["path"]] == ["t", "w", "four", "big"]
 
 

@@ -34,6 +34,8 @@ def test_a_person_is_found_and_their_storyboard_shown(client: Any, sign_in: Any,
     assert url in client.get(f"/journeys/{welcome.id}").text
     assert f"customer_id={thandi}" in client.get(f"{url}?q=mokoena").text
     assert "Thandi Mokoena" in client.get(f"{url}?customer_id={thandi}").text
+    for at in ("0001-01-01T00:00", "9999-12-31T23:59", "2026-11-23T09:00+02:00", "soon"):
+        assert "Thandi Mokoena" in client.get(f"{url}?customer_id={thandi}&at={at}", status=200).text
     text = client.post(url, {"customer_id": thandi, "at": "2026-11-23T09:00"}).text
     # Ten in the organisation's clocks is what the journey's clocks were asked for.
     for words in ("Through on 26 Nov 2026", "After 3 days", "Hello", "&lt;p&gt;Hi&lt;/p&gt;", "Went Yes"):

@@ -117,6 +117,9 @@ def test_what_was_typed_into_a_step_that_is_gone_is_kept(client: Any, sign_in: A
     text = client.post(there, {**seen, **typed}, htmx=True, status=422).text
     assert "Wait 5 days" in text
     assert "Name on the canvas: Mine" in text
+    # What can't be saved does not bring the step back as it was either.
+    client.post(there, {**typed, "name": "x" * 201, "bring_back": "1"}, htmx=True, status=422)
+    assert "a" not in queries.draft(now(journey)).steps
     client.post(there, {**typed, "bring_back": "1"}, htmx=True, status=200)
     assert (of_a(journey).name, of_a(journey).config) == ("Mine", {"duration": "5 days"})
 

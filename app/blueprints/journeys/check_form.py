@@ -34,6 +34,7 @@ from app.web.htmx import page
 SPARE = 2
 """So many empty rows there are for what happens meanwhile, beside those that are filled in."""
 FLAG = [("true", "Yes"), ("false", "No")]
+FLAGS = ("has_email", "email_opt_in", "sms_opt_in", "push_opt_in", "whatsapp_opt_in")
 LABELS = {
     "first_name": "First name", "has_email": "Has an e-mail address", "email_opt_in": "Agrees to e-mail",
     "sms_opt_in": "Agrees to SMS", "push_opt_in": "Agrees to push", "whatsapp_opt_in": "Agrees to WhatsApp",
@@ -156,9 +157,9 @@ def _facts(held: Check, around: Known, errors: Mapping[str, str] | None = None, 
         return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
     choices: dict[str, Sequence[tuple[str, str]]] = {
-        "has_email": FLAG, "club_id": [(str(id), name) for id, name in around.clubs.items()],
+        "club_id": [(str(id), name) for id, name in around.clubs.items()],
         "lifecycle_stage": [(one, one.capitalize()) for one in LIFECYCLE_STAGES], "timezone": timezones(),
-        **dict.fromkeys(("email_opt_in", "sms_opt_in", "push_opt_in", "whatsapp_opt_in"), FLAG),
+        **dict.fromkeys(FLAGS, FLAG),
     }  # fmt: skip
     found = []
     for name, label in LABELS.items():
@@ -192,7 +193,7 @@ def _typed_facts(held: Check) -> dict[str, Any]:
     found: dict[str, Any] = {"custom": {}}
     for name in LABELS:
         typed = request.form.get(f"facts.{name}", "").strip()
-        found[name] = {"true": True, "false": False}.get(typed, typed or None)
+        found[name] = {"true": True, "false": False}.get(typed) if name in FLAGS else typed or None
     found["first_name"] = found["first_name"] or ""
     found["tags"] = [one for tag in (found["tags"] or "").split(",") if (one := tag.strip())]
     for sent, typed in request.form.items():

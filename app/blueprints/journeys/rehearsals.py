@@ -181,10 +181,10 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
 def _occasion(journey: Journey, customer_id: UUID, begins: str, errors: Mapping[str, str]) -> occasions.Form | None:
     try:
         local = datetime.fromisoformat(begins)
-        at = clock.instant(local, ZoneInfo(journey.timezone)) if local.tzinfo is None else clock.now()
     except ValueError:
-        at = clock.now()
-    at = at if rehearsal.in_reach(at) else clock.now()
+        local = None
+    known_moment = local is not None and local.tzinfo is None and rehearsal.in_reach(local)
+    at = clock.instant(local, ZoneInfo(journey.timezone)) if local and known_moment else clock.now()
     return occasions.form(journey, occasions.offered(journey, at, customer_id), at, errors)
 
 

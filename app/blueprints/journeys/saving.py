@@ -11,7 +11,7 @@ from app.blueprints.journeys import clashes, losing, step_form
 from app.blueprints.journeys.base import blueprint
 from app.blueprints.journeys.board import Board
 from app.blueprints.journeys.builder import changed, on_journey, retargeted, sitting
-from app.infra.db import asking_once
+from app.infra.db import asking_once, transaction
 from app.infra.errors import UserError
 from app.journeys import calls, service
 from app.journeys.drafts import DraftChanged, WrongStatus
@@ -156,10 +156,12 @@ def _gone(board: Board, key: str) -> Response | Answer:
     left = clashes.gone(board, key)
     if "bring_back" in request.form and left.undoes:
         on: dict[str, Any] = {"tenant_id": board.tenant_id, "journey_id": board.journey.id, "actor": current().ref}
-        service.undo(**on, draft_revision=board.journey.draft_revision)
-        back = Board(board.journey.id)
-        config = step_form.read(back.step(key).type, request.form, back.sources())
-        service.configure_step(**on, key=key, config=config, name=request.form.get("name", ""))
+        # Both or nothing: where what was typed can't be saved, the step stays away and the page has it still.
+        with transaction(board.tenant_id):
+            service.undo(**on, draft_revision=board.journey.draft_revision)
+            back = Board(board.journey.id)
+            config = step_form.read(back.step(key).type, request.form, back.sources())
+            service.configure_step(**on, key=key, config=config, name=request.form.get("name", ""))
         return changed(Board(board.journey.id), open=key)
     panel: dict[str, Any] = {"panel": "journeys/_gone.html", "gone": left, "step_key": key}
     if not is_htmx():

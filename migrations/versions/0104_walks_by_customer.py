@@ -15,7 +15,10 @@ CUSTOMER = "ix_journey_enrollment_customer"
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         _unique("tenant_id", "customer_id", "journey_id", "entry")
+        # It waits for who reads by the index, and nobody waits for it.
+        op.execute("SET lock_timeout = 0")
         op.execute(sa.text(f"DROP INDEX CONCURRENTLY IF EXISTS {CUSTOMER}"))
+        op.execute("SET lock_timeout = '4s'")
 
 
 def downgrade() -> None:

@@ -13,8 +13,9 @@ from sqlalchemy import create_engine, text
 
 from app.infra.config import load
 from app.infra.db import Base, db, driver_url, transaction
-from app.journeys import service
+from app.journeys import lifecycle, service
 from tests.conftest import make_tenant
+from tests.journeys.helpers import NOW, admit, journey, people, rows, run, wait
 
 MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 
@@ -85,6 +86,32 @@ def test_keys_of_steps_that_are_gone_are_given_no_more_after_an_upgrade(app: Fla
     load.cache_clear()
     for on in made:
         assert service.insert_step(**on, type="WAIT", after="trigger")[1] == "wait_4"
+
+
+@pytest.mark.committed
+def test_who_was_coming_back_on_the_clock_is_on_it_for_older_code(app: Flask, real_db: str) -> None:
+    stood = []
+    for name, then in (("Mine", "goes on"), ("Other", "is paused again")):
+        tenant_id = make_tenant(name).id
+        made = journey(tenant_id, [wait("w", None, "4 days")])
+        on: dict[str, Any] = {"tenant_id": tenant_id, "journey_id": made.id, "actor": "system"}
+        admit(tenant_id, made.id, people(tenant_id))
+        lifecycle.pause(**on, now=NOW)
+        run(tenant_id)
+        lifecycle.resume(**on, now=NOW)
+        if then == "is paused again":
+            lifecycle.pause(**on, now=NOW)
+        stood.append((tenant_id, then))
+    db.session.remove()
+    load.cache_clear()
+    downgrade(directory=MIGRATIONS, revision="0106")
+    for tenant_id, then in stood:
+        assert rows(tenant_id, "SELECT step_key FROM journey_settling") == []
+        (row,) = rows(tenant_id, "SELECT due_at IS NOT NULL AS due FROM journey_enrollment")
+        assert row.due == (then == "goes on")
+    db.session.remove()
+    upgrade(directory=MIGRATIONS)
+    load.cache_clear()
 
 
 @pytest.mark.committed

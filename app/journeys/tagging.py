@@ -13,6 +13,8 @@ from app.journeys.leaving import EVENT
 from app.journeys.models import Journey, JourneyDraftEdit, JourneyVersion
 
 FIELD = "tags"
+ASKS = ("exit_conditions", "goal")
+"""The settings that ask about customers."""
 
 
 def naming(*, tenant_id: UUID, tag: str) -> list[tuple[UUID, str]]:
@@ -33,7 +35,7 @@ def naming(*, tenant_id: UUID, tag: str) -> list[tuple[UUID, str]]:
             (row.id, row.name)
             for row in rows
             if any(renamed_graph(graph, tag, "") != graph for graph in (row.draft, row.graph) if graph)
-            or _settings(row, tag, "") != {"exit_conditions": row.exit_conditions, "goal": row.goal}
+            or _settings(row._asdict(), tag, "") != _asks(row._asdict())
         ]
 
 
@@ -50,8 +52,9 @@ def follow(session: Session, tenant_id: UUID, old: str, new: str) -> None:
         if draft != journey.draft:
             journey.draft = draft
             journey.draft_revision += 1
-        for name, told in _settings(journey, old, new).items():
-            if told != getattr(journey, name):
+        settings = {name: getattr(journey, name) for name in ASKS}
+        for name, told in _settings(settings, old, new).items():
+            if told != settings[name]:
                 setattr(journey, name, told)
     for edit in session.scalars(select(JourneyDraftEdit).where(JourneyDraftEdit.tenant_id == tenant_id)):
         graph = renamed_graph(edit.graph, old, new)
@@ -64,6 +67,9 @@ def follow(session: Session, tenant_id: UUID, old: str, new: str) -> None:
     )
     versions = select(JourneyVersion).join(Journey, followed).where(JourneyVersion.tenant_id == tenant_id)
     for version in session.scalars(versions):
+        # What was kept to tell what is set otherwise since: the tag is the same one.
+        if version.settings is not None and (told := _settings(version.settings, old, new)) != _asks(version.settings):
+            version.settings = version.settings | told
         graph = renamed_graph(version.graph, old, new)
         if graph != version.graph:
             version.graph = graph
@@ -72,11 +78,15 @@ def follow(session: Session, tenant_id: UUID, old: str, new: str) -> None:
     session.flush()
 
 
-def _settings(journey: Any, old: str, new: str) -> dict[str, Any]:
+def _asks(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings.get(name) for name in ASKS}
+
+
+def _settings(settings: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     """Return the settings that ask about customers with `new` where they name the tag `old`."""
-    by_event = bool((journey.goal or {}).get(EVENT))
-    goal = journey.goal if by_event else _renamed(journey.goal, old, new)
-    return {"exit_conditions": _renamed(journey.exit_conditions, old, new), "goal": goal}
+    asks = _asks(settings)
+    by_event = bool((asks["goal"] or {}).get(EVENT))
+    return {name: one if by_event and name == "goal" else _renamed(one, old, new) for name, one in asks.items()}
 
 
 def renamed_graph(graph: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

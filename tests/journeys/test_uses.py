@@ -3,12 +3,15 @@
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from app.accounts.models import Tenant
 from app.customers import tags as tag_list
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from app.journeys import lifecycle, queries, service, tagging
+from app.journeys import lifecycle, queries, service, setting_changes, tagging
+from app.journeys.models import JourneyVersion
 from app.road import SEGMENT_USERS, TAG_FOLLOWERS
 from app.segments import service as segments
 from app.segments import usage
@@ -67,9 +70,14 @@ def test_a_tag_is_renamed_in_settings(tenant: Tenant, setting: str) -> None:
     run(tenant.id)
     told = statuses(tenant.id)
     assert (told[vip][0], told[other][0]) == ("EXITED", "ACTIVE")
-    kept = getattr(queries.journey(tenant_id=tenant.id, journey_id=made.id), setting)
+    found = queries.journey(tenant_id=tenant.id, journey_id=made.id)
+    kept = getattr(found, setting)
     assert "Star guest" in str(kept)
     assert "vip" not in str(kept)
+    # Nobody changed a setting since the version that people follow.
+    with transaction(tenant.id) as session:
+        (version,) = session.scalars(select(JourneyVersion).where(JourneyVersion.journey_id == made.id))
+        assert version.settings == setting_changes.kept(found)
 
 
 def test_a_worker_that_runs_gives_the_tag_its_new_name(tenant: Tenant) -> None:

@@ -52,15 +52,22 @@ _BACKLOG = {
     Work.ADVANCE_JOURNEYS: (
         "People to move on",
         "steps",
-        """SELECT count(*) FILTER (WHERE due_at <= :now) AS due, count(*) FILTER (WHERE due_at > :now) AS parked,
-                  min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-           FROM (SELECT e.due_at FROM journey j
-                 CROSS JOIN LATERAL (
-                     SELECT due_at FROM journey_enrollment e
-                     WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE'
-                         AND e.due_at IS NOT NULL ORDER BY e.due_at LIMIT :counted) e
-                 WHERE j.tenant_id = :tenant_id AND j.status = 'ACTIVE'
-                 ORDER BY e.due_at LIMIT :counted) due""",
+        # However many journeys there are, no more people are read than are counted, and the first one of each journey.
+        """WITH running AS MATERIALIZED (
+               SELECT tenant_id, id FROM journey WHERE tenant_id = :tenant_id AND status = 'ACTIVE')
+           SELECT
+               (SELECT count(*) FROM (SELECT FROM running j CROSS JOIN LATERAL (
+                    SELECT FROM journey_enrollment e
+                    WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE'
+                        AND e.due_at <= :now ORDER BY e.due_at LIMIT :counted) e LIMIT :counted) one) AS due,
+               (SELECT count(*) FROM (SELECT FROM running j CROSS JOIN LATERAL (
+                    SELECT FROM journey_enrollment e
+                    WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE'
+                        AND e.due_at > :now ORDER BY e.due_at LIMIT :counted) e LIMIT :counted) one) AS parked,
+               (SELECT min(e.due_at) FROM running j CROSS JOIN LATERAL (
+                    SELECT due_at FROM journey_enrollment e
+                    WHERE e.tenant_id = j.tenant_id AND e.journey_id = j.id AND e.status = 'ACTIVE'
+                        AND e.due_at <= :now ORDER BY e.due_at LIMIT 1) e) AS oldest""",
     ),
     Work.SEND_MESSAGES: (
         "Messages to send",

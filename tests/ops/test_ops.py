@@ -20,6 +20,7 @@ from app.infra.db import dispatching, look_up_by_index, transaction
 from app.infra.heartbeat import beat, last_beat
 from app.infra.queue import Work
 from app.tasks import work as tasks
+from tests.journeys.helpers import admit, journey, people, wait
 from tests.page_client import PageClient
 
 
@@ -224,6 +225,31 @@ def test_backlogs_count_what_is_due_and_what_was_done(tenant: Any) -> None:
     found = {one.work: one for one in work.backlogs(tenant_id=tenant.id, now=clock.now())}
     sending = found[Work.SEND_MESSAGES]
     assert (sending.due, sending.parked, sending.done_last_hour) == (3, 2, 42)
+
+
+def test_a_backlog_of_people_is_read_no_further_than_is_counted(tenant: Any) -> None:
+    now = clock.now()
+    for name in ("First", "Second", "Third"):
+        made = journey(tenant.id, [wait("w", None, "1 day")], name=name)
+        admit(tenant.id, made.id, people(tenant.id, 3))
+    with transaction(tenant.id) as session:
+        session.execute(text("UPDATE journey_enrollment SET due_at = :at"), {"at": now - timedelta(hours=1)})
+    found = {one.work: one for one in work.backlogs(tenant_id=tenant.id, now=now)}[Work.ADVANCE_JOURNEYS]
+    assert (found.due, found.parked, found.oldest_due) == (9, 0, now - timedelta(hours=1))
+    with transaction(tenant.id) as session:
+        look_up_by_index(session)
+        asked = {"tenant_id": tenant.id, "now": now, "counted": 2}
+        query = work._BACKLOG[Work.ADVANCE_JOURNEYS][2]
+        assert session.execute(text(query), asked).one().due == 2
+        [plan] = session.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"), asked)
+    ahead, read = [plan["Plan"]], []
+    while ahead:
+        node = ahead.pop()
+        if node.get("Relation Name") == "journey_enrollment":
+            read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
+        ahead += node.get("Plans", ())
+    # Two of all that are due, and the first of each journey for who waits longest.
+    assert max(read) <= 3, plan
 
 
 def test_old_counts_are_forgotten(tenant: Any) -> None:

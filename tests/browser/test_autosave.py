@@ -56,7 +56,7 @@ def test_what_is_typed_is_saved_in_a_while_and_is_one_entry_to_undo(builder: Pag
     expect(page.locator("#undo")).to_have_attribute("aria-label", "Undo: Changed “Wait”")
     page.locator("#undo").click()
     expect(page.locator("#step-a .step-words")).to_have_text("Wait 1 day")
-    expect(page.locator("#step-a .step-name")).to_have_text("Wait")
+    expect(page.locator("#step-a .step-text")).to_have_text("Wait 1 day")
     expect(page.locator("#f-name")).to_have_value("")
     page.locator("#redo").click()
     expect(page.locator("#f-name")).to_have_value("Sleep on it")

@@ -97,6 +97,11 @@ class Card:
     place: Place = field(repr=False)
     doubts: Sequence[str] = ()
 
+    @property
+    def told_once(self) -> bool:
+        """Return whether the words begin with the label, as “Wait 1 day” with “Wait”: then they stand alone."""
+        return f"{self.words} ".startswith(f"{self.label} ") and not self.ends
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

@@ -95,6 +95,21 @@ def test_what_happened_in_the_moment_they_came_is_found_by_the_log(tenant: Tenan
     assert statuses(tenant.id)[who][0] == "COMPLETED"
 
 
+def test_who_is_told_of_another_date_misses_no_event_of_that_moment(tenant: Tenant) -> None:
+    settings: Json = {"trigger_type": "teetime.booked", "reentry": "each", "reentry_key": "booking_id"}
+    journey(tenant.id, [goal(event_type=BOOKED), tag("after", None, "on")], **settings)
+    (who,) = people(tenant.id)
+    happen(tenant.id, event(who, {"booking_id": "B1", "tee_time": "2026-12-05"}, type="teetime.booked"))
+    run(tenant.id)
+    run(tenant.id, NOW + FIRST_LOOK)
+    happen(tenant.id, event(who, {"booking_id": "B1", "tee_time": "2026-12-06"}, type="teetime.booked"), now=NOW + DAY)
+    run(tenant.id, NOW + DAY)
+    due = "SELECT due_at FROM journey_enrollment"
+    assert [row.due_at for row in rows(tenant.id, due)] == [NOW + DAY + FIRST_LOOK]
+    run(tenant.id, NOW + DAY + FIRST_LOOK)
+    assert [row.due_at for row in rows(tenant.id, due)] == [NOW + 3 * DAY]
+
+
 def test_a_rerun_of_those_who_wait_parks_them_no_longer(tenant: Tenant) -> None:
     made = journey(tenant.id, [goal(event_type=BOOKED), tag("after", None, "on")])
     (who,) = people(tenant.id)

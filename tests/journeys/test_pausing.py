@@ -124,3 +124,39 @@ def test_waits_are_moved_in_batches_and_once_whoever_dies_between_them(
     run(tenant.id, later)
     assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
     check_counters(tenant.id, made.id)
+
+
+def test_a_journey_that_was_resumed_does_not_wait_for_what_others_published(tenant: Tenant) -> None:
+    first, resumed = (journey(tenant.id, [wait("w", None, "1 day")], name=name) for name in ("First", "Resumed"))
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": resumed.id, "actor": "system"}
+    for one in (first, resumed):
+        admit(tenant.id, one.id, people(tenant.id, 2))
+    run(tenant.id)
+    lifecycle.pause(**act, now=NOW)
+    lifecycle.resume(**act, now=NOW + HOUR)
+    rows(
+        tenant.id,
+        "INSERT INTO journey_settling (tenant_id, journey_id, step_key, rebase, look)"
+        " VALUES (:tenant, :id, 'w', true, true) RETURNING 1",
+        tenant=tenant.id,
+        id=first.id,
+    )
+    advance_batch(tenant_id=tenant.id, now=NOW + HOUR, limit=2)
+    left = "SELECT journey_id FROM journey_settling WHERE resumed_at IS NULL OR after IS NULL"
+    assert [row.journey_id for row in rows(tenant.id, left)] == [first.id]
+
+
+def test_nobody_skips_ahead_while_waits_are_moved(tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "4 days")])
+    act: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    [enrollment] = admit(tenant.id, made.id, people(tenant.id)).values()
+    run(tenant.id)
+    lifecycle.pause(**act, now=NOW + HOUR)
+    lifecycle.resume(**act, now=NOW + DAY, move_waits=True)
+    with pytest.raises(WrongStatus, match="since it was resumed"):
+        retry.skip_ahead(**act, enrollment_id=enrollment, now=NOW + DAY)
+    run(tenant.id, NOW + DAY)
+    retry.skip_ahead(**act, enrollment_id=enrollment, now=NOW + DAY)
+    run(tenant.id, NOW + DAY)
+    assert {status for status, _ in statuses(tenant.id).values()} == {"COMPLETED"}
+    check_counters(tenant.id, made.id)

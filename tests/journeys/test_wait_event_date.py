@@ -1,5 +1,6 @@
 """Waiting until a date that the event said which let somebody in, or the last one they waited for."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from app.accounts.models import Tenant
 from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.working_days import WorkingDays
+from app.journeys import lifecycle
 from app.journeys.payloads import said_date
 from app.journeys.step_type import Known, check_graph, read_graph, step_types
 from app.journeys.waits import UntilEventDate, WaitConfig
@@ -238,6 +240,59 @@ def test_who_waits_goes_by_the_new_date_of_the_same_booking(tenant: Tenant) -> N
     book(tenant.id, who, "2026-12-03T06:30:00+02:00")
     run(tenant.id, NOW + timedelta(days=10))
     assert waiting(tenant.id) == ["2027-01-03T07:00"]
+    check_counters(tenant.id, made)
+
+
+@pytest.mark.parametrize("move_waits", [False, True])
+def test_the_new_date_of_a_booking_holds_that_is_told_of_in_a_pause(tenant: Tenant, move_waits: bool) -> None:
+    later, sooner = people(tenant.id, 2)
+    act: Json = {"tenant_id": tenant.id, "journey_id": reminding(tenant.id, WEEK_BEFORE), "actor": "system"}
+    book(tenant.id, later, "2026-11-29T06:30:00+02:00", id="B1")
+    book(tenant.id, sooner, "2027-01-10T06:30:00+02:00", id="B2")
+    run(tenant.id, NOW)
+    lifecycle.pause(**act, now=NOW)
+    # The reminder of one was due in the pause.
+    run(tenant.id, NOW + timedelta(days=4))
+    for who, id, tee_time in ((later, "B1", "2026-12-20T06:30:00+02:00"), (sooner, "B2", "2026-12-13T06:30:00+02:00")):
+        told = event(who, {"booking_id": id, "tee_time": tee_time}, type=BOOKED)
+        happen(tenant.id, told, now=NOW + timedelta(days=4))
+    # Nobody else comes in meanwhile.
+    book(tenant.id, later, "2026-12-20T06:30:00+02:00", id="B3")
+    run(tenant.id, NOW + timedelta(days=4))
+    lifecycle.resume(**act, now=NOW + timedelta(days=5), move_waits=move_waits)
+    run(tenant.id, NOW + timedelta(days=5))
+    assert waiting(tenant.id) == ["2026-12-06T07:00", "2026-12-13T07:00"]
+    check_counters(tenant.id, act["journey_id"])
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_happened_before_and_is_told_of_later_brings_no_old_date_back(tenant: Tenant, together: bool) -> None:
+    [who] = people(tenant.id)
+    made = reminding(tenant.id, WEEK_BEFORE)
+    said = [("2026-12-05", 3), ("2026-12-20", 1), ("2026-12-12", 2)]
+    events = [
+        replace(
+            event(who, {"booking_id": "B1", "tee_time": f"{day}T06:30:00+02:00"}, type=BOOKED),
+            occurred_at=NOW - timedelta(hours=hours),
+        )
+        for day, hours in said
+    ]
+    with transaction(tenant.id) as session:
+        session.add_all(
+            Activity(
+                tenant_id=tenant.id, customer_id=who, type=BOOKED, category="GOLF", title="Booked", source="test",
+                occurred_at=one.occurred_at, payload=dict(one.payload), id=one.id,
+            )
+            for one in events
+        )  # fmt: skip
+    if together:
+        happen(tenant.id, *events)
+        run(tenant.id, NOW)
+    else:
+        for one in events:
+            happen(tenant.id, one)
+            run(tenant.id, NOW)
+    assert waiting(tenant.id) == ["2026-12-13T07:00"]
     check_counters(tenant.id, made)
 
 

@@ -174,6 +174,26 @@ def test_what_happened_in_the_moment_they_came_is_found_in_the_log(tenant: Tenan
     assert where(tenant.id) == {who: "yes"}
 
 
+def test_who_is_told_of_another_date_misses_no_event_of_that_moment(tenant: Tenant) -> None:
+    """The event could not wake them: they were woken already."""
+    settings: Json = {"trigger_type": BOOKED, "reentry": "each", "reentry_key": "booking_id"}
+    journey(tenant.id, [step("w", "WAIT", None, {"event_type": CAME, "timeout": "3 days"})], **settings)
+    [who] = people(tenant.id)
+    happen(tenant.id, event(who, {"booking_id": "B1", "tee_time": "2026-12-05"}, type=BOOKED))
+    run(tenant.id)
+    run(tenant.id, NOW + FIRST_LOOK)
+    later = NOW + timedelta(hours=1)
+    happen(tenant.id, event(who, {"booking_id": "B1", "tee_time": "2026-12-06"}, type=BOOKED), now=later)
+    # Its activity is there only once they were looked at.
+    came = replace(event(who, type=CAME), occurred_at=later)
+    happen(tenant.id, came, now=later)
+    run(tenant.id, later)
+    assert paths(tenant.id)[who][-1] == ("w", "IN_PROGRESS")
+    log_event(tenant.id, came)
+    run(tenant.id, later + FIRST_LOOK)
+    assert paths(tenant.id)[who][-1] == ("w", "COMPLETED")
+
+
 def test_a_paused_journey_keeps_what_woke_them(tenant: Tenant) -> None:
     made = waiting(tenant.id, FOR_BOOKING)
     [who] = people(tenant.id)

@@ -27,24 +27,33 @@ _EACH = text("""
     SELECT id, reentry_key FROM journey
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND reentry = :each
 """)
-# Of several events of a batch the last counts. Whom something else has woken is due anyway.
+# Of several events the one that happened last counts, and of those of one moment the last of the batch: one that is
+# told of late changes nothing. Whom something else has woken is due anyway, and so is whose time is over, unless the
+# journey is paused.
 _TELL = text("""
     WITH told AS (
-        SELECT DISTINCT ON (journey_id, customer_id, entry) journey_id, customer_id, entry, payload
+        SELECT DISTINCT ON (journey_id, customer_id, entry) *
         FROM unnest(CAST(:journeys AS uuid[]), CAST(:customers AS uuid[]), CAST(:entries AS text[]),
-                    CAST(:payloads AS text[])) WITH ORDINALITY AS one(journey_id, customer_id, entry, payload, place)
-        ORDER BY journey_id, customer_id, entry, place DESC
+                    CAST(:types AS text[]), CAST(:moments AS timestamptz[]), CAST(:payloads AS text[]))
+            WITH ORDINALITY AS one(journey_id, customer_id, entry, type, occurred_at, payload, place)
+        ORDER BY journey_id, customer_id, entry, occurred_at DESC, place DESC
     ), walk AS (
-        SELECT e.id, CAST(told.payload AS jsonb) AS payload
+        SELECT e.id, CAST(told.payload AS jsonb) AS payload,
+            (e.waiting_until > :now OR j.status = 'PAUSED' AND e.waiting_until IS NOT NULL) AS waits
         FROM told JOIN journey_enrollment e ON e.tenant_id = :tenant_id AND e.journey_id = told.journey_id
             AND e.customer_id = told.customer_id AND e.entry = told.entry
+        JOIN journey j ON j.tenant_id = e.tenant_id AND j.id = e.journey_id
         WHERE e.status = 'ACTIVE' AND e.trigger_data IS DISTINCT FROM CAST(told.payload AS jsonb)
+            AND NOT EXISTS (
+                SELECT FROM activity a
+                WHERE a.tenant_id = e.tenant_id AND a.customer_id = e.customer_id AND a.type = told.type
+                    AND a.occurred_at > told.occurred_at AND a.occurred_at <= :now AND a.payload = e.trigger_data)
         ORDER BY e.id FOR NO KEY UPDATE OF e
     )
     UPDATE journey_enrollment e
     SET trigger_data = walk.payload,
-        due_at = CASE WHEN e.waiting_until > :now AND e.woken_by IS NULL THEN :now ELSE e.due_at END,
-        woken_by = CASE WHEN e.waiting_until > :now AND e.woken_by IS NULL
+        due_at = CASE WHEN walk.waits AND e.woken_by IS NULL THEN :now ELSE e.due_at END,
+        woken_by = CASE WHEN walk.waits AND e.woken_by IS NULL
             THEN jsonb_build_object(CAST(:key AS text), true) ELSE e.woken_by END
     FROM walk WHERE e.tenant_id = :tenant_id AND e.id = walk.id AND e.status = 'ACTIVE'
     RETURNING e.id
@@ -71,6 +80,8 @@ def tell(session: Session, tenant_id: UUID, candidates: "Sequence[Candidate]", n
             "journeys": array(one.journey_id for one, _ in found),
             "customers": array(one.customer_id for one, _ in found),
             "entries": array(entry for _, entry in found),
+            "types": array(one.type for one, _ in found),
+            "moments": array(one.occurred_at for one, _ in found),
             "payloads": array(orjson.dumps(one.payload, default=str).decode() for one, _ in found),
         },
     ).all()

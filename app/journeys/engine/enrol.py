@@ -40,9 +40,11 @@ MAX_DATA = 16_000
 """The bytes of JSON that may be known of somebody who is let in by hand."""
 NOBODY = "There is no such customer, or no such journey."
 
+# A paused one takes nobody in; who walks in it for a booking, say, is told of its other date all the same.
 LISTENING = text("""
-    SELECT id, club_id, trigger_type, trigger_config, timezone FROM journey
-    WHERE tenant_id = :tenant_id AND status = 'ACTIVE' AND trigger_type = ANY(:types)
+    SELECT id, club_id, trigger_type, trigger_config, timezone, status FROM journey
+    WHERE tenant_id = :tenant_id AND trigger_type = ANY(:types)
+      AND status IN ('ACTIVE', 'PAUSED') AND (status = 'ACTIVE' OR reentry = 'each')
       AND (CAST(:only AS uuid) IS NULL OR id = :only)
     ORDER BY id
 """)
@@ -128,7 +130,8 @@ class NotAdmitted(Conflict):
 class Candidate(NamedTuple):
     """Somebody whom something would let into a journey; `entry` names the cause, for journeys with re-entry.
 
-    `by_itself`: a segment or a journey did it, and not the customer or somebody of the club. `type` is the event's.
+    `by_itself`: a segment or a journey did it, and not the customer or somebody of the club. `type` and `occurred_at`
+    are the event's.
     """
 
     journey_id: UUID
@@ -138,6 +141,7 @@ class Candidate(NamedTuple):
     payload: dict[str, Any]
     by_itself: bool = False
     type: str = MANUAL
+    occurred_at: datetime | None = None
 
 
 class Listening(NamedTuple):
@@ -148,6 +152,7 @@ class Listening(NamedTuple):
     trigger_type: str
     trigger_config: Mapping[str, Any]
     timezone: str
+    status: str = "ACTIVE"
 
 
 def on_events(batch: Batch, only: UUID | None = None) -> None:
@@ -167,8 +172,10 @@ def on_events(batch: Batch, only: UUID | None = None) -> None:
         if candidates:
             anew.tell(session, batch.tenant_id, candidates, batch.now)
         watching.on_events(session, batch, only=only)
-        if listening:
-            made = enrol(session, batch.tenant_id, candidates, batch.now)
+        active = {journey.id for journey in listening if journey.status == "ACTIVE"}
+        if active:
+            entering = [one for one in candidates if one.journey_id in active]
+            made = enrol(session, batch.tenant_id, entering, batch.now)
             watching.on_events(session, batch, {row.id: row.trigger_event_id for row in made}, only)
 
 
@@ -322,7 +329,7 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
 def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]]) -> list[Candidate]:
     """Return the candidates of journeys that are open with the keys of their walks; of equals the first.
 
-    Where they are for the same booking, say, it goes by what the last one says (`anew`).
+    Where they are for the same booking, say, it goes by what the one says that happened last (`anew`).
     """
     first: dict[tuple[UUID, UUID, str], Candidate] = {}
     for one in asking:
@@ -333,8 +340,8 @@ def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]
         alone = entry if journey.reentry == EACH else ""
         key = (one.journey_id, one.customer_id, alone)
         known = first.setdefault(key, one._replace(entry=entry))
-        if alone:
-            first[key] = known._replace(payload=one.payload)
+        if alone and not (one.occurred_at and known.occurred_at and one.occurred_at < known.occurred_at):
+            first[key] = known._replace(payload=one.payload, occurred_at=one.occurred_at)
     return list(first.values())
 
 
@@ -363,7 +370,9 @@ def letting_in(
     types = sorted({event.type for event in events})
     asked = {"tenant_id": tenant_id, "types": types, "only": journey_id}
     journey = session.execute(LISTENING, asked).one_or_none()
-    return [] if journey is None else taken(session, tenant_id, Listening(*journey), events)
+    if journey is None or journey.status != "ACTIVE":
+        return []
+    return taken(session, tenant_id, Listening(*journey), events)
 
 
 def taken(session: Session, tenant_id: UUID, journey: Listening, events: Sequence[AppliedEvent]) -> list[AppliedEvent]:
@@ -376,7 +385,16 @@ def taken(session: Session, tenant_id: UUID, journey: Listening, events: Sequenc
 
 def _candidate(journey_id: UUID, event: AppliedEvent) -> Candidate:
     by_itself = event.type in (*MOVES, *ENDS)
-    return Candidate(journey_id, event.customer_id, str(event.id), event.id, event.payload, by_itself, event.type)
+    return Candidate(
+        journey_id,
+        event.customer_id,
+        str(event.id),
+        event.id,
+        event.payload,
+        by_itself,
+        event.type,
+        event.occurred_at,
+    )
 
 
 class _Clubs:

@@ -28,6 +28,12 @@ DEATHS = 3
 DIED = "The worker died three times at this step."
 
 STATUS = text("SELECT status FROM journey WHERE tenant_id = :tenant_id AND id = :journey_id")
+# Moving waits would take back that somebody goes on now.
+RESUMING = text("""
+    SELECT EXISTS (
+        SELECT FROM journey_settling
+        WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND resumed_at IS NOT NULL)
+""")
 PERSON = text("""
     SELECT status, due_at, waiting_until FROM journey_enrollment
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND id = :id
@@ -148,6 +154,8 @@ def skip_ahead(
             raise NoSuchJourney
         if status != "ACTIVE":
             raise WrongStatus(f"Nobody goes on in a journey that is {status.lower()}. Resume it first.")
+        if session.scalar(RESUMING, {"tenant_id": tenant_id, "journey_id": journey_id}):
+            raise WrongStatus("Its people are still being put back since it was resumed. Try again in a moment.")
         _person(session, tenant_id, journey_id, enrollment_id)
         who = {"tenant_id": tenant_id, "journey_id": journey_id, "id": enrollment_id, "now": moment}
         if session.execute(GO_ON, who).first() is None:

@@ -21,16 +21,17 @@ from app.infra.arrays import array
 from app.journeys import graph
 from app.journeys.engine.plan import Plan, PlannedStep, edition, facts_of, plans_of
 from app.journeys.models import Journey
-from app.journeys.step_type import JourneyFacts, Outcome, StepBatch, Walker
+from app.journeys.step_type import ANEW, JourneyFacts, Outcome, StepBatch, Walker
 
 log = logging.getLogger(__name__)
 
 PASSED = {"skipped": "taken_before"}
 
-# The first in order, and only one worker at it: the others go on with who is due.
+# The first in order, and only one worker at it: the others go on with who is due. Journeys that were resumed go first:
+# nobody goes on in them before.
 NEXT = text("""
     SELECT journey_id, step_key, rebase, look, after, paused_at, resumed_at FROM journey_settling
-    WHERE tenant_id = :tenant_id ORDER BY journey_id, step_key LIMIT 1 FOR UPDATE SKIP LOCKED
+    WHERE tenant_id = :tenant_id ORDER BY resumed_at, journey_id, step_key LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DONE = text("""
     DELETE FROM journey_settling WHERE tenant_id = :tenant_id AND journey_id = :journey_id AND step_key = :step_key
@@ -71,14 +72,15 @@ BACK_ON_THE_CLOCK = text("""
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND due_at IS NULL
 """)
 # Who waits for something besides the time is looked at when that was due, and who is off the clock is at once. Who
-# stands at a step that is gone is not waiting any more, nor is who has been woken.
+# stands at a step that is gone is not waiting any more, nor is who has been woken, but to be told of another date.
 MOVE_WAITS = text("""
     WITH moved AS (
         UPDATE journey_enrollment
         SET waiting_until = waiting_until + :pause,
             due_at = CASE WHEN waits_for IS NULL AND due_at = waiting_until THEN waiting_until + :pause
                 ELSE coalesce(due_at, :now) END
-        WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND woken_by IS NULL
+        WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
+            AND (woken_by IS NULL OR woken_by ? CAST(:anew AS text))
             AND attempts = 0 AND waiting_until > :paused_at AND current_step_key = ANY(:keys)
         RETURNING id, current_step_number, waiting_until
     )
@@ -152,7 +154,7 @@ def _go_on(session: Session, tenant_id: UUID, at: Row[Any], people: Sequence[UUI
         journey = session.get_one(Journey, (tenant_id, at.journey_id), populate_existing=True)
         plan = plans_of(session, tenant_id, {journey.id: edition(journey)})[journey.id]
         times = {"paused_at": at.paused_at, "pause": at.resumed_at - at.paused_at}
-        session.execute(MOVE_WAITS, who | times | {"keys": list(plan)})
+        session.execute(MOVE_WAITS, who | times | {"keys": list(plan), "anew": ANEW})
     session.execute(BACK_ON_THE_CLOCK, who)
 
 

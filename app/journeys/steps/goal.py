@@ -13,7 +13,7 @@ from app.journeys import leaving
 from app.journeys.durations import duration
 from app.journeys.engine import watching
 from app.journeys.since import happened
-from app.journeys.step_type import ANYTHING, Known, StepBatch, StepConfig, StepType, Walker, registry
+from app.journeys.step_type import ANEW, ANYTHING, Known, StepBatch, StepConfig, StepType, Walker, registry
 
 FIRST_LOOK = timedelta(minutes=2)
 LOOK_EVERY = timedelta(hours=6)
@@ -154,7 +154,8 @@ def _without(batch: StepBatch[GoalConfig], walker: Walker) -> None:
             # What happens in the very moment somebody comes is found by the log then; a condition can begin to hold
             # as time passes.
             soon = FIRST_LOOK if config.event_type else LOOK_EVERY
-            again = config.event_type is None or walker.waits_for != config.event_type
+            told = ANEW in (walker.woken_by or {})
+            again = config.event_type is None or walker.waits_for != config.event_type or told
             look_at = min(until, now + soon) if again else None
             batch.park(walker, until, {"waits": True}, waits_for=config.event_type or ANYTHING, look_at=look_at)
             return

@@ -328,8 +328,9 @@ def _for_event(batch: StepBatch[WaitConfig], event_type: str) -> None:
         elif walker.waiting_until <= batch.now:
             batch.leave(walker, TIMEOUT, {"timed_out": True, "waiting_until": _iso(walker.waiting_until)})
         else:
-            # Whom events of this type did not wake so far may have had one this very moment, as those who come.
-            again = None if walker.waits_for == event_type else min(walker.waiting_until, batch.now + FIRST_LOOK)
+            # Whom events of this type could not wake so far may have had one this very moment, as those who come.
+            unheard = walker.waits_for != event_type or ANEW in (walker.woken_by or {})
+            again = min(walker.waiting_until, batch.now + FIRST_LOOK) if unheard else None
             batch.park(walker, walker.waiting_until, waits_for=event_type, look_at=again)
     _keep(batch, came)
     for walker, event_id in came.items():

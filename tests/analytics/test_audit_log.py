@@ -13,10 +13,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.accounts import audit
+from app.accounts import api_keys, audit
 from app.blueprints.audit import words
+from app.customers.models import Customer
 from app.infra.db import transaction
+from app.infra.ids import new_id
 from app.journeys import service as journeys
+from tests.accounts.conftest import actor_of
 from tests.page_client import ApiClient, PageClient
 
 APP = Path(__file__).parents[2] / "app"
@@ -145,6 +148,23 @@ def test_the_api_lists_the_log(api: ApiClient, tenant: Any, other_tenant: Any, w
     assert [one["action"] for one in rest["items"]] == ["journey.pause"]
     assert "Theirs" not in api.get("/audit").text
     assert api.get("/audit", query_string={"since": "yesterday"}).status_code in (400, 422)
+
+
+def test_customers_are_named_to_who_may_see_them(api: ApiClient, tenant: Any) -> None:
+    ann = new_id()
+    with transaction(tenant.id) as session:
+        session.add(Customer(tenant_id=tenant.id, id=ann, first_name="Ann", last_name="Archer"))
+    noted(tenant, "system", "customer.updated", "customer", ann)
+    owner = actor_of(tenant.id, api.user_id)
+
+    def sentence(*scopes: str) -> str:
+        _, full = api_keys.create(tenant_id=tenant.id, actor=owner, name="Reader", scopes=list(scopes))
+        asked = {"action": "customer.updated"}
+        answer = api.get("/audit", query_string=asked, headers={"Authorization": f"Bearer {full}"})
+        return str(answer.get_json()["items"][0]["sentence"])
+
+    assert sentence("audit.view") == "Fairway changed details of the customer"
+    assert sentence("audit.view", "customers.view") == "Fairway changed details of the customer Ann Archer"
 
 
 def test_every_act_that_is_recorded_has_its_words() -> None:

@@ -32,7 +32,9 @@ def index() -> Response:
     found = audit_log.page(tenant_id=tenant_id, asked=asked, cursor=request.args.get("cursor"))
     about = None
     if asked.object_type and asked.object_id:
-        name = audit_log.object_name(tenant_id=tenant_id, object_type=asked.object_type, object_id=asked.object_id)
+        name = None
+        if words.may_name(asked.object_type):
+            name = audit_log.object_name(tenant_id=tenant_id, object_type=asked.object_type, object_id=asked.object_id)
         known = words.OBJECTS.get(asked.object_type)
         about = " ".join(filter(None, (known.noun if known else asked.object_type, name)))
     return page(

@@ -223,6 +223,7 @@ OBJECTS: dict[str, ObjectWords] = {
     "topic": ObjectWords("the topic", "topics.show", "topic_id"),
     "user": ObjectWords("the user", "accounts.user", "user_id"),
 }
+_PEOPLE = frozenset(("customer", "household"))
 # What an entry itself tells of the name, where the object is not there any more.
 _NAME_KEYS = ("name", "email", "domain", "key", "channel")
 # What the sentence has said, or what only machines can read.
@@ -303,7 +304,14 @@ def _who(entry: Entry) -> str:
     return entry.actor_name or "Somebody"
 
 
+def may_name(object_type: str) -> bool:
+    """Return whether whoever reads may know what an object of a type is called: who may see no customers may not."""
+    return object_type not in _PEOPLE or can("customers.view")
+
+
 def _name(entry: Entry) -> str:
+    if not may_name(entry.object_type):
+        return ""
     if entry.object_type == "customer":
         return entry.object_name or "who is not here any more"
     said = entry.object_name or next((str(entry.detail[key]) for key in _NAME_KEYS if entry.detail.get(key)), None)

@@ -35,6 +35,9 @@ ENOUGH = 1_000
 """Who took so many at once is asked for no more patience."""
 FORGOTTEN = timedelta(hours=12)
 MAX_SAID = 500
+MANY = 1_000
+"""Where so many are held they come due over SPREAD: each is judged anew then, before what is newer."""
+SPREAD = timedelta(minutes=10)
 
 _LOCKED = text("""
     SELECT channel, taker, strikes, since, said, until, room FROM slowing
@@ -71,15 +74,21 @@ _TAKEN = text("""
 _ENOUGH = text("""
     DELETE FROM slowing WHERE tenant_id = :tenant_id AND (room >= :enough OR until <= :forgotten)
 """)
-_KNOWN = text("""
-    SELECT s.channel, s.taker, s.since, s.said, s.until, s.room, coalesce(held.number, 0) AS waiting
+_HELD = """
+    SELECT channel, taker, count(*) AS number FROM (
+        SELECT channel, saw -> 'slow' ->> 'taker' AS taker FROM message
+        WHERE tenant_id = :tenant_id AND status = 'held' AND reason = :slowed LIMIT :counted
+    ) AS one GROUP BY channel, taker
+"""
+_WAITING = text(_HELD)
+_KNOWN = text(f"""
+    WITH held AS MATERIALIZED ({_HELD})
+    SELECT s.channel, s.taker, s.since, s.said, s.until, coalesce(held.number, 0) AS waiting,
+        coalesce((SELECT sum(number) FROM held), 0) >= :counted AS more
     FROM slowing s
-    LEFT JOIN (
-        SELECT channel, saw -> 'slow' ->> 'taker' AS taker, count(*) AS number FROM message
-        WHERE tenant_id = :tenant_id AND status = 'held' AND reason = :slowed GROUP BY 1, 2
-    ) AS held ON held.channel = s.channel AND held.taker = s.taker
+    LEFT JOIN held ON held.channel = s.channel AND held.taker = s.taker
     WHERE s.tenant_id = :tenant_id AND s.until > :forgotten ORDER BY s.channel, s.taker
-""")
+""")  # noqa: S608 - the statement is ours
 _OF_TAKER = text("""
     SELECT taker, since, said, until FROM slowing
     WHERE tenant_id = :tenant_id AND channel = :channel AND taker = :taker AND until > :now
@@ -88,7 +97,10 @@ _OF_TAKER = text("""
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """Who asks for less: since when, what was said last, until when nothing goes there, and how much waits for it."""
+    """Who asks for less: since when, what was said last, until when nothing goes there, and how much waits for it.
+
+    `more`: no more were counted, and more may wait.
+    """
 
     channel: str
     label: str
@@ -97,6 +109,7 @@ class Slow:
     said: str
     until: datetime
     waiting: int
+    more: bool = False
 
 
 def hold_back(
@@ -109,6 +122,7 @@ def hold_back(
     slow = {(row.channel, row.taker): row for row in locked}
     room = {key: row.room for key, row in slow.items() if row.until <= now}
     tried = set()
+    held: list[tuple[int, Any]] = []
     for place in sorted(range(len(rows)), key=lambda one: -rows[one]["priority"]):
         row, verdict = rows[place], told[place]
         if verdict.status is not Status.SENDING or row["purpose"] == Purpose.TRANSACTIONAL:
@@ -121,15 +135,27 @@ def hold_back(
             room[key] -= 1
             tried.add(key)
             continue
+        held.append((place, asking))
+    longest = _longest_waits(session, tenant_id) if held else {}
+    for place, asking in held:
         # Not all at the same moment; behind those that are tried there are some turns to come.
-        wait = TURN * random.uniform(1, GROWS)  # noqa: S311 - spreads load, guards nothing
+        most = longest.get((asking.channel, asking.taker), TURN * GROWS)
+        wait = TURN + (most - TURN) * random.random()  # noqa: S311 - spreads load, guards nothing
         saw = {"slow": {"taker": asking.taker, "said": asking.said}}
         due_at = max(asking.until, now) + wait
-        told[place] = replace(verdict, status=Status.HELD, reason=Reason.SLOWED, due_at=due_at, saw=saw)
+        told[place] = replace(told[place], status=Status.HELD, reason=Reason.SLOWED, due_at=due_at, saw=saw)
     if tried:
         names = {"channels": array(one for one, _ in tried), "takers": array(one for _, one in tried)}
         session.execute(_TURN, {"tenant_id": tenant_id, "until": now + TURN, **names})
     return told
+
+
+def _longest_waits(session: Session, tenant_id: UUID) -> dict[tuple[str, str], timedelta]:
+    """Return for how long those held wait at most, by who takes them, where many are: as its share of them is."""
+    rows = session.execute(_WAITING, {"tenant_id": tenant_id, "slowed": Reason.SLOWED, "counted": MANY}).all()
+    if sum(row.number for row in rows) < MANY:
+        return {}
+    return {(row.channel, row.taker): max(SPREAD * row.number / MANY, TURN * GROWS) for row in rows}
 
 
 def taker_of(channel_name: str, address: str | None) -> str | None:
@@ -182,12 +208,21 @@ def learn(
             session.execute(_ENOUGH, {**values, "enough": ENOUGH})
 
 
-def known(*, tenant_id: UUID, now: datetime) -> list[Slow]:
-    """Return who asks for less, and how many messages wait for each."""
-    values = {"tenant_id": tenant_id, "slowed": Reason.SLOWED, "forgotten": now - FORGOTTEN}
+def known(*, tenant_id: UUID, now: datetime, counted: int = 10_000) -> list[Slow]:
+    """Return who asks for less, and how many messages wait for each; `counted` at most are counted in all."""
+    values = {"tenant_id": tenant_id, "slowed": Reason.SLOWED, "forgotten": now - FORGOTTEN, "counted": counted}
     with transaction(tenant_id) as session:
         return [
-            Slow(row.channel, channel(row.channel).label, row.taker, row.since, row.said, row.until, row.waiting)
+            Slow(
+                channel=row.channel,
+                label=channel(row.channel).label,
+                taker=row.taker,
+                since=row.since,
+                said=row.said,
+                until=row.until,
+                waiting=row.waiting,
+                more=row.more,
+            )
             for row in session.execute(_KNOWN, values)
             if row.until > now or row.waiting
         ]

@@ -124,6 +124,27 @@ def test_it_comes_back_little_by_little(mailer: Mailer, customer: MakeCustomer, 
     assert len({letter.recipient for letter in sink.letters}) == 90
 
 
+def test_where_many_are_held_they_come_due_little_by_little(
+    mailer: Mailer, customer: MakeCustomer, gmail: Provider, monkeypatch: Any
+) -> None:
+    few = timedelta(seconds=30)
+
+    def due_within(messages: list[UUID]) -> timedelta:
+        due = [mailer.row(one).due_at for one in messages]
+        return max(due) - min(due)
+
+    messages = mailer.put(*of_gmail(customer, 60))
+    mailer.send()
+    mailer.send(50 * SECOND)
+    assert due_within(messages) < few
+    [slow] = slowing.known(tenant_id=mailer.tenant_id, now=NOON, counted=20)
+    assert (slow.waiting, slow.more) == (20, True)
+    monkeypatch.setattr(slowing, "MANY", 40)
+    mailer.send(FIRST + timedelta(minutes=1))
+    assert {mailer.fate(one) for one in messages} <= {("held", "slowed"), ("queued", "temporary_failure")}
+    assert due_within(messages) > 4 * few
+
+
 def test_who_takes_some_is_offered_less_and_left_alone_no_longer(
     mailer: Mailer, customer: MakeCustomer, sink: Sink, gmail: Provider
 ) -> None:

@@ -54,7 +54,7 @@ def _state(tenant_id: UUID) -> dict[str, Any]:
         "counted": work.COUNTED,
         "ticked_at": last_beat("tick"),
         "left_alone": breaker.opened(tenant_id=tenant_id),
-        "slowing": slowing.known(tenant_id=tenant_id, now=now),
+        "slowing": slowing.known(tenant_id=tenant_id, now=now, counted=work.COUNTED),
         "came_in": [(OUTCOME_WORDS[one], count) for one, count in intake.counts(now=now).items()],
         "takes_mail_in": load().inbound_domain,
     }

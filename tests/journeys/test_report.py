@@ -402,6 +402,8 @@ def test_it_can_be_asked_of_those_who_came_in_from_one_day_to_another(
     for who, number in ((Who(), 12), (first, 3), (between, 3), (Who(until=here - DAY), 0), (Who(until=here + WEEK), 3)):
         assert told(tenant, made, who=who).outcomes.together.people == number, who
         assert count(tenant, made, who, came="x") == count(tenant, made, who) == number, who
+    admit(tenant.id, made.id, people(tenant.id, 2), now=now - 3 * WEEK)
+    assert told(tenant, made, who=Who(until=here - WEEK)).outcomes.together.people == 2, "their ids are of today"
     sign_in("viewer")
     monday = here - timedelta(days=here.weekday())
     text = client.get(f"/journeys/{made.id}/report?until={monday + 6 * DAY}").text

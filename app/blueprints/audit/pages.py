@@ -1,4 +1,4 @@
-"""Settings → Audit log: who did what, when and from where."""
+"""Settings → Audit log: who did what and when, and where sign-ins came from."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any

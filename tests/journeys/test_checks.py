@@ -146,7 +146,7 @@ def test_what_happens_meanwhile_and_what_let_them_in(tenant: Any) -> None:
     assert [(one["step"], one["day"]) for one in kept.expected["path"]] == [("t", 1), ("w", 1), ("end", 3)]
     sooner = {"event_type": PLAYED, "timeout": "1 day"}
     service.configure_step(tenant_id=tenant.id, journey_id=made.id, actor="system", key="w", config=sooner)
-    assert differs(made) == ["After “Wait for ‘scl.round.completed’” expected “End”; they went to “Wait 1 day”."]
+    assert differs(made) == ["After “Wait for ‘Scl round completed’” expected “End”; they went to “Wait 1 day”."]
 
 
 def test_somebody_made_up_is_like_a_customer_but_for_who_they_are(tenant: Any) -> None:

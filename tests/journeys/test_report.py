@@ -408,6 +408,9 @@ def test_it_can_be_asked_of_those_who_came_in_from_one_day_to_another(
     monday = here - timedelta(days=here.weekday())
     text = client.get(f"/journeys/{made.id}/report?until={monday + 6 * DAY}").text
     assert f'value="{monday + 6 * DAY}" selected' in text
+    said = "are of those you chose"
+    assert said in text
+    assert said not in client.get(f"/journeys/{made.id}/report").text
     assert f"/journeys/{made.id}/people?until={monday + 6 * DAY}" in text
     assert "came in up to" in client.get(f"/journeys/{made.id}/people?until={monday + 6 * DAY}").text
 

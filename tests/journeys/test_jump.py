@@ -143,7 +143,7 @@ def test_a_jump_forward_needs_no_time(tenant: Tenant) -> None:
         ([wait("a", "j", "0 days"), jump("j", None, "a")], ("j", "at_least"), "nothing takes time"),
         ([tag("a", "j", "x"), jump("j", None, "a", at_least="soon")], ("j", "at_least"), "duration"),
         ([tag("a", "j", "x"), jump("j", None, "a", at_least="0 days")], ("j", "at_least"), "longer than nothing"),
-        ([wait("a", "j", "1 day"), jump("j", None, "a", max_times=0)], ("j", "max_times"), "greater"),
+        ([wait("a", "j", "1 day"), jump("j", None, "a", max_times=0)], ("j", "max_times"), "from 1"),
         ([wait("a", "j", "1 day"), step("j", "JUMP", None)], ("j", "to"), "Fill this in"),
         # Two jumps that make one loop: each leads past no wait.
         (

@@ -388,7 +388,7 @@ def test_words_and_checks_of_a_goal_step(tenant: Tenant) -> None:
     made = journey(tenant.id, [goal("g", None), goal("h", None, event_type=BOOKED)], active=False)
     graph = queries.draft(made)
     assert words_of(graph.steps["g"], Known()) == "Reached when Membership tier is Gold"
-    assert words_of(graph.steps["h"], Known(event_types={BOOKED: "Booked"})) == "Reached when “Booked” happens"
+    assert words_of(graph.steps["h"], Known()) == "Reached when “Booking created” happens"
     both = journey(tenant.id, [goal("g", None, event_type=BOOKED, rules=[GOLD])], name="Both", active=False)
     none = journey(tenant.id, [goal("g", None, rules=[])], name="None", active=False)
     assert [one.field for one in check_graph(queries.draft(both), Known())] == ["event_type"]

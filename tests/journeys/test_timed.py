@@ -387,7 +387,7 @@ def test_a_changed_trigger_is_planned_anew_when_it_is_published(tenant: Any) -> 
     [
         ({"event_type": "DATE"}, "date"),
         ({"event_type": "DATE", "date": {"field": "custom.nothing"}}, "date.field"),
-        ({"event_type": "DATE", "date": {"field": "joined_on", "when": "before"}}, "date"),
+        ({"event_type": "DATE", "date": {"field": "joined_on", "when": "before"}}, "date.days"),
         ({"event_type": "SCHEDULE"}, "schedule"),
         ({"event_type": "SCHEDULE", "schedule": {"starts_on": "2026-11-21", "rrule": "EVERY DAY"}}, "schedule.rrule"),
         ({"event_type": "MANUAL", "schedule": {"starts_on": "2026-11-21"}}, "schedule"),

@@ -34,7 +34,7 @@ def test_choosing_a_date_asks_for_it_and_keeps_it(marketer: Any, journey: Journe
     assert 'name="date.field"' in form
     assert "Date of birth" in form
     assert 'name="schedule.starts_on"' not in form
-    assert "conditions" not in form
+    assert 'name="conditions' not in form
     typed = {"date.field": "date_of_birth", "date.when": "before", "date.days": "3", "date.time": "08:30"}
     answer = save(marketer, journey, {"event_type": "DATE", "date.every": "year", **typed})
     assert "3 days before “Birthday”, at 08:30" in answer.text

@@ -281,7 +281,7 @@ def test_waiting_people_cost_nothing_until_they_are_due(tenant: Tenant) -> None:
     made = journey(tenant.id, [wait("w", None, "1 day")])
     admit(tenant.id, made.id, people(tenant.id, 30))
     run(tenant.id)
-    claim = {"tenant_id": tenant.id, "now": NOW + HOUR, "journeys": [made.id], "limit": 10}
+    claim = {"tenant_id": tenant.id, "now": NOW + HOUR, "journeys": [made.id], "share": 10}
     with transaction(tenant.id) as session:
         assert session.execute(advance.CLAIM, claim).all() == []
         due = session.execute(advance.CLAIM, claim | {"now": NOW + 24 * HOUR}).all()

@@ -89,7 +89,8 @@ def save_settings(journey_id: UUID) -> Response | Answer:
     except DraftChanged:
         return save_settings(journey_id)  # somebody was quicker: look again what they changed
     except UserError as error:
-        return _wrong(journey, form, posted, error)
+        # Read again: a refusal by the database leaves nothing of what was read.
+        return _wrong(queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id), form, posted, error)
     flash("The settings are saved and hold from now on.", "success")
     for one in _changes(journey, apart.theirs, form):
         flash(f"{one.by.name if one.by else 'Somebody else'} changed “{one.label}” meanwhile. That stays.", "info")
@@ -191,7 +192,6 @@ def _wrong(journey: Journey, form: SettingsForm, posted: Mapping[str, Any], erro
         raise error
     for name, message in others.items():
         form[name].errors = [message]
-    journey = queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)
     return _page(journey, form, posted, told, status=422)
 
 

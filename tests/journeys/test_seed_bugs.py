@@ -252,6 +252,7 @@ def test_a_step_can_not_be_taken_twice(tenant: Tenant) -> None:
         advance_batch(tenant_id=tenant.id, now=NOW)
 
 
+@pytest.mark.committed
 def test_a_worker_that_dies_at_a_step_is_followed_by_one_that_does_it(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +272,7 @@ def test_a_worker_that_dies_at_a_step_is_followed_by_one_that_does_it(
         dying.setattr(UpdateStep, "run", killed)
         with pytest.raises(Killed):
             advance_batch(tenant_id=tenant.id, now=NOW)
-    assert run(tenant.id) == 3
+    run(tenant.id)
     assert len(rows(tenant.id, "SELECT 1 FROM message")) == 3
     assert set(statuses(tenant.id).values()) == {("COMPLETED", "completed")}
     check_counters(tenant.id, made.id)

@@ -76,7 +76,7 @@ def test_an_earlier_definition_comes_back_as_a_new_one(tenant: Any) -> None:
     made = segment(tenant.id)
     redefine(tenant, made, criteria=SILVER)
     settle(tenant.id, LATER)
-    back = service.restore(tenant_id=tenant.id, segment_id=made.id, version=1, actor=ACTOR, users=())
+    back = service.restore(tenant_id=tenant.id, segment_id=made.id, version=1, actor=ACTOR, users=(), now=LATER)
     assert (back.version, back.criteria) == (3, made.criteria)
     settle(tenant.id, LATER + timedelta(days=1))
     assert members(tenant.id, made) == {gold}

@@ -205,7 +205,7 @@ def test_the_tick_looks_for_due_work_by_indexes_alone(tenant: Any) -> None:
     with dispatching() as session:
         look_up_by_index(session)
         plan = list(session.scalars(text(f"EXPLAIN {tasks.DUE.text}"), {"now": clock.now()}))
-    assert [line for line in plan if any(word in line for word in ("hashed", "Hash", "Bitmap", "Seq Scan"))] == []
+    assert [line for line in plan if any(word in line for word in ("hashed", "Hash", "Bitmap", "Seq Scan"))] == [], plan
     of_people = [line for line in plan if "journey_enrollment" in line]
     assert len(of_people) == 1
     assert "ix_journey_enrollment_turn" in of_people[0]

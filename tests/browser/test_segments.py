@@ -55,6 +55,7 @@ def test_a_segment_is_made_followed_and_asked_why(page: Page, live: Any, members
 
     # Archived from the list, and brought back by the notice.
     page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Segments").click()
+    page.wait_for_load_state()
     page.get_by_role("button", name="Actions for The best").click()
     page.get_by_role("button", name="Archive").click()
     expect(page.get_by_text("“The best” is archived")).to_be_visible()

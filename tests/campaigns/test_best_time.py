@@ -248,6 +248,6 @@ def test_chosen_on_the_page_and_over_the_api(client: PageClient, sign_in: Any, a
     assert api.get(path).get_json()["schedule"] == {"mode": "best_time"}
     assert re.search(r'value="best_time"[^>]*checked|checked[^>]*value="best_time"', client.get(f"{path}/when").text)
     assert "each within 24 hours at the hour they open most" in client.get(path).text
-    later = {"mode": "best_time", "start_at": "2027-01-04T09:00"}
+    later = {"mode": "best_time", "start_at": "2131-01-01T09:00"}
     assert api.patch(path, json={"schedule": later}).get_json()["schedule"] == later
     assert api.post(f"{path}/schedule", {}).get_json()["status"] == "scheduled"

@@ -100,7 +100,7 @@ FIXED: dict[str, Any] = {
     "campaign.channels": ["EMAIL"],
     "campaign.channel_mode": "first",
     "campaign.timezone": "Africa/Johannesburg",
-    "campaign.schedule": {"mode": "at", "start_at": "2031-01-01T09:00"},
+    "campaign.schedule": {"mode": "at", "start_at": "2131-01-01T09:00"},
     "campaign.status": "draft",
     "campaign.goal": {"event_type": "payment.received", "conditions": {"rules": []}, "window_days": 7},
     "campaign.experiment": EXPERIMENT,

@@ -1,25 +1,28 @@
 """What a rehearsal says is what then happens: random journeys and people, rehearsed, then run with the clock moved.
 
-All kinds of steps but those a rehearsal passes by, since others would hear of it: WEBHOOK and START JOURNEY. The
-nightly profile (HYPOTHESIS_PROFILE) draws 200 journeys.
+All kinds of steps. Of WEBHOOK and START JOURNEY a rehearsal takes it that all goes well: here the receiver takes every
+call, and the other journey does nothing to its people. The nightly profile (HYPOTHESIS_PROFILE) draws 200 journeys.
 """
 
 import os
 import random
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.journeys import rehearsal
+from app.journeys import calls, rehearsal
 from app.journeys.engine.advance import advance_batch
 from app.journeys.models import Journey
 from app.journeys.step_type import exits_of, read_graph
 from app.messaging import policy
 from app.messaging.sender import send_batch
-from tests.journeys.helpers import Json, admit, journey, people, rows, step, template
+from tests.journeys.helpers import Json, admit, journey, people, rows, step, template, wait
 from tests.messaging.sink import Sink
+from tests.segments.receiver import Receiver, receiving
 
 JOURNEYS = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 16
 WALKERS = 5
@@ -29,7 +32,7 @@ ZONES = (None, "Africa/Johannesburg", "Europe/London", "America/New_York", "Paci
 
 KINDS = (
     *("SEND", "SEND", "SENT", "WAIT", "WAIT", "UNTIL", "DATE", "EVENT", "HOLDS", "UPDATE"),
-    *("CONDITION", "PATHS", "SPLIT", "TASK", "GOAL"),
+    *("CONDITION", "PATHS", "SPLIT", "TASK", "GOAL", "WEBHOOK", "START_JOURNEY"),
 )
 _NEXT = """
     SELECT min(due_at) FROM (
@@ -38,13 +41,29 @@ _NEXT = """
 """
 
 
-def some_journey(tenant_id: UUID, rng: random.Random, templates: list[UUID], number: int) -> Journey:
+@dataclass
+class Around:
+    """What steps name: letters, a journey to start, where calls go and how they are signed."""
+
+    templates: list[UUID]
+    other: UUID
+    url: str
+    secret: str
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving(monkeypatch) as found:
+        yield found
+
+
+def some_journey(tenant_id: UUID, rng: random.Random, around: Around, number: int) -> Journey:
     """Make a journey of up to ten steps: the first way of each leads to the next one, others anywhere below."""
     count = rng.randint(2, 10)
     keys = [f"s{index}" for index in range(count)]
     steps = [step("t", "TRIGGER", keys[0], {"event_type": "MANUAL"})]
     for index, key in enumerate(keys):
-        steps.append(_some_step(rng, key, keys[:index], [*keys[index + 1 :], None], templates))
+        steps.append(_some_step(rng, key, keys[:index], [*keys[index + 1 :], None], around))
     # Whatever no way leads to is left out, or the journey could not be activated.
     graph = read_graph({"steps": steps})
     kept = graph.reached_from("t")
@@ -56,11 +75,11 @@ def some_journey(tenant_id: UUID, rng: random.Random, templates: list[UUID], num
     )
 
 
-def _some_step(rng: random.Random, key: str, above: list[str], below: list[str | None], templates: list[UUID]) -> Json:
+def _some_step(rng: random.Random, key: str, above: list[str], below: list[str | None], around: Around) -> Json:
     kind = rng.choice((*KINDS, "JUMP", "END") if above else KINDS)
     a_tag = {"field": "tags", "operator": "contains", "value": rng.choice(("red", "blue"))}
     agreed = {"field": "emailOptIn", "operator": "eq", "value": True}
-    letter = {"channel": "EMAIL", "template_id": str(rng.choice(templates))}
+    letter = {"channel": "EMAIL", "template_id": str(rng.choice(around.templates))}
     born = {"field": "date_of_birth", "when": rng.choice(("on", "before")), "days": 3, "time": "09:00"}
     awaited = {"event_type": "visit.logged", "timeout": rng.choice(("3 hours", "2 days"))}
     back: Json = {"to": rng.choice(above or [key]), "max_times": 2, "at_least": rng.choice(("5 hours", "1 day"))}
@@ -80,6 +99,8 @@ def _some_step(rng: random.Random, key: str, above: list[str], below: list[str |
         "SPLIT": ("SPLIT", {"variants": both, "holdout_percent": rng.choice((0, 20))}),
         "TASK": ("TASK", {"to": "role:staff", "title": "Call", "wait": rng.random() < 0.5, "give_up_after": "6 hours"}),
         "GOAL": ("GOAL", {"rules": [a_tag], "otherwise": rng.choice(("go_on", "leave", "wait")), "at_most": "9 hours"}),
+        "WEBHOOK": ("WEBHOOK", {"url": around.url, "secret": around.secret}),
+        "START_JOURNEY": ("START_JOURNEY", {"journey_id": str(around.other)}),
         "JUMP": ("JUMP", back),
         "END": ("END", {"reason": rng.choice((None, "Done"))}),
     }
@@ -153,7 +174,8 @@ def happened(tenant_id: UUID, journey_id: UUID) -> dict[UUID, Any]:
 def live(tenant_id: UUID, journey_id: UUID, now: datetime) -> None:
     """Move the clock from one due moment to the next, and do what the workers do, for as long as rehearsals do."""
     for _ in range(1000):
-        while advance_batch(tenant_id=tenant_id, now=now) or send_batch(tenant_id=tenant_id, now=now):
+        act: Json = {"tenant_id": tenant_id, "now": now}
+        while advance_batch(**act) or calls.call_batch(**act) or send_batch(**act):
             pass
         following = rows(tenant_id, _NEXT, id=journey_id)[0][0]
         if following is None or following > BEGINS + rehearsal.HORIZON:
@@ -163,7 +185,7 @@ def live(tenant_id: UUID, journey_id: UUID, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("seed", range(JOURNEYS))
-def test_what_is_rehearsed_is_what_happens(tenant: Any, sink: Sink, seed: int) -> None:
+def test_what_is_rehearsed_is_what_happens(tenant: Any, sink: Sink, receiver: Receiver, seed: int) -> None:
     rng = random.Random(seed)
     policy.save(
         tenant_id=tenant.id,
@@ -173,8 +195,10 @@ def test_what_is_rehearsed_is_what_happens(tenant: Any, sink: Sink, seed: int) -
             "caps": [{"channel": "EMAIL", "most": 2, "hours": 48}],
         },
     )
-    templates = [template(tenant.id, f"Letter {number}") for number in range(2)]
-    made = some_journey(tenant.id, rng, templates, seed)
+    letters = [template(tenant.id, f"Letter {number}") for number in range(2)]
+    other = journey(tenant.id, [wait("w", None, "2 hours")], name="Other").id
+    around = Around(letters, other, receiver.url, calls.new_secret(tenant.id)[1])
+    made = some_journey(tenant.id, rng, around, seed)
     who = some_people(tenant.id, rng)
     said = rehearsal.rehearse(tenant_id=tenant.id, journey_id=made.id, customer_ids=who, at=BEGINS)
     assert not said.broken_off

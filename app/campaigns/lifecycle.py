@@ -213,13 +213,14 @@ def begin(
     if campaign.type == ONE_TIME:
         campaign.due_at = campaign.next_occurrence = None
     else:
-        _put_next(session, campaign, date.fromisoformat(occurrence), now)
+        # Also one whose time has passed meanwhile, unless that is too long ago.
+        _put_next(session, campaign, date.fromisoformat(occurrence), now - schedule.TOO_LATE)
     settle(session, campaign)
     return run
 
 
 def _put_next(session: Session, campaign: Campaign, after: date, now: datetime) -> None:
-    """Put the next occurrence on a date later than `after` on a recurring campaign's clock, or none."""
+    """Put the first occurrence since `now` on a date later than `after` on a recurring campaign's clock, or none."""
     zones = readiness.zones_of(session, campaign)
     found = schedule.coming(campaign.schedule, type_=campaign.type, zones=zones, now=now, after=after, limit=1)
     campaign.next_occurrence = found[0][0].isoformat(timespec="minutes") if found else None

@@ -28,8 +28,6 @@ BATCH = 5_000
 LOOK_AGAIN = timedelta(seconds=2)
 LOOK_SELDOM = timedelta(seconds=15)
 QUICK_FOR = timedelta(minutes=5)
-TOO_LATE = timedelta(hours=12)
-"""An occurrence that nobody was there to begin for so long is left out: yesterday's good morning is none today."""
 STUMBLED = timedelta(minutes=1)
 
 
@@ -84,7 +82,7 @@ def _begin_one(session: Session, tenant_id: UUID, now: datetime) -> int:
         due_at=campaign.due_at,
         now=now,
     )
-    if run is not None and not once and now - run.due_at > TOO_LATE:
+    if run is not None and not once and now - run.due_at > schedule.TOO_LATE:
         _fail(session, campaign, run, "Nobody was there to send it when it was due, and then it was too late.", now)
     return 1
 

@@ -19,6 +19,8 @@ from app.infra.recurrence import MAX_RULE, MOST_YEARS, RULE_HELP, read_rule
 NOW, AT, RECIPIENT_ZONE, BEST_TIME = "now", "at", "recipient_zone", "best_time"
 MODES = (NOW, AT, RECIPIENT_ZONE, BEST_TIME)
 SHOWN = 5
+TOO_LATE = timedelta(hours=12)
+"""An occurrence that nobody was there to begin for so long is left out: yesterday's good morning is none today."""
 
 
 def read(given: Mapping[str, Any], *, type_: str, zone: ZoneInfo, now: datetime) -> dict[str, Any]:

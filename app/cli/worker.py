@@ -51,7 +51,7 @@ class TickJob(Job):
 
 
 class TickScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler is untyped
-    """Fires the tick, and puts its recurrence back whenever it is gone.
+    """Fires the tick, and puts its recurrence back whenever it is gone, or the clock was set back behind it.
 
     rq-scheduler loses a recurrence when it dies between taking it and putting it back, and a flushed Redis loses all
     (measured; app/infra/queue.py tells why that must not matter).
@@ -61,7 +61,8 @@ class TickScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler is untyped
 
     def enqueue_jobs(self) -> Any:
         """Queue the tick when it is due."""
-        if TICK_ID not in self:
+        due = self.connection.zscore(self.scheduled_jobs_key, TICK_ID)
+        if due is None or due > time.time() + queue.TICK_SECONDS:
             self.schedule(
                 datetime.now(UTC).replace(tzinfo=None),  # rq-scheduler reads naive times as UTC
                 f"app.tasks.work.{queue.Work.TICK}",

@@ -1,6 +1,6 @@
-"""Signs of life of the processes that have no page of their own (the scheduler's tick)."""
+"""Signs of life of the processes that have no page of their own (the scheduler's tick), by the database's clock."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -26,7 +26,11 @@ def beat(name: str) -> None:
         )
 
 
-def last_beat(name: str) -> datetime | None:
-    """Return when `name` was last at work, or None if it never was."""
+def silent_for(name: str) -> timedelta | None:
+    """Return how long ago `name` was last at work, or None if it never was.
+
+    Whoever asks may be on another machine, with another clock, than who was at work.
+    """
     with transaction(None) as session:
-        return session.execute(text("SELECT at FROM heartbeat WHERE name = :name"), {"name": name}).scalar()
+        query = text("SELECT clock_timestamp() - at FROM heartbeat WHERE name = :name")
+        return session.execute(query, {"name": name}).scalar()

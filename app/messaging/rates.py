@@ -66,8 +66,12 @@ class Clock:
     def __init__(self, row: SendingRate, now: datetime) -> None:
         self.row, self.rate = row, Rate(row.channel, row.domain, row.most, row.seconds)
         self.step = timedelta(seconds=row.seconds) / row.most
-        self.ready = max(row.ready_at, now - BURST)
-        self.behind = {True: row.journey_at, False: row.queue_at}
+        # No place is further away: what is, is of a clock that ran ahead and was put right.
+        furthest = now + HORIZON + timedelta(seconds=row.seconds)
+        places = (row.ready_at, row.journey_at, row.queue_at)
+        ready, of_journeys, others = (now if one > furthest else one for one in places)
+        self.ready = max(ready, now - BURST)
+        self.behind = {True: of_journeys, False: others}
 
     def counts(self, channel: str, domain: str) -> bool:
         """Return whether a message falls under it."""

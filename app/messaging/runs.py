@@ -34,6 +34,8 @@ MOST_AT_ONCE = 8
 BURST = timedelta(seconds=5)
 """A run with a limit that could not send for a while makes up for so much of it, and no more."""
 _HOUR = timedelta(hours=1)
+# The next place is an hour away at most: what lies further off is of a clock that ran ahead and was put right.
+_READY = "(run.ready_at <= :now OR run.ready_at > :now + interval '2 hours')"
 
 
 class RunStatus(StrEnum):
@@ -110,11 +112,11 @@ _DUE = """
     ORDER BY random() LIMIT :most FOR {lock} OF run SKIP LOCKED
 """
 _FREE = text(_DUE.format(limit="per_hour IS NULL", lock="SHARE"))
-_LIMITED = text(_DUE.format(limit="per_hour IS NOT NULL AND ready_at <= :now", lock="NO KEY UPDATE"))
+_LIMITED = text(_DUE.format(limit=f"per_hour IS NOT NULL AND {_READY}", lock="NO KEY UPDATE"))
 _ANY = text("SELECT EXISTS (SELECT FROM message_run WHERE tenant_id = :tenant_id AND status = 'open')")
 _COUNT_OUT = text("""
     UPDATE message_run AS run
-    SET ready_at = greatest(run.ready_at, :earliest)
+    SET ready_at = greatest(least(run.ready_at, :now), :earliest)
         + make_interval(secs => 3600.0 * counted.out / run.per_hour)
     FROM unnest(CAST(:runs AS uuid[]), CAST(:outs AS integer[])) AS counted(id, out)
     WHERE run.tenant_id = :tenant_id AND run.id = counted.id AND run.per_hour IS NOT NULL
@@ -425,7 +427,7 @@ def shares(session: Session, *, tenant_id: UUID, limit: int, now: datetime) -> d
 
 
 def _allowed(per_hour: int, ready_at: datetime, now: datetime) -> int:
-    since = max(ready_at, now - BURST)
+    since = max(min(ready_at, now), now - BURST)
     return 1 + int((now - since) * per_hour / _HOUR)
 
 
@@ -433,5 +435,5 @@ def count_out(session: Session, tenant_id: UUID, let_out: Iterable[UUID | None],
     """Note how many messages of runs were let out, for those that have a limit. For the gate."""
     counted = Counter(one for one in let_out if one is not None)
     if counted:
-        values = {"tenant_id": tenant_id, "earliest": now - BURST}
+        values = {"tenant_id": tenant_id, "now": now, "earliest": now - BURST}
         session.execute(_COUNT_OUT, {**values, "runs": array(counted), "outs": array(counted.values())})

@@ -21,7 +21,7 @@ from app.capture.imports import work as imports
 from app.content import link_checks
 from app.infra import clock, queue
 from app.infra.db import dispatching, look_up_by_index
-from app.infra.heartbeat import beat, last_beat
+from app.infra.heartbeat import beat, silent_for
 from app.infra.queue import Work
 from app.journeys import backtest, calls
 from app.journeys.engine import advance, timed
@@ -164,8 +164,8 @@ def tick() -> None:
     """Look, for all tenants, for work that is due, and wake it; settle what a dead worker left in the middle."""
     now = clock.now()
     beat("tick")
-    forgotten = last_beat("forget")
-    forget = forgotten is None or now - forgotten > FORGET_EVERY
+    forgotten = silent_for("forget")
+    forget = forgotten is None or forgotten > FORGET_EVERY
     if forget:
         beat("forget")
     for work, tenant_id in [*_due(now), *(_everybody() if forget else ())]:
@@ -272,7 +272,7 @@ DUE = text("""
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now
             AND m.run_id IS NULL OFFSET 0)
         OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status = 'open'
-            AND (r.ready_at IS NULL OR r.ready_at <= :now)
+            AND (r.ready_at IS NULL OR r.ready_at <= :now OR r.ready_at > :now + interval '2 hours')
             AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = r.id
                 AND m.status IN ('queued', 'held') AND m.due_at <= :now OFFSET 0) OFFSET 0)
 """)

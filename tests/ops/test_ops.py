@@ -11,13 +11,14 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from sqlalchemy import text
+from time_machine import travel
 
 from app.analytics import work
 from app.campaigns import awaiting
 from app.cli.worker import TickScheduler, Worker
 from app.infra import clock, queue
 from app.infra.db import dispatching, look_up_by_index, transaction
-from app.infra.heartbeat import beat, last_beat
+from app.infra.heartbeat import beat, silent_for
 from app.infra.queue import Work
 from app.tasks import work as tasks
 from tests.journeys.helpers import admit, journey, people, wait
@@ -46,6 +47,13 @@ def test_ready_tells_of_a_scheduler_that_stopped(app: Flask) -> None:
     with transaction(None) as session:
         session.execute(text("UPDATE heartbeat SET at = now() - interval '5 minutes'"))
     assert "ago" in app.test_client().get("/ready").get_json()["checks"]["scheduler"]
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+def test_ready_goes_by_one_clock_whatever_the_database_s_is(app: Flask, minutes: int) -> None:
+    beat("tick")
+    with travel(clock.now() + timedelta(minutes=minutes)):
+        assert app.test_client().get("/ready").get_json()["checks"]["scheduler"] == "ok"
 
 
 def run_waiting_jobs() -> None:
@@ -171,6 +179,19 @@ def test_the_scheduler_puts_its_tick_back_and_never_piles_it_up() -> None:
     assert queue.waiting()[Work.TICK] == 1
 
 
+def test_a_clock_that_is_set_back_keeps_no_tick_waiting() -> None:
+    now = clock.now()
+    scheduler = TickScheduler(connection=queue.redis(), interval=1)
+    with travel(now, tick=False):
+        scheduler.enqueue_jobs()
+        queue.queue(Work.TICK).empty()
+        scheduler.enqueue_jobs()
+    assert queue.waiting()[Work.TICK] == 0, "it is not due yet"
+    with travel(now - timedelta(hours=1), tick=False):
+        scheduler.enqueue_jobs()
+    assert queue.waiting()[Work.TICK] == 1
+
+
 def test_the_tick_beats_and_wakes_who_has_work_due(tenant: Any, other_tenant: Any) -> None:
     with transaction(tenant.id) as session:
         session.execute(
@@ -179,7 +200,7 @@ def test_the_tick_beats_and_wakes_who_has_work_due(tenant: Any, other_tenant: An
             {"t": tenant.id},
         )
     tasks.tick()
-    assert last_beat("tick") is not None
+    assert silent_for("tick") is not None
     (job_id,) = queue.queue(Work.PROCESS_EVENTS).get_job_ids()
     job = Job.fetch(job_id, connection=queue.redis(), serializer=JSONSerializer)
     assert list(job.args) == [str(tenant.id)]

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.infra import clock, queue
+from app.infra import queue
 from app.infra.db import transaction
-from app.infra.heartbeat import last_beat
+from app.infra.heartbeat import silent_for
 from app.web.api import ApiBlueprint, respond
 from app.web.guards import public
 from app.web.openapi import document
@@ -76,10 +76,9 @@ def _migrations() -> str:
 
 def _scheduler() -> str:
     try:
-        ticked = last_beat("tick")
+        silent = silent_for("tick")
     except SQLAlchemyError:
         return "the database cannot be asked"
-    if ticked is None:
+    if silent is None:
         return "has not ticked yet"
-    late = clock.now() - ticked
-    return "ok" if late < TICK_OVERDUE else f"last ticked {int(late.total_seconds())} s ago"
+    return "ok" if silent < TICK_OVERDUE else f"last ticked {int(silent.total_seconds())} s ago"

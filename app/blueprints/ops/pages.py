@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Answer
 from app.analytics import work
 from app.infra import clock, queue
 from app.infra.config import load
-from app.infra.heartbeat import last_beat
+from app.infra.heartbeat import silent_for
 from app.messaging import breaker, slowing
 from app.messaging.inbound import intake
 from app.messaging.inbound.intake import OUTCOME_WORDS
@@ -46,13 +46,13 @@ def remove(job_id: str) -> Answer:
 
 
 def _state(tenant_id: UUID) -> dict[str, Any]:
-    now = clock.now()
+    now, silent = clock.now(), silent_for("tick")
     state: dict[str, Any] = {
         "now": now,
         "backlogs": work.backlogs(tenant_id=tenant_id, now=now),
         "failures": work.failures(tenant_id=tenant_id, now=now),
         "counted": work.COUNTED,
-        "ticked_at": last_beat("tick"),
+        "ticked_at": None if silent is None else now - silent,
         "left_alone": breaker.opened(tenant_id=tenant_id),
         "slowing": slowing.known(tenant_id=tenant_id, now=now, counted=work.COUNTED),
         "came_in": [(OUTCOME_WORDS[one], count) for one, count in intake.counts(now=now).items()],

@@ -138,8 +138,8 @@ def _told(
     if row["channel"] not in installed():
         return [Looked("Channel", False, reason_in_words(Reason.NO_CHANNEL), reason=Reason.NO_CHANNEL)]
     [there] = destinations(session, tenant_id, [row])
-    waiting = bool(session.execute(gate.EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
-    asked = Asked(row, channel(row["channel"]), there, waiting, now)
+    oldest = session.execute(gate.OLDEST_EVENT, {"tenant_id": tenant_id}).scalar()
+    asked = Asked(row, channel(row["channel"]), there, oldest, now)
     told = []
     for name, check in gate.CHECKS:
         if there.address is None and name in ("list", "consent", "events"):

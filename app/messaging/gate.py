@@ -131,9 +131,9 @@ LET_OUT = text("""
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
-EVENTS_WAITING = text(
-    "SELECT EXISTS (SELECT FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received') AS waiting"
-)
+OLDEST_EVENT = text("""
+    SELECT received_at FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT 1
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +268,15 @@ def _of_runs(
 
 @dataclass(slots=True)
 class Asked:
-    """A message as the checks see it: its row, its channel, where it would go, whether events wait to be read."""
+    """A message as the checks see it: its row, its channel, where it would go.
+
+    `oldest_event`: when the oldest event that waits to be read came in.
+    """
 
     row: Mapping[str, Any]
     via: Channel
     there: Destination
-    events_waiting: bool
+    oldest_event: datetime | None
     now: datetime
 
     @property
@@ -330,8 +333,10 @@ def _agreed(asked: Asked) -> Verdict | None:
 
 
 def _heard(asked: Asked) -> Verdict | None:
-    until = asked.row["created_at"] + EVENTS_GRACE
-    if not (asked.marketing and asked.events_waiting and asked.now < until):
+    made, oldest = asked.row["created_at"], asked.oldest_event
+    until = made + EVENTS_GRACE
+    # Those that came in since are not waited for: where events never end, nothing would go out sooner.
+    if not (asked.marketing and oldest is not None and oldest <= made and asked.now < until):
         return None
     return Verdict(Status.HELD, Reason.EVENTS_PENDING, asked.there.address, min(asked.now + EVENTS_RECHECK, until))
 
@@ -381,9 +386,9 @@ def judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any
     kinds = dict(known)
     theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in kinds]))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
-    waiting = young and bool(session.execute(EVENTS_WAITING, {"tenant_id": tenant_id}).scalar_one())
+    oldest = session.execute(OLDEST_EVENT, {"tenant_id": tenant_id}).scalar() if young else None
     verdicts = [
-        _judged(Asked(row, kinds[row["channel"]], next(theres), waiting, now))
+        _judged(Asked(row, kinds[row["channel"]], next(theres), oldest, now))
         if row["channel"] in kinds
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows

@@ -90,9 +90,9 @@ def test_a_no_while_it_is_held_skips_it(mailer: Mailer, customer: MakeCustomer, 
     assert mailer.fate(message) == ("skipped", "opted_out")
 
 
-def an_event(mailer: Mailer) -> None:
-    event = {"id": "e1", "type": "pos.purchase", "timestamp": NOON.isoformat(), "identity": {"email": "x@example.com"}}
-    [result] = log.append(tenant_id=mailer.tenant_id, events=[event], source_default="pos", now=NOON)
+def an_event(mailer: Mailer, id_: str = "e1", after: timedelta = timedelta(0)) -> None:
+    event = {"id": id_, "type": "pos.purchase", "timestamp": NOON.isoformat(), "identity": {"email": "x@example.com"}}
+    [result] = log.append(tenant_id=mailer.tenant_id, events=[event], source_default="pos", now=NOON + after)
     assert result.status == "accepted"
 
 
@@ -111,6 +111,25 @@ def test_accepted_events_are_read_before_marketing_goes_out_for_half_a_minute_at
     assert mailer.fate(message) == ("held", "events_pending")
     mailer.send(timedelta(seconds=30))
     assert mailer.fate(message) == ("sent", None)
+
+
+def test_what_comes_in_later_is_not_waited_for(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:
+    """Or nothing would go out for half a minute where events never end."""
+    an_event(mailer)
+    [first] = mailer.put(customer())
+    [later] = mailer.put(customer(), key="later", now=NOON + timedelta(seconds=2))
+    mailer.send(timedelta(seconds=2))
+    assert mailer.fate(first) == mailer.fate(later) == ("held", "events_pending")
+    an_event(mailer, "e2", timedelta(seconds=1))
+    with transaction(mailer.tenant_id) as session:
+        session.execute(text("UPDATE inbound_event SET status = 'processed' WHERE event_id = 'e1'"))
+    batch = SimpleNamespace(
+        tenant_id=mailer.tenant_id, now=NOON + timedelta(seconds=2), events=[], consent_changed=set()
+    )
+    service.on_events(batch)
+    mailer.send(timedelta(seconds=2))
+    assert mailer.fate(first) == ("sent", None)
+    assert mailer.fate(later) == ("held", "events_pending")
 
 
 def test_once_the_events_are_applied_it_goes_out_at_once(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:

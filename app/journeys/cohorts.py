@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,15 +12,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.infra.statistics import Interval, wilson
+from app.journeys.latest import Who
 
-_COHORTS = text("""
-    SELECT week, version, entered, completed, exited, failed, converted FROM journey_cohort
+_OF = """
     WHERE tenant_id = :tenant_id AND journey_id = :journey_id
-""")
-_REVENUE = text("""
-    SELECT week, version, currency, amount FROM journey_revenue
-    WHERE tenant_id = :tenant_id AND journey_id = :journey_id
-""")
+        AND (CAST(:since AS date) IS NULL OR week >= :since) AND (CAST(:until AS date) IS NULL OR week <= :until)
+        AND (CAST(:version AS int) IS NULL OR version = :version)
+"""
+_COHORTS = text(f"""
+    SELECT week, version, entered, completed, exited, failed, converted FROM journey_cohort {_OF}
+""")  # noqa: S608 - of parts written here
+_REVENUE = text(f"""
+    SELECT week, version, currency, amount FROM journey_revenue {_OF}
+""")  # noqa: S608 - of parts written here
 
 
 @dataclass(slots=True)
@@ -55,9 +59,9 @@ class Cohorts:
     versions: Mapping[int, Cohort]
 
 
-def cohorts(session: Session, tenant_id: UUID, journey_id: UUID) -> Cohorts:
-    """Return the cohorts of a journey."""
-    of = {"tenant_id": tenant_id, "journey_id": journey_id}
+def cohorts(session: Session, tenant_id: UUID, journey_id: UUID, who: Who = Who()) -> Cohorts:  # noqa: B008
+    """Return the cohorts of a journey; of whole weeks (`Who.in_weeks`) and a version where `who` says so."""
+    of = {"tenant_id": tenant_id, "journey_id": journey_id, **asdict(who)}
     counts = session.execute(_COHORTS, of).all()
     money = session.execute(_REVENUE, of).all()
     return Cohorts(

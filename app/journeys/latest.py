@@ -2,8 +2,8 @@
 
 What is asked of the log is asked of the latest MOST walks only: a report of a journey that a million came into takes
 as long as one of MOST people, and says so; of earlier ones it tells where it is asked of the days they came in. Of a
-version or a week few came in with it may take longer: all later walks are passed over. Ids rise with the time they are
-made, and the index of walks by status has them in order.
+version few came in with it may take longer: all later walks are passed over. Ids rise with the time they are made, and
+the index of walks by status has them in order, so of chosen weeks no others are read.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from app.infra.arrays import array
 from app.infra.clock import instant
-from app.infra.ids import first_id_at
+from app.infra.ids import first_id_at, first_id_before
 from app.journeys.graph import NEXT
 from app.journeys.models import Journey
 
@@ -23,7 +23,9 @@ MOST = 10_000
 GOAL = "goal"
 """What reaching the journey's goal is called beside the keys of steps."""
 _CLOCKS = timedelta(hours=1)
-_FIRST = UUID(int=0)
+_LATE = timedelta(days=1)
+"""So much later than they came in somebody may have been written down, by a batch that took long or waited."""
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 SENT = "m.status IN ('sent', 'unknown')"
 DID = {
     "sent": "m.status = 'sent'",
@@ -36,7 +38,7 @@ DID = {
 }
 """What may have become of a message of a step, or been done with it by its reader."""
 ANY, NOT = "*", "!"
-"""Any step, and any exit but the one that follows."""
+"""Any step or exit, and any exit but the one that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ class Who:
     version: int | None = None
     until: date | None = None
 
+    def in_weeks(self) -> "Who":
+        """Return who came in in the weeks those days lie in, from Monday to Sunday."""
+        since = self.since and self.since - timedelta(days=self.since.weekday())
+        until = self.until and self.until + timedelta(days=6 - self.until.weekday())
+        return Who(since, self.version, until)
+
 
 def walk(extra: Sequence[str] = ()) -> str:
     """Return the query of the latest walks, at most `:most`, of which all of `extra` holds; `values` has its values."""
@@ -55,16 +63,16 @@ def walk(extra: Sequence[str] = ()) -> str:
         "(CAST(:version AS int) IS NULL OR e.entered_version = :version)",
         "(CAST(:since AS timestamptz) IS NULL OR e.enrolled_at >= :since)",
         "(CAST(:until AS timestamptz) IS NULL OR e.enrolled_at < :until)",
-        # The index has ids in order: those before need not be read. Later ones are, since who was put in about the past
-        # (the demo's people) has an id of the moment it was written.
-        "e.id >= CAST(:first AS uuid)",
+        # The index has ids in order: those before and after need not be read.
+        "e.id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)",
         *extra,
     )
     return f"""
         SELECT e.* FROM unnest(ARRAY['ACTIVE', 'COMPLETED', 'EXITED', 'FAILED']) AS each(status)
         CROSS JOIN LATERAL (
-            SELECT e.id, e.customer_id, e.status, e.current_step_key, e.enrolled_at, e.completed_at, e.converted_at,
-                e.converted_amount, e.converted_currency, e.entered_week, e.entered_version
+            SELECT e.id, e.customer_id, e.status, e.current_step_key, e.current_step_number, e.enrolled_at,
+                e.completed_at, e.converted_at, e.converted_amount, e.converted_currency, e.entered_week,
+                e.entered_version
             FROM journey_enrollment e
             WHERE e.tenant_id = :tenant_id AND e.journey_id = :journey_id AND e.status = each.status
                 AND {" AND ".join(asked)}
@@ -85,8 +93,15 @@ def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
         "since": since,
         "until": until,
         "first": first_id_at(since - _CLOCKS) if since else _FIRST,
+        "last": max(first_id_at(until + _LATE), _written_at_once(journey)) if until else _LAST,
         "most": most,
     }
+
+
+def _written_at_once(journey: Journey) -> UUID:
+    """Return the first id of a day after the journey was made: whom it was made with, about the past, has ids before
+    (the demo's people)."""
+    return first_id_before(journey.id, -_LATE)
 
 
 def _midnight(journey: Journey, day: date | None, later: timedelta = timedelta(0)) -> datetime | None:
@@ -97,10 +112,11 @@ def _midnight(journey: Journey, day: date | None, later: timedelta = timedelta(0
 class Behind:
     """What is true of everybody behind a number, each part that is given.
 
-    `came` is a step they came to, `way` a step and the exit it was left by (NOT before it: by any other), `flow` two
-    steps taken one after the other, `by` the exit that led from the first to the second. `did` is one of DID and the
-    step whose message it was (ANY: whichever). `after` are steps taken, of a SEND that its message went out, and GOAL
-    for the goal of the journey; `without` those not taken. `dropped` is the step at which they left early or failed.
+    `came` is a step they came to, `way` a step and the exit it was left by (NOT before it: by any other; ANY: by
+    whichever), `flow` two steps taken one after the other, `by` the exit that led from the first to the second. `did`
+    is one of DID and the step whose message it was (ANY: whichever). `after` are steps taken, of a SEND that its
+    message went out, and GOAL for the goal of the journey; `without` those not taken. `dropped` is the step at which
+    they left early or failed.
     """
 
     status: str | None = None
@@ -153,10 +169,12 @@ class Behind:
             given["came"] = self.came
         if self.way is not None:
             step, exit = self.way
-            sign = "<>" if exit.startswith(NOT) else "="
-            left = f"coalesce(s.exit, :next) {sign} :way"
-            asked.append(_log(f"s.step_key = :way_step AND s.status = 'COMPLETED' AND {left}"))
-            given |= {"way_step": step, "way": exit.removeprefix(NOT), "next": NEXT}
+            left = "s.step_key = :way_step AND s.status = 'COMPLETED'"
+            given["way_step"] = step
+            if exit != ANY:
+                left += f" AND coalesce(s.exit, :next) {'<>' if exit.startswith(NOT) else '='} :way"
+                given |= {"way": exit.removeprefix(NOT), "next": NEXT}
+            asked.append(_log(left))
         if self.flow is not None:
             follows = (
                 "(SELECT n.step_key FROM journey_enrollment_step n WHERE n.tenant_id = :tenant_id"

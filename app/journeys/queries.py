@@ -347,14 +347,14 @@ def step_counts(*, tenant_id: UUID, journey_id: UUID) -> dict[str, StepCounts]:
     }
 
 
-def analytics(*, tenant_id: UUID, journey_id: UUID) -> Analytics:
-    """Return the numbers of a journey.
+def analytics(*, tenant_id: UUID, journey_id: UUID, counted: Mapping[str, StepCounts] | None = None) -> Analytics:
+    """Return the numbers of a journey; of its steps those that were `counted`, else the running totals.
 
     Steps are those people follow (the draft's before there is a version), then those only earlier versions had.
     """
     with transaction(tenant_id) as session:
         found = journey(tenant_id=tenant_id, journey_id=journey_id)
-        counts = step_counts(tenant_id=tenant_id, journey_id=journey_id)
+        counts = step_counts(tenant_id=tenant_id, journey_id=journey_id) if counted is None else counted
         number = found.published_version
         graph = version_graph(tenant_id=tenant_id, journey_id=journey_id, number=number) if number else draft(found)
         gone = sorted(set(counts) - set(graph.steps))

@@ -1,6 +1,7 @@
 """What a journey has come to: by week and version of entering, by step with its messages, by way, and how people went.
 
-Counters say what there is of everybody. What has to be asked of the log is asked of the latest walks (`latest.MOST`).
+Counters say what there is of everybody, and by the week and version of entering. What has to be asked of the log is
+asked of the latest walks (`latest.MOST`): of some of the people the steps and their messages, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,12 @@ from uuid import UUID
 
 from app.infra.db import transaction
 from app.infra.errors import Invalid
-from app.journeys import cohorts, flow, letters, outcomes, queries, whereabouts
+from app.journeys import chosen, cohorts, flow, letters, outcomes, queries, whereabouts
 from app.journeys.cohorts import Cohorts
 from app.journeys.flow import Flow, Stage
 from app.journeys.latest import GOAL, Who
 from app.journeys.outcomes import Outcomes
-from app.journeys.queries import Analytics, StepNumbers
+from app.journeys.queries import StepNumbers
 from app.messaging.states import Status
 from app.messaging.tally import Kind
 
@@ -44,9 +45,11 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `funnel` is of the steps `stages`, after everybody."""
+    """All of it, of `who` (by whole weeks); `everybody` are the cohorts of all people. `funnel` is of the steps
+    `stages`, after everybody of these."""
 
-    totals: Analytics
+    who: Who
+    everybody: Cohorts
     cohorts: Cohorts
     steps: Sequence[StepReport]
     outcomes: Outcomes
@@ -56,30 +59,37 @@ class Report:
 
 
 def report(*, tenant_id: UUID, journey_id: UUID, who: Who = Who(), stages: Sequence[str] = ()) -> Report:  # noqa: B008
-    """Return what a journey has come to; `who` and `stages` are for the parts that are of the latest walks.
+    """Return what a journey has come to, with those who came in in the weeks of `who` and under its version.
 
     Without `stages` the funnel is of the messages on the way most people went that has any. Raises NoSuchJourney, or
     Invalid.
     """
+    who = who.in_weeks()
     with transaction(tenant_id) as session:
         found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
         graph = whereabouts.live(tenant_id=tenant_id, journey=found)
-        totals = queries.analytics(tenant_id=tenant_id, journey_id=journey_id)
         counts = queries.step_counts(tenant_id=tenant_id, journey_id=journey_id)
         wrong = [key for key in stages if key not in graph.steps and key not in counts and key != GOAL]
         if wrong:
             raise Invalid({"steps": f"There is no step “{wrong[0]}” in this journey."})
-        chosen = list(dict.fromkeys(stages)) or flow.usual_steps(graph, counts, found.goal is not None)
-        became = letters.lately(found, wait=True)
-        gone = [one.key for one in totals.steps if one.type is None and one.exits]
+        funnel = list(dict.fromkeys(stages)) or flow.usual_steps(graph, counts, found.goal is not None)
+        everybody = of_them = cohorts.cohorts(session, tenant_id, journey_id)
+        if who == Who():
+            became = letters.lately(found, wait=True)
+        else:
+            of_them = cohorts.cohorts(session, tenant_id, journey_id, who)
+            counts, became = chosen.steps(session, found, who), chosen.letters(session, found, who)
+        numbers = queries.analytics(tenant_id=tenant_id, journey_id=journey_id, counted=counts).steps
+        gone = [one.key for one in numbers if one.type is None and one.exits]
         return Report(
-            totals=totals,
-            cohorts=cohorts.cohorts(session, tenant_id, journey_id),
-            steps=[StepReport(one, _letters(became[one.key]) if one.key in became else None) for one in totals.steps],
+            who=who,
+            everybody=everybody,
+            cohorts=of_them,
+            steps=[StepReport(one, _letters(became[one.key]) if one.key in became else None) for one in numbers],
             outcomes=outcomes.outcomes(session, found, who, graph, gone),
             flow=flow.flow(session, found, who),
             start=graph.trigger.key if graph.trigger else None,
-            funnel=flow.funnel(session, found, who, chosen, graph),
+            funnel=flow.funnel(session, found, who, funnel, graph),
         )
 
 

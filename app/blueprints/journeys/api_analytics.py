@@ -1,6 +1,7 @@
 """The API of what a journey has come to, and of the people behind each number."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -27,8 +28,9 @@ Keys = Annotated[str, Field(max_length=2000)]
 
 
 class WhoQuery(Body):
-    """Of whom: who came in on the days from `since` to `until`, and under that version. `steps` are the funnel's, with
-    commas between; the messages on the way most people went that has any, if left out."""
+    """Of whom: who came in in the weeks (Monday to Sunday) from that of the day `since` to that of `until`, and under
+    that version. `steps` are the funnel's, with commas between; the messages on the way most people went that has any,
+    if left out."""
 
     since: Day | None = None
     until: Day | None = None
@@ -40,11 +42,11 @@ class EnrollmentsQuery(PageQuery):
     """Which people; all that is given must be true of them.
 
     `step` is the key of the step they stand at, `dropped` of that at which they left or failed; `week` the Monday of
-    the week they came in; `converted` true: they reached the goal. `came` is a step they came to, `way` is
-    `step:exit` (`step:!exit`: by any other), `flow` is `step:step` one after the other (`by`: by that exit of the
-    first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any step); `after` and `without`
-    are steps they took and did not take, with commas between (`goal`: the goal). These are looked for among the latest
-    walks.
+    the week they came in; `converted` true: they reached the goal. `came` is a step they came to, `way` is `step:exit`
+    (`step:!exit`: by any other, `step:*`: by whichever), `flow` is `step:step` one after the other (`by`: by that exit
+    of the first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any step); `after` and
+    `without` are steps they took and did not take, with commas between (`goal`: the goal). These are looked for among
+    the latest walks.
     """
 
     status: EnrollmentStatus | None = None
@@ -201,12 +203,17 @@ class StageOut(Shown):
 
 
 class AnalyticsOut(Shown):
-    """The numbers of a journey: `totals`, steps, `weeks` and `versions` count everybody.
+    """The numbers of a journey, of those who came in from `since` to `until`, days of whole weeks, and under that
+    version, where any was asked for.
 
-    `latest`, `ways`, `lifts`, `links`, `ends` (by step and status) and `funnel` are of the latest people, at most
-    `most`; `cut`: there are more.
+    The totals, `revenue`, `weeks` and `versions` count all of them. `latest`, `ways`, `lifts`, `links`, `ends` (by step
+    and status) and `funnel` are of the latest of them, at most `most`, and so are `steps` where not everybody was asked
+    for; `cut`: there are more.
     """
 
+    since: date | None
+    until: date | None
+    version: int | None
     total_enrolled: int
     total_completed: int
     total_exited: int
@@ -239,10 +246,11 @@ def journey_analytics(journey_id: UUID, query: WhoQuery) -> AnalyticsOut:
     )
     together, seen = found.cohorts.together, found.outcomes
     return AnalyticsOut(
-        total_enrolled=found.totals.total_enrolled,
-        total_completed=found.totals.total_completed,
-        total_exited=found.totals.total_exited,
-        total_failed=found.totals.total_failed,
+        **asdict(found.who),
+        total_enrolled=together.entered,
+        total_completed=together.completed,
+        total_exited=together.left,
+        total_failed=together.failed,
         total_converted=together.converted,
         revenue=together.revenue,
         steps=[_step(one) for one in found.steps],

@@ -1,6 +1,7 @@
 """What an address says of whom numbers and lists of a journey are of, and what a list is called because of it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,8 @@ from app.journeys.queries import ENROLLMENT_STATUSES
 from app.web.shell import organisation
 
 WEEKS, MOST_WEEKS = 26, 260
-PERIODS = {"30": "Last 30 days", "90": "Last 90 days", "365": "Last year"}
+PERIODS = {"4": "Last 4 weeks", "13": "Last 13 weeks", "52": "Last 52 weeks"}
+"""By how many weeks they have, this one included."""
 _MOST_KEY = 200
 _DID = {
     "sent": "were sent",
@@ -26,30 +28,36 @@ _DID = {
 
 
 def periods() -> list[tuple[str, str]]:
-    """Return (days, words) of the periods a report can be of."""
+    """Return (weeks, words) of the periods a report can be of that end now."""
     return list(PERIODS.items())
 
 
 def weeks(mondays: Iterable[date], day: Callable[[date], str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Return (value, words) of the weeks a period can begin with, and of those it can end with; `day` writes a date."""
-    listed = list(mondays)[:MOST_WEEKS]
-    first = [(one.isoformat(), f"From the week of {day(one)}") for one in listed]
-    return first, [((one + timedelta(days=6)).isoformat(), f"Up to the week of {day(one)}") for one in listed]
+    listed = sorted(mondays, reverse=True)[:MOST_WEEKS]
+    first = [(one.isoformat(), f"From {day(one)}") for one in listed]
+    return first, [(last.isoformat(), f"Up to {day(last)}") for last in (one + timedelta(days=6) for one in listed)]
 
 
-def of(args: Mapping[str, str]) -> dict[str, str]:
+def mondays(who_: Who) -> list[date]:
+    """Return the Mondays of the first and the last week of whom a report is, in which nobody need have come in."""
+    days = [who_.since, who_.until and who_.until - timedelta(days=6)]
+    return [day for day in days if day is not None]
+
+
+def of(who_: Who) -> dict[str, str]:
     """Return the part of an address that says of whom a report is."""
-    who_ = who(args)
-    return {name: args.get(name, "") for name in ("since", "until", "version") if getattr(who_, name) is not None}
+    return {name: str(said) for name, said in asdict(who_).items() if said is not None}
 
 
 def who(args: Mapping[str, str]) -> Who:
-    """Return of whom a report or list is: `since` is a number of days, or the first day, `until` the last one; what
+    """Return of whom a report or list is: `since` is a number of weeks, or the first day, `until` the last one; what
     says nothing is left out."""
     said, number = args.get("since", ""), args.get("version", "")
     since: date | None = None
     if said in PERIODS:
-        since = clock.now().astimezone(ZoneInfo(organisation().timezone)).date() - timedelta(days=int(said))
+        today = clock.now().astimezone(ZoneInfo(organisation().timezone)).date()
+        since = today - timedelta(days=today.weekday(), weeks=int(said) - 1)
     else:
         since = _sane(said)
     version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
@@ -131,7 +139,8 @@ def words(
     if behind.way is not None:
         key, exit = behind.way
         label = ways.get((key, exit.removeprefix(NOT)), exit.removeprefix(NOT))
-        found.append(f"went {'another way than ' if exit.startswith(NOT) else ''}“{label}” at {step(key)}")
+        way = f"went {'another way than ' if exit.startswith(NOT) else ''}“{label}” at {step(key)}"
+        found.append(f"went on from {step(key)}" if exit == ANY else way)
     if behind.flow is not None:
         source, target = behind.flow
         by = f" by “{ways.get((source, behind.by), behind.by)}”" if behind.by not in (None, NEXT) else ""

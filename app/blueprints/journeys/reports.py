@@ -17,7 +17,7 @@ from app.infra.errors import Invalid
 from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
 from app.journeys.flow import Flow, Link, Stage, can_be_staged
 from app.journeys.graph import NEXT
-from app.journeys.latest import GOAL, MOST, Who
+from app.journeys.latest import GOAL, MOST, Behind
 from app.journeys.models import Journey
 from app.journeys.outcomes import Part, Times
 from app.journeys.payloads import payload_tree
@@ -109,17 +109,20 @@ def journey_report(journey_id: UUID) -> Response:
         # An address that was kept, of steps that are gone.
         wrong = " ".join(refused.errors.values())
         found = report(tenant_id=tenant_id, journey_id=journey_id, who=who)
-    telling = Telling(journey, found, who)
+    telling = Telling(journey, found)
     locale = organisation().locale
-    first_weeks, last_weeks = asked.weeks(found.cohorts.weeks, lambda day: format_date(day, "d MMM y", locale=locale))
+    listed = {*found.everybody.weeks, *asked.mondays(found.who)}
+    first_weeks, last_weeks = asked.weeks(listed, lambda day: format_date(day, "d MMM y", locale=locale))
+    since = request.args.get("since", "")
+    since = since if since in asked.PERIODS else telling.of.get("since", "")
     weeks = telling.weeks(locale)
     return page(
         "journeys/report.html",
         block="latest",
         journey=journey,
-        totals=found.totals,
+        anybody=found.everybody.together.entered,
         together=found.cohorts.together,
-        inside=sum(one.numbers.active for one in found.steps),
+        who_url=telling.url,
         goal=telling.goal(),
         revenue=presenters.money(found.cohorts.together.revenue),
         outcomes=found.outcomes,
@@ -141,11 +144,12 @@ def journey_report(journey_id: UUID) -> Response:
         filters=[*asked.periods(), *first_weeks],
         last_weeks=last_weeks,
         wrong_steps=wrong,
-        version_options=[(str(one), f"Version {one}") for one in found.cohorts.versions],
-        since=request.args.get("since", ""),
-        until=request.args.get("until", ""),
-        version=str(who.version or ""),
-        of=asked.of(request.args),
+        version_options=[(str(one), f"Version {one}") for one in found.everybody.versions],
+        since=since,
+        until=telling.of.get("until", ""),
+        version=telling.of.get("version", ""),
+        of=telling.of,
+        chosen_by=telling.chosen(locale),
         long=long,
         status_tones=presenters.STATUS_TONES,
         status_labels=presenters.STATUS_LABELS,
@@ -155,16 +159,23 @@ def journey_report(journey_id: UUID) -> Response:
 class Telling:
     """Puts a report into words and pictures."""
 
-    def __init__(self, journey: Journey, found: Report, who: Who) -> None:
-        self.journey, self.found, self.who = journey, found, who
+    def __init__(self, journey: Journey, found: Report) -> None:
+        self.journey, self.found = journey, found
         self.graph = whereabouts.live(tenant_id=journey.tenant_id, journey=journey)
         self.titles = {one.numbers.key: one.numbers.title for one in found.steps}
-        self.of = asked.of(request.args)
+        self.of = asked.of(found.who)
+        # Counted one by one they are of no more people than are looked at; counters are of all.
+        self.entered = found.outcomes.together.people if self.of else found.cohorts.together.entered
 
     def url(self, **said: str) -> str:
         """Return what opens the people of whom this is said, among those the page is of."""
         values: dict[str, Any] = {**self.of, **said}
         return url_for("journeys.people", journey_id=self.journey.id, **values)
+
+    def chosen(self, locale: str) -> str:
+        """Return of whom the page is in words; nothing where it is of everybody."""
+        told = asked.words(self.found.who, Behind(), {}, {}, lambda day: format_date(day, "d MMM y", locale=locale))
+        return ", ".join([*told[:1], *(one.removeprefix("came in ") for one in told[1:])])
 
     def group(self, label: str, said: Mapping[str, str], part: Part) -> Group:
         """Return some of the people in words."""
@@ -203,14 +214,14 @@ class Telling:
         return [self._row(one) for one in self.found.steps]
 
     def _row(self, step: StepReport) -> StepRow:
-        numbers, enrolled = step.numbers, self.found.totals.total_enrolled
+        numbers = step.numbers
         kind = step_types().get(numbers.type) if numbers.type else None
         return StepRow(
             key=numbers.key,
             icon=kind.icon if kind else "point",
             title=numbers.title,
             gone=kind is None,
-            share=numbers.entered / enrolled if enrolled else 0.0,
+            share=numbers.entered / self.entered if self.entered else 0.0,
             ways=[(way.exit, way.label, way.passed) for way in numbers.exits if way.exit != NEXT],
             report=step,
         )
@@ -315,7 +326,7 @@ class Telling:
         return [
             Week(
                 f"Version {number_}",
-                {"version": str(number_)},
+                {**self.of, "version": str(number_)},
                 one,
                 presenters.money(one.revenue),
                 _times(of.get(number_)),
@@ -330,7 +341,7 @@ class Telling:
         return [
             Week(
                 format_date(week, "d MMM y", locale=locale),
-                {"week": week.isoformat()},
+                {**self.of, "week": week.isoformat()},
                 one,
                 presenters.money(one.revenue),
                 _times(of.get(week)),

@@ -98,6 +98,9 @@ def test_a_time_that_has_passed_is_refused_beside_its_day(client: PageClient, si
         page = client.post(path, given | {"mode": mode, "date": "2026-01-05"}, status=422).text
         assert "This time has passed." in page.split('id="date-error"')[1][:200]
         assert 'value="2026-01-05"' in page
+        page = client.post(path, given | {"mode": mode, "date": ""}, status=422).text
+        assert "Choose the day on which it is sent." in page.split('id="date-error"')[1][:200]
+    client.post(path, given | {"mode": "best_time", "date": ""}, status=302)
     client.post(path, given | {"mode": "at", "date": "2199-01-05"}, status=302)
     assert only(club).schedule["start_at"] == "2199-01-05T09:00"
 

@@ -352,7 +352,7 @@ class WhenForm(StepForm):
         return cls(data=filled)
 
     def values(self) -> dict[str, Any]:
-        """Return what the service takes, or raise Invalid where a number is none."""
+        """Return what the service takes, or raise Invalid where a number is none, or a day is missing."""
         errors = {
             name: "Give a whole number."
             for name in ("every", "throttle_per_hour", "spread_minutes", "expires_hours")
@@ -360,6 +360,9 @@ class WhenForm(StepForm):
         }
         if self["type"].data == RECURRING and self["repeat"].data == "WEEKLY" and not self["days"].data:
             errors["days"] = "Tick at least one day of the week."
+        at_a_time = self["mode"].data in (schedule.AT, schedule.RECIPIENT_ZONE)
+        if self["type"].data != RECURRING and at_a_time and not self["date"].data:
+            errors["date"] = "Choose the day on which it is sent."
         if errors:
             raise Invalid(errors)
         return {

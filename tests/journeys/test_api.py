@@ -181,8 +181,11 @@ def test_failed_people_are_tried_again_and_waiting_ones_go_on(api: Any, tenant: 
     assert (again["status"], again["error"], again["attempts"]) == ("ACTIVE", None, 0)
     assert api.post(f"{at}/retry", json={"step": "w"}).get_json() == {"people": 0}
     assert api.post(f"{at}/retry", json={"step": "s"}).get_json() == {"people": 1}
+    told = problem(api.post(f"{at}/retry", json={"step": "nope"}), 422)
+    assert told["errors"] == {"step": "There is no such step in this journey. Name one by its key."}
     problem(api.post(f"{at}/{uuid4()}/retry"), 404)
     problem(api.post(f"/journeys/{uuid4()}/enrollments/retry", json={}), 404)
+    problem(api.post(f"/journeys/{uuid4()}/enrollments/retry", json={"step": "s"}), 404)
 
 
 def test_a_rehearsal_tells_what_would_happen(api: Any, tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app.analytics import audit_log
 from app.analytics.audit_log import Asked, Entry
@@ -12,7 +12,7 @@ from app.blueprints.audit import words
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import PageQuery, Shown, Words
+from app.web.schemas import Moment, PageQuery, Shown, Words
 
 api = ApiBlueprint("audit_api", __name__)
 
@@ -27,8 +27,8 @@ class AuditQuery(PageQuery):
     action: Words | None = None
     object_type: Words | None = None
     object_id: Words | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class AuditEntryOut(Shown):

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response
-from pydantic import AwareDatetime, BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import writing
@@ -24,7 +24,7 @@ from app.messaging import outbox
 from app.road import HANDLERS
 from app.web.api import ApiBlueprint, respond
 from app.web.guards import current
-from app.web.schemas import Body, Shown, Words
+from app.web.schemas import Body, Moment, Shown, Words
 
 api = ApiBlueprint("customers_api", __name__)
 
@@ -115,8 +115,8 @@ class TimelineQuery(BaseModel):
     type: Words | None = None
     club: Words | None = Field(default=None, description="A club's id or name.")
     q: Words | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: str | None = None
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 

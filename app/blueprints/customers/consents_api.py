@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from app.customers import consents, queries, service, topics
 from app.customers.consents import MAX_WORDING, Proof, State, Word
@@ -14,7 +14,7 @@ from app.infra.paging import Page
 from app.messaging import double_opt_in
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown, Text, Words
+from app.web.schemas import Body, Moment, PageQuery, Shown, Text, Words
 
 api = ApiBlueprint("consents_api", __name__)
 
@@ -100,9 +100,7 @@ class ConsentsBody(Body):
     wording: Annotated[Text, Field(max_length=MAX_WORDING)] | None = Field(
         default=None, description="The words the customer agreed to."
     )
-    said_at: AwareDatetime | None = Field(
-        default=None, description="When it was said: it undoes nothing that was said later."
-    )
+    said_at: Moment | None = Field(default=None, description="When it was said: it undoes nothing that was said later.")
     source: Words | None = Field(default=None, description="The system or list it comes from.")
     address: Words | None = None
 

@@ -18,12 +18,12 @@ from app.journeys.outcomes import BUCKETS, Lift, Part, Times
 from app.journeys.report import Report, StepReport, report
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown
+from app.web.schemas import Body, Day, PageQuery, Shown
 
 api = ApiBlueprint("journey_analytics_api", __name__)
 
 Pair = Annotated[str, Field(max_length=200, pattern="^[^:]+:[^:]+$")]
-Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
+SaneDay = Annotated[Day, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
 Keys = Annotated[str, Field(max_length=2000)]
 
 
@@ -32,8 +32,8 @@ class WhoQuery(Body):
     that version. `steps` are the funnel's, with commas between; the messages on the way most people went that has any,
     if left out."""
 
-    since: Day | None = None
-    until: Day | None = None
+    since: SaneDay | None = None
+    until: SaneDay | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     steps: Keys | None = None
 
@@ -51,10 +51,10 @@ class EnrollmentsQuery(PageQuery):
 
     status: EnrollmentStatus | None = None
     step: Words | None = None
-    since: Day | None = None
-    until: Day | None = None
+    since: SaneDay | None = None
+    until: SaneDay | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    week: date | None = None
+    week: Day | None = None
     converted: Literal["true"] | None = None
     dropped: Words | None = None
     came: Words | None = None

@@ -4,21 +4,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from app.blueprints.journeys.api import api
 from app.infra import clock
 from app.journeys import backtest
 from app.journeys.backtest import Backtest
 from app.web.guards import current, must
-from app.web.schemas import Body
+from app.web.schemas import Body, Moment
 
 
 class BacktestBody(Body):
     """From when to before when things happened; without them the last 30 days."""
 
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class BacktestOut(BaseModel):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from app.blueprints.journeys.api import api
 from app.infra import clock
@@ -12,7 +12,7 @@ from app.journeys import checks
 from app.journeys.checks import MOST_MEANWHILE, Check, Happens
 from app.journeys.made_up import Facts
 from app.web.guards import current, must
-from app.web.schemas import Body
+from app.web.schemas import Body, Moment
 
 PARTS = ("name", "starts_at", "facts", "event", "meanwhile")
 Strictness = Literal["path", "messages", "end"]
@@ -28,7 +28,7 @@ class CheckBody(Body):
     customer_id: UUID | None = None
     segment_id: UUID | None = None
     facts: Facts | None = None
-    starts_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
     event: dict[str, Any] | None = None
     meanwhile: list[Happens] = Field(default=[])
     strictness: Strictness = "path"
@@ -36,10 +36,11 @@ class CheckBody(Body):
 
 class CheckChangeBody(Body):
     """What is to be different; `anew`: what the draft does now is expected from then on, as it is where anything is
-    changed that the walk depends on. `facts` only of a check of somebody made up."""
+    changed that the walk depends on. `facts` only of a check of somebody made up; without an event (null) nothing is
+    said by what lets them in."""
 
     name: str | None = None
-    starts_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
     facts: Facts | None = None
     event: dict[str, Any] | None = None
     meanwhile: Annotated[list[Happens], Field(max_length=MOST_MEANWHILE)] | None = None
@@ -131,7 +132,11 @@ def change_check(journey_id: UUID, check_id: UUID, body: CheckChangeBody) -> Che
         actor=current().ref,
         strictness=body.strictness,
         anew=body.anew,
-        parts={name: value for name in PARTS if (value := _part(body, name)) is not None},
+        parts={
+            name: value
+            for name in PARTS
+            if (value := _part(body, name)) is not None or (name == "event" and name in body.model_fields_set)
+        },
     )
     return _out(made)
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from app.blueprints.journeys.api import api
 from app.infra import clock
 from app.journeys import rehearsal
 from app.journeys.rehearsal import Letter, Storyboard
 from app.web.guards import current, must
-from app.web.schemas import Body
+from app.web.schemas import Body, Moment
 
 MOST = 100
 
@@ -22,7 +22,7 @@ class RehearsalBody(Body):
     event of the trigger's type said."""
 
     customer_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST)]
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     event: dict[str, Any] | None = None
 
 

@@ -19,7 +19,7 @@ from app.customers import queries as customers
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.records import CUSTOM
 from app.events import catalogue
-from app.infra.errors import Conflict
+from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
 from app.journeys import behind as behind_
 from app.journeys import queries, whereabouts
@@ -189,7 +189,7 @@ def retry_people(journey_id: UUID) -> Answer:
     actor, step = current(), request.form.get("step") or None
     try:
         again = retry.retry_all(tenant_id=actor.tenant_id, journey_id=journey_id, actor=actor.ref, step=step)
-    except Conflict as refused:
+    except (Conflict, Invalid) as refused:
         flash(refused.message, "warning")
     else:
         people = "one person" if again == 1 else f"{again:,} people"

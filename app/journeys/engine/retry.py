@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from app.accounts import audit
 from app.infra import clock
 from app.infra.db import again_after_deadlock, transaction
-from app.infra.errors import Conflict
+from app.infra.errors import Conflict, Invalid
 from app.infra.queue import Work, wake
+from app.journeys import queries
 from app.journeys.drafts import WrongStatus
 from app.journeys.engine.writes import LOCK_JOURNEYS, Cohort, Where, move_counters
 from app.journeys.queries import NoSuchEnrollment, NoSuchJourney
@@ -120,8 +121,14 @@ def retry_all(
 ) -> int:
     """Let all who FAILED (at the step of that key) take their step again and return how many that were.
 
-    Whoever has come into the journey again since stays as they are. Raises NoSuchJourney or WrongStatus.
+    Whoever has come into the journey again since stays as they are. Raises NoSuchJourney, WrongStatus, or Invalid for a
+    step that it never had.
     """
+    found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    came = queries.step_counts(tenant_id=tenant_id, journey_id=journey_id)
+    if step is not None and step not in came and step not in queries.draft(found).steps:
+        told = "There is no such step in this journey. Name one by its key."
+        raise Invalid({"step": told}, told)
     total, after = 0, None
     # Who fails again meanwhile is behind the last one taken, so nobody is taken twice.
     while some := _retry_some(tenant_id, journey_id, step, after, now or clock.now()):

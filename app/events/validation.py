@@ -114,14 +114,14 @@ def validate(
     type_ = event.get("type")
     if not isinstance(type_, str) or not type_:
         raise Refused("type is missing")
-    if not _is_name(type_):
+    if not is_name(type_):
         raise Refused("type must be up to 100 letters, digits, dots, dashes or underscores")
     if not own and _is_ours(type_):
         raise Refused(f'events of type "{type_}" are made by Fairway itself')
     source = event.get("source")
     if source is None:
         source = type_.partition(".")[0]
-    elif not isinstance(source, str) or not _is_name(source):
+    elif not isinstance(source, str) or not is_name(source):
         raise Refused("source must be up to 100 letters, digits, dots, dashes or underscores")
     if source in (OWN_SOURCE, IMPORT_SOURCE) and not own:
         raise Refused(f'the source "{source}" is kept for Fairway itself')
@@ -136,7 +136,7 @@ def validate(
 
 
 @lru_cache(1000)
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Return whether a text may name a type or a source; a club's systems use a handful."""
     return _TYPE.fullmatch(text) is not None
 

@@ -15,13 +15,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
 from app.capture.batch import AppliedEvent
+from app.events.validation import is_name
 from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound, UserError
 from app.infra.ids import new_id
@@ -50,7 +51,7 @@ SECONDS, ALL_SECONDS = 5.0, 20.0
 TOO_LONG = "It took too long to walk, and was broken off."
 FULL = f"A journey has {MOST} checks at most. Delete one first."
 TOO_MUCH = f"An event of a check says at most {MAX_PAYLOAD:,} bytes."
-UNSTORABLE = "This holds what can't be stored as JSON, such as the character NUL."
+UNSTORABLE = "This holds a number that is none (NaN) or too large, or a character that can't be kept, such as NUL."
 
 
 class Happens(BaseModel):
@@ -61,6 +62,20 @@ class Happens(BaseModel):
     after: str = Field(max_length=40)
     type: str = Field(min_length=1, max_length=100)
     payload: dict[str, Any] = {}
+
+    @field_validator("after")
+    @classmethod
+    def _lasts_within_a_check(cls, after: str) -> str:
+        if duration(after) > HORIZON:
+            raise ValueError(f"A check ends after {HORIZON.days} days. Let it happen before.")
+        return after
+
+    @field_validator("type")
+    @classmethod
+    def _names_an_event(cls, type_: str) -> str:
+        if not is_name(type_):
+            raise ValueError("Name the event by up to 100 letters, digits, dots, dashes and underscores: visit.logged.")
+        return type_
 
 
 class NoSuchCheck(NotFound):
@@ -217,15 +232,24 @@ def _parts(
     ]
     if "meanwhile" not in wrong:
         wrong |= {at: TOO_MUCH for at, one in said if at.split(".")[0] not in wrong and _long(one)}
+    kept = dict(given)
+    if "name" in kept and "name" not in wrong:
+        kept["name"] = kept["name"].strip()
+    # What else is wrong is told at the same time.
+    if kept.get("facts") is not None and "facts" not in wrong:
+        try:
+            kept["facts"] = made_up.facts(tenant_id=tenant_id, given=kept["facts"])
+        except Invalid as refused:
+            wrong |= refused.errors
+    if "meanwhile" in kept and "meanwhile" not in wrong:
+        kept["meanwhile"] = []
+        for at, one in enumerate(meanwhile):
+            try:
+                kept["meanwhile"].append(made_up.checked(Happens, one, f"meanwhile.{at}"))
+            except Invalid as refused:
+                wrong |= refused.errors
     if wrong:
         raise Invalid(wrong)
-    kept = dict(given)
-    if "name" in kept:
-        kept["name"] = kept["name"].strip()
-    if kept.get("facts") is not None:
-        kept["facts"] = made_up.facts(tenant_id=tenant_id, given=kept["facts"])
-    if "meanwhile" in kept:
-        kept["meanwhile"] = [_happens(one, at) for at, one in enumerate(meanwhile)]
     return kept
 
 
@@ -260,17 +284,6 @@ def _expected(tenant_id: UUID, asked: Check, nobody: str) -> dict[str, Any]:
     return differences.told(board, titles(tenant_id=tenant_id, graph=graph), zone)
 
 
-def _happens(given: Mapping[str, Any], at: int) -> dict[str, Any]:
-    found = made_up.checked(Happens, given, f"meanwhile.{at}")
-    try:
-        after = duration(found["after"])
-    except ValueError as wrong:
-        raise Invalid({f"meanwhile.{at}.after": str(wrong)}) from None
-    if after > HORIZON:
-        raise Invalid({f"meanwhile.{at}.after": f"A check ends after {HORIZON.days} days. Let it happen before."})
-    return found
-
-
 def change(
     *,
     tenant_id: UUID,
@@ -291,9 +304,9 @@ def change(
     if "facts" in parts and (parts["facts"] is None or held.facts is None):
         wrong["facts"] = "Facts are of somebody made up, and this check has another person. Keep another check."
     told = _parts(tenant_id, parts, wrong)
-    asked = replace(held, **told)
-    walks = ("starts_at", "facts", "event", "meanwhile")
-    anew = anew or any(getattr(asked, name) != getattr(held, name) for name in walks)
+    asked = replace(held, **told, strictness=strictness or held.strictness)
+    changed = [name for name in (*told, "strictness") if getattr(asked, name) != getattr(held, name)]
+    anew = anew or not {"starts_at", "facts", "event", "meanwhile"}.isdisjoint(changed)
     nobody = "There is nobody to walk it any more. Delete this check."
     expected = _expected(tenant_id, asked, nobody) if anew else None
     with transaction(tenant_id) as session:
@@ -303,7 +316,8 @@ def change(
         row.strictness = strictness or row.strictness
         row.expected = expected or row.expected
         session.flush()
-        audit.record(session, actor, "journey.check.change", "journey", journey_id, {"check": row.name, "anew": anew})
+        detail = {"check": row.name, "changed": changed, **({"anew": True} if anew else {})}
+        audit.record(session, actor, "journey.check.change", "journey", journey_id, detail)
         return _read(row)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from sqlalchemy.orm import Session
 
 from app.customers import custom_fields, service
@@ -15,6 +15,7 @@ from app.customers.models import Customer
 from app.events.places import places
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.journeys.plainly import plainly
 
 ADDRESS = "made-up@example.com"
 
@@ -39,7 +40,7 @@ class Facts(BaseModel):
     membership_tier: Words | None = None
     membership_status: Words | None = None
     lifecycle_stage: str = Field(default="SUBSCRIBER", max_length=40)
-    handicap_index: float | None = None
+    handicap_index: FiniteFloat | None = None
     timezone: str | None = Field(default=None, max_length=64)
     date_of_birth: date | None = None
     joined_on: date | None = None
@@ -59,7 +60,8 @@ def checked(model: type[BaseModel], given: Mapping[str, Any], at: str) -> dict[s
     try:
         return model.model_validate(dict(given)).model_dump(mode="json")
     except ValidationError as wrong:
-        told = {".".join([at, *map(str, one["loc"])]): one["msg"] for one in wrong.errors()}
+        errors = wrong.errors(include_url=False)
+        told = {".".join([at, *map(str, one["loc"])]): plainly(one, "There is no such field.") for one in errors}
         raise Invalid(told) from None
 
 

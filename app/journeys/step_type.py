@@ -40,6 +40,7 @@ from app.infra.registry import NotRegistered, Registry
 from app.journeys import graph as graphs
 from app.journeys.editing import new_key
 from app.journeys.graph import NEXT, Graph, Problem, Step
+from app.journeys.plainly import plainly
 from app.journeys.walks import Around, Walks
 from app.messaging.windows import PERSON
 
@@ -485,7 +486,7 @@ def check_step(step: Step, known: Known, graph: Graph) -> list[Problem]:
     try:
         config = settings_of(kind, step.config)
     except ValidationError as error:
-        found = [Problem(step.key, _path(one["loc"]), _message(one)) for one in error.errors(include_url=False)]
+        found = [Problem(step.key, _path(one["loc"]), plainly(one)) for one in error.errors(include_url=False)]
         misfits = {next(iter(one["loc"]), None) for one in error.errors(include_url=False)}
         try:
             # What else is wrong is told at the same time, of the settings that fit.
@@ -502,45 +503,11 @@ def _root(path: str) -> str:
     return path.replace("[", ".").partition(".")[0]
 
 
-_WORDS = {
-    "uuid_parsing": "Choose one from the list.",
-    "uuid_type": "Choose one from the list.",
-    "literal_error": "Choose one of {expected}.",
-    "int_type": "Give a whole number.",
-    "int_parsing": "Give a whole number.",
-    "int_parsing_size": "Give a smaller number.",
-    "int_from_float": "Give a whole number.",
-    "float_type": "Give a number.",
-    "float_parsing": "Give a number.",
-    "finite_number": "Give a number.",
-    "greater_than_equal": "Give a number from {ge}.",
-    "less_than_equal": "Give a number up to {le}.",
-    "string_too_short": "Fill this in.",
-    "string_too_long": "Use at most {max_length} characters.",
-    "too_long": "Give at most {max_length}.",
-    "too_short": "Give at least {min_length}.",
-    "date_from_datetime_parsing": "Give a day such as 2026-11-22.",
-    "date_parsing": "Give a day such as 2026-11-22.",
-}
-"""What people are told of values that don't fit, by what pydantic calls it."""
-
-
 def _path(location: Sequence[int | str]) -> str | None:
     path = ""
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
     return path or None
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] == "missing":
-        return "Fill this in."
-    if error["type"] == "extra_forbidden":
-        return "There is no such setting."
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    words = _WORDS.get(error["type"])
-    return words.format(**error.get("ctx", {})) if words else f"{error['msg']}."
 
 
 def warnings_of(step: Step, tenant_id: UUID) -> list[str]:

@@ -73,6 +73,44 @@ def test_a_rehearsal_is_kept_and_stops_a_publication(live: Any, page: Page, book
     expect(page.get_by_text("The changes are live")).to_be_visible()
 
 
+def test_a_name_that_is_refused_leaves_the_rehearsal_and_activating_says_what_stands_in_the_way(
+    live: Any, page: Page
+) -> None:
+    tenant_id = live.tenant.id
+    made = service.create(tenant_id=tenant_id, actor="system", name="Newcomers", trigger_type="MANUAL")
+    gift = {**send("gift", None, template(tenant_id)), "name": "Voucher"}
+    steps = [step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}), wait("rest", "gift", "2 days"), gift]
+    service.put_steps(tenant_id=tenant_id, journey_id=made.id, actor="system", steps=steps)
+    (who,) = people(tenant_id, first_name="Thandi")
+    live.sign_in(page, "owner")
+    there = f"{live.base_url}/journeys/{made.id}"
+    page.goto(f"{there}/rehearsal?customer_id={who}")
+    page.get_by_role("button", name="Rehearse").click()
+    page.get_by_label("Name", exact=True).fill("   ")
+    page.get_by_label("What must be the same").select_option("messages")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("Give a name of up to 200 characters.")).to_be_in_viewport()
+    expect(page.get_by_text("Through on")).to_be_attached()
+    expect(page.get_by_label("What must be the same")).to_have_value("messages")
+    page.get_by_label("Name", exact=True).fill("Gets the voucher")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("The check is kept")).to_be_visible()
+    service.remove_steps(tenant_id=tenant_id, journey_id=made.id, actor="system", keys=["gift"])
+    page.goto(there)
+    page.get_by_role("button", name="Activate").click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_text("One check did not pass")).to_be_visible()
+    expect(panel.get_by_text("Expected “Voucher” to be sent on the 3rd day")).to_be_visible()
+    expect(panel.get_by_role("link", name="Change the check")).to_be_visible()
+    page.set_viewport_size(PHONE)
+    expect(panel.get_by_text("One check did not pass")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    panel.get_by_label("Activate anyway").check()
+    panel.get_by_label("Why").fill("No more vouchers")
+    panel.get_by_role("button", name="Activate").press("Enter")
+    expect(page.get_by_text("The journey is active")).to_be_visible()
+
+
 def test_what_lets_them_in_is_chosen_typed_and_kept(live: Any, page: Page) -> None:
     made = before_the_round(live.tenant.id)
     (who,) = people(live.tenant.id, first_name="Thandi")

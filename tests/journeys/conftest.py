@@ -1,11 +1,14 @@
-"""What the tests of journeys share: an SMTP peer to count at."""
+"""What the tests of journeys share: an SMTP peer to count at, and a journey."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from app.infra import config
+from app.journeys.models import Journey
 from app.messaging import smtp
+from tests.journeys.helpers import journey, send, step, template, wait
 from tests.messaging.sink import Sink, running
 
 
@@ -19,3 +22,17 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
         smtp.pool(server.url, config.load().mail_domain).close()
     monkeypatch.undo()
     config.load.cache_clear()
+
+
+@pytest.fixture
+def voucher(tenant: Any) -> Journey:
+    """A journey whose people get a voucher after two days."""
+    letter = template(tenant.id, "Voucher")
+    return journey(
+        tenant.id,
+        [
+            step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}),
+            wait("rest", "gift", "2 days"),
+            {**send("gift", None, letter), "name": "Voucher"},
+        ],
+    )

@@ -46,7 +46,7 @@ def test_days_are_chosen_a_worker_walks_and_the_numbers_are_shown(
     assert "Looking who would have come in" in client.get(url).text
     _walked(tenant.id)
     text = client.get(url).text
-    for words in ("2 would have come in", "1 messages by E-mail", "1 skipped: The customer said no to e-mail.",
+    for words in ("2 would have come in", "1 message by E-mail", "1 skipped: The customer said no to e-mail.",
                   "Thandi Mokoena", "Through", "Messages by day: E-mail"):  # fmt: skip
         assert words in text, words
 

@@ -226,6 +226,18 @@ OBJECTS: dict[str, ObjectWords] = {
 _PEOPLE = frozenset(("customer", "household"))
 # What an entry itself tells of the name, where the object is not there any more.
 _NAME_KEYS = ("name", "email", "domain", "key", "channel")
+# What a check's page calls what can be changed of it.
+_PARTS = {
+    "journey.check.change": {
+        "name": "its name",
+        "starts_at": "when they enter",
+        "facts": "who walks",
+        "event": "what lets them in",
+        "meanwhile": "what happens meanwhile",
+        "strictness": "what must be the same",
+    },
+}
+_LABELS = {"anew": "What the draft does now is expected"}
 # What the sentence has said, or what only machines can read.
 _UNTOLD = frozenset(
     (*_NAME_KEYS, "customers", "customer", "loser", "merge", "request", "enrollment_id", "placements", "step")
@@ -267,7 +279,9 @@ def line(entry: Entry) -> Line:
         url=_url(entry, words) if it else None,
         after=after,
         details=[
-            (_label(key), said) for key, value in entry.detail.items() if _is_told(key) and (said := _said(value))
+            (_label(key), said)
+            for key, value in entry.detail.items()
+            if _is_told(key) and (said := _said(_called(entry, key, value)))
         ],
     )
 
@@ -335,7 +349,15 @@ def _is_told(key: str) -> bool:
     return key not in _UNTOLD and not key.endswith(("_id", "_of"))
 
 
+def _called(entry: Entry, key: str, value: Any) -> Any:
+    """Return what was changed as its page calls it; other details as they are."""
+    parts = _PARTS.get(entry.action)
+    return [parts.get(one, one) for one in value] if parts and key == "changed" and isinstance(value, list) else value
+
+
 def _label(key: str) -> str:
+    if key in _LABELS:
+        return _LABELS[key]
     return key if key.isupper() else key.replace("_", " ").capitalize()
 
 

@@ -195,6 +195,7 @@ def _typed_facts(held: Check) -> dict[str, Any]:
         typed = request.form.get(f"facts.{name}", "").strip()
         found[name] = {"true": True, "false": False}.get(typed) if name in FLAGS else typed or None
     found["first_name"] = found["first_name"] or ""
+    found["handicap_index"] = found["handicap_index"] and found["handicap_index"].replace(",", ".")
     found["tags"] = [one for tag in (found["tags"] or "").split(",") if (one := tag.strip())]
     for sent, typed in request.form.items():
         if sent.startswith(f"facts.{CUSTOM}") and typed.strip():
@@ -259,12 +260,14 @@ def _form(journey: Journey, held: Check, *, errors: Mapping[str, str] | None = N
         check=held,
         errors=wrong,
         others=[
-            words for at, words in wrong.items() if at not in shown and not at.startswith(("facts.", "meanwhile."))
+            words
+            for at, words in wrong.items()
+            if at not in shown and not at.startswith(("facts.", "meanwhile.", "more."))
         ],
         name=request.form.get("name", held.name),
         begins=request.form.get("at", _local(journey, held)),
         keys=keys,
-        more=occasions.more(),
+        more=occasions.more(wrong),
         facts=_facts(held, around, wrong, sent=sent) if held.facts is not None else [],
         rows=[*rows, *([Happening()] * SPARE)][:MOST_MEANWHILE] if sent else rows,
         event_types=sorted(around.event_types.items(), key=lambda one: one[1].casefold()),

@@ -9,7 +9,7 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys.base import blueprint
-from app.blueprints.journeys.rehearsals import begins_at
+from app.blueprints.journeys.rehearsals import begins_at, refused, walked
 from app.customers import queries as customers
 from app.events import catalogue
 from app.infra.errors import Invalid, UserError
@@ -43,16 +43,16 @@ def run_checks(journey_id: UUID) -> Response:
 
 @blueprint.post("/<uuid:journey_id>/checks")
 @requires("journeys.edit")
-def save_check(journey_id: UUID) -> Answer:
-    """Keep the rehearsal of one person, or of somebody made up who is like them."""
+def save_check(journey_id: UUID) -> Response | Answer:
+    """Keep the rehearsal of one person, or of somebody made up who is like them; show it again where it can't be."""
     journey, form = _journey(journey_id), request.form
-    who = as_id(form.get("customer_id"))
-
-    def save() -> str:
+    who, like = as_id(form.get("customer_id")), form.get("who") == "like"
+    said: dict[str, Any] | None = None
+    try:
         begins = begins_at(journey)
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
-        like = form.get("who") == "like"
+        said = _said()
         kept = room.save(
             tenant_id=journey.tenant_id,
             journey_id=journey_id,
@@ -61,12 +61,25 @@ def save_check(journey_id: UUID) -> Answer:
             starts_at=begins,
             customer_id=None if like else who,
             facts=made_up.like(tenant_id=journey.tenant_id, customer_id=who) if like else None,
-            event=_said(journey, made_up=like),
+            event=_kept(journey, said) if like else said,
             strictness=form.get("strictness", room.PATH),
         )
-        return f"The check is kept, and runs whenever the draft is published. Expected: {_sums(kept)}."
+    except UserError as wrong:
+        return _again(journey, wrong, who, said)
+    flash(f"The check is kept, and runs whenever the draft is published. Expected: {_sums(kept)}.", "success")
+    return redirect(url_for("journeys.checks", journey_id=journey_id))
 
-    return _done(journey_id, save)
+
+def _again(journey: Journey, wrong: UserError, who: UUID | None, said: dict[str, Any] | None) -> Response:
+    """Return the rehearsal that was not kept, with why; it is walked once more."""
+    errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
+    if who is None or "at" in errors:
+        return refused(journey, wrong)
+    theirs = bool(request.form.get("theirs"))
+    try:
+        return walked(journey, who, begins_at(journey), said, theirs=theirs, kept_wrong=errors, status=422)
+    except UserError as other:
+        return refused(journey, other)
 
 
 @blueprint.post("/<uuid:journey_id>/checks/<uuid:check_id>")
@@ -104,7 +117,7 @@ def _journey(journey_id: UUID) -> Journey:
     return queries.journey(tenant_id=current().tenant_id, journey_id=journey_id)
 
 
-def _said(journey: Journey, *, made_up: bool) -> dict[str, Any] | None:
+def _said() -> dict[str, Any] | None:
     """Return what the event said that let somebody into the rehearsal that is kept; None where none was asked for."""
     sent = request.form.get("said")
     if not sent:
@@ -115,9 +128,14 @@ def _said(journey: Journey, *, made_up: bool) -> dict[str, Any] | None:
         told = None
     if not isinstance(told, dict):
         raise Invalid({"event": "What the event says can’t be read. Rehearse once more."})
-    if not (made_up and request.form.get("theirs")):
-        return told
-    return occasions.without_names(tenant_id=journey.tenant_id, journey_id=journey.id, payload=told)
+    return told
+
+
+def _kept(journey: Journey, said: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what somebody's own event said without words that nobody else's say: for somebody made up."""
+    if said is None or not request.form.get("theirs"):
+        return said
+    return occasions.without_names(tenant_id=journey.tenant_id, journey_id=journey.id, payload=said)
 
 
 def _done(journey_id: UUID, act: Callable[[], str]) -> Answer:

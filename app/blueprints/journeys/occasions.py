@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ from app.web.shell import localtime
 LIKE = "like"
 MORE = 2
 FARTHEST = 3660
-NO_MORE = [("", "")] * MORE
+MOST_NAME = 60
 DATED = (FieldType.DATE, FieldType.DATETIME)
 
 
@@ -49,6 +50,19 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class More:
+    """A row for a further key: its name, what it says, and what is wrong with either."""
+
+    name: str = ""
+    value: str = ""
+    name_error: str | None = None
+    value_error: str | None = None
+
+
+NO_MORE = [More()] * MORE
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """The event's form. `theirs` are their own events by id, in words; `more` rows are for further keys."""
 
@@ -57,7 +71,7 @@ class Form:
     theirs: Sequence[tuple[str, str]]
     chosen: str
     keys: Sequence[Key]
-    more: Sequence[tuple[str, str]] = field(default_factory=list)
+    more: Sequence[More] = field(default_factory=list)
 
 
 def offered(journey: Journey, at: datetime, customer_id: UUID | None = None) -> Offered:
@@ -81,7 +95,7 @@ def form(journey: Journey, found: Offered, at: datetime, errors: Mapping[str, st
         theirs=own,
         chosen=known or (own[0][0] if own else LIKE),
         keys=[key(one, journey, at, errors, sent=bool(chosen)) for one in found.like],
-        more=more(),
+        more=more(errors),
     )
 
 
@@ -94,9 +108,12 @@ def _sent(name: str) -> str:
     return request.form.get(name, "").strip()
 
 
-def more() -> list[tuple[str, str]]:
-    """Return the rows for further keys, as they were sent."""
-    return [(_sent(f"more.{at}.name"), _sent(f"more.{at}.value")) for at in range(MORE)]
+def more(errors: Mapping[str, str] = MappingProxyType({})) -> list[More]:
+    """Return the rows for further keys, as they were sent, with what is wrong (`more.<row>.name` or `.value`)."""
+    return [
+        More(*(_sent(at) for at in row), *(errors.get(at) for at in row))
+        for row in ((f"more.{at}.name", f"more.{at}.value") for at in range(MORE))
+    ]
 
 
 def key(said: Said, journey: Journey, at: datetime, errors: Mapping[str, str], *, sent: bool) -> Key:
@@ -140,7 +157,7 @@ def read(journey: Journey, found: Offered, at: datetime) -> tuple[dict[str, Any]
 
 
 def read_keys(journey: Journey, told: Sequence[Said], at: datetime) -> dict[str, Any]:
-    """Return the payload that was typed key by key, or raise Invalid with messages by `event.<name>`."""
+    """Return the payload that was typed key by key; Invalid with messages by `event.<name>`, and those of `more`."""
     errors: dict[str, str] = {}
     payload: dict[str, Any] = {}
     for one in told:
@@ -151,7 +168,17 @@ def read_keys(journey: Journey, told: Sequence[Said], at: datetime) -> dict[str,
             continue
         if value is not None:
             payload[one.name] = value
-    payload |= {name: _sent(f"more.{at}.value") for at in range(MORE) if (name := _sent(f"more.{at}.name")[:60])}
+    for row, one_more in enumerate(more()):
+        if one_more.value and not one_more.name:
+            errors[f"more.{row}.name"] = "Write its name, or empty the value too."
+        elif one_more.name and not one_more.value:
+            errors[f"more.{row}.value"] = "Write its value, or empty the name too."
+        elif len(one_more.name) > MOST_NAME:
+            errors[f"more.{row}.name"] = f"Use at most {MOST_NAME} characters."
+        elif one_more.name in payload:
+            errors[f"more.{row}.name"] = "It says this already. Write one value."
+        elif one_more.name:
+            payload[one_more.name] = one_more.value
     if errors:
         raise Invalid(errors)
     return payload

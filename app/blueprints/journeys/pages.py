@@ -169,14 +169,16 @@ def _attached(text: str, type: str, name: str, ending: str) -> Response:
 
 @blueprint.post("/<uuid:journey_id>/activate")
 @requires("journeys.run")
-def activate(journey_id: UUID) -> Answer:
-    """Publish the draft and let people in."""
-    act = partial(lifecycle.activate, anyway=request.form.get("reason"), draft_revision=seen_revision())
+def activate(journey_id: UUID) -> Response | Answer:
+    """Publish the draft and let people in; say beside the canvas which checks stand in the way."""
+    form = request.form
+    anyway = form.get("reason") if form.get("anyway") else None
+    act = partial(lifecycle.activate, anyway=anyway, draft_revision=seen_revision())
     try:
         return _acted(journey_id, act, "The journey is active: people enter from now on.", warn_of_silence)
     except checks.ChecksFailed as refused:
-        flash(f"The journey is not active: its checks don’t pass. {refused.message}", "warning")
-        return redirect(url_for("journeys.checks", journey_id=journey_id))
+        panel = {"panel": "journeys/_activate.html", "failed": refused.failed, "form": form}
+        return Board(journey_id).show(panel, status=422)
 
 
 @blueprint.post("/<uuid:journey_id>/pause")

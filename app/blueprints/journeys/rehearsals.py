@@ -24,9 +24,10 @@ from app.infra.errors import Invalid, UserError
 from app.infra.ids import as_id
 from app.journeys import queries, rehearsal
 from app.journeys.checks import STRICTNESS
+from app.journeys.drafts import trigger_of
 from app.journeys.graph import Graph, Step
 from app.journeys.models import Journey
-from app.journeys.occasions import Offered, lets_in
+from app.journeys.occasions import lets_in
 from app.journeys.rehearsal import Letter, Storyboard, Sums, Taken
 from app.journeys.step_type import MANUAL, Known, title_of
 from app.journeys.titles import titles
@@ -39,6 +40,8 @@ from app.web.htmx import page
 from app.web.security import allow_letters
 from app.web.shell import localtime, number, organisation
 
+OCCASION = ("occasion", "said.", "more.")
+"""What the fields begin with that say which event lets somebody in."""
 MANY = 500
 SHOWN = 20
 WHEN = "When to begin: a day and a time such as 2026-11-22 09:00."
@@ -61,32 +64,41 @@ def rehearse(journey_id: UUID) -> Response:
         if who is None:
             raise Invalid({"customer_id": "Choose a person."})
         begins = begins_at(journey)
-        offered = occasions.offered(journey, begins, who)
-        said, theirs = occasions.read(journey, offered, begins)
-        found = rehearsal.rehearse(
-            tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=begins, payload=said
-        )
+        said, theirs = occasions.read(journey, occasions.offered(journey, begins, who), begins)
+        return walked(journey, who, begins, said, theirs=theirs)
     except UserError as wrong:
-        return _refused(journey, wrong)
+        return refused(journey, wrong)
+
+
+def walked(
+    journey: Journey, who: UUID, begins: datetime, said: Mapping[str, Any] | None, *, theirs: bool, **more: Any
+) -> Response:
+    """Return the page with the storyboard of somebody let in by what an event `said`; raise UserError where they can't
+    be rehearsed with.
+
+    `theirs`: it is an event of their own. `more` is for the page: `kept_wrong`, what is wrong with keeping it.
+    """
+    found = rehearsal.rehearse(
+        tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=[who], at=begins, payload=said
+    )
     board = found.boards[0] if found.boards else None
     graph, around = queries.draft(journey), known(journey.tenant_id)
     told = _Told(graph, around).board(board) if board else None
-    walked: dict[str, Any] = {"board": told, "broken_off": found.broken_off, "gone": board is None}
-    return allow_letters(_shown(journey, **walked, **_let_in(journey, offered, said, begins, theirs=theirs)))
+    shown: dict[str, Any] = {"board": told, "broken_off": found.broken_off, "gone": board is None}
+    return allow_letters(_shown(journey, **shown, **_let_in(journey, said, begins, theirs=theirs), **more))
 
 
-def _let_in(
-    journey: Journey, offered: Offered, said: Mapping[str, Any] | None, at: datetime, *, theirs: bool
-) -> dict[str, Any]:
+def _let_in(journey: Journey, said: Mapping[str, Any] | None, at: datetime, *, theirs: bool) -> dict[str, Any]:
     """Return for the page what the event said that let somebody in, and whether the trigger would have taken it."""
     if said is None:
         return {}
     fits = lets_in(tenant_id=journey.tenant_id, journey_id=journey.id, payload=said, at=at)
+    begins = trigger_of(queries.draft(journey))[0]
     return {
         "said": orjson.dumps(said).decode(),
         "theirs": theirs,
         "fits": fits,
-        "event_told": catalogue.title(catalogue.get(offered.type), said) if offered.type != MANUAL else None,
+        "event_told": catalogue.title(catalogue.get(begins), said) if begins != MANUAL else None,
     }
 
 
@@ -112,7 +124,7 @@ def rehearse_many(journey_id: UUID) -> Response:
             tenant_id=journey.tenant_id, journey_id=journey.id, customer_ids=who, at=begins, keep_letters=False
         )
     except UserError as wrong:
-        return _refused(journey, wrong, many=True)
+        return refused(journey, wrong, many=True)
     sums = rehearsal.summed(found.boards, ZoneInfo(journey.timezone))
     graph = queries.draft(journey)
     called = titles(tenant_id=journey.tenant_id, graph=graph)
@@ -146,7 +158,8 @@ def begins_at(journey: Journey) -> datetime:
     return clock.instant(local, ZoneInfo(journey.timezone))
 
 
-def _refused(journey: Journey, wrong: UserError, *, many: bool = False) -> Response:
+def refused(journey: Journey, wrong: UserError, *, many: bool = False) -> Response:
+    """Return the page with what was asked, and beside it why it can't be rehearsed."""
     errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
     return _shown(journey, many=many, errors=errors, status=422)
 
@@ -158,7 +171,7 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
     chosen = as_id(given.get("customer_id"))
     begins = given.get("at") or clock.now().astimezone(ZoneInfo(journey.timezone)).strftime("%Y-%m-%dT%H:%M")
     who = _person(tenant_id, chosen) if chosen else None
-    more = {"errors": {}, **more}
+    more = {"errors": {}, "kept_wrong": {}, **more}
     return page(
         "journeys/rehearsal.html",
         block="results" if request.method == "GET" else None,
@@ -174,6 +187,7 @@ def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: A
         segments=sorted(known(tenant_id).segments.items(), key=lambda one: one[1].casefold()),
         segment_id=given.get("segment_id"),
         strictness=list(STRICTNESS.items()),
+        asked={name: value for name, value in request.form.items() if name.startswith(OCCASION)},
         **more,
     )
 
@@ -367,7 +381,7 @@ def _days(sums: Sums) -> Days | None:
     chart = charts.line(
         [format_date(day, "d MMM", locale=locale) for day in every],
         [count for _, count in rows],
-        [f"{label}: {number(count)} messages" for label, count in rows],
+        [f"{label}: {number(count)} message{'' if count == 1 else 's'}" for label, count in rows],
         locale,
     )
     return Days(chart, [row for row in rows if row[1]])

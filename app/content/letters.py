@@ -254,9 +254,10 @@ class LetterCache:
     def get(self, key: Hashable, load: Callable[[], LetterSource]) -> Letter:
         """Return the compiled letter that `key` names, calling `load` for its source on first use."""
         with self._lock:
-            if key in self._letters:
+            known = self._letters.get(key)
+            if known is not None:
                 self._letters.move_to_end(key)
-                return self._letters[key]
+                return known
         letter = compile_letter(load())
         with self._lock:
             self._letters[key] = letter

@@ -40,10 +40,11 @@ class Stencil:
     `size` is how long it is without its readers' words.
     """
 
-    __slots__ = ("__weakref__", "parts", "size")
+    __slots__ = ("__weakref__", "parts", "size", "tags")
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         self.parts = parts
+        self.tags = tuple(part for part in parts if isinstance(part, Tag))
         self.size = sum(len(part) for part in parts if type(part) is str)
 
 
@@ -88,12 +89,11 @@ def put_together(parts: tuple[Part, ...], values: Mapping[str, Any], *, html: bo
 def fill(stencil: Stencil, values: Mapping[str, Any], *, html: bool) -> Filled | None:
     """Return the stencil with the words for `values`, or None when a value needs Liquid to be written."""
     words: list[str] = []
-    for part in stencil.parts:
-        if type(part) is Tag:
-            word = _word(part, values, html)
-            if word is None:
-                return None
-            words.append(word)
+    for tag in stencil.tags:
+        word = _word(tag, values, html)
+        if word is None:
+            return None
+        words.append(word)
     return Filled(stencil, words)
 
 

@@ -15,8 +15,11 @@ from uuid import UUID
 MAX_HEADER_LINE = 76
 MAX_BODY_LINE = 990
 MAX_ADDRESS = 254
-SEVEN_BIT = b"7bit"
-QUOTED = b"quoted-printable"
+SURELY_SHORT = 900
+"""Values with so many letters together make none of our headers too long."""
+SEVEN_BIT = "7bit"
+QUOTED = "quoted-printable"
+BASE64 = "base64"
 
 _PLAIN_HEADER = re.compile(r"[ -~]*\Z")
 _ATOM_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*\Z")
@@ -37,7 +40,7 @@ class HeaderProblem(ValueError):
 class Encoded:
     """The body of a part as it travels: `how` names its Content-Transfer-Encoding; lines end, the last too, in CRLF."""
 
-    how: bytes
+    how: str
     body: bytes
 
 
@@ -77,33 +80,51 @@ def clean_address(address: str) -> str | None:
 
 def build(mail: Mail) -> bytes:
     """Return the letter as RFC 5322 bytes with CRLF line ends, or raise HeaderProblem."""
-    name, date, *others = _all_plain((("Message-ID", f"<{mail.message_id}>"), ("Date", mail.date), *mail.headers))
-    head = [
-        name,
-        date,
-        f"From: {mailbox(mail.from_name, mail.from_address)}",
-        f"To: {mailbox('', mail.to_address)}",
+    values = [value for _, value in mail.headers]
+    said = "".join((mail.message_id, mail.date, *values))
+    # One look at all of them tells nearly always that nothing is wrong with any.
+    if not (said.isascii() and said.isprintable() and len(said) <= SURELY_SHORT):
+        _check_values((("Message-ID", f"<{mail.message_id}>"), ("Date", mail.date), *mail.headers))
+    head = _opening(tuple([name for name, _ in mail.headers])) % (
+        mail.message_id,
+        mail.date,
+        mailbox(mail.from_name, mail.from_address),
+        _cleaned(mail.to_address),
         _text_header("Subject", mail.subject),
-        "MIME-Version: 1.0",
-        *others,
-    ]
-    text = _part(b"plain", encoded(mail.text))
+        *values,
+    )
+    text = encoded(mail.text)
     if mail.html is None:
-        return f"{_lines(head)}\r\n".encode("ascii") + text
-    boundary = f"=_{mail.boundary.hex}"
-    head.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
-    mark = b"--" + boundary.encode("ascii")
+        return (head + _part("plain", text)).encode("ascii") + text.body
     html = mail.html if isinstance(mail.html, Encoded) else encoded(mail.html)
-    opening = _lines(head).encode("ascii")
-    return b"%b\r\n\r\n%b\r\n%b\r\n%b\r\n%b\r\n%b--\r\n" % (opening, mark, text, mark, _part(b"html", html), mark)
+    mark = f"--=_{mail.boundary.hex}"
+    head += f'Content-Type: multipart/alternative; boundary="{mark[2:]}"\r\n\r\n{mark}\r\n{_part("plain", text)}'
+    between = f"\r\n{mark}\r\n{_part('html', html)}"
+    end = f"\r\n{mark}--\r\n"
+    return b"".join((head.encode("ascii"), text.body, between.encode("ascii"), html.body, end.encode("ascii")))
+
+
+@lru_cache(maxsize=100)
+def _opening(names: tuple[str, ...]) -> str:
+    """Return the head of letters with further headers of these names, with a place for each value."""
+    for name in names:
+        if not _TOKEN.match(name):
+            raise HeaderProblem(f"no header can be called {name!r}")
+    others = "".join(f"{name.replace('%', '%%')}: %s\r\n" for name in names)
+    return f"Message-ID: <%s>\r\nDate: %s\r\nFrom: %s\r\nTo: %s\r\n%s\r\nMIME-Version: 1.0\r\n{others}"
+
+
+def _cleaned(address: str) -> str:
+    cleaned = clean_address(address)
+    if cleaned is None:
+        raise HeaderProblem("this is not an address mail can go to")
+    return cleaned
 
 
 @lru_cache(maxsize=4096)
 def mailbox(name: str, address: str) -> str:
     """Return `name <address>` for a header, or the bare address when there is no name."""
-    cleaned = clean_address(address)
-    if cleaned is None:
-        raise HeaderProblem("this is not an address mail can go to")
+    cleaned = _cleaned(address)
     if not name:
         return cleaned
     if _CONTROL.search(name):
@@ -126,34 +147,21 @@ def stuff_dots(body: bytes) -> bytes:
     return body if body.endswith(b"\r\n") else body + b"\r\n"
 
 
-def _all_plain(headers: Sequence[tuple[str, str]]) -> list[str]:
-    """Return these headers as lines, or raise HeaderProblem."""
-    lines = [f"{name}: {value}" for name, value in headers]
-    whole = "".join(lines)
-    # One look at all of them tells nearly always that nothing is wrong with any.
-    if whole.isascii() and whole.isprintable() and max(map(len, lines), default=0) <= MAX_BODY_LINE:
-        _check_names(tuple([name for name, _ in headers]))
-        return lines
-    for (name, value), line in zip(headers, lines, strict=True):
+def _check_values(headers: Sequence[tuple[str, str]]) -> None:
+    """Raise HeaderProblem where the value of a header can't stand there."""
+    for name, value in headers:
         if not _PLAIN_HEADER.match(value):
             raise HeaderProblem(f"the header {name!r} has a line break, control character or non-ASCII letter in it")
-        if len(line) > MAX_BODY_LINE:
+        if len(name) + 2 + len(value) > MAX_BODY_LINE:
             raise HeaderProblem(f"the header {name!r} is too long")
-    raise HeaderProblem("a header has a name that none can have")
-
-
-@lru_cache(maxsize=100)
-def _check_names(names: tuple[str, ...]) -> None:
-    for name in names:
-        if not _TOKEN.match(name):
-            raise HeaderProblem(f"no header can be called {name!r}")
 
 
 def _text_header(name: str, value: str) -> str:
+    is_short = len(name) + 2 + len(value) <= MAX_HEADER_LINE
+    if is_short and value.isascii() and value.isprintable() and "=?" not in value:
+        return f"{name}: {value}"
     if _CONTROL.search(value):
         raise HeaderProblem(f"{name} has a line break or control character in it")
-    if len(name) + 2 + len(value) <= MAX_HEADER_LINE and _PLAIN_HEADER.match(value) and "=?" not in value:
-        return f"{name}: {value}"
     return f"{name}: {_encoded_words(value, f'{name}: ')}"
 
 
@@ -172,17 +180,9 @@ def _encoded_words(text: str, prefix: str) -> str:
     return "\r\n ".join(words)
 
 
-def _lines(head: Sequence[str]) -> str:
-    return "\r\n".join(head)
-
-
-def _part(kind: bytes, part: Encoded) -> bytes:
-    """Return the headers and the body of one part, ending in CRLF."""
-    return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (
-        kind,
-        part.how,
-        part.body,
-    )
+def _part(kind: str, part: Encoded) -> str:
+    """Return the headers of one part, and the empty line behind them."""
+    return f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {part.how}\r\n\r\n"
 
 
 def encoded(text: str) -> Encoded:
@@ -195,7 +195,7 @@ def encoded(text: str) -> Encoded:
     if text.isascii() and b"\0" not in body and not _has_long_line(text):
         return Encoded(SEVEN_BIT, body)
     if len(body) - len(text) > len(text) // 3:
-        return Encoded(b"base64", base64.encodebytes(body).replace(b"\n", b"\r\n"))
+        return Encoded(BASE64, base64.encodebytes(body).replace(b"\n", b"\r\n"))
     return Encoded(QUOTED, binascii.b2a_qp(body, istext=True))
 
 

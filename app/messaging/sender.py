@@ -144,7 +144,9 @@ def _send(
     noted: list[tuple[UUID, str | None, UUID | None]] = []
     for place, row in enumerate(claimed.letters):
         subject, mark = None, hand.mark(place)
-        sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
+        sender = None
+        if senders.by_id:
+            sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
         letter = compose_or_why(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender, mark=mark)
         if isinstance(letter, Ending):
             endings.append(letter)

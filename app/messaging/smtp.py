@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.messaging.channel import Outcome, Result
@@ -386,7 +386,7 @@ class Connection:
                 if len(self._pending) > MAX_REPLY_LINE:
                     raise Gone("the server's answer has no end")
                 try:
-                    received = self._socket.recv(65_536)
+                    received = self._socket.recv(4_096)
                 except OSError as error:
                     raise Gone(str(error) or type(error).__name__) from None
                 if not received:
@@ -394,16 +394,24 @@ class Connection:
                 self._pending += received
                 continue
             self._pending = rest
-            code = line[:3]
-            if len(lines) > 100 or not code.isdigit():
+            code, words, goes_on = _read(line)
+            if len(lines) > 100 or code is None:
                 raise Gone("the server's answer is not SMTP")
-            words = line[4:].rstrip(b"\r").decode("utf-8", "replace")
-            if line[3:4] == b"-":
+            if goes_on:
                 lines.append(words)
             elif lines:
-                return int(code), "\n".join([*lines, words])
+                return code, "\n".join([*lines, words])
             else:
-                return int(code), words
+                return code, words
+
+
+# Most answers to a batch are the same few.
+@lru_cache(maxsize=100)
+def _read(line: bytes) -> tuple[int | None, str, bool]:
+    """Return the code of a line of an answer, if it has one, its words, and whether more lines follow."""
+    code = line[:3]
+    words = line[4:].rstrip(b"\r").decode("utf-8", "replace")
+    return int(code) if code.isdigit() else None, words, line[3:4] == b"-"
 
 
 class Pool:

@@ -183,16 +183,14 @@ def held(*, tenant_id: UUID, addresses: Iterable[tuple[str, str]]) -> dict[tuple
     The one reader of the list, for the gate as for pages. Of an address that stands on it twice, once as the hash of
     somebody who was erased, the entry that stops more counts.
     """
-    wanted = sorted(set(addresses))
-    if not wanted:
+    spoken = {one: one for one in addresses}
+    if not spoken:
         return {}
-    spoken = {one: one for one in wanted}
     with transaction(tenant_id) as session:
         # Hashing thousands of addresses takes longer than to ask whether anybody was erased.
         if session.scalar(_ANY_HIDDEN, {"tenant_id": tenant_id}):
-            spoken |= {(name, hidden): (name, key) for name, key in wanted for hidden in hashes_of(tenant_id, key)}
-        asked = sorted(spoken)
-        values = {"channels": array(name for name, _ in asked), "keys": array(key for _, key in asked)}
+            spoken |= {(name, one): (name, key) for name, key in spoken for one in hashes_of(tenant_id, key)}
+        values = {"channels": array(name for name, _ in spoken), "keys": array(key for _, key in spoken)}
         rows = session.execute(HELD, {"tenant_id": tenant_id, **values}).all()
     entries = [
         (spoken[row.channel, row.address_key], Held(row.id, SuppressedBecause(row.reason), row.detail, row.created_at))

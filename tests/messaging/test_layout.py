@@ -58,7 +58,12 @@ def values(first_name: str, link: str, **more: Any) -> dict[str, Any]:
 
 
 def decoded(part: Encoded) -> str:
-    raw = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " + part.how + b"\r\n\r\n" + part.body
+    raw = (
+        b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+        + part.how.encode()
+        + b"\r\n\r\n"
+        + part.body
+    )
     message = message_from_bytes(raw, policy=policy.SMTP)
     payload = message.get_payload(decode=True)
     assert isinstance(payload, bytes)

@@ -105,6 +105,17 @@ def test_a_line_break_in_a_header_is_refused(bad: str) -> None:
             build(mail(**change))
 
 
+@pytest.mark.parametrize(("length", "goes"), [(895, True), (985, True), (986, False)])
+def test_a_header_of_ours_is_as_long_as_a_line_may_be(length: int, goes: bool) -> None:
+    letter = mail(headers=[("X-A", "x" * length), ("X-100%", "5 %s")])
+    if goes:
+        message = read(build(letter))
+        assert (message["X-A"], message["X-100%"]) == ("x" * length, "5 %s")
+    else:
+        with pytest.raises(HeaderProblem, match="too long"):
+            build(letter)
+
+
 def test_an_encoded_word_in_a_value_stays_the_text_it_is() -> None:
     sly = "=?utf-8?q?a=0d=0aBcc:_x@evil.example?="
     message = read(build(mail(subject=sly, from_name=sly)))

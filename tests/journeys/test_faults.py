@@ -13,12 +13,13 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from hypothesis import settings
+from sqlalchemy import text
 
 from app.accounts.models import Tenant
 from app.capture import merging
 from app.capture.batch import AppliedEvent
 from app.customers.merge import CannotMerge
-from app.infra.db import db
+from app.infra.db import db, transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import timed
 from app.journeys.engine.advance import advance_batch
@@ -106,6 +107,30 @@ def test_three_schedulers_let_everybody_in_once(app: Flask, tenant: Tenant, monk
     tick(tenant.id, NOW + HOUR)
     assert entered(tenant.id) == Counter(born)
     assert len(rows(tenant.id, "SELECT 1 FROM message")) == 90
+    check_counters(tenant.id, made)
+
+
+def test_who_finds_another_worker_letting_people_in_waits_for_nobody(
+    app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = by_birthday(tenant, tag("u", None, "x"))
+    born = people(tenant.id, 3, date_of_birth=NOW.date().replace(year=1990), timezone="Europe/London")
+    real = timed.enrol
+    found: list[Any] = []
+
+    def look() -> int:
+        with transaction(tenant.id) as session:
+            session.execute(text("SET LOCAL lock_timeout = '3s'"))
+            return timed.run_due(tenant_id=tenant.id, now=NOW + HOUR)
+
+    def meanwhile(*given: Any) -> Any:
+        found.extend(together(app, look))
+        return real(*given)
+
+    monkeypatch.setattr(timed, "enrol", meanwhile)
+    assert timed.run_due(tenant_id=tenant.id, now=NOW + HOUR) == 3
+    assert found == [0]
+    assert entered(tenant.id) == Counter(born)
     check_counters(tenant.id, made)
 
 

@@ -76,14 +76,14 @@ def _after(journey: Journey, until: datetime) -> datetime | None:
 def run_due(*, tenant_id: UUID, now: datetime) -> int:
     """Let into one journey whose time has come the next people it is the time of; return how many were looked at.
 
-    At least 1 where a journey was due, 0 where none is.
+    At least 1 where a journey was due, 0 where none is, or another worker is at it: this one walks people on meanwhile.
     """
     wanted = (
         select(Journey)
         .where(Journey.tenant_id == tenant_id, Journey.status == "ACTIVE", Journey.next_run_at <= now)
         .order_by(Journey.next_run_at, Journey.id)
         .limit(1)
-        .with_for_update(key_share=True)
+        .with_for_update(key_share=True, skip_locked=True)
         .execution_options(populate_existing=True)
     )
     with transaction(tenant_id) as session:

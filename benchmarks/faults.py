@@ -1,4 +1,4 @@
-"""What sending comes through, at full size and counted at the SMTP server: sixty kills, and a campaign to 100,000.
+"""What sending comes through, at full size and counted at the SMTP server: kills, a pause, and people who leave.
 
 `kills`: three workers send a campaign of marketing letters to a server that takes as many a second as fit the time;
 every 0.7 s one of them is killed (-9). Afterwards nobody got a letter twice, and nobody is missing who is not told of
@@ -6,13 +6,18 @@ as `unknown`.
 
 `campaign`: two workers; its numbers are asked for all the time and add up; it is paused on its way and resumed. At the
 end its report says what the server wrote down.
+
+`leaving`: a fifth of its readers say no while a campaign is sent to them, and are out of the journey they walk.
 """
 
 import contextlib
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,13 +31,18 @@ from benchmarks.mails import TEMPLATE
 from benchmarks.stack import Stack, running
 from benchmarks.workers import EVERY_SECONDS, to_kill
 
-NAMES = ("kills", "campaign")
+NAMES = ("kills", "campaign", "leaving")
 PATIENCE = 3_600.0
 PAUSE_SECONDS = 2.0
+LEAVING_SECONDS = 30.0
+HEARD_WITHIN = 1.0
+"""Seconds after the answer to somebody's no from which on no letter may come."""
 CRITERIA = {"combinator": "AND", "rules": [{"field": "first_name", "operator": "eq", "value": "Reader"}]}
 # One in ten of a campaign's readers said no since.
 _SAID_NO = "UPDATE customer SET email_opt_in = false WHERE right(email, 13) LIKE '7@example.com'"
 _UNDER_WAY = "SELECT count(*) FROM message WHERE status IN ('queued', 'held', 'sending')"
+_WALKING = "SELECT count(*) FROM journey_enrollment WHERE status = 'ACTIVE'"
+_ENDINGS = "SELECT status, exit_reason, count(*) FROM journey_enrollment GROUP BY 1, 2"
 _BY_STATUS = "SELECT to_address, status FROM message"
 
 
@@ -111,10 +121,13 @@ def _count_kills(found: Faults, server: Kept, statuses: dict[str, str], letters:
     )
 
 
-def campaign(readers: int, workers: int) -> Faults:
-    """Send a campaign to `readers`, of whom one in ten said no, and pause it when two in five have theirs."""
+def campaign(readers: int, workers: int, most: float | None = None) -> Faults:
+    """Send a campaign to `readers`, of whom one in ten said no, and pause it when two in five have theirs.
+
+    The server takes `most` letters a second, any number if None.
+    """
     found = Faults("campaign")
-    with _product(workers) as (server, stack, connection):
+    with _product(workers, most) as (server, stack, connection):
         audience = _people(stack, connection, readers)
         connection.execute(_SAID_NO)
         stack.tidy("customer")
@@ -181,6 +194,81 @@ def _count_campaign(found: Faults, server: Kept, told: dict[str, Any], readers: 
     found.must(told["failed"] + told["unknown"] == 0, f"failed: {told['failed']}, unknown: {told['unknown']}")
     found.must(twice == 0, f"twice: {twice}")
     found.must(wanted == set(taken), f"without theirs: {len(wanted - set(taken))}, unasked: {len(set(taken) - wanted)}")
+
+
+def leaving(count: int, workers: int) -> Faults:
+    """Send a campaign to five times `count` within half a minute, while `count` of them say no one after the other."""
+    found, readers = Faults("leaving"), count * 5
+    with _product(workers, readers / LEAVING_SECONDS) as (server, stack, connection):
+        people.come_in(stack, readers)
+        audience = stack.call("POST", "/segments/ready-made", {"key": "all_customers"})["id"]
+        gone = _let_in(stack, connection, count)
+        stack.call("POST", f"/campaigns/{_campaign(stack, audience)}/start", {})
+        _until(lambda: server.taken() > 0)
+        answered = _say_no(stack, gone)
+        _until(lambda: connection.execute(_UNDER_WAY).fetchone() == (0,))
+        _until(lambda: connection.execute(_WALKING).fetchone() == (0,))
+        ways = connection.execute(_ENDINGS).fetchall()
+        taken, twice = server.moments(), sum(number > 1 for number in server.readers().values())
+    late = [one for one, at in answered.items() if taken.get(one, 0.0) > at + HEARD_WITHIN]
+    after = [taken[one] - at for one, at in answered.items() if taken.get(one, 0.0) > at]
+    stayed = {people.address_of(number) for number in range(1, readers + 1)} - set(gone)
+    before = len(set(gone) & set(taken)) - len(after)
+    found.told.append(
+        f"{readers:,} readers, {count:,} of whom said no within {LEAVING_SECONDS:.0f} s; {before:,} of these had their"
+        f" letter before, {len(after)} after the answer, {max(after, default=0):.2f} s at most"
+    )
+    found.must(not late, f"letters that came more than {HEARD_WITHIN:.0f} s after the answer: {len(late)}")
+    found.must(ways == [("EXITED", "unsubscribed", count)], f"what became of their walks: {ways}")
+    found.must(stayed <= set(taken), f"without theirs though they said nothing: {len(stayed - set(taken))}")
+    found.must(twice == 0, f"twice: {twice}")
+    return found
+
+
+def _let_in(stack: Stack, connection: psycopg.Connection[Any], count: int) -> dict[str, str]:
+    """Let some readers into a journey they leave when they unsubscribe; return their ids by address."""
+    letter = stack.call("POST", "/templates", TEMPLATE | {"name": "Later"})["id"]
+    given = {"name": "Leaving", "trigger_type": "visit.logged", "exit_on_unsubscribe": True}
+    journey = stack.call("POST", "/journeys", given)["id"]
+    steps = [
+        {"key": "came", "type": "TRIGGER", "config": {"event_type": "visit.logged"}, "next": "wait"},
+        {"key": "wait", "type": "WAIT", "config": {"duration": "9 days"}, "next": "later"},
+        {"key": "later", "type": "SEND", "config": {"channel": "EMAIL", "template_id": letter}, "next": None},
+    ]
+    stack.call("PUT", f"/journeys/{journey}/steps", {"steps": steps})
+    stack.call("POST", f"/journeys/{journey}/activate", {})
+    rows = connection.execute("SELECT email, id::text FROM customer ORDER BY random() LIMIT %s", [count]).fetchall()
+    events = [
+        {"id": id_, "type": "visit.logged", "source": "leaving", "identity": {"email": email}, "payload": {},
+         "timestamp": datetime.now(UTC).isoformat()}
+        for email, id_ in rows
+    ]  # fmt: skip
+    for at in range(0, count, 500):
+        stack.call("POST", "/events", events[at : at + 500])
+    waiting = "SELECT count(*) FROM journey_enrollment WHERE current_step_key = 'wait' AND waiting_until IS NOT NULL"
+    _until(lambda: connection.execute(waiting).fetchone() == (count,))
+    return dict(rows)
+
+
+def _say_no(stack: Stack, gone: dict[str, str]) -> dict[str, float]:
+    """Record that each of these said no, at moments spread over half a minute; return when each was answered."""
+    answered: dict[str, float] = {}
+
+    def say(email: str) -> None:
+        body = {"consents": [{"channel": "EMAIL", "state": "unsubscribed"}], "how": "by phone"}
+        stack.call("PUT", f"/customers/{gone[email]}/consents", body)
+        answered[email] = time.time()
+
+    draw, began = random.Random(21), time.monotonic()
+    moments = sorted((draw.uniform(0, LEAVING_SECONDS), email) for email in gone)
+    with ThreadPoolExecutor(8) as clients:
+        said = []
+        for moment, email in moments:
+            time.sleep(max(0.0, began + moment - time.monotonic()))
+            said.append(clients.submit(say, email))
+        for one in said:
+            one.result()
+    return answered
 
 
 def _people(stack: Stack, connection: psycopg.Connection[Any], count: int) -> str:

@@ -1,4 +1,4 @@
-"""An SMTP server that writes down whom it took each letter for, and takes no more than so many a second.
+"""An SMTP server that writes down whom it took each letter for and when, and takes no more than so many a second.
 
 A process of its own: what it wrote down counts, whatever the product's tables say. A letter is written down before it
 is answered, so that one whose sender dies in between was taken all the same.
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +36,14 @@ class Kept:
 
     def readers(self) -> Counter[str]:
         """Return how many letters it took for each address."""
-        return Counter(self.log.read_text().split())
+        return Counter(address for address, _ in self._lines())
+
+    def moments(self) -> dict[str, float]:
+        """Return when it took the first letter for each address, in seconds of the epoch."""
+        return {address: float(at) for address, at in reversed(list(self._lines()))}
+
+    def _lines(self) -> Iterator[list[str]]:
+        return (line.split() for line in self.log.read_text().splitlines())
 
 
 class _Server:
@@ -63,7 +71,7 @@ class _Server:
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 await reader.readuntil(b"\r\n.\r\n")
-                os.write(self.log, address + b"\n")
+                os.write(self.log, b"%s %.3f\n" % (address, time.time()))
                 await self._its_turn()
             elif verb == b"QUIT":
                 writer.write(b"221 bye\r\n")

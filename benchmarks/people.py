@@ -2,11 +2,14 @@
 
 import json
 import random
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+
+from benchmarks.stack import Stack
 
 CLUBS = ("Table Bay Golf Club", "Highveld Links", "Umhlanga Country Club")
 FIRST = ("Fiona", "Thabo", "Marion", "Zakhele", "Iain", "Lungile", "Shannon", "Charlie", "Priya", "Johan", "Wendy")
@@ -148,3 +151,33 @@ def make_customers(connection: psycopg.Connection[Any], count: int) -> None:
         """,
         [count],
     )
+
+
+_UNREAD = "SELECT EXISTS (SELECT FROM inbound_event WHERE status = 'received')"
+
+
+def address_of(number: int) -> str:
+    """Return the address of the reader of a number, from 1."""
+    return f"reader{number}@example.com"
+
+
+def come_in(stack: Stack, count: int) -> None:
+    """Let `count` readers become known by what they said, a yes to mails; return when that is applied."""
+    moment = datetime.now(UTC).isoformat()
+    said = [
+        {
+            "id": f"yes-{number}",
+            "type": "contactPreference.updated",
+            "source": "club",
+            "timestamp": moment,
+            "identity": {"email": address_of(number)},
+            "payload": {"email_opt_in": True},
+        }
+        for number in range(1, count + 1)
+    ]
+    for at in range(0, count, 500):
+        stack.call("POST", "/events", said[at : at + 500])
+    with stack.database() as connection:
+        while connection.execute(_UNREAD).fetchone() == (True,):
+            time.sleep(0.2)
+    stack.tidy("customer", "contact_point", "inbound_event", "activity")

@@ -26,6 +26,8 @@ from app.infra.embedded import Postgres
 SCOPES = [
     "events.write",
     "events.view",
+    "customers.edit",
+    "customers.view",
     "journeys.view",
     "journeys.edit",
     "journeys.run",

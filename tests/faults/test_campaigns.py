@@ -1,5 +1,9 @@
-"""A campaign while its machinery is being killed, paused, wiped and edited: counted at the receiving end."""
+"""A campaign while its machinery is being killed, paused, wiped and edited: counted at the receiving end.
 
+FAIRWAY_FAULT_PEOPLE says to how many (thousands by hand, fewer in the suite).
+"""
+
+import os
 import signal
 import threading
 import time
@@ -10,7 +14,7 @@ from app.infra.embedded import Redis
 from tests.messaging.sink import Sink
 from tests.stack import Organisation, Stack, until
 
-PEOPLE = 1_500
+PEOPLE = int(os.environ.get("FAIRWAY_FAULT_PEOPLE", "1500"))
 BATCH = 500
 
 

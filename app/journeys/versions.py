@@ -1,8 +1,9 @@
 """The history of a journey: its published versions, and what each changed to the one before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, text
@@ -17,8 +18,8 @@ from app.journeys.changes import Change, changes
 from app.journeys.graph import Graph, storable
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.publishing import MAX_NOTE
-from app.journeys.queries import NoSuchJourney, NoSuchVersion, check_number
-from app.journeys.setting_changes import setting_changes
+from app.journeys.queries import NoSuchJourney, NoSuchVersion, check_number, draft
+from app.journeys.setting_changes import kept, setting_changes
 from app.journeys.step_type import Known, read_graph
 
 
@@ -35,6 +36,14 @@ class Version:
     live: bool
     people: int
     changes: list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a journey is made of in a version or its draft; `settings` are None where they were not kept."""
+
+    graph: Graph
+    settings: Mapping[str, Any] | None
 
 
 _PEOPLE = text("""
@@ -70,6 +79,25 @@ def version(*, tenant_id: UUID, journey_id: UUID, number: int, known: Known) -> 
     if not rows or rows[0].number != number:
         raise NoSuchVersion
     return _told(tenant_id, journey_id, [(rows[0], rows[1] if len(rows) > 1 else None)], known)[0]
+
+
+def state(*, journey: Journey, number: int | None) -> State:
+    """Return what a version is made of (None: the draft, and the settings that hold), or raise NoSuchVersion."""
+    if number is None:
+        return State(draft(journey), kept(journey))
+    check_number(number)
+    rows = _rows(journey.tenant_id, journey.id, [JourneyVersion.number == number], 1)
+    if not rows:
+        raise NoSuchVersion
+    return _state(rows[0])
+
+
+def between(before: State, after: State, known: Known) -> list[Change]:
+    """Return what is different between two states: of the steps first, then of the settings."""
+    return [
+        *changes(before.graph, after.graph, known),
+        *setting_changes(before.settings, after.settings, known),
+    ]
 
 
 def annotate(*, tenant_id: UUID, journey_id: UUID, number: int, actor: str, note: str) -> None:
@@ -125,15 +153,14 @@ def _told(
             created_by_name=_name(one.created_by, names),
             live=one.number == live,
             people=people.get(one.number, 0),
-            changes=[
-                *changes(read_graph(earlier.graph), read_graph(one.graph), known),
-                *setting_changes(earlier.settings, one.settings, known),
-            ]
-            if earlier
-            else [],
+            changes=between(_state(earlier), _state(one), known) if earlier else [],
         )
         for one, earlier in pairs
     ]
+
+
+def _state(row: JourneyVersion) -> State:
+    return State(read_graph(row.graph), row.settings)
 
 
 def _name(actor: str, names: dict[UUID, str]) -> str:

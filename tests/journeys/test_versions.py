@@ -243,3 +243,22 @@ def test_settings_changed_since_the_live_version_are_told_in_sentences(
     assert "Limit: none → 100 people at a time." in client.get(f"/journeys/{made.id}/versions").text
     put(tenant, made.id, wait("w", None, "3 days"))
     assert "Limit:" not in client.get(f"/journeys/{made.id}/publish").text
+
+
+def test_comparing_tells_settings_of_the_journey_too(client: Any, sign_in: Any, api: Any, tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")])
+    on = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    service.update_settings(**on, changes={"max_enrollments": 100})
+    put(tenant, made.id, wait("w", None, "2 days"))
+    lifecycle.publish(**on)
+    service.update_settings(**on, changes={"max_enrollments": 50})
+    sign_in("marketer")
+    compare = f"/journeys/{made.id}/versions/compare"
+    told = client.get(f"{compare}?from=1&to=2").text
+    assert "Wait 1 day → Wait 2 days." in told
+    assert "Limit: none → 100 people at a time." in told
+    assert "Limit: 100 people at a time → 50 people at a time." in client.get(f"{compare}?from=2&to=draft").text
+    assert "Limit: 50 people at a time → none." in client.get(f"{compare}?from=draft&to=1").text
+    assert "steps and settings are the same" in client.get(f"{compare}?from=1&to=1").text
+    answered = api.get(f"/journeys/{made.id}/versions/2/changes").get_json()["changes"]
+    assert [(one["what"], one["step_key"]) for one in answered] == [("settings", "w"), ("journey", "")]

@@ -10,7 +10,6 @@ from app.blueprints.journeys.api import JourneyOut, StepModel, shown
 from app.infra.paging import Page
 from app.journeys import lifecycle, publishing, queries, service
 from app.journeys import versions as room
-from app.journeys.changes import changes
 from app.web.api import ApiBlueprint
 from app.web.guards import current
 from app.web.schemas import Body, PageQuery, Shown
@@ -35,7 +34,8 @@ class PublishBody(Body):
 
 
 class ChangeOut(Shown):
-    """One difference: `what` is trigger, added, removed, moved, connected, settings or renamed."""
+    """One difference: `what` is trigger, added, removed, moved, connected, settings or renamed; journey is a setting of
+    the journey itself, which holds since it was saved (`step_key` is empty then)."""
 
     what: str
     step_key: str
@@ -204,10 +204,9 @@ def version_changes(journey_id: UUID, number: int, query: ChangesQuery) -> Versi
     """Tell what is different between two versions of a journey."""
     tenant_id = current().tenant_id
     earlier = number - 1 if query.from_ is None else query.from_
-    before, after = (
-        queries.version_graph(tenant_id=tenant_id, journey_id=journey_id, number=one) for one in (earlier, number)
-    )
-    told = changes(before, after, queries.known(tenant_id=tenant_id))
+    journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    before, after = (room.state(journey=journey, number=one) for one in (earlier, number))
+    told = room.between(before, after, queries.known(tenant_id=tenant_id))
     return VersionChangesOut(
         from_version=earlier, to_version=number, changes=[ChangeOut.model_validate(one) for one in told]
     )

@@ -13,9 +13,8 @@ from app.blueprints.journeys.publishing import ICONS
 from app.infra.errors import UserError
 from app.journeys import queries, service
 from app.journeys import versions as room
-from app.journeys.changes import Change, changes, naming
+from app.journeys.changes import Change, naming
 from app.journeys.drafts import WrongStatus
-from app.journeys.graph import Graph
 from app.journeys.models import Journey
 from app.journeys.queries import NoSuchVersion
 from app.web.guards import can, current, requires
@@ -53,12 +52,12 @@ def compare_versions(journey_id: UUID) -> Response:
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     latest = str(journey.published_version or DRAFT)
     asked = request.args.get("from", latest), request.args.get("to", DRAFT)
-    before, after = (_graph(journey, one) for one in asked)
-    around = naming(known(tenant_id), before, after)
-    told = changes(before, after, around)
+    before, after = (room.state(journey=journey, number=_number(one)) for one in asked)
+    around = naming(known(tenant_id), before.graph, after.graph)
+    told = room.between(before, after, around)
     sides = [
-        {"name": _name(one), "canvas": presenters.draw(graph, known=around, problems=[]), "marks": marks}
-        for one, graph, marks in zip(asked, (before, after), _marks(told), strict=True)
+        {"name": _name(one), "canvas": presenters.draw(state.graph, known=around, problems=[]), "marks": marks}
+        for one, state, marks in zip(asked, (before, after), _marks(told), strict=True)
     ]
     return page(
         "journeys/compare.html", journey=journey, asked=asked, sides=sides, changes=told, icons=ICONS,
@@ -80,12 +79,13 @@ def _name(asked: str) -> str:
     return "Draft" if asked == DRAFT else f"Version {asked}"
 
 
-def _graph(journey: Journey, asked: str) -> Graph:
+def _number(asked: str) -> int | None:
+    """Return the number of a version, None for the draft."""
     if asked == DRAFT:
-        return queries.draft(journey)
+        return None
     if not (asked.isascii() and asked.isdigit() and len(asked) < 10):
         raise NoSuchVersion
-    return queries.version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=int(asked))
+    return int(asked)
 
 
 def _marks(told: list[Change]) -> tuple[dict[str, str], dict[str, str]]:

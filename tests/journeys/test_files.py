@@ -86,3 +86,4 @@ def test_file_and_picture_on_their_pages(client: Any, sign_in: Any, tenant: Tena
     root = ElementTree.fromstring(picture.data)
     told = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"Wait 2 days", "<Ask> Lindiwe", "End"} <= set(told)
+    assert "Wait" not in told, "said once, as on the card"

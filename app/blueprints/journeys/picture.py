@@ -16,7 +16,7 @@ TONES = {
     "UPDATE": "#0f7f86",
 }
 NOTES = {"yellow": "#fdf3c4", "green": "#d9f0d6", "blue": "#d6e8f7", "pink": "#f9dbe3"}
-ACROSS, NOTE_ACROSS, LINE_HEIGHT = 29, 28, 16
+ACROSS, TITLE_ACROSS, NOTE_ACROSS, LINE_HEIGHT = 29, 26, 28, 16
 
 
 def svg(canvas: Canvas, title: str) -> str:
@@ -61,12 +61,25 @@ def _card(card: Card) -> list[str]:
         f'<rect x="{left:g}" y="{top:g}" width="{width}" height="{height}" rx="{30 if card.ends else 12}"'
         f' fill="{PAPER}" stroke="{LINE}"/>',
         f'<circle cx="{left + 26:g}" cy="{top + height / 2:g}" r="10" fill="{tone}" fill-opacity="0.85"/>',
-        _text(left + 48, top + (34 if card.ends else 32), _cut(card.label, 26), size=14, bold=True),
     ]
-    words = f"{card.words} ({card.hidden} steps folded away)" if card.hidden else card.words
-    lines = [] if card.ends else wrap(words, ACROSS)
-    lines = [*lines[:2], _cut(" ".join(lines[2:]), ACROSS)] if len(lines) > 2 else lines
-    return found + [_text(left + 48, top + 50 + LINE_HEIGHT * at, line, tone=SOFT) for at, line in enumerate(lines)]
+    folded = f"({card.hidden} steps folded away)" if card.hidden else ""
+    if card.told_once:
+        titles = _lines(card.words, TITLE_ACROSS)
+        lines = _lines(folded, ACROSS)
+    else:
+        titles = [_cut(card.label, TITLE_ACROSS)]
+        lines = [] if card.ends else _lines(f"{card.words} {folded}".rstrip(), ACROSS)
+    y = top + (34 if card.ends else 32)
+    for words, title in [*((one, True) for one in titles), *((one, False) for one in lines)]:
+        found.append(_text(left + 48, y, words, size=14 if title else 12, bold=title, tone=INK if title else SOFT))
+        y += 18 if title else LINE_HEIGHT
+    return found
+
+
+def _lines(words: str, across: int) -> list[str]:
+    """Return words broken into three lines at most."""
+    lines = wrap(words, across)
+    return [*lines[:2], _cut(" ".join(lines[2:]), across)] if len(lines) > 2 else lines
 
 
 def _exit(label: str, place: Place) -> list[str]:

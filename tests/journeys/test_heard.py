@@ -1,5 +1,6 @@
 """Names of events that nobody has heard of: kept, marked with the names that are like them, and in nobody's way."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -136,7 +137,14 @@ def test_the_builder_marks_them_and_leads_to_the_field(client: PageClient, sign_
     assert f'href="/journeys/{made.id}/settings#reentry_key"' in page
     assert "is-doubt" in page
     panel = client.get(f"/journeys/{made.id}/steps/w").text
-    assert "No event “wine.tasted” has come in so far" in panel
+    beside = re.search(
+        r'<div class="field">(?:(?!<div class="field">).)*?id="f-event_type-doubt">.*?</p>', panel, re.DOTALL
+    )
+    assert beside
+    assert "No event “wine.tasted” has come in so far" in beside[0]
+    assert re.search(r'id="f-event_type"[^>]*aria-describedby="[^"]*f-event_type-doubt"', panel)
+    assert re.search(r'id="f-same"[^>]*aria-describedby="[^"]*f-same-doubt"', panel)
+    assert panel.count('class="field-doubt"') == 2
     assert '<option value="wine.tasted" selected' in panel
     assert '<option value="booking_id"></option>' in panel
     settings = client.get(f"/journeys/{made.id}/settings").text

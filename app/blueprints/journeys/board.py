@@ -209,14 +209,14 @@ class Board:
             changed_step = replace(step, config=config)
             problems = check_step(changed_step, self.known, self.graph.with_steps(changed_step))
         told = [] if changed else problems
-        controls = step_form.controls(step, shown, told, self.sources(), form) if form_too else []
+        doubts = [] if changed else [one for one in self.doubts if one.step_key == key]
+        controls = step_form.controls(step, shown, told, self.sources(), form, doubts) if form_too else []
         return {
             "panel": STEP,
             "panel_mark": self.panel_mark(key),
             "card": self.card(key),
             "controls": controls,
             "card_problems": [] if changed else step_form.other_problems(step, problems),
-            "card_doubts": [] if changed else self._doubted(key),
             "meets": self._meets(step),
             "comments": comments.of_step(tenant_id=self.tenant_id, journey_id=self.journey.id, step_key=key),
             "preview": previews.of_step(

@@ -1,12 +1,14 @@
 """The form of a step, made of its kind's settings schema: drawn as controls, read back into a config."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from app.blueprints.journeys.widgets import BLANK_ROWS, DEPENDENT, WIDGETS, Ask, Control, Form, Setting, Sources
 from app.journeys.graph import Problem, Step
+from app.journeys.heard import Doubt
 from app.journeys.step_type import step_types
 
 _ACT = re.compile(r"(add|remove):(\w+)(?:\.(\d{1,4}))?", re.ASCII)
@@ -74,11 +76,18 @@ def controls(
     problems: list[Problem],
     sources: Sources,
     form: Form | None = None,
+    doubts: Sequence[Doubt] = (),
 ) -> list[Control]:
-    """Return the controls of a step's settings, each with what is wrong with it; `form` is what was posted last."""
+    """Return the controls of a step's settings, each with what is wrong with it and what is doubted of it.
+
+    `form` is what was posted last.
+    """
     pointless = step_types().get(step.type).pointless(config)
     return [
-        _control(setting, config, problems, sources, form)
+        replace(
+            _control(setting, config, problems, sources, form),
+            doubts=[one.message for one in doubts if one.field == setting.name],
+        )
         for setting in settings_of(step.type)
         if setting.name not in pointless
     ]

@@ -79,13 +79,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One setting as it is drawn: the partial `journeys/widgets/<widget>.html` reads these."""
+    """One setting as it is drawn: the partial `journeys/widgets/<widget>.html` reads these.
+
+    `doubts` are what nobody has heard of that it names.
+    """
 
     setting: Setting
     value: Any
     error: str | None
     row_errors: Mapping[str, str]
     more: Mapping[str, Any] = field(default_factory=dict)
+    doubts: Sequence[str] = ()
 
     @property
     def name(self) -> str:

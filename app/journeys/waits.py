@@ -113,6 +113,11 @@ class UntilEventDate(BaseModel):
         description="In the customer's own time zone, if it is known. Leave it empty to go by the time of the event.",
         json_schema_extra={"widget": "time"},
     )
+    working_days: bool = Field(
+        default=False,
+        title="Only on working days",
+        description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
+    )
     missed: Literal["go_on", "branch"] = Field(
         default="go_on",
         title="If there is no date, or it is over",
@@ -146,8 +151,8 @@ class UntilEventDate(BaseModel):
 
     @property
     def by_working_days(self) -> bool:
-        """Return whether working days are counted."""
-        return self.when != "on" and working_days(self.offset or "") is not None
+        """Return whether it matters which days are working days."""
+        return self.working_days or (self.when != "on" and working_days(self.offset or "") is not None)
 
     def moment(
         self, said: datetime | date | None, now: datetime, *, here: ZoneInfo, zone: ZoneInfo, days: WorkingDays
@@ -158,6 +163,9 @@ class UntilEventDate(BaseModel):
         """
         try:
             found = None if said is None else self._moment(said, here, zone, days)
+            if found is not None and self.working_days:
+                where = zone if self.time else here
+                found = on_working_day(found, where, found.astimezone(where).time(), days)
         except (OverflowError, ValueError):
             # A date at the end of all times, such as systems write for "never".
             return None
@@ -184,7 +192,8 @@ class UntilEventDate(BaseModel):
     def words(self, label: str) -> str:
         """Return it in words, of a date that is called so: "7 days before “Tee time”, at 09:00"."""
         lead = f"{self.offset} {self.when} " if self.when != "on" else ""
-        return f"{lead}“{label}”{f', at {self.time}' if self.time else ''}"
+        put_off = ", or on the next working day" if self.working_days else ""
+        return f"{lead}“{label}”{f', at {self.time}' if self.time else ''}{put_off}"
 
 
 class WaitConfig(StepConfig):

@@ -187,6 +187,19 @@ def test_waits_go_by_working_days(tenant: Tenant, config: Json, moment: datetime
     assert row.waiting_until == moment if moment > NOW else row.status == "COMPLETED"
 
 
+def test_a_wait_for_a_date_of_the_customer_goes_by_working_days_too(tenant: Tenant) -> None:
+    of = club(tenant.id, "Kelp Point", **CLOSED)
+    born = {"field": "date_of_birth", "time": "09:00"}
+    steps = [step("w", "WAIT", None, {"date": {**born, "working_days": True}})]
+    made = journey(tenant.id, steps, timezone="Africa/Johannesburg")
+    [closed] = people(tenant.id, date_of_birth=date(1990, 11, 23), club_id=of)
+    [open_] = people(tenant.id, date_of_birth=date(1990, 11, 27), club_id=of)
+    admit(tenant.id, made.id, [closed, open_])
+    run(tenant.id)
+    found = rows(tenant.id, "SELECT customer_id, waiting_until FROM journey_enrollment")
+    assert {row.customer_id: row.waiting_until for row in found} == {closed: at(25, 7), open_: at(27, 7)}
+
+
 def test_the_days_of_the_journeys_club_come_first_then_those_of_each_ones_own(tenant: Tenant) -> None:
     closed, weekend = club(tenant.id, "Kelp Point", **CLOSED), club(tenant.id, "Marula Ridge", week=["SAT", "SUN"])
     who = {people(tenant.id, club_id=one)[0]: one for one in (closed, weekend, None)}
@@ -252,9 +265,11 @@ def test_words() -> None:
         {"duration": "3 days"}, {"until": {"time": "09:00"}}, {"until": {"time": "09:00", "days": 1}},
         {"until": {"time": "09:00", "days": 4}}, {"duration": "3 working days", "working_days": True},
         {"duration": "3 days", "working_days": True}, {"until": {"time": "09:00", "days": 1}, "working_days": True},
-        {"until": {"time": "09:00", "weekdays": ["MON"]}, "working_days": True})]  # fmt: skip
+        {"until": {"time": "09:00", "weekdays": ["MON"]}, "working_days": True},
+        {"event_date": {"field": "tee_time", "when": "on", "working_days": True}})]  # fmt: skip
     assert told == [
         "Wait 3 days", "Wait until 09:00", "Wait until 09:00 the next day", "Wait until 09:00, 4 days later",
         "Wait 3 working days", "Wait 3 days, then until a working day",
         "Wait until 09:00 the next day, on a working day", "Wait until Monday at 09:00, or on the next working day",
+        "Wait until “Tee time”, or on the next working day",
     ]  # fmt: skip

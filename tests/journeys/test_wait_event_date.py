@@ -71,6 +71,11 @@ WEEK_BEFORE: Json = {"when": "before", "offset": "7 days", "time": "09:00"}
         # 5 December is a Saturday.
         ({"when": "before", "offset": "2 working days", "time": "10:00"}, "2026-12-05T06:30", "2026-12-03T08:00"),
         ({"when": "after", "offset": "1 working day"}, "2026-12-05T06:30", "2026-12-07T04:30"),
+        # Put off to the Monday, at the same time of day.
+        ({"when": "on", "working_days": True}, "2026-12-05T06:30:00+02:00", "2026-12-07T04:30"),
+        ({**WEEK_BEFORE, "working_days": True}, "2026-12-05T06:30:00+02:00", "2026-11-30T07:00"),
+        ({"when": "before", "offset": "2 hours", "working_days": True}, "2026-12-05T06:30", "2026-12-07T02:30"),
+        ({"when": "on", "working_days": True}, "2026-12-04T06:30:00+02:00", "2026-12-04T04:30"),
         # Over, or none that could be read.
         (WEEK_BEFORE, "2026-11-26T06:30:00+02:00", None),
         (WEEK_BEFORE, "next Saturday", None),

@@ -225,6 +225,12 @@ def json_name(exit: str) -> str:
     return NEXT if exit == NEXT else f"next_{exit}"
 
 
+def given_ways(step: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ways on that a step's JSON names with the key of a step, whether the step has such exits or not."""
+    names = {name: name.removeprefix("next_") for name in step if name == NEXT or name.startswith("next_")}
+    return {exit: to for name, exit in names.items() if isinstance(to := step[name], str)}
+
+
 def read(data: Any, exits_of: ExitsOf) -> Graph:
     """Return the graph of its JSON form `{"steps": […]}`, or raise BadGraph with what is wrong with which step.
 

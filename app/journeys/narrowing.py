@@ -1,13 +1,14 @@
 """Settings that take ways away from a step: which steps are on those ways alone, and what becomes of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from app.infra.errors import Conflict
+from app.infra.words import listed
 from app.journeys import parts
 from app.journeys.editing import configure
-from app.journeys.graph import CannotEdit, Graph
+from app.journeys.graph import CannotEdit, Graph, Step, json_name
 
 Fate = Literal["move", "delete", "loosen"]
 
@@ -41,6 +42,19 @@ class WaysLost(Conflict):
     def steps(self) -> frozenset[str]:
         """Return the keys of the steps, whichever way they are on."""
         return frozenset().union(*self.ways.values())
+
+
+class WaysLeftOut(Conflict):
+    """Steps given whole hang on ways that their steps don't have; `errors` tells of each as `steps.<key>.<way>`."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("Some steps would be left unconnected. Say what becomes of them with “lost_steps”.")
+        self._errors = dict(errors)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Return the steps of each way in words."""
+        return self._errors
 
 
 def lost(graph: Graph, key: str, exits: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -80,6 +94,43 @@ def configured(
     if dropping.fate == "move" and moved is not None:
         return moved.graph
     return changed.without(set(asked.steps)) if dropping.fate == "delete" else changed
+
+
+def whole(before: Graph, given: Graph, named: Mapping[str, Mapping[str, str]], fate: Fate | None) -> Graph:
+    """Return a graph given whole in the place of `before`, with the steps put that hang on ways its steps don't have.
+
+    Those are ways the steps had before, and ways `named` for them (by key: exit and target) beside their exits. Raises
+    WaysLeftOut where no `fate` says what becomes of such steps, or they can't be moved.
+    """
+    errors: dict[str, str] = {}
+    for key in tuple(given.steps):
+        if key not in given.steps:
+            continue
+        step = given.steps[key]
+        had = before.steps[key].exits if key in before.steps and before.steps[key].type == step.type else {}
+        wider = given.with_steps(_wider(step, had, named.get(key, {}), given))
+        ways = lost(wider, key, tuple(step.exits))
+        if not ways:
+            continue
+        dropping = Dropping(fate, frozenset().union(*ways.values()))
+        try:
+            given = configured(wider, key, exits=tuple(step.exits), config=step.config, name=None, dropping=dropping)
+        except WaysLost:
+            told = "There is no place to move them to: delete or loosen them." if fate else "The step has no such way."
+            for way, steps in ways.items():
+                errors[f"steps.{key}.{json_name(way)}"] = (
+                    f"It leads to {listed([f'“{one}”' for one in sorted(steps)])}. {told}"
+                )
+    if errors:
+        raise WaysLeftOut(errors)
+    return given
+
+
+def _wider(step: Step, had: Mapping[str, str | None], named: Mapping[str, str], graph: Graph) -> Step:
+    """Return a step with the ways it has not any more, or was given beside its own, where they lead to a step."""
+    gone = {way: to for way, to in {**had, **named}.items() if way not in step.exits and to in graph.steps}
+    ways = dict.fromkeys([*had, *named, *(way for way, to in step.exits.items() if to)])
+    return replace(step, exits={way: {**step.exits, **gone}[way] for way in ways if way in step.exits or way in gone})
 
 
 def _moved(before: Graph, changed: Graph, key: str, ways: Mapping[str, frozenset[str]]) -> Moved | None:

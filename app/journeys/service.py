@@ -6,7 +6,7 @@ else has changed the draft since, they raise DraftChanged and change nothing. No
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -18,7 +18,19 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict
 from app.journeys import clips, drafts, editing, narrowing, parts, segments, uses
-from app.journeys.graph import MAX_NOTES, NEXT, TRIGGER, BadGraph, CannotEdit, Graph, Note, Step, step_mark, wrong_with
+from app.journeys.graph import (
+    MAX_NOTES,
+    NEXT,
+    TRIGGER,
+    BadGraph,
+    CannotEdit,
+    Graph,
+    Note,
+    Step,
+    given_ways,
+    step_mark,
+    wrong_with,
+)
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import version_graph
 from app.journeys.settings import MAX_NAME, apply_settings, held_by, zone_of
@@ -126,15 +138,21 @@ def put_steps(
     actor: str,
     steps: Sequence[Mapping[str, Any]],
     draft_revision: int | None = None,
+    lost_steps: narrowing.Fate | Literal["ask"] = "loosen",
 ) -> Journey:
     """Replace the draft's graph whole and return the journey; keys are the caller's, and tell which step is the same.
 
     A TRIGGER without an `event_type` takes the journey's; without any TRIGGER, the journey's own is put before the
-    first step. Raises BadGraph for what can't be kept; what is merely unfinished is kept.
+    first step. `lost_steps` says what becomes of steps on ways that their steps don't have (any more): with “ask”
+    `narrowing.WaysLeftOut` tells of them. Raises BadGraph for what can't be kept; what is merely unfinished is kept.
     """
 
     def change(journey: Journey, graph: Graph) -> Graph:
-        return replace(_with_trigger(journey, read_graph({"steps": list(steps)})), notes=graph.notes)
+        given = _with_trigger(journey, read_graph({"steps": list(steps)}))
+        if lost_steps != "loosen":
+            named = {str(one["key"]): given_ways(one) for one in steps}
+            given = narrowing.whole(graph, given, named, None if lost_steps == "ask" else lost_steps)
+        return replace(given, notes=graph.notes)
 
     return drafts.edit(tenant_id, journey_id, actor, draft_revision, "Replaced all steps", change)
 
@@ -168,11 +186,10 @@ def insert_step(
     def change(journey: Journey, graph: Graph) -> Graph:
         step = new_step(graph, type, key=key, given=journey.key_numbers)
         made.append(step.key)
-        changed = editing.insert(graph, step, after, exit)
-        if config is not None or name is not None:
-            exits = exits_of(type, config if config is not None else step.config)
-            changed = editing.configure(changed, step.key, exits=exits, config=config, name=name)
-        return changed
+        # With the ways it has with its settings, so that what follows hangs on one of those.
+        exits = exits_of(type, config if config is not None else step.config)
+        changed = editing.insert(graph, replace(step, exits=dict.fromkeys(exits)), after, exit)
+        return editing.configure(changed, step.key, exits=exits, config=config, name=name)
 
     journey = drafts.edit(tenant_id, journey_id, actor, draft_revision, f"Added “{_label(type)}”", change)
     return journey, made[-1]

@@ -139,6 +139,80 @@ def test_who_says_nothing_of_it_keeps_them_as_they_are(tenant: Tenant) -> None:
         service.configure_step(**on, key="w", config={"duration": "\0"})
 
 
+# The API, which gives all steps at once
+
+
+def given(journey: Journey, **configs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a draft as the API shows them, some with other settings."""
+    steps = journey.draft["steps"]
+    return [{**one, "config": configs[one["key"]]} if one["key"] in configs else one for one in steps]
+
+
+def test_the_api_asks_what_becomes_of_steps_whose_way_is_left_out(api: Any, tenant: Tenant) -> None:
+    journey = reminded(tenant)
+    at, before = f"/journeys/{journey.id}/steps", draft(journey)
+    changed = given(journey, w=DAYS)
+    unnamed = [{name: one for name, one in step.items() if name != "next_timeout"} for step in changed]
+    for steps in (changed, unnamed):
+        refused = api.put(at, json={"steps": steps})
+        assert refused.status_code == 409
+        told = refused.get_json()
+        assert "lost_steps" in told["detail"]
+        assert told["errors"] == {"steps.w.next_timeout": "It leads to “a” and “b”. The step has no such way."}
+        assert draft(journey) == before
+    assert api.put(at, json={"steps": unnamed, "lost_steps": "loosen"}).status_code == 200
+    assert ways(journey) == {"w": {"next": "end"}, "a": {"next": "b"}, "b": {"next": None}, "end": {}}
+    # They hang on nothing by now: there is nothing more to lose.
+    assert api.put(at, json={"steps": unnamed}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fate", "left"),
+    [
+        ("move", {"w": {"next": "a"}, "a": {"next": "b"}, "b": {"next": "end"}, "end": {}}),
+        ("delete", {"w": {"next": "end"}, "end": {}}),
+    ],
+)
+def test_the_api_moves_or_deletes_them(api: Any, tenant: Tenant, fate: str, left: dict[str, Any]) -> None:
+    journey = reminded(tenant)
+    sent = {"steps": given(journey, w=DAYS), "lost_steps": fate}
+    assert api.put(f"/journeys/{journey.id}/steps", json=sent).status_code == 200
+    assert ways(journey) == left
+    service.undo(tenant_id=journey.tenant_id, journey_id=journey.id, actor="system")
+    assert ways(journey)["w"] == {"next": "end", "timeout": "a"}
+
+
+def test_the_api_takes_steps_that_are_put_elsewhere_or_left_out(api: Any, tenant: Tenant) -> None:
+    journey = reminded(tenant)
+    at = f"/journeys/{journey.id}/steps"
+    elsewhere = [{**one, "next": {"w": "a", "b": "end"}.get(one["key"], one["next"])} for one in given(journey, w=DAYS)]
+    assert api.put(at, json={"steps": elsewhere}).status_code == 200
+    assert ways(journey) == {"w": {"next": "a"}, "a": {"next": "b"}, "b": {"next": "end"}, "end": {}}
+    assert api.put(at, json={"steps": [trigger("w"), wait("w", None, "1 day")]}).status_code == 200
+    assert ways(journey) == {"w": {"next": None}}
+
+
+def test_a_way_that_a_step_never_has_is_told_of(api: Any, tenant: Tenant) -> None:
+    made = service.create(tenant_id=tenant.id, actor="system", name="Asked")
+    at = f"/journeys/{made.id}/steps"
+    steps = [trigger("c"), {**asks("c", "a", None), "next": "b"}, wait("a", None, "1 day"), wait("b", None, "2 days")]
+    refused = api.put(at, json={"steps": steps})
+    assert refused.status_code == 409
+    assert list(refused.get_json()["errors"]) == ["steps.c.next"]
+    ends = [trigger("e"), {**step("e", "END"), "next": "b"}, wait("b", None, "2 days")]
+    told = api.put(at, json={"steps": ends, "lost_steps": "move"})
+    assert told.status_code == 409
+    assert "no place to move them to" in told.get_json()["errors"]["steps.e.next"]
+
+
+def test_a_step_put_in_with_other_ways_keeps_what_follows(api: Any, tenant: Tenant) -> None:
+    journey = make(tenant, wait("a", None, "1 day"))
+    paths = [{"key": "gold", "name": "Gold", "rules": [], "combinator": "AND"}]
+    sent = {"after": "trigger", "step": {"type": "CONDITION", "key": "c", "config": {"paths": paths}}}
+    assert api.post(f"/journeys/{journey.id}/steps", json=sent).status_code == 201
+    assert ways(journey) == {"c": {"gold": "a", "else": None}, "a": {"next": None}}
+
+
 # The panel
 
 

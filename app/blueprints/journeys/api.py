@@ -13,6 +13,7 @@ from app.journeys import calls, lifecycle, queries, service
 from app.journeys.engine import enrol, exits
 from app.journeys.graph import MAX_STEPS, NEXT, CannotEdit
 from app.journeys.models import Journey
+from app.journeys.narrowing import Fate
 from app.journeys.step_type import MANUAL, step_types
 from app.web.api import ApiBlueprint
 from app.web.guards import current
@@ -134,10 +135,15 @@ class StepModel(BaseModel):
 
 
 class StepsBody(Body):
-    """The whole graph of the draft. With `draft_revision` it is refused if somebody changed the draft since."""
+    """The whole graph of the draft. With `draft_revision` it is refused if somebody changed the draft since.
+
+    `lost_steps` says what becomes of steps on ways that a step has not (any more) with its settings, and that nothing
+    else leads to: they are put on the ways it has, deleted, or stay unconnected.
+    """
 
     steps: Annotated[list[StepModel], Field(max_length=MAX_STEPS)]
     draft_revision: int | None = None
+    lost_steps: Fate | None = None
 
 
 class NewStep(Body):
@@ -334,7 +340,7 @@ def change_journey(journey_id: UUID, body: JourneyPatch) -> JourneyOut:
     "PUT", "/journeys/<uuid:journey_id>/steps", permission="journeys.edit", body=StepsBody, returns=JourneyOut
 )
 def put_journey_steps(journey_id: UUID, body: StepsBody) -> JourneyOut:
-    """Replace the draft's steps whole."""
+    """Replace the draft's steps whole; 409 with the ways that would lose their steps where `lost_steps` is left out."""
     actor = current()
     changed = service.put_steps(
         tenant_id=actor.tenant_id,
@@ -342,6 +348,7 @@ def put_journey_steps(journey_id: UUID, body: StepsBody) -> JourneyOut:
         actor=actor.ref,
         steps=[step.model_dump() for step in body.steps],
         draft_revision=body.draft_revision,
+        lost_steps=body.lost_steps or "ask",
     )
     return shown(changed)
 

@@ -38,7 +38,7 @@ class Merge:
 
 
 SYSTEM = "system"
-MOVED = ("activity", "note", "consent_change", "inbound_event", "external_id", "message", "task")
+MOVED = ("activity", "note", "consent_change", "inbound_event", "external_id", "message", "task", "notice")
 """Tables whose rows simply change hands."""
 HAD_ALREADY: dict[str, tuple[str, ...]] = {
     "contact_point": ("kind", "key"),

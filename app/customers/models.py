@@ -493,6 +493,27 @@ class NoteMention(TenantRow, Base):
     read_at: Mapped[datetime | None]
 
 
+class Notice(TenantRow, Base):
+    """What a user is told about a customer, by `told_by`. `key` names what is told, to each user once."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "key", "user_id", name="uq_notice_key"),
+        Index("ix_notice_customer", "tenant_id", "customer_id"),
+        Index("ix_notice_told", "tenant_id", "user_id", text("told_at DESC"), text("id DESC")),
+    )
+
+    key: Mapped[str]
+    user_id: Mapped[UUID]
+    customer_id: Mapped[UUID]
+    told_by: Mapped[str]
+    body: Mapped[str]
+    told_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+
+
 class Task(TenantRow, Base):
     """Something to do about a customer, for a user or whoever has a role. `key` names what asked for it, once."""
 

@@ -382,7 +382,20 @@ def step_types() -> Registry[StepType[Any]]:
 
 def palette() -> list[tuple[str, StepType[Any]]]:
     """Return the kinds that can be put on a canvas, by name, in the order they are offered."""
-    order = ("SEND", "WAIT", "CONDITION", "SPLIT", "UPDATE", "WEBHOOK", "TASK", "START_JOURNEY", "JUMP", "GOAL", "END")
+    order = (
+        "SEND",
+        "WAIT",
+        "CONDITION",
+        "SPLIT",
+        "UPDATE",
+        "WEBHOOK",
+        "TASK",
+        "NOTIFY",
+        "START_JOURNEY",
+        "JUMP",
+        "GOAL",
+        "END",
+    )
     offered = [(name, kind) for name, kind in step_types() if kind.placeable]
     return sorted(offered, key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
 

@@ -158,6 +158,15 @@ _CUSTOMERS = (
         plain=_columns("id key"),
     ),
     _delete(
+        "notice",
+        "Notices to colleagues about them",
+        section="notices",
+        of=_columns("customer_id"),
+        own=_columns("user_id told_by told_at read_at"),
+        words=_columns("body"),
+        plain=_columns("id key"),
+    ),
+    _delete(
         "household_member",
         "Places in households",
         section="households",

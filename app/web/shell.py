@@ -15,7 +15,7 @@ from flask import Flask, current_app, g, request, url_for
 
 from app.accounts import queries as accounts
 from app.accounts.actor import Actor
-from app.customers import mentions
+from app.customers import mentions, notices
 from app.customers.called import UNNAMED
 from app.infra import clock
 
@@ -114,7 +114,7 @@ def _shared() -> dict[str, Any]:
 def _unread_notices(actor: Actor) -> int:
     assert actor.user_id is not None
     sees_private = actor.may(mentions.READS_PRIVATE)
-    return mentions.unread(tenant_id=actor.tenant_id, user_id=actor.user_id, sees_private=sees_private)
+    return notices.unread(tenant_id=actor.tenant_id, user_id=actor.user_id, sees_private=sees_private)
 
 
 def _navigation(permissions: frozenset[str]) -> list[dict[str, Any]]:

@@ -194,7 +194,7 @@ ROWS = {
     "household_suggestion_id": "household_suggestion",
     "closure_id": "club_closure",
     "note_id": "note",
-    "mention_id": "note_mention",
+    "notice_id": "note_mention",
     "journey_id": "journey",
     "enrollment_id": "journey_enrollment",
     "task_id": "task",

@@ -1,4 +1,4 @@
-"""Notices: where colleagues mentioned the signed-in user. Opening one marks it as read."""
+"""Notices: where colleagues mentioned the signed-in user, and what journeys tell them. Opening one marks it as read."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.customers.writing import reader
-from app.customers import mentions
+from app.customers import notices
 from app.web.guards import current, requires
 from app.web.htmx import page
 
@@ -19,7 +19,7 @@ LATEST = 6
 def index() -> Response:
     """List the notices, the newest first; `latest` asks for the few that the bell shows."""
     me, latest = reader(), "latest" in request.args
-    found = mentions.notices(
+    found = notices.notices(
         tenant_id=current().tenant_id,
         user_id=me.user_id,
         sees_private=me.sees_private,
@@ -35,15 +35,15 @@ def index() -> Response:
     )
 
 
-@blueprint.post("/<uuid:mention_id>/open")
+@blueprint.post("/<uuid:notice_id>/open")
 @requires("customers.view")
-def open_one(mention_id: UUID) -> Answer:
-    """Mark a notice as read and go to its note."""
+def open_one(notice_id: UUID) -> Answer:
+    """Mark a notice as read and go to its note, or to the customer it is about."""
     me, tenant_id = reader(), current().tenant_id
-    found = mentions.notice(
-        tenant_id=tenant_id, user_id=me.user_id, mention_id=mention_id, sees_private=me.sees_private
-    )
-    mentions.read(tenant_id=tenant_id, user_id=me.user_id, mention_id=mention_id)
+    found = notices.notice(tenant_id=tenant_id, user_id=me.user_id, notice_id=notice_id, sees_private=me.sees_private)
+    notices.read(tenant_id=tenant_id, user_id=me.user_id, notice_id=notice_id)
+    if found.note_id is None:
+        return redirect(url_for("customers.show", customer_id=found.customer_id))
     return redirect(url_for("customers.notes", customer_id=found.customer_id, _anchor=f"note-{found.note_id}"))
 
 
@@ -52,6 +52,6 @@ def open_one(mention_id: UUID) -> Answer:
 def read_all() -> Answer:
     """Mark all of the user's notices as read."""
     me = reader()
-    mentions.read(tenant_id=current().tenant_id, user_id=me.user_id)
+    notices.read(tenant_id=current().tenant_id, user_id=me.user_id)
     flash("All notices are read.", "success")
     return redirect(url_for("notices.index"))

@@ -318,6 +318,10 @@ def outcome(status: str, result: dict[str, Any], known: Catalogue = profile, way
         return f"{'Waited' if status == 'COMPLETED' else 'Waits'} until {until}"
     if "task_id" in result:
         return f"Done by {result['done_by']}" if result.get("done_by") else "A task was given"
+    if "told" in result:
+        count = result.get("colleagues", 0)
+        who = f"Told {count} colleague{'s' if count != 1 else ''}" if count else "There was nobody to tell"
+        return f"{who}: “{result['told']}”"
     if "called" in result:
         status = f" ({result['status']})" if result.get("status") else ""
         return f"The call was taken{status}" if result["called"] else f"The call failed: {result.get('said')}"

@@ -1,0 +1,157 @@
+"""What users are told in Fairway: where colleagues mentioned them, and what is told to them about customers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, text, tuple_
+
+from app.customers import mentions, tasks
+from app.customers.mentions import MANY
+from app.customers.models import Customer
+from app.customers.models import Notice as Row
+from app.customers.queries import DISPLAY_NAME
+from app.infra import clock
+from app.infra.arrays import array
+from app.infra.db import transaction
+from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
+
+_PUT = text("""
+    INSERT INTO notice (tenant_id, key, user_id, customer_id, told_by, body, told_at)
+    SELECT :tenant_id, asked.key, reader.id, asked.customer, :told_by, asked.body, :now
+    FROM unnest(CAST(:keys AS text[]), CAST(:customers AS uuid[]), CAST(:bodies AS text[]))
+        AS asked(key, customer, body)
+    CROSS JOIN unnest(CAST(:users AS uuid[])) AS reader(id)
+    ON CONFLICT (tenant_id, key, user_id) DO NOTHING
+    RETURNING id, user_id
+""")
+_READ = text("""
+    UPDATE notice SET read_at = :now
+    WHERE tenant_id = :tenant_id AND user_id = :user_id AND read_at IS NULL AND (CAST(:id AS uuid) IS NULL OR id = :id)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """What is to be told about one customer; of two with one `key` the first is kept."""
+
+    key: str
+    customer_id: UUID
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A colleague who was told something, with the ids of the notices."""
+
+    user_id: UUID
+    email: str
+    notices: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice as its reader sees it: `by` `what` a customer ("Thandi mentioned you on …"); unread without `read_at`.
+
+    `note_id` is the note that mentions them, if it is one.
+    """
+
+    id: UUID
+    by: str
+    what: str
+    customer_id: UUID
+    customer_name: str
+    body: str
+    told_at: datetime
+    read_at: datetime | None
+    note_id: UUID | None = None
+
+
+def put(*, tenant_id: UUID, to: str, told_by: str, notices: Sequence[NewNotice], now: datetime) -> list[Told]:
+    """Tell a colleague, or all who have a role (see `tasks.colleagues`), about customers.
+
+    Returns who was told just now; nobody is told the same twice.
+    """
+    people = {one.id: one for one in tasks.readers_of(tenant_id=tenant_id, to=to)}
+    asked = {
+        "tenant_id": tenant_id,
+        "told_by": told_by,
+        "now": now,
+        "users": array(people),
+        "keys": array(one.key for one in notices),
+        "customers": array(one.customer_id for one in notices),
+        "bodies": array(one.body for one in notices),
+    }
+    made: dict[UUID, list[UUID]] = {}
+    with transaction(tenant_id) as session:
+        for row in session.execute(_PUT, asked):
+            made.setdefault(row.user_id, []).append(row.id)
+    return [Told(id_, people[id_].email, sorted(ids)) for id_, ids in made.items()]
+
+
+def notices(
+    *, tenant_id: UUID, user_id: UUID, sees_private: bool, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[Notice]:
+    """Return all a user is told, the newest first; notices of what is gone or no longer theirs to read are not."""
+    wanted = _mine(tenant_id, user_id)
+    if cursor:
+        at, last = decode_cursor(cursor, 2)
+        wanted = wanted.where(tuple_(Row.told_at, Row.id) < tuple_(moment_of(at), id_of(last)))
+    with transaction(tenant_id) as session:
+        own = session.execute(wanted.order_by(Row.told_at.desc(), Row.id.desc()).limit(limit + 1)).all()
+    named = mentions.notices(
+        tenant_id=tenant_id, user_id=user_id, sees_private=sees_private, cursor=cursor, limit=limit + 1
+    )
+    found = [*(_own(row) for row in own), *(_mention(one) for one in named.items)]
+    found.sort(key=lambda one: (one.told_at, one.id), reverse=True)
+    return cut(found[: limit + 1], limit, lambda one: (one.told_at, one.id), lambda one: one)
+
+
+def notice(*, tenant_id: UUID, user_id: UUID, notice_id: UUID, sees_private: bool) -> Notice:
+    """Return one of a user's own notices, or raise NoSuchNotice."""
+    with transaction(tenant_id) as session:
+        row = session.execute(_mine(tenant_id, user_id).where(Row.id == notice_id)).one_or_none()
+    if row is not None:
+        return _own(row)
+    return _mention(
+        mentions.notice(tenant_id=tenant_id, user_id=user_id, mention_id=notice_id, sees_private=sees_private)
+    )
+
+
+def unread(*, tenant_id: UUID, user_id: UUID, sees_private: bool) -> int:
+    """Return how many notices a user has not read; counting ends at one more than MANY."""
+    some = select(Row.id).where(Row.tenant_id == tenant_id, Row.user_id == user_id, Row.read_at.is_(None))
+    with transaction(tenant_id) as session:
+        own = session.scalar(select(func.count()).select_from(some.limit(MANY + 1).subquery())) or 0
+    named = mentions.unread(tenant_id=tenant_id, user_id=user_id, sees_private=sees_private)
+    return min(own + named, MANY + 1)
+
+
+def read(*, tenant_id: UUID, user_id: UUID, notice_id: UUID | None = None, now: datetime | None = None) -> None:
+    """Mark a user's notice as read, or without an id all of them."""
+    moment = now or clock.now()
+    with transaction(tenant_id) as session:
+        session.execute(_READ, {"tenant_id": tenant_id, "user_id": user_id, "id": notice_id, "now": moment})
+        mentions.read(tenant_id=tenant_id, user_id=user_id, mention_id=notice_id, now=moment)
+
+
+def _mine(tenant_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Row.id, Row.told_by, Row.customer_id, DISPLAY_NAME, Row.body, Row.told_at, Row.read_at)
+        .join(Customer, (Customer.tenant_id == Row.tenant_id) & (Customer.id == Row.customer_id))
+        .where(Row.tenant_id == tenant_id, Row.user_id == user_id)
+    )
+
+
+def _own(row: Any) -> Notice:
+    id_, told_by, *rest = row
+    return Notice(id_, f"“{told_by}”", "tells you about", *rest)
+
+
+def _mention(one: mentions.Notice) -> Notice:
+    return Notice(
+        one.id, one.by, "mentioned you on", one.customer_id, one.customer_name, one.body, one.told_at, one.read_at,
+        note_id=one.note_id,
+    )  # fmt: skip

@@ -16,7 +16,7 @@ TONES = {
     "UPDATE": "#0f7f86",
 }
 NOTES = {"yellow": "#fdf3c4", "green": "#d9f0d6", "blue": "#d6e8f7", "pink": "#f9dbe3"}
-ACROSS, TITLE_ACROSS, NOTE_ACROSS, LINE_HEIGHT = 29, 26, 28, 16
+ACROSS, TITLE_ACROSS, NOTE_ACROSS, LINE_HEIGHT = 29, 24, 28, 16
 
 
 def svg(canvas: Canvas, title: str) -> str:
@@ -69,7 +69,7 @@ def _card(card: Card) -> list[str]:
     else:
         titles = [_cut(card.label, TITLE_ACROSS)]
         lines = [] if card.ends else _lines(f"{card.words} {folded}".rstrip(), ACROSS)
-    y = top + (34 if card.ends else 32)
+    y = top + height / 2 + 13 - (18 * len(titles) + LINE_HEIGHT * len(lines)) / 2
     for words, title in [*((one, True) for one in titles), *((one, False) for one in lines)]:
         found.append(_text(left + 48, y, words, size=14 if title else 12, bold=title, tone=INK if title else SOFT))
         y += 18 if title else LINE_HEIGHT

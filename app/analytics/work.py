@@ -82,7 +82,7 @@ _BACKLOG = {
                     CROSS JOIN LATERAL (
                         SELECT due_at FROM message m WHERE m.tenant_id = :tenant_id AND m.run_id = r.id
                             AND m.status IN ('queued', 'held') ORDER BY due_at LIMIT :counted) m
-                    WHERE r.tenant_id = :tenant_id AND r.status = 'open' LIMIT :counted)
+                    WHERE r.tenant_id = :tenant_id AND r.status IN ('open', 'filling') LIMIT :counted)
                  ) one ORDER BY due_at LIMIT :counted) due""",
     ),
     Work.IMPORT_ROWS: (

@@ -18,13 +18,15 @@ from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.queue import Work, wake
-from app.messaging import runs, tally
+from app.messaging import policy, runs, tally
 from app.segments import service as segments
 from app.segments.models import DYNAMIC, MANUAL, Segment, SegmentMember
 
 log = logging.getLogger(__name__)
 
 BATCH = 5_000
+FIRST_BATCH = 1_000
+"""Fewer at first: their messages go out while all others are put in."""
 LOOK_AGAIN = timedelta(seconds=2)
 LOOK_SELDOM = timedelta(seconds=15)
 QUICK_FOR = timedelta(minutes=5)
@@ -154,20 +156,33 @@ def _prepare(session: Session, campaign: Campaign, run: CampaignRun, now: dateti
     )
     if run.cursor is not None:
         members = members.where(SegmentMember.customer_id > run.cursor)
-    people = list(session.scalars(members.order_by(SegmentMember.customer_id).limit(BATCH)))
+    limit = BATCH if run.cursor is not None else min(FIRST_BATCH, BATCH)
+    people = list(session.scalars(members.order_by(SegmentMember.customer_id).limit(limit)))
     if people:
         _put(session, campaign, run, people, now)
         run.cursor = people[-1]
         run.people += len(people)
     run.error = None
-    if len(people) == BATCH:
+    if len(people) == limit:
         run.look_at = now
+        if _goes_ahead(session, campaign, run):
+            run.started_at = run.started_at or now
+            runs.fill(tenant_id=run.tenant_id, run_id=run.id)
         return
-    run.status, run.prepared_at, run.started_at = Status.SENDING, now, now
+    run.status, run.prepared_at, run.started_at = Status.SENDING, now, run.started_at or now
     run.look_at = now + LOOK_AGAIN
     run.decide_at = winner.due(run, now)
     lifecycle.open_run(session, campaign, run, now)
     lifecycle.settle(session, campaign)
+
+
+def _goes_ahead(session: Session, campaign: Campaign, run: CampaignRun) -> bool:
+    """Return whether messages of a run may go out while others are still put in.
+
+    Not where it goes by all of them how many go out at a time, what they get, or whether somebody has to say yes.
+    """
+    paced = campaign.throttle_per_hour is not None or campaign.spread_minutes is not None
+    return not paced and run.experiment is None and policy.approval_above(session, run.tenant_id) is None
 
 
 def _is_kept_back(session: Session, campaign: Campaign, run: CampaignRun, now: datetime) -> bool:

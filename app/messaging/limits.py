@@ -9,7 +9,8 @@ waits until the cap allows it, until it expires or at most HELD_AT_MOST from whe
 
 Of the messages of one run, or of one step of a journey within COPY_WITHIN, that would go to one address, the one of
 who ranks first goes: the head of the household, before others, before children, then whose profile is the oldest. The
-others wait until theirs is settled: if it is skipped, for whatever reason, the next one's goes.
+others wait until theirs is settled: if it is skipped, for whatever reason, the next one's goes. While people are still
+put into a run, whoever shares an address with somebody who has no message of it waits until all are in.
 """
 
 import zlib
@@ -26,10 +27,9 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.infra.ids import first_id_before, new_id
-from app.messaging import policy, windows
+from app.messaging import policy, runs, windows
 from app.messaging.channel import channel
 from app.messaging.policy import Cap, Policy
-from app.messaging.runs import HELD_OUT
 from app.messaging.states import Purpose, Reason, Status
 from app.messaging.verdict import Verdict
 from app.messaging.windows import Window
@@ -39,6 +39,8 @@ COPY_WITHIN = timedelta(days=1)
 MADE_BEFORE = timedelta(days=31)
 """What was sent is found among what was made so long before: a run that was paused for longer is not counted."""
 COPY_RECHECK = timedelta(seconds=2)
+FILLED_RECHECK = timedelta(minutes=1)
+"""Who waits until all are in a run is looked at as soon as they are (runs.open_), and after so long in any case."""
 COPY_LOCKS = 64
 _SHARED = ("email", "phone")
 _BEFORE_RUN = timedelta(hours=1)
@@ -88,7 +90,7 @@ _TWINS = text(f"""
             AND asked.key = CASE asked.kind WHEN 'email' THEN email ELSE phone END
         OFFSET 0
     ) AS other
-    CROSS JOIN LATERAL (
+    LEFT JOIN LATERAL (
         SELECT id, status, due_at FROM message AS sent
         WHERE sent.tenant_id = :tenant_id AND sent.customer_id = other.id AND sent.id >= asked.first
             AND sent.channel = asked.channel AND sent.status IN ('queued', 'held', 'sending', 'sent', 'unknown')
@@ -96,9 +98,10 @@ _TWINS = text(f"""
                 ELSE sent.journey_id = asked.journey_id AND sent.step_key = asked.step_key AND sent.one_copy
                     AND (sent.status IN ('queued', 'held') OR sent.sending_at > :since) END
         OFFSET 0
-    ) AS twin
+    ) AS twin ON true
     LEFT JOIN household_member AS mine ON mine.tenant_id = :tenant_id AND mine.customer_id = asked.reader
     LEFT JOIN household_member AS theirs ON theirs.tenant_id = :tenant_id AND theirs.customer_id = other.id
+    WHERE twin.id IS NOT NULL OR asked.run_id = ANY(CAST(:filling AS uuid[]))
 """)  # noqa: S608 - the words are ours
 
 
@@ -123,6 +126,8 @@ class Facts:
     clubs: dict[UUID, str] = field(default_factory=dict)
     received: dict[UUID, list[tuple[str, datetime]]] = field(default_factory=dict)
     twins: dict[UUID, list[Twin]] = field(default_factory=dict)
+    awaited: set[UUID] = field(default_factory=set)
+    """Messages of runs that are being filled to whose address somebody else may still get one."""
     ranks: dict[UUID, tuple[int, UUID]] = field(default_factory=dict)
     gone: set[UUID] = field(default_factory=set)
     """Readers who became somebody else while they were waited for: their messages are looked at next time."""
@@ -159,7 +164,7 @@ def hold_back(
         if verdict.status is Status.SENDING and row["purpose"] == Purpose.MARKETING and row["reader_id"] is not None
     ]
     learn(session, tenant_id, [(rows[place], told[place]) for place in places], facts, lock=lock)
-    if not (asleep or facts.windows or facts.policy.caps or facts.twins):
+    if not (asleep or facts.windows or facts.policy.caps or facts.twins or facts.awaited):
         # Each of them has an address of their own, and nothing else is asked for.
         return told
     facts.verdicts = {row["id"]: verdict for row, verdict in zip(rows, told, strict=True)}
@@ -221,7 +226,10 @@ def _address(row: Mapping[str, Any]) -> str:
 
 
 def _lock_addresses(session: Session, tenant_id: UUID, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Let one sender at a time look at an address of a journey's step. A run's messages are all there beforehand."""
+    """Let one sender at a time look at an address of a journey's step.
+
+    A run's messages are all there beforehand, or it is known that others may come (`Facts.awaited`).
+    """
     named = (f"{row['journey_id']}:{row['step_key']}:{_address(row)}" for row in rows if row["run_id"] is None)
     for place in sorted({zlib.crc32(one.encode()) % COPY_LOCKS for one in named}):
         session.execute(_LOCK_ADDRESS, {"space": zlib.crc32(tenant_id.bytes) - 2**31, "place": place})
@@ -229,7 +237,8 @@ def _lock_addresses(session: Session, tenant_id: UUID, rows: Iterable[Mapping[st
 
 def _ask_twins(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any]], facts: Facts) -> None:
     kinds = {name: channel(name).customer_field for name in {row["channel"] for row in rows}}
-    firsts = {run_id: first_id_before(run_id, _BEFORE_RUN) for run_id in {row["run_id"] for row in rows} - {None}}
+    of_runs = {row["run_id"] for row in rows} - {None}
+    firsts = {run_id: first_id_before(run_id, _BEFORE_RUN) for run_id in of_runs}
     values = {
         "ids": array([row["id"] for row in rows]),
         "readers": array([row["reader_id"] for row in rows]),
@@ -241,11 +250,15 @@ def _ask_twins(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, An
         "steps": array([row["step_key"] for row in rows]),
         "firsts": array([firsts.get(row["run_id"]) or _oldest_twin(row["id"]) for row in rows]),
         "since": facts.now - COPY_WITHIN,
+        "filling": array(runs.filling(session, tenant_id, of_runs)),
     }
     readers = {row["id"]: row["reader_id"] for row in rows}
     for one in session.execute(_TWINS, values | {"tenant_id": tenant_id}):
         mine = (one.my_rank, readers[one.asked_id])
         facts.ranks[one.asked_id] = mine
+        if one.id is None:
+            facts.awaited.add(one.asked_id)
+            continue
         twin = Twin(one.id, Status(one.status), one.due_at, (one.rank, one.reader_id) < mine)
         facts.twins.setdefault(one.asked_id, []).append(twin)
 
@@ -265,7 +278,7 @@ def _limited(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict:
         kept_back = check(row, verdict, facts)
         if kept_back is not None:
             return kept_back
-    if row["variant"] == HELD_OUT:
+    if row["variant"] == runs.HELD_OUT:
         # So that the address they share is not held out with them.
         return replace(verdict, status=Status.SKIPPED, reason=Reason.HOLDOUT, due_at=facts.now)
     facts.received.setdefault(row["reader_id"], []).append((row["channel"], facts.now))
@@ -388,6 +401,8 @@ def _copied(row: Mapping[str, Any], verdict: Verdict, facts: Facts) -> Verdict |
             return replace(verdict, status=Status.SKIPPED, reason=Reason.HOUSEHOLD_COPY, saw=saw)
         if twin.ranks and status in (Status.QUEUED, Status.HELD):
             waits.append((told.due_at if told is not None else None) or twin.due_at)
+    if row["id"] in facts.awaited:
+        waits.append(facts.now + FILLED_RECHECK)
     if not waits:
         return None
     until = max(*waits, facts.now) + COPY_RECHECK

@@ -14,14 +14,15 @@ from app.infra.db import Base, Key, TenantRow
 class MessageRun(TenantRow, Base):
     """Messages that go out together: `status` lets them out, keeps them or ends them, without a write to any of them.
 
-    Not more than `per_hour` of them go out in an hour; the next one does at `ready_at`. `senders` says whom those of a
-    variant ('' for none) are from, where that is not the sender of the reader's club.
+    While it is `filling`, people are still put into it. Not more than `per_hour` of them go out in an hour; the next
+    one does at `ready_at`. `senders` says whom those of a variant ('' for none) are from, where that is not the sender
+    of the reader's club.
     """
 
     __tablename__ = "message_run"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
-        Index("ix_message_run_open", "tenant_id", "id", postgresql_where=text("status = 'open'")),
+        Index("ix_message_run_going", "tenant_id", "id", postgresql_where=text("status IN ('open', 'filling')")),
     )
 
     status: Mapped[str]

@@ -1,8 +1,10 @@
 """Runs: messages that go out together, and can be kept back together.
 
-Who makes a run (a campaign) is of no concern here. A run begins `paused`, people are put into it, then it is opened. A
-sender that takes messages of a run holds its row until it has committed them as `sending`: after `pause` has returned,
-no more than what was committed before goes out. Nothing is written to any message for it.
+Who makes a run (a campaign) is of no concern here. A run begins `paused`, people are put into it, then it is opened.
+Those of one that is `filling` go out while others are still put in; whoever shares an address with somebody who may
+still come in waits (limits.py). A sender that takes messages of a run holds its row until it has committed them as
+`sending`: after `pause` has returned, no more than what was committed before goes out. Nothing is written to any
+message for it.
 """
 
 from collections import Counter
@@ -42,6 +44,7 @@ class RunStatus(StrEnum):
     """Whether the messages of a run go out. One that is closed is over: none of it is looked at again."""
 
     OPEN = "open"
+    FILLING = "filling"
     PAUSED = "paused"
     CLOSED = "closed"
 
@@ -99,6 +102,13 @@ _SET_SENDERS = text("""
 _SET = text("""
     UPDATE message_run SET status = :status WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
 """)
+_FILL = text("""
+    UPDATE message_run SET status = 'filling' WHERE tenant_id = :tenant_id AND id = :id AND status = 'paused'
+""")
+_FILLING = text("""
+    SELECT id FROM message_run
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:runs AS uuid[])) AND status = 'filling'
+""")
 _OPEN = text("""
     UPDATE message_run SET status = 'open', per_hour = :per_hour, ready_at = CASE WHEN :limited THEN :now END
     WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
@@ -106,14 +116,16 @@ _OPEN = text("""
 # A row that somebody pauses at this moment is left alone: what they write decides. One with a limit is one sender's.
 _DUE = """
     SELECT id, per_hour, ready_at FROM message_run AS run
-    WHERE tenant_id = :tenant_id AND status = 'open' AND {limit}
+    WHERE tenant_id = :tenant_id AND status IN ('open', 'filling') AND {limit}
         AND EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND run_id = run.id
             AND status IN ('queued', 'held') AND due_at <= :now)
     ORDER BY random() LIMIT :most FOR {lock} OF run SKIP LOCKED
 """
 _FREE = text(_DUE.format(limit="per_hour IS NULL", lock="SHARE"))
 _LIMITED = text(_DUE.format(limit=f"per_hour IS NOT NULL AND {_READY}", lock="NO KEY UPDATE"))
-_ANY = text("SELECT EXISTS (SELECT FROM message_run WHERE tenant_id = :tenant_id AND status = 'open')")
+_ANY = text("""
+    SELECT EXISTS (SELECT FROM message_run WHERE tenant_id = :tenant_id AND status IN ('open', 'filling'))
+""")
 _COUNT_OUT = text("""
     UPDATE message_run AS run
     SET ready_at = greatest(least(run.ready_at, :now), :earliest)
@@ -181,10 +193,10 @@ _LET_GO = text(f"""
     ) AS whose
     WHERE message.tenant_id = :tenant_id AND message.id = whose.id
 """)  # noqa: S608
-# Whose housemate waited looks again at once: what they were held until was never.
+# Whose housemate waited looks again at once.
 _LOOK_AGAIN = text("""
     UPDATE message SET due_at = :now
-    WHERE tenant_id = :tenant_id AND run_id = :id AND status = 'held' AND reason = :pending AND due_at >= :never
+    WHERE tenant_id = :tenant_id AND run_id = :id AND status = 'held' AND reason = :pending AND due_at >= :since
 """)
 _CANCEL = text("""
     WITH left_over AS (
@@ -326,25 +338,36 @@ def let_go(
     }
     with transaction(tenant_id) as session:
         done = int(session.execute(_LET_GO, values).rowcount)  # type: ignore[attr-defined]
-        session.execute(_LOOK_AGAIN, {**values, "pending": Reason.COPY_PENDING, "never": NEVER})
+        # What they were held until was never.
+        session.execute(_LOOK_AGAIN, {**values, "pending": Reason.COPY_PENDING, "since": NEVER})
         if done:
             wake(Work.SEND_MESSAGES, tenant_id)
         return done
 
 
-def open_(*, tenant_id: UUID, run_id: UUID, per_hour: int | None, now: datetime) -> None:
-    """Let the messages of a run go out, at most `per_hour` an hour if that is given. A closed one stays closed."""
+def fill(*, tenant_id: UUID, run_id: UUID) -> None:
+    """Let the messages that are in a run go out while others are still put in. An open or closed one stays as it is."""
     with transaction(tenant_id) as session:
-        session.execute(
-            _OPEN,
-            {
-                "tenant_id": tenant_id,
-                "id": run_id,
-                "per_hour": per_hour,
-                "limited": per_hour is not None,
-                "now": now,
-            },
-        )
+        session.execute(_FILL, {"tenant_id": tenant_id, "id": run_id})
+        wake(Work.SEND_MESSAGES, tenant_id)
+
+
+def filling(session: Session, tenant_id: UUID, run_ids: Collection[UUID]) -> Sequence[UUID]:
+    """Return which of these runs people are still put into while their messages go out. For the gate."""
+    if not run_ids:
+        return []
+    return session.scalars(_FILLING, {"tenant_id": tenant_id, "runs": array(run_ids)}).all()
+
+
+def open_(*, tenant_id: UUID, run_id: UUID, per_hour: int | None, now: datetime) -> None:
+    """Let the messages of a run that everybody is in go out, at most `per_hour` an hour if that is given.
+
+    A closed one stays closed.
+    """
+    values = {"tenant_id": tenant_id, "id": run_id, "now": now}
+    with transaction(tenant_id) as session:
+        session.execute(_OPEN, {**values, "per_hour": per_hour, "limited": per_hour is not None})
+        session.execute(_LOOK_AGAIN, {**values, "pending": Reason.COPY_PENDING, "since": now})
         wake(Work.SEND_MESSAGES, tenant_id)
 
 

@@ -271,7 +271,7 @@ DUE = text("""
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now
             AND m.run_id IS NULL OFFSET 0)
-        OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status = 'open'
+        OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status IN ('open', 'filling')
             AND (r.ready_at IS NULL OR r.ready_at <= :now OR r.ready_at > :now + interval '2 hours')
             AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = r.id
                 AND m.status IN ('queued', 'held') AND m.due_at <= :now OFFSET 0) OFFSET 0)

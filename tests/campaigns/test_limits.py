@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.campaigns import queries, reach
+from app.campaigns import queries, reach, running
 from app.messaging import outbox, policy
 from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.messaging.families import household, sharing
@@ -58,8 +58,12 @@ def receive(club: Club, chance: Random, people: list[UUID]) -> None:
         club.work(-turn * DAY)
 
 
+@pytest.mark.parametrize("at_once", [5_000, 7])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_review_says_what_the_gate_does(club: Club, sink: Sink, seed: int) -> None:
+def test_the_review_says_what_the_gate_does(
+    club: Club, sink: Sink, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: int
+) -> None:
+    monkeypatch.setattr(running, "BATCH", at_once)
     chance = Random(seed)
     people = crowd(club, chance)
     receive(club, chance, people)

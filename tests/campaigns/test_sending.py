@@ -12,10 +12,13 @@ from app.capture import merging
 from app.content import service as content
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from app.messaging import gate, results, sender
+from app.infra.queue import Work
+from app.messaging import gate, policy, results, sender
 from app.road import SEGMENT_USERS, TEMPLATE_USERS
 from app.segments import service as segments
+from app.tasks.work import _due
 from tests.campaigns.conftest import ACTOR, NOON, Club
+from tests.messaging.families import household, sharing
 from tests.messaging.sink import Sink
 from tests.segments.helpers import GOLD, segment
 
@@ -168,6 +171,92 @@ def test_paused_while_people_are_put_in(club: Club, sink: Sink, monkeypatch: pyt
     club.work(2 * LATER)
     assert len(sink.letters) == 5
     assert club.status(campaign) == Status.COMPLETED
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let three people be put in first, then four at a time."""
+    monkeypatch.setattr(running, "FIRST_BATCH", 3)
+    monkeypatch.setattr(running, "BATCH", 4)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_letters_go_out_while_others_are_still_put_in(club: Club, sink: Sink) -> None:
+    campaign = club.campaign([*club.people(11), *club.people(1, email_opt_in=False)])
+    club.act("start", campaign)
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    assert (str(Work.SEND_MESSAGES), club.tenant_id) in _due(NOON)
+    sender.send_batch(tenant_id=club.tenant_id, now=NOON)
+    found = club.stats(campaign)
+    assert (found.status, found.audience, found.sent) == (Status.PREPARING, 3, 3)
+    club.work()
+    club.work(LATER)
+    assert set(recipients(sink).values()) == {1}
+    found = club.stats(campaign)
+    assert (found.status, found.audience, found.sent, found.skipped) == (Status.COMPLETED, 12, 11, {"opted_out": 1})
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_paused_and_called_off_while_letters_go_out_and_others_are_put_in(club: Club, sink: Sink) -> None:
+    campaign = club.campaign(club.people(12))
+    club.act("start", campaign)
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    sender.send_batch(tenant_id=club.tenant_id, now=NOON, limit=2)
+    assert club.act("pause", campaign).status == Status.PAUSED
+    club.work(LATER)
+    assert (len(sink.letters), club.stats(campaign).audience) == (2, 3)
+    assert club.act("resume", campaign, LATER).status == Status.PREPARING
+    # One was left waiting; it goes once there is somebody beside it.
+    assert sender.send_batch(tenant_id=club.tenant_id, now=NOON + LATER) == 0
+    running.run_step(tenant_id=club.tenant_id, now=NOON + LATER)
+    sender.send_batch(tenant_id=club.tenant_id, now=NOON + LATER, limit=3)
+    assert (len(sink.letters), club.stats(campaign).audience) == (5, 7)
+    club.act("cancel", campaign, LATER)
+    club.work(2 * LATER)
+    found = club.stats(campaign)
+    assert (found.audience, found.sent, found.skipped) == (7, 5, {"cancelled": 2})
+    assert set(recipients(sink).values()) == {1}
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize(
+    ("approval_above", "given"), [(None, {"throttle_per_hour": 3600}), (None, {"spread_minutes": 60}), (100, {})]
+)
+def test_what_goes_by_all_of_them_waits_until_all_are_in(
+    club: Club, sink: Sink, approval_above: int | None, given: dict[str, int]
+) -> None:
+    policy.save(tenant_id=club.tenant_id, actor=ACTOR, changes={"approval_above": approval_above}, now=NOON)
+    campaign = club.campaign(club.people(12), **given)
+    club.act("start", campaign)
+    for _ in range(3):
+        running.run_step(tenant_id=club.tenant_id, now=NOON)
+        assert sender.send_batch(tenant_id=club.tenant_id, now=NOON) == 0
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    assert sender.send_batch(tenant_id=club.tenant_id, now=NOON) > 0
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_one_copy_an_address_is_the_head_s_though_they_are_put_in_last(club: Club, sink: Sink) -> None:
+    child, partner = sharing(club.customer, club.tenant_id, "home@example.com", "Ann", "Ben")
+    # One who is not in the segment shares the address of one who is.
+    alone, _ = sharing(club.customer, club.tenant_id, "both@example.com", "Cid", "Dora")
+    others = club.people(9)
+    (head,) = sharing(club.customer, club.tenant_id, "home@example.com", "Eve")
+    household(club.tenant_id, [child, partner, head], ["child", "member", "head"])
+    campaign = club.campaign([child, partner, *others, alone, head])
+    club.act("start", campaign)
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    sender.send_batch(tenant_id=club.tenant_id, now=NOON)
+    assert club.fates() == {("held", "copy_pending"): 3}
+    club.work()
+    club.work(LATER)
+    reached = recipients(sink)
+    assert set(reached.values()) == {1}
+    assert reached.keys() >= {"home@example.com", "both@example.com"}
+    (got,) = club.rows("SELECT customer_id FROM message WHERE to_address = 'home@example.com' AND status = 'sent'")
+    assert got.customer_id == head
+    found = club.stats(campaign)
+    assert (found.status, found.sent, found.skipped) == (Status.COMPLETED, 11, {"household_copy": 2})
 
 
 def test_cancelled_is_skipped_and_told(club: Club, sink: Sink) -> None:

@@ -107,6 +107,25 @@ def test_nothing_reopens_what_is_closed(runner: Runner, mailer: Mailer, customer
     assert mailer.send() == 0
 
 
+def test_a_run_goes_out_while_others_are_put_in_unless_it_is_over(
+    runner: Runner, mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    people = crowd(customer, 5)
+    run, over = runner.make(people[:2], opened=False), runner.make(people[:2], opened=False)
+    runs.close(tenant_id=runner.tenant_id, run_id=over)
+    for one in (run, over):
+        runs.fill(tenant_id=runner.tenant_id, run_id=one)
+    mailer.send()
+    runner.put(run, people)
+    mailer.send()
+    assert Counter(one.recipient for one in sink.letters).total() == len({one.recipient for one in sink.letters}) == 5
+    assert (runner.fates(run).sent, runner.fates(over).queued) == (5, 2)
+    runner.open(run)
+    runs.fill(tenant_id=runner.tenant_id, run_id=run)
+    with transaction(runner.tenant_id) as session:
+        assert runs.filling(session, runner.tenant_id, [run, over]) == []
+
+
 def test_what_is_no_run_s_goes_first(runner: Runner, mailer: Mailer, customer: MakeCustomer) -> None:
     people = crowd(customer, 6)
     run = runner.make(people)

@@ -180,7 +180,10 @@ class CampaignOut(Shown):
 
 
 class RunOut(Shown):
-    """One time that a campaign was sent; `audience` counts messages, from `prepared_at` on they are all there."""
+    """One time that a campaign was sent; `audience` counts messages, from `prepared_at` on they are all there.
+
+    Some may have gone out before (`started_at`).
+    """
 
     id: UUID
     occurrence: str

@@ -166,9 +166,9 @@ def test_failed_people_are_tried_again_and_waiting_ones_go_on(api: Any, tenant: 
     gone = template(tenant.id)
     made = journey(tenant.id, [wait("w", "s", "9 days"), send("s", None, gone)])
     one, two = people(tenant.id, 2)
-    ids = admit(tenant.id, made.id, [one, two])
+    ids = admit(tenant.id, made.id, [one, two], now=clock.now())
     at = f"/journeys/{made.id}/enrollments"
-    run(tenant.id)
+    run(tenant.id, clock.now())
     problem(api.post(f"{at}/{ids[one]}/retry"), 409)
     on = api.post(f"{at}/{ids[one]}/skip-ahead").get_json()
     assert (on["status"], on["waiting_until"]) == ("ACTIVE", on["due_at"])

@@ -147,3 +147,17 @@ def test_who_was_signed_out_signs_in_beside_and_goes_on(live: Any, builder: Page
     expect(page.locator("#toasts")).to_contain_text("The journey is active")
     live_graph = queries.version_graph(tenant_id=journey.tenant_id, journey_id=journey.id, number=1)
     assert live_graph.steps["a"].config["duration"] == "5 days"
+
+
+def test_a_note_written_just_before_the_page_is_left_is_kept(builder: Page, journey: Journey) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-b-main").focus()
+    press(page, "n")
+    note = page.locator(".note textarea")
+    expect(note).to_be_focused()
+    page.keyboard.type("Ask Lindiwe")
+    page.reload()
+    expect(note).to_have_value("Ask Lindiwe")
+    expect(page.locator("#undo")).to_have_attribute("aria-label", "Undo: Changed a note")
+    found = queries.draft(queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)).notes
+    assert [one.text for one in found] == ["Ask Lindiwe"]

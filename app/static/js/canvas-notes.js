@@ -1,5 +1,7 @@
 // Notes stuck on the canvas: written in place, dragged by their grip or moved by its arrow keys, coloured, removed.
 import { edit, editable, graph, stepOf } from "./canvas-edit.js";
+import { lastWord } from "./canvas-save.js";
+import { token } from "./canvas-server.js";
 
 const [WIDTH, STEP, PAUSE] = [256, 20, 1000];
 let drag = null;
@@ -19,10 +21,14 @@ function grow(field) {
   field.style.height = `${field.scrollHeight}px`;
 }
 
-function save(note, values = {}) {
+function said(note) {
   const { noteId: id, step, colour, x, y } = note.dataset;
+  return { id, step, colour, x, y, text: note.querySelector("textarea").value, sitting };
+}
+
+function save(note, values = {}) {
   clearTimeout(pause);
-  return edit("note", { id, step, colour, x, y, text: note.querySelector("textarea").value, sitting, ...values });
+  return edit("note", { ...said(note), ...values });
 }
 
 /** Stick a note beside a step (the TRIGGER by default) and write in it. */
@@ -63,6 +69,14 @@ document.addEventListener("input", (event) => {
     const at = document.getElementById(note.id); // an answer may have drawn it anew
     if (at) save(at);
   }, PAUSE);
+});
+
+addEventListener("pagehide", () => {
+  if (!editable()) return;
+  for (const note of graph().querySelectorAll(".note")) {
+    const { value, defaultValue } = note.querySelector("textarea");
+    if (value !== defaultValue) lastWord(graph().dataset.note, new URLSearchParams({ ...said(note), csrf_token: token() }));
+  }
 });
 
 document.addEventListener("click", (event) => {

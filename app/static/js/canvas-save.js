@@ -112,7 +112,7 @@ function settle(status) {
   } else {
     failed = true;
     say("Not saved.");
-    if (status === 404) enqueue(() => redraw());
+    if (status === 404) redraw();
   }
 }
 
@@ -276,7 +276,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
 addEventListener("visibilitychange", () => document.hidden && flush());
 addEventListener("beforeunload", (event) => {
   if (allowLeaving.asks() || (unsaved() && signedOut())) event.preventDefault();
-  else if (unsaved() && form()) last(form());
+  else if (unsaved() && form()) lastWord(form().action, said(form()));
 });
 
 // The last word before the page goes outlives it. The next page of this tab says it again, for it may be there sooner.
@@ -287,11 +287,13 @@ function said(from) {
   return body;
 }
 
-function last(from) {
-  const body = said(from);
-  fetch(from.action, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } }).catch(() => undefined);
+/** Send what is not saved as the page goes. */
+export function lastWord(action, body) {
+  fetch(action, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } }).catch(() => undefined);
   try {
-    sessionStorage.setItem(LAST, JSON.stringify([from.action, `${body}`]));
+    const words = JSON.parse(sessionStorage.getItem(LAST)) ?? {};
+    words[`${action} ${body.get("id") ?? ""}`] = [action, `${body}`];
+    sessionStorage.setItem(LAST, JSON.stringify(words));
   } catch {
     // storage is switched off, or full: what was sent has to do
   }
@@ -300,9 +302,9 @@ function last(from) {
 // Once all parts of the canvas are there.
 addEventListener("DOMContentLoaded", () => {
   try {
-    const [url, body] = JSON.parse(sessionStorage.getItem(LAST)) ?? [];
+    const words = JSON.parse(sessionStorage.getItem(LAST)) ?? {};
     sessionStorage.removeItem(LAST);
-    if (url) sayAgain(url, new URLSearchParams(body));
+    for (const [url, body] of Object.values(words)) sayAgain(url, new URLSearchParams(body));
   } catch {
     // as above
   }

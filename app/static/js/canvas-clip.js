@@ -1,7 +1,7 @@
 // Copy, cut, paste and duplicate. Steps lie on the system's clipboard as text, so they go from tab to tab and from journey
 // to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
 import { carried, pickUp } from "./canvas-carry.js";
-import { editable, graph, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { acting, editable, graph, inTurn, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
 import { unsaved, whenSaved } from "./canvas-save.js";
 import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
 import { toast } from "./toast.js";
@@ -44,7 +44,17 @@ function withBranches(keys) {
   return block ? block.split(" ").filter((key) => stepOf(key)) : keys;
 }
 
+let coming = false; // something is copied in its turn, and pasted after it
+
 function onCopy(event, cuts) {
+  if (!asked && acting() && !elsewhere(event)) {
+    event.preventDefault();
+    coming = true;
+    return inTurn(() => {
+      coming = false;
+      ask(cuts ? "cut" : "copy");
+    });
+  }
   const keys = cuts ? withBranches(meant()) : meant();
   if (!keys.length || elsewhere(event) || (cuts && !editable())) return undefined;
   event.preventDefault();
@@ -60,7 +70,9 @@ function onCopy(event, cuts) {
 document.addEventListener("paste", (event) => {
   if (!editable() || elsewhere(event)) return;
   event.preventDefault();
-  paste(event.clipboardData.getData("text/plain"));
+  const text = event.clipboardData.getData("text/plain");
+  if (!acting()) return paste(text);
+  return inTurn(coming ? pasteKept : () => paste(text));
 });
 
 /** Copy what is chosen, as Ctrl C does. */

@@ -11,8 +11,8 @@ export const slots = () => [...graph().querySelectorAll("[data-slot]")];
 let last = Promise.resolve();
 let waiting = 0;
 
-/** Whether an edit has not been answered yet. */
-export const editing = () => waiting > 0;
+/** Whether an edit has not been answered yet, or waits for its turn. */
+export const editing = () => waiting > 0 || acting();
 
 /** Do something after all earlier edits have been answered, so that each is made on the revision it is meant for. */
 export function enqueue(what) {
@@ -21,11 +21,46 @@ export function enqueue(what) {
   return last;
 }
 
+const turns = [];
+let acts = 0;
+let latest = null;
+
+/** Whether an act on the canvas has not been answered yet, so that what is pressed waits for its turn (canvas-turns.js). */
+export const acting = () => acts > 0 || turns.length > 0;
+
+/** Do something once all acts before it have been answered, by what the page shows then. */
+export function inTurn(what) {
+  turns.push(what);
+  goOn();
+}
+
+function goOn() {
+  while (!acts && turns.length) turns.shift()();
+}
+
+/** Let what is pressed meanwhile wait for what is on its way. */
+export function underWay(answered) {
+  acts += 1;
+  for (const button of document.querySelectorAll("#undo, #redo")) button.disabled = false; // what is on its way can be undone
+  // Who waits for the answer looks at it first.
+  const seen = answered.catch(() => undefined).then(() => new Promise((go) => setTimeout(go)));
+  latest = seen.then(() => {
+    acts -= 1;
+    goOn();
+  });
+  return answered;
+}
+
+/** Wait until nothing that was pressed is on its way, or waits for its turn. */
+export async function rested() {
+  while (acting()) await latest;
+}
+
 /** Send one edit, after what is typed in the panel was saved. */
 export function edit(act, values = {}) {
   if (!editable()) return Promise.resolve();
   const now = () => enqueue(() => post(act, values));
-  return unsaved() ? allowLeaving(now) : now();
+  return underWay(unsaved() ? allowLeaving(now) : now());
 }
 
 function post(act, values) {

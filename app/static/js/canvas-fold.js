@@ -1,5 +1,5 @@
 // Folding: which steps hide their branches is a cookie of this journey's pages, so that the server draws what is shown.
-import { graph, stepOf } from "./canvas-edit.js";
+import { enqueue, graph, stepOf, underWay } from "./canvas-edit.js";
 import { openStepKey } from "./canvas-panel.js";
 import { shown } from "./canvas-swap.js";
 
@@ -15,14 +15,16 @@ export async function fold(key) {
   const keys = folded().filter((one) => one !== key);
   if (hides) keys.push(key);
   document.cookie = `fold=${keys.slice(-60).join(".")}; path=${graph().dataset.here}; max-age=${YEAR}; samesite=lax`;
-  await redraw();
+  await underWay(redraw());
   stepOf(key)?.querySelector(".step-main").focus({ preventScroll: true });
 }
 
-/** Draw the canvas as it is at the server; `whole`: with what the page has already. */
+/** Draw the canvas as it is at the server, after all edits so far; `whole`: with what the page has already. */
 export function redraw({ whole = false } = {}) {
-  const values = { open: openStepKey(), ...(!whole && shown()) };
-  return htmx.ajax("POST", graph().dataset.canvas, { source: graph(), target: graph(), swap: "outerMorph", values });
+  return enqueue(() => {
+    const values = { open: openStepKey(), ...(!whole && shown()) };
+    return htmx.ajax("POST", graph().dataset.canvas, { source: graph(), target: graph(), swap: "outerMorph", values });
+  });
 }
 
 document.addEventListener("click", (event) => {

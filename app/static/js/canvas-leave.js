@@ -1,6 +1,6 @@
 // What leaves the page, or acts on the journey, waits until all that was typed is saved, and goes on as it was pressed. What
 // was pressed is kept as data, for the bar may be drawn anew while it waits.
-import { editing, graph } from "./canvas-edit.js";
+import { editing, graph, rested } from "./canvas-edit.js";
 import { allowLeaving, flush, notDone, settled, unsaved } from "./canvas-save.js";
 import { token } from "./canvas-server.js";
 
@@ -50,6 +50,7 @@ addEventListener(
     const ofCanvas = Boolean(form.closest("#bar-end"));
     hold(async () => {
       do {
+        await rested();
         if (!(await settled())) return notDone(words);
       } while (editing()); // something was changed meanwhile
       // What was typed is part of what the canvas shows by now, as others see it.
@@ -67,5 +68,8 @@ addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button || link.target) return void flush();
   event.preventDefault();
   const { href } = link;
-  hold(() => allowLeaving(() => location.assign(href)));
+  hold(async () => {
+    await rested();
+    return allowLeaving(() => location.assign(href));
+  });
 });

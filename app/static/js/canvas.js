@@ -1,4 +1,5 @@
 // The journey builder: its parts, and nothing else.
+import "./canvas-turns.js";
 import "./canvas-swap.js";
 import "./canvas-view.js";
 import "./canvas-server.js";

@@ -1,0 +1,162 @@
+"""Fast hands lose nothing: what is pressed while an act is on its way waits for its turn."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.journeys import queries
+from app.journeys.models import Journey
+from tests.browser.test_canvas_parts import builder, chosen, forked, press, ways  # noqa: F401
+from tests.browser.test_unsaved import hold
+
+pytestmark = [pytest.mark.browser, pytest.mark.committed]
+
+INSERT, REMOVE, UNDO = re.compile(r"/steps$"), re.compile(r"/remove$"), re.compile(r"/undo$")
+
+
+def add_by_keys(page: Page, kind: str) -> None:
+    press(page, "a", *kind, "Enter")
+
+
+def test_steps_added_by_keys_one_upon_the_other(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, INSERT)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(INSERT):
+        add_by_keys(page, "Wait")
+    add_by_keys(page, "Update")
+    add_by_keys(page, "End")
+    assert ways(forked)["b"] == {"next": None}
+    release()
+    expect(page.locator("#step-end_2-main")).to_be_focused()
+    now = ways(forked)
+    assert (now["b"], now["wait_4"], now["update_1"]) == ({"next": "wait_4"}, {"next": "update_1"}, {"next": "end_2"})
+
+
+def test_presses_are_of_what_the_page_shows_when_their_turn_comes(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, INSERT)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(INSERT):
+        add_by_keys(page, "Wait")
+    press(page, "Delete", "Control+z", "Control+z")  # the step that was added goes, comes back, and was never added
+    release()
+    expect(page.locator("#redo")).to_have_attribute("aria-label", "Redo: Added “Wait”")
+    assert ways(forked)["b"] == {"next": None}
+    press(page, "Control+y", "Control+y")
+    expect(page.locator("#undo")).to_have_attribute("aria-label", re.compile("Undo: Removed “Wait"))
+    assert "wait_4" not in ways(forked)
+
+
+def test_what_is_on_its_way_can_be_undone_and_made_again(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    expect(page.locator("#redo")).to_be_disabled()
+    release = hold(page, UNDO)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(UNDO):
+        press(page, "Control+z")
+    page.locator("#redo").click()
+    page.locator("#redo").click()  # there is no more to be made again
+    release()
+    expect(page.locator("#redo")).to_be_disabled()
+    expect(page.locator("#step-b")).to_be_visible()
+    assert set(ways(forked)) == {"trigger", "a", "b", "c", "d", "e"}
+
+
+def test_clicks_wait_too_and_find_what_was_drawn_anew(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#slot-d-next").click()
+    page.locator("#slot-b-next").click()
+    release()
+    menu = page.locator("#kind-menu")
+    expect(menu).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("What you pressed is not there any more.")
+    menu.locator("[data-kind=UPDATE]").click()
+    expect(page.locator("#step-update_1")).to_be_visible()
+    assert ways(forked)["d"] == {"next": "update_1"}
+    assert "b" not in ways(forked)
+
+
+def test_the_clipboard_waits_too(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Control+x")
+    page.locator("#step-d-main").focus()
+    press(page, "Control+v")
+    release()
+    expect(page.locator("#step-d")).to_have_attribute("data-down", "b")
+    assert ways(forked)["b"] == {"next": "e"}
+    release = hold(page, REMOVE)
+    page.locator("#step-a-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-b-main").focus()
+    press(page, "Control+c", "Control+v")
+    release()
+    expect(page.locator("#step-wait_3")).to_be_visible()
+    assert ways(forked)["b"] == {"next": "wait_3"}
+
+
+def test_what_is_written_in_a_note_that_is_still_to_come_is_in_it(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-d-main").focus()
+    press(page, "n", *"Ask Jo")
+    release()
+    expect(page.locator(".note textarea")).to_have_value("Ask Jo")
+    expect(page.locator("#undo")).to_have_attribute("aria-label", "Undo: Changed a note")
+    [note] = queries.draft(queries.journey(tenant_id=forked.tenant_id, journey_id=forked.id)).notes
+    assert (note.text, note.step) == ("Ask Jo", "d")
+
+
+def test_a_button_that_is_clicked_twice_acts_once(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-b-main").click()
+    expect(page.locator("#panel [data-sheet=b]")).to_be_visible()
+    release = hold(page, REMOVE)
+    with page.expect_request(REMOVE):
+        page.locator("#sheet-acts").get_by_role("button", name="Delete").dblclick()
+    release()
+    expect(page.locator("#step-b")).to_have_count(0)
+    expect(page.locator("#toasts")).to_contain_text("Step deleted.")
+    expect(page.locator(".toast-note")).to_have_count(1)
+    assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
+
+
+def test_branches_are_folded_and_steps_chosen_in_their_turn(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-a-main").click(modifiers=["Control"])
+    page.locator("#step-d-main").click(modifiers=["Control"])
+    assert chosen(page) == []
+    release()
+    expect(page.locator(".step.is-picked")).to_have_count(2)
+    assert chosen(page) == ["a", "d"]
+
+
+def test_answers_that_come_while_branches_are_folded_are_all_drawn(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page: Any = builder
+    release = hold(page, re.compile(r"/canvas$"))
+    page.locator("#step-c-main").focus()
+    with page.expect_request(re.compile(r"/canvas$")):
+        press(page, "c")
+    press(page, "Control+z", "Control+y", "c")
+    release()
+    expect(page.locator("#step-a")).to_be_visible()
+    expect(page.locator("#step-d")).to_be_visible()
+    expect(page.locator("#redo")).to_be_disabled()
+    expect(page.locator("#toasts")).not_to_contain_text("Somebody else")

@@ -50,6 +50,20 @@ def test_presses_are_of_what_the_page_shows_when_their_turn_comes(builder: Page,
     assert "wait_4" not in ways(forked)
 
 
+def test_deleting_goes_up_the_branch_press_by_press(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-e-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    press(page, "Delete")
+    release()
+    expect(page.locator("#step-c-main")).to_be_focused()
+    assert set(ways(forked)) == {"trigger", "a", "b", "c"}
+    press(page, "Control+z", "Control+z")
+    expect(page.locator("#step-e")).to_be_visible()
+
+
 def test_what_is_on_its_way_can_be_undone_and_made_again(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
     expect(page.locator("#redo")).to_be_disabled()

@@ -65,7 +65,7 @@ export function edit(act, values = {}) {
 
 function post(act, values) {
   const at = graph();
-  const focused = document.activeElement?.id;
+  const focused = [document.activeElement?.id, above(document.activeElement?.closest?.(".step"))].filter(Boolean);
   return htmx
     .ajax("POST", at.dataset[act], {
       source: at,
@@ -76,14 +76,21 @@ function post(act, values) {
     .then(() => settle(focused));
 }
 
-// What the answer made anew takes the keyboard; what vanished gives it to its neighbour.
+// Returns the id of what can have the keyboard of the step above one.
+function above(step) {
+  const leads = ({ dataset: { down } }) => down.split(" ").includes(step.dataset.key);
+  return step && [...graph().querySelectorAll(".step")].find(leads)?.querySelector(".step-main").id;
+}
+
+// What the answer made anew takes the keyboard; what vanished gives it to the step above.
 function settle(focused) {
   const fresh = graph().querySelector(".step.is-new .step-main");
   if (fresh) {
     fresh.focus({ preventScroll: true });
     fresh.closest(".step").scrollIntoView({ block: "nearest", inline: "nearest", behavior: "smooth" });
   } else if (!document.activeElement || document.activeElement === document.body) {
-    const back = (focused && document.getElementById(focused)) || graph().querySelector(".is-selected .step-main, .step-main");
+    const there = focused.map((id) => document.getElementById(id)).find(Boolean);
+    const back = there ?? graph().querySelector(".is-selected .step-main, .step-main");
     back?.focus({ preventScroll: true });
   }
 }

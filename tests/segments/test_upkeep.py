@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app.capture import merging
+from app.infra import clock
 from app.infra.db import transaction
 from app.segments import membership, refresh, service, upkeep, usage, work
 from app.segments.models import Segment
@@ -118,7 +119,8 @@ def test_each_kind_of_change_finds_its_segments(tenant: Any, kind: str) -> None:
     if act:
         rows(tenant.id, f"{act} RETURNING id")
     else:
-        play(tenant.id, one)
+        # The last thirty days are those of the database's clock.
+        play(tenant.id, one, at=clock.now())
     settle(tenant.id)
     assert members(tenant.id, made) == {one}
 

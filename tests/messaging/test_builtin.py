@@ -75,6 +75,7 @@ def test_every_letter_of_ours_can_be_read() -> None:
         "confirm_consent",
         "invitation",
         "mention",
+        "notice",
         "reset_password",
         "task",
         "text_help",

@@ -14,6 +14,7 @@ from app.content.merge_tags import CUSTOMER_FIELDS
 from app.customers import consents
 from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
+from app.events.catalogue import types
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
@@ -131,8 +132,11 @@ LET_OUT = text("""
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
-OLDEST_EVENT = text("""
-    SELECT received_at FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT 1
+_UNREAD = text("""
+    SELECT received_at AS oldest, EXISTS (
+        SELECT FROM inbound_event
+        WHERE tenant_id = :tenant_id AND status = 'received' AND type = ANY(CAST(:of_consent AS text[]))) AS of_consent
+    FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT 1
 """)
 
 
@@ -266,17 +270,29 @@ def _of_runs(
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Events that wait to be read: when the `oldest` came in, and whether one of them may bring somebody's no."""
+
+    oldest: datetime
+    of_consent: bool
+
+
+def unread_events(session: Session, tenant_id: UUID) -> Unread | None:
+    """Return which of the tenant's accepted events wait to be read; None: there are none."""
+    of_consent = array(name for name, kind in types if kind.consents)
+    row = session.execute(_UNREAD, {"tenant_id": tenant_id, "of_consent": of_consent}).one_or_none()
+    return Unread(row.oldest, row.of_consent) if row else None
+
+
 @dataclass(slots=True)
 class Asked:
-    """A message as the checks see it: its row, its channel, where it would go.
-
-    `oldest_event`: when the oldest event that waits to be read came in.
-    """
+    """A message as the checks see it: its row, its channel, where it would go, what waits to be read."""
 
     row: Mapping[str, Any]
     via: Channel
     there: Destination
-    oldest_event: datetime | None
+    unread: Unread | None
     now: datetime
 
     @property
@@ -333,10 +349,12 @@ def _agreed(asked: Asked) -> Verdict | None:
 
 
 def _heard(asked: Asked) -> Verdict | None:
-    made, oldest = asked.row["created_at"], asked.oldest_event
+    made, unread = asked.row["created_at"], asked.unread
     until = made + EVENTS_GRACE
-    # Those that came in since are not waited for: where events never end, nothing would go out sooner.
-    if not (asked.marketing and oldest is not None and oldest <= made and asked.now < until):
+    if unread is None or not asked.marketing or asked.now >= until:
+        return None
+    # What came in since is waited for only if it may say no: where events never end, nothing would go out sooner.
+    if unread.oldest > made and not unread.of_consent:
         return None
     return Verdict(Status.HELD, Reason.EVENTS_PENDING, asked.there.address, min(asked.now + EVENTS_RECHECK, until))
 
@@ -386,9 +404,9 @@ def judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any
     kinds = dict(known)
     theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in kinds]))
     young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
-    oldest = session.execute(OLDEST_EVENT, {"tenant_id": tenant_id}).scalar() if young else None
+    unread = unread_events(session, tenant_id) if young else None
     verdicts = [
-        _judged(Asked(row, kinds[row["channel"]], next(theres), oldest, now))
+        _judged(Asked(row, kinds[row["channel"]], next(theres), unread, now))
         if row["channel"] in kinds
         else Verdict(Status.FAILED, Reason.NO_CHANNEL)
         for row in rows

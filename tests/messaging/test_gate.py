@@ -90,8 +90,8 @@ def test_a_no_while_it_is_held_skips_it(mailer: Mailer, customer: MakeCustomer, 
     assert mailer.fate(message) == ("skipped", "opted_out")
 
 
-def an_event(mailer: Mailer, id_: str = "e1", after: timedelta = timedelta(0)) -> None:
-    event = {"id": id_, "type": "pos.purchase", "timestamp": NOON.isoformat(), "identity": {"email": "x@example.com"}}
+def an_event(mailer: Mailer, id_: str = "e1", after: timedelta = timedelta(0), type: str = "pos.purchase") -> None:
+    event = {"id": id_, "type": type, "timestamp": NOON.isoformat(), "identity": {"email": "x@example.com"}}
     [result] = log.append(tenant_id=mailer.tenant_id, events=[event], source_default="pos", now=NOON + after)
     assert result.status == "accepted"
 
@@ -130,6 +130,17 @@ def test_what_comes_in_later_is_not_waited_for(mailer: Mailer, customer: MakeCus
     mailer.send(timedelta(seconds=2))
     assert mailer.fate(first) == ("sent", None)
     assert mailer.fate(later) == ("held", "events_pending")
+
+
+def test_what_comes_in_later_is_waited_for_where_it_may_be_a_no(
+    mailer: Mailer, customer: MakeCustomer, sink: Sink
+) -> None:
+    [message] = mailer.put(customer())
+    an_event(mailer, after=timedelta(seconds=1), type="message.unsubscribed")
+    mailer.send(timedelta(seconds=2))
+    assert mailer.fate(message) == ("held", "events_pending")
+    mailer.send(timedelta(seconds=30))
+    assert mailer.fate(message) == ("sent", None)
 
 
 def test_once_the_events_are_applied_it_goes_out_at_once(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:

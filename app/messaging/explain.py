@@ -138,7 +138,7 @@ def _told(
     if row["channel"] not in installed():
         return [Looked("Channel", False, reason_in_words(Reason.NO_CHANNEL), reason=Reason.NO_CHANNEL)]
     [there] = destinations(session, tenant_id, [row])
-    asked = Asked(row, channel(row["channel"]), there, gate.unread_events(session, tenant_id), now)
+    asked = Asked(row, channel(row["channel"]), there, gate.unread_events(session, tenant_id, [row["created_at"]]), now)
     told = []
     for name, check in gate.CHECKS:
         if there.address is None and name in ("list", "consent", "events"):

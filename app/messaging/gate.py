@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from app.content.merge_tags import CUSTOMER_FIELDS
 from app.customers import consents
 from app.customers.consents import State
 from app.customers.facts import CONSENT_FIELDS
-from app.events.catalogue import types
+from app.events.catalogue import known as known_types
+from app.events.validation import OWN_SOURCE
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, look_up_by_index, transaction
 from app.infra.ids import new_id
@@ -132,11 +134,13 @@ LET_OUT = text("""
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
 
-_UNREAD = text("""
-    SELECT received_at AS oldest, EXISTS (
-        SELECT FROM inbound_event
-        WHERE tenant_id = :tenant_id AND status = 'received' AND type = ANY(CAST(:of_consent AS text[]))) AS of_consent
-    FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT 1
+OLDEST_EVENT = text("""
+    SELECT received_at FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received' ORDER BY id LIMIT 1
+""")
+# Our own are written once they hold.
+_MAY_SAY_NO = text("""
+    SELECT EXISTS (SELECT FROM inbound_event WHERE tenant_id = :tenant_id AND status = 'received'
+        AND type = ANY(CAST(:of_consent AS text[])) AND source <> :ours)
 """)
 
 
@@ -272,17 +276,32 @@ def _of_runs(
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Events that wait to be read: when the `oldest` came in, and whether one of them may bring somebody's no."""
+    """Events that wait to be read: when the `oldest` came in, and whether one of them may bring somebody's no.
+
+    Where all came in before the messages that are judged it makes no difference, and is not asked.
+    """
 
     oldest: datetime
     of_consent: bool
 
 
-def unread_events(session: Session, tenant_id: UUID) -> Unread | None:
-    """Return which of the tenant's accepted events wait to be read; None: there are none."""
-    of_consent = array(name for name, kind in types if kind.consents)
-    row = session.execute(_UNREAD, {"tenant_id": tenant_id, "of_consent": of_consent}).one_or_none()
-    return Unread(row.oldest, row.of_consent) if row else None
+@cache
+def _of_consent() -> list[str]:
+    """Return the types of events that may tell of a consent."""
+    return [kind.name for kind in known_types() if kind.consents]
+
+
+def unread_events(session: Session, tenant_id: UUID, made: Collection[datetime]) -> Unread | None:
+    """Return which of the tenant's accepted events wait to be read; None: there are none. `made`: when messages were.
+
+    Whether one may bring a no takes a look at all of them, and so is asked only where they came in since.
+    """
+    oldest = session.execute(OLDEST_EVENT, {"tenant_id": tenant_id}).scalar() if made else None
+    if oldest is None:
+        return None
+    asked = {"tenant_id": tenant_id, "of_consent": array(_of_consent()), "ours": OWN_SOURCE}
+    since = any(moment < oldest for moment in made)
+    return Unread(oldest, since and bool(session.execute(_MAY_SAY_NO, asked).scalar_one()))
 
 
 @dataclass(slots=True)
@@ -403,8 +422,12 @@ def judge_all(session: Session, tenant_id: UUID, rows: Sequence[Mapping[str, Any
     known, now = installed(), facts.now
     kinds = dict(known)
     theres = iter(destinations(session, tenant_id, [row for row in rows if row["channel"] in kinds]))
-    young = any(row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE for row in rows)
-    unread = unread_events(session, tenant_id) if young else None
+    young = {
+        row["created_at"]
+        for row in rows
+        if row["purpose"] == Purpose.MARKETING and now < row["created_at"] + EVENTS_GRACE
+    }
+    unread = unread_events(session, tenant_id, young)
     verdicts = [
         _judged(Asked(row, kinds[row["channel"]], next(theres), unread, now))
         if row["channel"] in kinds

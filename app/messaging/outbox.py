@@ -69,7 +69,6 @@ MAKE_DUE = text("""
     WHERE tenant_id = :tenant_id AND status = 'held' AND reason = :reason
       AND (CAST(:customer_ids AS uuid[]) IS NULL OR customer_id = ANY(CAST(:customer_ids AS uuid[])))
       AND (CAST(:journey_id AS uuid) IS NULL OR journey_id = :journey_id)
-      AND (CAST(:made_before AS timestamptz) IS NULL OR created_at < :made_before)
 """)
 
 
@@ -213,9 +212,9 @@ def recheck(*, tenant_id: UUID, customer_ids: Sequence[UUID], now: datetime | No
         _make_due(tenant_id, Reason.AWAITING_CONSENT, now, customer_ids=list(customer_ids))
 
 
-def events_processed(*, tenant_id: UUID, oldest: datetime | None = None, now: datetime | None = None) -> None:
-    """Make the messages that wait for accepted events due at once, those made before the `oldest` that is left."""
-    _make_due(tenant_id, Reason.EVENTS_PENDING, now, made_before=oldest)
+def events_processed(*, tenant_id: UUID, now: datetime | None = None) -> None:
+    """Make the messages that wait for accepted events due at once: called when none is left to process."""
+    look_again(tenant_id=tenant_id, reason=Reason.EVENTS_PENDING, now=now)
 
 
 def look_again(*, tenant_id: UUID, reason: Reason, journey_id: UUID | None = None, now: datetime | None = None) -> None:
@@ -233,9 +232,8 @@ def _make_due(
     *,
     customer_ids: list[UUID] | None = None,
     journey_id: UUID | None = None,
-    made_before: datetime | None = None,
 ) -> None:
-    only = {"customer_ids": customer_ids, "journey_id": journey_id, "made_before": made_before}
+    only = {"customer_ids": customer_ids, "journey_id": journey_id}
     asked = {"tenant_id": tenant_id, "reason": reason, **only}
     with transaction(tenant_id) as session:
         found = session.execute(MAKE_DUE, {**asked, "now": now or clock.now()})

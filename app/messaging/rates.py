@@ -67,7 +67,8 @@ class Clock:
         self.row, self.rate = row, Rate(row.channel, row.domain, row.most, row.seconds)
         self.step = timedelta(seconds=row.seconds) / row.most
         # No place is further away: what is, is of a clock that ran ahead and was put right.
-        furthest = now + HORIZON + timedelta(seconds=row.seconds)
+        # Twice as far as any is put, since senders' clocks may be apart.
+        furthest = now + 2 * HORIZON + timedelta(seconds=row.seconds)
         places = (row.ready_at, row.journey_at, row.queue_at)
         ready, of_journeys, others = (now if one > furthest else one for one in places)
         self.ready = max(ready, now - BURST)

@@ -11,7 +11,7 @@ from app.events.validation import OWN_SOURCE
 from app.infra.db import transaction
 from app.messaging import clicks, outbox, tally
 from app.messaging.double_opt_in import ask_those_told_of
-from app.messaging.gate import unread_events
+from app.messaging.gate import OLDEST_EVENT
 from app.messaging.results import STUCK_AFTER, reconcile
 from app.messaging.settling import settle
 
@@ -71,5 +71,6 @@ def on_events(batch: AppliedEvents) -> None:
         if not session.execute(ANY_HELD, {"tenant_id": batch.tenant_id}).scalar_one():
             return
         outbox.recheck(tenant_id=batch.tenant_id, customer_ids=sorted(batch.consent_changed), now=batch.now)
-        unread = unread_events(session, batch.tenant_id)
-        outbox.events_processed(tenant_id=batch.tenant_id, oldest=unread.oldest if unread else None, now=batch.now)
+        # While others wait to be read, the gate looks again by itself.
+        if session.execute(OLDEST_EVENT, {"tenant_id": batch.tenant_id}).scalar() is None:
+            outbox.events_processed(tenant_id=batch.tenant_id, now=batch.now)

@@ -284,7 +284,7 @@ _STUCK = text("""
 
 def _due(now: object) -> list[tuple[Work, UUID]]:
     with dispatching() as session:
-        look_up_by_index(session)
+        look_up_by_index(session, in_order=True)
         return [(Work(row.work), row.id) for row in session.execute(DUE, {"now": now})]
 
 

@@ -1,5 +1,7 @@
 """The gate: who is written to, who is not, and why. Each rule in the transaction that lets a message out."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from app.messaging.states import REASON_WORDS, STATUS_TONES, STATUS_WORDS, Purpo
 from app.messaging.suppression import SuppressedBecause, lift, page, suppress
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Sink
+from tests.stack import ROOT
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_what_comes_in_later_is_not_waited_for(mailer: Mailer, customer: MakeCus
         tenant_id=mailer.tenant_id, now=NOON + timedelta(seconds=2), events=[], consent_changed=set()
     )
     service.on_events(batch)
-    mailer.send(timedelta(seconds=2))
+    mailer.send(timedelta(seconds=3))
     assert mailer.fate(first) == ("sent", None)
     assert mailer.fate(later) == ("held", "events_pending")
 
@@ -141,6 +144,12 @@ def test_what_comes_in_later_is_waited_for_where_it_may_be_a_no(
     assert mailer.fate(message) == ("held", "events_pending")
     mailer.send(timedelta(seconds=30))
     assert mailer.fate(message) == ("sent", None)
+
+
+def test_a_process_that_has_read_no_event_yet_knows_which_may_be_a_no() -> None:
+    asked = "from app.messaging import gate; print(*gate._of_consent())"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert {"message.unsubscribed", "contactPreference.updated"} <= set(told.stdout.split())
 
 
 def test_once_the_events_are_applied_it_goes_out_at_once(mailer: Mailer, customer: MakeCustomer, sink: Sink) -> None:

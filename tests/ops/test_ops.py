@@ -224,7 +224,7 @@ def test_a_warning_that_fails_keeps_back_no_campaign_and_tells_ops_nothing_of_cu
 def test_the_tick_looks_for_due_work_by_indexes_alone(tenant: Any) -> None:
     """Hashing what is due of all tenants would read it all, however much has been left lying."""
     with dispatching() as session:
-        look_up_by_index(session)
+        look_up_by_index(session, in_order=True)
         plan = list(session.scalars(text(f"EXPLAIN {tasks.DUE.text}"), {"now": clock.now()}))
     assert [line for line in plan if any(word in line for word in ("hashed", "Hash", "Bitmap", "Seq Scan"))] == [], plan
     of_people = [line for line in plan if "journey_enrollment" in line]
@@ -258,7 +258,7 @@ def test_a_backlog_of_people_is_read_no_further_than_is_counted(tenant: Any) -> 
     found = {one.work: one for one in work.backlogs(tenant_id=tenant.id, now=now)}[Work.ADVANCE_JOURNEYS]
     assert (found.due, found.parked, found.oldest_due) == (9, 0, now - timedelta(hours=1))
     with transaction(tenant.id) as session:
-        look_up_by_index(session)
+        look_up_by_index(session, in_order=True)
         asked = {"tenant_id": tenant.id, "now": now, "counted": 2}
         query = work._BACKLOG[Work.ADVANCE_JOURNEYS][2]
         assert session.execute(text(query), asked).one().due == 2

@@ -91,6 +91,7 @@ def show(campaign_id: UUID) -> Response:
         has_opens=presenters.has_opens(campaign, stats),
         quiet_until=presenters.quiet_until(campaign) if Reason.QUIET_HOURS in stats.held else None,
         runs=runs,
+        begun=any(run.status == Status.PREPARING and run.started_at for run in runs.items),
         trials=presenters.trials(runs.items),
         variants=presenters.variants(campaign),
         live=presenters.is_live(campaign) or still_goes_out,

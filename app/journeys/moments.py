@@ -39,11 +39,16 @@ def on_date(now: datetime, zone: ZoneInfo, clock: time, occurs: date, offset: ti
             return found
 
 
-def on_working_day(moment: datetime, zone: ZoneInfo, clock: time, days: WorkingDays) -> datetime:
-    """Return a moment if it is on a working day of the zone, else when clocks show `clock` on the next one."""
+def on_working_day(
+    moment: datetime, zone: ZoneInfo, clock: time, days: WorkingDays, *, earlier: bool = False
+) -> datetime:
+    """Return a moment if it is on a working day of the zone, else when clocks show `clock` on the next one.
+
+    With `earlier` it is the last one before.
+    """
     day = moment.astimezone(zone).date()
-    first = days.first(day)
-    return moment if first == day else instant(datetime.combine(first, clock), zone)
+    open_ = days.before(day, 0) if earlier else days.first(day)
+    return moment if open_ == day else instant(datetime.combine(open_, clock), zone)
 
 
 def after_working_days(now: datetime, zone: ZoneInfo, count: int, days: WorkingDays) -> datetime:

@@ -26,6 +26,10 @@ TIMED = {DATE: "On a date of the customer", SCHEDULE: "At a time I set, once or 
 """What a TRIGGER has in the place of an event type, and what people call it."""
 CATCH_UP = timedelta(days=3)
 """What should have happened while nothing ran is made good for so long, and left out if it is older."""
+ONLY_ON_WORKING_DAYS = (
+    "Not on a day on which the club is closed: then on its next working day, at the same time of day. What is to come "
+    "before the date comes on the last working day before that."
+)
 _DAY = timedelta(days=1)
 
 
@@ -57,7 +61,7 @@ class DateTrigger(BaseModel):
     working_days: bool = Field(
         default=False,
         title="Only on working days",
-        description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
+        description=ONLY_ON_WORKING_DAYS,
     )
 
     @field_validator("days")
@@ -88,12 +92,16 @@ class DateTrigger(BaseModel):
         """Return the dates whose moment is on a day, those that are put off to it among them."""
         if not self.working_days:
             return [day - self.offset]
-        if working.first(day) != day:
+        if self._working_day(day, working) != day:
             return []
-        found = [day - self.offset]
-        while working.first(before := day - len(found) * _DAY) == day and len(found) < FAR:
-            found.append(before - self.offset)
+        found, way = [day - self.offset], _DAY if self.when == "before" else -_DAY
+        while self._working_day(beside := day + len(found) * way, working) == day and len(found) < FAR:
+            found.append(beside - self.offset)
         return found
+
+    def _working_day(self, day: date, working: WorkingDays) -> date:
+        # What is to come before a date is of no use after it.
+        return working.before(day, 0) if self.when == "before" else working.first(day)
 
     def numbers(self, occurs: date) -> list[int]:
         """Return the days of the year (100 times the month, and the day) of those who have their day on a date."""
@@ -110,8 +118,7 @@ class DateTrigger(BaseModel):
         called = label if label.startswith("The ") else f"“{label}”"
         days = f"{self.days} day{'s' if self.days != 1 else ''}"
         lead = "On" if self.when == "on" else f"{days} {self.when}"
-        put_off = ", or on the next working day" if self.working_days else ""
-        return f"{lead} {called}, at {self.time}{put_off}"
+        return f"{lead} {called}, at {self.time}{put_off(self.when) if self.working_days else ''}"
 
 
 class Schedule(BaseModel):
@@ -187,6 +194,11 @@ class Schedule(BaseModel):
         name = known.segments.get(self.segment_id) if self.segment_id else None
         who = "everybody" if self.segment_id is None else f"the segment “{name}”" if name else "a segment"
         return f"{when} at {self.time}: {who}"
+
+
+def put_off(when: str) -> str:
+    """Return in words on which day it is instead of a closed one, by "on", "before" or "after" the date."""
+    return f", or on the {'last working day before that' if when == 'before' else 'next working day'}"
 
 
 def comes_again(trigger: Mapping[str, Any]) -> bool:

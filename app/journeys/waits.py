@@ -12,7 +12,7 @@ from app.infra.working_days import DAY_NAMES, WEEK, WorkingDays
 from app.journeys.durations import MAX_DAYS, duration, longer_than_nothing, whole_days, working_days
 from app.journeys.moments import after_working_days, at_local, on_date, on_working_day
 from app.journeys.step_type import StepConfig
-from app.journeys.timed import DateTrigger
+from app.journeys.timed import ONLY_ON_WORKING_DAYS, DateTrigger, put_off
 
 WAYS = ("duration", "until", "date", "event_date", "event_type", "rules")
 """The settings of which a wait has one."""
@@ -74,9 +74,14 @@ class UntilDate(DateTrigger):
         """Return when it comes for somebody who has that date, or None where it does not come any more."""
         if of is None:
             return None
-        clock = time.fromisoformat(self.time)
-        found = on_date(now, zone, clock, of, self.offset, yearly=self.every == "year")
-        found = on_working_day(found, zone, clock, days) if self.working_days else found
+        clock, yearly, earlier = time.fromisoformat(self.time), self.every == "year", self.when == "before"
+        found = on_date(now, zone, clock, of, self.offset, yearly=yearly)
+        # What is over is not brought back by a closed day.
+        if self.working_days and found > now:
+            plain, found = found, on_working_day(found, zone, clock, days, earlier=earlier)
+            if yearly and found <= now:
+                again = on_date(plain, zone, clock, of, self.offset, yearly=True)
+                found = on_working_day(again, zone, clock, days, earlier=earlier)
         return found if found > now else None
 
 
@@ -116,7 +121,7 @@ class UntilEventDate(BaseModel):
     working_days: bool = Field(
         default=False,
         title="Only on working days",
-        description="Not on a day on which the club is closed: then on its next working day, at the same time of day.",
+        description=ONLY_ON_WORKING_DAYS,
     )
     missed: Literal["go_on", "branch"] = Field(
         default="go_on",
@@ -163,9 +168,11 @@ class UntilEventDate(BaseModel):
         """
         try:
             found = None if said is None else self._moment(said, here, zone, days)
-            if found is not None and self.working_days:
+            # What is over is not brought back by a closed day.
+            if found is not None and found > now and self.working_days:
                 where = zone if self.time else here
-                found = on_working_day(found, where, found.astimezone(where).time(), days)
+                clock = found.astimezone(where).time()
+                found = on_working_day(found, where, clock, days, earlier=self.when == "before")
         except (OverflowError, ValueError):
             # A date at the end of all times, such as systems write for "never".
             return None
@@ -192,8 +199,8 @@ class UntilEventDate(BaseModel):
     def words(self, label: str) -> str:
         """Return it in words, of a date that is called so: "7 days before “Tee time”, at 09:00"."""
         lead = f"{self.offset} {self.when} " if self.when != "on" else ""
-        put_off = ", or on the next working day" if self.working_days else ""
-        return f"{lead}“{label}”{f', at {self.time}' if self.time else ''}{put_off}"
+        at = f", at {self.time}" if self.time else ""
+        return f"{lead}“{label}”{at}{put_off(self.when) if self.working_days else ''}"
 
 
 class WaitConfig(StepConfig):

@@ -15,7 +15,7 @@ from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import timed as engine
 from app.journeys.models import Journey
-from app.journeys.step_type import words_of
+from app.journeys.step_type import Known, words_of
 from app.journeys.timed import CATCH_UP, DateTrigger
 from app.journeys.waits import UntilDate
 from app.messaging.windows import JOURNEY
@@ -142,6 +142,44 @@ def test_a_wait_for_a_date_is_put_off_to_a_working_day_too() -> None:
     until = UntilDate(field="date_of_birth", working_days=True)
     found = until.moment(date(1990, 11, 21), NOW, ZoneInfo(ZONE), WorkingDays())
     assert found == at("2026-11-23T07:00")
+
+
+@pytest.mark.parametrize(
+    ("config", "now", "expected"),
+    [
+        # The day before Monday 23 November is a Sunday: it comes on the Friday.
+        ({"when": "before", "days": 1, "every": "once"}, "2026-11-20T06:59", "2026-11-20T07:00"),
+        ({"when": "before", "days": 1, "every": "once"}, "2026-11-20T07:00", None),
+        ({"when": "before", "days": 1}, "2026-11-20T06:59", "2026-11-20T07:00"),
+        # Over for this year; the day before 23 November 2027 is a Monday.
+        ({"when": "before", "days": 1}, "2026-11-20T07:00", "2027-11-22T07:00"),
+        # What is over on the Saturday does not come on the Monday.
+        ({"when": "after", "days": 5, "every": "once"}, "2026-11-28T06:59", "2026-11-30T07:00"),
+        ({"when": "after", "days": 5, "every": "once"}, "2026-11-28T07:00", None),
+    ],
+)
+def test_a_wait_before_a_date_is_never_late_and_what_is_over_is_over(
+    config: Config, now: str, expected: str | None
+) -> None:
+    until = UntilDate.model_validate({"field": "expires_on", "working_days": True, **config})
+    found = until.moment(date(2026, 11, 23), at(now), ZoneInfo(ZONE), WorkingDays())
+    assert found == (at(expected) if expected else None)
+
+
+def test_days_before_a_date_a_closed_day_is_made_good_for_before_it(tenant: Any) -> None:
+    # The days before these are Friday to Monday.
+    born = [date(1990, 11, day) for day in (21, 22, 23, 24)]
+    members = [people(tenant.id, date_of_birth=one)[0] for one in born]
+    made = by_date(tenant, BIRTHDAY | {"when": "before", "days": 1, "working_days": True}, at=at("2026-11-19T12:00"))
+    let_in(tenant, at("2026-11-20T06:59"))
+    assert entered(tenant) == []
+    let_in(tenant, at("2026-11-20T07:00"))
+    assert {one for one, _ in entered(tenant)} == set(members[:3])
+    let_in(tenant, at("2026-11-23T07:00"))
+    assert [one for one, _ in entered(tenant)][3:] == members[3:]
+    check_counters(tenant.id, made.id)
+    words = DateTrigger.model_validate({"field": "x", "when": "before", "days": 1, "working_days": True})
+    assert words.words(Known()).endswith(", at 09:00, or on the last working day before that")
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,13 @@ WEEK_BEFORE: Json = {"when": "before", "offset": "7 days", "time": "09:00"}
         ({"when": "after", "offset": "1 working day"}, "2026-12-05T06:30", "2026-12-07T04:30"),
         # Put off to the Monday, at the same time of day.
         ({"when": "on", "working_days": True}, "2026-12-05T06:30:00+02:00", "2026-12-07T04:30"),
-        ({**WEEK_BEFORE, "working_days": True}, "2026-12-05T06:30:00+02:00", "2026-11-30T07:00"),
-        ({"when": "before", "offset": "2 hours", "working_days": True}, "2026-12-05T06:30", "2026-12-07T02:30"),
+        ({"when": "after", "offset": "2 hours", "working_days": True}, "2026-12-05T06:30", "2026-12-07T06:30"),
+        # What comes before it never comes after it.
+        ({**WEEK_BEFORE, "working_days": True}, "2026-12-05T06:30:00+02:00", "2026-11-27T07:00"),
+        ({**WEEK_BEFORE, "offset": "1 day", "working_days": True}, "2026-12-06T10:00", "2026-12-04T07:00"),
+        ({"when": "before", "offset": "2 hours", "working_days": True}, "2026-12-05T06:30", "2026-12-04T02:30"),
+        # The Sunday's is Friday's, which is over.
+        ({**WEEK_BEFORE, "offset": "1 day", "working_days": True}, "2026-11-23T10:00", None),
         ({"when": "on", "working_days": True}, "2026-12-04T06:30:00+02:00", "2026-12-04T04:30"),
         # Over, or none that could be read.
         (WEEK_BEFORE, "2026-11-26T06:30:00+02:00", None),
@@ -98,6 +103,14 @@ def test_when_it_comes(tenant: Tenant, config: Json, tee_time: Any, expected: st
         run(tenant.id, row.waiting_until)
         assert paths(tenant.id)[who][-1] == ("yes", "COMPLETED")
     check_counters(tenant.id, made)
+
+
+@pytest.mark.parametrize(("hour", "waits"), [(9, True), (10, False), (12, False)])
+def test_what_is_over_on_a_closed_day_is_not_waited_for(hour: int, waits: bool) -> None:
+    asked = UntilEventDate(field="tee_time", when="on", working_days=True)
+    now = datetime(2026, 12, 5, hour, tzinfo=HERE)  # a Saturday
+    found = asked.moment(datetime(2026, 12, 5, 10, tzinfo=HERE), now, here=HERE, zone=HERE, days=WorkingDays())
+    assert found == (datetime(2026, 12, 7, 10, tzinfo=HERE) if waits else None)
 
 
 def test_a_time_of_day_is_the_persons_and_the_day_is_where_the_event_is(tenant: Tenant) -> None:
@@ -192,12 +205,18 @@ def test_words() -> None:
     kind = step_types().get("WAIT")
     told = [
         kind.words(WaitConfig.model_validate({"event_date": {"field": "tee_time", **config}}), Known())
-        for config in (WEEK_BEFORE, {"when": "on"}, {"when": "after", "offset": "2 hours"})
+        for config in (
+            WEEK_BEFORE,
+            {"when": "on"},
+            {"when": "after", "offset": "2 hours"},
+            WEEK_BEFORE | {"working_days": True},
+        )
     ]
     assert told == [
         "Wait until 7 days before “Tee time”, at 09:00",
         "Wait until “Tee time”",
         "Wait until 2 hours after “Tee time”",
+        "Wait until 7 days before “Tee time”, at 09:00, or on the last working day before that",
     ]
 
 

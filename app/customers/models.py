@@ -503,6 +503,7 @@ class Notice(TenantRow, Base):
         UniqueConstraint("tenant_id", "key", "user_id", name="uq_notice_key"),
         Index("ix_notice_customer", "tenant_id", "customer_id"),
         Index("ix_notice_told", "tenant_id", "user_id", text("told_at DESC"), text("id DESC")),
+        Index("ix_notice_unread", "tenant_id", "user_id", postgresql_where=text("read_at IS NULL")),
     )
 
     key: Mapped[str]

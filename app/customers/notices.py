@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, tuple_
+from sqlalchemy import Select, select, text, tuple_
 
 from app.customers import mentions, tasks
 from app.customers.mentions import MANY
@@ -26,6 +26,11 @@ _PUT = text("""
     CROSS JOIN unnest(CAST(:users AS uuid[])) AS reader(id)
     ON CONFLICT (tenant_id, key, user_id) DO NOTHING
     RETURNING id, user_id
+""")
+_UNREAD = text("""
+    SELECT count(*) FROM (
+        SELECT FROM notice WHERE tenant_id = :tenant_id AND user_id = :user_id AND read_at IS NULL LIMIT :many
+    ) AS counted
 """)
 _READ = text("""
     UPDATE notice SET read_at = :now
@@ -122,9 +127,8 @@ def notice(*, tenant_id: UUID, user_id: UUID, notice_id: UUID, sees_private: boo
 
 def unread(*, tenant_id: UUID, user_id: UUID, sees_private: bool) -> int:
     """Return how many notices a user has not read; counting ends at one more than MANY."""
-    some = select(Row.id).where(Row.tenant_id == tenant_id, Row.user_id == user_id, Row.read_at.is_(None))
     with transaction(tenant_id) as session:
-        own = session.scalar(select(func.count()).select_from(some.limit(MANY + 1).subquery())) or 0
+        own = session.scalar(_UNREAD, {"tenant_id": tenant_id, "user_id": user_id, "many": MANY + 1}) or 0
     named = mentions.unread(tenant_id=tenant_id, user_id=user_id, sees_private=sees_private)
     return min(own + named, MANY + 1)
 

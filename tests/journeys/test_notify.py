@@ -101,6 +101,31 @@ def test_a_mail_about_what_is_read_is_not_sent(tenant: Any) -> None:
         builtin("notice").values(**mail)
 
 
+_MANY = text("""
+    INSERT INTO notice (tenant_id, key, user_id, customer_id, told_by, body, told_at, read_at)
+    SELECT :tenant_id, CAST(n AS text), :user_id, :customer, 'Keen players', 'Body', :now, CASE WHEN n > 3 THEN :now END
+    FROM generate_series(1, 3000) AS n
+""")
+
+
+@pytest.mark.parametrize("statement", [notices._UNREAD, notices._READ])
+def test_the_bell_reads_what_is_unread_and_no_more(tenant: Any, statement: Any) -> None:
+    clerk, [nomsa] = make_user(tenant.id, "staff"), people(tenant.id)
+    asked = {"tenant_id": tenant.id, "user_id": clerk, "many": 100, "id": None, "now": NOW}
+    with transaction(tenant.id) as session:
+        session.execute(_MANY, asked | {"customer": nomsa})
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        wanted = {name: asked[name] for name in statement.compile().params}
+        [plan] = session.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), wanted)
+    ahead, read = [plan["Plan"]], []
+    while ahead:
+        node = ahead.pop()
+        if node["Node Type"] != "ModifyTable" and node.get("Relation Name") == "notice":
+            read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
+        ahead += node.get("Plans", ())
+    assert read == [3]
+
+
 @pytest.mark.parametrize(
     ("config", "field"),
     [

@@ -1,6 +1,6 @@
 """What users are told in Fairway: where colleagues mentioned them, and what is told to them about customers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,6 +123,13 @@ def notice(*, tenant_id: UUID, user_id: UUID, notice_id: UUID, sees_private: boo
     return _mention(
         mentions.notice(tenant_id=tenant_id, user_id=user_id, mention_id=notice_id, sees_private=sees_private)
     )
+
+
+def still_unread(*, tenant_id: UUID, user_id: UUID, notice_ids: Collection[UUID]) -> list[Notice]:
+    """Return which of what journeys told a user is there and unread, in the order in which it was told."""
+    wanted = _mine(tenant_id, user_id).where(Row.id.in_(notice_ids), Row.read_at.is_(None))
+    with transaction(tenant_id) as session:
+        return [_own(row) for row in session.execute(wanted.order_by(Row.id))]
 
 
 def unread(*, tenant_id: UUID, user_id: UUID, sees_private: bool) -> int:

@@ -84,6 +84,27 @@ def test_one_mail_for_all_who_come_at_once(tenant: Any) -> None:
     assert unread(tenant, clerk) == 3
 
 
+def test_a_mail_about_many_is_about_those_who_are_there_and_unread(tenant: Any) -> None:
+    clerk = make_user(tenant.id, "staff")
+    members = people(tenant.id, 3)
+    admit(tenant.id, telling(tenant, mail=True).id, members)
+    run(tenant.id)
+    [message] = rows(tenant.id, "SELECT context FROM message")
+    mail = {"tenant_id": tenant.id, "user_id": clerk, "context": message.context}
+    first, second, third = sorted(told(tenant, clerk), key=lambda one: one.id)
+    with transaction(tenant.id) as session:
+        session.execute(text("DELETE FROM customer WHERE id = :id"), {"id": first.customer_id})
+    found = builtin("notice").values(**mail)
+    assert (found["count"], found["others"], found["customer"]) == (2, True, second.customer_name)
+    notices.read(tenant_id=tenant.id, user_id=clerk, notice_id=second.id)
+    found = builtin("notice").values(**mail)
+    assert (found["count"], found["others"], found["customer"]) == (1, False, third.customer_name)
+    assert found["link"].endswith(f"/customers/{third.customer_id}")
+    notices.read(tenant_id=tenant.id, user_id=clerk)
+    with pytest.raises(Outdated):
+        builtin("notice").values(**mail)
+
+
 def test_a_mail_about_what_is_read_is_not_sent(tenant: Any) -> None:
     clerk = make_user(tenant.id, "staff")
     [nomsa] = people(tenant.id, first_name="Nomsa")

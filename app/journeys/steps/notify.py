@@ -99,7 +99,7 @@ def _mail(batch: StepBatch[NotifyConfig], told: list[Told]) -> None:
             dedupe_key=f"notice:{one.notices[0]}",
             builtin="notice",
             user_id=one.user_id,
-            context={"notice_id": str(one.notices[0]), "count": len(one.notices)},
+            context={"notice_ids": [str(id_) for id_ in one.notices]},
             now=batch.now,
         )
 

@@ -34,27 +34,27 @@ You find them here:
 
 
 def values(*, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is told of whom; a single notice that is read already, or gone, makes the letter outdated."""
-    notice_id = as_id(context.get("notice_id"))
-    if user_id is None or notice_id is None:
+    """Return what is told of whom; notices that are read or gone are left out, and if all are it is outdated."""
+    notice_ids = [one for given in context.get("notice_ids") or () if (one := as_id(given))]
+    if user_id is None or not notice_ids:
         raise Outdated("The mail names no notice.")
     try:
         reader = user(tenant_id=tenant_id, user_id=user_id)
-        found = notices.notice(tenant_id=tenant_id, user_id=user_id, notice_id=notice_id, sees_private=False)
     except NotFound:
-        raise Outdated("The notice is gone.") from None
-    count = int(context.get("count") or 1)
+        raise Outdated("The user is gone.") from None
     may = permissions_of(reader.role)
     if reader.status != "active" or tasks.PERMISSION not in may or READS_NOTES not in may:
         raise Outdated("They may not read it any more.")
-    if count == 1 and found.read_at is not None:
-        raise Outdated("They have read it already.")
-    there = f"/customers/{found.customer_id}" if count == 1 else "/notices"
+    found = notices.still_unread(tenant_id=tenant_id, user_id=user_id, notice_ids=notice_ids)
+    if not found:
+        raise Outdated("They have read it already, or it is gone.")
+    first, count = found[0], len(found)
+    there = f"/customers/{first.customer_id}" if count == 1 else "/notices"
     return {
         "name": reader.name,
-        "by": found.by,
-        "body": found.body,
-        "customer": found.customer_name,
+        "by": first.by,
+        "body": first.body,
+        "customer": first.customer_name,
         "count": count,
         "others": count > 1,
         "link": f"{load().public_url}{there}",

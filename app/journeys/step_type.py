@@ -11,6 +11,7 @@ description and, in `json_schema_extra`, the `widget` a form draws:
     step          key of another step of the journey
     journey       id of another journey
     colleague     whom a task is given to: "user:<id>" or "role:staff"
+    told          whom a notice is for, as a colleague
     secret        a sealed secret, made by a button
     date_field    name of a date of the customer         date         a day "2026-11-22"
     recurrence    an RRULE, or nothing for once

@@ -227,6 +227,8 @@ def test_the_builder_offers_and_shows_it(client: Any, sign_in: Any, api: Any, te
     panel = client.get(f"/journeys/{made.id}/steps/bell").text
     assert 'name="to"' in panel
     assert 'name="text"' in panel
+    assert "Everybody with the role staff" in panel
+    assert "Anybody with the role" not in panel
     kinds = {one["type"]: one for one in api.get("/journeys/step-types").get_json()["items"]}
     assert kinds["NOTIFY"]["exits"] == ["next"]
     assert set(kinds["NOTIFY"]["config_schema"]["properties"]) == {"to", "text", "mail"}

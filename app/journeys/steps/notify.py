@@ -22,7 +22,7 @@ _NAME = text("SELECT name FROM journey WHERE tenant_id = :tenant_id AND id = :id
 class NotifyConfig(StepConfig):
     """Who is told what."""
 
-    to: str = Field(title="Tell", max_length=100, json_schema_extra={"widget": "colleague"})
+    to: str = Field(title="Tell", max_length=100, json_schema_extra={"widget": "told"})
     text: str = Field(
         title="What they are told",
         min_length=1,

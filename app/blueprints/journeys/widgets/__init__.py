@@ -117,6 +117,18 @@ def _prepare_colleague(ask: Ask) -> Mapping[str, Any]:
     return {"options": list(ask.sources.known.colleagues.items())}
 
 
+def _prepare_told(ask: Ask) -> Mapping[str, Any]:
+    # Anybody with a role may do a task of it, but all of them are told.
+    colleagues = ask.sources.known.colleagues.items()
+    role = "role:"
+    return {
+        "options": [
+            (key, f"Everybody with the role {key.removeprefix(role)}" if key.startswith(role) else name)
+            for key, name in colleagues
+        ]
+    }
+
+
 def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:
     return {"options": list(date_fields(ask.sources.known).items())}
 
@@ -251,6 +263,7 @@ WIDGETS: dict[str, Widget] = {
     "segment": Widget(_prepare_segment, _read_text),
     "journey": Widget(_prepare_journey, _read_text),
     "colleague": Widget(_prepare_colleague, _read_text),
+    "told": Widget(_prepare_told, _read_text),
     "secret": TEXT,
     "date": TEXT,
     "date_field": Widget(_prepare_date_field, _read_text),

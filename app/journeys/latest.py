@@ -3,7 +3,8 @@
 What is asked of the log is asked of the latest MOST walks only: a report of a journey that a million came into takes
 as long as one of MOST people, and says so; of earlier ones it tells where it is asked of the days they came in. Of a
 version few came in with it may take longer: all later walks are passed over. Ids rise with the time they are made, and
-the index of walks by status has them in order, so of chosen weeks no others are read.
+the index of walks by status has them in order, so of chosen weeks few others are read. In which week somebody came in
+is written down with them, and stays when the journey moves to another time zone.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from app.journeys.models import Journey
 MOST = 10_000
 GOAL = "goal"
 """What reaching the journey's goal is called beside the keys of steps."""
-_CLOCKS = timedelta(hours=1)
+_ZONES = timedelta(hours=27)
+"""So far apart are the clocks of two time zones, and an hour."""
 _LATE = timedelta(days=1)
 """So much later than they came in somebody may have been written down, by a batch that took long or waited."""
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
@@ -43,8 +45,8 @@ ANY, NOT = "*", "!"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who came in from one day to another, both included and by the journey's clocks, and under that version; without
-    any of it, everybody."""
+    """Who came in in the weeks (Monday to Sunday) from that of one day to that of another, by the journey's clocks of
+    the time, and under that version; without any of it, everybody."""
 
     since: date | None = None
     version: int | None = None
@@ -61,8 +63,8 @@ def walk(extra: Sequence[str] = ()) -> str:
     """Return the query of the latest walks, at most `:most`, of which all of `extra` holds; `values` has its values."""
     asked = (
         "(CAST(:version AS int) IS NULL OR e.entered_version = :version)",
-        "(CAST(:since AS timestamptz) IS NULL OR e.enrolled_at >= :since)",
-        "(CAST(:until AS timestamptz) IS NULL OR e.enrolled_at < :until)",
+        "(CAST(:since AS date) IS NULL OR e.entered_week >= :since)",
+        "(CAST(:until AS date) IS NULL OR e.entered_week <= :until)",
         # The index has ids in order: those before and after need not be read.
         "e.id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)",
         *extra,
@@ -84,16 +86,17 @@ def walk(extra: Sequence[str] = ()) -> str:
 
 def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
     """Return the values of `walk`."""
-    since = _midnight(journey, who.since)
-    until = _midnight(journey, who.until, timedelta(days=1))
+    who = who.in_weeks()
+    begins = _midnight(journey, who.since)
+    ends = _midnight(journey, who.until, timedelta(days=1))
     return {
         "tenant_id": journey.tenant_id,
         "journey_id": journey.id,
         "version": who.version,
-        "since": since,
-        "until": until,
-        "first": first_id_at(since - _CLOCKS) if since else _FIRST,
-        "last": max(first_id_at(until + _LATE), _written_at_once(journey)) if until else _LAST,
+        "since": who.since,
+        "until": who.until,
+        "first": first_id_at(begins - _ZONES) if begins else _FIRST,
+        "last": max(first_id_at(ends + _ZONES + _LATE), _written_at_once(journey)) if ends else _LAST,
         "most": most,
     }
 

@@ -460,13 +460,37 @@ def test_all_numbers_of_chosen_weeks_and_versions_are_of_those_who_came_in_then(
     assert "All numbers are" not in client.get(f"/journeys/{club.id}/report").text
 
 
+def test_the_weeks_people_came_in_stay_when_the_journey_moves_to_another_zone(tenant: Any) -> None:
+    """Two came in before midnight of a Sunday and three after it; elsewhere all of them did before, or after."""
+    made = journey(tenant.id, [tag("x", None, "x")], timezone="UTC")
+    today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = today - today.weekday() * DAY
+    for late, number in ((-1, 2), (1, 3)):
+        admit(tenant.id, made.id, people(tenant.id, number), now=midnight + late * timedelta(minutes=30))
+    run(tenant.id, midnight + DAY)
+    monday = midnight.date()
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):
+        service.update_settings(tenant_id=tenant.id, journey_id=made.id, actor="system", changes={"timezone": zone})
+        for who, number in ((Who(until=monday - DAY), 2), (Who(since=monday), 3)):
+            found = told(tenant, made, who=who)
+            assert found.outcomes.together.people == found.cohorts.together.entered == number, (zone, who)
+            assert [one.numbers.entered for one in found.steps if one.numbers.key == "x"] == [number]
+            assert count(tenant, made, who, came="x") == count(tenant, made, who) == number
+        old = SimpleNamespace(tenant_id=tenant.id, id=first_id_at(midnight - 90 * DAY), timezone=zone)
+        given = latest.values(old, Who(since=monday, until=monday))
+        here, there = ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Etc/GMT+12")
+        assert given["first"] < first_id_at(midnight.replace(tzinfo=here)), "wherever the week began earliest"
+        assert given["last"] > first_id_at(midnight.replace(tzinfo=there) + WEEK + DAY), "and where it ended last"
+
+
 def test_of_chosen_weeks_no_other_walks_are_read(tenant: Any) -> None:
     """Ids say when somebody was written down; a journey may be made with people about the past, as the demo's is."""
     made = journey(tenant.id, [tag("x", None, "x")])
     admit(tenant.id, made.id, people(tenant.id, 60), now=NOW)
     shifted = """
         WITH numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS place FROM journey_enrollment)
-        UPDATE journey_enrollment e SET id = moved.id, enrolled_at = moved.at
+        UPDATE journey_enrollment e
+        SET id = moved.id, enrolled_at = moved.at, entered_week = CAST(date_trunc('week', moved.at) AS date)
         FROM numbered JOIN unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[])) WITH ORDINALITY
             AS moved(id, at, place) ON moved.place = numbered.place
         WHERE numbered.id = e.id RETURNING e.id
@@ -479,7 +503,7 @@ def test_of_chosen_weeks_no_other_walks_are_read(tenant: Any) -> None:
     with transaction(tenant.id) as session:
         assert len(session.execute(text(latest.walk()), given).all()) == 7
         read = session.execute(text(latest.walk()), given | {"since": None, "until": None}).all()
-    assert len(read) == 8, "the day after, too: a batch may write down late"
+    assert len(read) == 10, "days beside, too: by other clocks, and a batch may write down late"
     assert latest.values(made, who)["last"] > first_id_at(clock.now()), "of a journey made today all that was written"
 
 

@@ -483,6 +483,27 @@ def test_the_weeks_people_came_in_stay_when_the_journey_moves_to_another_zone(te
         assert given["last"] > first_id_at(midnight.replace(tzinfo=there) + WEEK + DAY), "and where it ended last"
 
 
+def test_the_page_shows_every_week_of_those_that_were_chosen(tenant: Any, client: Any, sign_in: Any) -> None:
+    """Nobody chose: the latest half year, and it says so."""
+    made = journey(tenant.id, [tag("x", None, "x")])
+    entered = [NOW - weeks * WEEK for weeks in range(30)]
+    for customer_id, at in zip(people(tenant.id, 30), entered, strict=True):
+        admit(tenant.id, made.id, [customer_id], now=at)
+    mondays = [at.date() - at.weekday() * DAY for at in entered]
+    sign_in("viewer")
+
+    def shown(said: str) -> list[str]:
+        page = client.get(f"/journeys/{made.id}/report?{said}").text
+        told = "The latest 26 weeks in which somebody came in. Choose weeks above to see earlier ones."
+        assert (told in page) is (not said), said
+        return list(dict.fromkeys(re.findall(r"people\?[^\"]*week=([0-9-]+)", page)))
+
+    assert shown("") == [str(one) for one in mondays[:26]]
+    for said in (f"since={mondays[-1]}", "version=1"):
+        assert shown(said) == [str(one) for one in mondays], said
+    assert shown(f"since={mondays[-1]}&until={mondays[1]}") == [str(one) for one in mondays[1:]]
+
+
 def test_of_chosen_weeks_no_other_walks_are_read(tenant: Any) -> None:
     """Ids say when somebody was written down; a journey may be made with people about the past, as the demo's is."""
     made = journey(tenant.id, [tag("x", None, "x")])

@@ -139,6 +139,7 @@ def journey_report(journey_id: UUID) -> Response:
         stages=telling.stages(),
         versions=telling.versions(),
         weeks=weeks,
+        more_weeks=len(weeks) < len(found.cohorts.weeks),
         entered=_line(weeks, locale),
         rows=telling.steps(),
         filters=[*asked.periods(), *first_weeks],
@@ -335,9 +336,9 @@ class Telling:
         ]
 
     def weeks(self, locale: str) -> list[Week]:
-        """Return the rows of the weeks, the latest first."""
+        """Return the rows of the weeks, the latest first; of everybody the latest `asked.WEEKS`."""
         of = self.found.outcomes.weeks
-        latest = list(self.found.cohorts.weeks.items())[: asked.WEEKS]
+        latest = list(self.found.cohorts.weeks.items())[: None if self.of else asked.WEEKS]
         return [
             Week(
                 format_date(week, "d MMM y", locale=locale),

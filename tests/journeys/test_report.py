@@ -386,6 +386,22 @@ def test_the_api_tells_all_of_it_and_lists_who_is_behind(api: Any, club: Any) ->
     assert "/api/v1/flows" not in api.get("/openapi.json").text
 
 
+def test_number_and_list_are_of_the_same_whole_weeks(api: Any, client: Any, sign_in: Any, tenant: Any) -> None:
+    """Asked with days in the middle of them: two came in on a Monday, three on a Friday, and one a week later."""
+    made = journey(tenant.id, [tag("x", None, "x")])
+    for at, number in ((NOW - 4 * DAY, 2), (NOW, 3), (NOW + WEEK, 1)):
+        admit(tenant.id, made.id, people(tenant.id, number), now=at)
+    run(tenant.id, NOW + 2 * WEEK)
+    sign_in("viewer")
+    for said, number in (("until=2026-11-18", 5), ("until=2026-11-23", 6), ("until=2026-11-15", 0)):
+        analytics = api.get(f"/journeys/{made.id}/analytics?{said}").json
+        for more in ("", "&came=x"):
+            listed = api.get(f"/journeys/{made.id}/enrollments?{said}{more}").json["items"]
+            assert len(listed) == analytics["total_enrolled"] == analytics["latest"]["people"] == number, said
+    page = client.get(f"/journeys/{made.id}/people?until=2026-11-18").text
+    assert "ame in up to 22 Nov 2026" in page, "words and people are of the same weeks"
+
+
 def test_it_can_be_asked_of_those_who_came_in_from_one_day_to_another(
     tenant: Any, client: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

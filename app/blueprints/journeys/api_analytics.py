@@ -41,12 +41,13 @@ class WhoQuery(Body):
 class EnrollmentsQuery(PageQuery):
     """Which people; all that is given must be true of them.
 
-    `step` is the key of the step they stand at, `dropped` of that at which they left or failed; `week` the Monday of
-    the week they came in; `converted` true: they reached the goal. `came` is a step they came to, `way` is `step:exit`
-    (`step:!exit`: by any other, `step:*`: by whichever), `flow` is `step:step` one after the other (`by`: by that exit
-    of the first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any step); `after` and
-    `without` are steps they took and did not take, with commas between (`goal`: the goal). These are looked for among
-    the latest walks.
+    `since` and `until` are days of the first and the last week they came in, whole weeks (Monday to Sunday) as those of
+    the analytics are. `step` is the key of the step they stand at, `dropped` of that at which they left or failed;
+    `week` the Monday of the week they came in; `converted` true: they reached the goal. `came` is a step they came to,
+    `way` is `step:exit` (`step:!exit`: by any other, `step:*`: by whichever), `flow` is `step:step` one after the other
+    (`by`: by that exit of the first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any
+    step); `after` and `without` are steps they took and did not take, with commas between (`goal`: the goal). These are
+    looked for among the latest walks.
     """
 
     status: EnrollmentStatus | None = None

@@ -51,8 +51,8 @@ def of(who_: Who) -> dict[str, str]:
 
 
 def who(args: Mapping[str, str]) -> Who:
-    """Return of whom a report or list is: `since` is a number of weeks, or the first day, `until` the last one; what
-    says nothing is left out."""
+    """Return of whom a report or list is, in whole weeks: `since` is a number of them, or a day of the first one,
+    `until` a day of the last one; what says nothing is left out."""
     said, number = args.get("since", ""), args.get("version", "")
     since: date | None = None
     if said in PERIODS:
@@ -61,7 +61,7 @@ def who(args: Mapping[str, str]) -> Who:
     else:
         since = _sane(said)
     version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-    return Who(since, version, _sane(args.get("until", "")))
+    return Who(since, version, _sane(args.get("until", ""))).in_weeks()
 
 
 def behind(args: Mapping[str, str]) -> Behind:

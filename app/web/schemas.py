@@ -1,7 +1,7 @@
 """What the API's models of all rooms share."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -27,6 +27,8 @@ def _no_number(words: str) -> BeforeValidator:
 
 
 Moment = Annotated[AwareDatetime, _no_number("Write a moment as 2026-11-22T09:00:00Z.")]
+LocalMoment = Annotated[datetime, _no_number("Write a date and time as 2026-11-22T09:00.")]
+"""With an offset or without one."""
 Day = Annotated[date, _no_number("Write a day as 2026-11-22.")]
 
 

@@ -128,5 +128,8 @@ def test_over_the_api(api: ApiClient, tenant: Any) -> None:
     )
     assert [item["yearly"] for item in api.get(f"{here}/closures").get_json()["items"]] == [False]
     assert api.put(one, json={"name": "x", "starts_on": "2026-12-25", "ends_on": "2026-12-24"}).status_code == 422
+    for number in ("0", 86_400):
+        refused = api.put(one, json={"name": "x", "starts_on": number, "ends_on": number})
+        assert refused.get_json()["errors"] == dict.fromkeys(("starts_on", "ends_on"), "Write a day as 2026-11-22.")
     assert api.delete(one).status_code == 204
     assert api.delete(one).status_code == 404

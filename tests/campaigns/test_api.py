@@ -85,6 +85,13 @@ def test_scheduled_with_a_body_or_by_what_it_says(api: ApiClient, made: dict[str
     assert api.post(f"{path}/unschedule").get_json()["status"] == "draft"
     assert api.post(f"{path}/schedule", {}).get_json()["status"] == "scheduled"
     assert api.post(f"{path}/schedule", {"start_at": "2001-01-01T09:00:00"}).status_code == 422
+    for number in (2026, "4000000000"):
+        for refused in (
+            api.post(f"{path}/schedule", {"mode": "at", "start_at": number}),
+            api.patch(path, {"schedule": {"start_at": number}}),
+        ):
+            words = "Write a date and time as 2026-11-22T09:00."
+            assert (refused.status_code, list(refused.get_json()["errors"].values())) == (422, [words]), number
 
 
 def test_five_dates(api: ApiClient, made: dict[str, Any]) -> None:

@@ -10,11 +10,11 @@ from pydantic import Field
 from app.accounts import closures, queries
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Shown
+from app.web.schemas import Body, Day, Shown
 
 api = ApiBlueprint("clubs_api", __name__)
 
-Day = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 
 
 class ClubOut(Shown):
@@ -38,15 +38,15 @@ class ClubsOut(Shown):
 class ClubPatch(Body):
     """On which days of the week the club works."""
 
-    working_days: Annotated[list[Day], Field(min_length=1, max_length=7)]
+    working_days: Annotated[list[Weekday], Field(min_length=1, max_length=7)]
 
 
 class ClosureBody(Body):
     """Days on which a club is closed, the first and the last included; without a last day it is one day."""
 
     name: Annotated[str, Field(max_length=500)]
-    starts_on: date
-    ends_on: date | None = None
+    starts_on: Day
+    ends_on: Day | None = None
     yearly: bool = False
 
 

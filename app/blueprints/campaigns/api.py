@@ -15,7 +15,7 @@ from app.infra.errors import Forbidden
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import can, current
-from app.web.schemas import Body, PageQuery, Shown, Text, Words
+from app.web.schemas import Body, LocalMoment, PageQuery, Shown, Text, Words
 
 api = ApiBlueprint("campaigns_api", __name__)
 
@@ -35,7 +35,7 @@ class ScheduleBody(Body):
     """
 
     mode: Literal["now", "at", "recipient_zone", "best_time"] | None = None
-    start_at: datetime | None = None
+    start_at: LocalMoment | None = None
     rrule: Annotated[Text, Field(max_length=300)] | None = None
     local_time: TimeOfDay | None = None
 

@@ -24,7 +24,7 @@ from app.messaging import outbox
 from app.road import HANDLERS
 from app.web.api import ApiBlueprint, respond
 from app.web.guards import current
-from app.web.schemas import Body, Moment, Shown, Words
+from app.web.schemas import Body, Day, Moment, Shown, Words
 
 api = ApiBlueprint("customers_api", __name__)
 
@@ -151,11 +151,11 @@ class CustomerPatch(Body):
     last_name: Words | None = None
     email: Words | None = None
     phone: Words | None = None
-    date_of_birth: date | None = None
+    date_of_birth: Day | None = None
     club_id: UUID | None = None
     membership_tier: Words | None = None
     membership_status: Words | None = None
-    joined_on: date | None = None
+    joined_on: Day | None = None
     handicap_index: Decimal | None = Field(default=None, allow_inf_nan=False)
     lifecycle_stage: Words | None = None
     tags: list[Words] | None = None

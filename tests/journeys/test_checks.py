@@ -241,6 +241,12 @@ def test_the_pages(client: Any, sign_in: Any, tenant: Any, voucher: Journey) -> 
     for words in ("One check did not pass", "it was sent on the 5th day", "Publish anyway"):
         assert words in text, words
     assert "Say why." in client.post(f"{at}/publish", {"anyway": "1", "reason": ""}, status=422).text
+    tick = "Tick this to publish it all the same"
+    assert tick not in text
+    text = client.post(f"{at}/publish", {"reason": "As agreed"}, status=422).text
+    assert tick in text
+    assert 'value="As agreed"' in text, "nothing typed is lost"
+    assert "Say why." not in text
     client.post(f"{at}/publish", {"anyway": "1", "reason": "As agreed"}, status=302)
     (kept,) = checks.checks(tenant_id=tenant.id, journey_id=voucher.id)
     client.post(f"{at}/checks/{kept.id}", {"strictness": "end"}, status=302)

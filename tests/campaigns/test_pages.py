@@ -7,14 +7,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import text
 
 from app.campaigns import queries, running
 from app.campaigns.models import Campaign
 from app.content import link_checks
 from app.content import service as content
 from app.infra import clock
+from app.infra.db import transaction
 from app.messaging import policy, sender
-from tests.campaigns.conftest import ACTOR, Club
+from tests.campaigns.conftest import ACTOR, NOON, Club
 from tests.campaigns.test_conversions import FOR_PAYMENTS
 from tests.messaging.sink import Sink
 from tests.page_client import PageClient
@@ -184,6 +186,21 @@ def test_channels_are_asked_in_the_order_that_is_chosen(client: PageClient, sign
     review = client.get(f"{path}/review").text
     assert "on the first of these channels that reaches them, in this order" in review
     assert re.search(r">SMS</td><td[^>]*>3</td>.*?>E-mail</td><td[^>]*>2</td>", review, re.DOTALL)
+
+
+def test_the_page_of_a_paused_campaign_moves_while_letters_are_on_their_way(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink
+) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(3))
+    club.act("start", campaign)
+    running.run_step(tenant_id=club.tenant_id, now=NOON)
+    club.act("pause", campaign)
+    path = f"/campaigns/{campaign.id}"
+    assert "data-poll" not in client.get(path).text
+    with transaction(club.tenant_id) as session:
+        session.execute(text("UPDATE message SET status = 'sending', sending_at = now() WHERE status = 'queued'"))
+    assert "data-poll" in client.get(path).text
 
 
 def test_the_page_moves_while_it_sends(client: PageClient, sign_in: Any, club: Club, sink: Sink) -> None:

@@ -53,6 +53,7 @@ def test_activating_says_which_check_stands_in_the_way_and_how_to_go_on(
         "Activate anyway",
     ):
         assert words in text, words
+    assert client.get(f"{at}/activate", status=302).headers["Location"] == at
     sent = dict(posted(text[text.index('<div class="sheet"') :]).items())
     text = client.post(f"{at}/activate", {**sent, "anyway": "1", "reason": " "}, status=422).text
     assert "Say why." in error_at(text, "reason")

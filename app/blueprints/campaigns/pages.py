@@ -94,7 +94,8 @@ def show(campaign_id: UUID) -> Response:
         begun=any(run.status == Status.PREPARING and run.started_at for run in runs.items),
         trials=presenters.trials(runs.items),
         variants=presenters.variants(campaign),
-        live=presenters.is_live(campaign) or still_goes_out,
+        # Of a paused one too, as long as something is on its way.
+        live=presenters.is_live(campaign) or still_goes_out or stats.sending > 0,
         still_goes_out=still_goes_out,
         legal=presenters.legal(campaign, goes_out=still_goes_out) | {"choose": can("campaigns.run")},
         measure_words=presenters.MEASURE_WORDS,

@@ -167,6 +167,13 @@ def _attached(text: str, type: str, name: str, ending: str) -> Response:
     )
 
 
+@blueprint.get("/<uuid:journey_id>/activate")
+@requires("journeys.run")
+def back_to_activate(journey_id: UUID) -> Answer:
+    """Go to the builder: whoever was refused, looked at the checks and went back asks for this."""
+    return redirect(url_for("journeys.builder", journey_id=journey_id))
+
+
 @blueprint.post("/<uuid:journey_id>/activate")
 @requires("journeys.run")
 def activate(journey_id: UUID) -> Response | Answer:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.journeys import queries
+from app.journeys import queries, service
 from app.journeys.models import Journey
 from tests.browser.test_canvas_parts import builder, chosen, forked, press, ways  # noqa: F401
 from tests.browser.test_unsaved import hold
@@ -174,3 +174,27 @@ def test_answers_that_come_while_branches_are_folded_are_all_drawn(builder: Page
     expect(page.locator("#step-d")).to_be_visible()
     expect(page.locator("#redo")).to_be_disabled()
     expect(page.locator("#toasts")).not_to_contain_text("Somebody else")
+
+
+@pytest.mark.parametrize("by", ["refused", "failed"])
+def test_after_an_act_that_was_not_done_nothing_else_is(builder: Page, forked: Journey, by: str) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-e-main").focus()
+    press(page, "Delete")
+    expect(page.locator("#step-e")).to_have_count(0)
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    press(page, "Control+z")  # is about that act, and no other
+    if by == "refused":
+        on = {"tenant_id": forked.tenant_id, "actor": "system", "journey_id": forked.id}
+        service.insert_step(**on, type="END", after="d", exit="next")
+        release()
+    else:
+        page.context.set_offline(True)
+        release()
+    expect(page.locator("#toasts")).to_contain_text("What you pressed meanwhile was not done")
+    page.context.set_offline(False)
+    expect(page.locator("#step-b")).to_be_visible()
+    assert ways(forked)["d"] == {"next": "end_1" if by == "refused" else None}

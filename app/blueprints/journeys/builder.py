@@ -248,6 +248,8 @@ def _edited(
         return redirect(url_for("journeys.builder", journey_id=journey_id))
     with asking_once(current().tenant_id):
         response = changed(Board(journey_id, journey=journey), open=key, fresh=fresh or ())
+    if journey is None:
+        response.headers["X-Edit-Refused"] = "1"  # what was pressed after it is not done either
     return toast(response, message[0], message[1], message[2]) if message else response
 
 

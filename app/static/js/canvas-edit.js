@@ -2,6 +2,7 @@
 import { openStepKey } from "./canvas-panel.js";
 import { allowLeaving, unsaved } from "./canvas-save.js";
 import { shown } from "./canvas-swap.js";
+import { toast } from "./toast.js";
 
 export const graph = () => document.getElementById("canvas");
 export const editable = () => graph().hasAttribute("data-editable");
@@ -38,14 +39,21 @@ function goOn() {
   while (!acts && turns.length) turns.shift()();
 }
 
-/** Let what is pressed meanwhile wait for what is on its way. */
+/** Forget what waits for its turn, and say why. */
+export function dropTurns(message) {
+  if (turns.length) toast({ message, tone: "warning" });
+  turns.length = 0;
+}
+
+/** Let what is pressed meanwhile wait for what is on its way; it is not done where `answered` comes to nothing true. */
 export function underWay(answered) {
   acts += 1;
   for (const button of document.querySelectorAll("#undo, #redo")) button.disabled = false; // what is on its way can be undone
   // Who waits for the answer looks at it first.
-  const seen = answered.catch(() => undefined).then(() => new Promise((go) => setTimeout(go)));
-  latest = seen.then(() => {
+  const seen = answered.catch(() => undefined).then((done) => new Promise((go) => setTimeout(go, 0, done)));
+  latest = seen.then((done) => {
     acts -= 1;
+    if (!done) dropTurns("What you pressed meanwhile was not done, for what came before it was not.");
     goOn();
   });
   return answered;
@@ -63,17 +71,19 @@ export function edit(act, values = {}) {
   return underWay(unsaved() ? allowLeaving(now) : now());
 }
 
-function post(act, values) {
+async function post(act, values) {
   const at = graph();
   const focused = [document.activeElement?.id, above(document.activeElement?.closest?.(".step"))].filter(Boolean);
-  return htmx
-    .ajax("POST", at.dataset[act], {
-      source: at,
-      target: at,
-      swap: "outerMorph",
-      values: { open: openStepKey(), ...shown(), ...values, revision: at.dataset.revision },
-    })
-    .then(() => settle(focused));
+  const done = await send(at.dataset[act], { open: openStepKey(), ...shown(), ...values, revision: at.dataset.revision });
+  settle(focused);
+  return done;
+}
+
+/** Send what is answered with the canvas; returns whether it was done. */
+export async function send(url, values) {
+  const answer = {};
+  await htmx.ajax("POST", url, { source: graph(), target: graph(), swap: "outerMorph", values, answer });
+  return answer.status === 200 && !answer.refused;
 }
 
 // Returns the id of what can have the keyboard of the step above one.

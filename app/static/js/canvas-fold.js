@@ -1,5 +1,5 @@
 // Folding: which steps hide their branches is a cookie of this journey's pages, so that the server draws what is shown.
-import { enqueue, graph, stepOf, underWay } from "./canvas-edit.js";
+import { enqueue, graph, send, stepOf, underWay } from "./canvas-edit.js";
 import { openStepKey } from "./canvas-panel.js";
 import { shown } from "./canvas-swap.js";
 
@@ -21,10 +21,7 @@ export async function fold(key) {
 
 /** Draw the canvas as it is at the server, after all edits so far; `whole`: with what the page has already. */
 export function redraw({ whole = false } = {}) {
-  return enqueue(() => {
-    const values = { open: openStepKey(), ...(!whole && shown()) };
-    return htmx.ajax("POST", graph().dataset.canvas, { source: graph(), target: graph(), swap: "outerMorph", values });
-  });
+  return enqueue(() => send(graph().dataset.canvas, { open: openStepKey(), ...(!whole && shown()) }));
 }
 
 document.addEventListener("click", (event) => {

@@ -93,10 +93,6 @@ async function save() {
 const isBusy = (from) =>
   pressed() || from.querySelector(".ts-wrapper.focus, .conditions-menu[open], [data-fresh-secret]") || from.querySelector("[data-conditions]:focus-within");
 
-document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
-  if (ctx.answer) ctx.answer.status = ctx.response.status;
-});
-
 function settle(status) {
   if (status === 200) {
     const { mark, missing, said: words } = document.getElementById("step-state")?.dataset ?? {};

@@ -46,6 +46,11 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   };
 });
 
+// Who asked with an `answer` is told how it was answered.
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  if (ctx.answer) Object.assign(ctx.answer, { status: ctx.response.status, refused: ctx.response.headers.has("X-Edit-Refused") });
+});
+
 // Waits until somebody is signed in, and returns whether it is to be asked again.
 async function refusedStrangers(answer, sent, again) {
   const to = answer.headers.get("HX-Redirect");

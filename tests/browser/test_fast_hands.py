@@ -198,3 +198,62 @@ def test_after_an_act_that_was_not_done_nothing_else_is(builder: Page, forked: J
     page.context.set_offline(False)
     expect(page.locator("#step-b")).to_be_visible()
     assert ways(forked)["d"] == {"next": "end_1" if by == "refused" else None}
+
+
+def test_a_key_is_not_for_the_step_that_is_clicked_after_it(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-d-main").focus()
+    press(page, "Delete")
+    page.locator("#step-a-main").click()
+    release()
+    expect(page.locator("#panel [data-sheet=a]")).to_be_visible()
+    assert set(ways(forked)) == {"trigger", "a", "c", "e"}
+
+
+def test_a_key_is_for_the_step_that_was_clicked_before_it(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, INSERT)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(INSERT):
+        add_by_keys(page, "Wait")
+    page.locator("#step-e-main").click()
+    press(page, "Delete")
+    release()
+    expect(page.locator("#step-e")).to_have_count(0)
+    assert set(ways(forked)) == {"trigger", "a", "b", "c", "d", "wait_4"}
+
+
+@pytest.mark.parametrize("key", ["Delete", "Control+x"])
+def test_a_key_is_dropped_where_the_reader_went_on_elsewhere(builder: Page, forked: Journey, key: str) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-a-main").click()
+    name = page.locator("#f-name")
+    expect(name).to_be_visible()
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-d-main").focus()
+    press(page, key, "Control+z")
+    name.click()
+    release()
+    expect(page.locator("#toasts")).to_contain_text("for you went on elsewhere")
+    expect(page.locator("#toasts")).to_contain_text("What you pressed after it was not done either.")
+    assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
+
+
+def test_a_key_after_a_click_on_what_is_gone_is_dropped(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-b-main").click()
+    press(page, "Delete")
+    release()
+    expect(page.locator("#toasts")).to_contain_text("What you pressed after it was not done either.")
+    assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}

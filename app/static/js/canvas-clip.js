@@ -1,10 +1,11 @@
 // Copy, cut, paste and duplicate. Steps lie on the system's clipboard as text, so they go from tab to tab and from journey
 // to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
 import { carried, pickUp } from "./canvas-carry.js";
-import { acting, editable, graph, inTurn, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { acting, editable, graph, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
 import { unsaved, whenSaved } from "./canvas-save.js";
 import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
 import { toast } from "./toast.js";
+import { inKeyTurn } from "./canvas-turns.js";
 
 const KEEP = "fairway-clip";
 let asked = false; // copying was asked for by a menu: wherever the caret stands
@@ -50,7 +51,7 @@ function onCopy(event, cuts) {
   if (!asked && acting() && !elsewhere(event)) {
     event.preventDefault();
     coming = true;
-    return inTurn(() => {
+    return inKeyTurn(() => {
       coming = false;
       ask(cuts ? "cut" : "copy");
     });
@@ -72,7 +73,7 @@ document.addEventListener("paste", (event) => {
   event.preventDefault();
   const text = event.clipboardData.getData("text/plain");
   if (!acting()) return paste(text);
-  return inTurn(coming ? pasteKept : () => paste(text));
+  return inKeyTurn(coming ? pasteKept : () => paste(text));
 });
 
 /** Copy what is chosen, as Ctrl C does. */

@@ -39,8 +39,8 @@ function goOn() {
   while (!acts && turns.length) turns.shift()();
 }
 
-/** Forget what waits for its turn, and say why. */
-export function dropTurns(message) {
+/** Forget what waits for its turn, and say so. */
+export function dropTurns(message = "What you pressed after it was not done either.") {
   if (turns.length) toast({ message, tone: "warning" });
   turns.length = 0;
 }

@@ -1,6 +1,6 @@
 // Fast hands lose nothing: what is pressed on the canvas while an act is under way waits for its turn, and then does what it
 // does on the page as it is by then.
-import { acting, inTurn } from "./canvas-edit.js";
+import { acting, dropTurns, inTurn } from "./canvas-edit.js";
 import { toast } from "./toast.js";
 
 const NAMED = ["Enter", "Escape", "Delete", "Backspace", "Tab", "Home", "End", "ContextMenu", "F10"];
@@ -8,6 +8,8 @@ const WITH_CTRL = ["z", "y", "a", "d"]; // copying, cutting and pasting are even
 const CONTROLS = "a, button, .step";
 const APART = ".step-counts, [target], .zoom button:not([data-add-note])"; // what no act has to do with
 let replaying = false;
+let byHand = false; // while the pointer goes down: what has the keyboard then was chosen by hand
+let chosen = 0; // how often it was
 
 const writes = (element) => element.matches?.("input, textarea, select, [contenteditable]");
 const onCanvas = (element) => element.closest(".builder, .kind-menu");
@@ -19,19 +21,49 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat) return; // a key that is held down means no more than one act
   const { key, code, shiftKey, ctrlKey, metaKey } = event;
   const there = finder(event.target);
-  inTurn(() => replay(() => press(there, { key, code, shiftKey, ctrlKey, metaKey })));
+  inKeyTurn(() => press(there, { key, code, shiftKey, ctrlKey, metaKey }));
 }, { capture: true });
+
+/** Do in its turn what is about what has the keyboard then; not if the reader gives it to something else before. */
+export function inKeyTurn(what) {
+  const then = chosen;
+  inTurn(() => {
+    if (then === chosen) return replay(what);
+    toast({ message: "What you pressed was not done, for you went on elsewhere before its turn came.", tone: "warning" });
+    return dropTurns();
+  });
+}
+
+const waits = (element) => element.closest(CONTROLS) && ofCanvas(element) && !element.closest(APART);
+
+// A click that waits gives the keyboard to nothing until its turn comes; nor does one on the ground.
+document.addEventListener("mousedown", (event) => {
+  if (acting() && !writes(event.target) && (waits(event.target) || event.target.closest("#board"))) event.preventDefault();
+}, { capture: true });
+for (const down of ["pointerdown", "mousedown"]) {
+  document.addEventListener(down, () => {
+    byHand = true;
+    setTimeout(() => (byHand = false));
+  }, { capture: true });
+}
+for (const change of ["focusin", "focusout"]) {
+  document.addEventListener(change, () => {
+    if (byHand && !replaying && acting()) chosen += 1;
+  }, { capture: true });
+}
 
 document.addEventListener("click", (event) => {
   const target = event.target.closest(CONTROLS);
-  if (replaying || !acting() || !target || !ofCanvas(target) || target.closest(APART)) return;
+  if (replaying || !acting() || !waits(event.target)) return;
   stop(event);
   const { shiftKey, ctrlKey, metaKey, detail } = event;
   const there = finder(target);
   inTurn(() => {
     const found = there();
-    if (found) replay(() => found.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey, ctrlKey, metaKey })));
-    else if (detail < 2) toast({ message: "What you pressed is not there any more.", tone: "warning" });
+    if (found) return replay(() => click(found, { shiftKey, ctrlKey, metaKey }));
+    if (detail > 1) return undefined;
+    toast({ message: "What you pressed is not there any more.", tone: "warning" });
+    return dropTurns(); // the keys after it were meant for that
   });
 }, { capture: true });
 
@@ -67,6 +99,11 @@ function finder(element) {
     if (!fresh || element.id === id) return fresh || null;
     return [...fresh.querySelectorAll(CONTROLS)].find((one) => looks(one) === like) ?? null;
   };
+}
+
+function click(found, keys) {
+  (found.matches(".step") ? found.querySelector(".step-main") : found).focus({ preventScroll: true });
+  found.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ...keys }));
 }
 
 // What has the keyboard by then is pressed on, with what the browser itself would do.

@@ -257,3 +257,25 @@ def test_a_key_after_a_click_on_what_is_gone_is_dropped(builder: Page, forked: J
     release()
     expect(page.locator("#toasts")).to_contain_text("What you pressed after it was not done either.")
     assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
+
+
+def test_who_was_signed_out_presses_in_vain(live: Any, builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = hold(page, REMOVE)
+    page.context.clear_cookies()
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-e-main").focus()
+    press(page, "Delete")
+    release()
+    expect(page.locator("#signed-out")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("for you were signed out")
+    press(page, "Delete", "Control+x", "Control+v")
+    page.locator("#undo").click()
+    live.sign_in(page, "marketer")
+    expect(page.locator("#signed-out")).to_be_hidden()
+    expect(page.locator("#step-b")).to_have_count(0)
+    page.locator("#step-e-main").press("ArrowUp")  # what is pressed is taken again
+    expect(page.locator("#step-d-main")).to_be_focused()
+    assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}

@@ -1,6 +1,6 @@
 // How the canvas and the server talk. An answer waits while the pointer is held down, so that nothing is drawn anew between
 // a press and its click. Who was signed out meanwhile signs in beside this page, and what was asked is asked once more.
-import { graph } from "./canvas-edit.js";
+import { dropTurns, graph } from "./canvas-edit.js";
 
 const [LONGEST, LOOK] = [3000, 5000];
 const EXPIRED = "X-Form-Expired";
@@ -72,6 +72,7 @@ function renewed({ signal: _, ...request }) {
 function signIn() {
   back ??= new Promise((done) => {
     notice.hidden = false;
+    dropTurns("What you pressed meanwhile was not done, for you were signed out.");
     const over = new AbortController();
     const timer = setInterval(look, LOOK);
     let looking = false;

@@ -1,6 +1,7 @@
 // Fast hands lose nothing: what is pressed on the canvas while an act is under way waits for its turn, and then does what it
 // does on the page as it is by then.
 import { acting, dropTurns, inTurn } from "./canvas-edit.js";
+import { signedOut } from "./canvas-server.js";
 import { toast } from "./toast.js";
 
 const NAMED = ["Enter", "Escape", "Delete", "Backspace", "Tab", "Home", "End", "ContextMenu", "F10"];
@@ -26,6 +27,7 @@ document.addEventListener("keydown", (event) => {
 
 /** Do in its turn what is about what has the keyboard then; not if the reader gives it to something else before. */
 export function inKeyTurn(what) {
+  if (signedOut()) return;
   const then = chosen;
   inTurn(() => {
     if (then === chosen) return replay(what);
@@ -56,6 +58,7 @@ document.addEventListener("click", (event) => {
   const target = event.target.closest(CONTROLS);
   if (replaying || !acting() || !waits(event.target)) return;
   stop(event);
+  if (signedOut()) return;
   const { shiftKey, ctrlKey, metaKey, detail } = event;
   const there = finder(target);
   inTurn(() => {

@@ -279,3 +279,54 @@ def test_who_was_signed_out_presses_in_vain(live: Any, builder: Page, forked: Jo
     page.locator("#step-e-main").press("ArrowUp")  # what is pressed is taken again
     expect(page.locator("#step-d-main")).to_be_focused()
     assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
+
+
+def test_what_is_copied_in_its_turn_is_what_is_pasted_after_it(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-d-main").focus()
+    press(page, "Control+c")
+    expect(page.locator("#toasts")).to_contain_text("Copied")
+    page.evaluate("document.execCommand = () => false")  # as browsers do when the last press is a while ago
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-a-main").focus()
+    press(page, "Control+c", "Control+v")
+    release()
+    expect(page.locator("#undo")).to_have_attribute("aria-label", re.compile("^Undo: Pasted"))
+    expect(page.locator("#toasts")).to_contain_text("Paste by the menu")
+    [new] = set(ways(forked)) - {"trigger", "a", "c", "d", "e"}
+    steps = queries.draft(queries.journey(tenant_id=forked.tenant_id, journey_id=forked.id))
+    assert {one.key: one.config for one in steps}[new]["duration"] == "1 day"
+
+
+def test_where_nothing_was_copied_in_its_turn_nothing_older_is_pasted(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    page.locator("#step-d-main").focus()
+    press(page, "Control+c")
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-trigger-main").focus()  # can't be copied
+    press(page, "Control+c", "Control+v")
+    release()
+    expect(page.locator("#toasts")).to_contain_text("There are no copied steps on the clipboard.")
+    assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
+
+
+def test_what_is_cut_in_its_turn_goes_though_the_clipboard_takes_nothing(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    page.evaluate("document.execCommand = () => false")
+    release = hold(page, REMOVE)
+    page.locator("#step-b-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, "Delete")
+    page.locator("#step-e-main").focus()
+    press(page, "Control+x")
+    page.locator("#step-a-main").click()
+    press(page, "Control+v")
+    release()
+    expect(page.locator("#step-a")).to_have_attribute("data-down", "e")
+    assert (ways(forked)["a"], ways(forked)["d"]) == ({"next": "e"}, {"next": None})

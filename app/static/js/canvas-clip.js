@@ -1,16 +1,15 @@
 // Copy, cut, paste and duplicate. Steps lie on the system's clipboard as text, so they go from tab to tab and from journey
 // to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
 import { carried, pickUp } from "./canvas-carry.js";
-import { acting, editable, graph, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { acting, editable, graph, inTurns, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
 import { unsaved, whenSaved } from "./canvas-save.js";
 import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
-import { toast } from "./toast.js";
 import { inKeyTurn } from "./canvas-turns.js";
+import { toast } from "./toast.js";
 
 const KEEP = "fairway-clip";
-let asked = false; // copying was asked for by a menu: wherever the caret stands
 const elsewhere = (event) =>
-  !asked && (event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed);
+  event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed;
 
 const textOf = (keys) =>
   JSON.stringify({
@@ -45,47 +44,63 @@ function withBranches(keys) {
   return block ? block.split(" ").filter((key) => stepOf(key)) : keys;
 }
 
-let coming = false; // something is copied in its turn, and pasted after it
+let taken = ""; // what was copied in its turn, for what is pasted in a later one
+let copying = null; // the turn of the copying that was pressed last
+let handing = null; // what a copying that was not asked for by keys puts on the system's clipboard
 
 function onCopy(event, cuts) {
-  if (!asked && acting() && !elsewhere(event)) {
+  if (handing !== null) {
     event.preventDefault();
-    coming = true;
-    return inKeyTurn(() => {
-      coming = false;
-      ask(cuts ? "cut" : "copy");
-    });
+    event.clipboardData.setData("text/plain", handing);
+    handing = null;
+    return;
   }
+  if (elsewhere(event)) return;
+  if (acting()) {
+    event.preventDefault();
+    copying = inKeyTurn(() => (taken = take(cuts) ?? ""));
+  } else take(cuts, event);
+}
+
+// Copies or cuts what is meant, for the event of a key or without one; returns its text.
+function take(cuts, event) {
   const keys = cuts ? withBranches(meant()) : meant();
-  if (!keys.length || elsewhere(event) || (cuts && !editable())) return undefined;
-  event.preventDefault();
+  if (!keys.length || (cuts && !editable())) return undefined;
+  event?.preventDefault();
   // A clipboard takes nothing later on: it is asked for again.
   if (unsaved()) return void whenSaved(cuts ? cut : copy, cuts ? "Cut" : "Copy");
   const text = textOf(keys);
-  event.clipboardData.setData("text/plain", text);
   keep(text);
-  if (cuts) return remove(keys, { cut: "1" });
-  return toast({ message: `Copied “${wordsFor(keys)}”. Paste puts it here or into another journey.` });
+  if (event) event.clipboardData.setData("text/plain", text);
+  const handed = event || handOver(text);
+  if (!handed) toast({ message: "Your browser let nothing be put on its clipboard. Paste by the menu of a step, not by keys.", tone: "warning" });
+  if (cuts) remove(keys, { cut: "1" });
+  else if (handed) toast({ message: `Copied “${wordsFor(keys)}”. Paste puts it here or into another journey.` });
+  return text;
+}
+
+// A browser allows it only shortly after a press; returns whether it did.
+function handOver(text) {
+  handing = text;
+  document.execCommand("copy");
+  const handed = handing === null;
+  handing = null;
+  return handed;
 }
 
 document.addEventListener("paste", (event) => {
   if (!editable() || elsewhere(event)) return;
   event.preventDefault();
   const text = event.clipboardData.getData("text/plain");
-  if (!acting()) return paste(text);
-  return inKeyTurn(coming ? pasteKept : () => paste(text));
+  if (!acting()) return void paste(text);
+  const after = inTurns(copying);
+  inKeyTurn(() => paste(after ? taken : text));
 });
 
 /** Copy what is chosen, as Ctrl C does. */
-export const copy = () => ask("copy");
-export const cut = () => ask("cut");
+export const copy = () => take(false);
+export const cut = () => take(true);
 export const pasteKept = () => paste(kept());
-
-function ask(act) {
-  asked = true;
-  document.execCommand(act);
-  asked = false;
-}
 
 /** Put the steps of `text` after the step that is meant, or let the reader choose a place. */
 export function paste(text) {

@@ -29,10 +29,14 @@ let latest = null;
 /** Whether an act on the canvas has not been answered yet, so that what is pressed waits for its turn (canvas-turns.js). */
 export const acting = () => acts > 0 || turns.length > 0;
 
-/** Do something once all acts before it have been answered, by what the page shows then. */
+/** Whether what `inTurn` was given still waits. */
+export const inTurns = (what) => turns.includes(what);
+
+/** Do something once all acts before it have been answered, by what the page shows then; returns what waits. */
 export function inTurn(what) {
   turns.push(what);
   goOn();
+  return what;
 }
 
 function goOn() {

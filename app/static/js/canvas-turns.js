@@ -25,11 +25,11 @@ document.addEventListener("keydown", (event) => {
   inKeyTurn(() => press(there, { key, code, shiftKey, ctrlKey, metaKey }));
 }, { capture: true });
 
-/** Do in its turn what is about what has the keyboard then; not if the reader gives it to something else before. */
+/** Do in its turn what is about what has the keyboard then; not if the reader gives it to something else before. Returns what waits. */
 export function inKeyTurn(what) {
-  if (signedOut()) return;
+  if (signedOut()) return null;
   const then = chosen;
-  inTurn(() => {
+  return inTurn(() => {
     if (then === chosen) return replay(what);
     toast({ message: "What you pressed was not done, for you went on elsewhere before its turn came.", tone: "warning" });
     return dropTurns();

@@ -161,3 +161,20 @@ def test_a_note_written_just_before_the_page_is_left_is_kept(builder: Page, jour
     expect(page.locator("#undo")).to_have_attribute("aria-label", "Undo: Changed a note")
     found = queries.draft(queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)).notes
     assert [one.text for one in found] == ["Ask Lindiwe"]
+
+
+def test_what_was_written_long_before_the_next_page_is_not_said_again(builder: Page, journey: Journey) -> None:  # noqa: F811
+    page = builder
+    page.evaluate(
+        """([url, csrf_token]) => {
+          const body = (id) => `${new URLSearchParams({ id, text: id, step: "b", csrf_token })}`;
+          const words = (id, age) => [url, body(id), Date.now() - age];
+          const said = { 1: words("nold", 31_000), 2: words("nfresh", 1_000) };
+          sessionStorage.setItem("fairway-unsaved", JSON.stringify(said));
+        }""",
+        [page.locator("#canvas").get_attribute("data-note"), page.locator("[name=csrf_token]").first.input_value()],
+    )
+    page.reload()
+    expect(page.locator(".note textarea")).to_have_value("nfresh")
+    found = queries.draft(queries.journey(tenant_id=journey.tenant_id, journey_id=journey.id)).notes
+    assert [one.text for one in found] == ["nfresh"]

@@ -275,8 +275,10 @@ addEventListener("beforeunload", (event) => {
   else if (unsaved() && form()) lastWord(form().action, said(form()));
 });
 
-// The last word before the page goes outlives it. The next page of this tab says it again, for it may be there sooner.
+// The last word before the page goes outlives it. The next page of this tab says it again, for it may be there sooner. A page
+// that comes later than that would say it against what others did since.
 const LAST = "fairway-unsaved";
+const SOON = 30_000;
 function said(from) {
   const body = new URLSearchParams(new FormData(from));
   body.set("act", "save");
@@ -288,7 +290,7 @@ export function lastWord(action, body) {
   fetch(action, { method: "POST", body, keepalive: true, headers: { "HX-Request": "true" } }).catch(() => undefined);
   try {
     const words = JSON.parse(sessionStorage.getItem(LAST)) ?? {};
-    words[`${action} ${body.get("id") ?? ""}`] = [action, `${body}`];
+    words[`${action} ${body.get("id") ?? ""}`] = [action, `${body}`, Date.now()];
     sessionStorage.setItem(LAST, JSON.stringify(words));
   } catch {
     // storage is switched off, or full: what was sent has to do
@@ -300,7 +302,7 @@ addEventListener("DOMContentLoaded", () => {
   try {
     const words = JSON.parse(sessionStorage.getItem(LAST)) ?? {};
     sessionStorage.removeItem(LAST);
-    for (const [url, body] of Object.values(words)) sayAgain(url, new URLSearchParams(body));
+    for (const [url, body, at] of Object.values(words)) if (Date.now() - at < SOON) sayAgain(url, new URLSearchParams(body));
   } catch {
     // as above
   }

@@ -9,7 +9,7 @@ const WITH_CTRL = ["z", "y", "a", "d"]; // copying, cutting and pasting are even
 const CONTROLS = "a, button, .step";
 const APART = ".step-counts, [target], .zoom button:not([data-add-note])"; // what no act has to do with
 let replaying = false;
-let byHand = false; // while the pointer goes down: what has the keyboard then was chosen by hand
+let byHand = false; // while the pointer goes down or up: what has the keyboard then was chosen by hand
 let chosen = 0; // how often it was
 
 const writes = (element) => element.matches?.("input, textarea, select, [contenteditable]");
@@ -36,14 +36,17 @@ export function inKeyTurn(what) {
   });
 }
 
-const waits = (element) => element.closest(CONTROLS) && ofCanvas(element) && !element.closest(APART);
+function waits(element) {
+  const control = element.closest(CONTROLS);
+  return control && ofCanvas(control) && !control.closest(APART);
+}
 
 // A click that waits gives the keyboard to nothing until its turn comes; nor does one on the ground.
 document.addEventListener("mousedown", (event) => {
   if (acting() && !writes(event.target) && (waits(event.target) || event.target.closest("#board"))) event.preventDefault();
 }, { capture: true });
-for (const down of ["pointerdown", "mousedown"]) {
-  document.addEventListener(down, () => {
+for (const hand of ["pointerdown", "mousedown", "pointerup"]) {
+  document.addEventListener(hand, () => {
     byHand = true;
     setTimeout(() => (byHand = false));
   }, { capture: true });

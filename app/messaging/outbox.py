@@ -209,7 +209,7 @@ def put_letters(
 def recheck(*, tenant_id: UUID, customer_ids: Sequence[UUID], now: datetime | None = None) -> None:
     """Make the customers' messages that wait for consent due at once: called when a consent has changed."""
     if customer_ids:
-        _make_due(tenant_id, Reason.AWAITING_CONSENT, now, customer_ids=list(customer_ids))
+        _make_due(tenant_id, Reason.AWAITING_CONSENT, list(customer_ids), now)
 
 
 def events_processed(*, tenant_id: UUID, now: datetime | None = None) -> None:
@@ -222,19 +222,17 @@ def look_again(*, tenant_id: UUID, reason: Reason, journey_id: UUID | None = Non
 
     All of the tenant's, or with `journey_id` those of one journey.
     """
-    _make_due(tenant_id, reason, now, journey_id=journey_id)
+    _make_due(tenant_id, reason, None, now, journey_id)
 
 
 def _make_due(
     tenant_id: UUID,
     reason: Reason,
+    customer_ids: list[UUID] | None,
     now: datetime | None,
-    *,
-    customer_ids: list[UUID] | None = None,
     journey_id: UUID | None = None,
 ) -> None:
-    only = {"customer_ids": customer_ids, "journey_id": journey_id}
-    asked = {"tenant_id": tenant_id, "reason": reason, **only}
+    asked = {"tenant_id": tenant_id, "reason": reason, "customer_ids": customer_ids, "journey_id": journey_id}
     with transaction(tenant_id) as session:
         found = session.execute(MAKE_DUE, {**asked, "now": now or clock.now()})
         if found.rowcount:  # type: ignore[attr-defined]

@@ -66,8 +66,8 @@ class Clock:
     def __init__(self, row: SendingRate, now: datetime) -> None:
         self.row, self.rate = row, Rate(row.channel, row.domain, row.most, row.seconds)
         self.step = timedelta(seconds=row.seconds) / row.most
-        # No place is further away: what is, is of a clock that ran ahead and was put right.
-        # Twice as far as any is put, since senders' clocks may be apart.
+        # No place is given out further ahead than HORIZON and the time the rate counts over; senders' clocks may be a
+        # HORIZON apart. What lies beyond that is of a clock that ran ahead and was put right.
         furthest = now + 2 * HORIZON + timedelta(seconds=row.seconds)
         places = (row.ready_at, row.journey_at, row.queue_at)
         ready, of_journeys, others = (now if one > furthest else one for one in places)

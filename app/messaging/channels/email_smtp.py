@@ -93,7 +93,7 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
         headers.append(("List-Id", f"<news.{tenant}.{config.mail_domain}>"))
     else:
         headers.append(("Auto-Submitted", "auto-generated"))
-    sender = outgoing.sender or _usual(outgoing.tenant_name, config.mail_from)
+    sender = outgoing.sender or _of_tenant(outgoing.tenant_name, config.mail_from)
     mail = Mail(
         message_id=message_id_of(outgoing, config),
         date=date,
@@ -119,7 +119,7 @@ def envelope_of(outgoing: Outgoing, config: Config, date: str, at: int) -> Envel
 
 
 @lru_cache(maxsize=1_000)
-def _usual(tenant_name: str, address: str) -> From:
+def _of_tenant(tenant_name: str, address: str) -> From:
     return From(tenant_name, address)
 
 

@@ -45,9 +45,11 @@ def first_id_at(moment: datetime) -> UUID:
 
 
 def first_id_before(identity: UUID, by: timedelta) -> UUID:
-    """Return the smallest version 7 UUID of the moment that lies `by` before that at which an id was made.
-
-    `by` may be less than nothing, for a moment after it.
-    """
+    """Return the smallest version 7 UUID of the moment that lies `by` before that at which an id was made."""
     made = (identity.int >> 80) - int(by.total_seconds() * 1000)
     return UUID(int=max(made, 0) << 80 | 0x7 << 76 | 0x2 << 62)
+
+
+def first_id_after(identity: UUID, by: timedelta) -> UUID:
+    """Return the smallest version 7 UUID of the moment that lies `by` after that at which an id was made."""
+    return first_id_before(identity, -by)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from app.infra.arrays import array
 from app.infra.clock import instant
-from app.infra.ids import first_id_at, first_id_before
+from app.infra.ids import first_id_after, first_id_at
 from app.journeys.graph import NEXT
 from app.journeys.models import Journey
 
@@ -102,9 +102,8 @@ def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
 
 
 def _written_at_once(journey: Journey) -> UUID:
-    """Return the first id of a day after the journey was made: whom it was made with, about the past, has ids before
-    (the demo's people)."""
-    return first_id_before(journey.id, -_LATE)
+    """Return an id above those of people a journey was made with (the demo's), who came in in the past."""
+    return first_id_after(journey.id, _LATE)
 
 
 def _midnight(journey: Journey, day: date | None, later: timedelta = timedelta(0)) -> datetime | None:

@@ -124,11 +124,8 @@ def retry_all(
     Whoever has come into the journey again since stays as they are. Raises NoSuchJourney, WrongStatus, or Invalid for a
     step that it never had.
     """
-    found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
-    came = queries.step_counts(tenant_id=tenant_id, journey_id=journey_id)
-    if step is not None and step not in came and step not in queries.draft(found).steps:
-        told = "There is no such step in this journey. Name one by its key."
-        raise Invalid({"step": told}, told)
+    if step is not None:
+        _check_step(tenant_id, journey_id, step)
     total, after = 0, None
     # Who fails again meanwhile is behind the last one taken, so nobody is taken twice.
     while some := _retry_some(tenant_id, journey_id, step, after, now or clock.now()):
@@ -136,6 +133,14 @@ def retry_all(
     with transaction(tenant_id) as session:
         audit.record(session, actor, "journey.retry", "journey", journey_id, {"step": step, "people": total})
     return total
+
+
+def _check_step(tenant_id: UUID, journey_id: UUID, step: str) -> None:
+    found = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
+    if step in queries.draft(found).steps or step in queries.step_counts(tenant_id=tenant_id, journey_id=journey_id):
+        return
+    told = "There is no such step in this journey. Name one by its key."
+    raise Invalid({"step": told}, told)
 
 
 @again_after_deadlock

@@ -53,6 +53,9 @@ ANYTHING = "*"
 ANEW = "anew"
 """What `woken_by` has of those whose event was told anew, with another date maybe (`engine.anew`)."""
 
+GONE = "There is no such customer any more."
+"""Why a step fails for somebody who was erased meanwhile."""
+
 
 class StepConfig(BaseModel):
     """The settings of a kind; anything it does not know is refused."""
@@ -173,6 +176,11 @@ class Walker:
         if self.awaited:
             told["awaited"] = self.awaited.get("payload") or {}
         return told | ({"webhook": self.answers} if self.answers else {})
+
+    @property
+    def key(self) -> str:
+        """Return by what a message, a task or a notice for them is known at this step: there is one of it."""
+        return f"journey:{self.enrollment_id}:{self.step_number}"
 
     @property
     def logged(self) -> bool:

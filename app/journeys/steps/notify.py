@@ -1,17 +1,18 @@
 """NOTIFY: colleagues are told about everybody who comes here, in Fairway and by a mail too if wished."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field, field_validator
 from sqlalchemy import text
 
 from app.content.letters import one_line
-from app.content.liquid import TemplateProblem, render
-from app.content.queries import readers
+from app.content.liquid import render
 from app.customers import notices
 from app.customers.notices import NewNotice, Told
-from app.journeys.merge_values import compiled, values_of
+from app.journeys import colleagues
+from app.journeys.merge_values import compiled, write_each
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 from app.messaging import outbox
 
@@ -53,30 +54,15 @@ class Notify(StepType[NotifyConfig]):
 
     def check(self, config: NotifyConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield that nobody like that can be told."""
-        if config.to not in known.colleagues:
-            yield "to", "Nobody like that can be told (any more). Choose somebody else."
+        yield from colleagues.check(config.to, known, "be told")
 
     def words(self, config: NotifyConfig, known: Known) -> str:
         """Return what, and to whom."""
-        who = known.colleagues.get(config.to, "somebody who is gone")
-        who = f"everybody with the role {config.to.removeprefix('role:')}" if config.to.startswith("role:") else who
-        return f"“{config.text}”, to {who}"
+        return f"“{config.text}”, to {colleagues.called(config.to, colleagues.told(known))}"
 
     def run(self, batch: StepBatch[NotifyConfig]) -> None:
         """Tell of each who has come, and let them go on."""
-        people = readers(tenant_id=batch.tenant_id, customer_ids=batch.customer_ids)
-        asked: dict[Walker, NewNotice] = {}
-        for walker in batch.walkers:
-            customer = people.get(walker.customer_id)
-            if customer is None:
-                batch.fail(walker, "There is no such customer any more.")
-                continue
-            try:
-                body = one_line(render(compiled(batch.config.text), values_of(walker, customer)))[:MAX_BODY]
-            except TemplateProblem as problem:
-                batch.fail(walker, f"What is to be told can't be written: {problem}")
-                continue
-            asked[walker] = NewNotice(_key(walker), walker.customer_id, body or "Notice")
+        asked = write_each(batch, batch.walkers, partial(_asked, batch.config), "What is to be told")
         told = notices.put(
             tenant_id=batch.tenant_id,
             to=batch.config.to,
@@ -91,6 +77,11 @@ class Notify(StepType[NotifyConfig]):
             _mail(batch, told)
 
 
+def _asked(config: NotifyConfig, walker: Walker, values: Mapping[str, Any]) -> NewNotice:
+    body = one_line(render(compiled(config.text), values))[:MAX_BODY]
+    return NewNotice(walker.key, walker.customer_id, body or "Notice")
+
+
 def _mail(batch: StepBatch[NotifyConfig], told: list[Told]) -> None:
     for one in told:
         outbox.put_one(
@@ -102,10 +93,6 @@ def _mail(batch: StepBatch[NotifyConfig], told: list[Told]) -> None:
             context={"notice_ids": [str(id_) for id_ in one.notices]},
             now=batch.now,
         )
-
-
-def _key(walker: Walker) -> str:
-    return f"journey:{walker.enrollment_id}:{walker.step_number}"
 
 
 registry.register("NOTIFY")(Notify())

@@ -12,7 +12,7 @@ from app.customers.models import Customer, Topic
 from app.infra.arrays import array, uuids
 from app.journeys.durations import duration
 from app.journeys.graph import NEXT
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
+from app.journeys.step_type import GONE, Known, StepBatch, StepConfig, StepType, Walker, registry
 from app.messaging import accounts, outbox
 from app.messaging.channel import EMAIL, channel, installed
 from app.messaging.condition_fields import KINDS, can_be_reached, can_get
@@ -209,7 +209,7 @@ class Send(StepType[SendConfig]):
 
 def _put(batch: StepBatch[SendConfig], walkers: Sequence[Walker], channel_name: str, template_id: UUID) -> None:
     config = batch.config
-    keys = [_key(walker) for walker in walkers]
+    keys = [walker.key for walker in walkers]
     messages = outbox.put(
         tenant_id=batch.tenant_id,
         template_id=template_id,
@@ -232,15 +232,11 @@ def _put(batch: StepBatch[SendConfig], walkers: Sequence[Walker], channel_name: 
         message_id = messages.get(key)
         result = {"sent": True, "channel": channel_name, "message_id": str(message_id)}
         if message_id is None:
-            batch.fail(walker, "There is no such customer any more.")
+            batch.fail(walker, GONE)
         elif config.when_skipped == "branch":
             batch.park(walker, until, result, look_at=min(until, batch.now + FIRST_LOOK))
         else:
             batch.leave(walker, result=result)
-
-
-def _key(walker: Walker) -> str:
-    return f"journey:{walker.enrollment_id}:{walker.step_number}"
 
 
 def _chosen(batch: StepBatch[SendConfig], contents: Sequence[tuple[str, UUID, UUID | None]]) -> dict[UUID, int]:
@@ -260,13 +256,13 @@ def _chosen(batch: StepBatch[SendConfig], contents: Sequence[tuple[str, UUID, UU
 
 def _look(batch: StepBatch[SendConfig], walkers: Sequence[Walker]) -> None:
     """Let those go on of whose messages it is known what became, or who have waited for that long enough."""
-    keys = {"tenant_id": batch.tenant_id, "keys": array(_key(walker) for walker in walkers)}
+    keys = {"tenant_id": batch.tenant_id, "keys": array(walker.key for walker in walkers)}
     fates = {row.dedupe_key: row for row in batch.session.execute(FATES, keys)}
     limit = duration(batch.config.known_within)
     # Who was parked for it may find the other way published away.
     skipped = SKIPPED if batch.config.when_skipped == "branch" else NEXT
     for walker in walkers:
-        fate = fates.get(_key(walker))
+        fate = fates.get(walker.key)
         until = walker.waiting_until or batch.now
         known = {"message_id": str(fate.id), "channel": fate.channel, "status": fate.status} if fate else {}
         if fate is None or fate.status in NOT_SENT:

@@ -1,18 +1,19 @@
 """TASK: a colleague gets something to do about everybody who comes here, by a mail too, and is waited for if wished."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field, field_validator
 
 from app.content.letters import one_line
-from app.content.liquid import TemplateProblem, render
-from app.content.queries import readers
+from app.content.liquid import render
 from app.customers import tasks
 from app.customers.tasks import NewTask, Task
+from app.journeys import colleagues
 from app.journeys.durations import duration
-from app.journeys.merge_values import compiled, values_of
+from app.journeys.merge_values import compiled, write_each
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 from app.messaging import outbox
 
@@ -87,20 +88,18 @@ class TaskStep(StepType[TaskConfig]):
 
     def check(self, config: TaskConfig, known: Known) -> Iterator[tuple[str | None, str]]:
         """Yield that nobody like that can do it."""
-        if config.to not in known.colleagues:
-            yield "to", "Nobody like that can do tasks (any more). Choose somebody else."
+        yield from colleagues.check(config.to, known, "do tasks")
 
     def words(self, config: TaskConfig, known: Known) -> str:
         """Return what, and for whom."""
-        who = known.colleagues.get(config.to, "somebody who is gone")
-        return f"“{config.title}”, for {who[:1].lower() + who[1:] if config.to.startswith('role:') else who}"
+        return f"“{config.title}”, for {colleagues.called(config.to, known.colleagues)}"
 
     def run(self, batch: StepBatch[TaskConfig]) -> None:
         """Give a task for each who has just come; let those go whose task is done, or who waited long enough."""
-        given = tasks.by_keys(tenant_id=batch.tenant_id, keys=[_key(walker) for walker in batch.walkers])
-        _give(batch, [walker for walker in batch.walkers if _key(walker) not in given])
+        given = tasks.by_keys(tenant_id=batch.tenant_id, keys=[walker.key for walker in batch.walkers])
+        _give(batch, [walker for walker in batch.walkers if walker.key not in given])
         for walker in batch.walkers:
-            found = given.get(_key(walker))
+            found = given.get(walker.key)
             if found is not None:
                 _go_on(batch, walker, found)
 
@@ -121,17 +120,7 @@ def _give(batch: StepBatch[TaskConfig], coming: Sequence[Walker]) -> None:
     if not coming:
         return
     config = batch.config
-    people = readers(tenant_id=batch.tenant_id, customer_ids=batch.customer_ids)
-    asked: dict[Walker, NewTask] = {}
-    for walker in coming:
-        customer = people.get(walker.customer_id)
-        if customer is None:
-            batch.fail(walker, "There is no such customer any more.")
-            continue
-        try:
-            asked[walker] = _asked(config, walker, customer)
-        except TemplateProblem as problem:
-            batch.fail(walker, f"What is to be done can't be written: {problem}")
+    asked = write_each(batch, coming, partial(_asked, config), "What is to be done")
     made = tasks.put(
         tenant_id=batch.tenant_id,
         to=config.to,
@@ -150,11 +139,10 @@ def _give(batch: StepBatch[TaskConfig], coming: Sequence[Walker]) -> None:
         _mail(batch, list(made.values()))
 
 
-def _asked(config: TaskConfig, walker: Walker, customer: Mapping[str, Any]) -> NewTask:
-    values = values_of(walker, customer)
+def _asked(config: TaskConfig, walker: Walker, values: Mapping[str, Any]) -> NewTask:
     title = one_line(render(compiled(config.title), values))[:MAX_TITLE]
     details = render(compiled(config.details), values) if config.details else None
-    return NewTask(_key(walker), walker.customer_id, title or "Task", details)
+    return NewTask(walker.key, walker.customer_id, title or "Task", details)
 
 
 def _mail(batch: StepBatch[TaskConfig], made: Sequence[UUID]) -> None:
@@ -168,10 +156,6 @@ def _mail(batch: StepBatch[TaskConfig], made: Sequence[UUID]) -> None:
             context={"task_id": str(made[0]), "count": len(made)},
             now=batch.now,
         )
-
-
-def _key(walker: Walker) -> str:
-    return f"journey:{walker.enrollment_id}:{walker.step_number}"
 
 
 def waits_for(key: str) -> str:

@@ -9,15 +9,14 @@ import orjson
 from pydantic import Field, field_validator
 from sqlalchemy import Row, text
 
-from app.content.liquid import TemplateProblem, render
-from app.content.queries import readers
+from app.content.liquid import render
 from app.infra.arrays import array
 from app.infra.http import MAX_URL, RefusedUrl, check_url
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.journeys.calls import DONE, QUEUED
 from app.journeys.durations import duration
-from app.journeys.merge_values import compiled, values_of
+from app.journeys.merge_values import compiled, write_each
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 
 GONE_WRONG = "failed"
@@ -234,22 +233,16 @@ def _begin(batch: StepBatch[WebhookConfig], coming: Sequence[Walker]) -> None:
     if not coming:
         return
     config, until = batch.config, batch.now + duration(batch.config.give_up_after)
-    people = readers(tenant_id=batch.tenant_id, customer_ids=batch.customer_ids)
     body = _read(config.body) if config.body else _USUAL
-    put: list[tuple[UUID, UUID, int, str, str | None]] = []
-    for walker in coming:
-        customer = people.get(walker.customer_id)
-        if customer is None:
-            batch.fail(walker, "There is no such customer any more.")
-            continue
-        try:
-            values = _values(batch, walker, customer)
-            url = render(compiled(config.url), values)
-            told = None if config.method == "GET" else orjson.dumps(_filled(body, values)).decode()
-        except TemplateProblem as problem:
-            batch.fail(walker, f"What is told can't be written: {problem}")
-            continue
-        put.append((new_id(), walker.enrollment_id, walker.step_number, url, told))
+
+    def write(walker: Walker, values: Mapping[str, Any]) -> tuple[str, str | None]:
+        reached = _reached(batch, walker, values)
+        url = render(compiled(config.url), reached)
+        return url, None if config.method == "GET" else orjson.dumps(_filled(body, reached)).decode()
+
+    written = write_each(batch, coming, write, "What is told")
+    put = [(new_id(), one.enrollment_id, one.step_number, *call) for one, call in written.items()]
+    for walker in written:
         batch.park(walker, until)
     if not put:
         return
@@ -260,12 +253,10 @@ def _begin(batch: StepBatch[WebhookConfig], coming: Sequence[Walker]) -> None:
     wake(Work.CALL_WEBHOOKS, batch.tenant_id)
 
 
-def _values(batch: StepBatch[WebhookConfig], walker: Walker, customer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what merge tags can reach."""
-    values = values_of(walker, customer)
-    values["customer"] = {"id": str(walker.customer_id)} | values["customer"]
-    values["journey"] = {"id": str(batch.journey.id), "step": batch.step_key}
-    return values
+def _reached(batch: StepBatch[WebhookConfig], walker: Walker, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what merge tags of a call can reach: more than elsewhere."""
+    customer = {"id": str(walker.customer_id)} | values["customer"]
+    return {**values, "customer": customer, "journey": {"id": str(batch.journey.id), "step": batch.step_key}}
 
 
 def _origin(url: str) -> str:

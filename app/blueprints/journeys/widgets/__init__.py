@@ -24,7 +24,7 @@ from app.blueprints.journeys.widgets.base import (
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra.working_days import DAY_NAMES, WEEK
-from app.journeys import paths
+from app.journeys import colleagues, paths
 from app.journeys.step_type import MANUAL
 from app.journeys.timed import TIMED, date_fields
 from app.messaging.channel import installed
@@ -118,15 +118,7 @@ def _prepare_colleague(ask: Ask) -> Mapping[str, Any]:
 
 
 def _prepare_told(ask: Ask) -> Mapping[str, Any]:
-    # Anybody with a role may do a task of it, but all of them are told.
-    colleagues = ask.sources.known.colleagues.items()
-    role = "role:"
-    return {
-        "options": [
-            (key, f"Everybody with the role {key.removeprefix(role)}" if key.startswith(role) else name)
-            for key, name in colleagues
-        ]
-    }
+    return {"options": list(colleagues.told(ask.sources.known).items())}
 
 
 def _prepare_date_field(ask: Ask) -> Mapping[str, Any]:

@@ -24,11 +24,11 @@ from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.queue import Work, wake
 from app.journeys.graph import Graph
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey, JourneyBacktest
 from app.journeys.queries import NoSuchJourney
 from app.journeys.rehearsal import HORIZON, LOCK_TIMEOUT, LOCKED, CannotRehearse, Stage, Storyboard, copied
 from app.journeys.replay import Period, Replay
-from app.journeys.step_type import read_graph
 from app.messaging.states import Status
 
 log = logging.getLogger(__name__)

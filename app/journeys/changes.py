@@ -11,7 +11,8 @@ from typing import Literal
 from app.infra.words import INNER
 from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Edge, Graph, Step
-from app.journeys.step_type import Known, exit_labels, leads_to, step_types, title_of, words_of
+from app.journeys.kinds import exit_labels, leads_to, title_of, words_of
+from app.journeys.step_type import Known, step_types
 
 What = Literal["trigger", "added", "removed", "moved", "connected", "settings", "renamed", "journey"]
 Where = str | None

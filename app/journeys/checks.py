@@ -31,11 +31,11 @@ from app.journeys import differences, made_up, occasions, rehearsal
 from app.journeys.drafts import locked
 from app.journeys.durations import duration
 from app.journeys.graph import Graph, storable
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey, JourneyCheck
 from app.journeys.queries import NoSuchJourney
 from app.journeys.rehearsal import HORIZON, LOCK_TIMEOUT, LOCKED, CannotRehearse, Stage, Storyboard, copied
 from app.journeys.replay import Past
-from app.journeys.step_type import read_graph
 from app.journeys.titles import titles
 
 PATH, MESSAGES, END = "path", "messages", "end"

@@ -11,8 +11,9 @@ from app.infra.db import transaction
 from app.infra.ids import as_id
 from app.journeys import parts
 from app.journeys.graph import TRIGGER, BadGraph, Graph
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey
-from app.journeys.step_type import SEALED, read_graph
+from app.journeys.step_type import SEALED
 
 LARGEST = 2_000_000
 NOT_STEPS = "What is on the clipboard is no steps of a journey. Copy some steps first."

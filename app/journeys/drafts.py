@@ -14,9 +14,10 @@ from app.infra.errors import Conflict
 from app.infra.ids import as_id
 from app.journeys import editing
 from app.journeys.graph import Graph, Step
+from app.journeys.kinds import stored_graph
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import NoSuchJourney
-from app.journeys.step_type import MANUAL, step_types, stored_graph
+from app.journeys.step_type import MANUAL, step_types
 
 NAMED = ("segment_id", "journey_id")
 """What a trigger names by id."""

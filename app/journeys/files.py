@@ -15,9 +15,10 @@ from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import drafts, queries, service
 from app.journeys.graph import BadGraph, Graph, storable
+from app.journeys.kinds import portable, read_graph
 from app.journeys.models import Journey
 from app.journeys.settings import SETTINGS
-from app.journeys.step_type import Known, portable, read_graph
+from app.journeys.step_type import Known
 
 LARGEST = 2_000_000
 NOT_A_JOURNEY = "This file holds no journey. Choose one that was exported from here."

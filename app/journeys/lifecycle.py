@@ -17,10 +17,10 @@ from app.journeys.drafts import DraftChanged, WrongStatus, locked
 from app.journeys.engine import timed
 from app.journeys.engine.exits import exit_archived
 from app.journeys.graph import Graph, Problem
+from app.journeys.kinds import check_graph, read_graph
 from app.journeys.models import Journey
 from app.journeys.publishing import Placements, lock_settling, write
 from app.journeys.queries import known
-from app.journeys.step_type import check_graph, read_graph
 
 AT_ONCE = 2000
 

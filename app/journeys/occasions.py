@@ -35,10 +35,11 @@ from app.journeys import queries, templates
 from app.journeys.drafts import trigger_of
 from app.journeys.engine import enrol
 from app.journeys.graph import Graph
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey
 from app.journeys.payloads import payload_tree, said_date
 from app.journeys.reentry import EACH
-from app.journeys.step_type import MANUAL, read_graph
+from app.journeys.step_type import MANUAL
 from app.journeys.timed import TIMED
 
 OFFERED, LOOKED_AT = 5, 50

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from app.infra.statistics import Interval, difference, wilson
 from app.journeys import latest
 from app.journeys.graph import NEXT, Graph
+from app.journeys.kinds import way_label
 from app.journeys.latest import Who
 from app.journeys.models import Journey
-from app.journeys.step_type import step_types, way_label
+from app.journeys.step_type import step_types
 
 HOLDOUT = "holdout"
 SENT = "*sent"

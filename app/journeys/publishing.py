@@ -18,10 +18,11 @@ from app.journeys.changes import Change, Touched, changes, goes_on_at, leading_t
 from app.journeys.drafts import copy_trigger
 from app.journeys.engine import timed
 from app.journeys.graph import TRIGGER, Graph, Step
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.queries import StepCounts, draft, step_counts
 from app.journeys.setting_changes import kept, setting_changes
-from app.journeys.step_type import Known, read_graph, step_types
+from app.journeys.step_type import Known, step_types
 
 MAX_NOTE = 500
 # More people than were shown, by so many and by such a share: then whoever publishes is asked again.

@@ -27,6 +27,7 @@ from app.journeys import (
     starts,
 )
 from app.journeys.graph import NEXT, Graph, Step
+from app.journeys.kinds import read_graph, stored_graph, warnings_of, way_label
 from app.journeys.models import (
     Journey,
     JourneyDraftEdit,
@@ -34,7 +35,7 @@ from app.journeys.models import (
     JourneyEnrollmentStep,
     JourneyVersion,
 )
-from app.journeys.step_type import Known, Template, read_graph, stored_graph, warnings_of, way_label
+from app.journeys.step_type import Known, Template
 from app.journeys.titles import last_seen, titles_of
 
 STATUSES = ("DRAFT", "ACTIVE", "PAUSED", "ARCHIVED")

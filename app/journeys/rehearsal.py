@@ -29,9 +29,9 @@ from app.journeys.drafts import trigger_of
 from app.journeys.engine.advance import advance_in
 from app.journeys.engine.enrol import Candidate, enrol
 from app.journeys.graph import Graph
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey, JourneyEnrollment, JourneyEnrollmentStep, JourneyVersion
 from app.journeys.queries import NoSuchJourney
-from app.journeys.step_type import read_graph
 from app.messaging import rehearsing
 from app.messaging.models import Message
 from app.messaging.rehearsing import Judged

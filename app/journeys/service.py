@@ -31,10 +31,11 @@ from app.journeys.graph import (
     step_mark,
     wrong_with,
 )
+from app.journeys.kinds import exits_of, new_step, read_graph
 from app.journeys.models import Journey, JourneyDraftEdit
 from app.journeys.queries import version_graph
 from app.journeys.settings import MAX_NAME, apply_settings, held_by, zone_of
-from app.journeys.step_type import MANUAL, exits_of, new_step, read_graph, step_types
+from app.journeys.step_type import MANUAL, step_types
 
 
 class NameTaken(Conflict):

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from app.infra.db import transaction
 from app.infra.ids import as_id
 from app.journeys.graph import TRIGGER
-from app.journeys.step_type import read_graph, runs_through
+from app.journeys.kinds import read_graph, runs_through
 
 START = "START_JOURNEY"
 _GRAPHS = text("""

@@ -14,8 +14,9 @@ from app.events import catalogue
 from app.infra.db import transaction
 from app.infra.ids import as_id
 from app.journeys.graph import Graph, Step
+from app.journeys.kinds import title_of
 from app.journeys.models import Journey
-from app.journeys.step_type import Known, Template, title_of
+from app.journeys.step_type import Known, Template
 
 _LAST_SEEN = text("""
     SELECT DISTINCT ON (key) step.value AS step, step.value ->> 'key' AS key

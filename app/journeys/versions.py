@@ -16,11 +16,12 @@ from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor
 from app.journeys.changes import Change, changes
 from app.journeys.graph import Graph, storable
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey, JourneyVersion
 from app.journeys.publishing import MAX_NOTE
 from app.journeys.queries import NoSuchJourney, NoSuchVersion, check_number, draft
 from app.journeys.setting_changes import kept, setting_changes
-from app.journeys.step_type import Known, read_graph
+from app.journeys.step_type import Known
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from app.journeys.drafts import WrongStatus
 from app.journeys.engine import exits, retry
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
-from app.journeys.step_type import StepBatch, exits_of, read_graph
+from app.journeys.kinds import exits_of, read_graph
+from app.journeys.step_type import StepBatch
 from app.journeys.steps.update import UpdateStep
 from app.road import TASK_FOLLOWERS
 from tests.journeys.helpers import (

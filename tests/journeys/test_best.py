@@ -7,7 +7,8 @@ import pytest
 from app.accounts.models import Tenant
 from app.journeys import best
 from app.journeys.best import ENOUGH, LEAST, shares
-from app.journeys.step_type import Known, check_graph, read_graph
+from app.journeys.kinds import check_graph, read_graph
+from app.journeys.step_type import Known
 from tests.journeys.helpers import Json, admit, check_counters, journey, people, rows, run, step, tag
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from app.journeys import editing, parts
 from app.journeys.changes import Touched, changes, goes_on_at, touched
 from app.journeys.graph import CannotEdit, Graph
-from app.journeys.step_type import Known, exits_of, new_step
+from app.journeys.kinds import exits_of, new_step
+from app.journeys.step_type import Known
 from tests.journeys.helpers import asks, step, tag, wait
 from tests.journeys.test_graph import KINDS, edited, fork, graph
 

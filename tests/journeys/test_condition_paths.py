@@ -7,7 +7,8 @@ from sqlalchemy import Engine, event
 
 from app.accounts.models import Tenant
 from app.journeys import queries
-from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
+from app.journeys.kinds import check_graph, exit_labels, read_graph
+from app.journeys.step_type import Known, step_types
 from app.journeys.steps.condition import ConditionConfig
 from tests.journeys.helpers import NOW, Json, admit, check_counters, journey, paths, people, rows, run, step, tag
 

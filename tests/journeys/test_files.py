@@ -12,8 +12,8 @@ from app.accounts.models import Tenant
 from app.infra.errors import Invalid
 from app.journeys import files, queries, service
 from app.journeys.graph import Note
+from app.journeys.kinds import check_graph
 from app.journeys.models import Journey
-from app.journeys.step_type import check_graph
 from tests.conftest import make_tenant
 from tests.journeys.helpers import JOINED, journey, send, step, template, wait
 

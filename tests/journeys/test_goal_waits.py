@@ -9,7 +9,8 @@ from app.accounts.models import Tenant
 from app.capture.batch import AppliedEvent
 from app.infra.ids import new_id
 from app.journeys import lifecycle, service
-from app.journeys.step_type import Known, check_graph, read_graph, words_of
+from app.journeys.kinds import check_graph, read_graph, words_of
+from app.journeys.step_type import Known
 from app.journeys.steps.goal import FIRST_LOOK, LOOK_EVERY
 from tests.journeys.helpers import (
     NOW,

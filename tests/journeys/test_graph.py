@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from app.journeys import editing, parts
 from app.journeys.graph import BadGraph, CannotEdit, Graph, problems
+from app.journeys.kinds import check_graph, exit_labels, new_step, read_graph
 from app.journeys.layout import lay_out
-from app.journeys.step_type import Known, check_graph, exit_labels, new_step, read_graph
+from app.journeys.step_type import Known
 from tests.journeys.helpers import asks, step, wait
 
 

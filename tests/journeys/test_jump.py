@@ -11,7 +11,8 @@ from app.infra.db import transaction
 from app.journeys import editing, lifecycle, parts, queries, service
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
-from app.journeys.step_type import Known, check_graph, read_graph, step_types, words_of
+from app.journeys.kinds import check_graph, read_graph, words_of
+from app.journeys.step_type import Known, step_types
 from tests.journeys.helpers import (
     NOW,
     admit,

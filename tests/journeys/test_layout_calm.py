@@ -9,8 +9,8 @@ import pytest
 
 from app.journeys import editing
 from app.journeys.graph import Graph
+from app.journeys.kinds import read_graph
 from app.journeys.layout import Layout, lay_out
-from app.journeys.step_type import read_graph
 from tests.journeys.helpers import asks, step, wait
 
 Point = tuple[float, float]

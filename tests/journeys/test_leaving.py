@@ -14,7 +14,8 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import watching
-from app.journeys.step_type import Known, check_graph, exit_labels, words_of
+from app.journeys.kinds import check_graph, exit_labels, words_of
+from app.journeys.step_type import Known
 from tests.journeys.helpers import (
     JOINED,
     NOW,

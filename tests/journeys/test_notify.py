@@ -10,8 +10,8 @@ from sqlalchemy import text
 from app.customers import notices
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, rehearsal
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.journeys.step_type import words_of
 from app.messaging.builtin import Outdated, builtin
 from tests.journeys.helpers import NOW, admit, check_counters, journey, paths, people, rows, run, step, tag, tags
 from tests.page_client import make_user

@@ -13,8 +13,8 @@ from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import circles, enrol, exits
 from app.journeys.engine.advance import advance_batch
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey, JourneyVersion
-from app.journeys.step_type import words_of
 from app.road import HANDLERS
 from app.segments import service as segments
 from tests.journeys.helpers import (

@@ -11,7 +11,8 @@ from app.blueprints.journeys import presenters, step_form
 from app.blueprints.journeys.board import sources
 from app.journeys import parts
 from app.journeys.graph import Graph, Step
-from app.journeys.step_type import Known, check_graph, exits_of, read_graph, step_types
+from app.journeys.kinds import check_graph, exits_of, read_graph
+from app.journeys.step_type import Known, step_types
 
 CSS = (Path(__file__).parents[2] / "app" / "static" / "css" / "canvas.css").read_text()
 

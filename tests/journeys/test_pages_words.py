@@ -12,7 +12,8 @@ from app.customers.field_kind import CustomFieldInfo
 from app.infra.ids import new_id
 from app.journeys import queries
 from app.journeys.graph import Graph, Step
-from app.journeys.step_type import Known, check_step, title_of
+from app.journeys.kinds import check_step, title_of
+from app.journeys.step_type import Known
 from app.journeys.titles import titles
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.journeys import clips, parts
 from app.journeys.graph import BadGraph, CannotEdit, Graph, problems
-from app.journeys.step_type import read_graph
+from app.journeys.kinds import read_graph
 from tests.journeys.helpers import asks, step, wait
 
 

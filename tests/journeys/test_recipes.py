@@ -11,7 +11,7 @@ from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, recipe, rehearsal, service
-from app.journeys.step_type import check_graph
+from app.journeys.kinds import check_graph
 from tests.journeys.helpers import NOW, event, happen, people, rows, run
 
 ALL = [name for name, _ in recipe.recipes()]

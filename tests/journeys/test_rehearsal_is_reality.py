@@ -16,8 +16,8 @@ import pytest
 
 from app.journeys import calls, rehearsal
 from app.journeys.engine.advance import advance_batch
+from app.journeys.kinds import exits_of, read_graph
 from app.journeys.models import Journey
-from app.journeys.step_type import exits_of, read_graph
 from app.messaging import policy
 from app.messaging.sender import send_batch
 from tests.journeys.helpers import Json, admit, journey, people, rows, step, template, wait

@@ -11,8 +11,8 @@ from app.events import log
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
+from app.journeys.kinds import words_of
 from app.journeys.segments import _place, naming, using
-from app.journeys.step_type import words_of
 from app.segments import service as segments
 from tests.journeys.helpers import NOW, tag
 

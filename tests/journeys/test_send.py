@@ -9,7 +9,8 @@ from app.accounts.models import Tenant
 from app.content.models import Template as TemplateRow
 from app.infra.db import transaction
 from app.journeys import lifecycle, service, templates
-from app.journeys.step_type import Known, Template, check_graph, exit_labels, read_graph, step_types
+from app.journeys.kinds import check_graph, exit_labels, read_graph
+from app.journeys.step_type import Known, Template, step_types
 from app.journeys.steps.send import FIRST_LOOK, SendConfig
 from tests.journeys.helpers import (
     NOW,

@@ -11,8 +11,8 @@ from app.infra.ids import new_id
 from app.journeys import lifecycle, queries, service
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.graph import BadGraph, CannotEdit, Note
+from app.journeys.kinds import read_graph
 from app.journeys.models import Journey
-from app.journeys.step_type import read_graph
 from tests.journeys.helpers import JOINED, journey, rows, send, step, tag, template, wait
 
 

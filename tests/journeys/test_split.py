@@ -7,7 +7,8 @@ import pytest
 
 from app.accounts.models import Tenant
 from app.journeys import queries, rehearsal
-from app.journeys.step_type import Known, check_graph, exit_labels, new_step, read_graph, step_types
+from app.journeys.kinds import check_graph, exit_labels, new_step, read_graph
+from app.journeys.step_type import Known, step_types
 from app.journeys.steps.split import SplitConfig, choose, percent
 from tests.journeys.helpers import NOW, Json, admit, check_counters, journey, paths, people, rows, run, statuses, step
 from tests.journeys.helpers import tag as tagged

@@ -14,8 +14,8 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import lifecycle, queries
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.journeys.step_type import words_of
 from app.messaging.builtin import Outdated, builtin
 from app.road import TASK_FOLLOWERS
 from tests.journeys.helpers import NOW, admit, check_counters, journey, people, rows, run, step, tag, tags

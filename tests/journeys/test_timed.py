@@ -14,8 +14,9 @@ from app.infra.db import transaction
 from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries, service
 from app.journeys.engine import timed as engine
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.journeys.step_type import Known, words_of
+from app.journeys.step_type import Known
 from app.journeys.timed import CATCH_UP, DateTrigger
 from app.journeys.waits import UntilDate
 from app.messaging.windows import JOURNEY

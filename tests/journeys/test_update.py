@@ -9,7 +9,8 @@ from app.accounts.models import Tenant
 from app.customers import custom_fields
 from app.customers.field_kind import CustomFieldInfo
 from app.infra.ids import new_id
-from app.journeys.step_type import Known, check_graph, read_graph, words_of
+from app.journeys.kinds import check_graph, read_graph, words_of
+from app.journeys.step_type import Known
 from tests.journeys.helpers import Json, admit, journey, paths, people, rows, run, step
 
 Updates = list[Json]

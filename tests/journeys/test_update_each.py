@@ -11,7 +11,8 @@ from app.customers import consents, custom_fields, topics
 from app.customers.consents import Proof, State, Word
 from app.infra.ids import new_id
 from app.journeys.engine import enrol
-from app.journeys.step_type import Known, check_graph, read_graph, words_of
+from app.journeys.kinds import check_graph, read_graph, words_of
+from app.journeys.step_type import Known
 from tests.journeys.helpers import JOINED, NOW, Json, admit, event, happen, journey, paths, people, rows, run, step
 from tests.journeys.test_update import FIELDS, change
 

@@ -15,8 +15,9 @@ from app.customers.models import Activity
 from app.infra.db import transaction
 from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle
+from app.journeys.kinds import check_graph, read_graph
 from app.journeys.payloads import said_date
-from app.journeys.step_type import Known, check_graph, read_graph, step_types
+from app.journeys.step_type import Known, step_types
 from app.journeys.waits import UntilEventDate, WaitConfig
 from tests.journeys.helpers import (
     NOW,

@@ -21,8 +21,9 @@ from app.infra.ids import first_id_at
 from app.infra.working_days import WorkingDays
 from app.journeys import lifecycle, queries, since
 from app.journeys.engine import enrol
+from app.journeys.kinds import check_graph, exit_labels, read_graph
 from app.journeys.moments import at_local, on_date
-from app.journeys.step_type import Known, check_graph, exit_labels, read_graph, step_types
+from app.journeys.step_type import Known, step_types
 from app.journeys.steps.wait import FIRST_LOOK, LOOK_EVERY, Wait
 from app.journeys.waits import UntilDate, WaitConfig
 from tests.journeys.helpers import (

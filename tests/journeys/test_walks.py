@@ -14,7 +14,8 @@ from app.conditions import FieldType, compile_seen, evaluate, evaluate_rules, ex
 from app.infra.db import transaction
 from app.infra.ids import new_id
 from app.journeys import asking, calls
-from app.journeys.step_type import JourneyFacts, Known, StepBatch, Walker, check_graph, read_graph, step_types, words_of
+from app.journeys.kinds import check_graph, read_graph, words_of
+from app.journeys.step_type import JourneyFacts, Known, StepBatch, Walker, step_types
 from app.journeys.steps.condition import ConditionConfig
 from app.journeys.walks import Around, Walks, around
 from tests.conditions.test_behaviour import anything, payload_rules

@@ -13,8 +13,8 @@ from app.infra.db import transaction
 from app.journeys import calls, files, lifecycle, queries, service
 from app.journeys.engine import exits, retry
 from app.journeys.engine.enrol import enrol_manually
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.journeys.step_type import words_of
 from app.tasks.work import _due
 from tests.journeys.helpers import (
     NOW,

@@ -22,10 +22,11 @@ from app.customers.field_kind import CustomFieldInfo
 from app.infra.db import asking_once, transaction
 from app.journeys import comments, heard, letters, queries, reentry, sending, walks
 from app.journeys.graph import COLOURS, Graph, Problem, Step, step_mark
+from app.journeys.kinds import check_graph, check_step, exit_labels, title_of, words_of
 from app.journeys.models import Journey
 from app.journeys.payloads import event_dates
 from app.journeys.queries import NoSuchStep
-from app.journeys.step_type import Known, check_graph, check_step, exit_labels, title_of, words_of
+from app.journeys.step_type import Known
 from app.journeys.steps.update import CONSENT, EVERYTHING
 from app.journeys.timed import comes_again
 from app.road import condition_labels, condition_names

@@ -17,8 +17,8 @@ from app.journeys import service
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.editing import can_insert
 from app.journeys.graph import COLOURS, KEY, BadGraph, CannotEdit, Note
+from app.journeys.kinds import palette
 from app.journeys.models import Journey
-from app.journeys.step_type import palette
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page, toast
 

@@ -11,8 +11,9 @@ from app.blueprints.journeys import step_form
 from app.blueprints.journeys.board import Board
 from app.journeys import drafts, together
 from app.journeys.graph import Step, storable
+from app.journeys.kinds import title_of, words_of
 from app.journeys.queries import NoSuchStep
-from app.journeys.step_type import SEALED, title_of, words_of
+from app.journeys.step_type import SEALED
 from app.web.guards import current
 
 NAME = "name"

@@ -6,8 +6,8 @@ from typing import Any
 
 from app.infra.words import listed
 from app.journeys.graph import Step
+from app.journeys.kinds import exit_labels, way_label
 from app.journeys.narrowing import Fate, WaysLost
-from app.journeys.step_type import exit_labels, way_label
 
 
 @dataclass(frozen=True, slots=True)

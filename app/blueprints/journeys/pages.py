@@ -19,8 +19,8 @@ from app.blueprints.journeys.forms import NewJourneyForm
 from app.infra.errors import UserError
 from app.journeys import checks, files, lifecycle, queries, service, whereabouts
 from app.journeys.drafts import DraftChanged, WrongStatus
+from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.journeys.step_type import words_of
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page

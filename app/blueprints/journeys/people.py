@@ -25,10 +25,11 @@ from app.journeys import behind as behind_
 from app.journeys import queries, whereabouts
 from app.journeys.drafts import WrongStatus
 from app.journeys.engine import enrol, exits, retry
+from app.journeys.kinds import way_label
 from app.journeys.latest import MOST, Behind, Who
 from app.journeys.outcomes import HOLDOUT
 from app.journeys.queries import EnrollmentPath, StepTaken
-from app.journeys.step_type import step_types, way_label
+from app.journeys.step_type import step_types
 from app.journeys.steps.update import CONSENT
 from app.journeys.titles import titles
 from app.journeys.walks import Walks, around

@@ -16,18 +16,9 @@ from babel.numbers import format_currency
 
 from app.journeys.editing import moves_with
 from app.journeys.graph import TRIGGER, Graph, Note, Problem, Step, step_json
+from app.journeys.kinds import exit_labels, leads_to, palette, portable, title_of, words_of
 from app.journeys.layout import Drop, Layout, Place, fold, lay_out, reading_order
-from app.journeys.step_type import (
-    Known,
-    StepType,
-    exit_labels,
-    leads_to,
-    palette,
-    portable,
-    step_types,
-    title_of,
-    words_of,
-)
+from app.journeys.step_type import Known, StepType, step_types
 from app.messaging import tally
 from app.messaging.states import STATUS_WORDS, Status
 from app.web.shell import organisation

@@ -26,10 +26,11 @@ from app.journeys import queries, rehearsal
 from app.journeys.checks import STRICTNESS
 from app.journeys.drafts import trigger_of
 from app.journeys.graph import Graph, Step
+from app.journeys.kinds import title_of
 from app.journeys.models import Journey
 from app.journeys.occasions import lets_in
 from app.journeys.rehearsal import Letter, Storyboard, Sums, Taken
-from app.journeys.step_type import MANUAL, Known, title_of
+from app.journeys.step_type import MANUAL, Known
 from app.journeys.titles import titles
 from app.messaging.channel import EMAIL, installed
 from app.messaging.states import STATUS_TONES, STATUS_WORDS, Status, reason_in_words

@@ -17,12 +17,13 @@ from app.infra.errors import Invalid
 from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
 from app.journeys.flow import Flow, Link, Stage, can_be_staged
 from app.journeys.graph import NEXT
+from app.journeys.kinds import way_label
 from app.journeys.latest import GOAL, MOST, Behind
 from app.journeys.models import Journey
 from app.journeys.outcomes import Part, Times
 from app.journeys.payloads import payload_tree
 from app.journeys.report import Report, StepReport, report
-from app.journeys.step_type import step_types, way_label
+from app.journeys.step_type import step_types
 from app.road import condition_names
 from app.web import charts, sankey
 from app.web.charts import Chart

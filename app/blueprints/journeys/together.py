@@ -13,8 +13,8 @@ from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.journeys import comments, letters, queries
 from app.journeys.graph import Graph
+from app.journeys.kinds import exit_labels
 from app.journeys.models import Journey
-from app.journeys.step_type import exit_labels
 from app.journeys.titles import titles
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page

@@ -10,8 +10,9 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from app.journeys.graph import Graph
+from app.journeys.kinds import read_graph
 from app.journeys.models import JourneyVersion
-from app.journeys.step_type import JourneyFacts, StepConfig, StepType, read_graph, step_types
+from app.journeys.step_type import JourneyFacts, StepConfig, StepType, step_types
 
 _KEPT = 500
 

@@ -10,7 +10,8 @@ from sqlalchemy import Row, text
 from app.infra.arrays import array
 from app.journeys.durations import duration, longer_than_nothing
 from app.journeys.graph import TRIGGER, Graph, Step
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry, runs_through
+from app.journeys.kinds import runs_through
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, registry
 
 MAX_TIMES = 1000
 

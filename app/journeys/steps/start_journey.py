@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 from app.infra.arrays import array
 from app.journeys.engine.enrol import Candidate, enrol, why_not
 from app.journeys.graph import Graph, Step
-from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry, runs_through
+from app.journeys.kinds import runs_through
+from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
 
 log = logging.getLogger(__name__)
 

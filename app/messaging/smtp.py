@@ -1,4 +1,4 @@
-"""An SMTP client that pipelines: one round trip a letter, over connections that stay open.
+"""An SMTP client that pipelines: one round trip a letter, over connections that stay open (`smtp_pool.py`).
 
 What it reports is as much as can be known: a letter whose final dot was handed over and never answered is `unknown`,
 whatever broke before that may be tried again (RFC 5321 4.2.5, RFC 2920 3.1).
@@ -6,29 +6,21 @@ whatever broke before that may be tried again (RFC 5321 4.2.5, RFC 2920 3.1).
 
 import base64
 import contextlib
-import os
-import re
 import socket
 import ssl
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.messaging.channel import Outcome, Result
 from app.messaging.in_hand import Mark, unwatched
 from app.messaging.providers import provider_of
-from app.messaging.width import Width
+from app.messaging.smtp_replies import RESPONSE_LENGTH, outcome_of, read_line
 
 TIMEOUT_SECONDS = 10.0
-IDLE_SECONDS = 30.0
-MAX_CONNECTIONS = 4
-LETTERS_A_CONNECTION = 5_000
 MAX_REPLY_LINE = 4_096
-RESPONSE_LENGTH = 500
 SLOW_ANSWERS = 3
 """So many times in a batch a provider may ask for less: what else is meant for it is not offered any more."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -108,6 +100,13 @@ class Waiting(deque[tuple[int, Envelope]]):
         super().__init__(letters)
         self._slow: Counter[str] = Counter()
 
+    def next(self) -> tuple[int, Envelope] | None:
+        """Take the first one out and return it, if there is one."""
+        try:
+            return self.popleft()
+        except IndexError:
+            return None
+
     def heed(self, envelope: Envelope, outcome: Outcome, outcomes: list[Outcome | None]) -> None:
         """Take out what can wait of a provider that has asked for less a few times: it need not be asked again."""
         if not outcome.slow:
@@ -119,7 +118,7 @@ class Waiting(deque[tuple[int, Envelope]]):
         said = f"It was not offered: {provider} asked for less. {outcome.response}"[:RESPONSE_LENGTH]
         kept = []
         # Other connections take letters out of it meanwhile.
-        while (letter := _next(self)) is not None:
+        while (letter := self.next()) is not None:
             if _provider(letter[1]) == provider and not letter[1].urgent:
                 outcomes[letter[0]] = Outcome(Result.RETRY, said, slow=True)
             else:
@@ -165,13 +164,13 @@ class Connection:
             self._socket.sendall(b"QUIT\r\n")
         self.close()
 
-    def deliver(self, queue: "Waiting", outcomes: list[Outcome | None]) -> None:
+    def deliver(self, queue: Waiting, outcomes: list[Outcome | None]) -> None:
         """Send letters from `queue` until it is empty, filing each outcome under the letter's number.
 
         Raise Gone when the connection broke; the letter it broke on has its outcome, unless it may simply be sent
         again, in which case it is put back at the head of the queue.
         """
-        current = _next(queue)
+        current = queue.next()
         if current is None:
             return
         self._send_envelope(b"", current, queue)
@@ -189,7 +188,7 @@ class Connection:
                 queue.heed(current[1], refusal, outcomes)
                 if refusal.code == 421:
                     raise Closed(refusal.response)
-                current = _next(queue)
+                current = queue.next()
                 self._reset(current, queue)
             self.letters += 1
             self.used_at = time.monotonic()
@@ -197,12 +196,12 @@ class Connection:
     def _hand_over(
         self,
         current: tuple[int, Envelope],
-        queue: "Waiting",
+        queue: Waiting,
         outcomes: list[Outcome | None],
     ) -> tuple[int, Envelope] | None:
         """Send the accepted letter's body, with the next one's envelope behind it; return that next letter."""
         number, envelope = current
-        following = _next(queue) if self._pipelines else None
+        following = queue.next() if self._pipelines else None
         letter = envelope.body + b".\r\n"
         sent = 0
         envelope.mark.offered()
@@ -227,7 +226,7 @@ class Connection:
                 queue.appendleft(following)
             outcomes[number] = Outcome(Result.UNKNOWN, f"No answer after the letter was handed over: {gone}")
             raise
-        outcomes[number] = outcome = _outcome(code, text)
+        outcomes[number] = outcome = outcome_of(code, text)
         queue.heed(envelope, outcome, outcomes)
         if code < 400:
             envelope.mark.taken()
@@ -238,7 +237,7 @@ class Connection:
                 queue.appendleft(following)
             raise Closed(text)
         if following is None and not self._pipelines:
-            following = _next(queue)
+            following = queue.next()
             self._send_envelope(b"", following, queue)
         return following
 
@@ -248,7 +247,7 @@ class Connection:
         envelope = letter[1]
         return f"MAIL FROM:<{envelope.sender}>\r\nRCPT TO:<{envelope.recipient}>\r\nDATA\r\n".encode("ascii")
 
-    def _send_envelope(self, first: bytes, letter: tuple[int, Envelope] | None, queue: "Waiting") -> None:
+    def _send_envelope(self, first: bytes, letter: tuple[int, Envelope] | None, queue: Waiting) -> None:
         """Send the commands before a letter's body: all at once, or one by one to a server that can't pipeline."""
         commands = first + self._commands(letter)
         if not commands:
@@ -270,7 +269,7 @@ class Connection:
                 queue.appendleft(letter)
             raise Gone(f"the connection broke: {error}") from None
 
-    def _reset(self, letter: tuple[int, Envelope] | None, queue: "Waiting") -> None:
+    def _reset(self, letter: tuple[int, Envelope] | None, queue: Waiting) -> None:
         """Clear what a refused letter left behind, and begin the next one."""
         self._send_envelope(b"RSET\r\n", letter, queue)
         if self._pipelines:
@@ -294,7 +293,7 @@ class Connection:
             # It refused the reader and wants the letter all the same: end it empty (RFC 2920, 3.1).
             self._send_all(b".\r\n")
             self._reply()
-        return _outcome(code, text, refused_recipient=refused_at == 1)
+        return outcome_of(code, text, refused_recipient=refused_at == 1)
 
     def _three_replies(self) -> list[tuple[int, str]]:
         """Return what was said to the envelope's commands. After a 421 the server says nothing more (RFC 5321, 3.8)."""
@@ -394,7 +393,7 @@ class Connection:
                 self._pending += received
                 continue
             self._pending = rest
-            code, words, goes_on = _read(line)
+            code, words, goes_on = read_line(line)
             if len(lines) > 100 or code is None:
                 raise Gone("the server's answer is not SMTP")
             if goes_on:
@@ -403,166 +402,3 @@ class Connection:
                 return code, "\n".join([*lines, words])
             else:
                 return code, words
-
-
-# Most answers to a batch are the same few.
-@lru_cache(maxsize=100)
-def _read(line: bytes) -> tuple[int | None, str, bool]:
-    """Return the code of a line of an answer, if it has one, its words, and whether more lines follow."""
-    code = line[:3]
-    words = line[4:].rstrip(b"\r").decode("utf-8", "replace")
-    return int(code) if code.isdigit() else None, words, line[3:4] == b"-"
-
-
-class Pool:
-    """Open connections to one server, kept between batches; letters of a batch share them."""
-
-    def __init__(self, server: Server, size: int = MAX_CONNECTIONS) -> None:
-        self._server = server
-        self._size = size
-        self._width = Width(size)
-        self._idle: list[Connection] = []
-        self._lock = threading.Lock()
-
-    def deliver(self, envelopes: Sequence[Envelope]) -> list[Outcome]:
-        """Send every letter and return its outcome, in order. No letter is offered twice once it was accepted."""
-        queue = Waiting(enumerate(envelopes))
-        outcomes: list[Outcome | None] = [None] * len(envelopes)
-        began = time.monotonic()
-        helpers = [
-            threading.Thread(target=self._work, args=(queue, outcomes), daemon=True)
-            for _ in range(min(self._width.size, (len(envelopes) + 9) // 10) - 1)
-        ]
-        for helper in helpers:
-            helper.start()
-        self._work(queue, outcomes)
-        for helper in helpers:
-            helper.join()
-        self._width.learn(len(envelopes), time.monotonic() - began)
-        lost = Outcome(Result.RETRY, "The connection broke before this letter was sent.", no_connection=True)
-        return [outcome or lost for outcome in outcomes]
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.quit()
-
-    def forget(self) -> None:
-        """Let go of connections that belong to the parent of this process, without a word on their wires."""
-        self._lock = threading.Lock()
-        for connection in self._idle:
-            connection.close()
-        self._idle = []
-
-    def _work(self, queue: "Waiting", outcomes: list[Outcome | None]) -> None:
-        """Drain `queue` over one connection; a broken one is replaced once before the rest is left for later."""
-        breaks = 0
-        while queue:
-            try:
-                connection = self._take(fresh=breaks > 0)
-            except (Gone, Refused) as error:
-                self._give_up(queue, outcomes, error)
-                return
-            try:
-                connection.deliver(queue, outcomes)
-            except Closed:
-                connection.close()
-                continue
-            except Gone as gone:
-                connection.close()
-                breaks += 1
-                if breaks > 2 and queue:
-                    # One letter may be what breaks it: let that one wait and go on with the others.
-                    with contextlib.suppress(IndexError):
-                        number, _ = queue.popleft()
-                        outcomes[number] = Outcome(Result.RETRY, f"The connection broke: {gone}"[:RESPONSE_LENGTH])
-                continue
-            except BaseException:
-                connection.close()
-                raise
-            self._give_back(connection)
-
-    def _give_up(self, queue: "Waiting", outcomes: list[Outcome | None], error: Exception) -> None:
-        response = f"The mail server can't be reached: {error}"[:RESPONSE_LENGTH]
-        with contextlib.suppress(IndexError):
-            while True:
-                number, _ = queue.popleft()
-                outcomes[number] = Outcome(Result.RETRY, response, no_connection=True)
-
-    def _take(self, *, fresh: bool) -> Connection:
-        while not fresh:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                break
-            if time.monotonic() - connection.used_at < IDLE_SECONDS:
-                return connection
-            connection.quit()
-        return Connection(self._server)
-
-    def _give_back(self, connection: Connection) -> None:
-        with self._lock:
-            keep = connection.letters < LETTERS_A_CONNECTION and len(self._idle) < self._size
-            if keep:
-                self._idle.append(connection)
-        if not keep:
-            connection.quit()
-
-
-@cache
-def pool(url: str, hello: str) -> Pool:
-    """Return this process's pool for a server."""
-    made = Pool(Server.from_url(url, hello))
-    # Two processes on one connection would read each other's answers.
-    os.register_at_fork(after_in_child=made.forget)
-    return made
-
-
-_NO_SUCH_MAILBOX = re.compile(r"\b5\.1\.(?:1|2|3|6|10)\b")
-_ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
-_GREYLISTED = re.compile(r"gr[ea]y-?\s?list", re.IGNORECASE)
-_TOO_MUCH = re.compile(
-    r"too (?:many|much|fast)|\brate\b|throttl|slow(?:ed)? down|temporarily deferred|limit (?:exceeded|reached)",
-    re.IGNORECASE,
-)
-_NO_SUCH_WORDS = re.compile(r"no such|unknown|does not exist|doesn't exist", re.IGNORECASE)
-
-
-def _next(queue: "Waiting") -> tuple[int, Envelope] | None:
-    try:
-        return queue.popleft()
-    except IndexError:
-        return None
-
-
-def _outcome(code: int, text: str, *, refused_recipient: bool = False) -> Outcome:
-    response = (f"{code} {text}".replace("\n", " ") if "\n" in text else f"{code} {text}")[:RESPONSE_LENGTH]
-    result = Result.SENT if code < 400 else Result.RETRY if code < 500 else Result.FAILED
-    dead = result is Result.FAILED and refused_recipient and _means_no_such_mailbox(code, response)
-    slow = result is Result.RETRY and _asks_for_less(code, response)
-    return Outcome(result, response, code, refused_recipient, dead_address=dead, slow=slow)
-
-
-def _asks_for_less(code: int, response: str) -> bool:
-    """Return whether a temporary no is to how much we send, or to all of it, and not to one letter or mailbox.
-
-    Greylisting is not: who is new to it is told to come back once, and what was told so before goes through.
-    """
-    if _GREYLISTED.search(response):
-        return False
-    status = _ENHANCED.search(response)
-    if status is None:
-        return code == 421 or bool(_TOO_MUCH.search(response))
-    # Addresses, mailboxes and what is in the letter; what the server itself is about (4.3) is told by its words.
-    if status[0].startswith(("4.1.", "4.2.", "4.6.")):
-        return False
-    return status[0].startswith("4.7.") or bool(_TOO_MUCH.search(response))
-
-
-def _means_no_such_mailbox(code: int, response: str) -> bool:
-    """Return whether a refusal says the address does not exist; policy and full mailboxes say other things."""
-    if _ENHANCED.search(response):
-        return bool(_NO_SUCH_MAILBOX.search(response))
-    return code == 550 and bool(_NO_SUCH_WORDS.search(response))

@@ -7,7 +7,7 @@ import pytest
 
 from app.infra import config
 from app.journeys.models import Journey
-from app.messaging import smtp
+from app.messaging import smtp_pool
 from tests.journeys.helpers import journey, send, step, template, wait
 from tests.messaging.sink import Sink, running
 
@@ -19,7 +19,7 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
         monkeypatch.setenv("SMTP_URL", server.url)
         config.load.cache_clear()
         yield server
-        smtp.pool(server.url, config.load().mail_domain).close()
+        smtp_pool.pool(server.url, config.load().mail_domain).close()
     monkeypatch.undo()
     config.load.cache_clear()
 

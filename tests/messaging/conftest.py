@@ -13,7 +13,7 @@ from app.customers.models import Customer
 from app.infra import config
 from app.infra.db import transaction
 from app.infra.ids import new_id
-from app.messaging import outbox, sender, smtp
+from app.messaging import outbox, sender, smtp_pool
 from tests.messaging.provider import LONG, set_up
 from tests.messaging.sink import Sink, running
 from tests.segments.receiver import Receiver, receiving
@@ -29,7 +29,7 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
         monkeypatch.setenv("SMTP_URL", server.url)
         config.load.cache_clear()
         yield server
-        smtp.pool(server.url, config.load().mail_domain).close()
+        smtp_pool.pool(server.url, config.load().mail_domain).close()
     monkeypatch.undo()
     config.load.cache_clear()
 

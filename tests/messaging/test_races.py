@@ -20,7 +20,7 @@ from sqlalchemy import text
 from app.content import service as content
 from app.infra import clock
 from app.infra.db import db, transaction
-from app.messaging import handing, in_hand, outbox, results, sender, settling, smtp
+from app.messaging import handing, in_hand, outbox, results, sender, settling, smtp_pool
 from app.messaging.tokens import unsubscribe_token
 from tests.messaging.conftest import Mailer, MakeCustomer
 from tests.messaging.provider import TAKEN, put, reader
@@ -134,7 +134,7 @@ def test_of_a_killed_sender_only_what_it_was_handing_over_is_in_doubt(tenant: An
     assert fates(tenant.id)["sending"] > 0
     settled = settling.settle(now=clock.now())
     assert set(settled) <= {"sent", "queued", "unknown"}
-    assert settled.get("unknown", 0) <= 2 * smtp.MAX_CONNECTIONS
+    assert settled.get("unknown", 0) <= 2 * smtp_pool.MAX_CONNECTIONS
     assert settling.settle(now=clock.now()) == {}
     while sender.send_batch(tenant_id=tenant.id, now=clock.now()):
         pass

@@ -11,10 +11,11 @@ from sqlalchemy import text
 
 from app.infra import config
 from app.infra.db import transaction
-from app.messaging import explain, sender, slowing, smtp
+from app.messaging import explain, sender, slowing
 from app.messaging.channels.push import PushChannel
 from app.messaging.providers import provider_of
 from app.messaging.slowing import FIRST, TURN
+from app.messaging.smtp_replies import outcome_of
 from app.messaging.states import Purpose
 from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.sink import Answer, Sink
@@ -193,7 +194,7 @@ def test_what_answers_somebody_is_tried_all_the_same(
     ],
 )
 def test_what_is_said_of_one_mailbox_or_letter_slows_nobody_down(answer: str, slow: bool) -> None:
-    assert smtp._outcome(int(answer[:3]), answer[4:]).slow is slow
+    assert outcome_of(int(answer[:3]), answer[4:]).slow is slow
 
 
 def test_providers_have_many_domains() -> None:

@@ -11,7 +11,8 @@ import pytest
 from app.messaging import smtp
 from app.messaging.channel import Outcome, Result
 from app.messaging.mime import stuff_dots
-from app.messaging.smtp import Envelope, Pool, Server
+from app.messaging.smtp import Envelope, Server
+from app.messaging.smtp_pool import Pool
 from tests.messaging.sink import Answer, Sink, running
 
 Rule = Callable[[str, int], Answer]

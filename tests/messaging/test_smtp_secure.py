@@ -20,7 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from app.messaging import smtp
 from app.messaging.channel import Outcome, Result
-from app.messaging.smtp import Pool, Server
+from app.messaging.smtp import Server
+from app.messaging.smtp_pool import Pool
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
 

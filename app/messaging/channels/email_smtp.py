@@ -16,7 +16,8 @@ from app.messaging.layout import encoded_html
 from app.messaging.links import tracked
 from app.messaging.mime import Encoded, HeaderProblem, Mail, build, clean_address, stuff_dots
 from app.messaging.providers import provider_of
-from app.messaging.smtp import Envelope, pool
+from app.messaging.smtp import Envelope
+from app.messaging.smtp_pool import pool
 
 
 class EmailChannel:

@@ -1,6 +1,7 @@
 """Fast hands lose nothing: what is pressed while an act is on its way waits for its turn."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,12 +21,27 @@ def add_by_keys(page: Page, kind: str) -> None:
     press(page, "a", *kind, "Enter")
 
 
-def test_steps_added_by_keys_one_upon_the_other(builder: Page, forked: Journey) -> None:  # noqa: F811
-    page = builder
+def adding_a_wait(page: Page, key: str) -> Callable[[], None]:
+    """Add a wait behind a step and return what lets go of that act, which is held on its way."""
     release = hold(page, INSERT)
-    page.locator("#step-b-main").focus()
+    page.locator(f"#step-{key}-main").focus()
     with page.expect_request(INSERT):
         add_by_keys(page, "Wait")
+    return release
+
+
+def deleting(page: Page, key: str, by: str = "Delete") -> Callable[[], None]:
+    """Delete a step by a key and return what lets go of that act, which is held on its way."""
+    release = hold(page, REMOVE)
+    page.locator(f"#step-{key}-main").focus()
+    with page.expect_request(REMOVE):
+        press(page, by)
+    return release
+
+
+def test_steps_added_by_keys_one_upon_the_other(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = adding_a_wait(page, "b")
     add_by_keys(page, "Update")
     add_by_keys(page, "End")
     assert ways(forked)["b"] == {"next": None}
@@ -37,10 +53,7 @@ def test_steps_added_by_keys_one_upon_the_other(builder: Page, forked: Journey) 
 
 def test_presses_are_of_what_the_page_shows_when_their_turn_comes(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, INSERT)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(INSERT):
-        add_by_keys(page, "Wait")
+    release = adding_a_wait(page, "b")
     press(page, "Delete", "Control+z", "Control+z")  # the step that was added goes, comes back, and was never added
     release()
     expect(page.locator("#redo")).to_have_attribute("aria-label", "Redo: Added “Wait”")
@@ -52,10 +65,7 @@ def test_presses_are_of_what_the_page_shows_when_their_turn_comes(builder: Page,
 
 def test_deleting_goes_up_the_branch_press_by_press(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-e-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "e")
     press(page, "Delete")
     release()
     expect(page.locator("#step-c-main")).to_be_focused()
@@ -81,10 +91,7 @@ def test_what_is_on_its_way_can_be_undone_and_made_again(builder: Page, forked: 
 
 def test_clicks_wait_too_and_find_what_was_drawn_anew(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#slot-d-next").click()
     page.locator("#slot-b-next").click()
     release()
@@ -99,19 +106,13 @@ def test_clicks_wait_too_and_find_what_was_drawn_anew(builder: Page, forked: Jou
 
 def test_the_clipboard_waits_too(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Control+x")
+    release = deleting(page, "b", by="Control+x")
     page.locator("#step-d-main").focus()
     press(page, "Control+v")
     release()
     expect(page.locator("#step-d")).to_have_attribute("data-down", "b")
     assert ways(forked)["b"] == {"next": "e"}
-    release = hold(page, REMOVE)
-    page.locator("#step-a-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "a")
     page.locator("#step-b-main").focus()
     press(page, "Control+c", "Control+v")
     release()
@@ -121,10 +122,7 @@ def test_the_clipboard_waits_too(builder: Page, forked: Journey) -> None:  # noq
 
 def test_what_is_written_in_a_note_that_is_still_to_come_is_in_it(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-d-main").focus()
     press(page, "n", *"Ask Jo")
     release()
@@ -150,10 +148,7 @@ def test_a_button_that_is_clicked_twice_acts_once(builder: Page, forked: Journey
 
 def test_branches_are_folded_and_steps_chosen_in_their_turn(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-a-main").click(modifiers=["Control"])
     page.locator("#step-d-main").click(modifiers=["Control"])
     assert chosen(page) == []
@@ -182,10 +177,7 @@ def test_after_an_act_that_was_not_done_nothing_else_is(builder: Page, forked: J
     page.locator("#step-e-main").focus()
     press(page, "Delete")
     expect(page.locator("#step-e")).to_have_count(0)
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     press(page, "Control+z")  # is about that act, and no other
     if by == "refused":
         on = {"tenant_id": forked.tenant_id, "actor": "system", "journey_id": forked.id}
@@ -202,10 +194,7 @@ def test_after_an_act_that_was_not_done_nothing_else_is(builder: Page, forked: J
 
 def test_a_key_is_not_for_the_step_that_is_clicked_after_it(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-d-main").focus()
     press(page, "Delete")
     page.locator("#step-a-main").click()
@@ -216,10 +205,7 @@ def test_a_key_is_not_for_the_step_that_is_clicked_after_it(builder: Page, forke
 
 def test_a_key_is_for_the_step_that_was_clicked_before_it(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, INSERT)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(INSERT):
-        add_by_keys(page, "Wait")
+    release = adding_a_wait(page, "b")
     page.locator("#step-e-main").click()
     press(page, "Delete")
     release()
@@ -233,10 +219,7 @@ def test_a_key_is_dropped_where_the_reader_went_on_elsewhere(builder: Page, fork
     page.locator("#step-a-main").click()
     name = page.locator("#f-name")
     expect(name).to_be_visible()
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-d-main").focus()
     press(page, key, "Control+z")
     name.click()
@@ -248,10 +231,7 @@ def test_a_key_is_dropped_where_the_reader_went_on_elsewhere(builder: Page, fork
 
 def test_a_key_after_a_click_on_what_is_gone_is_dropped(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-b-main").click()
     press(page, "Delete")
     release()
@@ -261,11 +241,8 @@ def test_a_key_after_a_click_on_what_is_gone_is_dropped(builder: Page, forked: J
 
 def test_who_was_signed_out_presses_in_vain(live: Any, builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
-    release = hold(page, REMOVE)
     page.context.clear_cookies()
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-e-main").focus()
     press(page, "Delete")
     release()
@@ -287,10 +264,7 @@ def test_what_is_copied_in_its_turn_is_what_is_pasted_after_it(builder: Page, fo
     press(page, "Control+c")
     expect(page.locator("#toasts")).to_contain_text("Copied")
     page.evaluate("document.execCommand = () => false")  # as browsers do when the last press is a while ago
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-a-main").focus()
     press(page, "Control+c", "Control+v")
     release()
@@ -305,10 +279,7 @@ def test_where_nothing_was_copied_in_its_turn_nothing_older_is_pasted(builder: P
     page = builder
     page.locator("#step-d-main").focus()
     press(page, "Control+c")
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-trigger-main").focus()  # can't be copied
     press(page, "Control+c", "Control+v")
     release()
@@ -319,10 +290,7 @@ def test_where_nothing_was_copied_in_its_turn_nothing_older_is_pasted(builder: P
 def test_what_is_cut_in_its_turn_goes_though_the_clipboard_takes_nothing(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
     page.evaluate("document.execCommand = () => false")
-    release = hold(page, REMOVE)
-    page.locator("#step-b-main").focus()
-    with page.expect_request(REMOVE):
-        press(page, "Delete")
+    release = deleting(page, "b")
     page.locator("#step-e-main").focus()
     press(page, "Control+x")
     page.locator("#step-a-main").click()

@@ -1,6 +1,5 @@
 """Suggested duplicates: who looks alike is suggested, a household is not, and what people decide holds."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -17,6 +16,7 @@ from app.infra.ids import new_id
 from tests.capture.people import NOW, STAFF, event, member, owner, post, query
 from tests.conftest import make_tenant
 from tests.page_client import ApiClient, PageClient
+from tests.plans import nodes
 
 CLUB = "Cape Links Golf Club"
 
@@ -222,12 +222,6 @@ _CROWD = text("""
         CASE WHEN n % 3 > 0 THEN date '1950-01-01' + n % 700 END, cast(:club AS uuid)
     FROM generate_series(1, :many) AS n
 """)
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
 
 
 @pytest.mark.parametrize(("many", "found"), [(likeness.NAMESAKES, True), (likeness.NAMESAKES + 1, False)])

@@ -4,7 +4,7 @@ A condition that is not leakproof (`@>`, `@@`, LIKE) reaches no index under row-
 small database: docs/performance.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 
 from app.customers import queries
 from app.infra.db import db, transaction
+from tests.plans import nodes
 
 PEOPLE = 12_000
 BIG = {"customer", "customer_word", "customer_tag", "contact_point", "external_id", "activity"}
@@ -78,12 +79,6 @@ def _plans(tenant_id: UUID, ask: Callable[[], object]) -> list[dict[str, Any]]:
     return plans
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from _nodes(below)
-
-
 def _first(tenant_id: UUID, column: str) -> Any:
     with transaction(tenant_id) as session:
         return session.scalar(text(f"SELECT {column} FROM customer ORDER BY id LIMIT 1"))
@@ -121,6 +116,6 @@ def test_lists_searches_and_pages_read_no_big_table_whole(crowd: UUID) -> None:
     }
     for what, ask in questions.items():
         for plan in _plans(crowd, ask):
-            for node in _nodes(plan):
+            for node in nodes(plan):
                 assert not (node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG), f"{what}: {plan}"
                 assert not (node["Node Type"] == "Sort" and node["Plan Rows"] > PEOPLE / 4), f"{what}: {plan}"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from app.capture.batch import AppliedEvent, Batch
@@ -73,6 +74,13 @@ def journey(
     if active:
         lifecycle.activate(tenant_id=tenant_id, journey_id=made.id, actor="system", now=NOW)
     return queries.journey(tenant_id=tenant_id, journey_id=made.id)
+
+
+def in_the_way(tenant_id: UUID, journey_id: UUID) -> dict[str, str]:
+    """Return what stands in the way of activating a journey, by field."""
+    with pytest.raises(lifecycle.NotReady) as refused:
+        lifecycle.activate(tenant_id=tenant_id, journey_id=journey_id, actor="system", now=NOW)
+    return dict(refused.value.errors)
 
 
 def admit(tenant_id: UUID, journey_id: UUID, customer_ids: Sequence[UUID], now: datetime = NOW) -> dict[UUID, UUID]:

@@ -17,6 +17,7 @@ from app.journeys.models import Journey
 from app.messaging import queries, tally
 from app.messaging.tally import Did, Kind
 from tests.journeys.helpers import NOW, admit, journey, people, rows, run, send, step, template
+from tests.plans import plan_of
 
 SECOND = timedelta(seconds=1)
 
@@ -116,10 +117,8 @@ def test_messages_are_counted_by_their_indexes_alone(tenant: Any, sent: Any) -> 
             session.execute(text("SET LOCAL enable_seqscan = off"))
             session.execute(text("SET LOCAL enable_bitmapscan = off"))
             values = {"tenant_id": tenant.id, "journey_id": sent.id}
-            [plan] = session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), values)
-        leaf = plan["Plan"]
-        while "Plans" in leaf:
-            [leaf] = leaf["Plans"]
+            plan = plan_of(session, statement.text, values)
+        [leaf] = [node for node in plan if "Plans" not in node]
         assert (leaf["Node Type"], leaf["Index Name"]) == ("Index Only Scan", index)
 
 

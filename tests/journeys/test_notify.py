@@ -9,12 +9,26 @@ from sqlalchemy import text
 
 from app.customers import notices
 from app.infra.db import transaction
-from app.journeys import lifecycle, queries, rehearsal
+from app.journeys import queries, rehearsal
 from app.journeys.kinds import words_of
 from app.journeys.models import Journey
 from app.messaging.builtin import Outdated, builtin
-from tests.journeys.helpers import NOW, admit, check_counters, journey, paths, people, rows, run, step, tag, tags
+from tests.journeys.helpers import (
+    NOW,
+    admit,
+    check_counters,
+    in_the_way,
+    journey,
+    paths,
+    people,
+    rows,
+    run,
+    step,
+    tag,
+    tags,
+)
 from tests.page_client import make_user
+from tests.plans import plan_of, read
 
 
 def telling(tenant: Any, *, active: bool = True, **config: Any) -> Journey:
@@ -137,14 +151,9 @@ def test_the_bell_reads_what_is_unread_and_no_more(tenant: Any, statement: Any) 
         session.execute(_MANY, asked | {"customer": nomsa})
         session.execute(text("SET LOCAL enable_seqscan = off"))
         wanted = {name: asked[name] for name in statement.compile().params}
-        [plan] = session.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), wanted)
-    ahead, read = [plan["Plan"]], []
-    while ahead:
-        node = ahead.pop()
-        if node["Node Type"] != "ModifyTable" and node.get("Relation Name") == "notice":
-            read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
-        ahead += node.get("Plans", ())
-    assert read == [3]
+        plan = plan_of(session, statement.text, wanted, run=True)
+    found = [one for one in plan if one["Node Type"] != "ModifyTable" and one.get("Relation Name") == "notice"]
+    assert [read(one) for one in found] == [3]
 
 
 @pytest.mark.parametrize(
@@ -158,9 +167,7 @@ def test_the_bell_reads_what_is_unread_and_no_more(tenant: Any, statement: Any) 
 )
 def test_what_is_wrong_stands_at_its_field(tenant: Any, config: dict[str, Any], field: str) -> None:
     made = telling(tenant, active=False, **config)
-    with pytest.raises(lifecycle.NotReady) as refused:
-        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
-    assert list(refused.value.errors) == [f"steps.bell.{field}"]
+    assert list(in_the_way(tenant.id, made.id)) == [f"steps.bell.{field}"]
 
 
 def test_a_rehearsal_says_what_would_be_told_and_tells_nobody(tenant: Any) -> None:

@@ -21,6 +21,7 @@ from tests.journeys.helpers import (
     NOW,
     admit,
     check_counters,
+    in_the_way,
     journey,
     people,
     rows,
@@ -56,12 +57,6 @@ def after(tenant: Any, first: Journey, *, end: str = "journey.completed", **sett
 def go_on(tenant: Any) -> None:
     while process_batch(tenant_id=tenant.id, now=NOW, handlers=HANDLERS) or advance_batch(tenant_id=tenant.id, now=NOW):
         pass
-
-
-def problems(tenant: Any, made: Journey) -> dict[str, str]:
-    with pytest.raises(lifecycle.NotReady) as refused:
-        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor=ACTOR, now=NOW)
-    return refused.value.errors
 
 
 def test_who_completes_a_journey_enters_the_one_that_waits_for_it(tenant: Any) -> None:
@@ -118,14 +113,14 @@ def test_the_journey_that_ends_must_be_there(tenant: Any, config: dict[str, Any]
     made = journey(tenant.id, [tag("mark", None, "x")], active=False)
     config = {"event_type": "journey.completed", **config}
     service.configure_step(tenant_id=tenant.id, journey_id=made.id, actor=ACTOR, key="trigger", config=config)
-    assert words in problems(tenant, made)["steps.trigger.journey_id"]
+    assert words in in_the_way(tenant.id, made.id)["steps.trigger.journey_id"]
 
 
 def test_a_journey_does_not_wait_for_itself(tenant: Any) -> None:
     made = journey(tenant.id, [tag("mark", None, "x")], active=False)
     config = {"event_type": "journey.completed", "journey_id": str(made.id)}
     service.configure_step(tenant_id=tenant.id, journey_id=made.id, actor=ACTOR, key="trigger", config=config)
-    assert "its own end" in problems(tenant, made)["steps.trigger.journey_id"]
+    assert "its own end" in in_the_way(tenant.id, made.id)["steps.trigger.journey_id"]
 
 
 def test_a_segment_can_t_ask_for_the_end_of_a_journey(tenant: Any) -> None:
@@ -189,7 +184,7 @@ def test_a_circle_without_a_wait_is_refused(tenant: Any) -> None:
     two = journey(tenant.id, [start("start", None, one.id)], name="Two")
     back = [start("start", None, two.id)]
     service.put_steps(tenant_id=tenant.id, journey_id=one.id, actor=ACTOR, steps=back)
-    assert "starts this journey again" in problems(tenant, one)["steps.start.journey_id"]
+    assert "starts this journey again" in in_the_way(tenant.id, one.id)["steps.start.journey_id"]
     waits = [wait("rest", "start", "1 day"), start("start", None, two.id)]
     service.put_steps(tenant_id=tenant.id, journey_id=one.id, actor=ACTOR, steps=waits)
     lifecycle.activate(tenant_id=tenant.id, journey_id=one.id, actor=ACTOR, now=NOW)
@@ -198,7 +193,7 @@ def test_a_circle_without_a_wait_is_refused(tenant: Any) -> None:
 def test_a_journey_does_not_start_itself(tenant: Any) -> None:
     made = journey(tenant.id, [tag("mark", None, "one")], active=False)
     service.put_steps(tenant_id=tenant.id, journey_id=made.id, actor=ACTOR, steps=[start("start", None, made.id)])
-    assert "can't start itself" in problems(tenant, made)["steps.start.journey_id"]
+    assert "can't start itself" in in_the_way(tenant.id, made.id)["steps.start.journey_id"]
 
 
 def test_a_circle_that_slipped_by_stops(tenant: Any) -> None:

@@ -14,7 +14,7 @@ from app.journeys import lifecycle, queries, service
 from app.journeys.kinds import words_of
 from app.journeys.segments import _place, naming, using
 from app.segments import service as segments
-from tests.journeys.helpers import NOW, tag
+from tests.journeys.helpers import NOW, in_the_way, tag
 
 ACTOR = "system:tests"
 ENTERED, LEFT = "segment.entered", "segment.left"
@@ -30,12 +30,6 @@ def a_journey(tenant: Any, config: dict[str, Any], trigger: str = ENTERED) -> UU
     return made.id
 
 
-def problems(tenant: Any, journey: UUID) -> dict[str, str]:
-    with pytest.raises(lifecycle.NotReady) as refused:
-        lifecycle.activate(tenant_id=tenant.id, journey_id=journey, actor=ACTOR, now=NOW)
-    return refused.value.errors
-
-
 @pytest.mark.parametrize("given", ["as it is", "in capitals", "without dashes"])
 def test_the_segment_is_kept_as_events_name_it(tenant: Any, given: str) -> None:
     segment = a_segment(tenant)
@@ -47,7 +41,7 @@ def test_the_segment_is_kept_as_events_name_it(tenant: Any, given: str) -> None:
 
 
 def test_a_segment_must_be_chosen_and_there_and_in_use(tenant: Any, other_tenant: Any) -> None:
-    assert problems(tenant, a_journey(tenant, {})) == {"steps.trigger.segment_id": "Choose the segment."}
+    assert in_the_way(tenant.id, a_journey(tenant, {})) == {"steps.trigger.segment_id": "Choose the segment."}
 
 
 @pytest.mark.parametrize("which", ["unknown", "archived", "another tenant's"])
@@ -57,12 +51,14 @@ def test_a_segment_that_is_not_there_is_refused(tenant: Any, other_tenant: Any, 
         with transaction(tenant.id) as session:
             session.execute(text("UPDATE segment SET archived_at = now()"))
     chosen = new_id() if which == "unknown" else segment
-    assert "archived" in problems(tenant, a_journey(tenant, {"segment_id": str(chosen)}))["steps.trigger.segment_id"]
+    assert (
+        "archived" in in_the_way(tenant.id, a_journey(tenant, {"segment_id": str(chosen)}))["steps.trigger.segment_id"]
+    )
 
 
 def test_another_event_has_nothing_to_do_with_a_segment(tenant: Any) -> None:
     made = a_journey(tenant, {"segment_id": str(a_segment(tenant))}, trigger="payment.received")
-    assert "nothing to do with a segment" in problems(tenant, made)["steps.trigger.segment_id"]
+    assert "nothing to do with a segment" in in_the_way(tenant.id, made)["steps.trigger.segment_id"]
 
 
 @pytest.mark.parametrize("trigger, verb", [(ENTERED, "enters"), (LEFT, "leaves")])

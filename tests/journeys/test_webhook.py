@@ -20,6 +20,7 @@ from tests.journeys.helpers import (
     NOW,
     admit,
     check_counters,
+    in_the_way,
     journey,
     people,
     rows,
@@ -31,6 +32,7 @@ from tests.journeys.helpers import (
     tags,
     template,
 )
+from tests.plans import plan_of, read
 from tests.segments.receiver import Receiver, receiving
 
 SOON = NOW + timedelta(minutes=30)
@@ -278,14 +280,9 @@ def test_a_backlog_of_calls_is_read_no_further_than_is_called(tenant: Any, recei
         who = {"journey_id": made.id, "customer": people(tenant.id)[0], "url": receiver.url}
         session.execute(_BACKLOG, values | who)
         session.execute(text("SET LOCAL enable_seqscan = off"))
-        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {calls._CLAIM.text}"
-        [plan] = session.scalar(text(explained), values | {"limit": calls.BATCH, "after": calls.LEFT_ALONE_AFTER})
-    ahead, read = [plan["Plan"]], []
-    while ahead:
-        node = ahead.pop()
-        read.append(node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0))
-        ahead += node.get("Plans", ())
-    assert max(read) <= calls.BATCH
+        values |= {"limit": calls.BATCH, "after": calls.LEFT_ALONE_AFTER}
+        plan = plan_of(session, calls._CLAIM.text, values, run=True)
+    assert max(read(node) for node in plan) <= calls.BATCH
 
 
 def test_put_and_get(tenant: Any, receiver: Receiver) -> None:
@@ -313,18 +310,14 @@ def test_put_and_get(tenant: Any, receiver: Receiver) -> None:
 )
 def test_what_is_wrong_stands_at_its_field(tenant: Any, config: dict[str, Any], field: str) -> None:
     made = journey(tenant.id, [webhook(tenant, None, None, config)], active=False)
-    with pytest.raises(lifecycle.NotReady) as refused:
-        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
-    assert list(refused.value.errors) == [f"steps.call.{field}"]
+    assert list(in_the_way(tenant.id, made.id)) == [f"steps.call.{field}"]
 
 
 def test_a_secret_of_elsewhere_is_told_before_anybody_is_called(tenant: Any, other_tenant: Any) -> None:
     sealed = calls.new_secret(other_tenant.id)[1]
     config = {"url": "https://hooks.example.com/in", "secret": sealed}
     made = journey(tenant.id, [webhook(tenant, None, None, config)], active=False)
-    with pytest.raises(lifecycle.NotReady) as refused:
-        lifecycle.activate(tenant_id=tenant.id, journey_id=made.id, actor="system", now=NOW)
-    assert refused.value.errors == {
+    assert in_the_way(tenant.id, made.id) == {
         "steps.call.secret": "This secret was made elsewhere and can't be read here. Make another one."
     }
 

@@ -10,7 +10,7 @@ from app.journeys import checks, service
 from app.journeys.models import Journey
 from tests.forms import posted
 from tests.journeys.helpers import NOW, people, rows, send, step, template, wait
-from tests.journeys.test_checks import PLAYED, edit_form, keep, set_wait
+from tests.journeys.test_checks import PLAYED, edited, keep, set_wait
 from tests.journeys.test_occasions import before_the_round, booked
 
 BEGINS = (NOW + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
@@ -123,11 +123,7 @@ def test_a_full_list_of_checks_is_said_beside_the_rehearsal(
 def test_facts_that_are_none_are_refused_in_plain_words(client: Any, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
     made = before_the_round(tenant.id)
-    kept = checks.save(
-        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={}, event={}
-    )
-    at = f"/journeys/{made.id}/checks/{kept.id}"
-    form = edit_form(client.get(at).text)
+    at, form = edited(client, keep(made, event={}))
     long = "x" * 300
     for field, typed, words in (
         ("facts.handicap_index", "NaN", "Give a number."),
@@ -150,11 +146,7 @@ def test_facts_that_are_none_are_refused_in_plain_words(client: Any, sign_in: An
 def test_what_happens_meanwhile_is_named_as_events_are(client: Any, sign_in: Any, api: Any, tenant: Any) -> None:
     sign_in("marketer")
     made = before_the_round(tenant.id)
-    kept = checks.save(
-        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={}, event={}
-    )
-    at = f"/journeys/{made.id}/checks/{kept.id}"
-    form = edit_form(client.get(at).text)
+    at, form = edited(client, keep(made, event={}))
     wrong = {"meanwhile.after": ["2 days", ""], "meanwhile.type": ["round played!", ""], "meanwhile.says": ["", ""]}
     text = client.post(f"{at}/edit", {**form, **wrong}, status=422).text
     assert "Name the event by up to 100 letters, digits" in error_at(text, "meanwhile-type-1")
@@ -190,11 +182,8 @@ def test_what_else_an_event_says_needs_a_name_and_a_value(
     text = client.post(f"/journeys/{made.id}/rehearsal", form, status=422).text
     assert words in error_at(text, field)
     assert '<details class="occasion-more" open>' in text
-    kept = checks.save(
-        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={}, event={}
-    )
-    at = f"/journeys/{made.id}/checks/{kept.id}"
-    text = client.post(f"{at}/edit", {**edit_form(client.get(at).text), **typed}, status=422).text
+    at, form = edited(client, keep(made, event={}))
+    text = client.post(f"{at}/edit", {**form, **typed}, status=422).text
     assert words in error_at(text, field)
     assert "What is wrong stands beside it." in text
 

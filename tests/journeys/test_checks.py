@@ -325,41 +325,42 @@ def test_nobody_is_made_up_like_who_has_facts_that_are_too_long(tenant: Any) -> 
         made_up.like(tenant_id=tenant.id, customer_id=who)
 
 
-def edit_form(text: str) -> dict[str, Any]:
-    """Return what the form of a check sends as it was drawn, the rows of what happens meanwhile as lists."""
+def edited(client: Any, kept: checks.Check) -> tuple[str, dict[str, Any]]:
+    """Return a check's page, and what its form sends as it was drawn, the rows of what happens meanwhile as lists."""
+    at = f"/journeys/{kept.journey_id}/checks/{kept.id}"
+    text = client.get(at).text
     sent = posted(text[text.index('/edit"') :])
-    return {name: sent.getlist(name) if name.startswith("meanwhile.") else sent[name] for name in sent}
+    return at, {name: sent.getlist(name) if name.startswith("meanwhile.") else sent[name] for name in sent}
 
 
 def test_what_a_check_is_kept_with_is_changed_on_its_page(client: Any, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
     made = before_the_round(tenant.id)
-    kept = checks.save(
-        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={},
+    kept = keep(
+        made,
         event={"tee_time": "2026-11-25T10:00:00+02:00", "players": 2, "code": "B-1"},
         meanwhile=[{"after": "2 days", "type": PLAYED, "payload": {"holes": 9, "course": "East"}}],
-    )  # fmt: skip
-    at = f"/journeys/{made.id}/checks"
-    assert f"{at}/{kept.id}" in client.get(at).text
-    form = edit_form(client.get(f"{at}/{kept.id}").text)
+    )
+    at, form = edited(client, kept)
+    assert at in client.get(f"/journeys/{made.id}/checks").text
     assert (form["said.tee_time.days"], form["said.tee_time.time"], form["said.code"]) == ("5", "10:00", "B-1")
     assert form["meanwhile.says"][0] == "holes: 9\r\ncourse: East"
     # Only called otherwise: it still expects what it did.
     rows(tenant.id, "UPDATE journey_check SET expected = expected || '{\"mark\": 1}' RETURNING id")
-    client.post(f"{at}/{kept.id}/edit", {**form, "name": "Plays soon"}, status=302)
+    client.post(f"{at}/edit", {**form, "name": "Plays soon"}, status=302)
     (same,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
     assert (same.name, same.event, same.meanwhile) == ("Plays soon", kept.event, kept.meanwhile)
     assert same.expected["mark"] == 1
     more = {"said.players": "4", "said.tee_time.days": "8", "facts.email_opt_in": "false", "facts.tags": "vip, keen"}
     more |= {"meanwhile.after": ["3 days", ""], "meanwhile.type": [PLAYED, ""], "meanwhile.says": ["holes: 18", ""]}
-    client.post(f"{at}/{kept.id}/edit", {**form, **more}, status=302)
+    client.post(f"{at}/edit", {**form, **more}, status=302)
     (other,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
     assert other.event == {"tee_time": "2026-11-28T10:00:00+02:00", "players": 4, "code": "B-1"}
     assert other.meanwhile == [{"after": "3 days", "type": PLAYED, "payload": {"holes": 18}}]
     assert other.facts is not None
     assert (other.facts["email_opt_in"], other.facts["tags"]) == (False, ["vip", "keen"])
     # Words that mean yes or no elsewhere are words.
-    client.post(f"{at}/{kept.id}/edit", {**form, "facts.tags": "true", "facts.first_name": "false"}, status=302)
+    client.post(f"{at}/edit", {**form, "facts.tags": "true", "facts.first_name": "false"}, status=302)
     (third,) = checks.checks(tenant_id=tenant.id, journey_id=made.id)
     assert third.facts is not None
     assert (third.facts["tags"], third.facts["first_name"], third.facts["has_email"]) == (["true"], "false", True)
@@ -369,11 +370,8 @@ def test_what_a_check_is_kept_with_is_changed_on_its_page(client: Any, sign_in: 
 def test_what_a_check_cannot_be_kept_with_is_said_beside_it(client: Any, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
     made = before_the_round(tenant.id)
-    kept = checks.save(
-        tenant_id=tenant.id, journey_id=made.id, actor="system", name="Plays", starts_at=NOW, facts={}, event={}
-    )
-    at = f"/journeys/{made.id}/checks/{kept.id}"
-    form = edit_form(client.get(at).text)
+    kept = keep(made, event={})
+    at, form = edited(client, kept)
     wrong = {
         "name": "", "facts.handicap_index": "99", "facts.date_of_birth": "3026-01-01", "meanwhile.after": ["soon", ""],
         "meanwhile.type": [PLAYED, ""], "meanwhile.says": ["holes: 18", ""],

@@ -14,7 +14,7 @@ from app.web.shell import organisation
 
 WEEKS, MOST_WEEKS = 26, 260
 PERIODS = {"4": "Last 4 weeks", "13": "Last 13 weeks", "52": "Last 52 weeks"}
-"""By how many weeks they have, this one included."""
+"""The periods that end now, by how many weeks they have, this one included."""
 _MOST_KEY = 200
 _DID = {
     "sent": "were sent",
@@ -25,11 +25,6 @@ _DID = {
     "bounced": "could not be reached with",
     "unsubscribed": "unsubscribed by",
 }
-
-
-def periods() -> list[tuple[str, str]]:
-    """Return (weeks, words) of the periods a report can be of that end now."""
-    return list(PERIODS.items())
 
 
 def weeks(mondays: Iterable[date], day: Callable[[date], str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -113,6 +108,18 @@ def quoted(title: str) -> str:
     return title if "“" in title else f"“{title}”"
 
 
+def came_in(who: Who, day: Callable[[date], str]) -> list[str]:
+    """Return when, and under which version, those came in; nothing of everybody. `day` writes a date."""
+    found = []
+    if who.since is not None:
+        found.append(f"since {day(who.since)}")
+    if who.until is not None:
+        found.append(f"up to {day(who.until)}")
+    if who.version is not None:
+        found.append(f"under version {who.version}")
+    return found
+
+
 def words(
     who: Who, behind: Behind, titles: Mapping[str, str], ways: Mapping[tuple[str, str], str], day: Any
 ) -> list[str]:
@@ -121,13 +128,7 @@ def words(
     def step(key: str) -> str:
         return quoted(titles.get(key, key))
 
-    found: list[str] = []
-    if who.since is not None:
-        found.append(f"came in since {day(who.since)}")
-    if who.until is not None:
-        found.append(f"came in up to {day(who.until)}")
-    if who.version is not None:
-        found.append(f"came in under version {who.version}")
+    found = [f"came in {one}" for one in came_in(who, day)]
     if behind.week is not None:
         found.append(f"came in in the week of {day(behind.week)}")
     if behind.step is not None:

@@ -18,7 +18,7 @@ from app.journeys import cohorts, leaving, outcomes, queries, whereabouts
 from app.journeys.flow import Flow, Link, Stage, can_be_staged
 from app.journeys.graph import NEXT
 from app.journeys.kinds import way_label
-from app.journeys.latest import GOAL, MOST, Behind
+from app.journeys.latest import GOAL, MOST
 from app.journeys.models import Journey
 from app.journeys.outcomes import Part, Times
 from app.journeys.payloads import payload_tree
@@ -143,7 +143,7 @@ def journey_report(journey_id: UUID) -> Response:
         more_weeks=len(weeks) < len(found.cohorts.weeks),
         entered=_line(weeks, locale),
         rows=telling.steps(),
-        filters=[*asked.periods(), *first_weeks],
+        filters=[*asked.PERIODS.items(), *first_weeks],
         last_weeks=last_weeks,
         wrong_steps=wrong,
         version_options=[(str(one), f"Version {one}") for one in found.everybody.versions],
@@ -176,8 +176,8 @@ class Telling:
 
     def chosen(self, locale: str) -> str:
         """Return of whom the page is in words; nothing where it is of everybody."""
-        told = asked.words(self.found.who, Behind(), {}, {}, lambda day: format_date(day, "d MMM y", locale=locale))
-        return ", ".join([*told[:1], *(one.removeprefix("came in ") for one in told[1:])])
+        told = asked.came_in(self.found.who, lambda day: format_date(day, "d MMM y", locale=locale))
+        return f"came in {', '.join(told)}" if told else ""
 
     def group(self, label: str, said: Mapping[str, str], part: Part) -> Group:
         """Return some of the people in words."""

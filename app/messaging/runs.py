@@ -36,8 +36,9 @@ MOST_AT_ONCE = 8
 BURST = timedelta(seconds=5)
 """A run with a limit that could not send for a while makes up for so much of it, and no more."""
 _HOUR = timedelta(hours=1)
-# The next place is an hour away at most: what lies further off is of a clock that ran ahead and was put right.
-_READY = "(run.ready_at <= :now OR run.ready_at > :now + interval '2 hours')"
+READY = "(run.ready_at <= :now OR run.ready_at > :now + interval '2 hours')"
+"""Whether a run with a limit has a place: the next one is an hour away at most, and what lies further off is of a clock
+that ran ahead and was put right."""
 
 
 class RunStatus(StrEnum):
@@ -122,7 +123,7 @@ _DUE = """
     ORDER BY random() LIMIT :most FOR {lock} OF run SKIP LOCKED
 """
 _FREE = text(_DUE.format(limit="per_hour IS NULL", lock="SHARE"))
-_LIMITED = text(_DUE.format(limit=f"per_hour IS NOT NULL AND {_READY}", lock="NO KEY UPDATE"))
+_LIMITED = text(_DUE.format(limit=f"per_hour IS NOT NULL AND {READY}", lock="NO KEY UPDATE"))
 _ANY = text("""
     SELECT EXISTS (SELECT FROM message_run WHERE tenant_id = :tenant_id AND status IN ('open', 'filling'))
 """)

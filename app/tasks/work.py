@@ -27,6 +27,7 @@ from app.journeys import backtest, calls
 from app.journeys.engine import advance, timed
 from app.messaging import sender
 from app.messaging import service as messaging
+from app.messaging.runs import READY
 from app.privacy import work as privacy
 from app.road import HANDLERS, SEGMENT_TELLERS
 from app.segments import work as segments
@@ -223,7 +224,7 @@ def _turn(
 
 # One look into an index a tenant (or journey, or run) and kind: the partial indexes hold only rows that may be due.
 # With OFFSET each EXISTS stays a look: the planner would read what is due of all tenants to compare it with them all.
-DUE = text("""
+DUE = text(f"""
     SELECT 'process_events' AS work, id FROM tenant t WHERE EXISTS
         (SELECT FROM inbound_event e WHERE e.tenant_id = t.id AND e.status = 'received' OFFSET 0)
     UNION ALL
@@ -271,11 +272,11 @@ DUE = text("""
     SELECT 'send_messages', id FROM tenant t WHERE EXISTS
         (SELECT FROM message m WHERE m.tenant_id = t.id AND m.status IN ('queued', 'held') AND m.due_at <= :now
             AND m.run_id IS NULL OFFSET 0)
-        OR EXISTS (SELECT FROM message_run r WHERE r.tenant_id = t.id AND r.status IN ('open', 'filling')
-            AND (r.ready_at IS NULL OR r.ready_at <= :now OR r.ready_at > :now + interval '2 hours')
-            AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = r.id
+        OR EXISTS (SELECT FROM message_run run WHERE run.tenant_id = t.id AND run.status IN ('open', 'filling')
+            AND (run.ready_at IS NULL OR {READY})
+            AND EXISTS (SELECT FROM message m WHERE m.tenant_id = t.id AND m.run_id = run.id
                 AND m.status IN ('queued', 'held') AND m.due_at <= :now OFFSET 0) OFFSET 0)
-""")
+""")  # noqa: S608 - of parts written here
 _STUCK = text("""
     SELECT id FROM tenant t WHERE EXISTS (SELECT FROM message m
         WHERE m.tenant_id = t.id AND m.status = 'sending' AND m.sending_at < :now - :patience OFFSET 0)

@@ -218,13 +218,13 @@ def _check_event(event_type: str, conditions: object, known: Known) -> Iterator[
 
 
 def _for_time(batch: StepBatch[WaitConfig]) -> None:
-    dated = batch.config.event_date is not None
-    coming = [one for one in batch.walkers if one.waiting_until is None or (dated and ANEW in (one.woken_by or {}))]
+    told_anew = batch.config.event_date is not None
+    coming: list[Walker] = []
     missed = MISSED if batch.config.dated is not None and batch.config.dated.missed == "branch" else NEXT
     for walker in batch.walkers:
-        if walker.waiting_until is None or (dated and ANEW in (walker.woken_by or {})):
-            continue
-        if (walker.woken_by or {}).get("exit") == MISSED:
+        if walker.waiting_until is None or (told_anew and ANEW in (walker.woken_by or {})):
+            coming.append(walker)
+        elif (walker.woken_by or {}).get("exit") == MISSED:
             # Counted anew, their date was over when they came.
             batch.leave(walker, missed, {"missed": True})
         elif walker.waiting_until > batch.now:

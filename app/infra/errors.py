@@ -19,6 +19,11 @@ class UserError(Exception):
         """Return the messages by field name; empty when the error concerns no field."""
         return {self.field: self.message} if self.field else {}
 
+    @property
+    def told(self) -> dict[str, str]:
+        """Return what a page says: of Invalid the messages by field, else the message by ""."""
+        return {"": self.message}
+
 
 class NotFound(UserError):
     """What was asked for does not exist in this tenant (or never did: the two look the same from outside)."""
@@ -60,4 +65,8 @@ class Invalid(UserError):
 
     @property
     def errors(self) -> dict[str, str]:
+        return self._errors
+
+    @property
+    def told(self) -> dict[str, str]:
         return self._errors

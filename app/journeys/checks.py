@@ -351,7 +351,7 @@ def _run(tenant_id: UUID, asked: Check, seconds: float) -> Result:
     try:
         board, graph, zone, through = _walk(tenant_id, asked, seconds)
     except UserError as refused:
-        return Result(asked, [*refused.errors.values()] if isinstance(refused, Invalid) else [refused.message])
+        return Result(asked, [*refused.told.values()])
     if board is None:
         return Result(asked, ["There is nobody to walk it any more. Delete this check, or keep another one."])
     if not through:

@@ -68,8 +68,7 @@ def ask_backtest(journey_id: UUID) -> Response | Answer:
             now=clock.now(),
         )
     except UserError as wrong:
-        errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
-        return _page(journey, errors=errors, status=422)
+        return _page(journey, errors=wrong.told, status=422)
     return redirect(url_for("journeys.backtesting", journey_id=journey_id))
 
 

@@ -94,8 +94,7 @@ def save_changed_check(journey_id: UUID, check_id: UUID) -> Response | Answer:
     except checks.NoSuchCheck:
         raise
     except UserError as wrong:
-        errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
-        return _form(journey, held, errors=errors, status=422)
+        return _form(journey, held, errors=wrong.told, status=422)
     anew = "" if made.expected == held.expected else " What the draft does now is expected from then on."
     flash(f"The check is changed.{anew}", "success")
     return redirect(url_for("journeys.checks", journey_id=journey_id))

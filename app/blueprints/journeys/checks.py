@@ -72,12 +72,11 @@ def save_check(journey_id: UUID) -> Response | Answer:
 
 def _again(journey: Journey, wrong: UserError, who: UUID | None, said: dict[str, Any] | None) -> Response:
     """Return the rehearsal that was not kept, with why; it is walked once more."""
-    errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
-    if who is None or "at" in errors:
+    if who is None or "at" in wrong.told:
         return refused(journey, wrong)
     theirs = bool(request.form.get("theirs"))
     try:
-        return walked(journey, who, begins_at(journey), said, theirs=theirs, kept_wrong=errors, status=422)
+        return walked(journey, who, begins_at(journey), said, theirs=theirs, kept_wrong=wrong.told, status=422)
     except UserError as other:
         return refused(journey, other)
 
@@ -143,9 +142,8 @@ def _done(journey_id: UUID, act: Callable[[], str]) -> Answer:
         words = act()
     except room.NoSuchCheck:
         raise
-    except UserError as refused:
-        told = refused.errors.values() if isinstance(refused, Invalid) else [refused.message]
-        flash(" ".join(told), "warning")
+    except UserError as wrong:
+        flash(" ".join(wrong.told.values()), "warning")
     else:
         flash(words, "success")
     return redirect(url_for("journeys.checks", journey_id=journey_id))

@@ -161,8 +161,7 @@ def begins_at(journey: Journey) -> datetime:
 
 def refused(journey: Journey, wrong: UserError, *, many: bool = False) -> Response:
     """Return the page with what was asked, and beside it why it can't be rehearsed."""
-    errors = wrong.errors if isinstance(wrong, Invalid) else {"": wrong.message}
-    return _shown(journey, many=many, errors=errors, status=422)
+    return _shown(journey, many=many, errors=wrong.told, status=422)
 
 
 def _shown(journey: Journey, *, many: bool = False, status: int = 200, **more: Any) -> Response:

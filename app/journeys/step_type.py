@@ -204,6 +204,11 @@ class Outcome(NamedTuple):
     again_at: datetime | None = None
     result: Mapping[str, Any] | None = None
 
+    @property
+    def stays(self) -> bool:
+        """Return whether they stand at the step from then on."""
+        return self.until is not None or self.again_at is not None
+
 
 class StepBatch(Generic[C]):
     """Everybody who is at one step of one journey now. A kind's `run` gives each an outcome."""

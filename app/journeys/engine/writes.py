@@ -74,26 +74,12 @@ class Record:
             result = outcome.result
             if id(result) not in texts:
                 texts[id(result)] = orjson.dumps(result).decode() if result is not None else None
-            told = texts[id(result)]
-            stays = outcome.until is not None or outcome.again_at is not None
-            status = "IN_PROGRESS" if stays else "FAILED" if outcome.failure is not None else "COMPLETED"
             way = None if outcome.exit == NEXT else outcome.exit
-            if not walker.logged:
-                alike = self.new_steps[step.key, journey.version, status, way]
-                alike.append((walker.enrollment_id, walker.step_number, told))
-            elif outcome.until is None or walker.attempts:
-                self.ended_steps.append((walker.enrollment_id, walker.step_number, status, way, told))
-            if outcome.again_at is not None:
-                walker.attempts += 1
-                until, due_at = walker.waiting_until, outcome.again_at
-                self._state(walker, "ACTIVE", step.key, until=until, due_at=due_at, error=outcome.failure)
+            self._log(step.key, journey.version, walker, outcome, way, texts[id(result)])
+            if outcome.stays:
+                self._stay(step.key, walker, outcome)
                 continue
-            walker.attempts = 0
-            if outcome.until is not None:
-                due_at = outcome.look_at or outcome.until
-                self._state(walker, "ACTIVE", step.key, until=outcome.until, due_at=due_at, waits_for=outcome.waits_for)
-                continue
-            walker.waiting_until = walker.woken_by = None
+            walker.attempts, walker.waiting_until, walker.woken_by = 0, None, None
             if outcome.failure is not None:
                 counts["failed"] += 1
                 ends["failed"] += 1
@@ -126,6 +112,25 @@ class Record:
         for target, arrived in going.items():
             self.counts[journey.id, target].update(entered=len(arrived), active=len(arrived))
         return going
+
+    def _log(self, key: str, version: int, walker: Walker, outcome: Outcome, way: str | None, told: str | None) -> None:
+        """Note for the log that a person took a step by a way (None: the main one), or stands at it now."""
+        status = "IN_PROGRESS" if outcome.stays else "FAILED" if outcome.failure is not None else "COMPLETED"
+        if not walker.logged:
+            self.new_steps[key, version, status, way].append((walker.enrollment_id, walker.step_number, told))
+        elif outcome.until is None or walker.attempts:
+            self.ended_steps.append((walker.enrollment_id, walker.step_number, status, way, told))
+
+    def _stay(self, key: str, walker: Walker, outcome: Outcome) -> None:
+        """Note that a person waits at a step, for something or to try it again."""
+        if outcome.again_at is not None:
+            walker.attempts += 1
+            until = walker.waiting_until
+            self._state(walker, "ACTIVE", key, until=until, due_at=outcome.again_at, error=outcome.failure)
+            return
+        walker.attempts = 0
+        due_at = outcome.look_at or outcome.until
+        self._state(walker, "ACTIVE", key, until=outcome.until, due_at=due_at, waits_for=outcome.waits_for)
 
     def entered(self, version: int, key: str) -> set[UUID]:
         """Return the enrollments that came to a step of a version of a journey in this batch."""

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from app.infra import clock
 from app.journeys import backtest, service
 from app.journeys.models import Journey
-from tests.journeys.helpers import admit, asks, journey, people, run, send, step, tag, template, wait
+from tests.journeys.helpers import admit, asks, journey, people, run, send, step, tag, template, voucher_journey, wait
 from tests.journeys.test_backtest import BOOKED, happened
 from tests.journeys.test_occasions import before_the_round
 from tests.journeys.test_occasions import booked as tee_time
@@ -77,10 +77,7 @@ def test_a_name_that_is_refused_leaves_the_rehearsal_and_activating_says_what_st
     live: Any, page: Page
 ) -> None:
     tenant_id = live.tenant.id
-    made = service.create(tenant_id=tenant_id, actor="system", name="Newcomers", trigger_type="MANUAL")
-    gift = {**send("gift", None, template(tenant_id)), "name": "Voucher"}
-    steps = [step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}), wait("rest", "gift", "2 days"), gift]
-    service.put_steps(tenant_id=tenant_id, journey_id=made.id, actor="system", steps=steps)
+    made = voucher_journey(tenant_id, active=False)
     (who,) = people(tenant_id, first_name="Thandi")
     live.sign_in(page, "owner")
     there = f"{live.base_url}/journeys/{made.id}"

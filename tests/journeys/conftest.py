@@ -8,7 +8,7 @@ import pytest
 from app.infra import config
 from app.journeys.models import Journey
 from app.messaging import smtp_pool
-from tests.journeys.helpers import journey, send, step, template, wait
+from tests.journeys.helpers import voucher_journey
 from tests.messaging.sink import Sink, running
 
 
@@ -27,12 +27,4 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
 @pytest.fixture
 def voucher(tenant: Any) -> Journey:
     """A journey whose people get a voucher after two days."""
-    letter = template(tenant.id, "Voucher")
-    return journey(
-        tenant.id,
-        [
-            step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}),
-            wait("rest", "gift", "2 days"),
-            {**send("gift", None, letter), "name": "Voucher"},
-        ],
-    )
+    return voucher_journey(tenant.id)

@@ -76,6 +76,16 @@ def journey(
     return queries.journey(tenant_id=tenant_id, journey_id=made.id)
 
 
+def voucher_journey(tenant_id: UUID, *, active: bool = True) -> Journey:
+    """Create a journey whose people get a voucher after two days."""
+    steps = [
+        step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}),
+        wait("rest", "gift", "2 days"),
+        {**send("gift", None, template(tenant_id, "Voucher")), "name": "Voucher"},
+    ]
+    return journey(tenant_id, steps, active=active)
+
+
 def in_the_way(tenant_id: UUID, journey_id: UUID) -> dict[str, str]:
     """Return what stands in the way of activating a journey, by field."""
     with pytest.raises(lifecycle.NotReady) as refused:

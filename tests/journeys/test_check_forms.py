@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.journeys import checks, service
+from app.journeys import checks
 from app.journeys.models import Journey
 from tests.forms import posted
-from tests.journeys.helpers import NOW, people, rows, send, step, template, wait
+from tests.journeys.helpers import NOW, people, rows, voucher_journey
 from tests.journeys.test_checks import PLAYED, edited, keep, set_wait
 from tests.journeys.test_occasions import before_the_round, booked
 
@@ -24,13 +24,7 @@ def error_at(text: str, field: str) -> str:
 @pytest.fixture
 def draft(tenant: Any) -> Journey:
     """A journey that was never active, with a check that its steps do not pass any more."""
-    made = service.create(tenant_id=tenant.id, actor="system", name="Newcomers", trigger_type="MANUAL")
-    steps = [
-        step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}),
-        wait("rest", "gift", "2 days"),
-        {**send("gift", None, template(tenant.id, "Voucher")), "name": "Voucher"},
-    ]
-    service.put_steps(tenant_id=tenant.id, journey_id=made.id, actor="system", steps=steps)
+    made = voucher_journey(tenant.id, active=False)
     keep(made)
     set_wait(made, "4 days")
     return made

@@ -28,6 +28,15 @@ def begun(club: Club, people: int, **given: Any) -> Campaign:
     return campaign
 
 
+def sixty_an_hour(club: Club, limit: str) -> dict[str, int]:
+    """Let the channel send no more than that, or return the settings by which a campaign does not."""
+    if limit == "campaign":
+        return {"throttle_per_hour": 60}
+    rate = {"channel": "EMAIL", "domain": None, "most": 60, "seconds": 3600}
+    policy.save(tenant_id=club.tenant_id, actor="system", changes={"rates": [rate]}, now=NOON)
+    return {}
+
+
 def reached(sink: Sink) -> Counter[str]:
     return Counter(letter.recipient for letter in sink.letters)
 
@@ -70,11 +79,7 @@ def test_weeks_of_occurrences_are_not_made_up_for(club: Club, sink: Sink) -> Non
 
 @pytest.mark.parametrize("limit", ["campaign", "channel"])
 def test_what_is_made_up_for_keeps_to_the_limits(club: Club, sink: Sink, limit: str) -> None:
-    """Sixty an hour, whoever asks for it."""
-    if limit == "channel":
-        rate = {"channel": "EMAIL", "domain": None, "most": 60, "seconds": 3600}
-        policy.save(tenant_id=club.tenant_id, actor="system", changes={"rates": [rate]}, now=NOON)
-    begun(club, 12, **({"throttle_per_hour": 60} if limit == "campaign" else {}))
+    begun(club, 12, **sixty_an_hour(club, limit))
     club.work(HOUR)
     assert len(sink.letters) == 1
     for minute in range(5):
@@ -85,10 +90,7 @@ def test_what_is_made_up_for_keeps_to_the_limits(club: Club, sink: Sink, limit: 
 @pytest.mark.parametrize("limit", ["campaign", "channel"])
 def test_no_limit_waits_for_a_time_that_never_was(club: Club, sink: Sink, limit: str) -> None:
     """The clock ran a day ahead while something was sent, and is put right."""
-    if limit == "channel":
-        rate = {"channel": "EMAIL", "domain": None, "most": 60, "seconds": 3600}
-        policy.save(tenant_id=club.tenant_id, actor="system", changes={"rates": [rate]}, now=NOON)
-    begun(club, 3, **({"throttle_per_hour": 60} if limit == "campaign" else {}))
+    begun(club, 3, **sixty_an_hour(club, limit))
     club.work(25 * HOUR)
     assert len(sink.letters) == 1
     if limit == "channel":

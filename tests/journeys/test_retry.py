@@ -8,6 +8,8 @@ from uuid import UUID
 import pytest
 
 from app.accounts.models import Tenant
+from app.infra.errors import Invalid
+from app.infra.ids import new_id
 from app.journeys import lifecycle, queries
 from app.journeys.drafts import WrongStatus
 from app.journeys.engine import exits, retry
@@ -174,6 +176,11 @@ def test_all_who_failed_go_on_or_those_of_one_step(
     assert again(tenant.id, made.id) == 3
     assert again(tenant.id, made.id) == 0
     check_counters(tenant.id, made.id)
+    with pytest.raises(Invalid, match="no such step"):
+        again(tenant.id, made.id, step="gone")
+    for which in ({}, {"step": "w"}):
+        with pytest.raises(queries.NoSuchJourney):
+            again(tenant.id, new_id(), **which)
 
 
 def test_who_fails_again_at_once_is_tried_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,14 @@ class StepForm(Form):
         told = self["version"].data
         return int(told) if told and told.isascii() and told.isdigit() and len(told) < 10 else None
 
+    def unread(self, told: Mapping[str, str]) -> dict[str, str]:
+        """Return by field what is `told` of it, where what was typed is no number."""
+        return {
+            name: words
+            for name, words in told.items()
+            if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
+        }
+
 
 class WhomForm(StepForm):
     """Whom it goes to, and what it is called. `key` makes a new campaign one, however often it is posted."""
@@ -353,11 +361,8 @@ class WhenForm(StepForm):
 
     def values(self) -> dict[str, Any]:
         """Return what the service takes, or raise Invalid where a number is none, or a day is missing."""
-        errors = {
-            name: "Give a whole number."
-            for name in ("every", "throttle_per_hour", "spread_minutes", "expires_hours")
-            if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
-        }
+        numbers = ("every", "throttle_per_hour", "spread_minutes", "expires_hours")
+        errors = self.unread(dict.fromkeys(numbers, "Give a whole number."))
         if self["type"].data == RECURRING and self["repeat"].data == "WEEKLY" and not self["days"].data:
             errors["days"] = "Tick at least one day of the week."
         at_a_time = self["mode"].data in (schedule.AT, schedule.RECIPIENT_ZONE)
@@ -457,15 +462,8 @@ class GoalForm(StepForm):
 
     def values(self, conditions: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the service takes, or raise Invalid where a number is none."""
-        errors = {
-            name: words
-            for name, words in (
-                ("window_days", "Give a whole number."),
-                ("holdout_percent", "Give a whole number."),
-                ("cost", "Give an amount such as 250.00."),
-            )
-            if (raw := self[name].raw_data) and raw[0].strip() and self[name].data is None
-        }
+        numbers = dict.fromkeys(("window_days", "holdout_percent"), "Give a whole number.")
+        errors = self.unread(numbers | {"cost": "Give an amount such as 250.00."})
         if errors:
             raise Invalid(errors)
         event = self["event_type"].data or None

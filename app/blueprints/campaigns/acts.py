@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import lifecycle, queries, readiness, service, winner
-from app.campaigns.readiness import NotReady
 from app.campaigns.states import LEGAL, Act, Status
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
@@ -21,10 +20,8 @@ def _do(act: Callable[..., Any], campaign_id: UUID, done: str) -> Response:
     actor = current()
     try:
         act(tenant_id=actor.tenant_id, campaign_id=campaign_id, actor=actor.ref)
-    except NotReady as refused:
-        flash(" ".join(refused.errors.values()), "warning")
     except (Conflict, Invalid) as refused:
-        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+        flash(" ".join(refused.told.values()), "warning")
     else:
         flash(done, "success")
     return _to(campaign_id)
@@ -103,7 +100,7 @@ def choose_winner(campaign_id: UUID) -> Response:
             actor_name=actor.name,
         )
     except (Conflict, Invalid) as refused:
-        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+        flash(" ".join(refused.told.values()), "warning")
     else:
         paused = run.status == Status.PAUSED
         flash(f"The winner is chosen; the others get it {'once the campaign goes on' if paused else 'now'}.", "success")

@@ -96,7 +96,7 @@ def _do(campaign_id: UUID, done: str, act: Callable[..., Any], **more: Any) -> R
     try:
         act(**who, campaign_id=campaign_id, note=request.form.get("note", ""), **more)
     except (Conflict, Invalid, Forbidden) as refused:
-        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+        flash(" ".join(refused.told.values()), "warning")
     else:
         flash(done, "success")
     return redirect(url_for("campaigns.show", campaign_id=campaign_id))

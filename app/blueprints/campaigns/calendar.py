@@ -87,7 +87,7 @@ def move(campaign_id: UUID) -> Answer:
             changes={"schedule": {**campaign.schedule, "start_at": moved.isoformat(timespec="minutes")}},
         )
     except (Conflict, Invalid) as refused:
-        flash(" ".join(refused.errors.values()) or refused.message, "warning")
+        flash(" ".join(refused.told.values()), "warning")
         return back
     flash(f"“{campaign.name}” is moved to {moved:%A, %-d %B %Y, %H:%M}.", "success")
     return redirect(url_for("campaigns.calendar", month=f"{day:%Y-%m}"))

@@ -125,9 +125,15 @@ class Answering:
         self.app = app
         self.changed = threading.Condition()
         self.count = 0
+        self.over = False
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        self._add(1)
+        with self.changed:
+            if self.over:
+                # Taken by the server before it stopped, and read after: a connection of its own would be left open.
+                start_response("503 Service Unavailable", [])
+                return [b""]
+            self.count += 1
         try:
             answer = self.app(environ, start_response)
             try:
@@ -136,16 +142,14 @@ class Answering:
             finally:
                 answer.close()
         finally:
-            self._add(-1)
+            with self.changed:
+                self.count -= 1
+                self.changed.notify_all()
 
-    def _add(self, number: int) -> None:
+    def end(self) -> None:
+        """Let no more in, and wait until all are answered."""
         with self.changed:
-            self.count += number
-            self.changed.notify_all()
-
-    def wait(self) -> None:
-        """Wait until all are answered."""
-        with self.changed:
+            self.over = True
             assert self.changed.wait_for(lambda: self.count == 0, timeout=60)
 
 
@@ -158,7 +162,7 @@ def live(app: Flask, real_db: str) -> Iterator[Live]:
     yield Live(app, f"http://127.0.0.1:{server.server_port}", make_tenant())
     server.shutdown()
     thread.join()
-    answering.wait()
+    answering.end()
     server.server_close()
 
 

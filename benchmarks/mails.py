@@ -3,6 +3,7 @@
 import os
 import time
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -75,12 +76,33 @@ def measure(stack: Stack, sink: Sink, count: int, rounds: int, workers: int, *, 
             ).fetchone()
             assert spans is not None
             figure.beside.setdefault("from the first letter to the last", []).append(count / float(spans[0]))
-            connection.execute("DELETE FROM activity WHERE type LIKE 'message.%'")
-            connection.execute("DELETE FROM message")
-            stack.tidy(*TABLES)
+            of = _whose(connection)
+            # Over, so that nobody else sends what is put into it.
+            _wait(connection, "SELECT bool_and(status = 'closed') FROM message_run")
+            _clear(stack, connection)
+            readers = [row[0] for row in connection.execute("SELECT id FROM customer WHERE first_name = 'Reader'")]
+            seconds = mailers.recorded(sink.port, stack, TEMPLATE, readers, of, connections=8, processes=workers)
+            if connection.execute("SELECT count(*) FROM message WHERE status = 'sent'").fetchone() != (count,):
+                raise RuntimeError(f"not all {count} messages were recorded as sent")
+            figure.beside.setdefault("the raw client, writing down what Fairway keeps", []).append(count / seconds)
+            _clear(stack, connection)
             _others(figure, stack, sink, count, letter, workers)
     figure.raw_what += f"; the product's letters have {letter:,} bytes"
     return figure
+
+
+def _whose(connection: psycopg.Connection[Any]) -> dict[str, UUID]:
+    """Return whose the messages of the last campaign are, by what it is."""
+    found = connection.execute("SELECT template_id, campaign_id, run_id FROM message LIMIT 1").fetchone()
+    assert found is not None
+    return dict(zip(("template", "campaign", "run"), found, strict=True))
+
+
+def _clear(stack: Stack, connection: psycopg.Connection[Any]) -> None:
+    """Take away what a round wrote."""
+    connection.execute("DELETE FROM activity WHERE type LIKE 'message.%'")
+    connection.execute("DELETE FROM message")
+    stack.tidy(*TABLES)
 
 
 def _sign(stack: Stack, connection: psycopg.Connection[Any]) -> None:

@@ -126,8 +126,13 @@ class Stack:
         return psycopg.connect(
             Postgres(self.home).url,
             autocommit=True,
-            options=f"-c role=fairway_app -c fairway.tenant_id={self.tenant_id} -c timezone=UTC",
+            options=self.options,
         )
+
+    @property
+    def options(self) -> str:
+        """Return what a connection is opened with to be the app's: its role, and the organisation."""
+        return f"-c role=fairway_app -c fairway.tenant_id={self.tenant_id} -c timezone=UTC"
 
     @property
     def superuser_url(self) -> str:

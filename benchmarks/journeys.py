@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from benchmarks import people
+from benchmarks import machine, people
 from benchmarks.figures import Figure
 from benchmarks.mails import TEMPLATE
 from benchmarks.sink import Sink
@@ -60,18 +60,27 @@ def measure(stack: Stack, sink: Sink, count: int, rounds: int, workers: int) -> 
 
 @dataclass
 class Flat:
-    """Microseconds of processor time a person by how many walked: of the workers and of Postgres; and the rates."""
+    """Microseconds of processor time a person by how many walked: of the workers and of Postgres; and the rates.
+
+    `pieces` says what a piece of work that never changes took meanwhile, in seconds (machine.py).
+    """
 
     name: str = "journeys-flat"
     spent: dict[int, dict[str, float]] = field(default_factory=dict)
     rates: dict[int, float] = field(default_factory=dict)
+    pieces: dict[int, float] = field(default_factory=dict)
+
+    def at_one_pace(self, count: int) -> float:
+        """Return what a person cost where so many walked, had the machine been as quick as among the fewest."""
+        first = next(iter(self.pieces.values()))
+        return sum(self.spent[count].values()) * first / self.pieces[count]
 
     def failures(self) -> list[str]:
         """Return that a person costs more among many, in words."""
-        whole = [sum(spent.values()) for spent in self.spent.values()]
-        if whole[-1] <= FLAT * whole[0]:
+        fewest, most = self.at_one_pace(min(self.spent)), self.at_one_pace(max(self.spent))
+        if most <= FLAT * fewest:
             return []
-        return [f"{self.name}: {whole[-1]:.0f} µs a person, {FLAT} times the {whole[0]:.0f} of the fewest at most"]
+        return [f"{self.name}: {most:.0f} µs a person, {FLAT} times the {fewest:.0f} of the fewest at most"]
 
     def lines(self) -> list[str]:
         """Return a line for each number of people."""
@@ -80,6 +89,8 @@ class Flat:
             parts = ", ".join(f"{name} {value:.0f}" for name, value in spent.items())
             whole = sum(spent.values())
             shown.append(f"  {count:>9,} people: {whole:4.0f} µs ({parts}); {self.rates[count]:,.0f} a second")
+            piece = f"a piece of work that never changes took {self.pieces[count] * 1000:.1f} ms meanwhile"
+            shown.append(f"             {piece}; at the first pace {self.at_one_pace(count):.0f} µs")
         return shown
 
 
@@ -100,9 +111,11 @@ def flat(stack: Stack, most: int) -> Flat:
             # Others each time: who has the tag already would not be changed.
             walking, readers = readers[:size], readers[size:]
             before, own = stack.processor_seconds(), time.process_time()
-            seconds = _walk(stack, connection, journey_id, walking)
+            with machine.watched() as meanwhile:
+                seconds = _walk(stack, connection, journey_id, walking)
             after = stack.processor_seconds()
             after["workers"] += time.process_time() - own
+            figure.pieces[size] = meanwhile.piece
             figure.spent[size] = {name: (after[name] - before[name]) / size * 1e6 for name in after}
             figure.rates[size] = size / seconds
             _check(connection, journey_id, size)

@@ -40,8 +40,8 @@ def as_id(value: object) -> UUID | None:
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """Return the smallest version 7 UUID of `moment`: rows made since then have ids at or above it."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)
+    """Return the smallest version 7 UUID of `moment`, or of 1970: rows made since then have ids at or above it."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80 | 0x7 << 76 | 0x2 << 62)
 
 
 def first_id_before(identity: UUID, by: timedelta) -> UUID:

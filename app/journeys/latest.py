@@ -45,8 +45,8 @@ ANY, NOT = "*", "!"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who came in in the weeks (Monday to Sunday) from that of one day to that of another, by the journey's clocks of
-    the time, and under that version; without any of it, everybody."""
+    """Who came in from one day to another, both included, by the journey's clocks, and under that version; without any
+    of it, everybody. Where a week (Monday to Sunday) begins or ends, it is by the clocks of the time."""
 
     since: date | None = None
     version: int | None = None
@@ -65,6 +65,8 @@ def walk(extra: Sequence[str] = ()) -> str:
         "(CAST(:version AS int) IS NULL OR e.entered_version = :version)",
         "(CAST(:since AS date) IS NULL OR e.entered_week >= :since)",
         "(CAST(:until AS date) IS NULL OR e.entered_week <= :until)",
+        "(CAST(:begins AS timestamptz) IS NULL OR e.enrolled_at >= :begins)",
+        "(CAST(:ends AS timestamptz) IS NULL OR e.enrolled_at < :ends)",
         # The index has ids in order: those before and after need not be read.
         "e.id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid)",
         *extra,
@@ -86,15 +88,17 @@ def walk(extra: Sequence[str] = ()) -> str:
 
 def values(journey: Journey, who: Who, most: int = MOST) -> dict[str, Any]:
     """Return the values of `walk`."""
-    who = who.in_weeks()
+    weeks = who.in_weeks()
     begins = _midnight(journey, who.since)
     ends = _midnight(journey, who.until, timedelta(days=1))
     return {
         "tenant_id": journey.tenant_id,
         "journey_id": journey.id,
         "version": who.version,
-        "since": who.since,
-        "until": who.until,
+        "since": weeks.since,
+        "until": weeks.until,
+        "begins": None if who.since == weeks.since else begins,
+        "ends": None if who.until == weeks.until else ends,
         "first": first_id_at(begins - _ZONES) if begins else _FIRST,
         "last": max(first_id_at(ends + _ZONES + _LATE), _written_at_once(journey)) if ends else _LAST,
         "most": most,

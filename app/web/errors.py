@@ -19,7 +19,7 @@ PAGES = {400, 401, 403, 404, 413, 429, 500}
 
 def install(app: Flask) -> None:
     """Answer all errors of `app`, the unforeseen too."""
-    app.register_error_handler(UserError, lambda error: answer(error.status, error.title, error.message, error.errors))
+    app.register_error_handler(UserError, _refused)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database_gone)
@@ -52,6 +52,13 @@ def answer(status: int, title: str, detail: str | None, errors: Any = None, refe
         return htmx.toast(Response(status=status), detail or title, tone="danger")
     shown = status if status in PAGES else (500 if status >= 500 else 400)
     return Response(render_template(f"errors/{shown}.html", reason=detail, reference=reference), status=status)
+
+
+def _refused(error: UserError) -> Response:
+    asked = {name: told for name, told in error.errors.items() if name in request.args}
+    if asked and request.method == "GET" and not is_api():
+        return htmx.page("errors/address.html", block="told", status=error.status, wrong=asked)
+    return answer(error.status, error.title, error.message, error.errors)
 
 
 def _csrf(_error: CSRFError) -> Response:

@@ -144,8 +144,9 @@ def test_the_report_pages_through_what_changes_old_and_new(
     more = client.get(f"{url}?show=updated&cursor={cursor[1]}", htmx=True).text
     assert "P51 Botha" in more
     assert "P49 Botha" not in more
-    for kind in ("created", "unchanged", "suggested", "consent", "refused", "left-out", "nonsense"):
+    for kind in ("created", "unchanged", "suggested", "consent", "refused", "left-out"):
         client.get(f"{url}?show={kind}")
+    assert "<b>show</b>" in client.get(f"{url}?show=nonsense", status=422).text
     client.post(f"{url}/discard", status=302)
     client.get(url, status=404)
 

@@ -376,8 +376,8 @@ def test_no_question_fails(app: Flask) -> None:
         client, headers = page.http, {}
         if path.startswith("/api/"):
             client, headers = api.http, {"Authorization": f"Bearer {api.token}"}
-        for hostile in QUESTIONS:
-            query = "&".join(f"{name}={hostile}" for name in sorted(names | {"q", "cursor", "type", "tag", "since"}))
+        asked = sorted(names or {"q", "cursor", "type", "tag", "since"})
+        for query in (f"{name}={hostile}" for name in asked for hostile in QUESTIONS):
             with client.get(f"{path}?{query}", headers=headers) as answer:
                 if answer.status_code >= 500:
                     mistakes.append(f"{rule}?{query[:100]}: {answer.status_code}")

@@ -204,6 +204,9 @@ def test_a_rehearsal_tells_what_would_happen(api: Any, tenant: Tenant) -> None:
     assert api.get("/messages").get_json()["items"] == []
     problem(api.post(f"/journeys/{made.id}/rehearse", json={**body, "at": "2026-11-23T09:00:00"}), 422)
     problem(api.post(f"/journeys/{uuid4()}/rehearse", json=body), 404)
+    nobody = str(uuid4())
+    told = problem(api.post(f"/journeys/{made.id}/rehearse", json={**body, "customer_ids": [str(who), nobody]}), 422)
+    assert told["errors"] == {"customer_ids.1": f"There is no customer {nobody} (any more)."}
 
 
 @pytest.mark.parametrize(

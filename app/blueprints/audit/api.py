@@ -1,7 +1,7 @@
 """The audit trail over the API."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from app.blueprints.audit import words
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Moment, PageQuery, Shown, Words
+from app.web.schemas import NOT_BEFORE_SINCE, Moment, PageQuery, Shown, Words
 
 api = ApiBlueprint("audit_api", __name__)
 
@@ -28,7 +28,7 @@ class AuditQuery(PageQuery):
     object_type: Words | None = None
     object_id: Words | None = None
     since: Moment | None = None
-    until: Moment | None = None
+    until: Annotated[Moment, NOT_BEFORE_SINCE] | None = None
 
 
 class AuditEntryOut(Shown):

@@ -17,6 +17,7 @@ from app.infra.paging import MAX_LIMIT
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_day, asked_until, wrong
 from app.web.shell import organisation
 
 blueprint = Blueprint("audit", __name__, url_prefix="/settings/audit-log")
@@ -27,7 +28,7 @@ COLUMNS = ("at", "who", "what", "details", "action", "actor", "object_type", "ob
 @blueprint.get("")
 @requires("audit.view")
 def index() -> Response:
-    """List what was done, the newest first; what is not a filter of ours filters nothing."""
+    """List what was done, the newest first."""
     tenant_id, asked = current().tenant_id, _asked()
     found = audit_log.page(tenant_id=tenant_id, asked=asked, cursor=request.args.get("cursor"))
     about = None
@@ -46,8 +47,8 @@ def index() -> Response:
         choices=words.choices(),
         asked=asked,
         what=request.args.get("what"),
-        first=_day("from"),
-        last=_day("to"),
+        first=asked_day("from"),
+        last=asked_day("to"),
         about=about,
         filtered=asked != Asked(),
     )
@@ -88,24 +89,24 @@ def _people() -> list[tuple[str, str]]:
 def _asked() -> Asked:
     zone = ZoneInfo(organisation().timezone)
     kind, _, identity = request.args.get("object", "").partition(":")
-    last = _day("to")
+    first = asked_day("from")
+    last = asked_until("to", first)
     return Asked(
         actor=request.args.get("who") or None,
-        actions=words.actions_of(request.args.get("what")),
+        actions=_acts(),
         object_type=kind or None,
         object_id=identity or None,
-        since=_midnight(_day("from"), zone),
+        since=_midnight(first, zone),
         until=_midnight(last and last + timedelta(days=1), zone),
     )
 
 
-def _day(name: str) -> date | None:
-    try:
-        found = date.fromisoformat(request.args.get(name, ""))
-    except ValueError:
-        return None
-    # The first and last days there are have no midnight in every zone.
-    return found if 1 < found.year < date.max.year else None
+def _acts() -> tuple[str, ...] | None:
+    asked = request.args.get("what")
+    found = words.actions_of(asked)
+    if asked and found is None:
+        raise wrong("what", "is not one of the choices.")
+    return found
 
 
 def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:

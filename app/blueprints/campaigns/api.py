@@ -15,7 +15,7 @@ from app.infra.errors import Forbidden
 from app.infra.paging import Page
 from app.web.api import ApiBlueprint
 from app.web.guards import can, current
-from app.web.schemas import Body, LocalMoment, PageQuery, Shown, Text, Words
+from app.web.schemas import Body, Conditions, LocalMoment, PageQuery, Shown, Text, Words
 
 api = ApiBlueprint("campaigns_api", __name__)
 
@@ -47,7 +47,7 @@ class GoalBody(Body):
     """
 
     event_type: Annotated[Text, Field(max_length=goal.MAX_EVENT)]
-    conditions: dict[str, Any] | list[Any] | None = None
+    conditions: Conditions | None = None
     window_days: Annotated[int, Field(ge=1, le=goal.MOST_DAYS)] = goal.DAYS
 
 

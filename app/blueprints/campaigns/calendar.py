@@ -17,6 +17,7 @@ from app.infra import clock
 from app.infra.errors import Conflict, Invalid
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import wrong
 from app.web.shell import organisation
 
 _YEARS = range(2000, 2200)
@@ -29,7 +30,7 @@ def calendar() -> Response:
     zone = ZoneInfo(organisation().timezone)
     now = clock.now()
     today = now.astimezone(zone).date()
-    shown = _month(request.args.get("month"), today)
+    shown = _month(today)
     weeks = months.Calendar().monthdatescalendar(shown.year, shown.month)
     found = queries.month(tenant_id=current().tenant_id, first=weeks[0][0], last=weeks[-1][-1], zone=zone, now=now)
     waiting = {entry.campaign.id: entry.campaign for entry in found if entry.status == Status.SCHEDULED}
@@ -52,13 +53,18 @@ def calendar() -> Response:
     )
 
 
-def _month(given: str | None, today: date) -> date:
-    """Return the first day of the month that is asked for, else of this one."""
-    try:
-        found = datetime.strptime(given or "", "%Y-%m").date()  # noqa: DTZ007 - a month has no zone
-    except ValueError:
+def _month(today: date) -> date:
+    """Return the first day of the month that is asked for, else of this one; raise Invalid for what is none."""
+    given = request.args.get("month")
+    if not given:
         return today.replace(day=1)
-    return found if found.year in _YEARS else today.replace(day=1)
+    try:
+        found = datetime.strptime(given, "%Y-%m").date()  # noqa: DTZ007 - a month has no zone
+    except ValueError:
+        raise wrong("month", "is no month. Write it as 2026-11.") from None
+    if found.year not in _YEARS:
+        raise wrong("month", f"is too far away. The calendar goes from {_YEARS.start} to {_YEARS.stop - 1}.")
+    return found
 
 
 @blueprint.post("/<uuid:campaign_id>/move")

@@ -13,12 +13,11 @@ from app.campaigns.states import Status
 from app.customers import queries as customers
 from app.infra import clock
 from app.infra.errors import Forbidden
-from app.infra.ids import as_id
 from app.messaging.states import Reason
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
-from app.web.lists import asked_sort, just_archived
+from app.web.lists import asked_choice, asked_for, asked_id, asked_sort, just_archived
 
 _COLUMNS = ("name", "description", "type", "campaign_type", "status", "timezone", "due_at", "created_at", "id")
 
@@ -48,13 +47,12 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    args = request.args
     return {
-        "q": args.get("q", "").strip() or None,
-        "status": args.get("status") if args.get("status") in set(Status) else None,
-        "type": args.get("type") if args.get("type") in TYPES else None,
-        "campaign_type": args.get("campaign_type") if args.get("campaign_type") in CAMPAIGN_TYPES else None,
-        "archived": args.get("show") == "archived",
+        "q": request.args.get("q", "").strip() or None,
+        "status": asked_choice("status", set(Status)),
+        "type": asked_choice("type", TYPES),
+        "campaign_type": asked_choice("campaign_type", CAMPAIGN_TYPES),
+        "archived": asked_for("show", "archived"),
     }
 
 
@@ -125,7 +123,7 @@ def why_page(campaign_id: UUID) -> Response:
         raise Forbidden("Your role does not allow this (see campaigns and their numbers).")
     tenant_id = current().tenant_id
     campaign = queries.one(tenant_id=tenant_id, campaign_id=campaign_id)
-    q, chosen = request.args.get("q", "").strip(), as_id(request.args.get("customer_id"))
+    q, chosen = request.args.get("q", "").strip(), asked_id("customer_id")
     found = customers.customers(tenant_id=tenant_id, q=q, limit=8).items if q and chosen is None else []
     traces, who = None, None
     if chosen is not None:

@@ -14,14 +14,14 @@ from app.campaigns import experiment, heat_map, lift, queries, report, winner
 from app.campaigns.experiment import Variant
 from app.campaigns.models import ONCE, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
-from app.infra.errors import Forbidden, Invalid, UserError
-from app.infra.ids import as_id
+from app.infra.errors import Forbidden, UserError
 from app.infra.paging import Page
 from app.messaging import clicks
 from app.messaging.tally import Kind
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice, asked_id
 from app.web.shell import organisation, percent
 
 SIDE_LABELS = {
@@ -100,7 +100,7 @@ def _more(stats: Stats) -> list[Figure]:
 
 def _asked(campaign_id: UUID) -> tuple[Campaign, UUID | None, list[UUID]]:
     """Return the campaign, the run that is asked for, and the ids of what runs the numbers are of."""
-    tenant_id, run_id = current().tenant_id, as_id(request.values.get("run"))
+    tenant_id, run_id = current().tenant_id, asked_id("run")
     campaign = queries.one(tenant_id=tenant_id, campaign_id=campaign_id)
     return campaign, run_id, report.runs_of(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
 
@@ -118,7 +118,7 @@ def _variants(run: CampaignRun | None) -> Sequence[Variant]:
 def _variant(run: CampaignRun | None) -> str | None:
     """Return the variant whose letter is asked for; else the winner, or the first. None where there are none."""
     known = [one.key for one in _variants(run)]
-    asked = (request.args.get("variant"), run and run.winner)
+    asked = (asked_choice("variant", known), run and run.winner)
     return next((one for one in asked if one in known), known[0] if known else None)
 
 
@@ -128,8 +128,7 @@ def report_page(campaign_id: UUID) -> Response:
     """Show what became of a campaign, or of one of its runs."""
     tenant_id = current().tenant_id
     campaign, run_id, runs = _asked(campaign_id)
-    side = request.args.get("by", report.CLUB)
-    side = side if side in report.SIDES else report.CLUB
+    side = asked_choice("by", report.SIDES) or report.CLUB
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
     has_opens = presenters.has_opens(campaign, stats)
     latest = _latest(campaign, run_id)
@@ -192,10 +191,7 @@ def report_mail(campaign_id: UUID) -> Response:
 
 
 def _behind() -> dict[str, Any]:
-    what, url = request.values.get("what", "sent"), request.values.get("url") or None
-    if what not in report.NUMBERS:
-        raise Invalid({"what": "There is no such number."})
-    return {"what": what, "url": url}
+    return {"what": asked_choice("what", report.NUMBERS) or "sent", "url": request.values.get("url") or None}
 
 
 @blueprint.get("/<uuid:campaign_id>/report/people")

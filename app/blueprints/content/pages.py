@@ -18,11 +18,10 @@ from app.blueprints.content.base import (
 from app.content import checks, link_checks, queries, snippets
 from app.content.kind import kind_of, kinds
 from app.customers import topics
-from app.infra.ids import as_id
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
-from app.web.lists import asked_sort, just_archived
+from app.web.lists import asked_choice, asked_for, asked_id, asked_sort, just_archived
 from app.web.uses import used
 
 _COLUMNS = ("name", "channel", "subject", "version", "created_at", "updated_at", "id")
@@ -50,12 +49,11 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    args = request.args
     return {
-        "q": args.get("q", "").strip() or None,
-        "channel": args.get("channel") if args.get("channel") in kinds() else None,
-        "topic_id": as_id(args.get("topic")),
-        "archived": args.get("show") == "archived",
+        "q": request.args.get("q", "").strip() or None,
+        "channel": asked_choice("channel", kinds()),
+        "topic_id": asked_id("topic"),
+        "archived": asked_for("show", "archived"),
     }
 
 

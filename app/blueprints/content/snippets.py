@@ -17,6 +17,7 @@ from app.content.service import ChangedMeanwhile
 from app.infra.errors import Invalid, IsArchived
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_for
 from app.web.uses import used
 
 
@@ -24,7 +25,7 @@ from app.web.uses import used
 @requires("templates.view")
 def snippets() -> Response:
     """List the snippets."""
-    q, archived = request.args.get("q", "").strip() or None, request.args.get("show") == "archived"
+    q, archived = request.args.get("q", "").strip() or None, asked_for("show", "archived")
     tenant_id = current().tenant_id
     found = queries.page(tenant_id=tenant_id, q=q, archived=archived, cursor=request.args.get("cursor"))
     uses = queries.uses(tenant_id=tenant_id, keys={one.key for one in found.items})

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from flask import Response
@@ -19,17 +19,17 @@ from app.customers.timeline import Filters
 from app.events.addresses import email_key, phone_key
 from app.events.validation import EXACT_KINDS
 from app.infra.errors import Invalid, NotFound
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.messaging import outbox
 from app.road import HANDLERS
 from app.web.api import ApiBlueprint, respond
 from app.web.guards import current
-from app.web.schemas import Body, Day, Moment, Shown, Words
+from app.web.schemas import NOT_BEFORE_SINCE, Body, Day, Moment, PageQuery, Shown, Words
 
 api = ApiBlueprint("customers_api", __name__)
 
 
-class CustomersQuery(BaseModel):
+class CustomersQuery(PageQuery):
     """Which customers; every filter given must match. `q` are beginnings of names, addresses, numbers and ids."""
 
     q: Words | None = None
@@ -39,8 +39,6 @@ class CustomersQuery(BaseModel):
     tier: Words | None = None
     stage: Words | None = Field(default=None, description="A lifecycle stage, such as MEMBER.")
     tag: Words | None = None
-    cursor: str | None = None
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
 class CustomerOut(Shown):
@@ -108,7 +106,7 @@ class ActivityOut(Shown):
     payload: dict[str, Any]
 
 
-class TimelineQuery(BaseModel):
+class TimelineQuery(PageQuery):
     """Which activities: from `since` on and before `until`; `q` are words of titles and payloads."""
 
     category: Words | None = None
@@ -116,13 +114,11 @@ class TimelineQuery(BaseModel):
     club: Words | None = Field(default=None, description="A club's id or name.")
     q: Words | None = None
     since: Moment | None = None
-    until: Moment | None = None
-    cursor: str | None = None
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    until: Annotated[Moment, NOT_BEFORE_SINCE] | None = None
 
 
-class ResolveQuery(BaseModel):
-    """Hints, as an event's identity has them; any other system's id by its name. `club` reads local numbers."""
+class ResolveQuery(Body):
+    """Hints, as an event's identity has them, but for other systems' ids. `club` reads local numbers."""
 
     email: Words | None = None
     phone_number: Words | None = None

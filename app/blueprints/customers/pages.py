@@ -30,6 +30,7 @@ from app.road import HANDLERS
 from app.web.channels import CHANNEL_LABELS, NOT_MAIL
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice, asked_day, asked_id, asked_until
 from app.web.shell import organisation
 
 DONE_SHOWN = timedelta(days=7)
@@ -68,7 +69,7 @@ def found_by(filters: dict[str, str | None]) -> dict[str, Any]:
     """Return the filters as `queries.customers` takes them."""
     return {
         "q": filters["q"],
-        "club_id": as_id(filters["club"]),
+        "club_id": asked_id("club"),
         "tier": filters["tier"],
         "stage": filters["stage"],
         "tag": filters["tag"],
@@ -98,9 +99,7 @@ def show(customer_id: UUID) -> Response:
         "timeline",
         block="story",
         page=presenters.told(found),
-        filters=shown
-        | {name: presenters.a_day(request.args.get(name)) for name in ("since", "until")}
-        | {"club": str(filters.club_id or "")},
+        filters=shown | {name: asked_day(name) for name in ("since", "until")} | {"club": str(filters.club_id or "")},
         categories=[(str(one), label) for one, label in presenters.CATEGORY_LABELS.items()],
         types=presenters.type_options(kinds, filters.type),
         clubs=[(str(one.id), one.name) for one in clubs],
@@ -111,16 +110,17 @@ def show(customer_id: UUID) -> Response:
 
 
 def _filters(reader: Reader, clubs: set[str]) -> Filters:
-    """Return the timeline's filters as the address has them; what names nothing filters nothing."""
+    """Return the timeline's filters as the address has them."""
     args = request.args
-    since, until = presenters.a_day(args.get("since")), presenters.a_day(args.get("until"))
+    since = asked_day("since")
+    until = asked_until("until", since)
     begin, end = presenters.day_range(since, until, ZoneInfo(organisation().timezone))
     return Filters(
         reader_id=reader.user_id,
         sees_private=reader.sees_private,
-        category=args.get("category") if args.get("category") in presenters.CATEGORY_LABELS else None,
+        category=asked_choice("category", presenters.CATEGORY_LABELS),
         type=args.get("type") or None,
-        club_id=as_id(args.get("club")) if args.get("club") in clubs else None,
+        club_id=as_id(asked_choice("club", clubs)),
         since=begin,
         until=end,
         q=args.get("q", "").strip() or None,

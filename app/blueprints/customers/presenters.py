@@ -258,14 +258,6 @@ def day_range(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[d
     return begin, end
 
 
-def a_day(text: str | None) -> date | None:
-    """Return the day a filter names, or None where it names none."""
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-
-
 def told(found: Page[Activity]) -> Page[StoryItem]:
     """Return a page of activities as the timeline draws them."""
     return Page([story(one) for one in found.items], found.next_cursor)

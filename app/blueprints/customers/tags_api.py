@@ -3,24 +3,22 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.customers import tags
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.road import TAG_FOLLOWERS
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Shown, Words
+from app.web.schemas import Body, PageQuery, Shown, Words
 
 api = ApiBlueprint("tags_api", __name__)
 
 
-class TagsQuery(BaseModel):
+class TagsQuery(PageQuery):
     """Which tags, by a part of the name, and from where on."""
 
     q: Words | None = None
-    cursor: str | None = None
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
 class TagIn(Body):

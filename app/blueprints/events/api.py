@@ -12,11 +12,11 @@ from werkzeug.exceptions import BadRequest
 from app.events import log, queries
 from app.events.log import MAX_BATCH, Result, Status
 from app.events.validation import Refused, parse
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.web.api import ApiBlueprint, refuse_masses
 from app.web.errors import problem
 from app.web.guards import current
-from app.web.schemas import Shown, Text
+from app.web.schemas import PageQuery, Shown, Text
 
 api = ApiBlueprint("events_api", __name__)
 
@@ -66,14 +66,12 @@ class EventResults(BaseModel):
     results: list[EventResult]
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(PageQuery):
     """Which events of the log; every filter given must match."""
 
     source: Words | None = None
     type: Words | None = None
     status: Literal["received", "processed", "failed", "erased"] | None = None
-    cursor: str | None = None
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
 class EventOut(Shown):

@@ -13,6 +13,7 @@ from app.infra.config import load
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice
 from app.web.shell import number
 
 blueprint = Blueprint("events", __name__, url_prefix="/settings/events")
@@ -39,10 +40,8 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    filters = {name: request.args.get(name, "").strip() or None for name in ("source", "type", "status")}
-    if filters["status"] not in presenters.STATUS_LABELS:
-        filters["status"] = None
-    return filters
+    free = {name: request.args.get(name, "").strip() or None for name in ("source", "type")}
+    return free | {"status": asked_choice("status", presenters.STATUS_LABELS)}
 
 
 COLUMNS = (

@@ -24,6 +24,7 @@ from app.web import forms
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.lists import asked_for
 
 STORY = 10
 """How many activities a household's page shows at a time: what else is on it should be near on a phone too."""
@@ -47,7 +48,7 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    return {"q": request.args.get("q", "").strip() or None, "dissolved": request.args.get("show") == "dissolved"}
+    return {"q": request.args.get("q", "").strip() or None, "dissolved": asked_for("show", "dissolved")}
 
 
 @blueprint.post("/export")

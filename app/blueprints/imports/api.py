@@ -109,7 +109,7 @@ def _form(values: Mapping[str, str]) -> ImportForm:
         raise Invalid(found) from None
 
 
-class TargetQuery(BaseModel):
+class TargetQuery(Body):
     """Which files: of people or of visits."""
 
     kind: Literal["members", "visits"] = "members"

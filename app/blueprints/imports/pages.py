@@ -27,6 +27,7 @@ from app.infra.paging import Page
 from app.web import forms
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice
 from app.web.uploads import takes_files, uploaded
 
 REFUSED, LEFT_OUT = "refused", "left-out"
@@ -98,9 +99,8 @@ def show(import_id: UUID) -> Response | Answer:
         return redirect(url_for("imports.mapping", import_id=import_id))
     done = run.finished_at is not None
     kinds = _kinds(run)
-    shown = request.args.get("show")
-    if shown not in {kind for kind, _, _ in kinds}:
-        shown = next((kind for kind, _, count in kinds if count), kinds[0][0])
+    shown = asked_choice("show", {kind for kind, _, _ in kinds})
+    shown = shown or next((kind for kind, _, count in kinds if count), kinds[0][0])
     return page(
         "imports/show.html",
         block="lines" if "show" in request.args or "cursor" in request.args else "progress",

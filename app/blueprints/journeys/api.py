@@ -17,7 +17,7 @@ from app.journeys.narrowing import Fate
 from app.journeys.step_type import MANUAL, step_types
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, PageQuery, Shown
+from app.web.schemas import Body, Conditions, PageQuery, Shown
 
 api = ApiBlueprint("journeys_api", __name__)
 
@@ -46,7 +46,7 @@ class GoalBody(Body):
     """
 
     event_type: Annotated[str, Field(max_length=100)] | None = None
-    conditions: list[dict[str, Any]] | dict[str, Any] | None = None
+    conditions: Conditions | None = None
     same: Annotated[str, Field(max_length=100)] | None = None
 
 

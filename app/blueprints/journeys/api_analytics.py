@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.blueprints.journeys.api import EnrollmentOut, EnrollmentStatus, Words
 from app.infra.paging import Page
@@ -18,12 +18,19 @@ from app.journeys.outcomes import BUCKETS, Lift, Part, Times
 from app.journeys.report import Report, StepReport, report
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Body, Day, PageQuery, Shown
+from app.web.schemas import NOT_BEFORE_SINCE, Body, Day, PageQuery, Shown
 
 api = ApiBlueprint("journey_analytics_api", __name__)
 
+
+def _sane(day: date) -> date:
+    if not 2000 <= day.year < 2100:
+        raise ValueError("Choose a day from 2000 to 2099.")
+    return day
+
+
 Pair = Annotated[str, Field(max_length=200, pattern="^[^:]+:[^:]+$")]
-SaneDay = Annotated[Day, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
+SaneDay = Annotated[Day, AfterValidator(_sane)]
 Keys = Annotated[str, Field(max_length=2000)]
 
 
@@ -33,7 +40,7 @@ class WhoQuery(Body):
     if left out."""
 
     since: SaneDay | None = None
-    until: SaneDay | None = None
+    until: Annotated[SaneDay, NOT_BEFORE_SINCE] | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     steps: Keys | None = None
 
@@ -41,8 +48,9 @@ class WhoQuery(Body):
 class EnrollmentsQuery(PageQuery):
     """Which people; all that is given must be true of them.
 
-    `since` and `until` are days of the first and the last week they came in, whole weeks (Monday to Sunday) as those of
-    the analytics are. `step` is the key of the step they stand at, `dropped` of that at which they left or failed;
+    They came in from the day `since` to the day `until`, both included, by the journey's clock: a list takes days as
+    they are, the analytics the whole weeks around them (ask for their `since` and `until` for whom they count). `step`
+    is the key of the step they stand at, `dropped` of that at which they left or failed;
     `week` the Monday of the week they came in; `converted` true: they reached the goal. `came` is a step they came to,
     `way` is `step:exit` (`step:!exit`: by any other, `step:*`: by whichever), `flow` is `step:step` one after the other
     (`by`: by that exit of the first), `did` is `sent:step`, `opened:step`, `clicked:step` and the like (`*`: of any
@@ -53,7 +61,7 @@ class EnrollmentsQuery(PageQuery):
     status: EnrollmentStatus | None = None
     step: Words | None = None
     since: SaneDay | None = None
-    until: SaneDay | None = None
+    until: Annotated[SaneDay, NOT_BEFORE_SINCE] | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     week: Day | None = None
     converted: Literal["true"] | None = None

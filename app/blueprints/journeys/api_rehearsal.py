@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.blueprints.journeys.api import api
 from app.infra import clock
+from app.infra.errors import Invalid
 from app.journeys import rehearsal
 from app.journeys.rehearsal import Letter, Storyboard
 from app.web.guards import current, must
@@ -73,7 +74,7 @@ class StoryboardOut(BaseModel):
 
 
 class RehearsalOut(BaseModel):
-    """A storyboard for each customer there is. `broken_off`: it took too long and was ended early."""
+    """A storyboard for each customer. `broken_off`: it took too long and was ended early."""
 
     broken_off: bool
     storyboards: list[StoryboardOut]
@@ -85,7 +86,7 @@ class RehearsalOut(BaseModel):
 def rehearse_journey(journey_id: UUID, body: RehearsalBody) -> RehearsalOut:
     """Let customers walk the draft on a clock put forward and return their storyboards; nothing is sent or changed.
 
-    They hold what customers would read, so `customers.view` is needed too.
+    They hold what customers would read, so `customers.view` is needed too. 422 names a customer who is not there.
     """
     must("customers.view")
     found = rehearsal.rehearse(
@@ -95,6 +96,9 @@ def rehearse_journey(journey_id: UUID, body: RehearsalBody) -> RehearsalOut:
         at=body.at or clock.now(),
         payload=body.event,
     )
+    walked = {one.customer_id for one in found.boards}
+    if gone := {f"customer_ids.{place}": one for place, one in enumerate(body.customer_ids) if one not in walked}:
+        raise Invalid({name: f"There is no customer {one} (any more)." for name, one in gone.items()})
     return RehearsalOut(broken_off=found.broken_off, storyboards=[_board(one) for one in found.boards])
 
 

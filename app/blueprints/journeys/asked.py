@@ -6,16 +6,19 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flask import request
+
 from app.infra import clock
 from app.journeys.graph import NEXT, storable
 from app.journeys.latest import ANY, DID, GOAL, NOT, Behind, Who
 from app.journeys.queries import ENROLLMENT_STATUSES
+from app.web.lists import asked_choice, asked_day, asked_for, asked_number, asked_until, wrong
 from app.web.shell import organisation
 
 WEEKS, MOST_WEEKS = 26, 260
 PERIODS = {"4": "Last 4 weeks", "13": "Last 13 weeks", "52": "Last 52 weeks"}
 """The periods that end now, by how many weeks they have, this one included."""
-_MOST_KEY = 200
+_MOST_KEY, _MOST_KEYS = 200, 2000
 _DID = {
     "sent": "were sent",
     "not_sent": "were not sent",
@@ -45,62 +48,56 @@ def of(who_: Who) -> dict[str, str]:
     return {name: str(said) for name, said in asdict(who_).items() if said is not None}
 
 
-def who(args: Mapping[str, str]) -> Who:
-    """Return of whom a report or list is, in whole weeks: `since` is a number of them, or a day of the first one,
-    `until` a day of the last one; what says nothing is left out."""
-    said, number = args.get("since", ""), args.get("version", "")
-    since: date | None = None
-    if said in PERIODS:
+def who() -> Who:
+    """Return of whom a report or list is: `since` is a number of weeks, or the first day, `until` the last one; raise
+    Invalid for what is none."""
+    if (period := request.values.get("since")) in PERIODS:
         today = clock.now().astimezone(ZoneInfo(organisation().timezone)).date()
-        since = today - timedelta(days=today.weekday(), weeks=int(said) - 1)
+        since: date | None = today - timedelta(days=today.weekday(), weeks=int(period) - 1)
     else:
-        since = _sane(said)
-    version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-    return Who(since, version, _sane(args.get("until", ""))).in_weeks()
+        since = asked_day("since")
+    return Who(since, asked_number("version"), asked_until("until", since))
 
 
-def behind(args: Mapping[str, str]) -> Behind:
-    """Return what an address says of the people of a list; what says nothing is left out."""
+def behind() -> Behind:
+    """Return what an address says of the people of a list, or raise Invalid for what says nothing."""
 
     def text(name: str) -> str | None:
-        said = args.get(name, "")
-        return said if said and storable(said) and len(said) <= _MOST_KEY else None
+        said = request.values.get(name)
+        if said and not (storable(said) and len(said) <= _MOST_KEY):
+            raise wrong(name, "is no step.")
+        return said or None
 
     def pair(name: str) -> tuple[str, str] | None:
-        one, _, other = (text(name) or "").partition(":")
-        return (one, other) if one and other else None
+        said = text(name)
+        one, _, other = (said or "").partition(":")
+        if said and not (one and other):
+            raise wrong(name, "are not two things with a colon between them.")
+        return (one, other) if said else None
 
     def several(name: str) -> tuple[str, ...]:
-        said = args.get(name, "")
-        return tuple(one for one in said.split(",") if one) if storable(said) and len(said) < 2000 else ()
+        said = request.values.get(name, "")
+        if not (storable(said) and len(said) < _MOST_KEYS):
+            raise wrong(name, "are no steps.")
+        return tuple(one for one in said.split(",") if one)
 
-    status, did = text("status"), pair("did")
+    did = pair("did")
+    if did and did[0] not in DID:
+        raise wrong("did", f"does not begin with one of {', '.join(DID)}.")
     return Behind(
-        status=status if status in ENROLLMENT_STATUSES else None,
+        status=asked_choice("status", ENROLLMENT_STATUSES),
         step=text("step"),
-        week=_day(args.get("week", "")),
-        converted=args.get("converted") == "1",
+        week=asked_day("week"),
+        converted=asked_for("converted", "1"),
         dropped=text("dropped"),
         came=text("came"),
         way=pair("way"),
         flow=pair("flow"),
         by=text("by"),
-        did=did if did and did[0] in DID else None,
+        did=did,
         after=several("after"),
         without=several("without"),
     )
-
-
-def _sane(said: str) -> date | None:
-    day = _day(said)
-    return day if day is not None and 2000 <= day.year < 2100 else None
-
-
-def _day(said: str) -> date | None:
-    try:
-        return date.fromisoformat(said)
-    except ValueError:
-        return None
 
 
 def quoted(title: str) -> str:

@@ -24,6 +24,7 @@ from app.journeys.models import Journey
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice
 from app.web.shell import organisation
 
 
@@ -50,8 +51,7 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    status = request.args.get("status")
-    return {"status": status if status in queries.STATUSES else None, "q": request.args.get("q") or None}
+    return {"status": asked_choice("status", queries.STATUSES), "q": request.args.get("q") or None}
 
 
 @blueprint.post("/export")

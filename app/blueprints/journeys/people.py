@@ -36,6 +36,7 @@ from app.journeys.walks import Walks, around
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
+from app.web.lists import asked_choice
 from app.web.shell import localtime, organisation
 
 # What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
@@ -50,7 +51,7 @@ def people(journey_id: UUID) -> Response:
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
     live = whereabouts.live(tenant_id=tenant_id, journey=journey)
-    who, behind = asked.who(request.args), asked.behind(request.args)
+    who, behind = asked.who(), asked.behind()
     found = behind_.people(
         tenant_id=tenant_id, journey_id=journey_id, who=who, behind=behind, cursor=request.args.get("cursor")
     )
@@ -105,7 +106,7 @@ def _said(who: Who, behind: Behind) -> dict[str, Any]:
 @requires(PERMISSION)
 def export(journey_id: UUID) -> Response:
     """Give out who is or was in the journey, as the list shows them."""
-    tenant_id, who, behind = current().tenant_id, asked.who(request.args), asked.behind(request.args)
+    tenant_id, who, behind = current().tenant_id, asked.who(), asked.behind()
     return download(
         "people-in-journey",
         seen_by="journeys.view",
@@ -211,12 +212,12 @@ def _walk(tenant_id: UUID, journey_id: UUID, enrollment_id: UUID) -> EnrollmentP
 def step_people(journey_id: UUID, key: str) -> Response:
     """List the people at one step beside the canvas."""
     board = Board(journey_id)
-    which = request.args.get("which", "here")
+    which = asked_choice("which", WHICH) or "here"
     found = whereabouts.step_people(
         tenant_id=board.tenant_id,
         journey_id=journey_id,
         step=key,
-        which=which if which in WHICH else "here",
+        which=which,
         cursor=request.args.get("cursor"),
         limit=25,
     )

@@ -17,6 +17,7 @@ from app.journeys.recipe import Recipe
 from app.journeys.step_type import step_types
 from app.web.guards import current, must, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice, asked_id
 from app.web.schemas import Body
 
 
@@ -25,13 +26,13 @@ from app.web.schemas import Body
 def recipes() -> Response:
     """List the recipes; each card asks for its count by itself."""
     clubs = queries.known(tenant_id=current().tenant_id).clubs
-    chosen = as_id(request.args.get("club_id"))
+    chosen = as_id(asked_choice("club_id", {str(one) for one in clubs}))
     return page(
         "journeys/recipes.html",
         block="results",
         recipes=[(name, one, _outline(one)) for name, one in recipe.recipes()],
         clubs=list(clubs.items()),
-        club_id=chosen if chosen in clubs else None,
+        club_id=chosen,
     )
 
 
@@ -61,7 +62,7 @@ def _words(step: Mapping[str, Any]) -> str | None:
 @requires("journeys.edit")
 def recipe_count(name: str) -> Response:
     """Show how many people a recipe would concern."""
-    counted = recipe.dry_count(tenant_id=current().tenant_id, name=name, club_id=as_id(request.args.get("club_id")))
+    counted = recipe.dry_count(tenant_id=current().tenant_id, name=name, club_id=asked_id("club_id"))
     return page("journeys/_recipe_count.html", name=name, counted=counted)
 
 

@@ -38,6 +38,7 @@ from app.web import charts
 from app.web.charts import Chart
 from app.web.guards import current, must, requires
 from app.web.htmx import page
+from app.web.lists import asked_id
 from app.web.security import allow_letters
 from app.web.shell import localtime, number, organisation
 
@@ -118,7 +119,7 @@ def rehearse_many(journey_id: UUID) -> Response:
             tenant_id=journey.tenant_id,
             count=count,
             club_id=journey.club_id,
-            segment_id=as_id(request.form.get("segment_id")),
+            segment_id=asked_id("segment_id"),
             seed=secrets.randbelow(2**31),
         )
         found = rehearsal.rehearse(

@@ -101,7 +101,7 @@ def journey_report(journey_id: UUID) -> Response:
     """Show what the journey has come to."""
     tenant_id = current().tenant_id
     journey = queries.journey(tenant_id=tenant_id, journey_id=journey_id)
-    who = asked.who(request.args)
+    who = asked.who()
     stages = [one for one in request.args.getlist("steps") if one]
     wrong = None
     try:

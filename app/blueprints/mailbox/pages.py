@@ -19,6 +19,7 @@ from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.channels import CHANNEL_LABELS
 from app.web.guards import can, current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice
 from app.web.shell import number
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
@@ -37,7 +38,7 @@ def _reader() -> UUID | None:
 def index() -> Response:
     """List the mails; the first page keeps itself up to date."""
     q, cursor = request.args.get("q", "").strip(), request.args.get("cursor")
-    channel = request.args.get("channel") if request.args.get("channel") in CHANNEL_LABELS else None
+    channel = asked_choice("channel", CHANNEL_LABELS)
     found = queries.list_mails(
         tenant_id=current().tenant_id, reader=_reader(), q=q or None, channel=channel, cursor=cursor
     )

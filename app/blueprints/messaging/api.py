@@ -4,18 +4,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from app.infra.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from app.infra.paging import Page
 from app.messaging import queries
 from app.messaging.states import Reason, Status
 from app.web.api import ApiBlueprint
 from app.web.guards import current
+from app.web.schemas import PageQuery
 
 blueprint = ApiBlueprint("messaging_api", __name__)
 
 
-class MessageQuery(BaseModel):
+class MessageQuery(PageQuery):
     """Whose messages, of which journey, campaign or run of one, in which state; every filter given must match."""
 
     customer_id: UUID | None = None
@@ -24,8 +25,6 @@ class MessageQuery(BaseModel):
     run_id: UUID | None = None
     status: Status | None = None
     reason: Reason | None = None
-    cursor: str | None = None
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
 class MessageOut(BaseModel):

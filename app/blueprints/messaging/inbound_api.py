@@ -7,12 +7,12 @@ from pydantic import BaseModel, Field
 from app.messaging.inbound.intake import MOST_BYTES, Outcome, Taken, take_in
 from app.web.api import ApiBlueprint
 from app.web.guards import current
-from app.web.schemas import Text
+from app.web.schemas import Body, Text
 
 blueprint = ApiBlueprint("inbound_mail_api", __name__)
 
 
-class InboundQuery(BaseModel):
+class InboundQuery(Body):
     """Where the mail was delivered to, if that is known: its headers may not say."""
 
     recipient: Text | None = Field(default=None, max_length=320)

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, request
 
 from app.infra import clock
-from app.infra.ids import as_id
 from app.messaging import explain, queries
 from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.runs import NEVER
@@ -24,6 +23,7 @@ from app.web.channels import CHANNEL_LABELS, NOT_MAIL
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice, asked_for, asked_id
 from app.web.shell import organisation
 
 blueprint = Blueprint("messaging", __name__, url_prefix="/messages")
@@ -47,7 +47,7 @@ WORDS: dict[str, Any] = {
 @blueprint.get("")
 @requires("messages.view")
 def index() -> Response:
-    """List messages; what is not a filter of ours filters nothing."""
+    """List messages, by what became of them, why, and what they are of."""
     tenant_id, filters = current().tenant_id, _filters()
     found = queries.page(tenant_id=tenant_id, cursor=request.args.get("cursor"), **filters)
     return page(
@@ -70,16 +70,16 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    status, reason = request.args.get("status"), request.args.get("reason")
-    today = request.args.get("today") == "1"
+    status = asked_choice("status", {*Status, WAITING, IN_LINE})
+    today = asked_for("today", "1")
     return {
-        "status": status if status in set(Status) else None,
+        "status": status if status not in (WAITING, IN_LINE) else None,
         "waiting": status == WAITING,
         "in_line": status == IN_LINE,
-        "reason": reason if reason in set(Reason) else None,
-        "journey_id": as_id(request.args.get("journey")),
-        "campaign_id": as_id(request.args.get("campaign")),
-        "customer_id": as_id(request.args.get("customer")),
+        "reason": asked_choice("reason", set(Reason)),
+        "journey_id": asked_id("journey"),
+        "campaign_id": asked_id("campaign"),
+        "customer_id": asked_id("customer"),
         "since": clock.midnight(clock.now(), ZoneInfo(organisation().timezone)) if today else None,
     }
 

@@ -21,6 +21,7 @@ from app.web.channels import CHANNEL_LABELS, CHANNEL_OF
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import page
+from app.web.lists import asked_choice, asked_for
 
 blueprint = Blueprint("suppressions", __name__, url_prefix="/suppressions")
 
@@ -75,11 +76,11 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    reason = request.args.get("reason")
+    reason = asked_choice("reason", set(SuppressedBecause))
     return {
         "q": request.args.get("q") or None,
-        "reason": SuppressedBecause(reason) if reason in set(SuppressedBecause) else None,
-        "lifted": request.args.get("show") == "lifted",
+        "reason": SuppressedBecause(reason) if reason else None,
+        "lifted": asked_for("show", "lifted"),
     }
 
 

@@ -296,8 +296,7 @@ def segment_growth(segment_id: UUID, query: GrowthQuery) -> dict[str, Any]:
 def segment_overlap(segment_id: UUID, query: OverlapQuery) -> dict[str, Any]:
     """Tell how many are in each part of this segment and one or two others."""
     tenant_id = current().tenant_id
-    others = query.segment_id if isinstance(query.segment_id, list) else [query.segment_id]
-    ids = [segment_id, *others]
+    ids = [segment_id, *query.segment_id]
     for one in ids[: compare.MOST_SEGMENTS]:
         queries.one(tenant_id=tenant_id, segment_id=one)
     parts = compare.overlap(tenant_id=tenant_id, segment_ids=ids)

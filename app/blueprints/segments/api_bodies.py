@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from app.conditions.schema import ConditionsJson
 from app.segments import growth
@@ -107,9 +107,9 @@ class GrowthQuery(Body):
 
 
 class OverlapQuery(Body):
-    """With which one or two other segments."""
+    """With which one or two other segments: the parameter as often."""
 
-    segment_id: list[UUID] | UUID
+    segment_id: Annotated[list[UUID], BeforeValidator(lambda said: said if isinstance(said, list) else [said])]
 
 
 class SegmentOut(Shown):

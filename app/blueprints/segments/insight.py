@@ -14,7 +14,6 @@ from app.blueprints.customers.presenters import full_name
 from app.blueprints.segments.base import Shown, blueprint
 from app.conditions import Catalogue, Field, FieldType
 from app.infra.errors import Invalid
-from app.infra.ids import as_id
 from app.segments import compare as comparing
 from app.segments import queries
 from app.segments.compare import Comparison, Parts, Share, TooLong
@@ -24,6 +23,7 @@ from app.web.charts import Circles
 from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx
+from app.web.lists import asked_ids, wrong
 from app.web.shell import number, organisation, percent
 
 AT_ONCE = 50_000
@@ -88,8 +88,7 @@ def _choices(shown: Shown) -> list[tuple[str, str]]:
 
 def _others(shown: Shown) -> list[Segment]:
     """Return the segments chosen beside it: at most two, each once."""
-    asked = [as_id(one) for one in request.args.getlist("with")]
-    ids = [one for one in dict.fromkeys(asked) if one and one != shown.segment.id]
+    ids = [one for one in asked_ids("with") if one != shown.segment.id]
     return [queries.one(tenant_id=shown.tenant_id, segment_id=one) for one in ids[: comparing.MOST_SEGMENTS - 1]]
 
 
@@ -160,8 +159,7 @@ def export_overlap(segment_id: UUID) -> Response:
 
 
 def _asked(name: str) -> list[UUID]:
-    found = [as_id(one) for one in request.args.getlist(name)]
-    return [one for one in dict.fromkeys(found) if one][: comparing.MOST_SEGMENTS]
+    return asked_ids(name)[: comparing.MOST_SEGMENTS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +189,10 @@ def compare(segment_id: UUID) -> Response:
     """Show in what the people of the segment differ from everybody."""
     shown = Shown(segment_id)
     catalogue = shown.words.catalogue
-    field = catalogue.find(request.args.get("field", "")) or catalogue.find(FIRST)
+    asked = request.args.get("field")
+    field = catalogue.find(asked or FIRST)
+    if asked and field is None:
+        raise wrong("field", "is not one of the choices.")
     # Everybody is read, whoever is in it.
     later = not is_htmx() and "now" not in request.args
     zone = shown.words.zone(shown.segment.club_id)

@@ -9,14 +9,13 @@ from werkzeug.wrappers import Response as Answer
 from app.blueprints.segments import charts, presenters
 from app.blueprints.segments.base import Shown, blueprint
 from app.infra import clock
-from app.infra.ids import as_id
 from app.road import SEGMENT_USERS
 from app.segments import lately, queries, ready_made, service, usage
 from app.segments.models import TYPES
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import is_htmx, page
-from app.web.lists import asked_sort, just_archived
+from app.web.lists import asked_choice, asked_for, asked_id, asked_sort, just_archived
 
 RANGES = (30, 90, 365)
 _COLUMNS = (
@@ -59,12 +58,11 @@ def index() -> Response:
 
 
 def _filters() -> dict[str, Any]:
-    args = request.args
     return {
-        "q": args.get("q", "").strip() or None,
-        "type": args.get("type") if args.get("type") in TYPES else None,
-        "club_id": as_id(args.get("club")),
-        "archived": args.get("show") == "archived",
+        "q": request.args.get("q", "").strip() or None,
+        "type": asked_choice("type", TYPES),
+        "club_id": asked_id("club"),
+        "archived": asked_for("show", "archived"),
     }
 
 
@@ -96,8 +94,7 @@ def export_list() -> Response:
 def show(segment_id: UUID) -> Response:
     """Show one segment: how many are in it, how it grew, where it is used."""
     shown = Shown(segment_id)
-    days = request.args.get("days", type=int)
-    days = days if days in RANGES else RANGES[0]
+    days = int(asked_choice("days", {str(one) for one in RANGES}) or RANGES[0])
     today = clock.now().astimezone(shown.words.zone(shown.segment.club_id)).date()
     return shown.page(
         "overview",

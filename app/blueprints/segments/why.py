@@ -11,12 +11,12 @@ from app.blueprints.segments.base import Shown, blueprint
 from app.blueprints.segments.presenters import Words
 from app.conditions import Group, InvalidConditions
 from app.customers import queries as customers
-from app.infra.ids import as_id
 from app.infra.paging import Page
 from app.segments import queries
 from app.segments import why as reasons
 from app.segments.models import SegmentVersion
 from app.web.guards import requires
+from app.web.lists import asked_id
 
 FOUND = 20
 VERSIONS = 25
@@ -28,7 +28,7 @@ def why(segment_id: UUID) -> Response:
     """Show why somebody is in the segment, or why not: each rule with the value it sees."""
     shown = Shown(segment_id)
     q = request.args.get("q", "").strip() or None
-    customer_id = as_id(request.args.get("customer_id"))
+    customer_id = asked_id("customer_id")
     person = customers.customer(tenant_id=shown.tenant_id, customer_id=customer_id) if customer_id and not q else None
     found = customers.customers(tenant_id=shown.tenant_id, q=q, limit=FOUND).items if q else []
     ids = [one.id for one in found]

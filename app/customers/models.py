@@ -494,7 +494,10 @@ class NoteMention(TenantRow, Base):
 
 
 class Notice(TenantRow, Base):
-    """What a user is told about a customer, by `told_by`. `key` names what is told, to each user once."""
+    """What a user is told about a customer, by `told_by`. `key` names what is told, to each user once.
+
+    Of `more` people they are told by one notice without a customer, as many as came since it was last read.
+    """
 
     __tablename__ = "notice"
     __table_args__ = (
@@ -508,9 +511,10 @@ class Notice(TenantRow, Base):
 
     key: Mapped[str]
     user_id: Mapped[UUID]
-    customer_id: Mapped[UUID]
+    customer_id: Mapped[UUID | None]
     told_by: Mapped[str]
     body: Mapped[str]
+    more: Mapped[int] = mapped_column(server_default="0")
     told_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, tuple_
+from sqlalchemy import Select, case, select, text, tuple_
 
 from app.customers import mentions, tasks
 from app.customers.mentions import MANY
@@ -16,16 +16,44 @@ from app.customers.queries import DISPLAY_NAME
 from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.ids import first_id_at
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, decode_cursor, id_of, moment_of
 
+MOST_UNREAD = 50
+"""So many notices of one source a user has unread; of more people one notice tells how many there are."""
+KEPT = timedelta(days=90)
+"""So long a notice is kept after it was read."""
+FORGET_AT_ONCE = 5_000
+_ROOM = text("""
+    SELECT reader.id, :most - (
+        SELECT count(*) FROM notice
+        WHERE tenant_id = :tenant_id AND user_id = reader.id AND read_at IS NULL AND customer_id IS NOT NULL
+            AND starts_with(key, :source)) AS room
+    FROM unnest(CAST(:users AS uuid[])) AS reader(id)
+""")
 _PUT = text("""
     INSERT INTO notice (tenant_id, key, user_id, customer_id, told_by, body, told_at)
-    SELECT :tenant_id, asked.key, reader.id, asked.customer, :told_by, asked.body, :now
-    FROM unnest(CAST(:keys AS text[]), CAST(:customers AS uuid[]), CAST(:bodies AS text[]))
-        AS asked(key, customer, body)
-    CROSS JOIN unnest(CAST(:users AS uuid[])) AS reader(id)
+    SELECT :tenant_id, :source || asked.key, reader.id, asked.customer, :told_by, asked.body, :now
+    FROM unnest(CAST(:keys AS text[]), CAST(:customers AS uuid[]), CAST(:bodies AS text[])) WITH ORDINALITY
+        AS asked(key, customer, body, place)
+    JOIN unnest(CAST(:users AS uuid[]), CAST(:rooms AS int[])) AS reader(id, room) ON asked.place <= reader.room
     ON CONFLICT (tenant_id, key, user_id) DO NOTHING
     RETURNING id, user_id
+""")
+_MORE = text("""
+    INSERT INTO notice (tenant_id, key, user_id, told_by, body, more, told_at)
+    SELECT :tenant_id, :source || 'more', reader.id, :told_by, :body, reader.more, :now
+    FROM unnest(CAST(:users AS uuid[]), CAST(:mores AS int[])) AS reader(id, more) ORDER BY reader.id
+    ON CONFLICT (tenant_id, key, user_id) DO UPDATE SET
+        more = excluded.more + CASE WHEN notice.read_at IS NULL THEN notice.more ELSE 0 END,
+        told_by = excluded.told_by, body = excluded.body, told_at = excluded.told_at, read_at = NULL
+""")
+# Whoever was read so long ago is as old: the ids of the others need not be read.
+_FORGET_OLD = text("""
+    DELETE FROM notice WHERE tenant_id = :tenant_id AND id IN (
+        SELECT id FROM notice
+        WHERE tenant_id = :tenant_id AND id < CAST(:before AS uuid) AND read_at < :read_before
+        ORDER BY id LIMIT :limit)
 """)
 _UNREAD = text("""
     SELECT count(*) FROM (
@@ -38,9 +66,12 @@ _READ = text("""
 """)
 
 
+_NAME = case((Row.customer_id.is_not(None), DISPLAY_NAME))
+
+
 @dataclass(frozen=True, slots=True)
 class NewNotice:
-    """What is to be told about one customer; of two with one `key` the first is kept."""
+    """What is to be told about one customer; of two with one `key` from one source the first is kept."""
 
     key: str
     customer_id: UUID
@@ -49,41 +80,50 @@ class NewNotice:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A colleague who was told something, with the ids of the notices."""
+    """A colleague who is told something: the ids of the notices, and how many `more` people there are (`put_more`)."""
 
     user_id: UUID
     email: str
     notices: Sequence[UUID]
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A notice as its reader sees it: `by` `what` a customer ("Thandi mentioned you on …"); unread without `read_at`.
 
-    `note_id` is the note that mentions them, if it is one.
+    `note_id` is the note that mentions them, if it is one. One of `more` people names no customer; its `key` is the
+    source's, and "more".
     """
 
     id: UUID
     by: str
     what: str
-    customer_id: UUID
-    customer_name: str
+    customer_id: UUID | None
+    customer_name: str | None
+    key: str
+    more: int
     body: str
     told_at: datetime
     read_at: datetime | None
     note_id: UUID | None = None
 
 
-def put(*, tenant_id: UUID, to: str, told_by: str, notices: Sequence[NewNotice], now: datetime) -> list[Told]:
-    """Tell a colleague, or all who have a role (see `tasks.colleagues`), about customers.
+def put(
+    *, tenant_id: UUID, to: str, source: str, told_by: str, notices: Sequence[NewNotice], now: datetime
+) -> list[Told]:
+    """Tell a colleague, or all who have a role (see `tasks.colleagues`), about customers; `source` begins all keys.
 
-    Returns who was told just now; nobody is told the same twice.
+    Returns who is told something; nobody is told the same twice. Nobody has more than MOST_UNREAD unread of one source:
+    tell those who have of the others by `put_more`.
     """
     people = {one.id: one for one in tasks.readers_of(tenant_id=tenant_id, to=to)}
-    asked = {
+    asked: dict[str, Any] = {
         "tenant_id": tenant_id,
+        "source": source,
         "told_by": told_by,
         "now": now,
+        "most": MOST_UNREAD,
         "users": array(people),
         "keys": array(one.key for one in notices),
         "customers": array(one.customer_id for one in notices),
@@ -91,9 +131,34 @@ def put(*, tenant_id: UUID, to: str, told_by: str, notices: Sequence[NewNotice],
     }
     made: dict[UUID, list[UUID]] = {}
     with transaction(tenant_id) as session:
-        for row in session.execute(_PUT, asked):
+        rooms = {row.id: max(0, row.room) for row in session.execute(_ROOM, asked)}
+        for row in session.execute(_PUT, asked | {"users": array(rooms), "rooms": array(rooms.values())}):
             made.setdefault(row.user_id, []).append(row.id)
-    return [Told(id_, people[id_].email, sorted(ids)) for id_, ids in made.items()]
+    told = [
+        Told(id_, people[id_].email, sorted(made.get(id_, ())), max(0, len(notices) - room))
+        for id_, room in rooms.items()
+    ]
+    return [one for one in told if one.notices or one.more]
+
+
+def put_more(*, tenant_id: UUID, source: str, told_by: str, body: str, told: Sequence[Told], now: datetime) -> None:
+    """Tell who was told of some people by `put` how many more there are: one notice a user, whose number rises."""
+    asked = {"tenant_id": tenant_id, "source": source, "told_by": told_by, "body": body, "now": now}
+    many = {one.user_id: one.more for one in told if one.more}
+    with transaction(tenant_id) as session:
+        session.execute(_MORE, asked | {"users": array(many), "mores": array(many.values())})
+
+
+def forget_old(*, tenant_id: UUID, now: datetime) -> int:
+    """Delete notices that were read long ago; return how many."""
+    before = now - KEPT
+    asked = {"tenant_id": tenant_id, "before": first_id_at(before), "read_before": before, "limit": FORGET_AT_ONCE}
+    total, gone = 0, FORGET_AT_ONCE
+    while gone == FORGET_AT_ONCE:
+        with transaction(tenant_id) as session:
+            gone = int(session.execute(_FORGET_OLD, asked).rowcount)  # type: ignore[attr-defined]
+        total += gone
+    return total
 
 
 def notices(
@@ -150,8 +215,8 @@ def read(*, tenant_id: UUID, user_id: UUID, notice_id: UUID | None = None, now: 
 
 def _mine(tenant_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
-        select(Row.id, Row.told_by, Row.customer_id, DISPLAY_NAME, Row.body, Row.told_at, Row.read_at)
-        .join(Customer, (Customer.tenant_id == Row.tenant_id) & (Customer.id == Row.customer_id))
+        select(Row.id, Row.told_by, Row.customer_id, _NAME, Row.key, Row.more, Row.body, Row.told_at, Row.read_at)
+        .outerjoin(Customer, (Customer.tenant_id == Row.tenant_id) & (Customer.id == Row.customer_id))
         .where(Row.tenant_id == tenant_id, Row.user_id == user_id)
     )
 
@@ -163,6 +228,6 @@ def _own(row: Any) -> Notice:
 
 def _mention(one: mentions.Notice) -> Notice:
     return Notice(
-        one.id, one.by, "mentioned you on", one.customer_id, one.customer_name, one.body, one.told_at, one.read_at,
-        note_id=one.note_id,
+        one.id, one.by, "mentioned you on", one.customer_id, one.customer_name, "", 0, one.body, one.told_at,
+        one.read_at, note_id=one.note_id,
     )  # fmt: skip

@@ -164,7 +164,7 @@ _CUSTOMERS = (
         of=_columns("customer_id"),
         own=_columns("user_id told_by told_at read_at"),
         words=_columns("body"),
-        plain=_columns("id key"),
+        plain=_columns("id key more"),
     ),
     _delete(
         "household_member",

@@ -19,6 +19,7 @@ from app.campaigns import running as campaigns
 from app.capture import service as capture
 from app.capture.imports import work as imports
 from app.content import link_checks
+from app.customers import notices
 from app.infra import clock, queue
 from app.infra.db import dispatching, look_up_by_index
 from app.infra.heartbeat import beat, silent_for
@@ -128,6 +129,7 @@ def privacy_jobs(tenant_id: str) -> None:
     """Collect or erase all of a person, a step in a transaction; delete what is kept for a while, once that is over."""
     privacy.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
     calls.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
+    notices.forget_old(tenant_id=UUID(tenant_id), now=clock.now())
     _turn(
         Work.PRIVACY_JOBS,
         UUID(tenant_id),

@@ -1,6 +1,8 @@
 """NOTIFY: colleagues are told about people of a journey, by the bell and by mail, and have nothing to do."""
 
 import re
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.customers import notices
+from app.infra import clock
 from app.infra.db import transaction
 from app.journeys import queries, rehearsal
 from app.journeys.kinds import words_of
@@ -69,7 +72,7 @@ def test_everybody_with_the_role_is_told_and_people_go_on(tenant: Any) -> None:
 def test_who_is_told_twice_is_told_once(tenant: Any) -> None:
     clerk = make_user(tenant.id, "staff")
     [nomsa] = people(tenant.id)
-    asked = {"tenant_id": tenant.id, "to": f"user:{clerk}", "told_by": "Keen players", "now": NOW}
+    asked = {"tenant_id": tenant.id, "to": f"user:{clerk}", "source": "", "told_by": "Keen players", "now": NOW}
     for one in range(2):
         found = notices.put(**asked, notices=[notices.NewNotice("x", nomsa, f"Body {one}")])
         assert [len(told.notices) for told in found] == ([1] if not one else [])
@@ -134,6 +137,84 @@ def test_a_mail_about_what_is_read_is_not_sent(tenant: Any) -> None:
         session.execute(text("DELETE FROM customer WHERE id = :id"), {"id": nomsa})
     with pytest.raises(Outdated):
         builtin("notice").values(**mail)
+
+
+def test_of_many_people_one_notice_tells_how_many_more_there_are(
+    client: Any, sign_in: Any, tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "MOST_UNREAD", 3)
+    clerk, other = sign_in("staff"), make_user(tenant.id, "staff")
+    steps = [
+        step("bell", "NOTIFY", "again", {"to": "role:staff", "text": "Look", "mail": True}),
+        step("again", "NOTIFY", None, {"to": f"user:{other}", "text": "Look again"}),
+    ]
+    made = journey(tenant.id, steps, name="Keen players")
+
+    def come(number: int, at: Any) -> None:
+        admit(tenant.id, made.id, people(tenant.id, number), now=at)
+        run(tenant.id, at)
+
+    def counted(user_id: UUID) -> tuple[int, list[int]]:
+        found = told(tenant, user_id)
+        return len([one for one in found if not one.more]), [one.more for one in found if one.more]
+
+    come(2, NOW)
+    assert (counted(clerk), counted(other)) == ((2, []), (4, []))
+    come(5, NOW + timedelta(hours=1))
+    assert (counted(clerk), counted(other)) == ((3, [4]), (6, [4, 4])), "by step"
+    come(60, NOW + timedelta(hours=2))
+    assert (counted(clerk), unread(tenant, clerk)) == ((3, [64]), 4)
+    [more] = [one for one in told(tenant, clerk) if one.more]
+    assert (more.customer_id, more.told_at) == (None, NOW + timedelta(hours=2))
+    taken = rows(tenant.id, "SELECT DISTINCT result FROM journey_enrollment_step WHERE step_key = 'bell'")
+    assert [one.result for one in taken] == [{"told": "Look", "colleagues": 2}]
+    mails = rows(tenant.id, "SELECT context FROM message WHERE user_id = :id ORDER BY id", id=clerk)
+    assert [(len(one.context["notice_ids"]), one.context["more"]) for one in mails] == [(2, 0), (1, 4)]
+    found = builtin("notice").values(tenant_id=tenant.id, user_id=clerk, context=mails[1].context)
+    assert (found["count"], found["others"]) == (5, True)
+    page = client.get("/notices").text
+    assert "tells you about <b>64 more people</b>" in page
+    assert "They came to “Notify a colleague”." in page
+    assert client.post(f"/notices/{more.id}/open", status=302).location == "/notices"
+    assert (counted(clerk), unread(tenant, clerk)) == ((3, [64]), 3)
+    come(1, NOW + timedelta(hours=3))
+    assert (counted(clerk), counted(other)[1]) == ((3, [1]), [65, 65]), "what was read is not counted again"
+    notices.read(tenant_id=tenant.id, user_id=clerk)
+    come(4, NOW + timedelta(hours=4))
+    assert (counted(clerk), unread(tenant, clerk)) == ((6, [1]), 4), "all read: there is room again"
+    check_counters(tenant.id, made.id)
+    sign_in("staff")
+    client.post(f"/notices/{more.id}/open", status=404)
+
+
+def test_one_of_many_leads_to_them_who_may_see_journeys(client: Any, sign_in: Any, tenant: Any) -> None:
+    boss = sign_in("owner")
+    bell = step("bell", "NOTIFY", None, {"to": f"user:{boss}", "text": "Look"}) | {"name": "Call them"}
+    made = journey(tenant.id, [bell])
+    admit(tenant.id, made.id, people(tenant.id, notices.MOST_UNREAD + 1))
+    run(tenant.id)
+    [more] = [one for one in told(tenant, boss) if one.more]
+    assert (more.more, more.body) == (1, "They came to “Call them”.")
+    assert "about <b>1 more person</b>" in client.get("/notices?latest=1", htmx=True).text
+    location = client.post(f"/notices/{more.id}/open", status=302).location
+    assert location == f"/journeys/{made.id}/people?came=bell"
+    assert "ame to “Call them”" in client.get(location).text
+
+
+def test_notices_go_some_time_after_they_were_read(tenant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "FORGET_AT_ONCE", 2)
+    clerk = make_user(tenant.id, "staff")
+    admit(tenant.id, telling(tenant).id, people(tenant.id, 5))
+    run(tenant.id)
+    kept, *others = told(tenant, clerk)
+    now = clock.now()
+    for one in others:
+        notices.read(tenant_id=tenant.id, user_id=clerk, notice_id=one.id, now=now)
+    forget = partial(notices.forget_old, tenant_id=tenant.id)
+    assert forget(now=now + notices.KEPT - timedelta(hours=1)) == 0
+    assert forget(now=now + notices.KEPT + timedelta(hours=1)) == 4
+    assert [one.id for one in told(tenant, clerk)] == [kept.id]
+    assert forget(now=now + 10 * notices.KEPT) == 0, "what nobody read stays"
 
 
 _MANY = text("""

@@ -7,7 +7,8 @@ from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.customers.writing import reader
 from app.customers import notices
-from app.web.guards import current, requires
+from app.journeys.steps import notify
+from app.web.guards import can, current, requires
 from app.web.htmx import page
 
 blueprint = Blueprint("notices", __name__, url_prefix="/notices")
@@ -38,10 +39,13 @@ def index() -> Response:
 @blueprint.post("/<uuid:notice_id>/open")
 @requires("customers.view")
 def open_one(notice_id: UUID) -> Answer:
-    """Mark a notice as read and go to its note, or to the customer it is about."""
+    """Mark a notice as read and go to its note, to the customer it is about, or to all who came to the step."""
     me, tenant_id = reader(), current().tenant_id
     found = notices.notice(tenant_id=tenant_id, user_id=me.user_id, notice_id=notice_id, sees_private=me.sees_private)
     notices.read(tenant_id=tenant_id, user_id=me.user_id, notice_id=notice_id)
+    if found.customer_id is None:
+        at = notify.source_of(found.key) if can("journeys.view") else None
+        return redirect(url_for("journeys.people", journey_id=at[0], came=at[1]) if at else url_for("notices.index"))
     if found.note_id is None:
         return redirect(url_for("customers.show", customer_id=found.customer_id))
     return redirect(url_for("customers.notes", customer_id=found.customer_id, _anchor=f"note-{found.note_id}"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field, field_validator
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from app.content.letters import one_line
 from app.content.liquid import render
 from app.customers import notices
 from app.customers.notices import NewNotice, Told
+from app.infra.ids import as_id
 from app.journeys import colleagues
 from app.journeys.merge_values import compiled, write_each
 from app.journeys.step_type import Known, StepBatch, StepConfig, StepType, Walker, registry
@@ -18,6 +20,11 @@ from app.messaging import outbox
 
 MAX_BODY = 300
 _NAME = text("SELECT name FROM journey WHERE tenant_id = :tenant_id AND id = :id")
+_STEP = text("""
+    SELECT step.value ->> 'name' FROM journey_version v
+    CROSS JOIN LATERAL jsonb_array_elements(v.graph -> 'steps') AS step(value)
+    WHERE v.tenant_id = :tenant_id AND v.journey_id = :id AND v.number = :version AND step.value ->> 'key' = :key
+""")
 
 
 class NotifyConfig(StepConfig):
@@ -63,13 +70,19 @@ class Notify(StepType[NotifyConfig]):
     def run(self, batch: StepBatch[NotifyConfig]) -> None:
         """Tell of each who has come, and let them go on."""
         asked = write_each(batch, batch.walkers, partial(_asked, batch.config), "What is to be told")
-        told = notices.put(
-            tenant_id=batch.tenant_id,
-            to=batch.config.to,
-            told_by=batch.session.scalars(_NAME, {"tenant_id": batch.tenant_id, "id": batch.journey.id}).one(),
-            notices=list(asked.values()),
-            now=batch.now,
-        )
+        at = {"tenant_id": batch.tenant_id, "id": batch.journey.id}
+        by: dict[str, Any] = {
+            "tenant_id": batch.tenant_id,
+            "source": source(batch.journey.id, batch.step_key),
+            "told_by": batch.session.scalars(_NAME, at).one(),
+            "now": batch.now,
+        }
+        told = notices.put(**by, to=batch.config.to, notices=list(asked.values()))
+        if any(one.more for one in told):
+            name = batch.session.scalar(_STEP, at | {"version": batch.journey.version, "key": batch.step_key})
+            act = partial(notices.put_more, **by, body=f"They came to “{name or self.label}”.", told=told)
+            # Others who take this step raise the same numbers: they are held no longer than the journey's own.
+            batch.at_last.append((batch.journey.id, act))
         for walker, one in asked.items():
             result: dict[str, Any] = {"told": one.body, "colleagues": len(told)}
             batch.leave(walker, result=result)
@@ -84,15 +97,30 @@ def _asked(config: NotifyConfig, walker: Walker, values: Mapping[str, Any]) -> N
 
 def _mail(batch: StepBatch[NotifyConfig], told: list[Told]) -> None:
     for one in told:
+        if not one.notices:
+            continue
         outbox.put_one(
             tenant_id=batch.tenant_id,
             to_address=one.email,
             dedupe_key=f"notice:{one.notices[0]}",
             builtin="notice",
             user_id=one.user_id,
-            context={"notice_ids": [str(id_) for id_ in one.notices]},
+            context={"notice_ids": [str(id_) for id_ in one.notices], "more": one.more},
             now=batch.now,
         )
+
+
+def source(journey_id: UUID, step_key: str) -> str:
+    """Return what the keys of all notices of a step begin with."""
+    return f"journey:{journey_id}:{step_key}:"
+
+
+def source_of(key: str) -> tuple[UUID, str] | None:
+    """Return the journey and the step whose one notice of many people has a key; None of one of another source."""
+    kind, _, rest = key.partition(":")
+    journey_id, _, step = rest.rpartition(":")[0].partition(":")
+    found = as_id(journey_id)
+    return (found, step) if kind == "journey" and found and step else None
 
 
 registry.register("NOTIFY")(Notify())

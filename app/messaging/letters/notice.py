@@ -48,7 +48,7 @@ def values(*, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any])
     found = notices.still_unread(tenant_id=tenant_id, user_id=user_id, notice_ids=notice_ids)
     if not found:
         raise Outdated("They have read it already, or it is gone.")
-    first, count = found[0], len(found)
+    first, count = found[0], len(found) + int(context.get("more") or 0)
     there = f"/customers/{first.customer_id}" if count == 1 else "/notices"
     return {
         "name": reader.name,

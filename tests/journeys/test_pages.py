@@ -160,6 +160,39 @@ def test_publishing_says_who_stands_at_a_removed_step(client: Any, sign_in: Any,
     assert queries.journey(tenant_id=tenant.id, journey_id=running.id).published_version == 2
 
 
+def test_publishing_says_which_version_was_made_or_that_none_was(
+    client: Any, sign_in: Any, tenant: Any, running: Journey
+) -> None:
+    sign_in("marketer")
+    there = f"/journeys/{running.id}"
+
+    def published() -> int | None:
+        return queries.journey(tenant_id=tenant.id, journey_id=running.id).published_version
+
+    settings = {"name": "By hand", "reentry": "after_exit", "timezone": "Europe/London"}
+    client.post(f"{there}/settings", settings, status=302)
+    text = client.get(f"{there}/publish").text
+    sheet = text[text.index("Publish changes</h2>") :]
+    assert "Nothing is to be published." in sheet
+    assert "It holds since it was saved." in sheet
+    assert f'action="{there}/publish"' not in sheet
+    client.post(f"{there}/publish", {"revision": "0"}, status=302)
+    text = client.get(there).text
+    assert "Nothing was to be published: the steps are those of version 1. Settings of the journey hold" in text
+    assert "The changes are live" not in text
+    assert published() == 1
+    client.post(f"{there}/steps", {"type": "WAIT", "after": "wait_1", "exit": "next"}, status=302)
+    client.post(f"{there}/publish", status=302)
+    assert "The changes are live as version 2: people follow them from their next step on." in client.get(there).text
+    client.post(f"{there}/pause", status=302)
+    client.post(f"{there}/remove", {"key": "wait_2"}, status=302)
+    client.post(f"{there}/publish", status=302)
+    assert (
+        "live as version 3: people follow them from their next step on, once the journey is" in client.get(there).text
+    )
+    assert published() == 3
+
+
 def test_people_are_added_found_and_taken_out(client: Any, sign_in: Any, tenant: Any, running: Journey) -> None:
     sign_in("marketer")
     there = f"/journeys/{running.id}/people"

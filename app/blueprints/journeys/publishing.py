@@ -44,8 +44,13 @@ def publishing(journey_id: UUID) -> Response:
 def publish(journey_id: UUID) -> Response | Answer:
     """Let people follow the draft from their next step on; put those of removed steps where they are to go on."""
     actor, form = current(), request.form
+    live = queries.journey(tenant_id=actor.tenant_id, journey_id=journey_id)
+    if not queries.draft_differs(tenant_id=actor.tenant_id, journey=live):
+        words = f"Nothing was to be published: the steps are those of version {live.published_version}."
+        flash(f"{words} Settings of the journey hold since they were saved.", "info")
+        return redirect(url_for("journeys.builder", journey_id=journey_id))
     try:
-        lifecycle.publish(
+        live = lifecycle.publish(
             tenant_id=actor.tenant_id,
             journey_id=journey_id,
             actor=actor.ref,
@@ -66,7 +71,8 @@ def publish(journey_id: UUID) -> Response | Answer:
     except (lifecycle.NotReady, WrongStatus) as refused:
         flash(refused.message, "warning")
     else:
-        flash("The changes are live: people follow them from their next step on.", "success")
+        words = f"The changes are live as version {live.published_version}: people follow them from their next step on"
+        flash(f"{words}{', once the journey is resumed.' if live.status == 'PAUSED' else '.'}", "success")
         warn_of_silence(actor.tenant_id, journey_id)
     return redirect(url_for("journeys.builder", journey_id=journey_id))
 
@@ -86,6 +92,7 @@ def _panel(
     chosen = _named(PLACE)
     panel: dict[str, Any] = {
         "panel": "journeys/_publish.html",
+        "to_publish": queries.draft_differs(tenant_id=board.tenant_id, journey=board.journey),
         "changes": found.changes,
         "icons": ICONS,
         "removed": [(one, chosen.get(one.key, one.default or LEAVE)) for one in found.removed],

@@ -37,6 +37,7 @@ _PUT = text("""
 """)
 _KEYED = text(f"{_SHOWN} AND task.key = ANY(CAST(:keys AS text[]))")
 _ONE = text(f"{_SHOWN} AND task.id = :id")
+_OPEN = text(f"{_SHOWN} AND task.id = ANY(CAST(:ids AS uuid[])) AND task.done_at IS NULL ORDER BY task.id")
 # Each half is read from its index, no further than is shown: a role may have very many.
 _MINE = text(f"""
     WITH task AS MATERIALIZED (
@@ -160,6 +161,11 @@ def task(*, tenant_id: UUID, task_id: UUID) -> Task:
     if not found:
         raise NoSuchTask
     return found[0]
+
+
+def still_open(*, tenant_id: UUID, task_ids: Collection[UUID]) -> list[Task]:
+    """Return which of some tasks are there and not done, in the order in which they were given."""
+    return _read(tenant_id, _OPEN, {"ids": array(task_ids)})
 
 
 def mine(*, tenant_id: UUID, user_id: UUID | None, role: str) -> list[Task]:

@@ -109,6 +109,29 @@ def test_one_mail_for_all_who_come_at_once(tenant: Any, sign_in: Any) -> None:
     assert (told["count"], told["others"]) == (3, True)
 
 
+def test_a_mail_about_many_tells_of_those_that_are_there_and_not_done(tenant: Any, sign_in: Any) -> None:
+    clerk = sign_in("staff")
+    admit(tenant.id, asking(tenant, mail=True, to="role:staff").id, people(tenant.id, 4))
+    run(tenant.id)
+    [message] = rows(tenant.id, "SELECT context FROM message")
+    mail = {"tenant_id": tenant.id, "user_id": clerk, "context": message.context}
+    first, second, third, fourth = sorted(given(tenant), key=lambda one: one.id)
+    finish(tenant, first.id)
+    told = builtin("task").values(**mail)
+    assert (told["count"], told["others"], told["customer"]) == (3, True, second.customer_name)
+    with transaction(tenant.id) as session:
+        session.execute(text("DELETE FROM customer WHERE id = :id"), {"id": second.customer_id})
+    finish(tenant, third.id)
+    told = builtin("task").values(**mail)
+    assert (told["count"], told["others"], told["customer"]) == (1, False, fourth.customer_name)
+    assert told["link"].endswith(f"/customers/{fourth.customer_id}")
+    finish(tenant, fourth.id)
+    with pytest.raises(Outdated):
+        builtin("task").values(**mail)
+    tasks.reopen(tenant_id=tenant.id, task_id=first.id)
+    assert builtin("task").values(**mail)["customer"] == first.customer_name
+
+
 def test_a_mail_about_what_is_done_is_not_sent(tenant: Any, sign_in: Any) -> None:
     clerk = sign_in("staff")
     admit(tenant.id, asking(tenant, mail=True, to="role:staff").id, people(tenant.id))

@@ -153,7 +153,7 @@ def _mail(batch: StepBatch[TaskConfig], made: Sequence[UUID]) -> None:
             dedupe_key=f"task:{min(made)}:{one.id}",
             builtin="task",
             user_id=one.id,
-            context={"task_id": str(made[0]), "count": len(made)},
+            context={"task_ids": [str(id_) for id_ in made]},
             now=batch.now,
         )
 

@@ -32,25 +32,27 @@ You find it here:
 
 
 def values(*, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is to be done; a single task that is done or gone makes the letter outdated."""
-    task_id = as_id(context.get("task_id"))
-    if user_id is None or task_id is None:
+    """Return what is to be done; tasks that are done or gone are left out, and if all are the letter is outdated."""
+    # Mails that an earlier version of Fairway queued name the first of their tasks alone.
+    given = context.get("task_ids") or [context.get("task_id")]
+    task_ids = [one for name in given if (one := as_id(name))]
+    if user_id is None or not task_ids:
         raise Outdated("The mail names no task.")
     try:
         reader = user(tenant_id=tenant_id, user_id=user_id)
-        found = tasks.task(tenant_id=tenant_id, task_id=task_id)
     except NotFound:
-        raise Outdated("The task is gone.") from None
-    count = int(context.get("count") or 1)
+        raise Outdated("The user is gone.") from None
     if reader.status != "active" or tasks.PERMISSION not in permissions_of(reader.role):
         raise Outdated("They may not do tasks any more.")
-    if count == 1 and found.done_at is not None:
-        raise Outdated("The task is done already.")
-    there = f"/customers/{found.customer_id}" if count == 1 else "/"
+    found = tasks.still_open(tenant_id=tenant_id, task_ids=task_ids)
+    if not found:
+        raise Outdated("The task is done already, or it is gone.")
+    first, count = found[0], len(found)
+    there = f"/customers/{first.customer_id}" if count == 1 else "/"
     return {
         "name": reader.name,
-        "title": found.title,
-        "customer": found.customer_name,
+        "title": first.title,
+        "customer": first.customer_name,
         "count": count,
         "others": count > 1,
         "link": f"{load().public_url}{there}",

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from app.infra import clock
 from app.infra.db import transaction
 from app.infra.working_days import WEEK
 from app.journeys import lifecycle, queries, service
+from app.journeys.kinds import palette
 from app.journeys.models import Journey
 from tests.forms import posted
 
@@ -155,6 +157,20 @@ def test_unfinished_settings_are_kept_and_told_beside_the_field(marketer: Any, j
     assert 'value="soon"' in answer.text
     assert 'id="f-duration-error"' in answer.text
     assert "has-problem" in answer.text
+
+
+@pytest.mark.parametrize("kind", [name for name, _ in palette()])
+def test_the_card_of_an_unfilled_step_says_each_thing_once_and_where(
+    marketer: Any, journey: Journey, kind: str
+) -> None:
+    put(marketer, journey, kind, "trigger")
+    page = marketer.get(f"/journeys/{journey.id}").text
+    told = unescape("".join(re.findall(r'class="step-problem" title="([^"]*)"', page)))
+    said = [one.strip() for one in re.findall(r"[^.?]+[.?]", told)]
+    assert len(said) == len(set(said)), said
+    assert "Fill this in." not in said
+    if kind == "NOTIFY":
+        assert told == "Tell: Fill this in. What they are told: Fill this in."
 
 
 def test_a_message_chooses_among_templates(marketer: Any, journey: Journey) -> None:

@@ -71,6 +71,15 @@ class Board:
         with asking_once(self.tenant_id):
             return check_graph(self.graph, self.known)
 
+    @cached_property
+    def _told(self) -> list[Problem]:
+        """Return the problems as the cards of steps tell of them: each once, with what the setting is called."""
+        told = []
+        for one in self.problems:
+            label = self._label(one)
+            told.append(Problem(one.step_key, None, f"{label}: {one.message}" if label else one.message))
+        return list(dict.fromkeys(told))
+
     def context(self, *, selected: str | None = None, fresh: Collection[str] = ()) -> dict[str, Any]:
         """Return what the whole page is drawn from."""
         with asking_once(self.tenant_id):
@@ -80,7 +89,7 @@ class Board:
         canvas = presenters.draw(
             self.graph,
             known=self.known,
-            problems=self.problems,
+            problems=self._told,
             doubts=[(one.step_key, one.message) for one in self.doubts],
             folded=request.cookies.get("fold", "").split("."),
             showing={*fresh, *([selected] if selected else [])},
@@ -261,7 +270,7 @@ class Board:
 
     def card(self, key: str) -> presenters.Card:
         """Return the card of a step, as the head of a panel shows it."""
-        problems = [one.message for one in self.problems if one.step_key == key]
+        problems = [one.message for one in self._told if one.step_key == key]
         return presenters.card_of(self.step(key), self.graph, self.known, problems)
 
     def panel_mark(self, key: str) -> str:

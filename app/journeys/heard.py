@@ -1,9 +1,9 @@
-"""Which events have come in, and what they say: the names that settings can be checked against.
+"""Which events have come in, and what they say: the names that settings and merge tags can be checked against.
 
 A name nobody has heard of is kept, for it may come: it is told of as a doubt, with the names that are like it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -12,15 +12,19 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.content.merge_tags import CUSTOMER_FIELDS
+from app.customers import custom_fields
 from app.events import catalogue
 from app.events.facts import facts
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.words import listed
+from app.journeys import merge_values
 from app.journeys.graph import TRIGGER, Graph
 from app.journeys.models import Journey
-from app.journeys.step_type import MANUAL
+from app.journeys.step_type import MANUAL, step_types
 from app.journeys.timed import TIMED
+from app.journeys.walks import EVENT, WEBHOOK, Around, around
 
 LATEST = 50
 """So many events of a type tell what it says."""
@@ -47,7 +51,7 @@ _PAYLOADS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A name in a setting that no event has brought so far: of a step, or of the journey where `step_key` is None."""
+    """A name in a setting that nothing has brought so far: of a step, or of the journey where `step_key` is None."""
 
     step_key: str | None
     field: str
@@ -80,11 +84,16 @@ def keys_of(session: Session, tenant_id: UUID, types: Iterable[str]) -> dict[str
 
 
 def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
-    """Return which names of events, and of what they say, in a draft and the journey's settings nobody has heard of."""
+    """Return which names in a draft and the journey's settings nobody has heard of.
+
+    They are names of events and of what these say, and what merge tags ask for.
+    """
     found = [one for one in _names(journey, graph) if one.type not in (MANUAL, *TIMED, "")]
+    tags, events = list(dict.fromkeys(_tags(graph))), around(graph)
     with transaction(tenant_id) as session:
         types: dict[str, str] = {}
-        keys = keys_of(session, tenant_id, {one.type for one in found if one.key is not None and not _declared(one)})
+        undeclared = {one.type for one in found if one.key is not None and not _declared(one)}
+        keys = keys_of(session, tenant_id, undeclared | _asked({name for *_, name in tags}, events))
         told: list[Doubt] = []
         for one in found:
             if one.key is None and not catalogue.is_known(one.type):
@@ -98,7 +107,13 @@ def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
                 like = get_close_matches(one.key, says, n=2)
                 others = f" It says {listed(sorted(says)[:SHOWN])}." if says and not like else ""
                 told.append(Doubt(one.step_key, one.field, f"{message}{_like(like) or others}"))
-        return told
+        own = [one.name for one in custom_fields.load(session, tenant_id) if one.archived_at is None] if tags else []
+    filled = [f"customer.{name}" for name in own] + _filled(events, keys)
+    for step_key, field, name in tags:
+        if not any(_within(name, one) or _within(one, name) for one in filled):
+            like = get_close_matches(name, filled, n=1)
+            told.append(Doubt(step_key, field, f"Nothing says “{name}” so far.{_like(like)}"))
+    return told
 
 
 def _like(names: list[str]) -> str:
@@ -141,3 +156,50 @@ def _same(step_key: str | None, field: str, trigger: str, type: str, key: Any) -
     """Yield what both events have to say, each but once where they are of one type."""
     if isinstance(key, str) and key:
         yield from (_Name(step_key, field, one, key) for one in dict.fromkeys((trigger, type)))
+
+
+def _tags(graph: Graph) -> Iterator[tuple[str, str, str]]:
+    """Yield (step, setting, name) of what the merge tags in the settings of steps ask for."""
+    for step in graph:
+        for field in step_types().get(step.type).merges:
+            for words in _texts(step.config.get(field)):
+                yield from ((step.key, field, name) for name in merge_values.names(words))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a setting that hold merge tags."""
+    if isinstance(value, str) and "{" in value:
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
+
+
+def _asked(names: Collection[str], events: Around) -> set[str]:
+    """Return the types of events of which merge tags ask for something that these do not declare."""
+    said = [(where, key) for where, _, key in (name.partition(".") for name in names) if key]
+    return {
+        type
+        for where, type in events.events()
+        if any(where == of and key.partition(".")[0] not in _declares(type) for of, key in said)
+    }
+
+
+def _declares(type: str) -> set[str]:
+    return {one.name for one in catalogue.get(type).fields}
+
+
+def _filled(events: Around, keys: Mapping[str, Collection[str]]) -> list[str]:
+    """Return what merge tags are filled in with, but for a tenant's own fields; of what may say anything its root."""
+    filled = [f"customer.{name}" for name in ("id", *CUSTOMER_FIELDS) if name != "custom"]
+    filled += ["club.name", "tenant.name", "journey.id", "journey.step"]
+    filled += [f"{WEBHOOK}.{step}" for step, _ in events.calls]
+    for where, type in events.events():
+        known = keys[type] if type in keys else _declares(type)
+        filled += [where] if type in (MANUAL, *TIMED) else [f"{where}.{key}" for key in sorted(known)]
+    # A trigger that is not chosen yet may say anything.
+    return filled if events.trigger else [*filled, EVENT]
+
+
+def _within(name: str, other: str) -> bool:
+    return f"{name}.".startswith(f"{other}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source
@@ -16,6 +17,17 @@ T = TypeVar("T")
 def compiled(source: str) -> MeteredTemplate:
     """Return the merge tags of a text, read; raise TemplateProblem, which is a ValueError."""
     return compile_source(source, html=False)
+
+
+@lru_cache(maxsize=2000)
+def names(source: str) -> tuple[str, ...]:
+    """Return what the merge tags of a text ask for, such as "event.competition"; nothing of one that can't be read."""
+    try:
+        asked = compiled(source).analyze().globals
+    except TemplateProblem:
+        return ()
+    parts = (takewhile(lambda part: isinstance(part, str), one.segments) for ones in asked.values() for one in ones)
+    return tuple(dict.fromkeys(".".join(map(str, one)) for one in parts))
 
 
 def values_of(walker: Walker, customer: Mapping[str, Any]) -> dict[str, Any]:

@@ -295,6 +295,8 @@ class StepType(ABC, Generic[C]):
     """Whether it writes to people or to other systems: nobody takes such a step twice because a draft moved it."""
     rebases: ClassVar[bool] = False
     """Whether its wait can be counted anew, from when a person came, once its settings have changed."""
+    merges: ClassVar[tuple[str, ...]] = ()
+    """The settings in which merge tags may stand."""
     ends: ClassVar[bool] = False
     """Whether a person who comes here has completed the journey."""
 

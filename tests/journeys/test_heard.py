@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.accounts.models import Tenant
+from app.customers import custom_fields
 from app.customers.models import Activity
 from app.infra.db import db, transaction
 from app.journeys import heard, lifecycle, queries, recipe, service
@@ -18,9 +19,11 @@ from tests.page_client import PageClient
 BOOKED = "teetime.booked"
 
 
-def make(tenant: Tenant, *steps: dict[str, Any], trigger: str = BOOKED, **settings: Any) -> Journey:
+def make(
+    tenant: Tenant, *steps: dict[str, Any], trigger: str = BOOKED, name: str = "Heard", **settings: Any
+) -> Journey:
     on = {"tenant_id": tenant.id, "actor": "system"}
-    made = service.create(**on, name="Heard", trigger_type=trigger, **settings)
+    made = service.create(**on, name=name, trigger_type=trigger, **settings)
     return service.put_steps(**on, journey_id=made.id, steps=[*steps])
 
 
@@ -120,6 +123,72 @@ def test_what_events_say_is_read_at_once(tenant: Tenant) -> None:
     assert set(found) == {("w", "event_type"), ("w", "same"), ("v", "same")}
     assert found["v", "same"] == "No “Wine opened” has said “glass” so far. It says bottle."
     assert len([one for one in asked if "payload" in one and "FROM activity" in one]) == 1
+
+
+def telling(words: str, **more: Any) -> dict[str, Any]:
+    return step("n", "NOTIFY", None, {"to": "role:staff", "text": words, **more})
+
+
+@pytest.mark.parametrize(
+    ("words", "doubt"),
+    [
+        ("{{ customer.frist_name }} plays", "“customer.frist_name” so far. Did you mean “customer.first_name”?"),
+        ("{{ first_name }} plays", "“first_name” so far. Did you mean “customer.first_name”?"),
+        ("{{ customer.custom.loker }}", "“customer.custom.loker” so far. Did you mean “customer.custom.locker”?"),
+        ("Booked {{ event.bokking_id }}", "“event.bokking_id” so far. Did you mean “event.booking_id”?"),
+        ("{% if awaited.bottle %}wine{% endif %}", "“awaited.bottle” so far."),
+        ("{{ webhook.call.answer }}", "“webhook.call.answer” so far."),
+        ("{{ customer.first_name | default: 'Somebody' }} of {{ club.name }}: {{ event.booking_id }}", None),
+        ("{% for one in event.players %}{{ one.name }}{% endfor %}{{ customer.custom.locker }}", None),
+        ("No {{ braces", None),
+    ],
+)
+def test_merge_tags_that_nothing_fills_in_are_told(tenant: Tenant, words: str, doubt: str | None) -> None:
+    custom_fields.add(tenant_id=tenant.id, actor="system", key="locker", label="Locker", kind="NUMBER")
+    found = told(make(tenant, telling(words)))
+    assert found == ({("n", "text"): f"Nothing says {doubt}"} if doubt else {})
+
+
+def test_merge_tags_are_told_of_every_setting_that_may_hold_them(tenant: Tenant) -> None:
+    wrong = "{{ customer.frist_name }}"
+    made = make(
+        tenant,
+        step("t", "TASK", "u", {"to": "role:staff", "title": wrong, "details": wrong}),
+        step("u", "UPDATE", "h", {"updates": [{"field": "title", "operation": "set", "value": wrong}]}),
+        step("h", "WEBHOOK", "n", {
+            "url": f"https://example.com/?{wrong}", "body": '["{{ customer.id }}", "' + wrong + '"]',
+        }),
+        telling("{{ webhook.h.status }}"),
+    )  # fmt: skip
+    assert set(told(made)) == {("t", "title"), ("t", "details"), ("u", "updates"), ("h", "url"), ("h", "body")}
+
+
+def test_merge_tags_of_events_are_known_by_what_came_in(tenant: Tenant) -> None:
+    made = make(tenant, waits("wine.tasted"), telling("{{ event.bottle }} {{ awaited.glass }}"), trigger="wine.opened")
+    assert ("n", "text") in told(made)
+    (who,) = people(tenant.id)
+    came(tenant, who, "wine.opened", {"bottle": "Q7"})
+    came(tenant, who, "wine.tasted", {"glass": "red"})
+    assert told(made) == {}
+    by_hand = make(tenant, telling("{{ event.anything }}"), trigger="MANUAL", name="By hand")
+    assert told(by_hand) == {}
+
+
+def test_a_merge_tag_is_marked_on_the_card_and_beside_its_field(
+    client: PageClient, sign_in: Any, tenant: Tenant
+) -> None:
+    made = make(tenant, telling("{{ customer.first_name }} plays"))
+    sign_in("marketer")
+    at = f"/journeys/{made.id}"
+    assert "is-doubt" not in client.get(at).text
+    typed = {"to": "role:staff", "text": "{{ customer.frist_name }} plays", "told": ""}
+    saved = client.post(f"{at}/steps/n", typed, htmx=True, status=200).text
+    assert "is-doubt" in saved
+    assert 'id="f-text-doubt"' in saved
+    page = client.get(f"{at}?show=1").text
+    assert re.search(rf'href="{at}/steps/n" data-panel>[^<]*</a>: Nothing says “customer.frist_name”', page)
+    panel = client.get(f"{at}/steps/n").text
+    assert re.search(r'id="f-text"[^>]*aria-describedby="[^"]*f-text-doubt"', panel)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in recipe.recipes()])

@@ -57,6 +57,7 @@ class Notify(StepType[NotifyConfig]):
     icon = "bell"
     description = "Tell a colleague about the person, in Fairway and by e-mail. There is nothing to do for them."
     reaches_out = True
+    merges = ("text",)
     Config = NotifyConfig
 
     def check(self, config: NotifyConfig, known: Known) -> Iterator[tuple[str | None, str]]:

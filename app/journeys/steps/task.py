@@ -68,6 +68,7 @@ class TaskStep(StepType[TaskConfig]):
     icon = "user-check"
     description = "Give a colleague something to do, and wait for it if you like."
     reaches_out = True
+    merges = ("title", "details")
     Config = TaskConfig
 
     def defaults(self) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class UpdateStep(StepType[UpdateConfig]):
     label = "Update the customer"
     icon = "pencil"
     description = "Add or remove a tag, set, clear or count up a field of the profile, or take a consent back."
+    merges = ("updates",)
     Config = UpdateConfig
 
     def defaults(self) -> dict[str, Any]:

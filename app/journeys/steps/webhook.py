@@ -147,6 +147,7 @@ class Webhook(StepType[WebhookConfig]):
     icon = "plug"
     description = "Call another system, and use what it answers."
     reaches_out = True
+    merges = ("url", "body")
     Config = WebhookConfig
 
     def exits(self, config: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002

@@ -146,6 +146,23 @@ def test_a_button_that_is_clicked_twice_acts_once(builder: Page, forked: Journey
     assert set(ways(forked)) == {"trigger", "a", "c", "d", "e"}
 
 
+def test_what_was_brought_back_is_not_said_to_be_deleted(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page = builder
+    release = deleting(page, "b")
+    press(page, "Control+z")
+    release()
+    expect(page.locator("#redo")).to_be_enabled()
+    expect(page.locator("#step-b")).to_be_visible()
+    expect(page.locator(".toast-note")).to_have_count(0)
+    page.locator("#step-e-main").focus()
+    press(page, "Delete", "Delete")
+    expect(page.locator("#step-c-main")).to_be_focused()
+    expect(page.locator(".toast-note")).to_have_count(1)
+    page.locator(".toast-note").get_by_role("button", name="Undo").click()
+    expect(page.locator("#redo")).to_have_attribute("aria-label", re.compile("Redo: Removed"))
+    assert set(ways(forked)) == {"trigger", "a", "b", "c", "d"}
+
+
 def test_branches_are_folded_and_steps_chosen_in_their_turn(builder: Page, forked: Journey) -> None:  # noqa: F811
     page = builder
     release = deleting(page, "b")

@@ -118,6 +118,14 @@ export const pasteAt = ({ clip, copy }, slot) =>
 export const undo = () => edit("undo");
 export const redo = () => edit("redo");
 
+// A toast that offers to undo an act goes with the next one: the act may be undone by then, and is not the last one.
+document.addEventListener("htmx:after:swap", () => {
+  for (const offer of document.querySelectorAll("[data-toast-undo]:not([hidden])")) {
+    const made = new URL(offer.action).searchParams.get("revision");
+    if (made !== null && Number(made) < Number(graph().dataset.revision)) offer.closest("[data-toast]").remove();
+  }
+});
+
 // The panel's own acts are forms of one button; here they become edits of the canvas.
 document.addEventListener("submit", (event) => {
   const act = event.target.dataset.editForm;

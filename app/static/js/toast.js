@@ -17,8 +17,9 @@ const OUR_FAULT = "Something went wrong on our side. Try again in a moment.";
 
 /** Show a message. `undo_url` adds a button: a plain form that POSTs there. */
 export function toast({ message, tone = "info", undo_url: undoUrl = null }) {
-  const shown = [...region.querySelectorAll("[data-toast]")];
-  if (shown.some((note) => note.querySelector("p").textContent === message)) return;
+  const same = [...region.querySelectorAll("[data-toast]")].find((note) => note.querySelector("p").textContent === message);
+  if (same && !undoUrl) return;
+  same?.remove(); // it offers to undo another act
   const note = template.content.firstElementChild.cloneNode(true);
   note.classList.add(`tone-${TONES.includes(tone) ? tone : "info"}`);
   note.querySelector("p").textContent = message;

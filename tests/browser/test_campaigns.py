@@ -105,7 +105,8 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
     page.get_by_role("link", name="Review and send").click()
     # Until its scripts run a page asks nobody whether they mean it.
     page.wait_for_load_state()
-    page.get_by_role("button", name="Send now").click()
+    page.get_by_role("button", name="Send now").dblclick()
+    expect(page.locator("dialog[open]")).to_contain_text("Send it now?")
     page.locator("[data-ask-ok]").click()
     standing = page.locator("#standing")
     expect(standing).to_contain_text("Preparing")

@@ -53,4 +53,8 @@ document.addEventListener("htmx:confirm", async (event) => {
   else dropRequest();
 });
 
-dialog.addEventListener("click", (event) => event.target === dialog && dialog.close("cancel"));
+dialog.addEventListener("click", (event) => {
+  // The second click of a double click was meant for the button that asked: it answers nothing.
+  if (event.detail > 1) event.preventDefault();
+  else if (event.target === dialog) dialog.close("cancel");
+});

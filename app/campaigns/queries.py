@@ -166,6 +166,7 @@ class Stats:
     failed: int
     failed_because: Mapping[str, int]
     unknown: int
+    unknown_because: Mapping[str, int]
     delivered: int
     opened: int
     clicked: int
@@ -227,7 +228,8 @@ def stats(*, tenant_id: UUID, campaign_id: UUID, run_id: UUID | None = None) -> 
         skipped=fates.skipped,
         failed=sum(fates.failed.values()),
         failed_because=fates.failed,
-        unknown=fates.unknown,
+        unknown=sum(fates.unknown.values()),
+        unknown_because=fates.unknown,
         delivered=max(fates.sent - bounced, 0),
         opened=did[Kind.OPENED],
         clicked=did[Kind.CLICKED],

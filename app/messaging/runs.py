@@ -62,7 +62,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Fates:
-    """What became of the messages of a run; `skipped` by reason, and so with `failed`."""
+    """What became of the messages of a run; `skipped` by reason, and so with `failed` and `unknown`."""
 
     queued: int
     held: Mapping[str, int]
@@ -70,7 +70,7 @@ class Fates:
     sent: int
     skipped: Mapping[str, int]
     failed: Mapping[str, int]
-    unknown: int
+    unknown: Mapping[str, int]
 
     @property
     def total(self) -> int:
@@ -85,7 +85,7 @@ class Fates:
     @property
     def done(self) -> int:
         """Return how many are settled."""
-        return self.sent + sum(self.skipped.values()) + sum(self.failed.values()) + self.unknown
+        return self.sent + sum(sum(one.values()) for one in (self.skipped, self.failed, self.unknown))
 
 
 _MAKE = text("""
@@ -425,7 +425,7 @@ def fates_of(counts: Iterable[tally.Count]) -> Fates:
         sent=number("sent"),
         skipped=by_reason("skipped"),
         failed=by_reason("failed"),
-        unknown=number("unknown"),
+        unknown=by_reason("unknown"),
     )
 
 

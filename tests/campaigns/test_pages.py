@@ -188,6 +188,27 @@ def test_channels_are_asked_in_the_order_that_is_chosen(client: PageClient, sign
     assert re.search(r">SMS</td><td[^>]*>3</td>.*?>E-mail</td><td[^>]*>2</td>", review, re.DOTALL)
 
 
+def test_what_may_have_arrived_is_told_with_what_can_be_done(
+    client: PageClient, sign_in: Any, club: Club, sink: Sink
+) -> None:
+    sign_in()
+    sink.on_letter = lambda *_: "drop"
+    campaign = club.campaign(club.people(1))
+    club.act("start", campaign)
+    club.work()
+    path = f"/campaigns/{campaign.id}"
+    page = client.get(path).text
+    line = re.search(r"<li><a href=\"([^\"]*)\">1 unknown</a>: (.*?)</li>", page)
+    assert line
+    assert "The connection broke after the message was handed over, so it may have arrived." in line[2]
+    assert client.get(line[1].replace("&amp;", "&")).text.count('data-label="To"') == 1
+    people = re.search(r"<a href=\"([^\"]*)\">make a segment of them</a>", line[2])
+    assert people
+    told = client.get(people[1]).text
+    assert "Nobody can tell whether it arrived" in told
+    assert "Make a segment of them" in told
+
+
 def test_the_page_of_a_paused_campaign_moves_while_letters_are_on_their_way(
     client: PageClient, sign_in: Any, club: Club, sink: Sink
 ) -> None:

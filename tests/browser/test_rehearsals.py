@@ -99,6 +99,13 @@ def test_a_name_that_is_refused_leaves_the_rehearsal_and_activating_says_what_st
     expect(panel.get_by_text("One check did not pass")).to_be_visible()
     expect(panel.get_by_text("Expected “Voucher” to be sent on the 3rd day")).to_be_visible()
     expect(panel.get_by_role("link", name="Change the check")).to_be_visible()
+    service.configure_step(
+        tenant_id=tenant_id, journey_id=made.id, actor="system", key="rest", config={"duration": "4 days"}
+    )
+    page.wait_for_load_state()  # until its scripts ran, a reload sends the form once more
+    page.reload()
+    expect(panel.get_by_text("One check did not pass")).to_be_visible()
+    expect(page.get_by_text("Somebody else has changed this journey")).to_have_count(0)
     page.set_viewport_size(PHONE)
     expect(panel.get_by_text("One check did not pass")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.journeys import checks
+from app.journeys import checks, service
 from app.journeys.models import Journey
 from tests.forms import posted
 from tests.journeys.helpers import NOW, people, rows, voucher_journey
@@ -47,7 +47,7 @@ def test_activating_says_which_check_stands_in_the_way_and_how_to_go_on(
         "Activate anyway",
     ):
         assert words in text, words
-    assert client.get(f"{at}/activate", status=302).headers["Location"] == at
+    assert "it was sent on the 5th day" in client.get(f"{at}/activate").text
     sent = dict(posted(text[text.index('<div class="sheet"') :]).items())
     text = client.post(f"{at}/activate", {**sent, "anyway": "1", "reason": " "}, status=422).text
     assert "Say why." in error_at(text, "reason")
@@ -55,6 +55,25 @@ def test_activating_says_which_check_stands_in_the_way_and_how_to_go_on(
     assert rows(tenant.id, "SELECT status FROM journey")[0].status == "ACTIVE"
     (noted,) = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'journey.publish_anyway'")
     assert noted.detail == {"reason": "As agreed", "checks": ["Newcomer"]}
+
+
+def test_a_refused_activation_that_is_loaded_anew_tells_of_the_draft_as_it_is_then(
+    client: Any, sign_in: Any, tenant: Any, draft: Journey
+) -> None:
+    sign_in("marketer")
+    at = f"/journeys/{draft.id}"
+    client.post(f"{at}/activate", {}, status=422)
+    set_wait(draft, "5 days")
+    text = client.get(f"{at}/activate").text
+    assert "it was sent on the 6th day" in text
+    (kept,) = rows(tenant.id, "SELECT draft_revision FROM journey")
+    assert dict(posted(text[text.index('<div class="sheet"') :]).items())["revision"] == str(kept.draft_revision)
+    set_wait(draft, "2 days")
+    assert client.get(f"{at}/activate", status=302).headers["Location"] == at
+    assert "All checks pass by now." in client.get(at).text
+    assert rows(tenant.id, "SELECT status FROM journey")[0].status == "DRAFT"
+    service.remove_steps(tenant_id=tenant.id, journey_id=draft.id, actor="system", keys=["rest", "gift"])
+    client.get(f"{at}/activate", status=302)
 
 
 def test_the_checks_page_activates_anyway_with_a_reason(client: Any, sign_in: Any, tenant: Any, draft: Journey) -> None:

@@ -169,8 +169,18 @@ def _attached(text: str, type: str, name: str, ending: str) -> Response:
 
 @blueprint.get("/<uuid:journey_id>/activate")
 @requires("journeys.run")
-def back_to_activate(journey_id: UUID) -> Answer:
-    """Go to the builder: whoever was refused, looked at the checks and went back asks for this."""
+def refused_activation(journey_id: UUID) -> Response | Answer:
+    """Show which checks stand in the way of activating by now; where none do, the builder.
+
+    Whoever was refused and loads that page anew, or looked at the checks and went back, asks for this.
+    """
+    board = Board(journey_id)
+    if board.journey.status == "DRAFT" and not board.problems:
+        found, _ = checks.run(tenant_id=board.tenant_id, journey_id=journey_id)
+        if failed := [one for one in found if not one.passed]:
+            return board.show({"panel": "journeys/_activate.html", "failed": failed, "form": request.form})
+        if found:
+            flash("All checks pass by now. Activate the journey when you are ready.", "success")
     return redirect(url_for("journeys.builder", journey_id=journey_id))
 
 

@@ -3,6 +3,9 @@ import { allowLeaving, flush } from "./canvas-save.js";
 
 const panel = document.getElementById("panel");
 
+// Who loads the answer to a form anew asks for what is so by then, and sends nothing once more.
+history.replaceState(history.state, "", location.href);
+
 /** Open the panel of a step card. */
 export function openStep(step) {
   return openPanel(step.querySelector(".step-main").href);

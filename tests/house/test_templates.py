@@ -28,6 +28,13 @@ def test_no_template_trusts_what_users_wrote(name: str) -> None:
     assert not re.search(r"\|\s*safe\b", source), "nothing a user can influence is marked safe"
 
 
+def test_numbers_of_pages_are_written_as_the_region_does() -> None:
+    pages = [*TEMPLATES.rglob("*.html"), *(TEMPLATES.parent / "blueprints").rglob("*.py")]
+    groups = re.compile(r"\{[^{}]*:,[.\w]*\}")
+    odd = [str(path) for path in pages if path.stem != "api" and groups.search(path.read_text())]
+    assert not odd, "numbers are written by `number` and `percent` of app.web.shell"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_inline_handlers(name: str) -> None:
     source = (TEMPLATES / name).read_text()

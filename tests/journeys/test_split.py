@@ -133,6 +133,7 @@ def test_who_is_left_out_leaves_and_is_counted(tenant: Tenant) -> None:
 
 def test_percent() -> None:
     assert [percent(100 / 3), percent(50), percent(0.04), percent(100)] == ["33.3%", "50%", "0%", "100%"]
+    assert [percent(100 / 3, "en_ZA"), percent(12.5, "de_DE")] == ["33,3%", "12,5\xa0%"]
 
 
 def test_the_same_person_in_another_journey_may_go_another_way() -> None:

@@ -37,7 +37,7 @@ from app.web.downloads import PERMISSION, download
 from app.web.guards import current, requires
 from app.web.htmx import is_htmx, page
 from app.web.lists import asked_choice
-from app.web.shell import localtime, organisation
+from app.web.shell import localtime, number, organisation
 
 # What a list beside the canvas can show of one step, and how `queries.enrollments` is asked for it.
 WHICH = {"here": "Here now", "done": "Went through", "failed": "Failed"}
@@ -194,7 +194,7 @@ def retry_people(journey_id: UUID) -> Answer:
     except (Conflict, Invalid) as refused:
         flash(refused.message, "warning")
     else:
-        people = "one person" if again == 1 else f"{again:,} people"
+        people = "one person" if again == 1 else f"{number(again)} people"
         flash(f"The step is tried again for {people}." if again else "There is nobody to try it again for.", "success")
     return redirect(url_for("journeys.people", journey_id=journey_id))
 

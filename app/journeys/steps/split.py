@@ -7,9 +7,12 @@ from hashlib import blake2b
 from typing import Any, Literal
 from uuid import UUID
 
+from babel import Locale
+from babel.numbers import format_percent
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from app.conditions.telling import LOCALE
 from app.infra.arrays import array
 from app.journeys import best, paths
 from app.journeys.graph import Graph, Step
@@ -162,12 +165,12 @@ class Split(StepType[SplitConfig]):
         elif len(config.variants) < 2 and not config.holdout_percent:
             yield "variants", "Add another way, or leave some people out."
 
-    def words(self, config: SplitConfig, known: Known) -> str:  # noqa: ARG002
+    def words(self, config: SplitConfig, known: Known) -> str:
         """Return the shares."""
-        shares = config.shares()
-        told = [f"{one.name} {percent(shares[key])}" for key, one in zip(config.keys(), config.variants, strict=True)]
+        shares = {key: percent(share, known.locale) for key, share in config.shares().items()}
+        told = [f"{one.name} {shares[key]}" for key, one in zip(config.keys(), config.variants, strict=True)]
         if config.holdout_percent:
-            told.append(f"{percent(config.holdout_percent)} left out")
+            told.append(f"{percent(config.holdout_percent, known.locale)} left out")
         if config.learn != "no":
             told.append("more where it does better")
         return ", ".join(told)
@@ -257,9 +260,10 @@ def _salted(salt: bytes, key: str) -> bytes:
     return blake2b(salt + b"\0" + key.encode(), digest_size=16).digest()
 
 
-def percent(share: float) -> str:
-    """Return a share in percent as people write it: 33.3%, 50%."""
-    return f"{share:.1f}".removesuffix(".0") + "%"
+def percent(share: float, locale: str = LOCALE) -> str:
+    """Return a share of a hundred as people write it there: 33.3%, 50%."""
+    pattern = Locale.parse(locale).percent_formats[None].pattern.replace("0", "0.#", 1)
+    return str(format_percent(share / 100, pattern, locale))
 
 
 registry.register("SPLIT")(Split())

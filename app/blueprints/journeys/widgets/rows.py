@@ -69,7 +69,7 @@ def _prepare_variants(ask: Ask) -> Mapping[str, Any]:
             "key": key,
             "name": one.get("name") or "",
             "weight": one.get("weight", 1),
-            "share": percent(weights[index] / whole * (100 - out)) if whole else "0%",
+            "share": percent(weights[index] / whole * (100 - out) if whole else 0, ask.sources.known.locale),
             "error": ask.errors.get(str(index)),
         }
         for index, (key, one) in enumerate(zip(paths.keys_of(given), given, strict=False))

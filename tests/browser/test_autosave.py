@@ -10,7 +10,7 @@ from app.journeys import queries, service
 from app.journeys.models import Journey
 from tests.browser.canvas import save
 from tests.browser.test_canvas_parts import make, show
-from tests.journeys.helpers import wait
+from tests.journeys.helpers import step, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.committed]
 
@@ -60,6 +60,21 @@ def test_what_is_typed_is_saved_in_a_while_and_is_one_entry_to_undo(builder: Pag
     expect(page.locator("#f-name")).to_have_value("")
     page.locator("#redo").click()
     expect(page.locator("#f-name")).to_have_value("Sleep on it")
+
+
+def test_a_merge_tag_nobody_heard_of_is_marked_and_leads_to_its_field(live: Any, page: Page) -> None:
+    told = step("n", "NOTIFY", None, {"to": "role:staff", "text": "{{ customer.frist_name }} plays"})
+    live.sign_in(page, "marketer")
+    show(live, page, make(live, "Told", told))
+    expect(page.locator("#step-n .is-doubt")).to_be_visible()
+    page.locator("#doubts").get_by_role("link", name="Notify a colleague").click()
+    words = page.locator("#f-text")
+    expect(words).to_be_focused()
+    expect(page.locator("#f-text-doubt")).to_contain_text("Did you mean “customer.first_name”?")
+    words.fill("{{ customer.first_name }} plays")
+    page.locator("#f-name").focus()
+    expect(page.locator("#f-text-doubt")).to_have_count(0)
+    expect(page.locator("#step-n .is-doubt")).to_have_count(0)
 
 
 def test_what_is_typed_survives_a_click_elsewhere_an_edit_and_a_reload(builder: Page, journey: Journey) -> None:

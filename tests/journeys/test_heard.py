@@ -186,7 +186,7 @@ def test_a_merge_tag_is_marked_on_the_card_and_beside_its_field(
     assert "is-doubt" in saved
     assert 'id="f-text-doubt"' in saved
     page = client.get(f"{at}?show=1").text
-    assert re.search(rf'href="{at}/steps/n" data-panel>[^<]*</a>: Nothing says “customer.frist_name”', page)
+    assert re.search(rf'href="{at}/steps/n#f-text" data-panel>[^<]*</a>: Nothing says “customer.frist_name”', page)
     panel = client.get(f"{at}/steps/n").text
     assert re.search(r'id="f-text"[^>]*aria-describedby="[^"]*f-text-doubt"', panel)
 

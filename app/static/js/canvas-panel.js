@@ -11,21 +11,26 @@ export function openStep(step) {
   return openPanel(step.querySelector(".step-main").href);
 }
 
-function openPanel(url, { focus = true } = {}) {
+function openPanel(href, { focus = true } = {}) {
+  const [url, setting] = href.split("#");
   return allowLeaving(async () => {
     await htmx.ajax("GET", url, { source: panel, target: panel, swap: "innerHTML", headers: { "HX-Panel": "true" } });
     history.replaceState(history.state, "", url);
     mark();
-    if (focus) firstField()?.focus();
+    if (focus) (fieldOf(setting) ?? panel.querySelector(".sheet-body a, .sheet-head a"))?.focus();
   });
 }
 
 /** Return the key of the step the panel is about, or "". */
 export const openStepKey = () => panel.querySelector("[data-sheet]")?.dataset.sheet ?? "";
 
-const firstField = () =>
-  [...panel.querySelectorAll(".sheet-body :is(input:not([type=hidden]), select, textarea)")].find((field) => field.offsetParent) ??
-  panel.querySelector(".sheet-body a, .sheet-head a");
+// Returns the field of the setting that a link named, else the first one of the panel.
+function fieldOf(setting) {
+  const named = (setting && document.getElementById(setting)?.closest(".field")) || panel;
+  return [named, panel]
+    .flatMap((part) => [...part.querySelectorAll(".sheet-body :is(input:not([type=hidden]), select, textarea)")])
+    .find((field) => field.offsetParent);
+}
 
 // Which step the panel is about is shown on the canvas.
 function mark() {

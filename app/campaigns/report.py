@@ -52,8 +52,9 @@ _PROVIDER = f"""
         {" ".join(f"WHEN domain ~ '{pattern}' THEN '{name}'" for name, pattern in PROVIDERS.items())}
         ELSE 'Others' END
 """
-_NUMBERS = f"""
-    count(*) FILTER (WHERE {_OUT}) AS sent, count(message.first_open_at) AS opened,
+_NUMBERS = """
+    count(*) FILTER (WHERE message.status = 'sent') AS sent,
+    count(*) FILTER (WHERE message.status = 'unknown') AS unknown, count(message.first_open_at) AS opened,
     count(message.first_click_at) AS clicked, count(done.message_id) AS converted,
     count(*) FILTER (WHERE message.bounced_at IS NOT NULL AND message.bounce_kind <> 'soft') AS bounced,
     count(message.unsubscribed_at) AS unsubscribed, count(message.complained_at) AS complained
@@ -117,6 +118,7 @@ class Side:
     key: str | None
     label: str
     sent: int
+    unknown: int
     opened: int
     clicked: int
     converted: int

@@ -128,6 +128,37 @@ def test_by_club_provider_segment_and_channel(read: Read) -> None:
     assert sorted((one.sent, one.clicked) for one in found) == [(1, 1), (4, 2)]
 
 
+def test_what_nobody_knows_the_fate_of_is_not_counted_as_sent(
+    client: PageClient, api: ApiClient, sign_in: Any, club: Club, sink: Sink
+) -> None:
+    sign_in()
+    sink.on_letter = lambda address, _: "drop" if address == "b@gmail.com" else None
+    (club_id,) = [row.id for row in club.rows("SELECT id FROM club")]
+    people = [club.customer(email=f"{name}@gmail.com", first_name=name, club_id=club_id) for name in "abc"]
+    campaign = club.campaign(people)
+    club.act("start", campaign)
+    club.work()
+    found = club.stats(campaign)
+    assert (found.sent, found.unknown) == (2, 1)
+    runs = report.runs_of(tenant_id=club.tenant_id, campaign_id=campaign.id)
+    path = f"/campaigns/{campaign.id}/report"
+    given = client.post(f"{path}/export", status=200).text
+    for side in report.SIDES:
+        (row,) = report.by(tenant_id=club.tenant_id, run_ids=runs, side=side)
+        assert (row.sent, row.unknown) == (2, 1)
+        assert f"{side},{row.label},sent,2" in given
+        assert f"{side},{row.label},unknown,1" in given
+        shown = client.get(f"{path}?by={side}", htmx=True).text
+        assert '<td data-label="Sent" class="text-end">2</td>' in shown
+        assert '<td data-label="Unknown" class="text-end">1</td>' in shown
+    assert ",,unknown,1" in given
+    for what, number in (("sent", 2), ("unknown", 1)):
+        behind = report.people(tenant_id=club.tenant_id, run_ids=runs, what=what)
+        assert len(behind.items) == number
+    (side,) = api.get(f"/campaigns/{campaign.id}/breakdown?by=provider").get_json()["items"]
+    assert (side["sent"], side["unknown"]) == (2, 1)
+
+
 def test_over_time(read: Read) -> None:
     found = {(one.what, one.hour - NOON): one.number for one in report.hours(
         tenant_id=read.club.tenant_id, run_ids=read.runs)}  # fmt: skip
@@ -165,7 +196,9 @@ def test_the_page(client: PageClient, sign_in: Any, read: Read) -> None:
     assert BOOK.replace("&", "&amp;") in page
     for side in report.SIDES:
         assert "By " in client.get(f"{path}/report?by={side}").text
-        assert "<h1" not in client.get(f"{path}/report?by={side}", htmx=True).text
+        shown = client.get(f"{path}/report?by={side}", htmx=True).text
+        assert "<h1" not in shown
+        assert 'data-label="Unknown"' not in shown
     mail = client.http.get(f"{path}/report/mail")
     assert mail.headers["Content-Security-Policy"].startswith("sandbox;")
     assert "2 people" in mail.text

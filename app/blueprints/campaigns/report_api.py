@@ -60,11 +60,12 @@ class HoursOut(Shown):
 
 
 class SideOut(Shown):
-    """The numbers of some of the messages; without a label: those of none."""
+    """The numbers of some of the messages; without a label: those of none. Of `unknown` nobody knows who got them."""
 
     key: str | None
     label: str
     sent: int
+    unknown: int
     opened: int
     clicked: int
     converted: int

@@ -277,6 +277,7 @@ def export_report(campaign_id: UUID) -> Response:
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
     figures = (*_shares(stats, presenters.has_opens(campaign, stats)), *_more(stats)[1:])
     rows: list[list[Any]] = [["", "", one.label.lower(), one.value] for one in figures]
+    rows.append(["", "", "unknown", stats.unknown])
     rows += [["revenue", currency, "amount", amount] for currency, amount in stats.revenue.items()]
     rows += [
         ["hour", one.hour.isoformat(), one.what, one.number] for one in report.hours(tenant_id=tenant_id, run_ids=runs)
@@ -291,7 +292,7 @@ def export_report(campaign_id: UUID) -> Response:
         rows += [["link", link.url, name, getattr(link, name)] for name in ("people", "times", "machines")]
     for side in report.SIDES:
         for row in report.by(tenant_id=tenant_id, run_ids=runs, side=side):
-            names = ("sent", "opened", "clicked", "converted", "bounced", "unsubscribed", "complained")
+            names = ("sent", "unknown", "opened", "clicked", "converted", "bounced", "unsubscribed", "complained")
             rows += [[side, row.label, name, getattr(row, name)] for name in names]
     return download(
         "campaign-report",

@@ -26,6 +26,11 @@ _NOT_ASKED = {
 }
 
 
+def settings_of(segment: Segment) -> dict[str, Any]:
+    """Return what stands on the segment, by the names of SETTINGS."""
+    return {name: getattr(segment, name) for name in SETTINGS}
+
+
 def read_criteria(criteria: object, catalogue: Catalogue, *, allow_empty: bool = False) -> Tree:
     """Return criteria as a tree over the tenant's catalogue; raise InvalidConditions, its paths under `criteria`.
 

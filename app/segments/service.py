@@ -328,7 +328,7 @@ def _change(
 ) -> Segment:
     asked = _to_be_asked(session, tenant_id, changes.get(CRITERIA))
     segment = locked(session, tenant_id, segment_id, in_use=True, beside=asked)
-    before = (segment.criteria, segment.club_id)
+    before = definition.settings_of(segment)
     definition.apply(session, segment, {name: value for name, value in changes.items() if name != "type"})
     if segment.type == DYNAMIC:
         wanted = changes.get(CRITERIA, segment.criteria)
@@ -338,18 +338,21 @@ def _change(
         raise Invalid({CRITERIA: "A static segment has a list of people, and no conditions."})
     else:
         tree = None
+    changed = {name for name, value in definition.settings_of(segment).items() if value != before[name]}
+    if not changed:
+        return segment
     segment.updated_at = moment
-    if (segment.criteria, segment.club_id) != before:
+    if changed & {CRITERIA, "club_id"}:
         _keep_running(session, segment, tree, users, moment)
         segment.version += 1
         _keep_version(session, segment, actor, actor_name, moment)
         _ask_everybody(segment, moment, tells=tells)
-    elif "refresh_frequency" in changes and segment.refreshing_since is None and segment.type == DYNAMIC:
+    elif "refresh_frequency" in changed and segment.refreshing_since is None and segment.type == DYNAMIC:
         zone = schedule.zone_of(session, tenant_id, segment.club_id)
         segment.refresh_due_at = schedule.next_due(segment.refresh_frequency, zone, moment)
     _flush_named(session, segment)
     dependencies.write(session, segment, dependencies.reads_of(segment, tree))
-    audit.record(session, actor, "segment.change", "segment", segment_id, {"changed": sorted(changes)})
+    audit.record(session, actor, "segment.change", "segment", segment_id, {"changed": sorted(changed)})
     return segment
 
 

@@ -44,6 +44,22 @@ def redefine(tenant: Any, one: Any, users: Any = (), **changes: Any) -> Any:
     return service.change(tenant_id=tenant.id, segment_id=one.id, actor=ACTOR, changes=changes, users=users, now=LATER)
 
 
+def test_the_audit_log_names_what_changed_and_nothing_else(tenant: Any) -> None:
+    made = segment(tenant.id)
+    same = {"name": made.name, "description": "", "club_id": None, "criteria": GOLD, "refresh_frequency": "DAILY"}
+    redefine(tenant, made, **same)
+    redefine(tenant, made, **same | {"description": "The best"})
+    redefine(tenant, made, **same | {"description": "The best", "criteria": SILVER, "name": "Silver"})
+    found = rows(tenant.id, "SELECT detail FROM audit_entry WHERE action = 'segment.change' ORDER BY id")
+    assert [row.detail["changed"] for row in found] == [["description"], ["criteria", "name"]]
+
+
+def test_a_save_that_changes_no_schedule_leaves_a_refresh_that_was_asked_for(tenant: Any) -> None:
+    made = segment(tenant.id)
+    service.ask_refresh(tenant_id=tenant.id, segment_id=made.id, actor=ACTOR, now=NOW)
+    assert redefine(tenant, made, name="Golds", refresh_frequency="DAILY").refresh_due_at == NOW
+
+
 def test_another_definition_is_asked_of_everybody_and_told_to_nobody(tenant: Any) -> None:
     (gold,), (silver,) = people(tenant.id, membership_tier="Gold"), people(tenant.id, membership_tier="Silver")
     made = segment(tenant.id)

@@ -175,6 +175,15 @@ def test_a_change_makes_a_version(client: PageClient, sign_in: Any, tenant: Any)
     assert (found.version, found.criteria, found.name) == (3, GOLD, "Silver")
 
 
+def test_the_form_of_a_list_leaves_its_schedule_alone(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    one = filled(tenant.id, "Guests", [], refresh_frequency="MANUAL")
+    typed = {"name": "Guests", "description": "Of the captain", "club_id": ""}
+    client.post(f"/segments/{one}/edit", typed, status=302)
+    found = queries.one(tenant_id=tenant.id, segment_id=one)
+    assert (found.description, found.refresh_frequency) == ("Of the captain", "MANUAL")
+
+
 def test_archiving_is_undone(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
     one = made(tenant)

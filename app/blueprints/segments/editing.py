@@ -110,6 +110,8 @@ def save(segment_id: UUID) -> Response | Answer:
         changes: dict[str, Any] = form.values()
         if shown.segment.type == DYNAMIC:
             changes[CRITERIA] = posted.tree
+        else:
+            del changes["refresh_frequency"]
         service.change(
             tenant_id=actor.tenant_id,
             segment_id=segment_id,

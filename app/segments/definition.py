@@ -10,7 +10,7 @@ from app.accounts.models import Club
 from app.conditions import Catalogue, InvalidConditions, Tree, named, parse, walk
 from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
-from app.infra.errors import Invalid
+from app.infra.errors import Conflict, Invalid
 from app.infra.words import is_visible
 from app.segments import condition_fields  # noqa: F401 - it fills the catalogue
 from app.segments.models import DYNAMIC, FREQUENCIES, TYPES, Segment
@@ -24,6 +24,16 @@ _NOT_ASKED = {
     **dict.fromkeys(MOVES, "A segment can't ask who entered or left a segment. Ask whether somebody is in it."),
     **dict.fromkeys(ENDS, "A segment can't ask for this event. Ask which journeys somebody is in, or finished."),
 }
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed the segment after the caller read it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else changed this segment while you were changing it. Look at what they changed, and save again "
+            "if yours is to hold."
+        )
 
 
 def settings_of(segment: Segment) -> dict[str, Any]:

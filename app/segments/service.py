@@ -25,13 +25,14 @@ from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.segments import definition, dependencies, lists, locks, queries, schedule, usage
 from app.segments.asking import Question
-from app.segments.definition import CRITERIA
+from app.segments.definition import CRITERIA, ChangedMeanwhile
 from app.segments.lists import add_imported, add_pasted, add_people, remove_people
 from app.segments.locks import locked
 from app.segments.models import DAILY, DYNAMIC, MANUAL, STATIC, Segment, SegmentMember, SegmentVersion
 from app.segments.usage import InUse, User
 
 __all__ = [
+    "ChangedMeanwhile",
     "Circle",
     "InUse",
     "NameTaken",
@@ -122,17 +123,21 @@ def change(
     changes: Mapping[str, Any],
     users: Sequence[User],
     tells: bool = False,
+    seen: datetime | None = None,
     actor_name: str = "",
     now: datetime | None = None,
 ) -> Segment:
     """Change settings (keys of `definition.SETTINGS`) of a segment and return it.
 
     Another definition is asked of everybody a moment later; who enters and leaves by it is told of only if it `tells`.
+    `seen` is the `updated_at` of what the caller changed: where it is another one by now, nothing is saved and
+    ChangedMeanwhile raised. Changes that change nothing are nobody's concern.
     Raises what `create` does, NoSuchSegment, IsArchived, and InUse where nobody would fit what something running uses.
     """
+    moment = now or clock.now()
     with transaction(tenant_id) as session:
         return _change(
-            session, tenant_id, segment_id, actor, actor_name, changes, users, now or clock.now(), tells=tells
+            session, tenant_id, segment_id, actor, actor_name, changes, users, moment, tells=tells, seen=seen
         )
 
 
@@ -324,6 +329,7 @@ def _change(
     moment: datetime,
     *,
     tells: bool,
+    seen: datetime | None = None,
     was_everybody: bool = False,
 ) -> Segment:
     asked = _to_be_asked(session, tenant_id, changes.get(CRITERIA))
@@ -341,6 +347,8 @@ def _change(
     changed = {name for name, value in definition.settings_of(segment).items() if value != before[name]}
     if not changed:
         return segment
+    if seen is not None and seen != segment.updated_at:
+        raise ChangedMeanwhile
     segment.updated_at = moment
     if changed & {CRITERIA, "club_id"}:
         _keep_running(session, segment, tree, users, moment)

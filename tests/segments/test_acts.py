@@ -60,6 +60,19 @@ def test_a_save_that_changes_no_schedule_leaves_a_refresh_that_was_asked_for(ten
     assert redefine(tenant, made, name="Golds", refresh_frequency="DAILY").refresh_due_at == NOW
 
 
+def test_whoever_read_it_before_somebody_else_changed_it_is_refused(tenant: Any) -> None:
+    made = segment(tenant.id)
+    who: dict[str, Any] = {"tenant_id": tenant.id, "segment_id": made.id, "actor": ACTOR, "users": (), "now": LATER}
+    opened = made.updated_at
+    redefine(tenant, made, description="The best")
+    with pytest.raises(service.ChangedMeanwhile):
+        service.change(**who, changes={"criteria": SILVER}, seen=opened)
+    # What stands there already is nobody's concern.
+    service.change(**who, changes={"description": "The best"}, seen=opened)
+    assert queries.one(tenant_id=tenant.id, segment_id=made.id).criteria == GOLD
+    assert service.change(**who, changes={"criteria": SILVER}, seen=LATER).criteria == SILVER
+
+
 def test_another_definition_is_asked_of_everybody_and_told_to_nobody(tenant: Any) -> None:
     (gold,), (silver,) = people(tenant.id, membership_tier="Gold"), people(tenant.id, membership_tier="Silver")
     made = segment(tenant.id)

@@ -46,6 +46,17 @@ def test_a_segment_is_made_shown_changed_and_deleted(api: Any, tenant: Any) -> N
     assert api.get(path).status_code == 404
 
 
+def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(api: Any) -> None:
+    made = make(api)
+    path = f"/segments/{made['id']}"
+    theirs = api.patch(path, json={"description": "Theirs", "updated_at": made["updated_at"]}).get_json()
+    refused = api.patch(path, json={"criteria": all_of(PLAYED), "updated_at": made["updated_at"]})
+    assert refused.status_code == 409
+    assert "Somebody else changed this segment" in refused.get_data(as_text=True)
+    assert api.get(path).get_json()["criteria"] == GOLD
+    assert api.patch(path, json={"criteria": all_of(PLAYED), "updated_at": theirs["updated_at"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "given, field",
     [

@@ -175,6 +175,35 @@ def test_a_change_makes_a_version(client: PageClient, sign_in: Any, tenant: Any)
     assert (found.version, found.criteria, found.name) == (3, GOLD, "Silver")
 
 
+def test_of_two_tabs_the_later_one_undoes_nothing_unseen(client: PageClient, sign_in: Any, tenant: Any) -> None:
+    sign_in("marketer")
+    one = made(tenant)
+    opened = shown_version(client.get(f"/segments/{one}/edit").text)
+    theirs = form("Silver", description="The best", updated_at=opened, **{"criteria.0.value": "Silver"})
+    client.post(f"/segments/{one}/edit", theirs, status=302)
+    mine = form("Gold ones", updated_at=opened)
+    page = client.post(f"/segments/{one}/edit", mine, status=409).text
+    for words in ("Not saved yet", "<dd>Silver</dd>", "<dd>The best</dd>", "Membership tier is Silver"):
+        assert words in page
+    assert "<dt>Club</dt>" not in page
+    assert 'value="Gold ones"' in page
+    found = queries.one(tenant_id=tenant.id, segment_id=one)
+    assert (found.name, found.description, found.version) == ("Silver", "The best", 2)
+    # Who has seen it may save theirs over it; the buttons of the conditions in between change nothing of that.
+    again = client.post(
+        f"/segments/{one}/edit", mine | {"updated_at": shown_version(page), "act": "criteria:add:1"}, status=200
+    )
+    client.post(f"/segments/{one}/edit", mine | {"updated_at": shown_version(again.text)}, status=302)
+    found = queries.one(tenant_id=tenant.id, segment_id=one)
+    assert (found.name, found.description, found.criteria) == ("Gold ones", "", GOLD)
+
+
+def shown_version(page: str) -> str:
+    found = re.search(r'name="updated_at" type="hidden" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
 def test_the_form_of_a_list_leaves_its_schedule_alone(client: PageClient, sign_in: Any, tenant: Any) -> None:
     sign_in("marketer")
     one = filled(tenant.id, "Guests", [], refresh_frequency="MANUAL")

@@ -100,7 +100,7 @@ def segment(segment_id: UUID) -> SegmentOut:
 def change_segment(segment_id: UUID, body: SegmentPatch) -> SegmentOut:
     """Change a segment; another definition is asked of everybody a moment later."""
     actor, changes = current(), body.model_dump(exclude_unset=True)
-    tells = bool(changes.pop("tells", False))
+    tells, seen = bool(changes.pop("tells", False)), changes.pop("updated_at", None)
     changed = service.change(
         tenant_id=actor.tenant_id,
         segment_id=segment_id,
@@ -109,6 +109,7 @@ def change_segment(segment_id: UUID, body: SegmentPatch) -> SegmentOut:
         changes=changes,
         users=SEGMENT_USERS,
         tells=tells,
+        seen=seen,
     )
     return SegmentOut.model_validate(changed)
 

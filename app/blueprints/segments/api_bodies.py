@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from app.conditions.schema import ConditionsJson
 from app.segments import growth
 from app.segments.lists import MOST_BY_HAND
-from app.web.schemas import Body, PageQuery, Shown, Text, Words
+from app.web.schemas import Body, Moment, PageQuery, Shown, Text, Words
 
 Type = Literal["DYNAMIC", "STATIC"]
 Frequency = Literal["HOURLY", "DAILY", "WEEKLY", "MANUAL"]
@@ -34,7 +34,10 @@ class ReadyMadeBody(Body):
 
 
 class SegmentPatch(Body):
-    """What to change; what is left out stays. `tells`: who enters and leaves by another definition is told of."""
+    """What to change; what is left out stays. `tells`: who enters and leaves by another definition is told of.
+
+    `updated_at`: as it was read. Where it is another one by now it is refused (409), and nothing saved.
+    """
 
     name: Words | None = None
     description: Long | None = None
@@ -42,6 +45,7 @@ class SegmentPatch(Body):
     criteria: ConditionsJson | None = None
     refresh_frequency: Frequency | None = None
     tells: bool = False
+    updated_at: Moment | None = None
 
 
 class PreviewBody(Body):

@@ -1,6 +1,6 @@
 """Making a segment and changing it: one form, its conditions with the sentence and the count beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from app.blueprints.segments.base import Shown, blueprint
 from app.blueprints.segments.forms import NewSegmentForm, SegmentForm
 from app.infra.errors import UserError
 from app.road import SEGMENT_USERS
-from app.segments import service
+from app.segments import definition, service
 from app.segments.models import DYNAMIC, STATIC
 from app.segments.usage import InUse
 from app.web.guards import can, current, requires
@@ -120,7 +120,15 @@ def save(segment_id: UUID) -> Response | Answer:
             changes=changes,
             users=SEGMENT_USERS,
             tells=bool(form["tells"].data),
+            seen=form.seen,
         )
+    except service.ChangedMeanwhile:
+        builder = conditions.draw(posted, CRITERIA, asked)
+        newest = Shown(segment_id)
+        # Another save is meant to come after theirs.
+        form["updated_at"].data = newest.segment.updated_at
+        theirs = _differing(newest, {**form.values(), CRITERIA: posted.tree})
+        return _edit_page(newest, form, builder, theirs=theirs, status=409)
     except InUse as refused:
         return _edit_page(shown, form, conditions.draw(posted, CRITERIA, asked), refused=refused, status=409)
     except UserError as error:
@@ -129,12 +137,32 @@ def save(segment_id: UUID) -> Response | Answer:
     return redirect(url_for("segments.show", segment_id=segment_id))
 
 
+def _differing(newest: Shown, typed: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what stands on a segment where something else was typed, as (label, words)."""
+    mine = _in_words(newest, typed)
+    theirs = _in_words(newest, definition.settings_of(newest.segment))
+    return [(label, words) for label, words in theirs.items() if words != mine[label]]
+
+
+def _in_words(shown: Shown, said: Mapping[str, Any]) -> dict[str, str]:
+    told = {
+        "Name": " ".join(said["name"].split()),
+        "Description": said["description"].strip() or "None",
+        "Club": shown.words.clubs.get(said["club_id"]) or "All clubs",
+    }
+    if shown.segment.type == DYNAMIC:
+        told["Conditions"] = shown.words.criteria(said[CRITERIA], shown.segment.club_id)
+        told["Look at everybody"] = presenters.FREQUENCY_LABELS[said["refresh_frequency"]]
+    return told
+
+
 def _edit_page(
     shown: Shown,
     form: SegmentForm,
     builder: conditions.Builder,
     *,
     refused: InUse | None = None,
+    theirs: Sequence[tuple[str, str]] | None = None,
     status: int = 200,
 ) -> Response:
     form.offer(shown.words.clubs)
@@ -147,4 +175,5 @@ def _edit_page(
         builder=builder,
         uses=shown.uses,
         refused=refused,
+        theirs=theirs,
     )

@@ -1,10 +1,11 @@
 """The form of a segment. The service checks what is typed; the form carries it and shows what it said."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
 from app.blueprints.segments.presenters import FREQUENCY_LABELS, TYPE_LABELS, TYPE_WORDS
@@ -31,6 +32,16 @@ class SegmentForm(Form):
         "Tell those that listen",
         description="Whoever enters or leaves by this change goes into journeys as if something had happened to them.",
     )
+
+    updated_at = HiddenField()
+
+    @property
+    def seen(self) -> datetime | None:
+        """Return the `updated_at` of the segment the form was made of, None where the form does not say."""
+        try:
+            return datetime.fromisoformat(self["updated_at"].data or "")
+        except ValueError:
+            return None
 
     def offer(self, clubs: Mapping[UUID, str]) -> None:
         """Fill the select of clubs."""

@@ -181,6 +181,14 @@ def without_value(campaign: Campaign) -> list[Missing]:
     return sorted(found.values(), key=lambda one: (-one.people, one.tag))
 
 
+def unfilled(campaign: Campaign) -> list[Finding]:
+    """Return the merge tags of what a campaign says that nothing fills in."""
+    tenant_id = campaign.tenant_id
+    sources = [templates.source(tenant_id=tenant_id, template_id=one) for one in says(campaign)]
+    found = [checks.unfilled(tenant_id=tenant_id, source=one, in_campaign=True) for one in sources]
+    return list(dict.fromkeys(finding for ones in found for finding in ones))
+
+
 def require(session: Session, campaign: Campaign) -> None:
     """Raise NotReady unless a campaign can be sent.
 

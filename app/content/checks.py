@@ -4,8 +4,9 @@ Findings are advice with a severity. What can't be sent at all is refused when a
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +14,15 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 
+from app.content import snippets
 from app.content.kind import kind_of
 from app.content.letters import LetterSource, RenderedLetter
+from app.content.liquid import TemplateProblem, compile_source, names
 from app.content.markup import Reader
 from app.content.masks import TAG
-from app.content.merge_tags import CUSTOMER_FIELDS
+from app.content.merge_tags import CUSTOMER_FIELDS, FILLED, LINKS, OF_JOURNEYS, is_filled
 from app.content.texts import links_in, size_of
+from app.customers import custom_fields
 from app.customers.models import ContactPoint, Customer
 from app.infra.db import transaction
 
@@ -94,8 +98,12 @@ def of_letter(letter: RenderedLetter, source: LetterSource) -> list[Finding]:
     if "unsubscribe_url" not in said:
         message = "The letter has no unsubscribe link of its own; one is put at its end when it is sent as marketing."
         found.append(Finding(Severity.HINT, "unsubscribe", message))
+    return _in_order(found)
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
     order = list(Severity)
-    return sorted(found, key=lambda one: order.index(one.severity))
+    return sorted(findings, key=lambda one: order.index(one.severity))
 
 
 def of_message(channel: str, letter: RenderedLetter, source: LetterSource) -> list[Finding]:
@@ -103,6 +111,11 @@ def of_message(channel: str, letter: RenderedLetter, source: LetterSource) -> li
     if not kind_of(channel).bare:
         return of_letter(letter, source)
     return [*_of_links([url.rstrip(".,;:!?)") for url in links_in(letter.text)]), *_of_size(channel, letter.text)]
+
+
+def of_template(tenant_id: UUID, channel: str, letter: RenderedLetter, source: LetterSource) -> list[Finding]:
+    """Return what should be looked at in a template: its message as one reader gets it, and names nothing fills in."""
+    return _in_order([*of_message(channel, letter, source), *unfilled(tenant_id=tenant_id, source=source)])
 
 
 def _of_size(channel: str, text: str) -> list[Finding]:
@@ -211,6 +224,35 @@ def missing_values(
     return sorted(missing, key=lambda one: -one.people)
 
 
+def unfilled(*, tenant_id: UUID, source: LetterSource, in_campaign: bool = False) -> list[Finding]:
+    """Return the names in the merge tags of a letter and its snippets that nothing fills in; none of one that can't be
+    read. What a journey's events say may have any name, which `in_campaign` nothing fills in."""
+    try:
+        letter = snippets.fill(source, snippets.known(tenant_id=tenant_id, club_id=None))
+        asked = [name for part in _parts(letter) for name in names(compile_source(part, html=False))]
+    except TemplateProblem:
+        return []
+    if not asked:
+        return []
+    with transaction(tenant_id) as session:
+        filled = [*FILLED, *LINKS, *(f"customer.{one.name}" for one in custom_fields.load(session, tenant_id))]
+    found = []
+    for name in dict.fromkeys(asked):
+        of_journey = name.partition(".")[0] in OF_JOURNEYS
+        if name == "customer.custom" or is_filled(name, filled) or (of_journey and not in_campaign):
+            continue
+        like = "".join(f" Did you mean “{one}”?" for one in get_close_matches(name, filled, n=1))
+        said = f"“{name}” in a campaign." if of_journey else f"“{name}”.{like}"
+        found.append(Finding(Severity.WARNING, "names", f"Nothing fills in {said}"))
+    return found
+
+
+def _parts(source: LetterSource) -> list[str]:
+    """Return the texts of a letter that may hold merge tags."""
+    parts = (source.subject, source.preheader, source.html, source.text, *dict(source.parameters).values())
+    return [part for part in parts if part]
+
+
 def _having(tenant_id: UUID, point: str) -> ColumnElement[bool]:
     if point in Customer.__table__.c:
         return Customer.__table__.c[point].is_not(None)
@@ -221,8 +263,8 @@ def _having(tenant_id: UUID, point: str) -> ColumnElement[bool]:
 def _without_default(source: LetterSource) -> dict[str, ColumnElement[str]]:
     """Return the columns behind the tags of a letter that have no default, by what the tag calls them."""
     found: dict[str, ColumnElement[str]] = {}
-    for part in (source.subject, source.preheader, source.html, source.text, *dict(source.parameters).values()):
-        for tag in TAG.findall(part or ""):
+    for part in _parts(source):
+        for tag in TAG.findall(part):
             if not tag.startswith("{{") or _DEFAULT.search(tag):
                 continue
             for name in _FIELD.finditer(tag):

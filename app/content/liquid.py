@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from liquid import BoundTemplate, Environment, RenderContext
@@ -203,6 +204,13 @@ def render(template: MeteredTemplate, values: Mapping[str, object]) -> str:
         OSError,
     ) as error:
         raise TemplateProblem(f"A value does not fit what the template does with it ({error}).") from None
+
+
+def names(template: BoundTemplate) -> tuple[str, ...]:
+    """Return what a template asks of its values, such as "customer.first_name"; not what it sets itself."""
+    asked = [one.segments for ones in template.analyze().globals.values() for one in ones]
+    parts = (takewhile(lambda part: isinstance(part, str), segments) for segments in asked)
+    return tuple(dict.fromkeys(".".join(map(str, one)) for one in parts))
 
 
 def _size(value: object) -> int:

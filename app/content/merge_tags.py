@@ -1,6 +1,6 @@
 """What a template may say about its reader: the tags of the picker, and the values behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,12 @@ CUSTOMER_FIELDS = (
     "tags",
     "custom",
 )
+
+FILLED = (*(f"customer.{name}" for name in CUSTOMER_FIELDS if name != "custom"), "club.name", "tenant.name")
+"""What is filled in wherever a reader is known; a tenant's own fields are besides."""
+LINKS = ("unsubscribe_url", "preferences_url")
+OF_JOURNEYS = ("event", "awaited", "webhook")
+"""What only a journey's messages know more of: nobody can tell which names are behind these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,11 @@ MERGE_TAGS = (
     MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links"),
     MergeTag("Link to the reader's preferences", "{{ preferences_url }}", "Links"),
 )
+
+
+def is_filled(name: str, filled: Iterable[str]) -> bool:
+    """Return whether one of these names is `name`, is in it, or holds it: "customer" is, where its fields are."""
+    return any(f"{name}.".startswith(f"{one}.") or f"{one}.".startswith(f"{name}.") for one in filled)
 
 
 def letter_values(

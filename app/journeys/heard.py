@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.content.merge_tags import CUSTOMER_FIELDS
+from app.content.merge_tags import FILLED, is_filled
 from app.customers import custom_fields
 from app.events import catalogue
 from app.events.facts import facts
@@ -110,7 +110,7 @@ def doubts(*, tenant_id: UUID, journey: Journey, graph: Graph) -> list[Doubt]:
         own = [one.name for one in custom_fields.load(session, tenant_id) if one.archived_at is None] if tags else []
     filled = [f"customer.{name}" for name in own] + _filled(events, keys)
     for step_key, field, name in tags:
-        if not any(_within(name, one) or _within(one, name) for one in filled):
+        if not is_filled(name, filled):
             like = get_close_matches(name, filled, n=1)
             told.append(Doubt(step_key, field, f"Nothing says “{name}” so far.{_like(like)}"))
     return told
@@ -191,15 +191,10 @@ def _declares(type: str) -> set[str]:
 
 def _filled(events: Around, keys: Mapping[str, Collection[str]]) -> list[str]:
     """Return what merge tags are filled in with, but for a tenant's own fields; of what may say anything its root."""
-    filled = [f"customer.{name}" for name in ("id", *CUSTOMER_FIELDS) if name != "custom"]
-    filled += ["club.name", "tenant.name", "journey.id", "journey.step"]
+    filled = [*FILLED, "customer.id", "journey.id", "journey.step"]
     filled += [f"{WEBHOOK}.{step}" for step, _ in events.calls]
     for where, type in events.events():
         known = keys[type] if type in keys else _declares(type)
         filled += [where] if type in (MANUAL, *TIMED) else [f"{where}.{key}" for key in sorted(known)]
     # A trigger that is not chosen yet may say anything.
     return filled if events.trigger else [*filled, EVENT]
-
-
-def _within(name: str, other: str) -> bool:
-    return f"{name}.".startswith(f"{other}.")

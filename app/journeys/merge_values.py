@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import takewhile
 from typing import Any, TypeVar
 
+from app.content import liquid
 from app.content.liquid import MeteredTemplate, TemplateProblem, compile_source
 from app.content.merge_tags import letter_values
 from app.content.queries import readers
@@ -23,11 +23,9 @@ def compiled(source: str) -> MeteredTemplate:
 def names(source: str) -> tuple[str, ...]:
     """Return what the merge tags of a text ask for, such as "event.competition"; nothing of one that can't be read."""
     try:
-        asked = compiled(source).analyze().globals
+        return liquid.names(compiled(source))
     except TemplateProblem:
         return ()
-    parts = (takewhile(lambda part: isinstance(part, str), one.segments) for ones in asked.values() for one in ones)
-    return tuple(dict.fromkeys(".".join(map(str, one)) for one in parts))
 
 
 def values_of(walker: Walker, customer: Mapping[str, Any]) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def test_the_review_says_what_was_found_of_links_and_values(
 ) -> None:
     sign_in()
     html = '<p>Dear {{ customer.first_name }}</p><a href="https://gone.invalid/x">x</a>'
-    made = content.create(tenant_id=club.tenant_id, name="Links", subject="Hi", html=html)
+    made = content.create(tenant_id=club.tenant_id, name="Links", subject="Hi {{ event.nick }}", html=html)
     campaign = club.campaign([*club.people(2), *club.people(1, first_name=None)])
     path = f"/campaigns/{campaign.id}"
     form = {"channels": "EMAIL", "email_template_id": str(made.id), "channel_mode": "first", "version": "1"}
@@ -295,6 +295,7 @@ def test_the_review_says_what_was_found_of_links_and_values(
     assert review.count("A link is broken. There is no host called gone.invalid.") == 1
     assert "Send it all the same" in review
     assert re.search(r"customer\.first_name</code> is empty for\s+1 of\s+3 people in the segment", review)
+    assert "Nothing fills in “event.nick” in a campaign." in review
 
 
 def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sign_in: Any, club: Club) -> None:

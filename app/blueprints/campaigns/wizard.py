@@ -269,6 +269,7 @@ def review(campaign_id: UUID) -> Response:
         unfinished=bool(unfinished),
         tried=_tried(campaign),
         missing=readiness.without_value(campaign) if not lacks else [],
+        unfilled=readiness.unfilled(campaign),
         segment=presenters.segment_of(campaign),
         legal=presenters.legal(campaign),
         approval=None if lacks else approvals.shown(campaign),

@@ -313,7 +313,7 @@ def template_checks(template_id: UUID) -> ChecksOut:
     source = queries.source(tenant_id=tenant_id, template_id=template_id)
     letter, problems = preview(tenant_id=tenant_id, tenant_name=organisation().name, source=source)
     channel = queries.get(tenant_id=tenant_id, template_id=template_id).channel
-    found = checks.of_message(channel, letter, source) if letter else checks.of_problems(problems)
+    found = checks.of_template(tenant_id, channel, letter, source) if letter else checks.of_problems(problems)
     tried = link_checks.tried(tenant_id=tenant_id, source=source)
     found = [*found, *tried.findings]
     missing = checks.missing_values(tenant_id=tenant_id, source=source, point=kind_of(channel).point)

@@ -286,7 +286,8 @@ def _preview(form: TemplateForm) -> dict[str, Any]:
     found = checks.of_letter(letter, queries.source_of(content)) if letter else []
     if letter:
         written = queries.source_of({**content, "html": content.get("html") or content.get("mjml")})
-        found = [*link_checks.tried(tenant_id=current().tenant_id, source=written).findings, *found]
+        names = checks.unfilled(tenant_id=current().tenant_id, source=written)
+        found = [*link_checks.tried(tenant_id=current().tenant_id, source=written).findings, *names, *found]
     return {"letter": letter, "problems": problems, "text_is_made": not form.text.data, "checks": found}
 
 

@@ -92,7 +92,7 @@ def show(template_id: UUID) -> Response:
         problems=problems,
         topics=topic_names(),
         uses=[used(one) for one in uses],
-        checks=checks.of_message(channel, letter, source) if letter else [],
+        checks=checks.of_template(shown.tenant_id, channel, letter, source) if letter else [],
         tried=link_checks.tried(tenant_id=shown.tenant_id, source=source) if letter else None,
         **shown_as_sent(channel, letter),
         snippets=sorted(snippets.named_in(saved.subject, saved.html, saved.text)),

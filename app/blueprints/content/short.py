@@ -115,7 +115,8 @@ def preview(form: ShortForm) -> dict[str, Any]:
         customer_id=as_id(form.customer_id.data) if can("customers.view") else None,
         channel=channel,
     )
-    found = checks.of_message(channel, letter, queries.source_of(content, channel)) if letter else []
+    source = queries.source_of(content, channel)
+    found = checks.of_template(current().tenant_id, channel, letter, source) if letter else []
     labels = {part.name: part.label for part in form.kind.parts}
     told = {labels.get(name, labels.get(name.rpartition(".")[0], name)): why for name, why in problems.items()}
     return {"letter": letter, "problems": told, "checks": found, **shown_as_sent(channel, letter)}

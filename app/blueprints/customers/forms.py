@@ -64,6 +64,12 @@ class ProfileForm(Form):
         self.lifecycle_stage.data = customer.lifecycle_stage
         self.tags.data = ", ".join(customer.tags)
 
+    def texts(self) -> dict[str, str]:
+        """Return what stands in each field, as it was sent or filled in."""
+        return {
+            one.name: str(one.data or "") if one.raw_data is None else str(next(iter(one.raw_data), "")) for one in self
+        }
+
     def profile(self) -> dict[str, Any]:
         """Return the profile fields as typed; an emptied field is None."""
         values: dict[str, Any] = {name: self.text(name) for name in _TEXTS}

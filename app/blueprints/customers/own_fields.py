@@ -76,18 +76,14 @@ def controls(
     return found
 
 
-def changes(tenant_id: UUID, form: Mapping[str, str], kept: Mapping[str, Any]) -> dict[str, str]:
-    """Return what was typed into custom fields, by key, where it is other than what stood there.
+def texts(shown: Shown) -> dict[str, str]:
+    """Return what stands in each field of a form, by its name."""
+    return {one.name: one.control.text for rows in shown.values() for one in rows}
 
-    So a choice that was taken off the list and is still chosen is left alone.
-    """
-    known = custom_fields.fields(tenant_id=tenant_id)
-    typed = {one.key: form[one.name] for one in known if one.name in form}
-    return {
-        one.key: typed[one.key]
-        for one in known
-        if one.key in typed and typed[one.key].strip() != _control(one, kept.get(one.key)).text
-    }
+
+def typed(tenant_id: UUID, form: Mapping[str, str]) -> dict[str, str]:
+    """Return what was sent of custom fields, by key."""
+    return {one.key: form[one.name] for one in custom_fields.fields(tenant_id=tenant_id) if one.name in form}
 
 
 def _control(about: CustomFieldInfo, value: Any) -> Control:

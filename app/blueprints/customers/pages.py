@@ -1,5 +1,6 @@
 """Customers: the list, and each customer's profile, timeline, journeys and messages."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,16 +11,20 @@ from werkzeug.wrappers import Response
 
 from app.accounts import queries as accounts
 from app.blueprints.customers import consents, forms, merge_words, presenters
+from app.blueprints.customers import opened as opening
 from app.blueprints.customers import own_fields as own
 from app.blueprints.customers.base import Person, blueprint
 from app.blueprints.events.presenters import hint_words
 from app.blueprints.journeys.presenters import EXIT_REASONS, WALK_LABELS, WALK_TONES
 from app.capture import contacts, desk
-from app.customers import merge_queries, queries, tags, tasks, timeline
+from app.customers import merge_queries, queries, records, tags, tasks, timeline
 from app.customers.notes import Reader
+from app.customers.records import CUSTOM
 from app.customers.timeline import Filters
+from app.events.capture_lock import lock_tenant
 from app.events.types.membership import TIERS
 from app.infra import clock
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.infra.ids import as_id
 from app.journeys import queries as journeys
@@ -191,35 +196,82 @@ def edit(customer_id: UUID) -> Response:
     person = Person(customer_id)
     if person.moved:
         return person.moved
-    form = forms.ProfileForm()
-    form.fill(person.customer)
-    return _edit_page(person, form, own.controls(person.tenant_id, person.customer.custom))
+    form, shown = _filled(person)
+    return _edit_page(person, form, shown, _texts(form, shown))
 
 
 @blueprint.post("/<uuid:customer_id>/edit")
 @requires("customers.edit")
 def save(customer_id: UUID) -> Response:
-    """Change a customer's profile and tags; what staff record here counts as said now."""
+    """Change a customer's profile and tags; what staff record here counts as said now.
+
+    What stands in the form as it was opened is left alone: somebody else may have changed it meanwhile.
+    """
     person = Person(customer_id)
     if person.moved:
         return person.moved
-    form = forms.ProfileForm(request.form)
-    kept = person.customer.custom
-    typed = own.changes(person.tenant_id, request.form, kept)
-    changes = form.profile() | {"tags": form.tag_list(), "custom": typed}
+    tenant_id, form = person.tenant_id, forms.ProfileForm(request.form)
+    opened, typed = opening.read(request.form.get("opened")), own.typed(person.tenant_id, request.form)
     try:
-        changed = contacts.change(
-            tenant_id=person.tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
-        )
+        with transaction(tenant_id) as session:
+            # Nobody else changes them between the look at what they are by now and the write.
+            lock_tenant(session, tenant_id)
+            records.lock(session, tenant_id, [customer_id])
+            person = Person(customer_id)
+            found = _compared(person, form, opened, typed)
+            if clashing := found.clashing:
+                # Another save is meant to come after theirs.
+                opened = opened | {name: found.now[name] for name in clashing}
+                raise Invalid(_clashes(person, clashing))
+            changes = {name: value for name, value in form.profile().items() if name in found.changed}
+            if "tags" in found.changed:
+                changes["tags"] = form.tag_list()
+            changes["custom"] = {key: text for key, text in typed.items() if f"{CUSTOM}{key}" in found.changed}
+            changed = contacts.change(
+                tenant_id=tenant_id, customer_id=customer_id, changes=changes, actor=current().ref
+            )
     except Invalid as error:
-        shown = own.controls(person.tenant_id, kept, typed, error.errors)
+        shown = own.controls(tenant_id, person.customer.custom, typed, error.errors)
         if any(name in form for name in error.errors):
             form.refuse(error)
         elif not any(one.errors for rows in shown.values() for one in rows):
             raise
-        return _edit_page(person, form, shown, status=422)
+        return _edit_page(person, form, shown, opened, status=422)
     flash("The profile is saved." if changed else "Nothing was changed.", "success" if changed else "info")
     return redirect(url_for("customers.show", customer_id=customer_id))
+
+
+def _filled(person: Person) -> tuple[forms.ProfileForm, own.Shown]:
+    form = forms.ProfileForm()
+    form.fill(person.customer)
+    return form, own.controls(person.tenant_id, person.customer.custom)
+
+
+def _texts(form: forms.ProfileForm, shown: own.Shown) -> dict[str, str]:
+    return form.texts() | own.texts(shown)
+
+
+def _compared(
+    person: Person, form: forms.ProfileForm, opened: Mapping[str, str], typed: Mapping[str, str]
+) -> opening.Compared:
+    sent = form.texts() | {f"{CUSTOM}{key}": text for key, text in typed.items()}
+    return opening.Compared(opened, sent, _texts(*_filled(person)))
+
+
+def _clashes(person: Person, names: Iterable[str]) -> dict[str, str]:
+    """Return by field what is said where somebody else changed it meanwhile: what it is by now."""
+    form, shown = _filled(person)
+    labels: dict[str, Mapping[str, str]] = {
+        "club_id": {str(one.id): one.name for one in accounts.clubs(tenant_id=person.tenant_id)},
+        "lifecycle_stage": presenters.STAGE_LABELS,
+        **{one.name: dict(one.control.options) for rows in shown.values() for one in rows},
+    }
+    words = {name: labels.get(name, {}).get(text, text) for name, text in _texts(form, shown).items()}
+    return {
+        name: f"Somebody else {f'made this “{words[name]}”' if words[name] else 'emptied this'} meanwhile. "
+        "Save again if yours is to hold."
+        for name in names
+    }
 
 
 @blueprint.get("/new")
@@ -252,7 +304,9 @@ def add() -> Response:
     return redirect(url_for("customers.show", customer_id=entered.customer_id))
 
 
-def _edit_page(person: Person, form: forms.ProfileForm, shown: own.Shown, status: int = 200) -> Response:
+def _edit_page(
+    person: Person, form: forms.ProfileForm, shown: own.Shown, opened: Mapping[str, str], status: int = 200
+) -> Response:
     form.offer_clubs(accounts.clubs(tenant_id=person.tenant_id))
     return page(
         "customers/edit.html",
@@ -260,6 +314,7 @@ def _edit_page(person: Person, form: forms.ProfileForm, shown: own.Shown, status
         name=person.name,
         form=form,
         own=shown,
+        opened=opening.write(opened),
         tier_suggestions=queries.tiers(tenant_id=person.tenant_id) or [one.value for one in TIERS],
         status=status,
     )

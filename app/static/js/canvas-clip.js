@@ -1,15 +1,14 @@
 // Copy, cut, paste and duplicate. Steps lie on the system's clipboard as text, so they go from tab to tab and from journey
 // to journey; the menus, which may not read that clipboard, have the same text from the browser's storage.
 import { carried, pickUp } from "./canvas-carry.js";
-import { acting, editable, graph, inTurns, pasteAt, remove, slots, stepOf } from "./canvas-edit.js";
+import { acting, editable, graph, inTurns, pasteAt, remove, slots, stepOf, written } from "./canvas-edit.js";
 import { unsaved, whenSaved } from "./canvas-save.js";
 import { ends, goesOn, meant, picked, wordsFor } from "./canvas-select.js";
 import { inKeyTurn } from "./canvas-turns.js";
 import { toast } from "./toast.js";
 
 const KEEP = "fairway-clip";
-const elsewhere = (event) =>
-  event.target.closest?.("input, textarea, select, [contenteditable], dialog, #panel") || !getSelection().isCollapsed;
+const elsewhere = (event) => written(event.target) || !getSelection().isCollapsed;
 
 const textOf = (keys) =>
   JSON.stringify({

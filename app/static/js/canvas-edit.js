@@ -9,6 +9,10 @@ export const editable = () => graph().hasAttribute("data-editable");
 export const stepOf = (key) => document.getElementById(`step-${key}`);
 export const slots = () => [...graph().querySelectorAll("[data-slot]")];
 
+const WRITTEN = "textarea, input:not([type=checkbox], [type=radio], [type=button], [type=submit]), [contenteditable], dialog";
+/** Whether something is written there, so that the keys that undo, copy and paste are about that and not about the canvas. */
+export const written = (element) => element.closest?.(WRITTEN);
+
 let last = Promise.resolve();
 let waiting = 0;
 

@@ -1,7 +1,7 @@
 // The keyboard on the canvas. Arrows follow the graph; Enter opens; Delete removes; M moves; Tab and Enter choose a place.
 import { carried, legal, pickUp, putBack, putDown, several } from "./canvas-carry.js";
 import { duplicate } from "./canvas-clip.js";
-import { editable, graph, redo, remove, stepOf, undo } from "./canvas-edit.js";
+import { editable, graph, redo, remove, stepOf, undo, written } from "./canvas-edit.js";
 import { fold } from "./canvas-fold.js";
 import { openKinds, openStepMenu } from "./canvas-menu.js";
 import { addNote } from "./canvas-notes.js";
@@ -13,11 +13,13 @@ document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented) return;
   if (carried()) return carrying(event);
   const letter = event.key.toLowerCase();
-  if ((event.ctrlKey || event.metaKey) && !event.altKey && !typing(event.target)) {
-    if (letter === "z" && editable()) act(event, event.shiftKey ? redo : undo);
-    else if (letter === "y" && editable()) act(event, redo);
-    else if (letter === "a" && editable()) act(event, pickAll);
-    else if (letter === "d" && editable()) act(event, duplicate);
+  if ((event.ctrlKey || event.metaKey) && !event.altKey) {
+    if (!editable() || written(event.target) || event.target.closest?.("[popover]")) return;
+    if (letter === "z") act(event, event.shiftKey ? redo : undo);
+    else if (letter === "y") act(event, redo);
+    else if (typing(event.target)) return;
+    else if (letter === "a") act(event, pickAll);
+    else if (letter === "d") act(event, duplicate);
     return;
   }
   if (event.key === " " && event.target.matches?.("[data-slot]")) return act(event, () => event.target.click());

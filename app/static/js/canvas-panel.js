@@ -2,6 +2,7 @@
 import { allowLeaving, flush } from "./canvas-save.js";
 
 const panel = document.getElementById("panel");
+let coming = null; // the panel that is to be opened, until it is there
 
 // Who loads the answer to a form anew asks for what is so by then, and sends nothing once more.
 history.replaceState(history.state, "", location.href);
@@ -13,8 +14,12 @@ export function openStep(step) {
 
 function openPanel(href, { focus = true } = {}) {
   const [url, setting] = href.split("#");
+  const opening = { left: false };
+  coming = focus ? opening : null;
   return allowLeaving(async () => {
-    await htmx.ajax("GET", url, { source: panel, target: panel, swap: "innerHTML", headers: { "HX-Panel": "true" } });
+    if (opening.left) return;
+    await htmx.ajax("GET", url, { source: panel, target: panel, swap: "innerHTML", headers: { "HX-Panel": "true" }, opening });
+    if (opening.left) return;
     history.replaceState(history.state, "", url);
     mark();
     if (focus) (fieldOf(setting) ?? panel.querySelector(".sheet-body a, .sheet-head a"))?.focus();
@@ -53,6 +58,11 @@ document.addEventListener("click", (event) => {
   });
 });
 
+document.addEventListener("htmx:after:request", (event) => {
+  const { opening } = event.detail.ctx;
+  if (opening?.left) event.preventDefault();
+  else if (opening === coming) coming = null;
+});
 document.addEventListener("htmx:after:swap", () => {
   mark();
   recall();
@@ -65,6 +75,8 @@ document.addEventListener("keydown", (event) => {
     if (event.target.matches("#comment-body")) event.target.form.requestSubmit();
     else flush();
   }
+  // Who goes on before the panel is there keeps the keyboard on the canvas.
+  if (event.key === "Escape" && coming && !panel.contains(event.target)) coming.left = true;
   if (event.key === "Escape" && panel.contains(event.target) && !event.target.closest(".ts-wrapper")) {
     panel.querySelector("[data-panel-close]")?.click();
   }

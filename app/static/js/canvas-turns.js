@@ -1,6 +1,6 @@
 // Fast hands lose nothing: what is pressed on the canvas while an act is under way waits for its turn, and then does what it
 // does on the page as it is by then.
-import { acting, dropTurns, inTurn } from "./canvas-edit.js";
+import { acting, dropTurns, inTurn, written } from "./canvas-edit.js";
 import { signedOut } from "./canvas-server.js";
 import { toast } from "./toast.js";
 
@@ -13,11 +13,13 @@ let byHand = false; // while the pointer goes down or up: what has the keyboard 
 let chosen = 0; // how often it was
 
 const writes = (element) => element.matches?.("input, textarea, select, [contenteditable]");
+const keeps = ({ target, key, ctrlKey, metaKey }) =>
+  writes(target) && (written(target) || !(ctrlKey || metaKey) || !["z", "y"].includes(key.toLowerCase()));
 const onCanvas = (element) => element.closest(".builder, .kind-menu");
 const ofCanvas = (element) => onCanvas(element) || element === document.body || element.closest("#bar-end [data-edit], [data-edit-form]");
 
 document.addEventListener("keydown", (event) => {
-  if (replaying || !acting() || event.isComposing || !ofCanvas(event.target) || writes(event.target) || !means(event)) return;
+  if (replaying || !acting() || event.isComposing || !ofCanvas(event.target) || keeps(event) || !means(event)) return;
   stop(event);
   if (event.repeat) return; // a key that is held down means no more than one act
   const { key, code, shiftKey, ctrlKey, metaKey } = event;

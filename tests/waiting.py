@@ -1,17 +1,25 @@
-"""For races that a test lays out itself: who has to wait for whom."""
+"""For races that a test lays out itself: who has to wait for whom, and when who was killed is gone."""
 
 import time
 
 import psycopg
 
+_CLIENTS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
 
 def until_somebody_waits(url: str) -> None:
     """Return as soon as somebody waits for a lock in this database."""
+    _until(url, f"SELECT EXISTS (SELECT {_CLIENTS} AND wait_event_type = 'Lock')")
+
+
+def until_nothing_is_open(url: str) -> None:
+    """Return once no transaction is open in this database: who was killed holds locks until Postgres hears of it."""
+    _until(url, f"SELECT NOT EXISTS (SELECT {_CLIENTS} AND backend_type = 'client backend' AND xact_start IS NOT NULL)")
+
+
+def _until(url: str, holds: str) -> None:
     deadline = time.monotonic() + 30
-    waits = """
-        SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
-    """
     with psycopg.connect(url, autocommit=True) as other:
-        while other.execute(waits).fetchone() != (True,):
+        while other.execute(holds).fetchone() != (True,):
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -1,5 +1,6 @@
 """Any graph, any events, a crash at any statement: each step and message once, and counters that equal the log."""
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -43,6 +44,7 @@ from tests.journeys.helpers import (
     wait,
 )
 from tests.segments.receiver import Receiver, receiving
+from tests.waiting import until_nothing_is_open
 
 pytestmark = pytest.mark.committed
 
@@ -154,6 +156,8 @@ class Walk:
                 return
             except Killed:
                 db.session.remove()
+                # What it locked is skipped until then, as if somebody had it in hand.
+                until_nothing_is_open(os.environ["DATABASE_URL"])
         act()
 
     def events(self, type_: str) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from flask import current_app
 from sqlalchemy import text
@@ -111,12 +112,15 @@ def test_a_report_waits_for_the_first_count_and_for_no_other(tenant: Any, sent: 
         assert first.result() == told
 
 
-def test_messages_are_counted_by_their_indexes_alone(tenant: Any, sent: Any) -> None:
+@pytest.mark.committed
+def test_messages_are_counted_by_their_indexes_alone(tenant: Any, sent: Any, real_db: str) -> None:
+    # Of rows that are not known to be visible to all, the index alone tells nothing.
+    with psycopg.connect(real_db, autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE) message, message_response")
     for statement, index in ((queries._FATES, "ix_message_step"), (queries._RESPONSES, "ix_message_response_journey")):
         with transaction(tenant.id) as session:
-            # Of a few rows each way costs the same; what is asked is whether the index alone can tell.
-            for way in ("seqscan", "bitmapscan", "indexscan"):
-                session.execute(text(f"SET LOCAL enable_{way} = off"))
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+            session.execute(text("SET LOCAL enable_bitmapscan = off"))
             values = {"tenant_id": tenant.id, "journey_id": sent.id}
             plan = plan_of(session, statement.text, values)
         [leaf] = [node for node in plan if "Plans" not in node]

@@ -64,9 +64,8 @@ _READ = text("""
     UPDATE notice SET read_at = :now
     WHERE tenant_id = :tenant_id AND user_id = :user_id AND read_at IS NULL AND (CAST(:id AS uuid) IS NULL OR id = :id)
 """)
-
-
-_NAME = case((Row.customer_id.is_not(None), DISPLAY_NAME))
+# A notice of many people is about no customer.
+_CUSTOMER_NAME = case((Row.customer_id.is_not(None), DISPLAY_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,9 @@ def read(*, tenant_id: UUID, user_id: UUID, notice_id: UUID | None = None, now: 
 
 def _mine(tenant_id: UUID, user_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
-        select(Row.id, Row.told_by, Row.customer_id, _NAME, Row.key, Row.more, Row.body, Row.told_at, Row.read_at)
+        select(
+            Row.id, Row.told_by, Row.customer_id, _CUSTOMER_NAME, Row.key, Row.more, Row.body, Row.told_at, Row.read_at
+        )
         .outerjoin(Customer, (Customer.tenant_id == Row.tenant_id) & (Customer.id == Row.customer_id))
         .where(Row.tenant_id == tenant_id, Row.user_id == user_id)
     )

@@ -1,6 +1,6 @@
 """Customers: the list, and each customer's profile, timeline, journeys and messages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -218,11 +218,14 @@ def save(customer_id: UUID) -> Response:
             lock_tenant(session, tenant_id)
             records.lock(session, tenant_id, [customer_id])
             person = Person(customer_id)
-            found = _compared(person, form, opened, typed)
+            stands, controls = _filled(person)
+            sent = form.texts() | {f"{CUSTOM}{key}": text for key, text in typed.items()}
+            found = opening.Compared(opened, sent, _texts(stands, controls))
             if clashing := found.clashing:
                 # Another save is meant to come after theirs.
-                opened = opened | {name: found.now[name] for name in clashing}
-                raise Invalid(_clashes(person, clashing))
+                theirs = {name: found.now[name] for name in clashing}
+                opened = opened | theirs
+                raise Invalid(_clashes(tenant_id, theirs, controls))
             changes = {name: value for name, value in form.profile().items() if name in found.changed}
             if "tags" in found.changed:
                 changes["tags"] = form.tag_list()
@@ -251,26 +254,18 @@ def _texts(form: forms.ProfileForm, shown: own.Shown) -> dict[str, str]:
     return form.texts() | own.texts(shown)
 
 
-def _compared(
-    person: Person, form: forms.ProfileForm, opened: Mapping[str, str], typed: Mapping[str, str]
-) -> opening.Compared:
-    sent = form.texts() | {f"{CUSTOM}{key}": text for key, text in typed.items()}
-    return opening.Compared(opened, sent, _texts(*_filled(person)))
-
-
-def _clashes(person: Person, names: Iterable[str]) -> dict[str, str]:
-    """Return by field what is said where somebody else changed it meanwhile: what it is by now."""
-    form, shown = _filled(person)
+def _clashes(tenant_id: UUID, now: Mapping[str, str], controls: own.Shown) -> dict[str, str]:
+    """Return by field what is said where somebody else changed it meanwhile: what it is `now`."""
     labels: dict[str, Mapping[str, str]] = {
-        "club_id": {str(one.id): one.name for one in accounts.clubs(tenant_id=person.tenant_id)},
+        "club_id": {str(one.id): one.name for one in accounts.clubs(tenant_id=tenant_id)},
         "lifecycle_stage": presenters.STAGE_LABELS,
-        **{one.name: dict(one.control.options) for rows in shown.values() for one in rows},
+        **{one.name: dict(one.control.options) for rows in controls.values() for one in rows},
     }
-    words = {name: labels.get(name, {}).get(text, text) for name, text in _texts(form, shown).items()}
+    words = {name: labels.get(name, {}).get(text, text) for name, text in now.items()}
     return {
-        name: f"Somebody else {f'made this “{words[name]}”' if words[name] else 'emptied this'} meanwhile. "
+        name: f"Somebody else {f'made this “{said}”' if said else 'emptied this'} meanwhile. "
         "Save again if yours is to hold."
-        for name in names
+        for name, said in words.items()
     }
 
 

@@ -17,9 +17,19 @@ def until_nothing_is_open(url: str) -> None:
     _until(url, f"SELECT NOT EXISTS (SELECT {_CLIENTS} AND backend_type = 'client backend' AND xact_start IS NOT NULL)")
 
 
-def _until(url: str, holds: str) -> None:
+def until_all_begun_is_over(url: str) -> None:
+    """Return once each transaction that is open in this database now is over, whatever has begun since.
+
+    The owner asks: to the role of the app Postgres tells nothing of when others' transactions began.
+    """
+    with psycopg.connect(url, autocommit=True) as owner:
+        moment = owner.execute("SELECT clock_timestamp()").fetchone()
+    _until(url, f"SELECT NOT EXISTS (SELECT {_CLIENTS} AND xact_start < %s)", moment)
+
+
+def _until(url: str, holds: str, values: tuple[object, ...] | None = None) -> None:
     deadline = time.monotonic() + 30
     with psycopg.connect(url, autocommit=True) as other:
-        while other.execute(holds).fetchone() != (True,):
+        while other.execute(holds, values).fetchone() != (True,):
             assert time.monotonic() < deadline
             time.sleep(0.01)

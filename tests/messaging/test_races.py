@@ -26,6 +26,7 @@ from tests.messaging.conftest import Mailer, MakeCustomer
 from tests.messaging.provider import TAKEN, put, reader
 from tests.messaging.sink import Sink
 from tests.segments.receiver import Receiver
+from tests.waiting import until_all_begun_is_over
 
 PEOPLE = 300
 
@@ -167,16 +168,9 @@ def test_where_nobody_knows_what_a_killed_sender_offered_all_of_it_is_in_doubt(
     assert after["sent"] <= len(sink.letters) <= after["sent"] + stuck
 
 
-# Until every transaction that had begun before is over, some of which may hold what they let out.
-BEGUN_BEFORE = text("""
-    SELECT EXISTS (SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND xact_start < :moment AND pid <> pg_backend_pid())
-""")
-
-
 @pytest.mark.committed
 def test_who_leaves_while_it_is_being_sent_gets_nothing_that_was_not_in_hand(
-    app: Flask, tenant: Any, crowd: int, sink: Sink
+    app: Flask, real_db: str, tenant: Any, crowd: int, sink: Sink
 ) -> None:
     sink.on_letter = lambda _address, _nth: time.sleep(0.002)
     with transaction(tenant.id) as session:
@@ -187,12 +181,8 @@ def test_who_leaves_while_it_is_being_sent_gets_nothing_that_was_not_in_hand(
     for person in people[::3]:
         token = unsubscribe_token(tenant.id, person.id, person.id)
         assert http.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
-        with transaction(tenant.id) as session:
-            moment = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-        while True:
-            with transaction(tenant.id) as session:
-                if not session.execute(BEGUN_BEFORE, {"moment": moment}).scalar_one():
-                    break
+        # Some of them may hold what they let out.
+        until_all_begun_is_over(real_db)
         with transaction(tenant.id) as session:
             row = session.execute(
                 text("SELECT id, status FROM message WHERE customer_id = :id"), {"id": person.id}

@@ -252,16 +252,16 @@ def beside(tenant_id: UUID) -> Iterator[Connection]:
         yield connection
 
 
-_BY_INDEX = "; ".join(
-    (
-        *(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")),
-        # Rows that are read and left aside are taken to be dear: there may be many more than is known.
-        "SET LOCAL cpu_tuple_cost = 1",
-        # Nor are these plans worth being compiled, dear as they are made to look.
-        "SET LOCAL jit = off",
-    )
-)
-
+_SETTINGS = {
+    **{f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "material", "hashjoin", "mergejoin")},
+    # Rows that are read and left aside are taken to be dear: there may be many more than is known.
+    "cpu_tuple_cost": "1",
+    # Nor are these plans worth being compiled, dear as they are made to look.
+    "jit": "off",
+}
+_BY_INDEX = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _SETTINGS.items())
+_OF_NOW = f"{_BY_INDEX}; SET LOCAL plan_cache_mode = force_custom_plan"
+_AS_BEFORE = "; ".join(f"SET LOCAL {name} = DEFAULT" for name in (*_SETTINGS, "plan_cache_mode"))
 
 # Of an empty table an index in the asked order looks no cheaper than sorting what another one finds.
 _IN_ORDER = f"{_BY_INDEX}; SET LOCAL enable_sort = off"
@@ -276,6 +276,18 @@ def look_up_by_index(session: Session, *, in_order: bool = False) -> None:
     Postgres 16 would read all there are.
     """
     session.connection().exec_driver_sql(_IN_ORDER if in_order else _BY_INDEX)
+
+
+@contextmanager
+def looking_up_by_index(session: Session) -> Iterator[None]:
+    """Let a block do what `look_up_by_index` does, in a transaction that has more to do than that, with plans of now.
+
+    For joins with a list of ids: a plan that was made and kept while a table was as good as empty goes through all that
+    is in it by now, for each list. An error leaves the settings: the transaction, or its savepoint, is over by it.
+    """
+    session.connection().exec_driver_sql(_OF_NOW)
+    yield
+    session.connection().exec_driver_sql(_AS_BEFORE)
 
 
 def after_commit(hook: Callable[[], None]) -> None:

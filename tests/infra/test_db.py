@@ -15,6 +15,7 @@ from app.infra.db import (
     again_after_deadlock,
     asking_once,
     db,
+    looking_up_by_index,
     once,
     serving_url,
     transaction,
@@ -163,3 +164,13 @@ def test_only_who_opened_the_transaction_begins_again(tenant: Any) -> None:
     with pytest.raises(OperationalError), transaction(tenant.id):
         act()
     assert len(tried) == 1
+
+
+def test_rows_are_looked_up_by_index_for_a_block_only(tenant: Any) -> None:
+    asked = text("SELECT name, setting FROM pg_settings")
+    with transaction(tenant.id) as session:
+        before = {row.name: row.setting for row in session.execute(asked)}
+        with looking_up_by_index(session):
+            meanwhile = {row.name: row.setting for row in session.execute(asked)}
+        assert {row.name: row.setting for row in session.execute(asked)} == before
+    assert (meanwhile["enable_hashjoin"], meanwhile["plan_cache_mode"]) == ("off", "force_custom_plan")

@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.accounts.models import Tenant
 from app.infra.db import transaction
 from app.journeys import lifecycle, queries, service
 from app.journeys.drafts import WrongStatus
-from app.journeys.engine import advance, exits, plan
+from app.journeys.engine import advance, exits, plan, writes
 from app.journeys.engine.advance import advance_batch
 from app.journeys.graph import Graph
 from app.journeys.step_type import StepBatch
@@ -378,3 +379,24 @@ def test_plans_in_hand_stay_when_others_take_their_room(tenant: Tenant, monkeypa
         admit(tenant.id, made.id, [who])
     run(tenant.id)
     assert sorted(tags(tenant.id, who)) == ["One", "Two"]
+
+
+def test_of_all_people_those_of_a_batch_are_read_though_the_plan_was_made_while_there_were_few(tenant: Tenant) -> None:
+    made = journey(tenant.id, [wait("w", None, "1 day")])
+    read = text("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = :of")
+
+    def reads(enrollments: list[UUID]) -> int:
+        record = writes.Record()
+        record.states += [(one, "ACTIVE", "w", 1, None, NOW, None, None, 0, None) for one in enrollments]
+        with transaction(tenant.id) as session:
+            before = session.scalar(read, {"of": "journey_enrollment"})
+            writes.write(session, tenant.id, NOW, record)
+            return int(session.scalar(read, {"of": "journey_enrollment"}) - before)
+
+    with transaction(tenant.id) as session:
+        # As of a connection that has asked often enough.
+        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+    for one in admit(tenant.id, made.id, people(tenant.id, 7)).values():
+        reads([one])
+    came = admit(tenant.id, made.id, people(tenant.id, 3_000))
+    assert reads(list(came.values())[:10]) < 100

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
+from app.infra.db import looking_up_by_index
 from app.journeys.engine import ends
 from app.journeys.engine.plan import PlannedStep
 from app.journeys.graph import NEXT
@@ -334,12 +335,27 @@ MOVE_REVENUE = text("""
 
 def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> None:
     """Write everything down."""
-    base = {"tenant_id": tenant_id, "now": now}
-    cohorts: dict[Cohort, Counter[str]] = defaultdict(Counter)
+    base: dict[str, Any] = {"tenant_id": tenant_id, "now": now}
     for (key, version, status, exit), taken in record.new_steps.items():
         if taken:
             same = {"key": key, "version": version, "status": status, "exit": exit}
             session.execute(LOG_STEPS, base | same | _columns(taken, "ids", "numbers", "results"))
+    # People came in by hundreds of thousands within the minute after which Postgres looks at a table anew. Meanwhile
+    # a plan of before went through all of them for each batch: up to 90 µs a person more.
+    with looking_up_by_index(session):
+        cohorts, revenue = _write_people(session, base, record)
+    ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
+    if record.at_last:
+        concerned = {*record.totals, *(journey for journey, _ in record.counts), *(id for id, _ in record.at_last)}
+        session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": sorted(concerned)})
+        for _, act in record.at_last:
+            act()
+    move_counters(session, tenant_id, record.totals, record.counts, record.passed, cohorts, revenue)
+
+
+def _write_people(session: Session, base: dict[str, Any], record: Record) -> tuple[dict[Cohort, Counter[str]], Revenue]:
+    """Write down which steps ended and where people are now; return what the cohorts have to know of it."""
+    cohorts: dict[Cohort, Counter[str]] = defaultdict(Counter)
     if record.ended_steps:
         session.execute(
             END_STEPS, base | _columns(record.ended_steps, "ids", "numbers", "statuses", "exits", "results")
@@ -356,13 +372,7 @@ def write(session: Session, tenant_id: UUID, now: datetime, record: Record) -> N
             cohorts[cohort]["converted"] += row.people
             if row.currency is not None:
                 revenue[cohort, row.currency] = (row.people, row.amount)
-    ends.tell(session, tenant_id, [state[0] for state in record.states if state[1] != "ACTIVE"], now)
-    if record.at_last:
-        concerned = {*record.totals, *(journey for journey, _ in record.counts), *(id for id, _ in record.at_last)}
-        session.execute(LOCK_JOURNEYS, {"tenant_id": tenant_id, "ids": sorted(concerned)})
-        for _, act in record.at_last:
-            act()
-    move_counters(session, tenant_id, record.totals, record.counts, record.passed, cohorts, revenue)
+    return cohorts, revenue
 
 
 def move_counters(

@@ -30,7 +30,6 @@ MAX_NAME = 80
 FEW = 100
 """To fewer than so many of each variant, most differences are chance."""
 _COUNTED = {OPENS: Kind.OPENED, CLICKS: Kind.CLICKED, CONVERSIONS: Kind.CONVERTED}
-_OUT = ("sent", "unknown")
 _REST = "_rest"
 
 
@@ -91,14 +90,23 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a variant does: so many got it, and so many of them did something; it is measured by the `measure`."""
+    """How a variant does: to so many it was sent, and so many did something; it is measured by the `measure`.
+
+    Of so many nobody knows whether they got it (`unknown`). They count among those who may have done something.
+    """
 
     variant: Variant
     measure: Kind
     sent: int
+    unknown: int
     opened: int
     clicked: int
     converted: int
+
+    @property
+    def out(self) -> int:
+        """Return how many got it, or may have got it: those the shares are of."""
+        return self.sent + self.unknown
 
     @property
     def did(self) -> int:
@@ -108,7 +116,7 @@ class Standing:
     @property
     def share(self) -> Interval:
         """Return the share, and between what it lies."""
-        return wilson(self.did, self.sent)
+        return wilson(self.did, self.out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class Outcome:
     waiting: int
     """So many messages wait for the winner."""
     rest: int
-    """So many went out as the winner, to those who had waited."""
+    """To so many of those who had waited it was sent as the winner."""
     unsettled: int
     """So many of the variants themselves are still to go out."""
     skipped: int = 0
@@ -128,8 +136,8 @@ class Outcome:
     @property
     def will_get(self) -> int | None:
         """Return about how many of those who wait will get the winner, as of the variants; None before any has gone."""
-        sent = sum(one.sent for one in self.standings)
-        return round(self.waiting * sent / (sent + self.skipped)) if sent and self.waiting else None
+        out = sum(one.out for one in self.standings)
+        return round(self.waiting * out / (out + self.skipped)) if out and self.waiting else None
 
     @property
     def measure(self) -> Kind:
@@ -145,7 +153,7 @@ class Outcome:
     def lead(self) -> Interval:
         """Return by how much the best is ahead of the second."""
         first, second = self.standings[:2]
-        return difference(first.did, first.sent, second.did, second.sent)
+        return difference(first.did, first.out, second.did, second.out)
 
     @property
     def decided(self) -> bool:
@@ -156,11 +164,11 @@ class Outcome:
     def words(self) -> str:
         """Return what may be said of it: no more than the numbers allow."""
         name, second = self.best.variant.name, self.standings[1]
-        if not any(one.sent for one in self.standings):
+        if not any(one.out for one in self.standings):
             return "Nothing has gone out yet."
         if self.decided:
             return f"{name} wins: it is ahead by more than chance."
-        if min(one.sent for one in self.standings) < FEW:
+        if min(one.out for one in self.standings) < FEW:
             return "No difference to be seen with so few."
         if self.best.share.value == second.share.value:
             return "They do equally well so far."
@@ -178,7 +186,7 @@ def outcome(experiment: Experiment, counts: Sequence[Count]) -> Outcome:
         Standing(
             one,
             _COUNTED.get(experiment.rule, Kind.CLICKED),
-            number([one.key], *_OUT),
+            *(number([one.key], status) for status in ("sent", "unknown")),
             *(number([one.key], what) for what in _COUNTED.values()),
         )
         for one in experiment.variants
@@ -187,7 +195,7 @@ def outcome(experiment: Experiment, counts: Sequence[Count]) -> Outcome:
     return Outcome(
         sorted(found, key=lambda one: (-one.share.value, one.variant.key)),
         waiting=sum(one.number for one in counts if one.reason == Reason.AWAITING_WINNER and one.what == "held"),
-        rest=number([to_rest(one) for one in keys], *_OUT),
+        rest=number([to_rest(one) for one in keys], "sent"),
         # One whose address is shared may wait for somebody who waits for the winner.
         unsettled=number(keys, "queued", "held", "sending", but=[Reason.COPY_PENDING]),
         skipped=number(keys, "skipped"),

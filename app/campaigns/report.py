@@ -25,8 +25,6 @@ MOST_SEGMENTS = 20
 """So many segments, those with the most people, are told of."""
 OCCURRENCES = 50
 
-# A message that went out; whether it arrived is another question.
-_OUT = "message.status IN ('sent', 'unknown')"
 _WHAT: dict[str, str] = {
     "audience": "true",
     "sent": "message.status = 'sent'",
@@ -36,8 +34,8 @@ _WHAT: dict[str, str] = {
     "waiting": "message.status IN ('queued', 'held', 'sending')",
     "delivered": "message.status = 'sent' AND NOT EXISTS (SELECT FROM message_response AS back"
     " WHERE back.tenant_id = :tenant_id AND back.message_id = message.id AND back.kind = 'bounced')",
-    "not_opened": f"{_OUT} AND message.first_open_at IS NULL",
-    "not_clicked": f"{_OUT} AND message.first_click_at IS NULL",
+    "not_opened": "message.status = 'sent' AND message.first_open_at IS NULL",
+    "not_clicked": "message.status = 'sent' AND message.first_click_at IS NULL",
 }
 NUMBERS = (*_WHAT, *(one.value for one in Kind if one is not Kind.DELIVERED))
 """What of a campaign opens its people."""

@@ -244,6 +244,19 @@ def test_not_decided_is_said() -> None:
     assert not outcome(0, 0).decided
 
 
+def test_what_nobody_knows_of_is_no_part_of_what_was_sent_but_of_whom_the_shares_are() -> None:
+    tried = experiment.of(experiment.read({"variants": [{"share": 10}, {"share": 10}], "rule": "clicks"}))
+    assert tried is not None
+    counted = {("a", "sent"): 80, ("a", "unknown"): 20, ("a", "clicked"): 10, ("b", "sent"): 100, ("b", "clicked"): 9}
+    counted |= {("a_rest", "sent"): 7, ("a_rest", "unknown"): 3}
+    found = experiment.outcome(tried, [Count(UUID(int=1), *which, "", n) for which, n in counted.items()])
+    assert [(one.variant.key, one.sent, one.unknown, one.share.value) for one in found.standings] == [
+        ("a", 80, 20, 0.1),
+        ("b", 100, 0, 0.09),
+    ]
+    assert found.rest == 7
+
+
 @pytest.mark.parametrize(
     ("wrong", "path"),
     [

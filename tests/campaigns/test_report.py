@@ -152,7 +152,7 @@ def test_what_nobody_knows_the_fate_of_is_not_counted_as_sent(
         assert '<td data-label="Sent" class="text-end">2</td>' in shown
         assert '<td data-label="Unknown" class="text-end">1</td>' in shown
     assert ",,unknown,1" in given
-    for what, number in (("sent", 2), ("unknown", 1)):
+    for what, number in (("sent", 2), ("unknown", 1), ("not_opened", 2), ("not_clicked", 2)):
         behind = report.people(tenant_id=club.tenant_id, run_ids=runs, what=what)
         assert len(behind.items) == number
     (side,) = api.get(f"/campaigns/{campaign.id}/breakdown?by=provider").get_json()["items"]

@@ -111,11 +111,15 @@ class LiftOut(Shown):
 
 
 class VariantOut(Shown):
-    """How a variant does: so many got it, so many of them did what it is measured by; which share that is."""
+    """How a variant does: to so many it was sent, so many `did` what it is measured by; which share that is.
+
+    The share is of those it was sent to and of those of whom nobody knows whether they got it (`unknown`).
+    """
 
     key: str
     name: str
     sent: int
+    unknown: int
     opened: int
     clicked: int
     converted: int
@@ -249,6 +253,7 @@ def _variant(one: Standing) -> VariantOut:
         key=one.variant.key,
         name=one.variant.name,
         sent=one.sent,
+        unknown=one.unknown,
         opened=one.opened,
         clicked=one.clicked,
         converted=one.converted,

@@ -286,7 +286,7 @@ def export_report(campaign_id: UUID) -> Response:
     for trial in winner.trials(tenant_id=tenant_id, runs_of=occurrences):
         when = "" if trial.run.occurrence == ONCE else f" {trial.run.occurrence}"
         for standing in trial.outcome.standings:
-            did = ("sent", "opened", "clicked", "converted")
+            did = ("sent", "unknown", "opened", "clicked", "converted")
             rows += [["variant", standing.variant.name + when, name, getattr(standing, name)] for name in did]
     for link in clicks.links(tenant_id=tenant_id, run_ids=runs):
         rows += [["link", link.url, name, getattr(link, name)] for name in ("people", "times", "machines")]

@@ -181,12 +181,15 @@ def without_value(campaign: Campaign) -> list[Missing]:
     return sorted(found.values(), key=lambda one: (-one.people, one.tag))
 
 
-def unfilled(campaign: Campaign) -> list[Finding]:
-    """Return the merge tags of what a campaign says that nothing fills in."""
+def unfilled(campaign: Campaign) -> dict[UUID, list[Finding]]:
+    """Return the merge tags of what a campaign says that nothing fills in, by template."""
     tenant_id = campaign.tenant_id
-    sources = [templates.source(tenant_id=tenant_id, template_id=one) for one in says(campaign)]
-    found = [checks.unfilled(tenant_id=tenant_id, source=one, in_campaign=True) for one in sources]
-    return list(dict.fromkeys(finding for ones in found for finding in ones))
+    found: dict[UUID, list[Finding]] = {}
+    for template_id in says(campaign):
+        source = templates.source(tenant_id=tenant_id, template_id=template_id)
+        if names := checks.unfilled(tenant_id=tenant_id, source=source, in_campaign=True):
+            found[template_id] = names
+    return found
 
 
 def require(session: Session, campaign: Campaign) -> None:

@@ -103,25 +103,30 @@ class Said:
     channel: str
     name: str
     url: str | None
-    problems: Sequence[Finding] = ()
-    """What is to be mended in it."""
+    findings: Sequence[Finding] = ()
+    """What is to be looked at in it."""
 
 
-def said(
-    campaign: Campaign,
-    problems: Mapping[UUID, Sequence[Finding]] | None = None,
-    variant: Variant | None = None,
-) -> list[Said]:
+def said(campaign: Campaign, variant: Variant | None = None) -> list[Said]:
     """Return what a campaign, or a variant of it, says on each of its channels."""
     found = [
-        _said(campaign.tenant_id, channel, template_id, problems or {})
+        _said(campaign.tenant_id, channel, template_id)
         for channel, template_id in readiness.chosen_by(campaign, variant).items()
     ]
     own = campaign.sender_id if EMAIL in campaign.channels else None
     return found + _beside(campaign.tenant_id, (variant and variant.sender_id) or own, variant)
 
 
-def _said(tenant_id: UUID, channel: str, template_id: UUID | None, problems: Mapping[UUID, Sequence[Finding]]) -> Said:
+def said_with(campaign: Campaign, found: Mapping[UUID, Sequence[Finding]]) -> list[Said]:
+    """Return what a campaign or its variants say in which something was found, by template, with that."""
+    return [
+        _said(campaign.tenant_id, channel, template_id, found[template_id])
+        for template_id, channel in readiness.says(campaign).items()
+        if template_id in found
+    ]
+
+
+def _said(tenant_id: UUID, channel: str, template_id: UUID | None, findings: Sequence[Finding] = ()) -> Said:
     if template_id is None:
         return Said(CHANNEL_LABELS[channel], "Not chosen yet", None)
     try:
@@ -129,7 +134,7 @@ def _said(tenant_id: UUID, channel: str, template_id: UUID | None, problems: Map
     except NotFound:
         return Said(CHANNEL_LABELS[channel], "A template that was deleted", None)
     url = url_for("content.show", template_id=template_id) if can("templates.view") else None
-    return Said(CHANNEL_LABELS[channel], name, url, problems.get(template_id, ()))
+    return Said(CHANNEL_LABELS[channel], name, url, findings)
 
 
 def _beside(tenant_id: UUID, sender_id: UUID | None, variant: Variant | None) -> list[Said]:
@@ -148,7 +153,7 @@ def said_by(trial: Trial) -> dict[str, list[Said]]:
     tenant_id = trial.run.tenant_id
     return {
         one.key: [
-            _said(tenant_id, kept["channel"], UUID(kept["template_id"]), {})
+            _said(tenant_id, kept["channel"], UUID(kept["template_id"]))
             for kept in trial.run.content
             if kept.get("variant") == one.key
         ]
@@ -167,9 +172,7 @@ class Part:
     said: Sequence[Said]
 
 
-def variants(
-    campaign: Campaign, reached: Reach | None = None, problems: Mapping[UUID, Sequence[Finding]] | None = None
-) -> list[Part]:
+def variants(campaign: Campaign, reached: Reach | None = None) -> list[Part]:
     """Return the variants of a campaign that has some."""
     tried = experiment.of(campaign.experiment)
     return [
@@ -177,7 +180,7 @@ def variants(
             one.name,
             one.share,
             round(reached.received * one.share / 100) if reached else None,
-            said(campaign, problems, one),
+            said(campaign, one),
         )
         for one in (tried.variants if tried else ())
     ]

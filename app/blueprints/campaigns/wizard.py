@@ -241,7 +241,6 @@ def review(campaign_id: UUID) -> Response:
     now = clock.now()
     dates = queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=now) if not lacks else []
     starts_now = schedule.starts_now(campaign.schedule, type_=campaign.type)
-    unfinished = readiness.unfinished(campaign)
     trying = experiment.of(campaign.experiment)
     reached_now, reached = (None, None) if lacks else reach.planned(tenant_id=tenant_id, campaign=campaign, now=now)
     return step_page(
@@ -260,16 +259,16 @@ def review(campaign_id: UUID) -> Response:
         pace=pace.planned(campaign, reached),
         trying=trying,
         winner_rule=trying and presenters.winner_rule(trying),
-        variants=presenters.variants(campaign, reached, unfinished),
+        variants=presenters.variants(campaign, reached),
         dates=dates,
         goal=presenters.goal_in_words(campaign),
         starts_now=starts_now,
         when=presenters.when(campaign),
-        said=presenters.said(campaign, unfinished),
-        unfinished=bool(unfinished),
+        said=presenters.said(campaign),
+        unfinished=presenters.said_with(campaign, readiness.unfinished(campaign)),
         tried=_tried(campaign),
         missing=readiness.without_value(campaign) if not lacks else [],
-        unfilled=readiness.unfilled(campaign),
+        unfilled=presenters.said_with(campaign, readiness.unfilled(campaign)),
         segment=presenters.segment_of(campaign),
         legal=presenters.legal(campaign),
         approval=None if lacks else approvals.shown(campaign),

@@ -16,10 +16,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from babel.numbers import format_decimal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
+from app.accounts.models import Tenant
 from app.accounts.permissions import permissions_of
 from app.accounts.queries import UserInfo, active_users
 from app.campaigns import readiness
@@ -415,8 +417,10 @@ def _ask(
         for one in active_users(tenant_id=campaign.tenant_id)
         if PERMISSION in permissions_of(one.role) and may_decide(campaign, asked, f"user:{one.id}")
     ]
+    locale = session.scalar(select(Tenant.locale).where(Tenant.id == campaign.tenant_id))
+    many = str(format_decimal(people, locale=locale))
     for one in told:
-        context = {"campaign": campaign.name, "campaign_id": str(campaign.id), "people": f"{people:,}", "by": name}
+        context = {"campaign": campaign.name, "campaign_id": str(campaign.id), "people": many, "by": name}
         _mail(campaign.tenant_id, "campaign_approval", one, str(asked.id), context | {"note": note}, now)
     return asked, told
 

@@ -222,8 +222,8 @@ def in_words(chosen: Chosen) -> str:
             f"They opened or clicked {did} in the last {DAYS} days, too little to tell by; people of their club open"
             f" most around {at}."
         )
-    times = "once" if chosen.own == 1 else f"{chosen.own:,} times"
-    around = "once" if chosen.around == 1 else "never" if not chosen.around else f"{chosen.around:,} times"
+    times = "once" if chosen.own == 1 else f"{chosen.own} times"
+    around = "once" if chosen.around == 1 else "never" if not chosen.around else f"{chosen.around} times"
     return (
         f"They opened or clicked {times} in the last {DAYS} days, {around} around {at} where they are. With how people"
         f" of their club read, {at} is their best hour."

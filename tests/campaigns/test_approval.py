@@ -224,6 +224,17 @@ def test_what_grew_until_its_time_came_is_kept_back_asked_for_and_goes_on(club: 
     assert len(letters) == 1
 
 
+def test_the_mail_writes_numbers_as_the_organisation_does(club: Club, sink: Sink, admin: str) -> None:
+    club.rows("UPDATE tenant SET locale = 'de_DE' RETURNING id")
+    made = "INSERT INTO customer (tenant_id, first_name) SELECT :of, 'Ann' FROM generate_series(1, 1234) RETURNING id"
+    with transaction(club.tenant_id) as session:
+        people = list(session.scalars(text(made), {"of": club.tenant_id}))
+    ask(club, club.campaign(people))
+    club.work()
+    (letter,) = [one.mail for one in sink.letters if "waits for your yes" in one.mail["Subject"]]
+    assert "a segment of 1.234 people" in letter.get_body().get_content()
+
+
 def test_a_snippet_that_is_changed_while_it_goes_out_keeps_the_rest_back(club: Club, sink: Sink, admin: str) -> None:
     tenant_id = club.tenant_id
     snippet = snippet_service.create(tenant_id=tenant_id, key="words", name="Words", html="old")

@@ -39,6 +39,7 @@ class NotReady(Invalid):
         self.problems = list(problems)
 
 
+@again_after_deadlock
 def activate(
     *,
     tenant_id: UUID,
@@ -77,6 +78,7 @@ def activate(
         return journey
 
 
+@again_after_deadlock
 def publish(
     *,
     tenant_id: UUID,

@@ -18,7 +18,7 @@ from app.events import log as capture_log
 from app.infra.db import db, transaction
 from app.infra.errors import Invalid
 from app.infra.ids import new_id
-from app.journeys import checks, lifecycle, queries, recipe, service
+from app.journeys import checks, drafts, lifecycle, publishing, queries, recipe, service
 from app.journeys.engine import advance
 from app.journeys.engine.advance import advance_batch
 from app.journeys.steps.update import UpdateStep
@@ -196,6 +196,34 @@ def test_publishing_while_events_come_loses_nobody(app: Flask, tenant: Tenant) -
     assert together(app, publish, post) == ["done", "done"]
     assert len(rows(tenant.id, "SELECT 1 FROM journey_enrollment")) == 30
     check_counters(tenant.id, made.id)
+
+
+@pytest.mark.parametrize("act", [lifecycle.publish, lifecycle.activate])
+def test_who_publishes_while_somebody_else_does_is_not_sent_away(
+    app: Flask, tenant: Tenant, real_db: str, act: Callable[..., Any]
+) -> None:
+    """Another one told the engine whom to look at and wants the journey; who publishes has that, and waits to tell."""
+    made = journey(tenant.id, [tag("u", "w", "x"), wait("w", "z", "9 days"), tag("z", None, "z")])
+    admit(tenant.id, made.id, people(tenant.id, 3))
+    run(tenant.id)
+    on: dict[str, Any] = {"tenant_id": tenant.id, "journey_id": made.id, "actor": "system"}
+    otherwise = step("w", "WAIT", "z", {"event_type": CANCELLED, "timeout": "1 hour"}, next_timeout="z")
+    service.put_steps(**on, steps=[tag("u", "w", "x"), otherwise, tag("z", None, "z")])
+    told = threading.Event()
+
+    def first() -> None:
+        with transaction(tenant.id) as session:
+            session.execute(publishing._SETTLE, {**on, "keys": ["w"], "rebase": False, "look": False})
+            told.set()
+            until_somebody_waits(real_db)
+            drafts.locked(session, tenant.id, made.id)
+
+    def second() -> int | None:
+        told.wait(30)
+        version: int | None = act(**on).published_version
+        return version
+
+    assert together(app, first, second)[1] == 2
 
 
 def test_who_walks_by_an_old_version_is_not_left_at_a_step_that_is_gone(

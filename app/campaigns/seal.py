@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.campaigns import readiness
@@ -18,6 +18,7 @@ from app.campaigns.service import SETTINGS
 from app.content import queries as templates
 from app.content import snippet_queries, snippets
 from app.infra.arrays import array
+from app.segments import dependencies
 from app.segments.models import Segment
 
 _WHOM, WHAT, _OFTEN = "whom", "what", "often"
@@ -55,7 +56,7 @@ def seal(session: Session, campaign: Campaign, content: Sequence[Mapping[str, An
     said = {name: value for name, value in settings.items() if value is not None}
     often = [campaign.type, campaign.schedule.get("rrule")]
     return {
-        _WHOM: _digest([campaign.segment_id, segment and segment.version]),
+        _WHOM: _digest([campaign.segment_id, segment and segment.version, *_named_by(session, segment)]),
         WHAT: _digest([said, pinned, _snippets_of(session, campaign.tenant_id, pinned)]),
         _OFTEN: _digest(often),
     }
@@ -63,6 +64,15 @@ def seal(session: Session, campaign: Campaign, content: Sequence[Mapping[str, An
 
 def _digest(of_what: Any) -> str:
     return hashlib.sha256(orjson.dumps(of_what, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+
+
+def _named_by(session: Session, segment: Segment | None) -> list[list[Any]]:
+    """Return the segments that a segment's conditions name, one through another, each with its version."""
+    if segment is None:
+        return []
+    ids = dependencies.meant(session, segment.tenant_id, [segment.id])[segment.id] - {segment.id}
+    wanted = select(Segment.id, Segment.version).where(Segment.tenant_id == segment.tenant_id, Segment.id.in_(ids))
+    return [list(row) for row in session.execute(wanted.order_by(Segment.id))] if ids else []
 
 
 def _snippets_of(session: Session, tenant_id: UUID, pinned: Sequence[Mapping[str, Any]]) -> list[list[Any]]:

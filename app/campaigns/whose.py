@@ -1,6 +1,6 @@
 """Whose a campaign is that waits for a second person's yes: their own yes would be none."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import orjson
@@ -11,6 +11,7 @@ from app.accounts.models import ApiKey
 from app.campaigns import experiment, readiness
 from app.campaigns.models import Campaign, CampaignApproval
 from app.infra.arrays import array
+from app.segments import dependencies
 
 SYSTEM = "system"
 """Who asks where Fairway does."""
@@ -42,16 +43,18 @@ _CHANGED_BY = text("""
 def whose(
     session: Session, tenant_id: UUID, askings: Sequence[tuple[Campaign, CampaignApproval]]
 ) -> dict[UUID, set[str]]:
-    """Return by asking the people it is no second person's yes of, in two statements however many askings there are."""
+    """Return by asking the people it is no second person's yes of, in four statements however many there are."""
     own = {asked.id: {campaign.created_by, asked.asked_by} for campaign, asked in askings}
     by_fairway = [(campaign, asked) for campaign, asked in askings if asked.asked_by == SYSTEM]
     if by_fairway:
+        chosen = {campaign.segment_id for campaign, _ in by_fairway if campaign.segment_id is not None}
+        meant = dependencies.meant(session, tenant_id, chosen)
         values = {
             "tenant_id": tenant_id,
             "system": SYSTEM,
             "campaigns": array(campaign.id for campaign, _ in by_fairway),
             "askings": array(asked.id for _, asked in by_fairway),
-            "read": orjson.dumps([_read_by(campaign) for campaign, _ in by_fairway]).decode(),
+            "read": orjson.dumps([_read_by(campaign, meant) for campaign, _ in by_fairway]).decode(),
         }
         for row in session.execute(_CHANGED_BY, values):
             own[row.asking_id].add(row.actor)
@@ -59,12 +62,13 @@ def whose(
     return {asking_id: {people.get(one, one) for one in refs} for asking_id, refs in own.items()}
 
 
-def _read_by(campaign: Campaign) -> list[str]:
-    """Return the ids of what a campaign sends, and of whom to."""
+def _read_by(campaign: Campaign, meant: Mapping[UUID, Collection[UUID]]) -> list[str]:
+    """Return the ids of what a campaign sends, and of whom to: its segment with those that it names."""
     tried = experiment.of(campaign.experiment)
     chosen = [readiness.chosen_by(campaign, one) for one in (None, *(tried.variants if tried else ()))]
     ids = {template_id for one in chosen for template_id in one.values() if template_id is not None}
-    return [str(campaign.id), str(campaign.segment_id), *map(str, ids)]
+    whom = meant[campaign.segment_id] if campaign.segment_id else ()
+    return [str(one) for one in (campaign.id, *whom, *ids)]
 
 
 def people_behind(session: Session, tenant_id: UUID, refs: Collection[str]) -> dict[str, str]:

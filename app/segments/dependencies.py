@@ -1,6 +1,6 @@
 """What the answers of segments depend on, so that a change finds the segments it concerns; and circles among them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.conditions import Catalogue, InvalidConditions, Operator, Tree, dependencies, parse, walk
 from app.conditions.fields import PROFILE
+from app.customers import custom_fields
 from app.infra.arrays import array
 from app.segments.models import MANUAL, Segment
 
@@ -28,8 +29,8 @@ _WRITE = text("""
     SELECT :tenant_id, reads, :segment_id FROM wanted ON CONFLICT DO NOTHING
 """)
 _ASKING = text("""
-    SELECT id, criteria FROM segment WHERE tenant_id = :tenant_id AND id <> :id AND type = 'DYNAMIC'
-        AND archived_at IS NULL AND CAST(criteria AS text) LIKE '%"segments"%'
+    SELECT id, criteria FROM segment WHERE tenant_id = :tenant_id AND type = 'DYNAMIC' AND archived_at IS NULL
+        AND CAST(criteria AS text) LIKE '%"segments"%'
 """)
 SEGMENTS = "segments"
 """The name of the field that asks which segments somebody is in."""
@@ -68,10 +69,7 @@ def circle(session: Session, tenant_id: UUID, segment_id: UUID, tree: Tree, cata
     """
     if SEGMENT in _of_segments(tree):
         return [segment_id, segment_id]
-    asked: dict[UUID, frozenset[UUID]] = {}
-    for row in session.execute(_ASKING, {"tenant_id": tenant_id, "id": segment_id}):
-        with suppress(InvalidConditions):
-            asked[row.id] = referred(parse(row.criteria, catalogue, allow_empty=True))
+    asked = _asked(session, tenant_id, catalogue)
     ways = [[segment_id, one] for one in sorted(referred(tree))]
     seen: set[UUID] = set()
     for way in ways:
@@ -82,6 +80,26 @@ def circle(session: Session, tenant_id: UUID, segment_id: UUID, tree: Tree, cata
             seen.add(last)
             ways.extend([*way, one] for one in sorted(asked.get(last, ())))
     return None
+
+
+def meant(session: Session, tenant_id: UUID, segment_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """Return of each of these segments all that say who is in it: itself, those it names, those that they name."""
+    asked = _asked(session, tenant_id, custom_fields.catalogue(tenant_id=tenant_id))
+    found: dict[UUID, set[UUID]] = {}
+    for one in segment_ids:
+        found[one] = new = {one}
+        while new := {named for segment_id in new for named in asked.get(segment_id, ())} - found[one]:
+            found[one] |= new
+    return found
+
+
+def _asked(session: Session, tenant_id: UUID, catalogue: Catalogue) -> dict[UUID, frozenset[UUID]]:
+    """Return which segments those in use name."""
+    asked: dict[UUID, frozenset[UUID]] = {}
+    for row in session.execute(_ASKING, {"tenant_id": tenant_id}):
+        with suppress(InvalidConditions):
+            asked[row.id] = referred(parse(row.criteria, catalogue, allow_empty=True))
+    return asked
 
 
 def _of_segments(tree: Tree) -> set[str]:

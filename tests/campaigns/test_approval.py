@@ -437,6 +437,45 @@ def test_who_made_what_somebody_else_put_in_since_does_not_approve_it_when_fairw
     assert [one.id for one, _ in approval.waiting_for(tenant_id=tenant_id, actor=other)] == [campaign.id]
 
 
+@pytest.mark.parametrize("through", [0, 1])
+def test_a_segment_that_its_segment_names_is_asked_for_again_once_it_means_others(
+    club: Club, sink: Sink, admin: str, through: int
+) -> None:
+    """As many others in the segment that was approved, because another one it asks about has other conditions now."""
+    tenant_id, other = club.tenant_id, f"user:{make_user(club.tenant_id, 'owner')}"
+    club.people(3, first_name="Approved")
+    club.people(3, first_name="Others")
+
+    def called(name: str) -> dict[str, Any]:
+        return {"combinator": "AND", "rules": [{"field": "first_name", "operator": "eq", "value": name}]}
+
+    def whoever_is_in(segment: UUID) -> dict[str, Any]:
+        return {"combinator": "AND", "rules": [{"field": "segments", "operator": "in", "value": [str(segment)]}]}
+
+    new: dict[str, Any] = {"tenant_id": tenant_id, "now": NOON}
+    inner = where = segments.create(**new, actor=ACTOR, name="Inner", criteria=called("Approved")).id
+    for number in range(through + 1):
+        where = segments.create(**new, actor=ACTOR, name=f"Outer {number}", criteria=whoever_is_in(where)).id
+    club.work()
+    campaign = club.campaign(where, schedule={"mode": "at", "start_at": "2026-11-20T15:00"})
+    ask(club, campaign)
+    answer(club, campaign, admin)
+    club.act("schedule_", campaign)
+    segments.change(**new, segment_id=inner, changes={"criteria": called("Others")}, users=(), actor=admin)
+    club.work()
+    found = standing(club, campaign)
+    assert (found.state, found.people, found.changed) == (State.OUTDATED, 3, ("whom it goes to",))
+
+    # Fairway asks, when its time has come: who changed it is no second person.
+    club.work(HOUR)
+    club.work(HOUR + MINUTE)
+    assert club.status(campaign) == Status.PAUSED
+    assert not club.rows("SELECT 1 FROM message WHERE run_id IS NOT NULL")
+    with pytest.raises(NotTheirOwn):
+        answer(club, campaign, admin)
+    assert answer(club, campaign, other).decision == approval.APPROVED
+
+
 def test_whose_many_campaigns_are_is_asked_at_once(club: Club, sink: Sink, admin: str) -> None:
     """Also where Fairway asked, and who changed what is sent since has to be found."""
     tenant_id, other = club.tenant_id, f"user:{make_user(club.tenant_id, 'owner')}"

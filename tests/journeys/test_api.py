@@ -228,3 +228,30 @@ def test_a_key_that_may_edit_journeys_may_not_do_by_them_what_else_it_may_not(
     refused = api.post(there, json=sent, headers={"Authorization": f"Bearer {key}"})
     assert refused.status_code == 403
     assert api.post(there, json=sent).status_code != 403
+
+
+def test_a_key_that_may_not_see_customers_is_told_how_far_they_are_and_not_who_they_are(
+    api: Any, tenant: Tenant
+) -> None:
+    made = journey(tenant.id, [tag("u", "w", "x"), wait("w", None, "3 days")])
+    (who,) = people(tenant.id, last_name="Nobodysbusiness")
+    key = api.post("/api-keys", json={"name": "Till", "scopes": ["journeys.view", "journeys.run"]}).get_json()["key"]
+    till = {"headers": {"Authorization": f"Bearer {key}"}}
+    entered = {"customer_id": str(who), "data": {"voucher": "Nobodysbusiness"}}
+    answers = [api.post(f"/journeys/{made.id}/enrollments", json=entered, **till)]
+    run(tenant.id, clock.now())
+    at = f"/enrollments/{answers[0].get_json()['id']}"
+    answers += [
+        api.get(f"/journeys/{made.id}/enrollments", **till),
+        api.get(at, **till),
+        api.post(f"{at}/exit", **till),
+    ]
+    assert [one.status_code for one in answers] == [201, 200, 200, 200]
+    assert not [one for one in answers if "Nobodysbusiness" in one.get_data(as_text=True)]
+    (line,), path = answers[1].get_json()["items"], answers[2].get_json()
+    assert (line["customer_id"], line["customer_name"], line["current_step_key"]) == (str(who), None, "w")
+    assert [step["step_key"] for step in path["steps"]] == ["trigger", "u", "w"]
+    assert {step["result"] for step in path["steps"]} == {None}
+    told = api.get(at).get_json()
+    assert told["customer_name"].endswith("Nobodysbusiness")
+    assert told["trigger_data"] == {"voucher": "Nobodysbusiness"}

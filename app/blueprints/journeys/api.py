@@ -16,13 +16,14 @@ from app.journeys.models import Journey
 from app.journeys.narrowing import Fate
 from app.journeys.step_type import MANUAL, step_types
 from app.web.api import ApiBlueprint
-from app.web.guards import current
+from app.web.guards import can, current
 from app.web.schemas import Body, Conditions, PageQuery, Shown
 
 api = ApiBlueprint("journeys_api", __name__)
 
 Words = Annotated[str, Field(max_length=500)]
 Status = Literal["DRAFT", "ACTIVE", "PAUSED", "ARCHIVED"]
+SEES_PEOPLE = "customers.view"
 EnrollmentStatus = Literal["ACTIVE", "COMPLETED", "EXITED", "FAILED"]
 
 
@@ -225,14 +226,15 @@ class SecretOut(Shown):
 class EnrollmentOut(Shown):
     """One person in a journey. A step that has failed for them `attempts` times is tried again at `due_at`.
 
-    `converted_at`: they reached the journey's goal, and what the event said that was worth.
+    What they are called is for those who may see customers. `converted_at`: they reached the journey's goal, and what
+    the event said that was worth.
     """
 
     id: UUID
     journey_id: UUID
     journey_name: str
     customer_id: UUID
-    customer_name: str
+    customer_name: str | None
     status: EnrollmentStatus
     current_step_key: str | None
     waiting_until: datetime | None
@@ -266,7 +268,10 @@ class StepTakenOut(Shown):
 
 
 class PathOut(EnrollmentOut):
-    """A person's whole walk: what let them in, and each step taken."""
+    """A person's whole walk: what let them in, and each step taken.
+
+    What that event said, and what steps saw and wrote, is for those who may see customers.
+    """
 
     trigger_event_id: UUID | None
     trigger_data: dict[str, Any]
@@ -459,7 +464,7 @@ def enrol_customer(journey_id: UUID, body: EnrolBody) -> EnrollmentOut:
     """Let a customer into an active journey by hand; 409 with the reason if that can't be."""
     tenant_id = current().tenant_id
     made = enrol.enrol_one(tenant_id=tenant_id, journey_id=journey_id, customer_id=body.customer_id, data=body.data)
-    return EnrollmentOut.model_validate(queries.enrollment_path(tenant_id=tenant_id, enrollment_id=made).line)
+    return person_of(queries.enrollment_path(tenant_id=tenant_id, enrollment_id=made).line)
 
 
 @api.operation("GET", "/enrollments/<uuid:enrollment_id>", permission="journeys.view", returns=PathOut)
@@ -475,8 +480,17 @@ def exit_enrollment(enrollment_id: UUID) -> PathOut:
     return path_of(enrollment_id)
 
 
+def person_of(line: queries.EnrollmentLine) -> EnrollmentOut:
+    """Return a person in a journey, nameless for those who may not see customers."""
+    shown = EnrollmentOut.model_validate(line)
+    return shown if can(SEES_PEOPLE) else shown.model_copy(update={"customer_name": None})
+
+
 def path_of(enrollment_id: UUID) -> PathOut:
     path = queries.enrollment_path(tenant_id=current().tenant_id, enrollment_id=enrollment_id)
-    line = EnrollmentOut.model_validate(path.line).model_dump()
     steps = [StepTakenOut.model_validate(step) for step in path.steps]
-    return PathOut(**line, trigger_event_id=path.trigger_event_id, trigger_data=dict(path.trigger_data), steps=steps)
+    data = dict(path.trigger_data)
+    if not can(SEES_PEOPLE):
+        data, steps = {}, [step.model_copy(update={"result": None}) for step in steps]
+    line = person_of(path.line).model_dump()
+    return PathOut(**line, trigger_event_id=path.trigger_event_id, trigger_data=data, steps=steps)

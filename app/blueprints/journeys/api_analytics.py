@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from app.blueprints.journeys.api import EnrollmentOut, EnrollmentStatus, Words
+from app.blueprints.journeys.api import EnrollmentOut, EnrollmentStatus, Words, person_of
 from app.infra.paging import Page
 from app.infra.statistics import Interval
 from app.journeys import behind, cohorts, outcomes
@@ -307,7 +307,7 @@ def journey_enrollments(journey_id: UUID, query: EnrollmentsQuery) -> Page[Enrol
         cursor=query.cursor,
         limit=query.limit,
     )
-    return Page([EnrollmentOut.model_validate(line) for line in found.items], found.next_cursor)
+    return Page([person_of(line) for line in found.items], found.next_cursor)
 
 
 def _keys(said: str | None) -> tuple[str, ...]:

@@ -91,6 +91,8 @@ _CONVERT = text("""
     ON CONFLICT DO NOTHING
     RETURNING message_id, event_id, at, credited
 """)
+# One row after the other: of joins, a plan that was made and kept while there were few people lays all of them, and all
+# messages, beside each other for a single conversion.
 _TIMELINE = text("""
     INSERT INTO activity (tenant_id, customer_id, type, category, title, occurred_at, source, object_type, object_id,
                           club_id, payload)
@@ -103,11 +105,18 @@ _TIMELINE = text("""
             'currency', conversion.currency))
     FROM unnest(CAST(:messages AS uuid[]), CAST(:events AS uuid[]), CAST(:labels AS text[]))
         AS did(message_id, event_id, label)
-    JOIN conversion ON conversion.tenant_id = :tenant_id AND conversion.message_id = did.message_id
-        AND conversion.event_id = did.event_id
-    JOIN message ON message.tenant_id = :tenant_id AND message.id = did.message_id
-    JOIN customer AS named ON named.tenant_id = :tenant_id AND named.id = message.customer_id
-    JOIN customer ON customer.tenant_id = :tenant_id AND customer.id = coalesce(named.merged_into_id, named.id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM conversion AS c
+        WHERE c.tenant_id = :tenant_id AND c.message_id = did.message_id AND c.event_id = did.event_id LIMIT 1
+    ) AS conversion
+    CROSS JOIN LATERAL (SELECT * FROM message AS m WHERE m.tenant_id = :tenant_id AND m.id = did.message_id LIMIT 1)
+        AS message
+    CROSS JOIN LATERAL (
+        SELECT coalesce(c.merged_into_id, c.id) AS id FROM customer AS c
+        WHERE c.tenant_id = :tenant_id AND c.id = message.customer_id LIMIT 1
+    ) AS named
+    CROSS JOIN LATERAL (SELECT * FROM customer AS c WHERE c.tenant_id = :tenant_id AND c.id = named.id LIMIT 1)
+        AS customer
     ORDER BY customer.id, conversion.at
 """)
 _REVENUE = text("""

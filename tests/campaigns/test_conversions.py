@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.campaigns import goal, queries
 from app.campaigns.models import Campaign
 from app.capture import merging, service
 from app.customers import timeline
 from app.events import log
+from app.infra.db import transaction
 from app.infra.errors import Invalid
 from app.messaging.tokens import TrackedLink
 from app.messaging.tracking import Kind, Visit, record
@@ -243,3 +245,35 @@ def test_many_in_one_batch(happens: Happenings, club: Club) -> None:
     happens.apply(HOUR)
     found = club.stats(campaign)
     assert (found.converted, found.revenue) == (30, {"ZAR": Decimal(30)})
+
+
+def test_a_conversion_reads_few_rows_though_its_plan_was_made_while_there_were_few(
+    happens: Happenings, club: Club
+) -> None:
+    people = club.people(8)
+    happens.sent(people)
+    read = (
+        "SELECT sum(idx_tup_fetch + seq_tup_read) AS many FROM pg_stat_xact_user_tables"
+        " WHERE relname IN ('customer', 'message')"
+    )
+    with transaction(club.tenant_id) as session:
+        # As of a connection that has asked often enough.
+        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+    for who in people[1:]:
+        happens.event(who, HOUR)
+    club.rows(
+        "INSERT INTO customer (tenant_id, first_name) SELECT :t, 'Late' FROM generate_series(1, 2000) RETURNING id",
+        t=club.tenant_id,
+    )
+    club.rows(
+        "INSERT INTO message SELECT made.* FROM message m JOIN customer c ON c.first_name = 'Late',"
+        " jsonb_populate_record(m, jsonb_build_object('id', uuid7(), 'customer_id', c.id, 'dedupe_key', c.id)) AS made"
+        " WHERE m.customer_id = :w RETURNING id",
+        w=people[0],
+    )
+    before = club.rows(read)[0].many
+    happens.event(people[0], HOUR)
+    assert len(happens.credits()) == 8
+    many = club.rows(read)[0].many - before
+    # Each of them beside each other is four million.
+    assert many < 10_000

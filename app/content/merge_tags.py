@@ -30,11 +30,15 @@ OF_JOURNEYS = ("event", "awaited", "webhook")
 
 @dataclass(frozen=True, slots=True)
 class MergeTag:
-    """One entry of the picker: `tag` is what is put into the template, `label` what the marketer reads."""
+    """One entry of the picker: `tag` is what is put into the template, `label` what the marketer reads.
+
+    `link`: the words that stand for an address where a letter is drawn.
+    """
 
     label: str
     tag: str
     group: str
+    link: str | None = None
 
 
 MERGE_TAGS = (
@@ -52,8 +56,8 @@ MERGE_TAGS = (
     MergeTag("Club name", "{{ club.name }}", "Club"),
     MergeTag("Operator name", "{{ tenant.name }}", "Club"),
     MergeTag("Value from the triggering event", "{{ event.tier }}", "Event"),
-    MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links"),
-    MergeTag("Link to the reader's preferences", "{{ preferences_url }}", "Links"),
+    MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links", "Unsubscribe"),
+    MergeTag("Link to the reader's preferences", "{{ preferences_url }}", "Links", "Choose what you receive"),
 )
 
 

@@ -19,6 +19,9 @@ MAX_DEPTH = 10
 PARTS = ("subject", "html", "text", "preheader")
 
 _TAG = re.compile(r"""\{%-?\s*snippet\s+(?:"([^"\n]*)"|'([^'\n]*)')\s*-?%\}""")
+# What can't stand in plain words: a tag, and a line of Liquid that says nothing by itself.
+_HTML = re.compile(r"<[a-z/!]", re.IGNORECASE)
+_SILENT = re.compile(r"\s*\{%-?\s*(?!snippet\b).*%\}\s*")
 
 # One row a name: the club's own before everybody's, one in use before one in the archive, which messages of an older
 # version may still name.
@@ -47,6 +50,20 @@ class Words:
             return self.text
         found = text_template(self.html)
         return text_of(self.html) if found is None else found
+
+
+def with_breaks(words: str) -> str:
+    """Return plain words as HTML in which their lines stay lines; what is HTML already is returned as it is."""
+    if _HTML.search(words):
+        return words
+    lines = words.rstrip().splitlines()
+    return "\n".join([line if _SILENT.fullmatch(line) else f"{line}<br>" for line in lines[:-1]] + lines[-1:])
+
+
+def without_breaks(html: str) -> str:
+    """Return the plain words that `with_breaks` made this HTML of; other HTML is returned as it is."""
+    words = html.replace("<br>\n", "\n")
+    return words if with_breaks(words) == html else html
 
 
 def known(*, tenant_id: UUID, club_id: UUID | None) -> dict[str, Words]:

@@ -188,3 +188,39 @@ def test_what_somebody_else_wrote_runs_nothing_in_the_editor(live: Any, context:
     page.get_by_role("button", name="Line", exact=True).click()
     expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile("mj-divider"))
     assert '<meta http-equiv="refresh"' in page.locator("textarea[name=mjml]").input_value()
+
+
+def test_what_is_typed_after_a_merge_tag_stands_behind_it(canvas: Page) -> None:
+    page, letter = canvas, canvas.frame_locator(".gjs-frame")
+    letter.get_by_text("Write your letter here.").dblclick()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Your handicap is ")
+    tags = page.get_by_label("Put in a merge tag")
+    tags.select_option(label="Handicap index")
+    page.keyboard.type(" at ")
+    tags.select_option(label="Club name")
+    page.keyboard.type(". ")
+    tags.select_option(label="Unsubscribe link")
+    page.keyboard.type("!")
+    letter.get_by_text("A button").click()
+    # A browser writes some spaces so that they don't fall together.
+    handicap, club = "{{ customer.handicap_index }}", "{{ club.name }}"
+    link = '<a href="{{ unsubscribe_url }}">Unsubscribe</a>!'
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile(r"!</mj-text>"))
+    said = page.locator("textarea[name=mjml]").input_value().replace("\xa0", " ")
+    assert f"Your handicap is {handicap} at {club}. {link}</mj-text>" in said
+
+
+def test_enter_in_a_setting_takes_it_over_and_saves_nothing(live: Any, canvas: Page) -> None:
+    page, letter = canvas, canvas.frame_locator(".gjs-frame")
+    page.get_by_label("Name", exact=True).fill("Spring")
+    page.get_by_label("Subject").fill("Spring is here")
+    letter.get_by_text("A button").click()
+    page.get_by_title("Settings", exact=True).click()
+    leads_to = page.locator(".gjs-trt-trait input").first
+    leads_to.fill("https://club.example/spring")
+    leads_to.press("Enter")
+    expect(page.locator("textarea[name=mjml]")).to_have_value(re.compile("https://club.example/spring"))
+    page.get_by_role("button", name="Send me a test").click()
+    expect(page.get_by_text("A test is on its way")).to_be_visible()
+    assert queries.page(tenant_id=live.tenant.id).items == []

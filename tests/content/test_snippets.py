@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text as sql
@@ -126,6 +127,29 @@ def test_what_is_named_is_not_put_away(tenant: Any, client: PageClient, sign_in:
     assert "Archived" in client.get(f"/templates/snippets/{footer.id}").text
     # A run that began before goes on with the version it was made of.
     assert "Two Oceans" in shown(tenant, LetterSource("x", '{% snippet "footer" %}', None)).html
+
+
+def test_lines_of_plain_words_stay_lines(tenant: Any, client: PageClient, sign_in: Any) -> None:
+    sign_in("marketer")
+    words = "Two Oceans Golf\r\n{% if customer.title %}\r\n\r\nTom & Jerry {{ club.name }}\r\n{% endif %}\r\nbye\r\n"
+    form = {"key": "footer", "name": "Footer", "html": words, "club_id": ""}
+
+    def said() -> str:
+        return snippet_queries.get(tenant_id=tenant.id, snippet_id=made).html
+
+    where = client.post("/templates/snippets/new", form, status=302).headers["Location"]
+    made = UUID(where.rpartition("/")[2])
+    kept = "Two Oceans Golf<br>\n{% if customer.title %}\n<br>\nTom & Jerry {{ club.name }}<br>\n{% endif %}\nbye"
+    assert said() == kept
+    # Who opens it again finds words, and lines added to them stay lines too.
+    written = client.get(where).text
+    assert "&lt;br&gt;" not in written
+    more = {"name": "Footer", "html": f"{snippets.without_breaks(kept)}\r\nand hello", "version": "1"}
+    client.post(where, more, status=302)
+    assert said() == f"{kept}<br>\nand hello"
+    client.post(where, {"name": "Footer", "html": "<p>a\nb</p>", "version": "2"}, status=302)
+    assert said() == "<p>a\nb</p>"
+    assert snippets.without_breaks("a<br>\nb\nc") == "a<br>\nb\nc"
 
 
 def test_a_snippet_is_written_changed_compared_and_restored(tenant: Any, client: PageClient, sign_in: Any) -> None:

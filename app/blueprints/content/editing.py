@@ -1,6 +1,7 @@
 """Writing templates: the editor with its live preview, and what becomes of a save."""
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -246,7 +247,7 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
         form=form,
         saved=template,
         merge_tags=merge_tags,
-        tags_for_drawing=[{"group": one.group, "label": one.label, "tag": one.tag} for one in merge_tags],
+        tags_for_drawing=[asdict(one) for one in merge_tags],
         pictures=assets(),
         once=new_id(),
         editors=kinds()["EMAIL"].editors,

@@ -7,6 +7,7 @@ from uuid import UUID
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 
+from app.content.snippets import with_breaks
 from app.customers.models import Topic
 from app.infra.ids import as_id
 from app.web.forms import Form
@@ -103,10 +104,14 @@ class SnippetForm(Form):
         description="One for a club stands in place of the one for all clubs, for that club’s people.",
         validate_choice=False,
     )
-    html = TextAreaField("HTML", render_kw={"rows": 10, **_CODE})
+    html = TextAreaField(
+        "What it says",
+        description="In plain words, whose lines stay lines, or in HTML.",
+        render_kw={"rows": 10, **_CODE},
+    )
     text = TextAreaField(
         "Plain text",
-        description="Leave it empty to have it made from the HTML.",
+        description="Leave it empty to have it made from what it says.",
         render_kw={"rows": 5, **_CODE},
     )
     version = HiddenField()
@@ -128,7 +133,8 @@ class SnippetForm(Form):
 
     def values(self) -> dict[str, Any]:
         """Return what is to be saved of it, new or not."""
-        return {"name": self.name.data or "", "html": self.html.data or "", "text": self.text.data or None}
+        html = with_breaks(self.html.data or "")
+        return {"name": self.name.data or "", "html": html, "text": self.text.data or None}
 
 
 def number_in(field: HiddenField) -> int | None:

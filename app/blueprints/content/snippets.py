@@ -14,6 +14,7 @@ from app.content import snippet_queries as queries
 from app.content import snippet_service as service
 from app.content.models import Snippet
 from app.content.service import ChangedMeanwhile
+from app.content.snippets import without_breaks
 from app.infra.errors import Invalid, IsArchived
 from app.web.guards import current, requires
 from app.web.htmx import page
@@ -73,7 +74,9 @@ def create_snippet() -> Response | Answer:
 def edit_snippet(snippet_id: UUID) -> Response:
     """Show a snippet, where it is used and what it said before."""
     snippet = queries.get(tenant_id=current().tenant_id, snippet_id=snippet_id)
-    return _form(SnippetForm(obj=snippet), snippet)
+    form = SnippetForm(obj=snippet)
+    form.html.data = without_breaks(snippet.html)
+    return _form(form, snippet)
 
 
 @blueprint.post("/snippets/<uuid:snippet_id>")

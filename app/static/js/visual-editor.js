@@ -181,15 +181,28 @@ function write() {
 form.addEventListener("submit", write, true);
 form.addEventListener("click", ({ target }) => target.closest("[data-as-it-stands]") && write(), true);
 
-// Merge tags go in where the cursor stands in a text.
+// Merge tags go in where the cursor stands in a text, and what is typed next stands behind them. An address is put in as a
+// link with words: a reader should not see it.
 editor.RichTextEditor.add("merge-tag", {
   icon: menu(),
   event: "change",
   result: (rte, action) => {
     const chosen = action.btn.firstChild;
-    if (chosen.value) rte.insertHTML(chosen.value.replaceAll("&", "&amp;").replaceAll("<", "&lt;"));
+    const one = tags.find((it) => it.tag === chosen.value);
     chosen.value = "";
+    if (!one) return;
+    const words = one.tag.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    rte.insertHTML(one.link ? `<a href="${words}">${one.link}</a>` : words);
+    // The editor leaves what it put in chosen, and the next key would replace it.
+    rte.doc.getSelection().collapseToEnd();
   },
+});
+
+// Enter in a setting of a part takes it over; it is no wish to save the letter.
+canvas.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.target.tagName !== "INPUT" || event.target.form !== form) return;
+  event.preventDefault();
+  event.target.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
 function menu() {

@@ -130,6 +130,22 @@ def test_a_campaign_is_made_moved_and_sent(page: Page, live: Any, segment: UUID,
 
 
 @pytest.mark.parametrize("width", [1440, 390])
+def test_a_name_without_an_end_leaves_the_pages_as_wide_as_they_are(
+    page: Page, live: Any, segment: UUID, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/campaigns/new?segment={segment}")
+    page.get_by_label("Name", exact=True).fill("x" * 200)
+    page.get_by_role("button", name="Next: what it says").press("Enter")
+    page.wait_for_url("**/what")
+    it_fits(page)
+    page.goto(f"{live.base_url}/campaigns")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    it_fits(page)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
 def test_variants_are_tried_and_one_is_chosen(page: Page, live: Any, sink: Sink, width: int) -> None:
     """By keyboard: two variants and a third that is taken out again, sent, one chosen, and everybody else has it."""
     tenant_id = live.tenant.id

@@ -211,6 +211,28 @@ def test_what_is_typed_after_a_merge_tag_stands_behind_it(canvas: Page) -> None:
     assert f"Your handicap is {handicap} at {club}. {link}</mj-text>" in said
 
 
+def test_the_list_of_merge_tags_puts_them_where_the_cursor_stands(canvas: Page) -> None:
+    page, letter = canvas, canvas.frame_locator(".gjs-frame")
+    page.get_by_text("Merge tags", exact=True).click()
+    club = page.get_by_role("button", name="Club name")
+    club.click()
+    expect(page.get_by_label("Subject")).to_have_value("{{ club.name }}")
+    letter.get_by_text("Write your letter here.").dblclick()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Come to ")
+    club.click()
+    page.keyboard.type("!")
+    expect(letter.get_by_text("Come to {{ club.name }}!")).to_be_visible()
+    page.get_by_label("Preheader").click()
+    club.click()
+    expect(page.get_by_label("Preheader")).to_have_value("{{ club.name }}")
+    letter.get_by_text("Come to {{ club.name }}!").dblclick()
+    page.keyboard.press("Control+End")
+    club.click()
+    expect(letter.get_by_text("Come to")).to_have_text(re.compile("{{ club.name }}.*{{ club.name }}"))
+    expect(page.get_by_label("Plain text")).to_have_value("")
+
+
 def test_enter_in_a_setting_takes_it_over_and_saves_nothing(live: Any, canvas: Page) -> None:
     page, letter = canvas, canvas.frame_locator(".gjs-frame")
     page.get_by_label("Name", exact=True).fill("Spring")

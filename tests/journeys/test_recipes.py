@@ -170,6 +170,8 @@ def test_the_page_lists_counts_and_makes(client: Any, sign_in: Any, tenant: Any)
     sign_in("marketer")
     text = client.get("/journeys/recipes").text
     assert all(escape(one.title) in text for _, one in recipe.recipes())
+    assert "09:00 the next day" in text
+    assert "10:00, 4 days later" in text
     assert "<b>0</b> people would have entered" in client.get("/journeys/recipes/new-member/count").text
     answer = client.post("/journeys/recipes/new-member", {"club_id": ""}, status=302)
     made = queries.journeys(tenant_id=tenant.id).items[0]

@@ -66,7 +66,7 @@ class TemplateForm(TopicForm):
     html = TextAreaField("HTML", render_kw={"rows": 16, **_CODE})
     text = TextAreaField(
         "Plain text",
-        description="Leave it empty to have it made from the HTML.",
+        description="Leave it empty to have it made from the letter.",
         render_kw={"rows": 8, **_CODE},
     )
     customer_id = HiddenField()

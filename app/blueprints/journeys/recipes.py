@@ -15,6 +15,7 @@ from app.journeys import queries, recipe
 from app.journeys.models import Journey
 from app.journeys.recipe import Recipe
 from app.journeys.step_type import step_types
+from app.journeys.waits import Until
 from app.web.guards import current, must, requires
 from app.web.htmx import page
 from app.web.lists import asked_choice, asked_id
@@ -50,7 +51,7 @@ def _outline(one: Recipe) -> list[tuple[str, str]]:
 def _words(step: Mapping[str, Any]) -> str | None:
     config = step.get("config") or {}
     if until := config.get("until"):
-        return f"{until['days']} days, {until['time']}"
+        return Until.model_validate(until).words()
     if date := config.get("event_date"):
         return f"{date['offset']} before"
     if updates := config.get("updates"):

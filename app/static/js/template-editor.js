@@ -1,7 +1,9 @@
 // form[data-template-editor]: merge tags go in where the cursor last stood, and the preview takes the width of a device.
 const form = document.querySelector("form[data-template-editor]");
 const fields = [...form.querySelectorAll("[data-merge]")];
-let last = fields.find((field) => ["html", "mjml"].includes(field.name)) ?? fields.at(-1);
+// A plain text that is written is no longer made from the drawn letter: nothing goes there by itself.
+const usual = form.querySelector("[data-visual-editor]") ? ["subject"] : ["html", "mjml"];
+let last = fields.find((field) => usual.includes(field.name)) ?? fields.at(-1);
 let width = "";
 let dark = false;
 

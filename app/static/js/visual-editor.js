@@ -188,15 +188,35 @@ editor.RichTextEditor.add("merge-tag", {
   event: "change",
   result: (rte, action) => {
     const chosen = action.btn.firstChild;
-    const one = tags.find((it) => it.tag === chosen.value);
+    const tag = chosen.value;
     chosen.value = "";
-    if (!one) return;
-    const words = one.tag.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-    rte.insertHTML(one.link ? `<a href="${words}">${one.link}</a>` : words);
-    // The editor leaves what it put in chosen, and the next key would replace it.
-    rte.doc.getSelection().collapseToEnd();
+    put(rte, tag);
   },
 });
+
+function put(rte, tag) {
+  const one = tags.find((it) => it.tag === tag);
+  if (!one) return;
+  const words = one.tag.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  rte.insertHTML(one.link ? `<a href="${words}">${one.link}</a>` : words);
+  // The editor leaves what it put in chosen, and the next key would replace it.
+  rte.doc.getSelection().collapseToEnd();
+}
+
+// The list of merge tags above the letter puts them there too, while a text of it is open; pressing any other thing of the
+// page closes the text.
+for (const type of ["mousedown", "click"])
+  form.addEventListener(
+    type,
+    (event) => {
+      const insert = event.target.closest("[data-insert]");
+      if (!insert || !editor.getEditing()) return;
+      event.stopPropagation();
+      event.preventDefault();
+      if (type === "click") put(editor.RichTextEditor.globalRte, insert.dataset.insert);
+    },
+    true,
+  );
 
 // Enter in a setting of a part takes it over; it is no wish to save the letter.
 canvas.addEventListener("keydown", (event) => {

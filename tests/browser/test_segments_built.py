@@ -253,7 +253,7 @@ def test_a_journey_that_names_it_keeps_it_from_the_archive(page: Page, live: Any
     expect(page.get_by_text("can't be archived. End that use first.")).to_be_visible()
     used = page.locator("#used-in")
     expect(used.get_by_role("link", name="For the gold ones")).to_be_visible()
-    expect(used).to_contain_text("Running")
+    expect(used).to_contain_text("Active")
     assert queries.one(tenant_id=live.tenant.id, segment_id=segment.id).archived_at is None
 
 

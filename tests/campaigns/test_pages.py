@@ -305,6 +305,7 @@ def test_the_review_says_how_many_are_left_out_by_chance(client: PageClient, sig
     sign_in()
     people = [*club.people(20), *club.people(1, email_opt_in=False)]
     campaign = club.campaign(people, holdout_percent=10, goal=FOR_PAYMENTS)
+    assert "10 of a hundred, to measure what it changes" in client.get(f"/campaigns/{campaign.id}").text
     review = client.get(f"/campaigns/{campaign.id}/review").text
     assert re.search(r"Would be sent, about.*?>18<.*?Left out by chance, about.*?>2<", review, re.DOTALL)
     assert "about 18 people get it. About 2 more are left out by chance" in review

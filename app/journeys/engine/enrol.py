@@ -21,7 +21,7 @@ from app.events.types.journeys import ENDS
 from app.events.types.segments import MOVES
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import looking_up_by_index, transaction
+from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
@@ -289,8 +289,26 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
         entering = [one for one in entering if (one.journey_id, one.customer_id) not in refused]
     if not entering:
         return []
-    with looking_up_by_index(session):
-        rows = session.execute(ENROL, _values(tenant_id, open_now, entering, now)).all()
+    journeys = open_now.values()
+    rows = session.execute(
+        ENROL,
+        {
+            "tenant_id": tenant_id,
+            "now": now,
+            "limited": list(open_now),
+            "ids": array(open_now),
+            "keys": array(row.first_key for row in journeys),
+            "rules": array(row.reentry for row in journeys),
+            "since": array(now - _days(row) if row.reentry == AFTER_DAYS else None for row in journeys),
+            "weeks": array(row.week for row in journeys),
+            "versions": array(row.published_version for row in journeys),
+            "journeys": array(one.journey_id for one in entering),
+            "customers": array(one.customer_id for one in entering),
+            "entries": array(one.entry for one in entering),
+            "events": array(one.event_id for one in entering),
+            "payloads": array(orjson.dumps(one.payload, default=str).decode() for one in entering),
+        },
+    ).all()
     if not rows:
         return []
     entered = Counter(row.journey_id for row in rows)
@@ -306,29 +324,6 @@ def enrol(session: Session, tenant_id: UUID, candidates: Iterable[Candidate], no
     move_counters(session, tenant_id, totals, counts, cohorts=cohorts)
     wake(Work.ADVANCE_JOURNEYS, tenant_id)
     return rows
-
-
-def _values(
-    tenant_id: UUID, open_now: Mapping[UUID, Row[Any]], entering: Sequence[Candidate], now: datetime
-) -> dict[str, Any]:
-    """Return what ENROL is asked with."""
-    journeys = open_now.values()
-    return {
-        "tenant_id": tenant_id,
-        "now": now,
-        "limited": list(open_now),
-        "ids": array(open_now),
-        "keys": array(row.first_key for row in journeys),
-        "rules": array(row.reentry for row in journeys),
-        "since": array(now - _days(row) if row.reentry == AFTER_DAYS else None for row in journeys),
-        "weeks": array(row.week for row in journeys),
-        "versions": array(row.published_version for row in journeys),
-        "journeys": array(one.journey_id for one in entering),
-        "customers": array(one.customer_id for one in entering),
-        "entries": array(one.entry for one in entering),
-        "events": array(one.event_id for one in entering),
-        "payloads": array(orjson.dumps(one.payload, default=str).decode() for one in entering),
-    }
 
 
 def _first_of_each(asking: Sequence[Candidate], open_now: Mapping[UUID, Row[Any]]) -> list[Candidate]:

@@ -20,8 +20,6 @@ search.addEventListener("keydown", (event) => {
   event.preventDefault();
   openFirst();
 });
-// Leaving the field for a hit is no new question: the answer would take the hit, and the focus, away.
-search.addEventListener("change", (event) => isCurrent() && event.stopPropagation());
 search.addEventListener("input", () => (opening = false));
 document.addEventListener("htmx:after:swap", openFirst);
 document.addEventListener("keydown", (event) => {

@@ -1,11 +1,13 @@
 """Pictures for letters: whatever somebody has is made fit for mail, small, upright, and without its secrets."""
 
+import struct
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import ExifTags, Image, ImageSequence
+from PIL.Image import Transpose
 
 from app.infra.errors import Invalid
 
@@ -26,6 +28,18 @@ Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+# What Pillow raises for a file that is damaged somewhere.
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, MemoryError, TypeError, LookupError, struct.error)
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by how the camera says it was held."""
 _REFUSED = "Choose a picture: PNG, JPEG, GIF or WebP. This file is none, or is damaged."
 _TOO_LARGE = (
     f"This picture is too large: more than {MOST_PIXELS // 1_000_000} million pixels ({MOST_JPEG_PIXELS // 1_000_000} "
@@ -62,7 +76,7 @@ def fit(file: IO[bytes]) -> Picture:
             return _still(found)
     except Image.DecompressionBombError:
         raise Invalid({"file": _TOO_LARGE}) from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError):
+    except _DAMAGED:
         raise Invalid({"file": _REFUSED}) from None
 
 
@@ -77,7 +91,7 @@ def _still(found: Image.Image) -> Picture:
         # It may lie on its side still.
         flat, turned = _within(found.size, 2), _within(found.size[::-1], 2)
         found.draft("RGB", (max(flat[0], turned[1]), max(flat[1], turned[0])))
-    upright = ImageOps.exif_transpose(found)
+    upright = _turned(found)
     clear = "A" in upright.getbands() or "transparency" in upright.info
     drawn = upright.convert("RGBA" if clear else "RGB")
     kind = "PNG" if clear or found.format in ("PNG", "GIF") else "JPEG"
@@ -89,6 +103,12 @@ def _still(found: Image.Image) -> Picture:
         _written(drawn, size, kind),
         _written(drawn, wide, kind) if wide[0] > size[0] else None,
     )
+
+
+def _turned(found: Image.Image) -> Image.Image:
+    """Return a picture upright. Pillow's own way writes the camera's other notes anew, and breaks where one is odd."""
+    turn = _UPRIGHT.get(found.getexif().get(ExifTags.Base.Orientation, 1))
+    return found if turn is None else found.transpose(turn)
 
 
 def _moving(found: Image.Image) -> Picture:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app.content import images, pictures, service
 from app.content.image_links import image_token, image_url
@@ -78,6 +78,35 @@ def test_it_is_turned_upright_and_what_the_camera_noted_is_gone() -> None:
     assert b"Ann" not in found.data
 
 
+def odd_notes(orientation: int, tag: int, kind: int, value: bytes) -> bytes:
+    """Return what a camera notes: how it was held, and one tag of a kind that the tag does not have."""
+    held = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    other = struct.pack("<HHI", tag, kind, len(value)) + value.ljust(4, b"\0")
+    return b"Exif\0\0" + struct.pack("<2sHIH", b"II", 42, 8, 2) + held + other + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize("tag", [0x011A, 0x0132, 0x8769])
+def test_odd_notes_of_a_camera_do_not_keep_its_picture_out(tag: int) -> None:
+    found = pictures.fit(drawn((80, 40), "JPEG", exif=odd_notes(6, tag, 2, b"x\0")))
+    assert (found.width, found.height) == (40, 80)
+
+
+@pytest.mark.parametrize(("orientation", "corner"), [(2, 1), (3, 3), (4, 2), (5, 0), (6, 1), (7, 3), (8, 2)])
+def test_however_the_camera_was_held_the_picture_is_upright(orientation: int, corner: int) -> None:
+    lying = Image.new("L", (64, 32))
+    lying.paste(255, (0, 0, 16, 16))
+    noted = Image.Exif()
+    noted[0x0112] = orientation
+    out = BytesIO()
+    lying.save(out, "JPEG", exif=noted, quality=95)
+    out.seek(0)
+    shown = opened(pictures.fit(out).data).convert("L")
+    assert shown.size == ((64, 32) if orientation < 5 else (32, 64))
+    right, bottom = shown.width - 5, shown.height - 5
+    bright = [shown.getpixel(at) for at in ((4, 4), (right, 4), (4, bottom), (right, bottom))]
+    assert [one > 200 for one in bright] == [at == corner for at in range(4)]
+
+
 def test_what_moves_goes_on_moving() -> None:
     frames = [Image.new("RGB", (1400, 70), (shade, 0, 0)) for shade in (0, 120, 240)]
     out = BytesIO()
@@ -128,6 +157,7 @@ def frames(*sizes: tuple[int, int], screen: tuple[int, int] | None = None) -> by
         (frames(*[(1, 1)] * 4, screen=(4_000, 4_000)), "fewer frames"),
         (frames(*[(1, 1)] * 201), "fewer frames"),
         (frames(*[(1, 1)] * 600_000), "fewer frames"),
+        (frames((1, 1))[:-1] + b"!\xf9\x01\0\0" + frames((1, 1))[-16:], "Choose a picture"),
         (b"\xff" * (pictures.MOST_BYTES + 1), "more than 10 MB"),
     ],
 )
@@ -144,13 +174,13 @@ def test_of_a_large_jpeg_no_more_is_unpacked_than_is_shown(
     turned: int, decoded: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpacked: list[tuple[int, int]] = []
-    upright = ImageOps.exif_transpose
+    upright = pictures._turned
 
     def noted(found: Image.Image) -> Image.Image:
         unpacked.append(found.size)
         return upright(found)
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", noted)
+    monkeypatch.setattr(pictures, "_turned", noted)
     lying = Image.Exif()
     lying[0x0112] = turned
     found = pictures.fit(drawn((8064, 6048), "JPEG", exif=lying))

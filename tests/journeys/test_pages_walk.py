@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.blueprints.journeys import walks
+from app.infra import clock
 from app.journeys import lifecycle, queries, service
 from tests.journeys.helpers import NOW, admit, asks, journey, people, run, send, step, tag, template, wait
 
@@ -53,3 +54,24 @@ def test_what_was_taken_where_they_stand_and_what_can_not_come_any_more(
     assert (found.version, found.others) == (2, [1])
     assert (found.marks["last"], found.marks["sorry"]) == ("passed", "off")
     assert "some steps were taken under version 1" in client.get(f"/journeys/{made.id}/people/{enrollment}").text
+
+
+def test_the_page_of_who_is_on_their_way_looks_again_by_itself_until_they_wait(
+    client: Any, sign_in: Any, tenant: Any
+) -> None:
+    sign_in("marketer")
+    made = journey(tenant.id, [step("t", "TRIGGER", "rest", {"event_type": "MANUAL"}), wait("rest", None, "3 days")])
+    began = clock.now()
+    (enrollment,) = admit(tenant.id, made.id, people(tenant.id), now=began).values()
+    url, asks_again = f"/journeys/{made.id}/people/{enrollment}", 'hx-trigger="every 2s"'
+    page = client.get(url).text
+    assert "No step taken yet." in page
+    assert asks_again in page
+    lifecycle.pause(tenant_id=tenant.id, journey_id=made.id, actor="system")
+    assert asks_again not in client.get(url).text
+    lifecycle.resume(tenant_id=tenant.id, journey_id=made.id, actor="system", now=began)
+    run(tenant.id, began)
+    later = client.get(url, headers={"HX-Request": "true"}).text
+    assert "<html" not in later
+    assert "Waits until" in later
+    assert asks_again not in later

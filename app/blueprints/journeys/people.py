@@ -19,6 +19,7 @@ from app.customers import queries as customers
 from app.customers.facts import CHANNEL_WORDS
 from app.customers.records import CUSTOM
 from app.events import catalogue
+from app.infra import clock
 from app.infra.errors import Conflict, Invalid
 from app.infra.ids import as_id
 from app.journeys import behind as behind_
@@ -243,11 +244,14 @@ def path(journey_id: UUID, enrollment_id: UUID) -> Response:
     walk = _walk(tenant_id, journey_id, enrollment_id)
     live = whereabouts.live(tenant_id=tenant_id, journey=journey)
     known = Walks(custom_fields.catalogue(tenant_id=tenant_id), around(live))
+    line = walk.line
     return page(
         "journeys/path.html",
+        block="way",
         journey=journey,
         walk=walk,
-        line=walk.line,
+        line=line,
+        moving=line.status == journey.status == "ACTIVE" and line.due_at is not None and line.due_at <= clock.now(),
         steps=[_told(one, known) for one in walk.steps],
         drawing=walks.drawn(walk, journey),
         words=walks.WORDS,

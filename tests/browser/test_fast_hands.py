@@ -315,3 +315,21 @@ def test_what_is_cut_in_its_turn_goes_though_the_clipboard_takes_nothing(builder
     release()
     expect(page.locator("#step-a")).to_have_attribute("data-down", "e")
     assert (ways(forked)["a"], ways(forked)["d"]) == ({"next": "e"}, {"next": None})
+
+
+def test_what_did_not_come_to_be_can_not_be_done_again(builder: Page, forked: Journey) -> None:  # noqa: F811
+    page, redo = builder, builder.locator("#redo")
+    expect(redo).to_be_disabled()
+    page.route(INSERT, lambda route: route.abort())
+    page.locator("#step-b-main").focus()
+    add_by_keys(page, "Wait")
+    expect(page.locator(".toast-note")).to_contain_text("can’t be reached")
+    expect(redo).to_be_disabled()
+    page.unroute(INSERT)
+    page.locator("#step-b-main").focus()
+    add_by_keys(page, "Wait")
+    expect(page.locator("#step-wait_4")).to_be_visible()
+    expect(redo).to_be_disabled()
+    page.locator("#undo").click()
+    expect(redo).to_have_attribute("aria-label", "Redo: Added “Wait”")
+    expect(redo).to_be_enabled()

@@ -56,11 +56,18 @@ export function dropTurns(message = "What you pressed after it was not done eith
 /** Let what is pressed meanwhile wait for what is on its way; it is not done where `answered` comes to nothing true. */
 export function underWay(answered) {
   acts += 1;
-  for (const button of document.querySelectorAll("#undo, #redo")) button.disabled = false; // what is on its way can be undone
+  for (const button of document.querySelectorAll("#undo:disabled, #redo:disabled")) {
+    button.disabled = false; // what is on its way can be undone
+    button.dataset.early = ""; // goes with the answer, which says what can be
+  }
   // Who waits for the answer looks at it first.
   const seen = answered.catch(() => undefined).then((done) => new Promise((go) => setTimeout(go, 0, done)));
   latest = seen.then((done) => {
     acts -= 1;
+    for (const button of document.querySelectorAll("[data-early]")) {
+      button.disabled = true;
+      delete button.dataset.early;
+    }
     if (!done) dropTurns("What you pressed meanwhile was not done, for what came before it was not.");
     goOn();
   });

@@ -55,7 +55,7 @@ MERGE_TAGS = (
     MergeTag("Lifecycle stage", "{{ customer.lifecycle_stage }}", "Membership"),
     MergeTag("Club name", "{{ club.name }}", "Club"),
     MergeTag("Operator name", "{{ tenant.name }}", "Club"),
-    MergeTag("Value from the triggering event", "{{ event.tier }}", "Event"),
+    MergeTag("Value from a journey’s event", "{{ event.tier }}", "Journeys only"),
     MergeTag("Unsubscribe link", "{{ unsubscribe_url }}", "Links", "Unsubscribe"),
     MergeTag("Link to the reader's preferences", "{{ preferences_url }}", "Links", "Choose what you receive"),
 )

@@ -207,3 +207,32 @@ def test_variants_are_tried_and_one_is_chosen(page: Page, live: Any, sink: Sink,
     expect(standing).to_contain_text("Completed")
     assert {one.mail["Subject"] for one in sink.letters[before:]} == {"Long letter"}
     assert len({one.recipient for one in sink.letters}) == len(sink.letters) == 40
+
+
+def test_what_comes_again_and_again_says_why_it_is_not_dragged(page: Page, live: Any, segment: UUID) -> None:
+    live.sign_in(page, "marketer")
+    page.goto(f"{live.base_url}/campaigns/new?segment={segment}")
+    page.get_by_label("Name", exact=True).fill("Mondays")
+    page.get_by_role("button", name="Next: what it says").press("Enter")
+    choose(page, "email_template_id", "Spring news")
+    # Back to the first step is back to this draft.
+    page.go_back()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Mondays")
+    page.get_by_role("button", name="Next: what it says").press("Enter")
+    choose(page, "email_template_id", "Spring news")
+    page.get_by_role("button", name="Next: when").press("Enter")
+    page.get_by_label("Recurring").press("Space")
+    page.locator("[name=date]").fill("2131-05-14")
+    page.locator("[name=repeat]").select_option("DAILY")
+    page.get_by_role("button", name="Next: goal").press("Enter")
+    page.get_by_role("button", name="Next: review").press("Enter")
+    page.get_by_role("button", name="Begin").press("Enter")
+    expect(page.locator("#standing")).to_contain_text("Scheduled")
+
+    page.goto(f"{live.base_url}/campaigns/calendar?month=2131-05")
+    page.wait_for_load_state()
+    entry = page.locator(".month-entry", has_text="Mondays").first
+    entry.locator("a").drag_to(page.locator("[data-day='2131-05-09']"))
+    expect(page.locator(".toast-note p")).to_have_text("“Mondays” comes by its own rule. Open it to change its days.")
+    page.goto(f"{live.base_url}/campaigns")
+    expect(page.get_by_role("link", name="Mondays", exact=True)).to_have_count(1)

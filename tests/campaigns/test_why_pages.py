@@ -115,7 +115,8 @@ def test_what_holds_a_campaign_back_for_a_while_is_no_refusal(club: Club) -> Non
 def test_the_first_step_posted_twice_makes_one_draft(client: PageClient, sign_in: Any, club: Club) -> None:
     sign_in("marketer")
     segment = club.segment(club.people(1))
-    form = client.get("/campaigns/new").text
+    page = client.get("/campaigns/new", status=302).headers["Location"]
+    form = client.get(page).text
     key = form.split('name="key"')[1].split('value="')[1].split('"')[0]
     given = {"key": key, "name": "Spring", "segment_id": str(segment)}
     first = client.post("/campaigns/new", data=given, status=302)
@@ -123,3 +124,5 @@ def test_the_first_step_posted_twice_makes_one_draft(client: PageClient, sign_in
     second = client.post("/campaigns/new", data=given | {"name": "Spring sale"}, status=302)
     assert first.headers["Location"] == second.headers["Location"]
     assert [row.name for row in club.rows("SELECT name FROM campaign")] == ["Spring sale"]
+    # The page that Back leads to is of that draft, also where the browser asks for it anew.
+    assert client.get(page, status=302).headers["Location"] == first.headers["Location"].replace("/what", "/whom")

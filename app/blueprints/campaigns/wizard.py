@@ -1,6 +1,7 @@
 """The way of a campaign: whom, what, when, review, send. Each step is a page that is saved when it is left."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from app.content.link_checks import Tried
 from app.customers.topics import topics
 from app.infra import clock
 from app.infra.db import transaction
-from app.infra.errors import Conflict, Invalid, IsArchived, UserError
+from app.infra.errors import Conflict, Invalid, IsArchived, NotFound, UserError
 from app.infra.ids import as_id, new_id
 from app.messaging import sending_domains
 from app.web.guards import can, current, requires
@@ -75,11 +76,16 @@ def _lacking(campaign: Campaign) -> Lacking:
 
 @blueprint.get("/new")
 @requires("campaigns.edit")
-def new() -> Response:
-    """Show the first step of a new campaign."""
-    asked = as_id(request.args.get("segment"))
-    form = WhomForm(data={"segment_id": asked and str(asked), "key": str(new_id())})
-    return _whom(None, form)
+def new() -> Response | Answer:
+    """Show the first step of a new campaign, or of the one that was made here: to it leads the browser's Back."""
+    segment, key = request.args.get("segment"), as_id(request.args.get("key"))
+    if key is None:
+        return redirect(url_for("campaigns.new", segment=segment, key=new_id()))
+    with suppress(NotFound):
+        made = queries.one(tenant_id=current().tenant_id, campaign_id=key)
+        return redirect(url_for("campaigns.whom", campaign_id=made.id))
+    asked = as_id(segment)
+    return _whom(None, WhomForm(data={"segment_id": asked and str(asked), "key": str(key)}))
 
 
 @blueprint.post("/new")

@@ -1,8 +1,17 @@
-// [data-calendar]: an entry with data-move is dragged to another day; its own form then says which, as by keyboard.
+// [data-calendar]: an entry with data-move is dragged to another day; its own form then says which, as by keyboard. One
+// with data-stays says why it can't be.
+import { toast } from "./toast.js";
+
 const calendar = document.querySelector("[data-calendar]");
 let carried = null;
 
 calendar?.addEventListener("dragstart", (event) => {
+  const stays = event.target.closest?.("[data-stays]");
+  if (stays) {
+    event.preventDefault();
+    toast({ message: stays.dataset.stays });
+    return;
+  }
   const entry = event.target.closest?.("[data-move]");
   if (!entry) return;
   carried = document.getElementById(entry.dataset.move);

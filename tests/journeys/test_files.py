@@ -87,3 +87,13 @@ def test_file_and_picture_on_their_pages(client: Any, sign_in: Any, tenant: Tena
     told = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"Wait 2 days", "<Ask> Lindiwe", "End"} <= set(told)
     assert "Wait" not in told, "said once, as on the card"
+
+
+def test_one_that_counts_up_a_field_that_is_not_here_can_be_opened(client: Any, sign_in: Any, tenant: Tenant) -> None:
+    sign_in("marketer")
+    counting = {"updates": [{"field": "custom.visits", "operation": "add", "value": 1}]}
+    steps = [step("t", "TRIGGER", "u", {"event_type": JOINED}), step("u", "UPDATE", None, counting)]
+    found, _ = files.bring(tenant_id=tenant.id, actor="system", file=json.dumps({"steps": steps}))
+    for page in ("", "/steps/u", "/publish", "/picture"):
+        client.get(f"/journeys/{found.id}{page}", status=200)
+    assert "Nothing can be added to this field; set it." in client.get(f"/journeys/{found.id}/steps/u").text

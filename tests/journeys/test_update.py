@@ -108,3 +108,4 @@ def test_words() -> None:
     found = read_graph({"steps": [step("u", "UPDATE", None, {"updates": updates})]}).steps["u"]
     told = words_of(found, Known(custom=FIELDS))
     assert told == "Add 1 to Visits; Take 30 days from Renewal; Clear Locker; Clear title"
+    assert words_of(found, Known()).startswith("Add 1 to custom.visits; Take 30 from custom.renewal; ")

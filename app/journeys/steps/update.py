@@ -232,12 +232,11 @@ def _words(update: Update, known: Known) -> str:
         topics = {str(key): f"“{name}”" for key, name in known.topics.items()} | {EVERYTHING: "all marketing"}
         about = topics.get(str(update.value), "a topic that is gone")
         return f"Take them out of {about} by {CHANNEL_WORDS.get(update.channel, update.channel)}"
-    if update.field in known.custom:
-        label = known.custom[update.field].label
-    else:
-        label = mass_update.SETTABLE.get(update.field, update.field).lower()
+    # A field that is gone, or was never here, is told by its key.
+    custom = known.custom.get(update.field)
+    label = custom.label if custom else mass_update.SETTABLE.get(update.field, update.field).lower()
     if update.operation in ("add", "subtract"):
-        amount = f"{update.value}{' days' if known.custom[update.field].kind == 'DATE' else ''}"
+        amount = f"{update.value}{' days' if custom and custom.kind == 'DATE' else ''}"
         return f"Add {amount} to {label}" if update.operation == "add" else f"Take {amount} from {label}"
     if update.operation == "clear":
         return f"Clear {label}"

@@ -13,6 +13,7 @@ from app.campaigns.queries import NoSuchRun, page_of_runs
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.infra.ids import as_id
 from app.infra.paging import DEFAULT_LIMIT, Page, cut, id_cursor
 from app.messaging import tally
 from app.messaging.providers import PROVIDERS
@@ -45,6 +46,7 @@ _HOURS = text("""
     WHERE tenant_id = :tenant_id AND run_id = ANY(CAST(:runs AS uuid[])) AND hour IS NOT NULL
     GROUP BY what, hour HAVING sum(number) <> 0 ORDER BY hour, what
 """)
+_DOMAIN = "(SELECT lower(split_part(message.to_address, '@', 2)) AS domain) AS there"
 _PROVIDER = f"""
     CASE WHEN message.to_address IS NULL OR message.channel <> 'EMAIL' THEN ''
         {" ".join(f"WHEN domain ~ '{pattern}' THEN '{name}'" for name, pattern in PROVIDERS.items())}
@@ -72,7 +74,7 @@ _BY = {
     """),  # noqa: S608
     PROVIDER: text(f"""
         SELECT {_PROVIDER} AS key, {_PROVIDER} AS label, {_NUMBERS} FROM {_OF_RUNS}
-        CROSS JOIN LATERAL (SELECT lower(split_part(message.to_address, '@', 2)) AS domain) AS there
+        CROSS JOIN LATERAL {_DOMAIN}
         WHERE message.tenant_id = :tenant_id AND message.run_id = ANY(CAST(:runs AS uuid[]))
         GROUP BY 1, 2 ORDER BY sent DESC, label
     """),  # noqa: S608
@@ -92,6 +94,13 @@ _BY = {
         WHERE message.tenant_id = :tenant_id AND message.run_id = ANY(CAST(:runs AS uuid[]))
         GROUP BY chosen.id, chosen.name ORDER BY sent DESC, label
     """),  # noqa: S608
+}
+_AMONG = {
+    CLUB: "customer.club_id IS NOT DISTINCT FROM CAST(nullif(:of, '') AS uuid)",
+    PROVIDER: f"(SELECT {_PROVIDER} FROM {_DOMAIN}) = :of",  # noqa: S608
+    CHANNEL: "message.channel = :of",
+    SEGMENT: "EXISTS (SELECT FROM segment_member AS member WHERE member.tenant_id = :tenant_id"
+    " AND member.segment_id = CAST(nullif(:of, '') AS uuid) AND member.customer_id = message.customer_id)",
 }
 _COLUMNS = """
     message.id, message.customer_id, message.to_address, message.status, message.reason, message.channel,
@@ -123,6 +132,18 @@ class Side:
     bounced: int
     unsubscribed: int
     complained: int
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Those of one side alone: one of SIDES, and the `key` of one of its rows (empty: of none)."""
+
+    side: str
+    key: str
+
+    def __post_init__(self) -> None:
+        if self.side in (CLUB, SEGMENT) and self.key and as_id(self.key) is None:
+            raise Invalid({"of": "is not one of the choices."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +199,13 @@ def occurrences(*, tenant_id: UUID, campaign_id: UUID) -> list[Occurrence]:
     return [Occurrence(run, counts[run.id]) for run in found]
 
 
-def _chosen(what: str, url: str | None) -> tuple[str, dict[str, Any]]:
+def _chosen(what: str, url: str | None, among: Among | None) -> tuple[str, dict[str, Any]]:
     """Return the FROM and WHERE of a number's messages, and its values."""
+    chosen, values = _of_number(what, url)
+    return (f"{chosen} AND {_AMONG[among.side]}", values | {"of": among.key}) if among else (chosen, values)
+
+
+def _of_number(what: str, url: str | None) -> tuple[str, dict[str, Any]]:
     base = "message.tenant_id = :tenant_id AND message.run_id = ANY(CAST(:runs AS uuid[]))"
     if url is not None:
         return (
@@ -206,14 +232,16 @@ def people(
     run_ids: Collection[UUID],
     what: str,
     url: str | None = None,
+    among: Among | None = None,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Mapping[str, Any]]:
-    """Return who is behind a number (one of NUMBERS), or who followed the link `url`, the newest message first.
+    """Return who is behind a number (one of NUMBERS), or who followed the link `url`, the newest message first;
+    with `among` only those of a club, a mail provider, a channel or a segment.
 
     Each is a message with its reader and `at`, when it happened.
     """
-    chosen, more = _chosen(what, url)
+    chosen, more = _chosen(what, url, among)
     at = "click.at" if url is not None else "did.at" if "did.kind" in chosen else "message.sent_at"
     times = "click.times" if url is not None else "NULL"
     values = {"tenant_id": tenant_id, "runs": array(run_ids), "limit": limit + 1, **more}
@@ -234,12 +262,13 @@ def make_segment(
     run_ids: Collection[UUID],
     what: str,
     url: str | None = None,
+    among: Among | None = None,
     name: str,
     actor: str,
     actor_name: str = "",
 ) -> UUID:
-    """Make a static segment of those behind a number, and return its id; they are in it a moment later."""
-    chosen, more = _chosen(what, url)
+    """Make a static segment of those `people` lists, and return its id; they are in it a moment later."""
+    chosen, more = _chosen(what, url, among)
     found = text(
         f"SELECT DISTINCT message.customer_id AS id FROM {chosen} AND message.customer_id IS NOT NULL"  # noqa: S608
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from flask import Response, request, stream_with_context
 
@@ -12,6 +13,7 @@ from app.infra.errors import Forbidden
 from app.infra.paging import MAX_LIMIT, Page
 from app.infra.spreadsheet import BOM, lines
 from app.web.guards import can, current
+from app.web.shell import organisation
 
 T = TypeVar("T")
 PERMISSION = "lists.export"
@@ -37,10 +39,11 @@ def download(
     exports.note(tenant_id=actor.tenant_id, name=name, filters=filters, actor=actor.ref, ip=request.remote_addr)
     # Before anything is sent: what is wrong with a filter is an answer, not a broken file.
     first = pages(None, MAX_LIMIT)
+    today = clock.now().astimezone(ZoneInfo(organisation().timezone))
     return Response(
         stream_with_context(_stream(header, first, pages, rows)),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{clock.now():%Y-%m-%d}.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}-{today:%Y-%m-%d}.csv"'},
     )
 
 

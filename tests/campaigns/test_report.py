@@ -149,14 +149,46 @@ def test_what_nobody_knows_the_fate_of_is_not_counted_as_sent(
         assert f"{side},{row.label},sent,2" in given
         assert f"{side},{row.label},unknown,1" in given
         shown = client.get(f"{path}?by={side}", htmx=True).text
-        assert '<td data-label="Sent" class="text-end">2</td>' in shown
-        assert '<td data-label="Unknown" class="text-end">1</td>' in shown
+        for what, number in (("Sent", 2), ("Unknown", 1)):
+            address = f"{path}/people?what={what.lower()}&amp;by={side}&amp;of={row.key or ''}"
+            assert f'<td data-label="{what}" class="text-end"><a href="{address}">{number}</a></td>' in shown
     assert ",,unknown,1" in given
     for what, number in (("sent", 2), ("unknown", 1), ("not_opened", 2), ("not_clicked", 2)):
         behind = report.people(tenant_id=club.tenant_id, run_ids=runs, what=what)
         assert len(behind.items) == number
     (side,) = api.get(f"/campaigns/{campaign.id}/breakdown?by=provider").get_json()["items"]
     assert (side["sent"], side["unknown"]) == (2, 1)
+
+
+def test_each_number_of_a_side_opens_its_people(read: Read, client: PageClient, sign_in: Any, club: Club) -> None:
+    club.segment(read.people[:2])
+    names = ("sent", "unknown", "opened", "clicked", "converted", "bounced", "unsubscribed", "complained")
+    for side in report.SIDES:
+        for row in report.by(tenant_id=club.tenant_id, run_ids=read.runs, side=side):
+            among = report.Among(side, row.key or "")
+            for what in names:
+                found = report.people(tenant_id=club.tenant_id, run_ids=read.runs, what=what, among=among)
+                assert len(found.items) == getattr(row, what), (side, row.label, what)
+
+    sign_in("owner")
+    path = f"/campaigns/{read.campaign.id}/report/people"
+    asked = {"what": "opened", "by": "club", "of": str(read.club_id)}
+    shown = client.get(path, query_string=asked).text
+    (name,) = [row.name for row in club.rows("SELECT name FROM club")]
+    assert f"Opened it: {name}" in shown
+    assert [f">{who}</a>" in shown for who in "ABCD"] == [True, True, False, False]
+    none = client.get(path, query_string=asked | {"of": ""}).text
+    assert "Opened it: No club" in none
+    assert [f">{who}</a>" in none for who in "ABCD"] == [False, False, True, False]
+    given = client.post(f"{path}/export", asked, status=200).text
+    assert given.count("gmail.com") == 2
+    assert "hotmail" not in given
+    made = client.post(f"{path}/segment", asked | {"name": "Keen of the club"}, status=302).headers["Location"]
+    while work.run_step(tenant_id=club.tenant_id):
+        pass
+    found = segments.members(tenant_id=club.tenant_id, segment_id=UUID(made.rpartition("/")[2]))
+    assert {one.customer.first_name for one in found.items} == {"A", "B"}
+    client.get(path, query_string=asked | {"of": "x"}, status=422)
 
 
 def test_over_time(read: Read) -> None:

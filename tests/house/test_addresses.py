@@ -25,7 +25,7 @@ WRONG = {
     "/campaigns": "status=gone&type=gone&campaign_type=gone&show=all&sort=luck",
     "/campaigns/calendar": "month=May&month=1999-01",
     "/campaigns/{campaign}/report": "run=x&by=luck&variant=zz",
-    "/campaigns/{campaign}/report/people": "what=luck",
+    "/campaigns/{campaign}/report/people": "what=luck&by=luck",
     "/campaigns/{campaign}/why": "customer_id=x",
     "/messages": "status=gone&reason=gone&journey=x&campaign=x&customer=x&today=2",
     "/suppressions": "reason=gone&show=all",

@@ -3,8 +3,10 @@
 import csv
 import io
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -46,6 +48,21 @@ def test_no_cell_is_a_formula(client: PageClient, sign_in: Callable[..., UUID], 
     (anna,) = [row for row in rows if row["member_number"] == "ZA1"]
     assert anna["first_name"] == "'=cmd|' /C calc'!A0"
     assert anna["phone"] == "'+27824751967"
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Pacific/Kiritimati"])
+def test_a_file_is_named_by_the_day_of_the_organisation(
+    client: PageClient, sign_in: Callable[..., UUID], tenant: Any, people: None, zone: str
+) -> None:
+    sign_in("marketer")
+    query(tenant, "UPDATE tenant SET timezone = :zone RETURNING id", zone=zone)
+
+    def today() -> str:
+        return f"customers-{datetime.now(ZoneInfo(zone)):%Y-%m-%d}.csv"
+
+    before = today()
+    named = client.post("/customers/export", status=200).headers["Content-Disposition"]
+    assert before in named or today() in named
 
 
 def test_the_list_is_given_out_as_it_is_filtered_and_noted(

@@ -1,13 +1,14 @@
 """A campaign's report: its numbers from all sides, the letter with who followed which link, who is behind a number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
+from app.accounts.queries import clubs
 from app.blueprints.campaigns import charts, presenters
 from app.blueprints.campaigns.base import blueprint
 from app.campaigns import experiment, heat_map, lift, queries, report, winner
@@ -18,6 +19,7 @@ from app.infra.errors import Forbidden, UserError
 from app.infra.paging import Page
 from app.messaging import clicks
 from app.messaging.tally import Kind
+from app.segments import queries as segments
 from app.web.downloads import PERMISSION, download
 from app.web.guards import can, current, requires
 from app.web.htmx import page
@@ -30,6 +32,7 @@ SIDE_LABELS = {
     report.SEGMENT: "By segment",
     report.CHANNEL: "By channel",
 }
+NONE_OF = {report.CLUB: "No club", report.PROVIDER: "No address"}
 WHAT_LABELS = {
     "audience": "In the audience",
     "sent": "Sent",
@@ -163,6 +166,7 @@ def report_page(campaign_id: UUID) -> Response:
         has_letter=letter is not None and letter.html is not None,
         side=side,
         sides=SIDE_LABELS,
+        none_of=NONE_OF,
         rows=report.by(tenant_id=tenant_id, run_ids=runs, side=side),
         occurrences=report.occurrences(tenant_id=tenant_id, campaign_id=campaign_id)
         if campaign.type == RECURRING
@@ -191,7 +195,24 @@ def report_mail(campaign_id: UUID) -> Response:
 
 
 def _behind() -> dict[str, Any]:
-    return {"what": asked_choice("what", report.NUMBERS) or "sent", "url": request.values.get("url") or None}
+    side = asked_choice("by", report.SIDES)
+    return {
+        "what": asked_choice("what", report.NUMBERS) or "sent",
+        "url": request.values.get("url") or None,
+        "among": report.Among(side, request.values.get("of", "")) if side else None,
+    }
+
+
+def _called(among: report.Among) -> str:
+    """Return the row of a side in words."""
+    tenant_id, key = current().tenant_id, among.key
+    if among.side == report.CHANNEL:
+        return presenters.CHANNEL_LABELS.get(key, key)
+    if among.side == report.PROVIDER or not key:
+        return key or NONE_OF[among.side]
+    if among.side == report.CLUB:
+        return next((one.name for one in clubs(tenant_id=tenant_id) if str(one.id) == key), NONE_OF[report.CLUB])
+    return next((name for id_, name in segments.names(tenant_id=tenant_id).items() if str(id_) == key), "")
 
 
 @blueprint.get("/<uuid:campaign_id>/report/people")
@@ -207,6 +228,9 @@ def _people(campaign_id: UUID, status: int = 200, name: str | None = None, error
     campaign, run_id, runs = _asked(campaign_id)
     behind = _behind()
     found = report.people(tenant_id=current().tenant_id, run_ids=runs, cursor=request.args.get("cursor"), **behind)
+    heading = WHAT_LABELS[behind["what"]] if behind["url"] is None else "Followed a link"
+    among = behind["among"] and _called(behind["among"])
+    called = ", ".join(filter(None, (f"{campaign.name}: {WHAT_LABELS[behind['what']].lower()}", among)))
     return page(
         "campaigns/report_people.html",
         block="results",
@@ -214,8 +238,8 @@ def _people(campaign_id: UUID, status: int = 200, name: str | None = None, error
         campaign=campaign,
         run_id=run_id,
         page=found,
-        heading=WHAT_LABELS[behind["what"]] if behind["url"] is None else "Followed a link",
-        name=name if name is not None else f"{campaign.name}: {WHAT_LABELS[behind['what']].lower()}"[:200],
+        heading=f"{heading}: {among}" if among else heading,
+        name=name if name is not None else called[:200],
         error=error,
         **behind,
         **presenters.WORDS,
@@ -238,7 +262,7 @@ def export_report_people(campaign_id: UUID) -> Response:
             tenant_id=tenant_id, run_ids=runs, cursor=cursor, limit=limit, **behind
         ),
         rows=lambda found: [[one[name] for name in columns] for one in found],
-        filters={"campaign": campaign_id, **behind},
+        filters={"campaign": campaign_id, **behind, "among": behind["among"] and asdict(behind["among"])},
     )
 
 

@@ -28,7 +28,7 @@ from app.events import log
 from app.events.validation import OWN_SOURCE
 from app.infra import clock
 from app.infra.arrays import array
-from app.infra.db import transaction
+from app.infra.db import again_after_deadlock, transaction
 from app.messaging import accounts, feedback, outbox, suppression, tally, twilio
 from app.messaging.channel import channel
 from app.messaging.feedback import Bounce, Kind
@@ -44,7 +44,7 @@ MAX_BODY = 1_600
 HELP_EVERY = timedelta(minutes=15)
 """A number that asks for help is answered at most once in so long: each answer is paid for."""
 # Any constant: the first of the two keys of an advisory lock.
-_HELPING = 0x4641_4850
+_ANSWERING = 0x4641_4850
 _SIGNS = re.compile(r"[^\w ]+")
 # Cyrillic and Greek capitals that are drawn as ours: a phone's other keyboard, or somebody's joke, says stop as well.
 _DRAWN_ALIKE = str.maketrans("АВЕКМНОРСТУХЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTYXSIJABEZHIKMNOPTYX")
@@ -178,13 +178,19 @@ def _plain(words: str) -> str:
     return " ".join(_SIGNS.sub(" ", seen).upper().translate(_DRAWN_ALIKE).split())
 
 
+# Providers say a thing once: what was refused because two profiles became one meanwhile would never be heard.
+@again_after_deadlock
 def receive(*, tenant_id: UUID, answer: Answer, now: datetime | None = None) -> Meaning | None:
-    """Take in what a reader wrote, act on it if it is one of the words, and return which; a repeat does nothing."""
+    """Take in what a reader wrote, act on it if it is one of the words, and return which; a repeat does nothing.
+
+    What comes from one number is taken in one after the other.
+    """
     moment = now or clock.now()
     account = accounts.of(tenant_id=tenant_id, channel_name=answer.channel)
     meaning = meaning_of(answer.body, account.get("stop_words"))
     values = {"tenant_id": tenant_id, "channel": answer.channel, "provider_id": answer.id[:100], "now": moment}
     with transaction(tenant_id) as session:
+        session.execute(_LOCK, {"space": _ANSWERING, "what": f"{tenant_id}:{answer.channel}:{answer.number}"})
         if session.execute(_NEW, values).first() is None:
             return None
         kinds = array(("phone", channel(answer.channel).customer_field))
@@ -298,7 +304,6 @@ def _say(
 def _help(session: Session, tenant_id: UUID, answer: Answer, customer_id: UUID | None, now: datetime) -> None:
     """Answer who asks for help, unless the number was answered a moment ago."""
     about = f"help:{answer.channel}:{answer.number}"
-    session.execute(_LOCK, {"space": _HELPING, "what": f"{tenant_id}:{about}"})
     # Keys that tell the quarter of an hour let the last answer be found by the two it may have.
     quarter = int(now.timestamp() // HELP_EVERY.total_seconds())
     keys = [f"{about}:{one}" for one in (quarter - 1, quarter)]

@@ -1,5 +1,7 @@
 """What providers tell: signed or not believed, once, and what STOP, START and HELP come to."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,8 +25,10 @@ from tests.messaging.conftest import NOON, Mailer, MakeCustomer
 from tests.messaging.provider import TOKEN, put, reader
 from tests.segments.receiver import Receiver
 from tests.tampered import tampered
+from tests.waiting import until_somebody_waits
 
 NUMBER = "+27824751967"
+LOSE = text("DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected'; END $$")
 
 
 class Phone:
@@ -243,6 +247,59 @@ def test_what_comes_twice_counts_once(phone: Phone, customer: MakeCustomer, tena
     assert opted_in(tenant.id, ann) is True
     assert held(tenant.id) is None
     assert [kind for kind, _ in events(tenant.id)].count("message.replied") == 2
+
+
+@pytest.mark.committed
+def test_what_one_number_says_at_once_is_all_heard(
+    real_db: str, app: Flask, phone: Phone, customer: MakeCustomer, tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = with_point(tenant.id, reader(customer))
+    assert phone.write("STOP") == 200
+    half_way, released = threading.Event(), threading.Event()
+    lift = suppression.lift
+
+    def lift_and_wait(**more: Any) -> Any:
+        found = lift(**more)
+        half_way.set()
+        released.wait(30)
+        return found
+
+    def start(sid: str) -> Meaning | None:
+        with app.app_context():
+            return receive(tenant_id=tenant.id, answer=Answer("SMS", NUMBER, "START", sid))
+
+    monkeypatch.setattr(suppression, "lift", lift_and_wait)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(start, "SM1")
+        half_way.wait(30)
+        second = pool.submit(start, "SM2")
+        until_somebody_waits(real_db)
+        released.set()
+        assert (first.result(30), second.result(30)) == (Meaning.START, Meaning.START)
+    assert opted_in(tenant.id, ann) is True
+    assert held(tenant.id) is None
+    assert [kind for kind, _ in events(tenant.id)].count("message.replied") == 3
+
+
+def test_a_stop_that_lost_a_deadlock_is_heard_all_the_same(
+    phone: Phone, customer: MakeCustomer, tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = with_point(tenant.id, reader(customer))
+    record, lost = consents.record, []
+
+    def lose_once(**more: Any) -> Any:
+        if not lost:
+            lost.append(1)
+            with transaction(tenant.id) as session:
+                session.execute(LOSE)
+        return record(**more)
+
+    monkeypatch.setattr(consents, "record", lose_once)
+    assert phone.write("STOP") == 200
+    assert lost
+    assert opted_in(tenant.id, ann) is False
+    assert held(tenant.id).reason == "stopped"
+    assert [kind for kind, _ in events(tenant.id)].count("message.replied") == 1
 
 
 def test_a_number_nobody_is_known_by_is_stopped_too(phone: Phone, tenant: Any) -> None:

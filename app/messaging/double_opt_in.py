@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.accounts.queries import known_as, tenant_info
 from app.customers import consents, contact_points
@@ -157,7 +158,7 @@ def ask_those_told_of(*, tenant_id: UUID, customer_ids: Collection[UUID], now: d
 
 def waiting(*, link: ConfirmLink) -> Waiting:
     """Return what the reader of a link may confirm, or raise BadToken when there is no such reader (any more)."""
-    customer_id = _reader(link)
+    customer_id = reader_of(link.tenant_id, link.customer_id)
     lines = _confirmable(link, customer_id)
     reader = customer(tenant_id=link.tenant_id, customer_id=customer_id)
     return Waiting(
@@ -177,8 +178,7 @@ def confirm(
     """
     moment = now or clock.now()
     with transaction(link.tenant_id) as session:
-        customer_id = _reader(link)
-        session.execute(_LOCK, {"tenant_id": link.tenant_id, "id": customer_id})
+        customer_id = held_reader(session, link.tenant_id, link.customer_id)
         words = [
             Word(EMAIL, State.SUBSCRIBED, line.topic.id if line.topic else None)
             for line in _confirmable(link, customer_id)
@@ -208,8 +208,14 @@ def reader_of(tenant_id: UUID, customer_id: UUID) -> UUID:
     return UUID(str(found.id))
 
 
-def _reader(link: ConfirmLink) -> UUID:
-    return reader_of(link.tenant_id, link.customer_id)
+def held_reader(session: Session, tenant_id: UUID, customer_id: UUID) -> UUID:
+    """Return whom a link leads to as `reader_of` does, and let nobody change them until the open transaction ends."""
+    held_one = None
+    # Their profile may become part of another while it is waited for.
+    while (found := reader_of(tenant_id, customer_id)) != held_one:
+        session.execute(_LOCK, {"tenant_id": tenant_id, "id": found})
+        held_one = found
+    return found
 
 
 def _confirmable(link: ConfirmLink, customer_id: UUID) -> list[Line]:

@@ -18,7 +18,7 @@ from app.infra.tokens import BadToken
 from app.messaging import outbox
 from app.messaging.channel import EMAIL, installed
 from app.messaging.devices import key_for_browsers
-from app.messaging.double_opt_in import reader_of
+from app.messaging.double_opt_in import held_reader, reader_of
 from app.messaging.tokens import PreferencesLink
 
 Choice = tuple[str, UUID | None]
@@ -82,8 +82,7 @@ def save(
     """
     moment = now or clock.now()
     with transaction(link.tenant_id) as session:
-        customer_id = reader_of(link.tenant_id, link.customer_id)
-        session.execute(_LOCK, {"tenant_id": link.tenant_id, "id": customer_id})
+        customer_id = held_reader(session, link.tenant_id, link.customer_id)
         known = consents.standing(tenant_id=link.tenant_id, customer_id=customer_id, past_stop=True)
         offered = _offered(known, _reached_by(link.tenant_id, customer_id))
         words = _words(known, offered, frozenset(chosen), stop, moment)
@@ -99,9 +98,6 @@ def save(
         )
         outbox.recheck(tenant_id=link.tenant_id, customer_ids=[customer_id], now=moment)
     return True
-
-
-_LOCK = text("SELECT FROM customer WHERE tenant_id = :tenant_id AND id = :id FOR NO KEY UPDATE")
 
 
 def _choice(line: Line) -> Choice:

@@ -163,6 +163,44 @@ def test_a_changed_link_opens_nothing_and_a_merged_one_leads_on(
     assert standing(tenant_id=tenant.id, customer_id=ann).stopped_at
 
 
+@pytest.mark.committed
+@pytest.mark.parametrize("confirming", [False, True])
+def test_a_choice_made_while_two_profiles_become_one_holds_for_the_one(
+    real_db: str, app: Flask, customer: MakeCustomer, tenant: Any, confirming: bool
+) -> None:
+    ann, twin, news = customer(), customer(), topic_of(tenant, "news")
+    topics.update(tenant_id=tenant.id, topic_id=news, changes={"double_opt_in": True}, actor="system")
+    address = rows(tenant, "customer")[0].email
+    ask(tenant, ann, Word("EMAIL", YES, news))
+    half_way, released = threading.Event(), threading.Event()
+
+    def merge() -> None:
+        with app.app_context(), transaction(tenant.id) as session:
+            merged = "UPDATE customer SET status = 'MERGED', merged_into_id = :ann WHERE id = :twin"
+            session.execute(text(merged), {"ann": ann, "twin": twin})
+            half_way.set()
+            released.wait(30)
+
+    def choose() -> int:
+        half_way.wait(30)
+        confirmed = f"/p/confirm/{confirm_token(tenant.id, twin, address)}"
+        with app.app_context():
+            path, said = (confirmed, {}) if confirming else (path_of(tenant, twin), {"stop": "1"})
+            return app.test_client().post(path, data=said).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        merging, choosing = pool.submit(merge), pool.submit(choose)
+        half_way.wait(30)
+        until_somebody_waits(real_db)
+        released.set()
+        merging.result(30)
+        assert choosing.result(30) == 303
+    if confirming:
+        assert comes_to(tenant, ann, "news") == "subscribed"
+    else:
+        assert standing(tenant_id=tenant.id, customer_id=ann).stopped_at
+
+
 def test_made_up_choices_are_passed_over(app: Flask, tenant: Any, customer: MakeCustomer) -> None:
     ann = customer(email_opt_in=None)
     made_up = ["PIGEON", "EMAIL:x", f"EMAIL:{new_id()}", f"SMS:{topic_of(tenant, 'news')}", "ALL"]

@@ -142,7 +142,8 @@ class Among:
     key: str
 
     def __post_init__(self) -> None:
-        if self.side in (CLUB, SEGMENT) and self.key and as_id(self.key) is None:
+        # Without a club one may be, and not without a segment.
+        if (self.side == SEGMENT or (self.side == CLUB and self.key)) and as_id(self.key) is None:
             raise Invalid({"of": "is not one of the choices."})
 
 

@@ -177,6 +177,8 @@ def test_each_number_of_a_side_opens_its_people(read: Read, client: PageClient, 
     (name,) = [row.name for row in club.rows("SELECT name FROM club")]
     assert f"Opened it: {name}" in shown
     assert [f">{who}</a>" in shown for who in "ABCD"] == [True, True, False, False]
+    for wrong in ("", "moon"):
+        client.get(path, query_string=asked | {"by": "segment", "of": wrong}, status=422)
     none = client.get(path, query_string=asked | {"of": ""}).text
     assert "Opened it: No club" in none
     assert [f">{who}</a>" in none for who in "ABCD"] == [False, False, True, False]
@@ -243,6 +245,9 @@ def test_the_page(client: PageClient, sign_in: Any, read: Read) -> None:
     assert "Keen" in again
     told = client.post(f"{path}/report/export", status=200).text
     assert "opened,3" in told
+    # By the clocks of the campaign, as its page: noon UTC is two in the afternoon in Johannesburg.
+    assert read.campaign.timezone == "Africa/Johannesburg"
+    assert "hour,2026-11-20T14:00:00+02:00,sent,4" in told
 
 
 def test_the_people_behind_a_number_are_given_out(client: PageClient, sign_in: Any, read: Read) -> None:

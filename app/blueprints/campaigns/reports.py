@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
@@ -295,7 +296,7 @@ def report_segment(campaign_id: UUID) -> Response | Answer:
 @blueprint.post("/<uuid:campaign_id>/report/export")
 @requires(PERMISSION)
 def export_report(campaign_id: UUID) -> Response:
-    """Give out the numbers: as they stand, by the hour, by link and by each kind of reader."""
+    """Give out the numbers: as they stand, by the hour of the campaign's zone, by link and by each kind of reader."""
     tenant_id = current().tenant_id
     campaign, run_id, runs = _asked(campaign_id)
     stats = queries.stats(tenant_id=tenant_id, campaign_id=campaign_id, run_id=run_id)
@@ -303,8 +304,10 @@ def export_report(campaign_id: UUID) -> Response:
     rows: list[list[Any]] = [["", "", one.label.lower(), one.value] for one in figures]
     rows.append(["", "", "unknown", stats.unknown])
     rows += [["revenue", currency, "amount", amount] for currency, amount in stats.revenue.items()]
+    there = ZoneInfo(campaign.timezone)
     rows += [
-        ["hour", one.hour.isoformat(), one.what, one.number] for one in report.hours(tenant_id=tenant_id, run_ids=runs)
+        ["hour", one.hour.astimezone(there).isoformat(), one.what, one.number]
+        for one in report.hours(tenant_id=tenant_id, run_ids=runs)
     ]
     occurrences = [queries.run(tenant_id=tenant_id, campaign_id=campaign_id, run_id=one) for one in runs]
     for trial in winner.trials(tenant_id=tenant_id, runs_of=occurrences):

@@ -245,8 +245,7 @@ def test_the_page(client: PageClient, sign_in: Any, read: Read) -> None:
     assert "Keen" in again
     told = client.post(f"{path}/report/export", status=200).text
     assert "opened,3" in told
-    # By the clocks of the campaign, as its page: noon UTC is two in the afternoon in Johannesburg.
-    assert read.campaign.timezone == "Africa/Johannesburg"
+    # By the clocks of Johannesburg, as its page.
     assert "hour,2026-11-20T14:00:00+02:00,sent,4" in told
 
 

@@ -212,8 +212,8 @@ def _called(among: report.Among) -> str:
     if among.side == report.PROVIDER or not key:
         return key or NONE_OF[among.side]
     if among.side == report.CLUB:
-        return next((one.name for one in clubs(tenant_id=tenant_id) if str(one.id) == key), NONE_OF[report.CLUB])
-    return next((name for id_, name in segments.names(tenant_id=tenant_id).items() if str(id_) == key), "")
+        return {one.id: one.name for one in clubs(tenant_id=tenant_id)}.get(UUID(key), NONE_OF[report.CLUB])
+    return segments.names(tenant_id=tenant_id).get(UUID(key), "")
 
 
 @blueprint.get("/<uuid:campaign_id>/report/people")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import canvas, events, faults, imports, journeys, journeys_due, mails, search, segments, soak, upkeep
 from benchmarks.figures import Figure, Latencies
-from benchmarks.sink import serving
+from benchmarks.sink import Sink, serving
 from benchmarks.stack import Stack, running
 
 NAMES = ("events-batch", "events-single", "imports", "journeys", "mails")
@@ -90,7 +90,7 @@ def _alone(names: Sequence[str], options: argparse.Namespace) -> Iterator[Measur
         yield soak.soak(options.minutes, options.workers or 3, crashes=options.crashes)
 
 
-def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: "mails.Sink") -> Measured:
+def _measure(name: str, stack: Stack, options: argparse.Namespace, sink: Sink) -> Measured:
     match name:
         case "events-batch":
             return events.batches(stack, options.events, options.rounds)

@@ -174,7 +174,7 @@ def _idle(stack: Stack, figure: Due, waiting: int) -> list[str]:
     before = sum(stack.processor_seconds().values())
     time.sleep(IDLE_SECONDS)
     figure.idle[waiting] = (sum(stack.processor_seconds().values()) - before) / IDLE_SECONDS
-    made = DUE.compile(dialect=dialect())
+    made = DUE.compile(dialect=dialect())  # type: ignore[no-untyped-call]
     values = {"now": datetime.now(UTC)}
     with psycopg.connect(stack.superuser_url, options="-c role=fairway_dispatch", autocommit=True) as looking:
         taken = []

@@ -77,15 +77,15 @@ def _exchange(port: int, requests: Sequence[bytes], connections: int, barrier: B
             busy += 1
     while busy:
         for key, _ in selector.select(PATIENCE):
-            one = key.fileobj
-            assert isinstance(one, socket.socket)
-            _read(one)
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            _read(ready)
             request = next(left, None)
             if request is None:
-                selector.unregister(one)
+                selector.unregister(ready)
                 busy -= 1
             else:
-                one.sendall(request)
+                ready.sendall(request)
     return began, time.monotonic()
 
 

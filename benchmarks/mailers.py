@@ -141,7 +141,7 @@ def _run(work: Callable[..., None], processes: int, args: Sequence[tuple[Any, ..
     workers = [context.Process(target=work, args=(*its, barrier, answers), daemon=True) for its in args]
     for worker in workers:
         worker.start()
-    ends = [answers.get() for _ in workers]
+    ends: list[tuple[float, float]] = [answers.get() for _ in workers]
     for worker in workers:
         worker.join()
     return max(ended for _, ended in ends) - min(began for began, _ in ends)
@@ -201,12 +201,12 @@ def _exchange(selector: selectors.BaseSelector, awaited: dict[socket.socket, int
             awaited[one] = ANSWERS
     while any(awaited.values()):
         for key, _ in selector.select():
-            one = key.fileobj
-            assert isinstance(one, socket.socket)
-            awaited[one] -= one.recv(1 << 16).count(b"\n")
-            if awaited[one] == 0 and letters:
-                one.sendall(letters.pop())
-                awaited[one] = ANSWERS
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            awaited[ready] -= ready.recv(1 << 16).count(b"\n")
+            if awaited[ready] == 0 and letters:
+                ready.sendall(letters.pop())
+                awaited[ready] = ANSWERS
 
 
 def _loop(port: int, dsn: str, letter: Letter, count: int, barrier: Barrier, answers: Any) -> None:

@@ -21,7 +21,7 @@ def send(port: int, count: int, size: int, *, connections: int, processes: int) 
     workers = [context.Process(target=_work, args=args, daemon=True) for _ in range(processes)]
     for worker in workers:
         worker.start()
-    ends = [answers.get() for _ in workers]
+    ends: list[tuple[float, float]] = [answers.get() for _ in workers]
     for worker in workers:
         worker.join()
     return max(ended for _, ended in ends) - min(began for began, _ in ends)
@@ -47,14 +47,14 @@ def _work(port: int, count: int, size: int, connections: int, barrier: Barrier, 
     begun = accepted = 0
     while accepted < count:
         for key, _ in selector.select():
-            one = key.fileobj
-            assert isinstance(one, socket.socket)
-            received = one.recv(1 << 16)
-            if awaited[one] == ANSWERS and received.startswith(b"250 taken"):
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            received = ready.recv(1 << 16)
+            if awaited[ready] == ANSWERS and received.startswith(b"250 taken"):
                 accepted += 1
-            awaited[one] -= received.count(b"\n")
-            if awaited[one] == 0 and begun < count:
-                one.sendall(whole)
+            awaited[ready] -= received.count(b"\n")
+            if awaited[ready] == 0 and begun < count:
+                ready.sendall(whole)
                 begun += 1
-                awaited[one] = ANSWERS
+                awaited[ready] = ANSWERS
     answers.put((began, time.monotonic()))

@@ -450,19 +450,22 @@ def _changed(ground: Ground, made: Sequence[tuple[Case, UUID]], rounds: int) -> 
         return _by_hand(ground, [case for case, _ in made], statements, *values)
 
     ratio = Ratio(f"{len(who):,} changed customers, six segments", MOST_OF_CHANGED)
-    sides = [(ratio.product, lambda: _upkeep(ground)), (ratio.by_hand, by_hand)]
+    sides: list[tuple[list[float], Callable[[], float]]] = [
+        (ratio.product, lambda: _upkeep(ground)),
+        (ratio.by_hand, by_hand),
+    ]
     # What these people did lies apart, and is on the disk yet: whoever reads it first would pay for both.
     _make_due(ground, ids, who)
     by_hand()
     for at in range(rounds):
-        found = []
+        ends = []
         for seconds, run in sides if at % 2 == 0 else reversed(sides):
             _make_due(ground, ids, who)
             seconds.append(run())
-            found.append(([ground.members(one) for one in ids], sum(_moved(ground, one) for one in ids)))
-        if found[0] != found[1]:
+            ends.append(([ground.members(one) for one in ids], sum(_moved(ground, one) for one in ids)))
+        if ends[0] != ends[1]:
             raise RuntimeError("of the changed customers the product and the statements by hand differ")
-        ratio.moved = found[0][1]
+        ratio.moved = ends[0][1]
     return ratio
 
 

@@ -64,6 +64,7 @@ def _letters() -> list[tuple[str, bytes]]:
     from app.messaging.return_address import addresses
 
     letters = []
+    now = datetime.now(UTC)
     for editor, written in STARTERS.items():
         for marketing in (True, False):
             link = unsubscribe_url(_TENANT, _CUSTOMER, _MESSAGE) if marketing else None
@@ -90,7 +91,7 @@ def _letters() -> list[tuple[str, bytes]]:
                 reply_to=back.replies,
                 leave_address=back.leaving if marketing else None,
             )
-            envelope = envelope_of(outgoing, load(), format_datetime(datetime.now(UTC)))
+            envelope = envelope_of(outgoing, load(), format_datetime(now), int(now.timestamp()))
             returns = f"Return-Path: <{envelope.sender}>\r\n"
             letters.append((f"{editor}, {'marketing' if marketing else 'answer'}", returns.encode() + envelope.body))
     return letters

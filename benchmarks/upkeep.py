@@ -181,7 +181,7 @@ def _noted(above: psycopg.Connection[Any]) -> int:
 def _wait(connection: psycopg.Connection[Any], question: str, *values: Any) -> float:
     """Wait until a question is answered by true and return when that was."""
     deadline = time.monotonic() + PATIENCE
-    while connection.execute(question, values).fetchone() != (True,):  # type: ignore[call-overload]
+    while connection.execute(question, values).fetchone() != (True,):
         if time.monotonic() > deadline:
             raise RuntimeError(f"never true: {question}")
         time.sleep(0.02)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,6 +15,9 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import create_engine
+
+if TYPE_CHECKING:
+    from app.accounts.models import Tenant
 
 ROOT = Path(__file__).parent.parent
 # The same examples each time, however slow the machine: a run fails for what was changed, or not at all. Of "nightly"
@@ -172,7 +175,7 @@ def session_tx(app: Flask, request: pytest.FixtureRequest) -> Iterator[None]:
         engine = engines[None]
         connection = engine.connect()
         outer = connection.begin()
-        engines[None] = connection
+        engines[None] = connection  # type: ignore[assignment] # whoever asks it for a connection gets this one
         db.session.session_factory.configure(join_transaction_mode="create_savepoint")
         try:
             yield
@@ -217,7 +220,7 @@ def clean_redis(app: Flask) -> None:
     queue.redis().flushdb()
 
 
-def make_tenant(name: str = "Cape Links", country: str = "ZA") -> "object":
+def make_tenant(name: str = "Cape Links", country: str = "ZA") -> "Tenant":
     """Create a tenant with one club and return its Tenant row."""
     from app.accounts.models import Club, Tenant
     from app.infra.db import transaction
@@ -268,7 +271,7 @@ def sign_in(client: "object", tenant: "object") -> Callable[..., UUID]:
     """Return a function that signs `client` in as a fresh user of a role (of `tenant` unless another is given)."""
 
     def signed_in(role: str = "owner", of: "object | None" = None) -> UUID:
-        return client.sign_in(role, (of or tenant).id)  # type: ignore[attr-defined]
+        return client.sign_in(role, (of or tenant).id)  # type: ignore[attr-defined, no-any-return]
 
     return signed_in
 

@@ -16,7 +16,7 @@ class MessageRun(TenantRow, Base):
 
     While it is `filling`, people are still put into it. Not more than `per_hour` of them go out in an hour; the next
     one does at `ready_at`. `senders` says whom those of a variant ('' for none) are from, where that is not the sender
-    of the reader's club.
+    of the reader's club, and `subjects` what its letters are called, where that is not what their template says.
     """
 
     __tablename__ = "message_run"
@@ -29,6 +29,7 @@ class MessageRun(TenantRow, Base):
     per_hour: Mapped[int | None]
     ready_at: Mapped[datetime | None]
     senders: Mapped[dict[str, Any] | None]
+    subjects: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

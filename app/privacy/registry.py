@@ -345,7 +345,8 @@ _MESSAGES = (
         "sending_policy", "Sending", OF_THE_CLUB, plain=_columns("id caps quiet approval_above updated_at")
     ),
     _keep(
-        "message_run", "Runs of messages", OF_THE_CLUB, plain=_columns("id status per_hour ready_at senders created_at")
+        "message_run", "Runs of messages", OF_THE_CLUB, addresses=_columns("subjects"),
+        plain=_columns("id status per_hour ready_at senders created_at")
     ),
     _special(
         "mailbox_mail",
@@ -482,9 +483,9 @@ _CAMPAIGNS = (
     _keep("campaign_approval", "Approvals of campaigns", OF_THE_CLUB, addresses=_columns("note answer"),
           plain=_columns("id campaign_id asked_by asked_by_name asked_at people up_to seal decision decided_by "
                          "decided_by_name decided_at")),
-    _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB,
-          plain=_columns("id campaign_id occurrence local_at due_at status content segment_id people audience cursor "
-                         "refresh_asked_at prepared_at started_at paused_at finished_at look_at error experiment "
+    _keep("campaign_run", "Runs of campaigns", OF_THE_CLUB, addresses=_columns("content experiment"),
+          plain=_columns("id campaign_id occurrence local_at due_at status segment_id people audience cursor "
+                         "refresh_asked_at prepared_at started_at paused_at finished_at look_at error "
                          "decide_at winner winner_at winner_by winner_by_name created_at")),
 )  # fmt: skip
 

@@ -13,13 +13,13 @@ from app.blueprints.content.base import blueprint
 from app.blueprints.content.forms import VISUAL, TemplateForm
 from app.blueprints.content.history import Part, content_parts
 from app.blueprints.content.images import assets
-from app.content import checks, link_checks, queries, service, snippet_queries
+from app.content import checks, link_checks, picker, queries, service
 from app.content.kind import kinds
-from app.content.merge_tags import MERGE_TAGS, MergeTag
+from app.content.merge_tags import MergeTag
 from app.content.models import Template
 from app.content.preview import of_content as preview_of_content
 from app.content.preview import settled
-from app.customers import custom_fields, topics
+from app.customers import topics
 from app.customers.queries import customer
 from app.customers.queries import customers as customers_like
 from app.infra import clock
@@ -259,21 +259,12 @@ def _editor(form: TemplateForm, template: Template | None, status: int = 200, **
     return allow_letters(response)
 
 
-def _offer(form: Written, template: Template | None) -> tuple[MergeTag, ...]:
+def _offer(form: Written, template: Template | None) -> list[MergeTag]:
     """Offer the topics in a form, and return the merge tags that go with it."""
     held = template.topic_id if template else None
     known = topics.topics(tenant_id=current().tenant_id, archived=True)
     form.offer_topics(one for one in known if one.archived_at is None or one.id == held)
-    return (*MERGE_TAGS, *_own_tags())
-
-
-def _own_tags() -> list[MergeTag]:
-    known = custom_fields.fields(tenant_id=current().tenant_id)
-    shared = snippet_queries.choices(tenant_id=current().tenant_id)
-    return [
-        *(MergeTag(one.label, custom_fields.kind_of(one).merge_tag(one), one.heading) for one in known),
-        *(MergeTag(name, f'{{% snippet "{key}" %}}', "Snippets") for key, name in shared),
-    ]
+    return picker.tags(tenant_id=current().tenant_id)
 
 
 def _preview(form: TemplateForm) -> dict[str, Any]:

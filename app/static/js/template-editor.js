@@ -1,23 +1,16 @@
 // form[data-template-editor]: merge tags go in where the cursor last stood, and the preview takes the width of a device.
+import { picker } from "./merge-tags.js";
+
 const form = document.querySelector("form[data-template-editor]");
 const fields = [...form.querySelectorAll("[data-merge]")];
 // A plain text that is written is no longer made from the drawn letter: nothing goes there by itself.
 const usual = form.querySelector("[data-visual-editor]") ? ["subject"] : ["html", "mjml"];
-let last = fields.find((field) => usual.includes(field.name)) ?? fields.at(-1);
 let width = "";
 let dark = false;
 
-form.addEventListener("focusin", ({ target }) => {
-  if (fields.includes(target)) last = target;
-});
+picker(form, () => fields.find((field) => usual.includes(field.name)) ?? fields.at(-1));
 
 form.addEventListener("click", ({ target }) => {
-  const insert = target.closest("[data-insert]");
-  if (insert) {
-    last.focus();
-    last.setRangeText(insert.dataset.insert, last.selectionStart, last.selectionEnd, "end");
-    last.dispatchEvent(new Event("input", { bubbles: true }));
-  }
   const device = target.closest("[data-preview-width]");
   if (device) {
     width = device.dataset.previewWidth;

@@ -42,7 +42,8 @@ def to_rest(key: str) -> str:
 class Variant:
     """One way of saying it, to `share` percent; `templates` by channel, of the campaign's own where one is missing.
 
-    Its letters are from `sender_id`, and it goes out at `local_time` ("18:00"), else as the campaign says.
+    Its letters are from `sender_id`, and it goes out at `local_time` ("18:00"), else as the campaign says. They are
+    called `subject` (Liquid), else what their template says.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Variant:
     templates: Mapping[str, UUID]
     sender_id: UUID | None = None
     local_time: str | None = None
+    subject: str | None = None
 
     def at(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """Return when it goes out by the clocks of a zone: its time of day, at this moment or after it."""
@@ -214,6 +216,7 @@ def of(kept: Mapping[str, Any] | None) -> Experiment | None:
             {name: UUID(id_) for name, id_ in one["templates"].items()},
             as_id(one.get("sender_id")),
             one.get("local_time"),
+            one.get("subject"),
         )
         for one in kept["variants"]
     ]
@@ -266,7 +269,11 @@ def _variant(given: Mapping[str, Any], place: int, errors: dict[str, str]) -> di
         errors[f"{at}.sender_id"] = "Choose a sender."
     if at_time and not clock.is_time_of_day(at_time):
         errors[f"{at}.local_time"] = "Give a time of day such as 18:00."
-    more = {"sender_id": sender_id and str(sender_id), "local_time": at_time or None}
+    more = {
+        "sender_id": sender_id and str(sender_id),
+        "local_time": at_time or None,
+        "subject": str(given.get("subject") or "").strip() or None,
+    }
     return {
         "key": KEYS[place],
         "name": name or KEYS[place].upper(),

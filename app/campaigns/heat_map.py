@@ -81,7 +81,7 @@ def letter_of(*, tenant_id: UUID, run: CampaignRun, variant: str | None = None) 
             source = templates.source(
                 tenant_id=tenant_id, template_id=UUID(kept["template_id"]), version=kept["template_version"]
             )
-            return snippets.fill(source, snippets.known(tenant_id=tenant_id, club_id=None))
+            return snippets.fill(source.called(kept.get("subject")), snippets.known(tenant_id=tenant_id, club_id=None))
         except (NotFound, LetterProblem):
             return None
     return None

@@ -120,7 +120,7 @@ def resume(*, tenant_id: UUID, campaign_id: UUID, actor: str, now: datetime | No
             if approval.is_untouched(run):
                 run.refresh_asked_at = None
                 run.content, run.experiment = readiness.pinned(session, campaign), campaign.experiment
-                runs.set_senders(tenant_id=tenant_id, run_id=run.id, senders=readiness.senders(campaign))
+                runs.set_chosen(tenant_id=tenant_id, run_id=run.id, chosen=readiness.chosen_for_letters(campaign))
             run.paused_at, run.look_at, run.error = None, moment, None
             run.status = Status.SENDING if run.prepared_at else Status.PREPARING
             if run.prepared_at:
@@ -209,7 +209,8 @@ def begin(
         )
         session.add(run)
         session.flush()
-        runs.make(tenant_id=campaign.tenant_id, run_id=run.id, senders=readiness.senders(campaign), now=now)
+        chosen = readiness.chosen_for_letters(campaign)
+        runs.make(tenant_id=campaign.tenant_id, run_id=run.id, chosen=chosen, now=now)
     if campaign.type == ONE_TIME:
         campaign.due_at = campaign.next_occurrence = None
     else:

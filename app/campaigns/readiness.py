@@ -1,6 +1,7 @@
 """What a campaign needs before it can be sent, and what of it is pinned when it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from app.content import checks, link_checks
 from app.content import queries as templates
 from app.content.checks import Finding, Missing, Severity
 from app.content.kind import kind_of
+from app.content.letters import LetterSource
 from app.content.models import Template
 from app.content.preview import preview
 from app.infra import clock
@@ -22,7 +24,7 @@ from app.infra.arrays import array
 from app.infra.errors import Invalid
 from app.messaging import accounts, sending_domains
 from app.messaging.channel import EMAIL
-from app.messaging.runs import Content
+from app.messaging.runs import Chosen, Content
 from app.segments.models import Segment, SegmentMember
 
 _HOLD = text("""
@@ -41,6 +43,19 @@ _LAST_DAY = text("""
     SELECT max(occurrence) FROM campaign_run WHERE tenant_id = :tenant_id AND campaign_id = :id AND occurrence <> 'once'
 """)
 MOST_ZONES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a campaign sends on a channel: a template, whose `subject` may be a variant's own."""
+
+    channel: str
+    template_id: UUID
+    subject: str | None = None
+
+    def source(self, tenant_id: UUID) -> LetterSource:
+        """Return it as it was written."""
+        return templates.source(tenant_id=tenant_id, template_id=self.template_id).called(self.subject)
 
 
 class NotReady(Invalid):
@@ -68,7 +83,7 @@ def lacks(session: Session, campaign: Campaign) -> dict[str, str]:
             found[column] = _to_choose(channel, several=len(campaign.channels) > 1, tried=bool(campaign.experiment))
         elif template.archived_at is not None:
             found[column] = "The template is in the archive. Choose another one."
-        elif wrong := _unreadable(tenant_id, template.id):
+        elif wrong := _unreadable(tenant_id, templates.source(tenant_id=tenant_id, template_id=template.id)):
             found[column] = f"The template can't be sent as it is: {wrong}"
     if EMAIL in campaign.channels and campaign.sender_id and (wrong := _wrong_sender(tenant_id, campaign.sender_id)):
         found["sender_id"] = wrong
@@ -101,6 +116,9 @@ def _lacks_of_variants(session: Session, campaign: Campaign, known: Mapping[str,
     for place, variant in enumerate(tried.variants):
         at = f"experiment.variants[{place}].templates"
         chosen = chosen_by(campaign, variant)
+        subject = own_subject(campaign, variant)
+        if subject and (wrong := _unreadable(campaign.tenant_id, LetterSource(subject, None, None))):
+            found[f"experiment.variants[{place}].subject"] = f"The subject of {variant.name} can't be sent: {wrong}"
         for channel, template_id in chosen.items():
             template = session.get(Template, (campaign.tenant_id, template_id), populate_existing=True)
             if template is None or template.channel != channel or template.archived_at is not None:
@@ -108,15 +126,18 @@ def _lacks_of_variants(session: Session, campaign: Campaign, known: Mapping[str,
                     found[at] = f"The template of {variant.name} is not there, or in the archive. Choose another one."
                 continue
             topics.add(template.topic_id)
-            if channel in variant.templates and (wrong := _unreadable(campaign.tenant_id, template.id)):
+            if channel == EMAIL:
+                subject = subject or template.subject
+            source = templates.source(tenant_id=campaign.tenant_id, template_id=template.id)
+            if channel in variant.templates and (wrong := _unreadable(campaign.tenant_id, source)):
                 found[at] = f"The template of {variant.name} can't be sent as it is: {wrong}"
         sender = (variant.sender_id or campaign.sender_id) if EMAIL in campaign.channels else None
         if sender and variant.sender_id and (wrong := _wrong_sender(campaign.tenant_id, sender)):
             found[f"experiment.variants[{place}].sender_id"] = wrong
-        same = said.setdefault((*chosen.values(), sender, variant.local_time), variant)
+        same = said.setdefault((*chosen.values(), subject, sender, variant.local_time), variant)
         if same is not variant:
             words = f"{same.name} and {variant.name} are the same."
-            found.setdefault(at, f"{words} Choose another template, sender or time for one of them.")
+            found.setdefault(at, f"{words} Choose another template, subject, sender or time for one of them.")
     if len(topics) > 1 and campaign.topic_id is None:
         found["topic_id"] = "The variants' templates have different topics. Choose the topic of the campaign."
     return found
@@ -138,32 +159,51 @@ def chosen_by(campaign: Campaign, variant: experiment.Variant | None) -> dict[st
     return own if variant is None else {one: variant.templates.get(one, its) for one, its in own.items()}
 
 
-def _unreadable(tenant_id: UUID, template_id: UUID) -> str | None:
-    """Return why no letter can be made of a template, if that is so: one to somebody made up is tried."""
-    source = templates.source(tenant_id=tenant_id, template_id=template_id)
+def own_subject(campaign: Campaign, variant: experiment.Variant | None) -> str | None:
+    """Return the subject that a variant of a campaign gives its letters, if it does and there are letters."""
+    return variant.subject if variant and EMAIL in campaign.channels else None
+
+
+def _unreadable(tenant_id: UUID, source: LetterSource) -> str | None:
+    """Return why no letter can be made of what was written, if that is so: one to somebody made up is tried."""
     _, problems = preview(tenant_id=tenant_id, tenant_name="", source=source)
     return " ".join(problems.values()) or None
 
 
-def says(campaign: Campaign) -> dict[UUID, str]:
-    """Return the templates that a campaign sends, those of its variants if it has some, each with its channel."""
+def says(campaign: Campaign) -> list[Wording]:
+    """Return what a campaign sends, or its variants if it has some."""
     tried = experiment.of(campaign.experiment)
-    ways = [chosen_by(campaign, one) for one in (tried.variants if tried else (None,))]
-    return {template_id: channel for way in ways for channel, template_id in way.items() if template_id is not None}
+    found: dict[Wording, None] = {}
+    for variant in tried.variants if tried else (None,):
+        for channel, template_id in chosen_by(campaign, variant).items():
+            subject = own_subject(campaign, variant) if channel == EMAIL else None
+            if template_id is not None:
+                found[Wording(channel, template_id, subject)] = None
+    return list(found)
 
 
-def unfinished(campaign: Campaign) -> dict[UUID, list[Finding]]:
-    """Return what is to be mended in what a campaign says, by template: letters that could be sent as they are."""
+def unfinished(campaign: Campaign) -> dict[Wording, list[Finding]]:
+    """Return what is to be mended in what a campaign says, by letter: those that could be sent as they are."""
     tenant_id = campaign.tenant_id
-    found: dict[UUID, list[Finding]] = {}
-    for template_id, channel in says(campaign).items():
-        source = templates.source(tenant_id=tenant_id, template_id=template_id)
+    found: dict[Wording, list[Finding]] = {}
+    for said, source in _each_part_once(campaign):
         letter, _ = preview(tenant_id=tenant_id, tenant_name="", source=source)
-        looked_at = checks.of_message(channel, letter, source) if letter else []
+        looked_at = checks.of_message(said.channel, letter, source) if letter else []
         looked_at += link_checks.tried(tenant_id=tenant_id, source=source).findings if letter else ()
         if problems := [one for one in looked_at if one.severity is Severity.PROBLEM]:
-            found[template_id] = problems
+            found[said] = problems
     return found
+
+
+def _each_part_once(campaign: Campaign) -> Iterator[tuple[Wording, LetterSource]]:
+    """Yield what a campaign says, of a template that is sent with several subjects from the second on the subject."""
+    seen: set[UUID] = set()
+    for said in says(campaign):
+        if said.template_id in seen:
+            yield said, LetterSource(said.source(campaign.tenant_id).subject, None, None, bare=True)
+        else:
+            yield said, said.source(campaign.tenant_id)
+        seen.add(said.template_id)
 
 
 def without_value(campaign: Campaign) -> list[Missing]:
@@ -174,21 +214,18 @@ def without_value(campaign: Campaign) -> list[Missing]:
         SegmentMember.tenant_id == campaign.tenant_id, SegmentMember.segment_id == campaign.segment_id
     )
     found: dict[str, Missing] = {}
-    for template_id in says(campaign):
-        source = templates.source(tenant_id=campaign.tenant_id, template_id=template_id)
+    for _, source in _each_part_once(campaign):
         missing = checks.missing_values(tenant_id=campaign.tenant_id, source=source, people=members)
         found |= {one.tag: one for one in missing}
     return sorted(found.values(), key=lambda one: (-one.people, one.tag))
 
 
-def unfilled(campaign: Campaign) -> dict[UUID, list[Finding]]:
-    """Return the merge tags of what a campaign says that nothing fills in, by template."""
-    tenant_id = campaign.tenant_id
-    found: dict[UUID, list[Finding]] = {}
-    for template_id in says(campaign):
-        source = templates.source(tenant_id=tenant_id, template_id=template_id)
-        if names := checks.unfilled(tenant_id=tenant_id, source=source, in_campaign=True):
-            found[template_id] = names
+def unfilled(campaign: Campaign) -> dict[Wording, list[Finding]]:
+    """Return the merge tags of what a campaign says that nothing fills in, by letter."""
+    found: dict[Wording, list[Finding]] = {}
+    for said, source in _each_part_once(campaign):
+        if names := checks.unfilled(tenant_id=campaign.tenant_id, source=source, in_campaign=True):
+            found[said] = names
     return found
 
 
@@ -217,22 +254,31 @@ def pinned(session: Session, campaign: Campaign) -> list[dict[str, Any]]:
     tried = experiment.of(campaign.experiment)
     for variant in tried.variants if tried else ():
         contents = _contents(session, campaign, chosen_by(campaign, variant))
-        found += [{**to_json(one), "variant": variant.key} for one in contents]
+        subject = own_subject(campaign, variant)
+        for one in contents:
+            its = {"subject": subject} if subject and one.channel == EMAIL else {}
+            found.append({**to_json(one), "variant": variant.key, **its})
     return found
 
 
-def senders(campaign: Campaign) -> dict[str, UUID]:
-    """Return whom the letters of a campaign's variants ('' for none) are from, where that was chosen."""
+def chosen_for_letters(campaign: Campaign) -> dict[str, Chosen]:
+    """Return what was chosen for the letters of a campaign's variants ('' for none), and for who gets the winner."""
     tried = experiment.of(campaign.experiment)
-    own = campaign.sender_id
-    chosen = {"": own} | {one.key: one.sender_id or own for one in (tried.variants if tried else ())}
-    chosen |= {experiment.to_rest(key): one for key, one in chosen.items() if key}
-    return {key: one for key, one in chosen.items() if one is not None}
+    chosen = {"": Chosen(campaign.sender_id)}
+    for one in tried.variants if tried else ():
+        its = Chosen(one.sender_id or campaign.sender_id, own_subject(campaign, one))
+        chosen |= {one.key: its, experiment.to_rest(one.key): its}
+    return chosen
 
 
 def contents_of(kept: Sequence[dict[str, Any]], variant: str | None = None) -> list[Content]:
     """Return what a run says on each channel to those of a variant, or to those of none."""
     return [from_json(one) for one in kept if one.get("variant") == variant]
+
+
+def subject_in(kept: Sequence[Mapping[str, Any]], variant: str) -> str | None:
+    """Return the subject that a variant gave its letters in a run, if it did, of what the run keeps of what it says."""
+    return next((one["subject"] for one in kept if one.get("variant") == variant and "subject" in one), None)
 
 
 def _contents(session: Session, campaign: Campaign, chosen: Mapping[str, UUID | None]) -> list[Content]:

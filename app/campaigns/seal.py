@@ -82,7 +82,7 @@ def _snippets_of(session: Session, tenant_id: UUID, pinned: Sequence[Mapping[str
         source = templates.source(
             tenant_id=tenant_id, template_id=UUID(str(one["template_id"])), version=one["template_version"]
         )
-        keys |= snippets.named_in(source.subject, source.html, source.text, source.preheader)
+        keys |= snippets.named_in(one.get("subject") or source.subject, source.html, source.text, source.preheader)
     if not keys:
         return []
     named = snippet_queries.names(tenant_id=tenant_id)

@@ -27,6 +27,7 @@ from app.campaigns.models import (
 from app.campaigns.queries import NoSuchCampaign, goes_out
 from app.campaigns.readiness import last_day, require, zones_of
 from app.campaigns.states import Act, Status, check
+from app.content import service as templates
 from app.content.models import Template
 from app.customers.models import Topic
 from app.infra import clock
@@ -368,12 +369,20 @@ def _apply_experiment(session: Session, campaign: Campaign, given: Any, errors: 
     for place, variant in enumerate(tried.variants if tried else ()):
         if variant.sender_id and session.get(MailSender, (campaign.tenant_id, variant.sender_id)) is None:
             errors[f"experiment.variants[{place}].sender_id"] = "There is no such sender. Choose another one."
+        if variant.subject and (why := _wrong_subject(campaign.tenant_id, variant.subject)):
+            errors[f"experiment.variants[{place}].subject"] = why
         for channel, template_id in variant.templates.items():
             template = session.get(Template, (campaign.tenant_id, template_id))
             if template is None or template.channel != channel or template.archived_at is not None:
                 errors[f"experiment.variants[{place}].templates"] = (
                     "This template does not exist or is for another channel. Choose another one."
                 )
+
+
+def _wrong_subject(tenant_id: UUID, subject: str) -> str | None:
+    """Return why no template could have this subject, if that is so."""
+    content = {"editor": "plain", "subject": subject, "text": "Hello"}
+    return templates.faults(tenant_id=tenant_id, channel=EMAIL, content=content).get("subject")
 
 
 def _apply_zone(session: Session, campaign: Campaign, given: Mapping[str, Any], errors: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
@@ -56,6 +56,10 @@ class LetterSource:
     inlined: bool = False
     bare: bool = False
     parameters: tuple[tuple[str, str], ...] = ()
+
+    def called(self, subject: str | None) -> "LetterSource":
+        """Return the letter with another subject, if there is one."""
+        return self if subject is None else replace(self, subject=subject)
 
 
 @dataclass(frozen=True, slots=True)

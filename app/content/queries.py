@@ -205,6 +205,17 @@ def choices(*, tenant_id: UUID, channel: str = "EMAIL") -> list[tuple[str, str]]
         return [(str(row.id), row.name) for row in rows]
 
 
+def subjects(*, tenant_id: UUID) -> dict[str, str]:
+    """Return by id what the letters in use are called, as they were written."""
+    with transaction(tenant_id) as session:
+        rows = session.execute(
+            select(Template.id, Template.subject).where(
+                Template.tenant_id == tenant_id, Template.channel == "EMAIL", Template.archived_at.is_(None)
+            )
+        )
+        return {str(row.id): row.subject for row in rows}
+
+
 def sample_customer(*, tenant_id: UUID, customer_id: UUID) -> Mapping[str, Any] | None:
     """Return the merge-tag fields, id, club_id and club_name of a customer, or None when there is no such one."""
     with transaction(tenant_id) as session:

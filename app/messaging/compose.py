@@ -34,11 +34,17 @@ class NothingToSend(Exception):
 
 
 def compose_or_why(
-    *, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None, mark: Mark | None = None
+    *,
+    tenant_id: UUID,
+    tenant_name: str,
+    row: Mapping[str, Any],
+    sender: From | None = None,
+    subject: str | None = None,
+    mark: Mark | None = None,
 ) -> Outgoing | Ending:
     """Return the letter of one claimed message as `compose` does, or how the message ends that can't be made one."""
     try:
-        return compose(tenant_id=tenant_id, tenant_name=tenant_name, row=row, sender=sender, mark=mark)
+        return compose(tenant_id=tenant_id, tenant_name=tenant_name, row=row, sender=sender, subject=subject, mark=mark)
     except (TemplateProblem, NothingToSend, NotFound) as problem:
         why = str(problem)
     except Exception as problem:
@@ -54,12 +60,18 @@ def subject_of(letter: Outgoing) -> str:
 
 
 def compose(
-    *, tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], sender: From | None = None, mark: Mark | None = None
+    *,
+    tenant_id: UUID,
+    tenant_name: str,
+    row: Mapping[str, Any],
+    sender: From | None = None,
+    subject: str | None = None,
+    mark: Mark | None = None,
 ) -> Outgoing:
     """Return the letter of one claimed message (a row of the gate's), or raise NothingToSend or LetterProblem.
 
-    `sender`: whom a letter to a customer is from, if not from the address that all are from. `mark`: where is noted
-    whether it was offered to anybody, if somebody asks.
+    `sender`: whom a letter to a customer is from, if not from the address that all are from. `subject`: what stands in
+    place of its template's. `mark`: where is noted whether it was offered to anybody, if somebody asks.
     """
     marketing = row["purpose"] == Purpose.MARKETING
     reader = row if row["reader_id"] is not None else None
@@ -76,7 +88,7 @@ def compose(
             unsubscribe_url=link,
             preferences_url=choose,
         )
-        letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None), values)
+        letter = render_letter(_letter(tenant_id, row, reader["club_id"] if reader else None, subject), values)
     back = addresses(tenant_id, row["id"])
     return Outgoing(
         tenant_id=tenant_id,
@@ -110,7 +122,7 @@ def _tried(tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], draft: Let
     return replace(letter, subject=f"{drafts.PREFIX} {letter.subject}") if letter.subject else letter
 
 
-def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Letter:
+def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None, subject: str | None = None) -> Letter:
     if row["builtin"] is not None:
         try:
             return builtin.compiled(row["builtin"])
@@ -121,12 +133,12 @@ def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None) -> Le
         raise NothingToSend("The message names no template.")
 
     def source() -> LetterSource:
-        written = templates.source(tenant_id=tenant_id, template_id=template_id, version=version)
+        written = templates.source(tenant_id=tenant_id, template_id=template_id, version=version).called(subject)
         return snippets.fill(written, snippets.known(tenant_id=tenant_id, club_id=club_id)) if revision else written
 
     # Snippets are their newest: whatever changes one changes the sum of their revisions.
     revision = row["snippets_revision"]
-    return _cache.get((tenant_id, template_id, version, *((revision, club_id) if revision else ())), source)
+    return _cache.get((tenant_id, template_id, version, subject, *((revision, club_id) if revision else ())), source)
 
 
 def _context(tenant_id: UUID, row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -61,6 +61,14 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was chosen for the letters of a variant: whom they are from, and what they are called."""
+
+    sender_id: UUID | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fates:
     """What became of the messages of a run; `skipped` by reason, and so with `failed` and `unknown`."""
 
@@ -89,16 +97,17 @@ class Fates:
 
 
 _MAKE = text("""
-    INSERT INTO message_run (tenant_id, id, status, senders, created_at)
-    VALUES (:tenant_id, :id, 'paused', CAST(:senders AS jsonb), :now)
+    INSERT INTO message_run (tenant_id, id, status, senders, subjects, created_at)
+    VALUES (:tenant_id, :id, 'paused', CAST(:senders AS jsonb), CAST(:subjects AS jsonb), :now)
     ON CONFLICT DO NOTHING
 """)
-_SENDERS = text("""
-    SELECT id, senders FROM message_run
-    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:runs AS uuid[])) AND senders IS NOT NULL
+_CHOSEN = text("""
+    SELECT id, senders, subjects FROM message_run
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:runs AS uuid[])) AND (senders IS NOT NULL OR subjects IS NOT NULL)
 """)
-_SET_SENDERS = text("""
-    UPDATE message_run SET senders = CAST(:senders AS jsonb) WHERE tenant_id = :tenant_id AND id = :id
+_SET_CHOSEN = text("""
+    UPDATE message_run SET senders = CAST(:senders AS jsonb), subjects = CAST(:subjects AS jsonb)
+    WHERE tenant_id = :tenant_id AND id = :id
 """)
 _SET = text("""
     UPDATE message_run SET status = :status WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'
@@ -217,32 +226,42 @@ def held_until(*, tenant_id: UUID, run_ids: Collection[UUID], reason: Reason) ->
     return (row.first, row.last) if row.first is not None else None
 
 
-def make(*, tenant_id: UUID, run_id: UUID, senders: Mapping[str, UUID] | None = None, now: datetime) -> None:
+def make(*, tenant_id: UUID, run_id: UUID, chosen: Mapping[str, Chosen] | None = None, now: datetime) -> None:
     """Make a run of this id, which sends nothing before it is opened; one that is there stays as it is.
 
-    `senders`: whom the letters of a variant ('' for those of none) are from; else they are from the reader's club's.
+    `chosen`: what was chosen for the letters of a variant ('' for those of none); else they are from the sender of the
+    reader's club, and called what their template says.
     """
     with transaction(tenant_id) as session:
-        session.execute(_MAKE, {"tenant_id": tenant_id, "id": run_id, "senders": _chosen(senders), "now": now})
+        session.execute(_MAKE, {"tenant_id": tenant_id, "id": run_id, **_to_json(chosen or {}), "now": now})
 
 
-def set_senders(*, tenant_id: UUID, run_id: UUID, senders: Mapping[str, UUID]) -> None:
-    """Let the letters of a run be from others."""
+def set_chosen(*, tenant_id: UUID, run_id: UUID, chosen: Mapping[str, Chosen]) -> None:
+    """Let the letters of a run be from others, and be called something else."""
     with transaction(tenant_id) as session:
-        session.execute(_SET_SENDERS, {"tenant_id": tenant_id, "id": run_id, "senders": _chosen(senders)})
+        session.execute(_SET_CHOSEN, {"tenant_id": tenant_id, "id": run_id, **_to_json(chosen)})
 
 
-def _chosen(senders: Mapping[str, UUID] | None) -> str | None:
-    return orjson.dumps({variant: str(one) for variant, one in senders.items()}).decode() if senders else None
+def _to_json(chosen: Mapping[str, Chosen]) -> dict[str, str | None]:
+    senders = {variant: str(one.sender_id) for variant, one in chosen.items() if one.sender_id is not None}
+    subjects = {variant: one.subject for variant, one in chosen.items() if one.subject is not None}
+    kept = {"senders": senders, "subjects": subjects}
+    return {name: orjson.dumps(values).decode() if values else None for name, values in kept.items()}
 
 
-def senders_of(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[tuple[UUID, str], UUID]:
-    """Return whom letters of these runs are from, by run and variant, where that was chosen."""
+def chosen_of(*, tenant_id: UUID, run_ids: Collection[UUID]) -> dict[tuple[UUID, str], Chosen]:
+    """Return what was chosen for the letters of these runs, by run and variant."""
     if not run_ids:
         return {}
     with transaction(tenant_id) as session:
-        rows = session.execute(_SENDERS, {"tenant_id": tenant_id, "runs": array(run_ids)}).all()
-    return {(row.id, variant): UUID(one) for row in rows for variant, one in row.senders.items()}
+        rows = session.execute(_CHOSEN, {"tenant_id": tenant_id, "runs": array(run_ids)}).all()
+    found: dict[tuple[UUID, str], Chosen] = {}
+    for row in rows:
+        senders, subjects = row.senders or {}, row.subjects or {}
+        for variant in {*senders, *subjects}:
+            sender = senders.get(variant)
+            found[row.id, variant] = Chosen(UUID(sender) if sender else None, subjects.get(variant))
+    return found
 
 
 def put(

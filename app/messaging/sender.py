@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.infra.ids import new_id
 from app.messaging import breaker, in_hand, runs, slowing
-from app.messaging.channel import Outcome, Outgoing, Result, channel
+from app.messaging.channel import EMAIL, Outcome, Outgoing, Result, channel
 from app.messaging.compose import compose_or_why, subject_of
 from app.messaging.gate import Claim, claim
 from app.messaging.results import MAX_ATTEMPTS, Ending, record
@@ -139,15 +139,21 @@ def _send(
     endings: list[Ending] = []
     outgoing: dict[str, list[tuple[Mapping[str, Any], Outgoing]]] = {}
     senders = in_use(tenant_id=tenant_id)
-    of_runs = {row["run_id"] for row in claimed.letters if row["run_id"] is not None}
-    chosen = runs.senders_of(tenant_id=tenant_id, run_ids=of_runs) if senders.by_id else {}
+    # A subject is a variant's; where nobody can be chosen as sender either, there is nothing to ask for.
+    asked = [row for row in claimed.letters if row["run_id"] is not None and (senders.by_id or row["variant"])]
+    chosen = runs.chosen_of(tenant_id=tenant_id, run_ids={row["run_id"] for row in asked})
     noted: list[tuple[UUID, str | None, UUID | None]] = []
     for place, row in enumerate(claimed.letters):
         subject, mark = None, hand.mark(place)
-        sender = None
-        if senders.by_id:
-            sender = senders.of(row["club_id"], chosen.get((row["run_id"], row["variant"] or "")))
-        letter = compose_or_why(tenant_id=tenant_id, tenant_name=claimed.tenant_name, row=row, sender=sender, mark=mark)
+        its = chosen.get((row["run_id"], row["variant"] or ""), runs.Chosen())
+        letter = compose_or_why(
+            tenant_id=tenant_id,
+            tenant_name=claimed.tenant_name,
+            row=row,
+            sender=senders.of(row["club_id"], its.sender_id) if senders.by_id else None,
+            subject=its.subject if row["channel"] == EMAIL else None,
+            mark=mark,
+        )
         if isinstance(letter, Ending):
             endings.append(letter)
         else:

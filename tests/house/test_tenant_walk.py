@@ -52,7 +52,7 @@ STEPS = {
 }
 EXPERIMENT = {
     "variants": [
-        {"key": key, "name": MARK, "share": 10, "templates": {}, "local_time": at}
+        {"key": key, "name": MARK, "share": 10, "templates": {}, "local_time": at, "subject": MARK}
         for key, at in (("a", "09:00"), ("b", "18:00"))
     ],
     "rule": "by_hand",
@@ -88,6 +88,7 @@ FIXED: dict[str, Any] = {
     "message.purpose": "marketing",
     "message_run.status": "paused",
     "message_run.senders": {},
+    "message_run.subjects": {"a": MARK},
     "sending_policy.caps": [],
     "sending_rate.channel": "EMAIL",
     "sending_rate.domain": None,

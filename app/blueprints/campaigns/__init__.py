@@ -8,11 +8,12 @@ from app.blueprints.campaigns import (
     calendar,
     measuring,
     pages,
+    previews,
     report_api,
     reports,
     wizard,
 )
 from app.blueprints.campaigns.base import blueprint
 
-VIEWS = (approvals, approval_api, calendar, wizard, measuring, pages, reports, acts, report_api)
+VIEWS = (approvals, approval_api, calendar, wizard, measuring, pages, previews, reports, acts, report_api)
 BLUEPRINTS = (blueprint, api.api)

@@ -54,7 +54,8 @@ class GoalBody(Body):
 class VariantBody(Body):
     """One way of saying it, to `share` percent; `templates` by channel, the campaign's own where one is missing.
 
-    Its letters are from `sender_id`, and it goes out at `local_time` ("18:00"), else as the campaign says.
+    Its letters are from `sender_id`, and it goes out at `local_time` ("18:00"), else as the campaign says. They are
+    called `subject` (with merge tags), else what their template says; on other channels than e-mail that says nothing.
     """
 
     name: Annotated[Text, Field(max_length=experiment.MAX_NAME)] | None = None
@@ -62,6 +63,7 @@ class VariantBody(Body):
     templates: dict[Channel, UUID] = Field(default={}, max_length=4)
     sender_id: UUID | None = None
     local_time: TimeOfDay | None = None
+    subject: Text | None = None
 
 
 class ExperimentBody(Body):

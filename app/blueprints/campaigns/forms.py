@@ -1,7 +1,7 @@
 """The forms of a campaign, a step each. The service checks what is typed; a form carries it and shows what it said."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -106,11 +106,12 @@ class VariantForm(Form):
     sms_template_id = SelectField("SMS", validate_choice=False)
     push_template_id = SelectField("Push", validate_choice=False)
     whatsapp_template_id = SelectField("WhatsApp", validate_choice=False)
+    subject = StringField("Subject", render_kw={"autocomplete": "off"})
     sender_id = SelectField("From", validate_choice=False)
     local_time = StringField("At another time", render_kw={"type": "time"})
 
-    def given(self, channels: Iterable[str]) -> dict[str, Any]:
-        """Return the variant as the service takes it."""
+    def given(self, channels: Collection[str]) -> dict[str, Any]:
+        """Return the variant as the service takes it, without what belongs to a channel that isn't chosen."""
         chosen = {channel: self[TEMPLATES[channel]].data for channel in channels}
         return {
             "name": self["name"].data or "",
@@ -118,6 +119,7 @@ class VariantForm(Form):
             "templates": {channel: template_id for channel, template_id in chosen.items() if template_id},
             "sender_id": self["sender_id"].data or None,
             "local_time": self["local_time"].data or None,
+            "subject": self["subject"].data if EMAIL in channels else None,
         }
 
 
@@ -178,7 +180,7 @@ class WhatForm(StepForm):
             order=order,
             tries=True,
             variants=[
-                {"name": one.name, "share": one.share, "sender_id": one.sender_id, "local_time": one.local_time}
+                {name: getattr(one, name) for name in ("name", "share", "sender_id", "local_time", "subject")}
                 | {TEMPLATES[channel]: str(template_id) for channel, template_id in one.templates.items()}
                 for one in tried.variants
             ],
@@ -223,17 +225,22 @@ class WhatForm(StepForm):
         templates: Mapping[str, Sequence[tuple[str, str]]],
         topics: Sequence[tuple[str, str]],
         senders: Sequence[tuple[str, str]],
+        subjects: Mapping[str, str],
     ) -> None:
-        """Fill the selects: of each channel that is there its templates."""
+        """Fill the selects: of each channel that is there its templates, letters with their `subjects`."""
         self.sender_id.choices = _choices(senders, "The sender of each reader’s club")
         for one in self.tried:
             one["sender_id"].choices = _choices(senders, "The same as above")
         self.channels.choices = _choices((one, CHANNEL_LABELS[one]) for one in templates)
         for channel, column in TEMPLATES.items():
             field: Any = self[column]
-            field.choices = _choices(templates.get(channel, ()), "Choose a template")
+            known = [
+                SelectChoice(value, label, {"data-subject": subjects[value]} if value in subjects else {})
+                for value, label in templates.get(channel, ())
+            ]
+            field.choices = [SelectChoice("", "Choose a template"), *known]
             for one in self.tried:
-                one[column].choices = _choices(templates.get(channel, ()), "The same as above")
+                one[column].choices = [SelectChoice("", "The same as above"), *known]
         self.topic_id.choices = _choices(topics, "The template’s own, or none")
 
     def values(self) -> dict[str, Any]:
@@ -268,9 +275,7 @@ class WhatForm(StepForm):
         """Put what the service found wrong beside the fields; return whether all of it found one."""
         told: list[str] = []
         for name, message in errors.items():
-            of_variant = re.fullmatch(
-                r"experiment\.variants\[(\d+)\]\.(name|share|templates|sender_id|local_time)", name
-            )
+            of_variant = re.fullmatch(r"experiment\.variants\[(\d+)\]\.([a-z_]+)", name)
             if of_variant:
                 one = self.tried[int(of_variant[1])]
                 told.append(f"{one['name'].data or 'A variant'}: {message}")

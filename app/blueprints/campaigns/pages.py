@@ -102,6 +102,7 @@ def show(campaign_id: UUID) -> Response:
         when=presenters.when(campaign),
         pace=pace.under_way(campaign, stats),
         said=presenters.said(campaign),
+        has_letter=presenters.has_letter(campaign),
         segment=presenters.segment_of(campaign),
         dates=queries.next_dates(tenant_id=tenant_id, campaign=campaign, now=clock.now())
         if campaign.status in (Status.DRAFT, Status.SCHEDULED)

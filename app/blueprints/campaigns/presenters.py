@@ -1,7 +1,8 @@
 """Campaigns in words: what they are called, when they are sent, what may be done with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from app.campaigns.experiment import Experiment, Variant
 from app.campaigns.models import CAMPAIGN_TYPES, ONE_TIME, RECURRING, Campaign, CampaignRun
 from app.campaigns.queries import Stats
 from app.campaigns.reach import Reach
+from app.campaigns.readiness import Wording
 from app.campaigns.states import Act, Status, is_legal
 from app.campaigns.winner import Trial
 from app.content import queries as templates
@@ -98,31 +100,31 @@ def legal(campaign: Campaign, *, goes_out: bool = False) -> dict[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a campaign says on a channel: the template's name and page."""
+    """What a campaign says on a channel: the template's name and page, and a subject of its own."""
 
     channel: str
     name: str
     url: str | None
     findings: Sequence[Finding] = ()
     """What is to be looked at in it."""
+    subject: str | None = None
 
 
-def said(campaign: Campaign, variant: Variant | None = None) -> list[Said]:
-    """Return what a campaign, or a variant of it, says on each of its channels."""
+def said(campaign: Campaign, variant: Variant | None = None, subject: str | None = None) -> list[Said]:
+    """Return what a campaign, or a variant of it with this subject, says on each of its channels."""
     found = [
         _said(campaign.tenant_id, channel, template_id)
         for channel, template_id in readiness.chosen_by(campaign, variant).items()
     ]
     own = campaign.sender_id if EMAIL in campaign.channels else None
-    return found + _beside(campaign.tenant_id, (variant and variant.sender_id) or own, variant)
+    return found + _beside(campaign.tenant_id, (variant and variant.sender_id) or own, variant, subject)
 
 
-def said_with(campaign: Campaign, found: Mapping[UUID, Sequence[Finding]]) -> list[Said]:
-    """Return what a campaign or its variants say in which something was found, by template, with that."""
+def said_with(campaign: Campaign, found: Mapping[Wording, Sequence[Finding]]) -> list[Said]:
+    """Return what a campaign or its variants say in which something was found, with that."""
     return [
-        _said(campaign.tenant_id, channel, template_id, found[template_id])
-        for template_id, channel in readiness.says(campaign).items()
-        if template_id in found
+        replace(_said(campaign.tenant_id, one.channel, one.template_id, findings), subject=one.subject)
+        for one, findings in found.items()
     ]
 
 
@@ -137,9 +139,9 @@ def _said(tenant_id: UUID, channel: str, template_id: UUID | None, findings: Seq
     return Said(CHANNEL_LABELS[channel], name, url, findings)
 
 
-def _beside(tenant_id: UUID, sender_id: UUID | None, variant: Variant | None) -> list[Said]:
-    """Return whom it is from, and at what other time a variant goes out, where that was chosen."""
-    found = []
+def _beside(tenant_id: UUID, sender_id: UUID | None, variant: Variant | None, subject: str | None = None) -> list[Said]:
+    """Return what it is called, whom it is from, and at what other time a variant goes out, where that was chosen."""
+    found = [Said("Subject", f"“{subject}”", None)] if subject else []
     if sender_id is not None:
         known = {one["id"]: one["address"] for one in sending_domains.senders(tenant_id=tenant_id)}
         found.append(Said("From", known.get(sender_id, "A sender that was removed"), None))
@@ -151,21 +153,46 @@ def _beside(tenant_id: UUID, sender_id: UUID | None, variant: Variant | None) ->
 def said_by(trial: Trial) -> dict[str, list[Said]]:
     """Return by variant what a run said, each as it was when it began."""
     tenant_id = trial.run.tenant_id
+    subjects = subjects_of(trial.run)
     return {
         one.key: [
             _said(tenant_id, kept["channel"], UUID(kept["template_id"]))
             for kept in trial.run.content
             if kept.get("variant") == one.key
         ]
-        + _beside(tenant_id, one.sender_id, one)
+        + _beside(tenant_id, one.sender_id, one, subjects.get(one.key))
         for one in trial.experiment.variants
     }
+
+
+def subjects_of(run: CampaignRun) -> dict[str, str]:
+    """Return by variant what a run's letters were called, where one of them had a subject of its own."""
+    letters = [one for one in run.content if one["channel"] == EMAIL and one.get("variant")]
+    return _subjects(
+        run.tenant_id,
+        {one["variant"]: (one.get("subject"), UUID(one["template_id"]), one["template_version"]) for one in letters},
+    )
+
+
+def _subjects(tenant_id: UUID, letters: Mapping[str, tuple[str | None, UUID | None, int | None]]) -> dict[str, str]:
+    """Return what letters are called, by the subject, template and version of each; nothing where none has its own."""
+    found: dict[str, str] = {}
+    if not any(own for own, _, _ in letters.values()):
+        return found
+    for key, (own, template_id, version) in letters.items():
+        with suppress(NotFound):
+            if own:
+                found[key] = own
+            elif template_id is not None:
+                found[key] = templates.source(tenant_id=tenant_id, template_id=template_id, version=version).subject
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """A variant with what it says, and about how many messages go out as it."""
 
+    key: str
     name: str
     share: int
     messages: int | None
@@ -175,14 +202,23 @@ class Part:
 def variants(campaign: Campaign, reached: Reach | None = None) -> list[Part]:
     """Return the variants of a campaign that has some."""
     tried = experiment.of(campaign.experiment)
+    each = tried.variants if tried else ()
+    subjects = _subjects(
+        campaign.tenant_id,
+        {
+            one.key: (readiness.own_subject(campaign, one), readiness.chosen_by(campaign, one).get(EMAIL), None)
+            for one in each
+        },
+    )
     return [
         Part(
+            one.key,
             one.name,
             one.share,
             round(reached.received * one.share / 100) if reached else None,
-            said(campaign, one),
+            said(campaign, one, subjects.get(one.key)),
         )
-        for one in (tried.variants if tried else ())
+        for one in each
     ]
 
 
@@ -244,6 +280,11 @@ def sum_line(stats: Stats) -> list[Number]:
         Number("Failed", stats.failed, "danger", "failed"),
         Number("Unknown", stats.unknown, "warning", "unknown"),
     ]
+
+
+def has_letter(campaign: Campaign) -> bool:
+    """Return whether a campaign sends an e-mail that is chosen."""
+    return any(one.channel == EMAIL for one in readiness.says(campaign))
 
 
 def has_opens(campaign: Campaign, stats: Stats) -> bool:

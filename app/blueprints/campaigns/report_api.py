@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.blueprints.campaigns.api import StatsQuery, api
-from app.campaigns import lift, queries, report, winner
+from app.campaigns import lift, queries, readiness, report, winner
 from app.campaigns.experiment import Standing
 from app.infra.errors import Forbidden, NotFound
 from app.infra.paging import Page
@@ -113,11 +113,13 @@ class LiftOut(Shown):
 class VariantOut(Shown):
     """How a variant does: to so many it was sent, so many `did` what it is measured by; which share that is.
 
-    The share is of those it was sent to and of those of whom nobody knows whether they got it (`unknown`).
+    The share is of those it was sent to and of those of whom nobody knows whether they got it (`unknown`). `subject` is
+    its own, null where its letters are called what their template says.
     """
 
     key: str
     name: str
+    subject: str | None
     sent: int
     unknown: int
     opened: int
@@ -234,7 +236,7 @@ def _variants(campaign_id: UUID, run_id: UUID) -> VariantsOut:
         raise NoVariants
     found = trials[0].outcome
     return VariantsOut(
-        items=[_variant(one) for one in found.standings],
+        items=[_variant(one, readiness.subject_in(run.content, one.variant.key)) for one in found.standings],
         measure=found.measure,
         lead=IntervalOut.model_validate(found.lead),
         decided=found.decided,
@@ -248,10 +250,11 @@ def _variants(campaign_id: UUID, run_id: UUID) -> VariantsOut:
     )
 
 
-def _variant(one: Standing) -> VariantOut:
+def _variant(one: Standing, subject: str | None) -> VariantOut:
     return VariantOut(
         key=one.variant.key,
         name=one.variant.name,
+        subject=subject,
         sent=one.sent,
         unknown=one.unknown,
         opened=one.opened,

@@ -312,9 +312,13 @@ def export_report(campaign_id: UUID) -> Response:
     occurrences = [queries.run(tenant_id=tenant_id, campaign_id=campaign_id, run_id=one) for one in runs]
     for trial in winner.trials(tenant_id=tenant_id, runs_of=occurrences):
         when = "" if trial.run.occurrence == ONCE else f" {trial.run.occurrence}"
+        subjects = presenters.subjects_of(trial.run)
         for standing in trial.outcome.standings:
             did = ("sent", "unknown", "opened", "clicked", "converted")
-            rows += [["variant", standing.variant.name + when, name, getattr(standing, name)] for name in did]
+            called = standing.variant.name + when
+            rows += [["variant", called, name, getattr(standing, name)] for name in did]
+            if standing.variant.key in subjects:
+                rows.append(["variant", called, "subject", subjects[standing.variant.key]])
     for link in clicks.links(tenant_id=tenant_id, run_ids=runs):
         rows += [["link", link.url, name, getattr(link, name)] for name in ("people", "times", "machines")]
     for side in report.SIDES:

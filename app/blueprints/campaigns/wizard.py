@@ -16,7 +16,7 @@ from app.blueprints.campaigns.forms import StepForm, WhatForm, WhenForm, WhomFor
 from app.campaigns import best_time, experiment, queries, reach, readiness, schedule, service
 from app.campaigns.models import TEMPLATES, Campaign
 from app.campaigns.states import Act, check
-from app.content import link_checks
+from app.content import link_checks, picker
 from app.content import queries as templates
 from app.content.kind import kind_of
 from app.content.letters import LetterSource
@@ -198,7 +198,8 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
         (str(one["id"]), f"{one['name']} <{one['address']}>{'' if one['proven'] else ', its domain is not proven yet'}")
         for one in sending_domains.senders(tenant_id=tenant_id)
     ]
-    form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)], senders)
+    subjects = templates.subjects(tenant_id=tenant_id)
+    form.offer(there, [(str(one.id), one.name) for one in topics(tenant_id=tenant_id)], senders, subjects)
     return step_page(
         "what",
         campaign,
@@ -210,6 +211,7 @@ def _what(campaign: Campaign, form: WhatForm, status: int = 200, **more: Any) ->
         nouns={one: kind_of(one).noun for one in there},
         most_variants=experiment.MOST,
         has_senders=bool(senders),
+        merge_tags=picker.tags_for_subject(tenant_id=tenant_id),
         **more,
     )
 
@@ -271,6 +273,7 @@ def review(campaign_id: UUID) -> Response:
         starts_now=starts_now,
         when=presenters.when(campaign),
         said=presenters.said(campaign),
+        has_letter=presenters.has_letter(campaign),
         unfinished=presenters.said_with(campaign, readiness.unfinished(campaign)),
         tried=_tried(campaign),
         missing=readiness.without_value(campaign) if not lacks else [],
@@ -295,7 +298,8 @@ def _outlook(campaign: Campaign, people: int, begins: datetime, now: datetime) -
 def _sources(campaign: Campaign) -> dict[UUID, LetterSource]:
     """Return what a campaign or its variants say, by template."""
     tenant_id = campaign.tenant_id
-    return {one: templates.source(tenant_id=tenant_id, template_id=one) for one in readiness.says(campaign)}
+    said = dict.fromkeys(one.template_id for one in readiness.says(campaign))
+    return {one: templates.source(tenant_id=tenant_id, template_id=one) for one in said}
 
 
 def _tried(campaign: Campaign) -> list[tuple[UUID, str, Tried]]:

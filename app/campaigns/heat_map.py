@@ -87,6 +87,13 @@ def letter_of(*, tenant_id: UUID, run: CampaignRun, variant: str | None = None) 
     return None
 
 
+def called(*, tenant_id: UUID, tenant_name: str, letter: LetterSource) -> str | None:
+    """Return the subject of a letter, filled in for somebody made up; None where it can't be."""
+    source = LetterSource(letter.subject, None, None)
+    rendered, _ = preview(tenant_id=tenant_id, tenant_name=tenant_name, source=source)
+    return rendered.subject if rendered else None
+
+
 def links(letter: LetterSource | None, followed: Sequence[Followed]) -> list[Link]:
     """Return the links of a letter in their order, with who followed each, then what was followed and isn't in it.
 

@@ -88,7 +88,12 @@ def test_both_subjects_are_told_wherever_the_variants_are(
     assert "variant,First,sent,4" in told
     assert "variant,First,subject,The greens are open" in told
     assert "variant,Second,subject,\"Welcome, {{ customer.first_name | default: 'friend' }}\"" in told
-    assert "Welcome" not in client.get(f"{path}/report?variant=a", htmx=True).text
+    for key, subject in (("a", "The greens are open"), ("b", "Welcome, Alex")):
+        assert f"<strong>{subject}</strong>" in client.get(f"{path}/report?variant={key}", htmx=True).text
+    [message] = club.rows("SELECT id FROM message WHERE variant = 'a' LIMIT 1")
+    assert "<h1>The greens are open" in client.get(f"/messages/{message.id}").text
+    [who] = club.rows("SELECT customer_id FROM message WHERE id = :id", id=message.id)
+    assert "The greens are open" in client.get(f"/customers/{who.customer_id}/messages").text
 
 
 def test_where_nobody_chose_a_subject_none_is_told(client: PageClient, sign_in: Any, club: Club, trial: Trial) -> None:

@@ -96,10 +96,19 @@ def test_no_value_in_a_subject_adds_a_header(club: Club, sink: Sink, trial: Tria
     assert sum(str(one.mail["Subject"]).startswith("For Bcc: victim@example.com") for one in sink.letters) == 10
 
 
-def test_push_has_a_title_that_is_no_subject(club: Club, trial: Trial) -> None:
-    """What is chosen is for the letters of a variant, and asked for once a batch at most; nothing without a variant."""
-    chosen = readiness.chosen_for_letters(club.campaign(trial.people, channels=["SMS"], experiment=two("One")))
-    assert {one.subject for one in chosen.values()} == {None}
+def test_what_goes_out_on_another_channel_has_no_subject(club: Club, sink: Sink, trial: Trial) -> None:
+    words = content.create(tenant_id=club.tenant_id, channel="SMS", name="Text", text="Come by").id
+    club.rows(
+        "UPDATE customer SET phone = '+2782475' || (1000 + place) FROM unnest(CAST(:people AS uuid[]))"
+        " WITH ORDINALITY AS one(id, place) WHERE customer.id = one.id RETURNING 1",
+        people=trial.people,
+    )
+    both = {"channels": ["EMAIL", "SMS"], "channel_mode": "all", "sms_template_id": words}
+    club.rows("UPDATE customer SET sms_opt_in = true RETURNING 1")
+    club.act("start", club.campaign(trial.people, experiment=two("One", "Two"), **both))
+    club.work()
+    told = Counter((row.channel, row.subject) for row in club.rows("SELECT * FROM message WHERE status = 'sent'"))
+    assert told == {("EMAIL", "One"): 4, ("EMAIL", "Two"): 4, ("SMS", "Come by"): 8}
 
 
 def test_a_batch_asks_once_and_only_where_something_may_be_chosen(club: Club, sink: Sink, trial: Trial) -> None:

@@ -64,7 +64,7 @@ CAMPAIGN: dict[str, Any] = {
     "schedule": {"mode": "now"},
     "goal": {"event_type": "payment.received", "conditions": {}, "window_days": 7},
     "experiment": {
-        "variants": [{"name": "A", "share": 10}, {"name": "B", "share": 10, "local_time": "18:00"}],
+        "variants": [{"name": "A", "share": 10}, {"name": "B", "share": 10, "local_time": "18:00", "subject": "Hi"}],
         "rule": "by_hand",
     },
     "cost": "12.50",

@@ -165,6 +165,7 @@ def report_page(campaign_id: UUID) -> Response:
         winner_words=presenters.winner_rule,
         lift=lift.of(tenant_id=tenant_id, run_ids=runs),
         has_letter=letter is not None and letter.html is not None,
+        called=letter and heat_map.called(tenant_id=tenant_id, tenant_name=organisation().name, letter=letter),
         side=side,
         sides=SIDE_LABELS,
         none_of=NONE_OF,

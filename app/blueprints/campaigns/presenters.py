@@ -192,7 +192,6 @@ def _subjects(tenant_id: UUID, letters: Mapping[str, tuple[str | None, UUID | No
 class Part:
     """A variant with what it says, and about how many messages go out as it."""
 
-    key: str
     name: str
     share: int
     messages: int | None
@@ -203,16 +202,21 @@ def variants(campaign: Campaign, reached: Reach | None = None) -> list[Part]:
     """Return the variants of a campaign that has some."""
     tried = experiment.of(campaign.experiment)
     each = tried.variants if tried else ()
+    # What a template says now is not what was sent.
+    begun = campaign.status not in (Status.DRAFT, Status.SCHEDULED)
     subjects = _subjects(
         campaign.tenant_id,
         {
-            one.key: (readiness.own_subject(campaign, one), readiness.chosen_by(campaign, one).get(EMAIL), None)
+            one.key: (
+                readiness.own_subject(campaign, one),
+                None if begun else readiness.chosen_by(campaign, one).get(EMAIL),
+                None,
+            )
             for one in each
         },
     )
     return [
         Part(
-            one.key,
             one.name,
             one.share,
             round(reached.received * one.share / 100) if reached else None,

@@ -31,6 +31,8 @@ FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
 JITTER = 0.2
 
+_NOTHING_CHOSEN = runs.Chosen()
+
 SMALLEST_BATCH = 20
 LARGEST_BATCH = 800
 TARGET_SECONDS = 0.4
@@ -145,7 +147,7 @@ def _send(
     noted: list[tuple[UUID, str | None, UUID | None]] = []
     for place, row in enumerate(claimed.letters):
         subject, mark = None, hand.mark(place)
-        its = chosen.get((row["run_id"], row["variant"] or ""), runs.Chosen())
+        its = chosen.get((row["run_id"], row["variant"] or ""), _NOTHING_CHOSEN)
         letter = compose_or_why(
             tenant_id=tenant_id,
             tenant_name=claimed.tenant_name,

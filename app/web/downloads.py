@@ -1,10 +1,13 @@
 """Lists as CSV files: a page of rows at a time, so that a list of a million takes no more memory than one of ten."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import Response, request, stream_with_context
+from werkzeug.datastructures import Headers
 
 from app.accounts import exports
 from app.accounts.permissions import PERMISSIONS
@@ -43,8 +46,22 @@ def download(
     return Response(
         stream_with_context(_stream(header, first, pages, rows)),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{today:%Y-%m-%d}.csv"'},
+        headers=attachment(f"{name}-{today:%Y-%m-%d}.csv"),
     )
+
+
+def attachment(name: str) -> Headers:
+    """Return the header that makes an answer a file of this name, in whatever script it is written."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    said = {"filename": plain} if plain == name else {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"}
+    headers = Headers()
+    headers.set("Content-Disposition", "attachment", **said)
+    return headers
+
+
+def stem(name: str, otherwise: str) -> str:
+    """Return a name as a file may have it: its letters and figures, words joined by hyphens; `otherwise` for none."""
+    return "-".join("".join(one if one.isalnum() or one in "-_" else " " for one in name).split()) or otherwise
 
 
 def _stream(

@@ -36,7 +36,7 @@ def test_a_file_is_mapped_looked_at_imported_and_undone(
     client.get("/customers/imports/new")
     missing = client.post("/customers/imports/new", {}, status=422)
     assert "Choose a file." in missing.text
-    url = send(client, FILE)
+    url = send(client, FILE, "Mitglieder für 2026.csv")
     assert "Not begun" in client.get("/customers/imports").text
     assert client.get(url, status=302).headers["Location"].endswith("/mapping")
     mapping = client.get(f"{url}/mapping").text
@@ -53,14 +53,18 @@ def test_a_file_is_mapped_looked_at_imported_and_undone(
     shown = client.get(url).text
     assert "Undo this import" in shown
     assert "2 rows = 1 new + 0 changed + 0 unchanged + 1 refused" in shown
-    assert "Nothing to know them by" in client.get(f"{url}/refused.csv").text
+    refused = client.get(f"{url}/refused.csv")
+    assert "Nothing to know them by" in refused.text
+    named = refused.headers["Content-Disposition"]
+    assert named.isascii()
+    assert named.endswith("filename*=UTF-8''Mitglieder-f%C3%BCr-2026-refused.csv")
     assert "Nothing to know them by" in client.get(f"{url}?show=refused").text
     assert len(query(tenant, "SELECT FROM customer")) == 1
     client.get(f"{url}/mapping", status=409)
     client.post(f"{url}/undo", status=302)
     finish(tenant)
     assert not query(tenant, "SELECT FROM customer")
-    assert "people.csv" in client.get("/customers/imports").text
+    assert "Mitglieder für 2026.csv" in client.get("/customers/imports").text
 
 
 def test_what_is_wrong_with_a_mapping_stands_beside_the_column_and_nothing_typed_is_lost(

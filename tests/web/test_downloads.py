@@ -65,6 +65,28 @@ def test_a_file_is_named_by_the_day_of_the_organisation(
     assert before in named or today() in named
 
 
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("Welcome.json", "attachment; filename=Welcome.json"),
+        (
+            "Mitgliederübersicht-Größe.csv",
+            "attachment; filename=Mitgliederubersicht-Groe.csv;"
+            " filename*=UTF-8''Mitglieder%C3%BCbersicht-Gr%C3%B6%C3%9Fe.csv",
+        ),
+        ("会員.csv", "attachment; filename=.csv; filename*=UTF-8''%E4%BC%9A%E5%93%A1.csv"),
+    ],
+)
+def test_a_file_is_named_in_any_script(name: str, header: str) -> None:
+    assert downloads.attachment(name)["Content-Disposition"] == header
+    header.encode("ascii")
+
+
+def test_what_a_file_may_not_be_called_is_left_out_of_its_name() -> None:
+    assert downloads.stem('Begrüßung: "Neu" / 2026_a', "x") == "Begrüßung-Neu-2026_a"
+    assert downloads.stem("…/", "journey") == "journey"
+
+
 def test_the_list_is_given_out_as_it_is_filtered_and_noted(
     client: PageClient, sign_in: Callable[..., UUID], tenant: Any, people: None
 ) -> None:

@@ -7,15 +7,16 @@ from flask import Response, stream_with_context
 from app.capture.imports import queries
 from app.capture.imports.models import ImportRun
 from app.infra.spreadsheet import BOM, lines
+from app.web.downloads import attachment, stem
 
 
 def refused_csv(run: ImportRun) -> Response:
     """Return the rows a run refused as a CSV file that a spreadsheet can open: no cell of it is a formula."""
-    stem = "".join(sign for sign in run.file_name.rpartition(".")[0] if sign.isalnum() or sign in "-_") or "import"
+    name = stem(run.file_name.rpartition(".")[0], "import")
     return Response(
         stream_with_context(_lines(run)),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{stem}-refused.csv"'},
+        headers=attachment(f"{name}-refused.csv"),
     )
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, flash, redirect, request, send_file, url_for
-from werkzeug.utils import secure_filename
+from flask import Response, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from app.blueprints.journeys import picture as picture_of
@@ -21,7 +19,7 @@ from app.journeys import checks, files, lifecycle, queries, service, whereabouts
 from app.journeys.drafts import DraftChanged, WrongStatus
 from app.journeys.kinds import words_of
 from app.journeys.models import Journey
-from app.web.downloads import PERMISSION, download
+from app.web.downloads import PERMISSION, attachment, download, stem
 from app.web.guards import current, requires
 from app.web.htmx import page
 from app.web.lists import asked_choice
@@ -162,9 +160,7 @@ def picture(journey_id: UUID) -> Response:
 
 
 def _attached(text: str, type: str, name: str, ending: str) -> Response:
-    return send_file(
-        BytesIO(text.encode()), type, as_attachment=True, download_name=f"{secure_filename(name) or 'journey'}.{ending}"
-    )
+    return Response(text, mimetype=type, headers=attachment(f"{stem(name, 'journey')}.{ending}"))
 
 
 @blueprint.get("/<uuid:journey_id>/activate")

@@ -17,6 +17,7 @@ from app.messaging.inbound.intake import OUTCOME_WORDS, Outcome, take_in
 from app.messaging.return_address import is_ours
 from app.messaging.states import STATUS_TONES, STATUS_WORDS
 from app.web.channels import CHANNEL_LABELS
+from app.web.downloads import attachment
 from app.web.guards import can, current, requires
 from app.web.htmx import page
 from app.web.lists import asked_choice
@@ -150,7 +151,7 @@ def download(mail_id: UUID) -> Response:
     return Response(
         source,
         content_type="application/octet-stream",
-        headers={"Content-Disposition": f'attachment; filename="{mail_id}.eml"'},
+        headers=attachment(f"{mail_id}.eml"),
     )
 
 

@@ -286,6 +286,13 @@ def test_over_the_api(api: ApiClient, read: Read) -> None:
     assert [one["customer_id"] for one in people] == [str(read.people[0])]
     assert api.get(f"{path}/people?what=nothing").status_code == 422
     assert api.get(f"{path}/breakdown?by=moon").status_code == 422
+    clubs = {row["key"] or "": row["opened"] for row in api.get(f"{path}/breakdown?by=club").get_json()["items"]}
+    for of, number in clubs.items():
+        behind = api.get(f"{path}/people?what=opened&by=club&of={of}").get_json()["items"]
+        assert len(behind) == number
+    assert sorted(clubs.values()) == [1, 2]
+    for wrong in ("by=moon&of=x", "by=segment&of=", "by=club&of=moon"):
+        assert api.get(f"{path}/people?{wrong}").status_code == 422
 
 
 def test_a_stop_to_a_text_counts_as_unsubscribed_and_nobody_opens_it(

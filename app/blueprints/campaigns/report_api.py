@@ -23,11 +23,16 @@ class BreakdownQuery(StatsQuery):
 
 
 class PeopleQuery(PageQuery):
-    """Behind which number (sent, opened, not_opened, clicked, converted, bounced …), or who followed the link `url`."""
+    """Behind which number (sent, opened, not_opened, clicked, converted, bounced …), or who followed the link `url`.
+
+    With `by` only those of one row of that breakdown: `of` is its key, empty for those of no club or address.
+    """
 
     run_id: UUID | None = None
     what: Annotated[Text, Field(max_length=40)] = "sent"
     url: Annotated[Text, Field(max_length=2000)] | None = None
+    by: Literal["club", "provider", "segment", "channel"] | None = None
+    of: Annotated[Text, Field(max_length=200)] = ""
 
 
 class LinkOut(Shown):
@@ -292,7 +297,12 @@ def campaign_people(campaign_id: UUID, query: PeopleQuery) -> Page[ReaderOut]:
     if not can(_SEEN):
         raise Forbidden("Your role does not allow this (see campaigns and their numbers).")
     found = report.people(
-        **_runs(campaign_id, query.run_id), what=query.what, url=query.url, cursor=query.cursor, limit=query.limit
+        **_runs(campaign_id, query.run_id),
+        what=query.what,
+        url=query.url,
+        among=report.Among(query.by, query.of) if query.by else None,
+        cursor=query.cursor,
+        limit=query.limit,
     )
     rows = [ReaderOut.model_validate({**one, "message_id": one["id"]}) for one in found.items]
     return Page(rows, found.next_cursor)

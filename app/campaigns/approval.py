@@ -8,7 +8,7 @@ campaign is scheduled or started, again until everybody is in a run, and for as 
 is settled by then, but the snippets in it may be changed.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,14 +16,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.numbers import format_decimal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.accounts import audit
-from app.accounts.models import Tenant
 from app.accounts.permissions import permissions_of
-from app.accounts.queries import UserInfo, active_users
+from app.accounts.queries import UserInfo, active_users, tenant_info
 from app.campaigns import readiness
 from app.campaigns.models import ONE_TIME, Campaign, CampaignApproval, CampaignRun
 from app.campaigns.seal import PARTS, WHAT, seal, segment_of
@@ -33,6 +31,7 @@ from app.campaigns.whose import SYSTEM, people_behind, whose
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Forbidden, Invalid
+from app.infra.figures import figure, written_for
 from app.infra.ids import new_id
 from app.infra.words import listed
 from app.messaging import outbox, policy
@@ -82,24 +81,20 @@ class Standing:
     @property
     def words(self) -> str:
         """Return how it stands and what to do, in sentences."""
-        return self.told(_plain)
+        return " ".join(filter(None, self._told()))
 
     @property
     def reason(self) -> str:
         """Return how it stands, in sentences, for those who have nothing to do about it yet."""
-        return self.told(_plain, do=False)
+        return self._told()[0]
 
-    def told(self, number: Callable[[int], str], *, do: bool = True) -> str:
-        """Return how it stands and what to `do`, in sentences, with numbers as `number` writes them."""
-        said, step = self._told(number)
-        return f"{said} {step}" if do and step else said
-
-    def _told(self, number: Callable[[int], str]) -> tuple[str, str]:
+    def _told(self) -> tuple[str, str]:
+        """Return how it stands, and what to do about it, in sentences."""
         one = self.latest
         if self.state is State.NOT_NEEDED:
             return "It needs no second person’s yes.", ""
-        above = number(self.above or 0)
-        rule = f"Its segment has {_of_people(self.people, number)}; above {above} a second person’s yes is needed."
+        above = figure(self.above or 0)
+        rule = f"Its segment has {_of_people(self.people)}; above {above} a second person’s yes is needed."
         if self.state is State.MISSING or one is None:
             return rule, "Ask for it."
         if self.state is State.WAITING:
@@ -112,18 +107,14 @@ class Standing:
             was = "was approved" if one.decision == APPROVED else "was asked for"
             changed = [f"{words} has changed" for words in self.changed]
             if self.people > one.up_to:
-                changed.append(f"its segment has grown from {number(one.people)} to {number(self.people)} people")
+                changed.append(f"its segment has grown from {figure(one.people)} to {figure(self.people)} people")
             return f"Since it {was}, {listed(changed)}.", "Ask again."
-        up_to = _of_people(one.up_to, number)
+        up_to = _of_people(one.up_to)
         return f"{one.decided_by_name} approved it for a segment of up to {up_to}.", ""
 
 
-def _plain(number: int) -> str:
-    return f"{number:,}"
-
-
-def _of_people(many: int, number: Callable[[int], str]) -> str:
-    return f"{number(many)} {'person' if many == 1 else 'people'}"
+def _of_people(many: int) -> str:
+    return f"{figure(many)} {'person' if many == 1 else 'people'}"
 
 
 class NotApproved(Conflict):
@@ -286,9 +277,7 @@ def ask(
         readiness.require(session, campaign)
         found = standing(session, campaign)
         if found.state is State.NOT_NEEDED:
-            raise NothingToApprove(
-                f"Its segment has {_of_people(found.people, _plain)}: no second person’s yes is needed."
-            )
+            raise NothingToApprove(f"Its segment has {_of_people(found.people)}: no second person’s yes is needed.")
         if found.latest and found.state is State.WAITING and found.latest.asked_by != SYSTEM:
             raise NothingToApprove("It is asked for already, and waits for an answer.")
         if found.state is State.APPROVED:
@@ -381,7 +370,7 @@ def _latest(session: Session, campaign: Campaign) -> CampaignApproval | None:
 def _note(given: str) -> str:
     said = given.replace("\r\n", "\n").strip()
     if len(said) > MAX_NOTE:
-        raise Invalid({"note": f"Give at most {MAX_NOTE:,} characters."})
+        raise Invalid({"note": f"Give at most {figure(MAX_NOTE)} characters."})
     return said
 
 
@@ -417,8 +406,8 @@ def _ask(
         for one in active_users(tenant_id=campaign.tenant_id)
         if PERMISSION in permissions_of(one.role) and may_decide(campaign, asked, f"user:{one.id}")
     ]
-    locale = session.scalar(select(Tenant.locale).where(Tenant.id == campaign.tenant_id))
-    many = str(format_decimal(people, locale=locale))
+    with written_for(tenant_info(tenant_id=campaign.tenant_id).locale):
+        many = figure(people)
     for one in told:
         context = {"campaign": campaign.name, "campaign_id": str(campaign.id), "people": many, "by": name}
         _mail(campaign.tenant_id, "campaign_approval", one, str(asked.id), context | {"note": note}, now)

@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import ApiKey
+from app.accounts.queries import tenant_info
 from app.campaigns import approval
 from app.campaigns.approval import Standing, State
 from app.campaigns.models import Campaign, CampaignApproval
 from app.campaigns.states import LEGAL, Act, Status
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.figures import written_for
 from app.messaging import policy
 from app.segments.models import Segment
 
@@ -123,6 +125,7 @@ def warn(*, tenant_id: UUID, now: datetime | None = None) -> None:
     )
     with transaction(tenant_id) as session:
         soon = {one.id: one for one in session.scalars(wanted.execution_options(populate_existing=True))}
-        for campaign_id, found in _standings(session, tenant_id, soon.values()).items():
-            if found.lacking:
+        lacking = {id_: found for id_, found in _standings(session, tenant_id, soon.values()).items() if found.lacking}
+        with written_for(tenant_info(tenant_id=tenant_id).locale):
+            for campaign_id, found in lacking.items():
                 approval.tell_whose_it_is(soon[campaign_id], found, moment, kept_back=False)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from app.campaigns.split import position
 from app.infra import clock
 from app.infra.errors import Invalid
+from app.infra.figures import figure
 from app.infra.ids import as_id
 from app.infra.statistics import Interval, difference, wilson
 from app.messaging.states import Reason
@@ -242,7 +243,7 @@ def read(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if rule not in RULES:
         errors["experiment.rule"] = f"Choose one of {', '.join(RULES)}."
     if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= MOST_MINUTES:
-        errors["experiment.after_minutes"] = f"Give a number of minutes from 1 to {MOST_MINUTES:,}."
+        errors["experiment.after_minutes"] = f"Give a number of minutes from 1 to {figure(MOST_MINUTES)}."
     if errors:
         raise Invalid(errors)
     return {"variants": variants, "rule": rule, "after_minutes": minutes}

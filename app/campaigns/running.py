@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.accounts.queries import tenant_info
 from app.campaigns import approval, best_time, experiment, lifecycle, readiness, schedule, winner
 from app.campaigns.models import ALL, ONCE, ONE_TIME, Campaign, CampaignRun
 from app.campaigns.reach import first_that_reaches
@@ -17,6 +18,7 @@ from app.campaigns.split import is_held_out
 from app.campaigns.states import Status
 from app.infra import clock
 from app.infra.db import transaction
+from app.infra.figures import written_for
 from app.infra.queue import Work, wake
 from app.messaging import policy, runs, tally
 from app.segments import service as segments
@@ -190,10 +192,11 @@ def _is_kept_back(session: Session, campaign: Campaign, run: CampaignRun, now: d
     found = approval.in_the_way_of(session, campaign, run)
     if found is None:
         return False
-    run.error = f"It was kept back. {found.reason}"
-    lifecycle.keep_back(session, campaign, now, run)
-    approval.ask_again(session, campaign, found, now)
-    approval.tell_whose_it_is(campaign, found, now, kept_back=True)
+    with written_for(tenant_info(tenant_id=run.tenant_id).locale):
+        run.error = f"It was kept back. {found.reason}"
+        lifecycle.keep_back(session, campaign, now, run)
+        approval.ask_again(session, campaign, found, now)
+        approval.tell_whose_it_is(campaign, found, now, kept_back=True)
     return True
 
 

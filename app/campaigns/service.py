@@ -33,6 +33,7 @@ from app.customers.models import Topic
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, IsArchived
+from app.infra.figures import figure
 from app.infra.ids import new_id
 from app.infra.words import is_visible
 from app.messaging.channel import EMAIL, installed
@@ -404,7 +405,7 @@ def _apply_pace(campaign: Campaign, given: Mapping[str, Any], errors: dict[str, 
         if name in given:
             setattr(campaign, name, given[name])
             if given[name] is not None and not 1 <= given[name] <= most:
-                errors[name] = f"Give a number from 1 to {most:,}."
+                errors[name] = f"Give a number from 1 to {figure(most)}."
     if "one_copy" in given:
         campaign.one_copy = bool(given["one_copy"])
 

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.accounts.queries import tenant_info
 from app.capture import topic_words
 from app.capture.claimed import Claimed
 from app.capture.identity import Resolution
@@ -24,6 +25,7 @@ from app.customers.records import Record, hint_words
 from app.events import catalogue
 from app.events.log import new_ids
 from app.infra.arrays import array
+from app.infra.figures import written_for
 
 Owned = tuple[Claimed, UUID]
 """An event and the customer it is (now) of."""
@@ -360,6 +362,8 @@ def _apply(
     if not fresh:
         return
     found = [matches[event.id] for event, _ in fresh]
+    with written_for(tenant_info(tenant_id=tenant_id).locale):
+        titles = [catalogue.title(event.type, event.payload) for event, _ in fresh]
     if arriving is not None:
         rows = [
             {
@@ -375,10 +379,10 @@ def _apply(
                 "confidence": match.confidence,
                 "reason": match.reason,
                 "category": event.type.category,
-                "title": catalogue.title(event.type, event.payload),
+                "title": title,
                 "club_id": event.evidence.club_id,
             }
-            for (event, owner), match in zip(fresh, found, strict=True)
+            for (event, owner), match, title in zip(fresh, found, titles, strict=True)
         ]
         session.execute(_ARRIVED, {"tenant_id": tenant_id, "rows": orjson.dumps(rows).decode(), "now": now})
         return
@@ -394,7 +398,7 @@ def _apply(
             "confidences": array(match.confidence for match in found),
             "reasons": array(match.reason for match in found),
             "categories": array(event.type.category for event, _ in fresh),
-            "titles": array(catalogue.title(event.type, event.payload) for event, _ in fresh),
+            "titles": array(titles),
             "clubs": array(event.evidence.club_id for event, _ in fresh),
         },
     )

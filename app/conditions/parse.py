@@ -14,6 +14,7 @@ from app.conditions.language import Combinator, Group, Node, Not, Rule, Tree, as
 from app.conditions.operators import WORDS, YEARLY, Arity, Operator, arity, find_operator, plain_name, words_of
 from app.conditions.periods import Period
 from app.conditions.values import Scalar, Value
+from app.infra.figures import figure
 
 MAX_DEPTH = 10
 MAX_RULES = 200
@@ -253,7 +254,7 @@ def _check_times(operator: Operator, value: Value) -> None:
     """Raise _Wrong where that is no number of times somebody may have done something."""
     for one in value if isinstance(value, tuple) else (value,):
         if isinstance(one, Decimal) and not (one == one.to_integral_value() and 0 <= one <= MAX_TIMES):
-            raise _Wrong(f"give how many times: a whole number from 0 to {MAX_TIMES:,}.")
+            raise _Wrong(f"give how many times: a whole number from 0 to {figure(MAX_TIMES)}.")
         if one == 0 and operator is Operator.LT:
             raise _Wrong("nobody does anything less than 0 times. For “never”, ask for exactly 0 times.")
 

@@ -27,6 +27,7 @@ from liquid.token import Token
 
 from app.content import quick
 from app.infra import clock
+from app.infra.figures import figure
 
 MAX_SOURCE = 500_000
 MAX_OUTPUT = 1_000_000
@@ -163,7 +164,7 @@ def compile_source(source: str, *, html: bool) -> MeteredTemplate:
     With `html`, values are HTML-escaped when they are put out; without, they are put out as they are.
     """
     if len(source) > MAX_SOURCE:
-        raise TemplateProblem(f"This is longer than {MAX_SOURCE:,} characters; shorten it.")
+        raise TemplateProblem(f"This is longer than {figure(MAX_SOURCE)} characters; shorten it.")
     try:
         template = (HTML if html else PLAIN).from_string(source)
         unknown = {name: spans for name, spans in template.analyze().filters.items() if name not in PLAIN.filters}
@@ -221,7 +222,7 @@ def _size(value: object) -> int:
         # `len` of an endless range overflows; its ends tell the same.
         cost = value.stop - value.start if isinstance(value, range) else len(value)
         if cost > MAX_ITEMS:
-            raise OutputStreamLimitError(f"a list has more than {MAX_ITEMS:,} items", token=None)
+            raise OutputStreamLimitError(f"a list has more than {figure(MAX_ITEMS)} items", token=None)
         # Filters over lists may compare every item with every other.
         cost *= max(1, cost // 50)
     elif isinstance(value, int):
@@ -229,7 +230,7 @@ def _size(value: object) -> int:
     else:
         return 1
     if cost > MAX_VALUE:
-        raise OutputStreamLimitError(f"a value is longer than {MAX_VALUE:,} characters", token=None)
+        raise OutputStreamLimitError(f"a value is longer than {figure(MAX_VALUE)} characters", token=None)
     return cost
 
 

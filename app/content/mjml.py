@@ -12,6 +12,7 @@ from mjml import mjml2html
 from app.content.inline import VOID, inline_only
 from app.content.liquid import MAX_SOURCE, TemplateProblem
 from app.content.masks import Masks
+from app.infra.figures import figure
 
 MAX_DEPTH = 100
 """So deep may elements stand in each other: the compiler would end with the whole process at some thousands."""
@@ -51,7 +52,7 @@ class _Open:
 def to_html(source: str) -> str:
     """Return the HTML of a letter in MJML, its merge tags in it, or raise TemplateProblem with the line."""
     if len(source) > MAX_SOURCE:
-        raise TemplateProblem(f"This is longer than {MAX_SOURCE:,} characters; shorten it.")
+        raise TemplateProblem(f"This is longer than {figure(MAX_SOURCE)} characters; shorten it.")
     masks = Masks()
     hidden = masks.hide(source)
     check(hidden)

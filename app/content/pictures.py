@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, ImageSequence
 from PIL.Image import Transpose
 
 from app.infra.errors import Invalid
+from app.infra.figures import figure
 
 MOST_BYTES = 10 * 1024 * 1024
 WIDTH = 1200
@@ -41,10 +42,6 @@ _UPRIGHT = {
 }
 """What turns a picture upright, by how the camera says it was held."""
 _REFUSED = "Choose a picture: PNG, JPEG, GIF or WebP. This file is none, or is damaged."
-_TOO_LARGE = (
-    f"This picture is too large: more than {MOST_PIXELS // 1_000_000} million pixels ({MOST_JPEG_PIXELS // 1_000_000} "
-    f"million in a JPEG), or a side longer than {LONGEST_SIDE:,}. Make it smaller first."
-)
 _MOVES_TOO_MUCH = "This picture moves for too long or is too large. Use fewer frames, or a still one."
 
 
@@ -75,7 +72,7 @@ def fit(file: IO[bytes]) -> Picture:
                 return _moving(found)
             return _still(found)
     except Image.DecompressionBombError:
-        raise Invalid({"file": _TOO_LARGE}) from None
+        raise _too_large() from None
     except _DAMAGED:
         raise Invalid({"file": _REFUSED}) from None
 
@@ -83,7 +80,17 @@ def fit(file: IO[bytes]) -> Picture:
 def _check_size(found: Image.Image) -> None:
     most = MOST_JPEG_PIXELS if found.format == "JPEG" else MOST_PIXELS
     if found.width * found.height > most or max(found.size) > LONGEST_SIDE:
-        raise Invalid({"file": _TOO_LARGE})
+        raise _too_large()
+
+
+def _too_large() -> Invalid:
+    most, of_jpeg = MOST_PIXELS // 1_000_000, MOST_JPEG_PIXELS // 1_000_000
+    return Invalid(
+        {
+            "file": f"This picture is too large: more than {most} million pixels ({of_jpeg} million in a JPEG), or a"
+            f" side longer than {figure(LONGEST_SIDE)}. Make it smaller first."
+        }
+    )
 
 
 def _still(found: Image.Image) -> Picture:

@@ -14,6 +14,7 @@ from app.content.html_text import text_of
 from app.content.letters import LetterProblem, LetterSource, problems_of, text_template
 from app.content.liquid import MAX_SOURCE, TemplateProblem
 from app.infra.db import transaction
+from app.infra.figures import figure
 
 MAX_DEPTH = 10
 PARTS = ("subject", "html", "text", "preheader")
@@ -158,7 +159,7 @@ def _filled(part: str, text: str, said: Callable[[str], str]) -> str:
         room -= len(text)
         if room < 0:
             raise LetterProblem(
-                part, TemplateProblem(f"With its snippets in it this is longer than {MAX_SOURCE:,} characters.")
+                part, TemplateProblem(f"With its snippets in it this is longer than {figure(MAX_SOURCE)} characters.")
             )
         pieces: list[str] = []
         last = 0

@@ -33,6 +33,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid
+from app.infra.figures import figure
 from app.infra.ids import new_id
 
 ALL = "ALL"
@@ -345,7 +346,7 @@ def _check(
         if word.channel == ALL and (word.topic_id is not None or word.state is State.PENDING):
             errors["channel"] = "The stop of everything knows no topic, and takes unsubscribed or subscribed."
     if proof.wording is not None and len(proof.wording) > MAX_WORDING:
-        errors["wording"] = f"Use at most {MAX_WORDING:,} characters."
+        errors["wording"] = f"Use at most {figure(MAX_WORDING)} characters."
     if at is not None and at > now + timedelta(minutes=5):
         errors["said_at"] = "This moment is yet to come."
     if errors:

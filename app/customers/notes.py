@@ -20,6 +20,7 @@ from app.customers.models import ACTIVE, Customer, Note, NoteChange, NoteMention
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Forbidden, Invalid, NotFound
+from app.infra.figures import figure
 from app.infra.ids import new_id
 from app.infra.paging import DEFAULT_LIMIT, BadCursor, Page, cut, decode_cursor, id_of
 from app.infra.words import is_visible
@@ -359,7 +360,7 @@ def _checked(draft: Draft) -> Draft:
     if not is_visible(words):
         errors["body"] = "Write something first."
     elif len(words) > MAX_LENGTH:
-        errors["body"] = f"A note has at most {MAX_LENGTH:,} characters; this one has {len(words):,}."
+        errors["body"] = f"A note has at most {figure(MAX_LENGTH)} characters; this one has {figure(len(words))}."
     if type_ not in TYPES:
         errors["type"] = f"Choose one of: {', '.join(TYPES)}."
     if errors:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.conditions.values import boolean, day, number
+from app.infra.figures import amount as in_figures
 from app.infra.words import is_visible
 
 Reader = Callable[[Any], Any]
@@ -55,13 +56,13 @@ def a_stage(value: Any) -> str | None:
 
 
 def money(payload: Mapping[str, Any]) -> str:
-    """Return the amount a payload names, such as "ZAR 108.32", or an empty text."""
+    """Return the amount a payload names as figures are written here, such as "ZAR 108.32", or an empty text."""
     amount = number(payload.get("amount", payload.get("value")))
     if amount is None:
         return ""
     currency = payload.get("currency")
-    figure = f"{amount:,.2f}"
-    return f"{currency} {figure}" if isinstance(currency, str) and 0 < len(currency) <= 3 else figure
+    told = in_figures(amount)
+    return f"{currency} {told}" if isinstance(currency, str) and 0 < len(currency) <= 3 else told
 
 
 def wall_time(value: Any) -> str:

@@ -25,6 +25,7 @@ from app.capture.batch import AppliedEvent
 from app.events.validation import is_name
 from app.infra.db import DEADLOCK, transaction, undone
 from app.infra.errors import Conflict, Invalid, NotFound, UserError
+from app.infra.figures import figure
 from app.infra.ids import new_id
 from app.infra.words import is_visible
 from app.journeys import differences, made_up, occasions, rehearsal
@@ -50,7 +51,6 @@ MAX_PAYLOAD = 16_000
 SECONDS, ALL_SECONDS = 5.0, 20.0
 TOO_LONG = "It took too long to walk, and was broken off."
 FULL = f"A journey has {MOST} checks at most. Delete one first."
-TOO_MUCH = f"An event of a check says at most {MAX_PAYLOAD:,} bytes."
 UNSTORABLE = "This holds a number that is none (NaN) or too large, or a character that can't be kept, such as NUL."
 
 
@@ -231,7 +231,8 @@ def _parts(
         *((f"meanwhile.{at}.payload", one.get("payload")) for at, one in enumerate(meanwhile)),
     ]
     if "meanwhile" not in wrong:
-        wrong |= {at: TOO_MUCH for at, one in said if at.split(".")[0] not in wrong and _long(one)}
+        too_much = f"An event of a check says at most {figure(MAX_PAYLOAD)} bytes."
+        wrong |= {at: too_much for at, one in said if at.split(".")[0] not in wrong and _long(one)}
     kept = dict(given)
     if "name" in kept and "name" not in wrong:
         kept["name"] = kept["name"].strip()

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid, NotFound
+from app.infra.figures import figure
 from app.infra.words import is_visible
 from app.journeys.graph import storable
 from app.journeys.models import Journey, JourneyComment
@@ -73,7 +74,7 @@ def add(
     """Write a comment on a step and return it. Raises Invalid, NoSuchJourney or NoSuchStep."""
     words = body.strip()
     if not is_visible(words) or not storable(words) or len(words) > MAX_LENGTH:
-        raise Invalid({"body": f"Write between 1 and {MAX_LENGTH:,} characters."})
+        raise Invalid({"body": f"Write between 1 and {figure(MAX_LENGTH)} characters."})
     with transaction(tenant_id) as session:
         journey = session.get(Journey, (tenant_id, journey_id))
         if journey is None:

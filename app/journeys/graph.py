@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from app.infra.errors import Conflict, Invalid
+from app.infra.figures import figure
 from app.infra.words import is_visible
 
 TRIGGER = "TRIGGER"
@@ -295,7 +296,7 @@ def wrong_with(note: Note) -> str | None:
     if len(note.step) > MAX_KEY:
         return f"The key of a step has at most {MAX_KEY} characters."
     if len(note.text) > MAX_NOTE:
-        return f"Write at most {MAX_NOTE:,} characters."
+        return f"Write at most {figure(MAX_NOTE)} characters."
     if note.colour not in COLOURS:
         return f"Choose one of the colours {', '.join(COLOURS)}."
     if not all(isinstance(at, int) and abs(at) <= FARTHEST for at in (note.x, note.y)):

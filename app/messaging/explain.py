@@ -23,6 +23,7 @@ from app.messaging.feedback import BOUNCE_WORDS
 from app.messaging.gate import Asked
 from app.messaging.limits import Facts
 from app.messaging.policy import Cap
+from app.messaging.rates import Rate
 from app.messaging.runs import Content
 from app.messaging.states import Priority, Purpose, Reason, Status, instead_in_words, reason_in_words
 from app.messaging.suppression import REASONS
@@ -357,7 +358,9 @@ def _settled(one: Mapping[str, Any]) -> Looked:
         words += f" It went by: {quiet['from']} to {quiet['to']} in {quiet['zone']}."
     elif rate := saw.get("rate"):
         name = "Rate"
-        words += f" It went by: {rate['words']} ({channel_label(rate['channel'])})."
+        # What a release before this one held had its words written down.
+        told = rate.get("words") or Rate(**rate).words
+        words += f" It went by: {told} ({channel_label(rate['channel'])})."
     elif slow := saw.get("slow"):
         name = "Provider"
         words += f" {slow['taker']} said: {slow['said']}"

@@ -21,6 +21,7 @@ from app.accounts import audit
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Invalid
+from app.infra.figures import figure
 from app.messaging import outbox, rates
 from app.messaging.channel import EMAIL
 from app.messaging.models import SendingPolicy
@@ -209,7 +210,7 @@ def _checked_above(given: Any, errors: dict[str, str]) -> int | None:
     if given is None:
         return None
     if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= MOST_PEOPLE:
-        errors["approval_above"] = f"Give a number of people from 0 to {MOST_PEOPLE:,}, or nothing."
+        errors["approval_above"] = f"Give a number of people from 0 to {figure(MOST_PEOPLE)}, or nothing."
         return None
     return given
 
@@ -229,7 +230,7 @@ def _checked_caps(given: Sequence[Mapping[str, Any]], errors: dict[str, str]) ->
         if channel is not None and channel not in CHANNELS:
             wrong.append("Choose a channel, or all of them.")
         if not isinstance(most, int) or not 1 <= most <= MOST_MESSAGES:
-            wrong.append(f"Allow from 1 to {MOST_MESSAGES:,} messages.")
+            wrong.append(f"Allow from 1 to {figure(MOST_MESSAGES)} messages.")
         if not isinstance(hours, int) or not 1 <= hours <= MOST_HOURS:
             wrong.append(f"Count over 1 hour to {MOST_HOURS // 24} days.")
         if not wrong and any(two["channel"] == channel and two["hours"] == hours for two in kept):

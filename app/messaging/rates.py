@@ -11,7 +11,7 @@ or the time the rate counts over if that is longer.
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.arrays import array
 from app.infra.db import transaction
+from app.infra.figures import figure
 from app.messaging.channel import EMAIL
 from app.messaging.models import SendingRate
 from app.messaging.states import Priority, Purpose, Reason, Status
@@ -57,7 +58,7 @@ class Rate:
         """Return it in words: "60 a minute to gmail.com"."""
         span = SPANS.get(self.seconds, f"{self.seconds} seconds")
         to = f" to {self.domain}" if self.domain else ""
-        return f"{self.most:,} {'an' if span == 'hour' else 'a'} {span}{to}"
+        return f"{figure(self.most)} {'an' if span == 'hour' else 'a'} {span}{to}"
 
 
 class Clock:
@@ -131,7 +132,7 @@ def spread(
                 clock.take(now)
             continue
         last, due_at = _put_off(counting, now, of_journey=row["priority"] >= Priority.JOURNEY)
-        saw = {"rate": {"channel": last.rate.channel, "words": last.rate.words}}
+        saw = {"rate": asdict(last.rate)}
         told[place] = replace(told[place], status=Status.HELD, reason=Reason.RATE_LIMIT, due_at=due_at, saw=saw)
     return told
 
@@ -206,7 +207,7 @@ def read(given: Sequence[Mapping[str, Any]], channels: Sequence[str], errors: di
         domain = str(one.get("domain") or "").strip().lower().lstrip("@") or None
         wrong = []
         if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_MESSAGES:
-            wrong.append(f"Allow from 1 to {MOST_MESSAGES:,} messages.")
+            wrong.append(f"Allow from 1 to {figure(MOST_MESSAGES)} messages.")
         if channel not in channels:
             wrong.append("Choose a channel.")
         elif domain is not None and channel != EMAIL:

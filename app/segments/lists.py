@@ -20,6 +20,7 @@ from app.infra import clock
 from app.infra.arrays import array
 from app.infra.db import again_after_deadlock, transaction
 from app.infra.errors import Conflict, Invalid
+from app.infra.figures import figure
 from app.infra.queue import Work, wake
 from app.segments import asking, membership, schedule, usage
 from app.segments.asking import Question
@@ -99,7 +100,7 @@ def add_people(
     They are in it at once. Raises NoSuchSegment, NotStatic, IsArchived, or Invalid for too many at once.
     """
     if len(customer_ids) > MOST_BY_HAND:
-        raise Invalid({"customer_ids": f"Add at most {MOST_BY_HAND:,} people at once."})
+        raise Invalid({"customer_ids": f"Add at most {figure(MOST_BY_HAND)} people at once."})
     found = select(Customer.id).where(Customer.tenant_id == tenant_id, Customer.id.in_(customer_ids))
     return _add(tenant_id, segment_id, found, actor, tellers, now)
 
@@ -140,7 +141,7 @@ def add_pasted(
     if not said:
         raise Invalid({"lines": "Paste e-mail addresses or member numbers, one a line."})
     if len(said) > MOST_LINES:
-        raise Invalid({"lines": f"Paste at most {MOST_LINES:,} lines at once."})
+        raise Invalid({"lines": f"Paste at most {figure(MOST_LINES)} lines at once."})
     kept = [(at, line) for at, line in enumerate(said) if len(line) <= MAX_LINE and line.isprintable()]
     values = {
         "tenant_id": tenant_id,
@@ -179,7 +180,7 @@ def remove_people(
     Raises InUse if nobody would be left in a segment that something running uses; else as `add_people`.
     """
     if len(customer_ids) > MOST_BY_HAND:
-        raise Invalid({"customer_ids": f"Remove at most {MOST_BY_HAND:,} people at once."})
+        raise Invalid({"customer_ids": f"Remove at most {figure(MOST_BY_HAND)} people at once."})
     customers = array(sorted(customer_ids))
     with transaction(tenant_id) as session:
         segment = _listing(session, tenant_id, segment_id)

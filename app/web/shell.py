@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, has_request_context, request, url_for
 
 from app.accounts import queries as accounts
 from app.accounts.actor import Actor
 from app.customers import mentions, notices
 from app.customers.called import UNNAMED
-from app.infra import clock
+from app.infra import clock, figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ WITHIN = {"imports": "customers", "segment_sync": "segments"}
 
 def install(app: Flask) -> None:
     """Give every template of `app` its navigation, shell and filters."""
+    figures.ask(_asked_for)
     app.context_processor(_shared)
     app.jinja_env.globals["UNNAMED"] = UNNAMED
     app.jinja_env.filters["localtime"] = localtime
@@ -153,6 +154,11 @@ def _zone(name: str) -> ZoneInfo:
 @cache
 def _region(name: str) -> Locale:
     return Locale.parse(name)
+
+
+def _asked_for() -> str | None:
+    """Return the locale of who is asking, None where nobody is signed in or nothing is asked."""
+    return organisation().locale if has_request_context() and g.get("actor") else None
 
 
 def _locale() -> tuple[Locale, ZoneInfo]:

@@ -229,10 +229,24 @@ def test_the_mail_writes_numbers_as_the_organisation_does(club: Club, sink: Sink
     made = "INSERT INTO customer (tenant_id, first_name) SELECT :of, 'Ann' FROM generate_series(1, 1234) RETURNING id"
     with transaction(club.tenant_id) as session:
         people = list(session.scalars(text(made), {"of": club.tenant_id}))
-    ask(club, club.campaign(people))
+    campaign = club.campaign(people)
+    ask(club, campaign)
     club.work()
     (letter,) = [one.mail for one in sink.letters if "waits for your yes" in one.mail["Subject"]]
     assert "a segment of 1.234 people" in letter.get_body().get_content()
+
+
+def test_what_is_kept_back_says_numbers_as_the_organisation_writes_them(club: Club, sink: Sink, admin: str) -> None:
+    club.rows("UPDATE tenant SET locale = 'de_DE' RETURNING id")
+    where = club.segment(club.people(2))
+    club.act("schedule_", club.campaign(where, schedule={"mode": "at", "start_at": "2026-11-20T15:00"}))
+    made = "INSERT INTO customer (tenant_id, first_name) SELECT :of, 'Ann' FROM generate_series(1, 1234) RETURNING id"
+    with transaction(club.tenant_id) as session:
+        grown = list(session.scalars(text(made), {"of": club.tenant_id}))
+    grow(club, where, grown)
+    club.work(timedelta(hours=1))
+    (run,) = club.rows("SELECT error FROM campaign_run")
+    assert run.error.startswith("It was kept back. Its segment has 1.236 people")
 
 
 def test_a_snippet_that_is_changed_while_it_goes_out_keeps_the_rest_back(club: Club, sink: Sink, admin: str) -> None:

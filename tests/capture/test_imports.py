@@ -380,7 +380,7 @@ def test_visits_become_activities_of_those_who_are_here(tenant: Any) -> None:
     assert counts(run) == (2, 0, 1, 2)
     assert "ZA9" in refused(tenant, run)[4]
     found = query(tenant, "SELECT title, occurred_at FROM activity WHERE type LIKE 'visit.%' ORDER BY occurred_at")
-    assert [row.title for row in found] == ["Round of 18 holes", "Bar ZAR 185.97"]
+    assert [row.title for row in found] == ["Round of 18 holes", "Bar ZAR 185,97"]
     assert found[0].occurred_at.isoformat() == "2026-05-15T15:08:00+00:00"
     (row,) = query(tenant, "SELECT * FROM customer")
     assert row.last_activity_type == "visit.bar"

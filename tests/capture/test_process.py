@@ -31,6 +31,13 @@ def test_an_activity_tells_the_event(tenant: Any) -> None:
     assert (person.last_activity_at, person.last_activity_type) == (row.occurred_at, "teetime.booked")
 
 
+def test_an_amount_is_told_as_the_organisation_writes_it(tenant: Any) -> None:
+    query(tenant, "UPDATE tenant SET locale = 'de_DE' RETURNING id")
+    post(tenant, event(1, "payment.received", {"amount": "1436.62", "currency": "EUR"}, email="ann@example.com"))
+    (row,) = query(tenant, "SELECT title FROM activity")
+    assert row.title == "Payment received EUR 1.436,62"
+
+
 def test_a_late_event_never_undoes_a_newer_one(tenant: Any) -> None:
     post(tenant, member(5, "Ann", "M1", membership_tier="Gold", email="new@example.com"))
     post(tenant, member(2, "Anne", "M1", membership_tier="Silver", date_of_birth="1980-01-01", email="old@example.com"))

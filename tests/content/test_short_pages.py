@@ -56,7 +56,7 @@ def test_what_is_typed_is_counted_as_it_would_be_sent(client: PageClient, sign_i
     ("typed", "said"),
     [
         ({"text": " "}, "Write the text."),
-        ({"text": "x" * 1601}, "Use at most 1,600 characters."),
+        ({"text": "x" * 1601}, "Use at most 1\u00a0600 characters."),
         ({"text": "{{ customer.first_name | shout }}"}, "There is no filter called"),
         ({"text": '{% snippet "gone" %}'}, "There is no snippet called"),
         ({"name": ""}, "Give the template a name."),

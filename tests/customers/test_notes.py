@@ -66,7 +66,7 @@ def test_keeps_what_was_typed_when_it_cannot_be_kept(client: PageClient, sign_in
     long = "x" * 5001
     page = client.post(here, {"body": long, "private": "y"}, status=422).text
     assert long in page
-    assert "at most 5,000 characters" in page
+    assert "at most 5\u00a0000 characters" in page
 
 
 def test_pinned_notes_come_first_and_show_on_the_timeline(

@@ -6,6 +6,7 @@ import pytest
 
 from app.events import catalogue
 from app.events.catalogue import Category
+from app.infra.figures import written_for
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,14 @@ from app.events.catalogue import Category
 )
 def test_titles(name: str, payload: dict[str, Any], title: str) -> None:
     assert catalogue.title(catalogue.get(name), payload) == title
+
+
+def test_amounts_are_written_as_the_region_does() -> None:
+    paid = catalogue.get("payment.received")
+    with written_for("de_DE"):
+        assert catalogue.title(paid, {"amount": "1436.62", "currency": "EUR"}) == "Payment received EUR 1.436,62"
+    with written_for("en_ZA"):
+        assert catalogue.title(paid, {"amount": "1436.62", "currency": "ZAR"}) == "Payment received ZAR 1 436,62"
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "x" * 5000, -1, True, "\u202e", "2026-99-99"])

@@ -40,14 +40,14 @@ def test_what_is_typed_is_kept_and_shown_again(client: PageClient, sign_in: Any,
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"cap_most": "0", "cap_over": "7"}, "Allow from 1 to 1,000 messages."),
-        ({"cap_most": "x", "cap_over": "7"}, "Allow from 1 to 1,000 messages."),
+        ({"cap_most": "0", "cap_over": "7"}, "Allow from 1 to 1\u00a0000 messages."),
+        ({"cap_most": "x", "cap_over": "7"}, "Allow from 1 to 1\u00a0000 messages."),
         ({"cap_most": "2", "cap_over": ""}, "Count over 1 hour to 31 days."),
         ({"cap_most": "2", "cap_over": "32"}, "Count over 1 hour to 31 days."),
-        ({"cap_most": "0", "cap_over": "99"}, "Allow from 1 to 1,000 messages. Count over 1 hour to 31 days."),
+        ({"cap_most": "0", "cap_over": "99"}, "Allow from 1 to 1\u00a0000 messages. Count over 1 hour to 31 days."),
         (
             {"rate_most": "0", "rate_channel": "EMAIL", "rate_domain": "x", "rate_seconds": "60"},
-            "Allow from 1 to 1,000,000 messages. Give a domain such as gmail.com, or none for all.",
+            "Allow from 1 to 1\u00a0000\u00a0000 messages. Give a domain such as gmail.com, or none for all.",
         ),
         ({"quiet_EMAIL": "1", "from_EMAIL": "8 pm"}, "Give two times of day such as 21:00 and 08:00."),
         ({"quiet_EMAIL": "1", "from_EMAIL": "08:00"}, "Let them end at another time than they begin at."),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.infra.figures import written_for
 from app.infra.ids import new_id
 from app.messaging import explain, gate, outbox, policy, rates, sender
 from app.messaging.models import SendingRate
@@ -215,6 +216,14 @@ def test_everybody_gets_it_in_the_end_and_once(club: Club, sink: Sink, monkeypat
     assert club.stats(campaign).sent == len({one.recipient for one in sink.letters}) == len(sink.letters) == 60
 
 
+def test_a_rate_is_told_as_the_region_writes_numbers() -> None:
+    saw = {"rate": {"channel": "EMAIL", "domain": "gmail.com", "most": 1500, "seconds": 60}, "at": "2026-11-20T15:00Z"}
+    row = {"status": "held", "reason": "rate_limit", "saw": saw, "due_at": None, "channel": "EMAIL"}
+    with written_for("de_DE"):
+        (step,) = explain.story(row | {"id": new_id()})
+    assert step.words.endswith("It went by: 1.500 a minute to gmail.com (E-mail).")
+
+
 def test_one_that_ends_is_left_out_and_why_says_the_rate(club: Club, sink: Sink) -> None:
     allow(club, {"most": 1, "seconds": 3600})
     campaign = club.campaign(club.people(2), expires_hours=1)
@@ -248,8 +257,8 @@ def test_who_has_no_rate_has_nothing_asked(club: Club, sink: Sink, monkeypatch: 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"rate_most": "0"}, "Allow from 1 to 1,000,000 messages."),
-        ({"rate_most": "x"}, "Allow from 1 to 1,000,000 messages."),
+        ({"rate_most": "0"}, "Allow from 1 to 1\u00a0000\u00a0000 messages."),
+        ({"rate_most": "x"}, "Allow from 1 to 1\u00a0000\u00a0000 messages."),
         ({"rate_domain": "no domain"}, "Give a domain such as gmail.com, or none for all."),
         ({"rate_channel": "SMS", "rate_domain": "big.example"}, "Only addresses of e-mail have a domain."),
         ({"rate_seconds": "7"}, "Count over a second, a minute, an hour or a day."),

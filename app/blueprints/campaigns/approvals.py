@@ -17,7 +17,6 @@ from app.campaigns.models import Campaign, CampaignApproval
 from app.campaigns.states import LEGAL, Act, Status
 from app.infra.errors import Conflict, Forbidden, Invalid
 from app.web.guards import can, current, requires
-from app.web.shell import number
 
 LABELS = {
     State.NOT_NEEDED.value: "No approval needed",
@@ -68,7 +67,7 @@ def shown(campaign: Campaign) -> Approval | None:
     of_fairway = waits and latest is not None and latest.asked_by == whose.SYSTEM
     return Approval(
         standing=standing,
-        words=standing.told(number),
+        words=standing.words,
         history=asked,
         may_ask=open_ and (again or (of_fairway and not may_decide)) and can("campaigns.run"),
         may_decide=may_decide and standing.state is State.WAITING,

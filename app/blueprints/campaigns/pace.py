@@ -9,7 +9,7 @@ from app.campaigns.models import Campaign
 from app.campaigns.queries import Stats
 from app.campaigns.reach import Reach
 from app.messaging import rates
-from app.messaging.rates import SPANS, Rate
+from app.messaging.rates import Rate
 from app.messaging.states import Reason
 from app.web.shell import number
 
@@ -71,9 +71,7 @@ def _words(campaign: Campaign, limits: list[Rate]) -> str:
 
 
 def _allowed(rate: Rate, channel: str) -> str:
-    span = SPANS.get(rate.seconds, f"{rate.seconds} seconds")
-    to = f" to {rate.domain}" if rate.domain else channel
-    return f"{number(rate.most)} {'an' if span == 'hour' else 'a'} {span}{to}"
+    return rate.words if rate.domain else f"{rate.words}{channel}"
 
 
 def _seconds(campaign: Campaign, limits: list[Rate], many: Mapping[str, int], at_domains: Mapping[str, int]) -> float:

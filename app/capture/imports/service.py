@@ -20,6 +20,7 @@ from app.infra import clock
 from app.infra.config import load
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
+from app.infra.figures import figure
 from app.infra.ids import new_id
 from app.infra.queue import Work, wake
 from app.infra.registry import NotRegistered
@@ -336,7 +337,7 @@ def cancel(*, tenant_id: UUID, run_id: UUID, actor: str, actor_name: str, now: d
         run = _locked(session, tenant_id, run_id)
         if run.status not in (PENDING, RUNNING) or run.task != "import":
             raise NotNow("Only an import that is under way can be cancelled. Reload the page.")
-        end(session, run, now or clock.now(), f"Cancelled by {actor_name} after {run.rows:,} rows.")
+        end(session, run, now or clock.now(), f"Cancelled by {actor_name} after {figure(run.rows)} rows.")
         audit.record(session, actor, "import.cancelled", "import_run", run_id, {"rows": run.rows})
 
 

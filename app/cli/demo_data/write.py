@@ -19,6 +19,7 @@ from app.cli.demo_data.places import CLUBS, MAINTENANCE, ORGANISATION, PASSWORD,
 from app.customers.facts import CONSENT_FIELDS
 from app.customers.records import hint_words
 from app.events import catalogue
+from app.infra.figures import written_for
 
 ROWS_AT_ONCE = 5000
 LOGGED = timedelta(days=30)
@@ -239,7 +240,8 @@ def activities(session: Session, random: Random, happenings: Sequence[Happening]
     """Write the timelines, the proofs of consent, and the log of the events that came in lately."""
     since = now - LOGGED
     numbered = [(f"demo-{number:06d}", one) for number, one in enumerate(happenings, 1)]
-    insert(session, "activity", ACTIVITY, (_activity(one, _is_logged(one, since)) for one in happenings))
+    with written_for(CLUBS[0].locale):
+        insert(session, "activity", ACTIVITY, (_activity(one, _is_logged(one, since)) for one in happenings))
     insert(session, "inbound_event", EVENT, (_event(name, one) for name, one in numbered if _is_logged(one, since)))
     insert(session, "consent_change", CONSENT, _consents(random, numbered))
 

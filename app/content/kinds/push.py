@@ -5,6 +5,7 @@ from typing import Any
 
 from app.content import queries
 from app.content.kind import Judge, Part, TemplateKind, registry
+from app.infra.figures import figure
 
 MAX_TITLE = 120
 MAX_TEXT = 500
@@ -52,7 +53,7 @@ class Push(TemplateKind):
             errors["parameters"] = f"There is no {', '.join(sorted(map(str, unknown)))} here."
         for key, value in (columns["parameters"] or {}).items():
             if len(value) > MAX_URL:
-                errors[f"parameters.{key}"] = f"Use at most {MAX_URL:,} characters."
+                errors[f"parameters.{key}"] = f"Use at most {figure(MAX_URL)} characters."
             elif not value.startswith(("https://", "{{")):
                 errors[f"parameters.{key}"] = "Write an address that starts with https://."
         for part, why in judge(queries.source_of(columns, "PUSH")).items():

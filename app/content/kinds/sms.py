@@ -5,6 +5,7 @@ from typing import Any
 
 from app.content import queries
 from app.content.kind import Judge, Part, TemplateKind, registry
+from app.infra.figures import figure
 
 MAX_TEXT = 1_600
 PLAIN = "plain"
@@ -41,7 +42,7 @@ class Sms(TemplateKind):
         if columns["text"] is None:
             errors["text"] = "Write the text."
         elif len(columns["text"]) > MAX_TEXT:
-            errors["text"] = f"Use at most {MAX_TEXT:,} characters."
+            errors["text"] = f"Use at most {figure(MAX_TEXT)} characters."
         errors.update({part: why for part, why in judge(queries.source_of(columns)).items() if part not in errors})
         return columns
 

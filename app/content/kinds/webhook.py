@@ -6,6 +6,7 @@ from typing import Any
 
 from app.content import queries
 from app.content.kind import Judge, Part, TemplateKind, registry
+from app.infra.figures import figure
 
 MAX_TEXT = 5_000
 MAX_FIELDS = 50
@@ -49,7 +50,7 @@ class Webhook(TemplateKind):
         if columns["text"] is None:
             errors["text"] = "Write the text."
         elif len(columns["text"]) > MAX_TEXT:
-            errors["text"] = f"Use at most {MAX_TEXT:,} characters."
+            errors["text"] = f"Use at most {figure(MAX_TEXT)} characters."
         names = [found[1] if (found := FIELD.fullmatch(one)) else None for one in fields]
         if unknown := set(said) - {"fields"}:
             errors["parameters"] = f"There is no {', '.join(sorted(map(str, unknown)))} here."

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.content import queries
 from app.content.kind import Judge, Part, TemplateKind, registry
+from app.infra.figures import figure
 
 MAX_TEXT = 1_024
 MAX_VALUES = 30
@@ -74,7 +75,7 @@ class WhatsApp(TemplateKind):
         if columns["text"] is None:
             errors["text"] = "Write the text as it was approved."
         elif len(columns["text"]) > MAX_TEXT:
-            errors["text"] = f"Use at most {MAX_TEXT:,} characters."
+            errors["text"] = f"Use at most {figure(MAX_TEXT)} characters."
         elif unknown := set(said) - {"name", "language", "values"}:
             errors["parameters"] = f"There is no {', '.join(sorted(map(str, unknown)))} here."
         elif problem := _mismatch(columns["text"], values):

@@ -1,6 +1,8 @@
 // [data-visual-editor]: a letter is drawn instead of written. The textarea with its MJML stays the one that is saved and
 // previewed; without this module it is written in. GrapesJS finds nothing in the network: no icons, no telemetry; pictures
 // are the organisation's own, and go there.
+import { open, words } from "./visual-words.js";
+
 const box = document.querySelector("[data-visual-editor]");
 const source = box.querySelector("textarea[name=mjml]");
 const form = source.form;
@@ -11,6 +13,7 @@ const BLOCKS = ["mj-1-column", "mj-2-columns", "mj-3-columns", "mj-text", "mj-bu
 const PLACE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='600' height='200'%3E%3Crect width='600' height='200' fill='%23dfe5e0'/%3E%3C/svg%3E";
 const VIEWS = { "open-blocks": "Parts", "open-tm": "Settings", "open-sm": "Style", "open-layers": "Outline" };
 const SECTIONS = ["mj-1-column", "mj-2-columns", "mj-3-columns"];
+const PARTS = ["mj-section", "mj-text", "mj-button", "mj-image", "mj-divider", "mj-spacer", "mj-raw", "mj-hero", "mj-social", "mj-navbar", "mj-table"];
 
 const canvas = box.querySelector("[data-canvas]");
 const written = box.querySelector("[data-written]");
@@ -181,42 +184,8 @@ function write() {
 form.addEventListener("submit", write, true);
 form.addEventListener("click", ({ target }) => target.closest("[data-as-it-stands]") && write(), true);
 
-// Merge tags go in where the cursor stands in a text, and what is typed next stands behind them. An address is put in as a
-// link with words: a reader should not see it.
-editor.RichTextEditor.add("merge-tag", {
-  icon: menu(),
-  event: "change",
-  result: (rte, action) => {
-    const chosen = action.btn.firstChild;
-    const tag = chosen.value;
-    chosen.value = "";
-    put(rte, tag);
-  },
-});
-
-function put(rte, tag) {
-  const one = tags.find((it) => it.tag === tag);
-  if (!one) return;
-  const words = one.tag.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  rte.insertHTML(one.link ? `<a href="${words}">${one.link}</a>` : words);
-  // The editor leaves what it put in chosen, and the next key would replace it.
-  rte.doc.getSelection().collapseToEnd();
-}
-
-// The list of merge tags above the letter puts them there too, while a text of it is open; pressing any other thing of the
-// page closes the text.
-for (const type of ["mousedown", "click"])
-  form.addEventListener(
-    type,
-    (event) => {
-      const insert = event.target.closest("[data-insert]");
-      if (!insert || !editor.getEditing()) return;
-      event.stopPropagation();
-      event.preventDefault();
-      if (type === "click") put(editor.RichTextEditor.globalRte, insert.dataset.insert);
-    },
-    true,
-  );
+const wordsButton = box.querySelector("[data-act=words]");
+words(editor, { form, canvas, tags, write, leave: () => wordsButton.focus() });
 
 // Enter in a setting of a part takes it over; it is no wish to save the letter.
 canvas.addEventListener("keydown", (event) => {
@@ -224,19 +193,6 @@ canvas.addEventListener("keydown", (event) => {
   event.preventDefault();
   event.target.dispatchEvent(new Event("change", { bubbles: true }));
 });
-
-function menu() {
-  const select = document.createElement("select");
-  select.setAttribute("aria-label", "Put in a merge tag");
-  select.append(new Option("Merge tag…", ""));
-  for (const group of new Set(tags.map((one) => one.group))) {
-    const list = document.createElement("optgroup");
-    list.label = group;
-    for (const one of tags) if (one.group === group) list.append(new Option(one.label, one.tag));
-    select.append(list);
-  }
-  return select.outerHTML;
-}
 
 // What is dragged in with a mouse is put in by these buttons with a key or a finger: after what is chosen, else at the end.
 box.addEventListener("click", ({ target }) => {
@@ -247,6 +203,8 @@ box.addEventListener("click", ({ target }) => {
   if (act === "redo") editor.UndoManager.redo();
   if (act === "remove") for (const one of editor.getSelectedAll()) one.remove();
   if (act === "up" || act === "down") move(act === "up" ? -1 : 1);
+  if (act === "before" || act === "next") choose(act === "next" ? 1 : -1);
+  if (act === "words") open(editor);
   const device = target.closest("[data-device]");
   if (device) editor.Devices.select(device.dataset.device);
 });
@@ -270,6 +228,14 @@ function select([first]) {
   editor.Canvas.scrollTo(first, { behavior: "auto", block: "nearest" });
 }
 
+// Goes through the parts as they are read, from the one that is chosen.
+function choose(by) {
+  const parts = editor.getWrapper().find("*").filter((one) => PARTS.includes(one.get("type")));
+  const at = parts.indexOf(editor.getSelected());
+  const to = parts[at < 0 ? (by > 0 ? 0 : parts.length - 1) : at + by];
+  if (to) select([to]);
+}
+
 function closest(one, type) {
   let found = one;
   while (found && found.get("type") !== type) found = found.parent();
@@ -285,4 +251,10 @@ function move(by) {
   one.move(parent, { at: by > 0 ? to + 1 : to });
   editor.select(one);
 }
+const told = box.querySelector("[data-chosen]");
+editor.on("component:selected", (one) => {
+  const said = one.get("type") === "mj-section" ? "" : one.getEl()?.textContent.replace(/\s+/g, " ").trim().slice(0, 60);
+  if (!loading) told.textContent = `Chosen: ${one.getName()}${said ? `, ${said}` : ""}`;
+});
+
 globalThis.fairwayVisualEditor = editor;

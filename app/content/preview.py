@@ -21,6 +21,8 @@ COMPILED = ("visual", "mjml")
 PREVIEW_UNSUBSCRIBE = "https://example.com/unsubscribe"
 PREVIEW_PREFERENCES = "https://example.com/preferences"
 
+_AROUND = ('<html><body style="margin:0;padding:24px;font:16px/1.6 sans-serif;color:#1d2939">', "</body></html>")
+
 # Shown where no customer is chosen, so that a new installation has something to look at.
 MADE_UP = {
     "title": "Ms",
@@ -90,6 +92,14 @@ def of_content(
     if said["mjml"] is not None and "html" in problems:
         problems["mjml"] = problems.pop("html")
     return rendered, problems
+
+
+def of_snippet(
+    *, tenant_id: UUID, tenant_name: str, words: snippets.Words
+) -> tuple[RenderedLetter | None, dict[str, str]]:
+    """Return a letter that says nothing but the words of a snippet, as `preview` does, saved or not."""
+    letter = LetterSource("", f"{_AROUND[0]}{words.html}{_AROUND[1]}", words.plain(), bare=True)
+    return preview(tenant_id=tenant_id, tenant_name=tenant_name, source=letter)
 
 
 def settled(content: Mapping[str, Any]) -> dict[str, Any]:

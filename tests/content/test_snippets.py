@@ -142,14 +142,37 @@ def test_lines_of_plain_words_stay_lines(tenant: Any, client: PageClient, sign_i
     kept = "Two Oceans Golf<br>\n{% if customer.title %}\n<br>\nTom & Jerry {{ club.name }}<br>\n{% endif %}\nbye"
     assert said() == kept
     # Who opens it again finds words, and lines added to them stay lines too.
-    written = client.get(where).text
+    written, _, looked_at = client.get(where).text.partition('id="preview"')
     assert "&lt;br&gt;" not in written
+    assert "Two Oceans Golf&lt;br&gt;" in looked_at
     more = {"name": "Footer", "html": f"{snippets.without_breaks(kept)}\r\nand hello", "version": "1"}
     client.post(where, more, status=302)
     assert said() == f"{kept}<br>\nand hello"
     client.post(where, {"name": "Footer", "html": "<p>a\nb</p>", "version": "2"}, status=302)
     assert said() == "<p>a\nb</p>"
     assert snippets.without_breaks("a<br>\nb\nc") == "a<br>\nb\nc"
+
+
+def test_a_snippet_is_looked_at_before_it_is_saved(tenant: Any, client: PageClient, sign_in: Any) -> None:
+    sign_in("marketer")
+    snippet(tenant, html="<b>Two Oceans</b>")
+    assert "Write what it says above." in client.get("/templates/snippets/new").text
+
+    def looked_at(html: str, text: str = "") -> str:
+        given = {"key": "sign", "name": "", "html": html, "text": text}
+        return client.post("/templates/snippets/preview", given, htmx=True).text
+
+    shown = looked_at('Kind regards,\nthe team of {{ club.name }}\n{% snippet "footer" %}')
+    assert "Kind regards,&lt;br&gt;\nthe team of Cape Links" in shown
+    assert "&lt;b&gt;Two Oceans&lt;/b&gt;" in shown
+    assert "unsubscribe" not in shown.lower()
+    assert "-- Ann" in looked_at("<p>Ann</p>", "-- Ann")
+    for wrong in ("{{ club.name", '{% snippet "nothing" %}'):
+        assert "Not readable yet" in looked_at(wrong)
+    assert len(snippet_queries.page(tenant_id=tenant.id).items) == 1
+    client.post("/templates/snippets/preview", {"html": "x"}, status=302)
+    sign_in("viewer")
+    client.post("/templates/snippets/preview", {"html": "x"}, htmx=True, status=403)
 
 
 def test_a_snippet_is_written_changed_compared_and_restored(tenant: Any, client: PageClient, sign_in: Any) -> None:

@@ -13,12 +13,15 @@ from app.blueprints.content.history import content_parts
 from app.content import snippet_queries as queries
 from app.content import snippet_service as service
 from app.content.models import Snippet
+from app.content.preview import of_snippet
 from app.content.service import ChangedMeanwhile
-from app.content.snippets import without_breaks
+from app.content.snippets import Words, without_breaks
 from app.infra.errors import Invalid, IsArchived
 from app.web.guards import current, requires
-from app.web.htmx import page
+from app.web.htmx import is_htmx, page
 from app.web.lists import asked_for
+from app.web.security import allow_letters
+from app.web.shell import organisation
 from app.web.uses import used
 
 
@@ -67,6 +70,15 @@ def create_snippet() -> Response | Answer:
         return _form(form, None, status=422)
     flash("Saved.", "success")
     return redirect(url_for("content.edit_snippet", snippet_id=made.id))
+
+
+@blueprint.post("/snippets/preview")
+@requires("templates.edit")
+def preview_snippet() -> Response | Answer:
+    """Answer with what a snippet looks like as it stands in the form now, which is a part of its page and no page."""
+    if not is_htmx():
+        return redirect(url_for("content.snippets"))
+    return page("content/snippet.html", block="preview", **_preview(SnippetForm(request.form)))
 
 
 @blueprint.get("/snippets/<uuid:snippet_id>")
@@ -167,7 +179,7 @@ def _form(form: SnippetForm, snippet: Snippet | None, status: int = 200, **conte
         versions = queries.versions(
             tenant_id=tenant_id, snippet_id=snippet.id, cursor=request.args.get("cursor"), limit=20
         )
-    return page(
+    response = page(
         "content/snippet.html",
         block="versions" if "cursor" in request.args else None,
         status=status,
@@ -176,8 +188,20 @@ def _form(form: SnippetForm, snippet: Snippet | None, status: int = 200, **conte
         club=known.get(snippet.club_id) if snippet and snippet.club_id else None,
         uses=[used(one) for one in uses],
         versions=versions,
+        **_preview(form),
         **context,
     )
+    return allow_letters(response)
+
+
+def _preview(form: SnippetForm) -> dict[str, Any]:
+    said = form.values()
+    if not said["html"]:
+        return {"letter": None, "problems": {}}
+    letter, problems = of_snippet(
+        tenant_id=current().tenant_id, tenant_name=organisation().name, words=Words(said["html"], said["text"] or None)
+    )
+    return {"letter": letter, "problems": problems}
 
 
 def _parts(snippet: Snippet, before: int | None, after: int) -> list[Any]:

@@ -15,6 +15,20 @@ from app.infra.errors import Invalid
 _ENGLISH = Locale("en")
 # Where the first clubs are; the others follow by name.
 _FIRST_COUNTRIES = ("ZA", "GB")
+# Countries of several zones in which nearly everybody lives in one, as Unicode's CLDR has them (primaryZones).
+_MAIN_ZONES = {
+    "CL": "America/Santiago",
+    "CN": "Asia/Shanghai",
+    "DE": "Europe/Berlin",
+    "EC": "America/Guayaquil",
+    "ES": "Europe/Madrid",
+    "MH": "Pacific/Majuro",
+    "MY": "Asia/Kuala_Lumpur",
+    "NZ": "Pacific/Auckland",
+    "PT": "Europe/Lisbon",
+    "UA": "Europe/Kyiv",
+    "UZ": "Asia/Tashkent",
+}
 _LOCALE = re.compile(r"([a-z]{2,3})_([A-Z]{2})")
 
 Choices = list[tuple[str, str]]
@@ -98,7 +112,7 @@ def _usual(country: str) -> dict[str, str]:
     spoken = [f"{language}_{country}" for language in languages if f"{language}_{country}" in known]
     money = get_territory_currencies(country)
     usual = {
-        "timezone": zones[0] if len(zones) == 1 else "",
+        "timezone": zones[0] if len(zones) == 1 else _MAIN_ZONES.get(country, ""),
         "locale": spoken[0] if spoken else "",
         "currency": money[0] if money else "",
     }

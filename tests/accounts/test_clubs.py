@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from babel.core import get_global
 
 from app.accounts import clubs, places, queries
 from app.infra.errors import Invalid
@@ -19,10 +20,18 @@ def add(owner: Person, name: str = "Milnerton Links", country: str = "ZA", **mor
         ("ZA", places.Place("ZA", "Africa/Johannesburg", "en_ZA", "ZAR")),
         ("GB", places.Place("GB", "Europe/London", "en_GB", "GBP")),
         ("KE", places.Place("KE", "Africa/Nairobi", "en_KE", "KES")),
+        ("DE", places.Place("DE", "Europe/Berlin", "en_DE", "EUR")),
+        ("NZ", places.Place("NZ", "Pacific/Auckland", "en_NZ", "NZD")),
     ],
 )
 def test_what_is_left_empty_is_the_usual_of_the_country(country: str, place: places.Place) -> None:
     assert places.checked(country=country, timezone="", locale=None, currency="") == place
+
+
+def test_the_main_zone_of_a_country_is_one_of_its_own() -> None:
+    for country, zone in places._MAIN_ZONES.items():
+        assert get_global("zone_territories")[zone] == country
+        assert zone in dict(places.timezones())
 
 
 def test_a_country_of_several_zones_asks_for_one() -> None:

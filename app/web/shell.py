@@ -169,10 +169,15 @@ def _locale() -> tuple[Locale, ZoneInfo]:
     return _region(here.locale), _zone(here.timezone)
 
 
-def number(value: int | float | Decimal | None) -> str:
-    """Return a number as the tenant's region writes it: "12,345" or "12 345,6"; a dash for None."""
+def number(value: int | float | Decimal | None, places: int | None = None) -> str:
+    """Return a number as the tenant's region writes it: "12,345" or "12 345,6"; a dash for None.
+
+    With `places` it has so many digits after its point.
+    """
     if value is None:
         return "—"
+    if places is not None:
+        return figures.amount(Decimal(value), places)
     # What most numbers are is written alike everywhere.
     if isinstance(value, int) and 0 <= value < 1000:
         return str(value)
@@ -199,7 +204,9 @@ def ago(at: datetime | None) -> str:
     if at is None:
         return ""
     locale, _ = _locale()
-    return format_timedelta(at - clock.now(), add_direction=True, format="short", locale=locale, threshold=0.95)
+    # These are words, which stand in sentences of others.
+    spoken = locale if locale.language == "en" else _region("en_GB")
+    return format_timedelta(at - clock.now(), add_direction=True, format="short", locale=spoken, threshold=0.95)
 
 
 def tenant_id() -> UUID:

@@ -40,6 +40,8 @@ def test_amounts_are_written_as_the_region_does() -> None:
     paid = catalogue.get("payment.received")
     with written_for("de_DE"):
         assert catalogue.title(paid, {"amount": "1436.62", "currency": "EUR"}) == "Payment received EUR 1.436,62"
+        handicap = catalogue.get("teetime.handicap.updated")
+        assert catalogue.title(handicap, {"handicap_index": -0.3}) == "Handicap index now +0,3"
     with written_for("en_ZA"):
         assert catalogue.title(paid, {"amount": "1436.62", "currency": "ZAR"}) == "Payment received ZAR 1 436,62"
 

@@ -1,12 +1,9 @@
 """Figures are written as the region of whoever reads them does."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from app.infra.db import transaction
 from app.infra.figures import amount, figure, written_for
 
 
@@ -24,11 +21,3 @@ def test_each_region_writes_its_own(locale: str | None, thousand: str, million: 
         assert [figure(one) for one in (7, 999, 1000, 1234567)] == ["7", "999", thousand, million]
         assert amount(Decimal("1436.62")) == price
     assert figure(1000) == "1,000"
-
-
-def test_the_region_of_who_asks_is_that_of_their_organisation(client: Any, sign_in: Any, tenant: Any) -> None:
-    sign_in("admin")
-    with transaction(tenant.id) as session:
-        session.execute(text("UPDATE tenant SET locale = 'de_DE' WHERE id = :id"), {"id": tenant.id})
-    refused = client.post("/settings/limits", data={"approval_above": "x"}, status=422)
-    assert "0 to 100.000.000" in refused.get_data(as_text=True)

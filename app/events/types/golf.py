@@ -6,6 +6,7 @@ from typing import Any
 from app.conditions.fields import FieldType
 from app.events.catalogue import CLUB, Category, Change, EventType, PayloadField, register
 from app.events.readers import a_handicap, a_text, wall_time
+from app.infra.figures import amount
 
 ROUND = (
     CLUB,
@@ -46,7 +47,7 @@ def _handicap(payload: Mapping[str, Any]) -> str:
     if value is None:
         return "Handicap updated"
     # Golf writes a handicap better than scratch with a plus.
-    return f"Handicap index now {f'+{-value}' if value < 0 else value}"
+    return f"Handicap index now {'+' if value < 0 else ''}{amount(abs(value), 1)}"
 
 
 register(

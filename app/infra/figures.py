@@ -44,6 +44,11 @@ def amount(value: Decimal, places: int = 2) -> str:
     return f"{value:,.{places}f}".translate(_signs(_locale()))
 
 
+def commas() -> bool:
+    """Return whether people here write 1.000,50: a point stands between thousands, and a comma before the fraction."""
+    return _signs(_locale())[ord(",")] == "."
+
+
 def _locale() -> str:
     return _written_for.get() or next((found for one in _asking if (found := one())), _NOBODYS)
 

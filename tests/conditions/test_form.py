@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.blueprints.conditions import Asked, Posted, draw, read
 from app.conditions import Arity, FieldType, OperatorInfo, operators_for, parse, payload_catalogue, to_json
+from app.infra.figures import written_for
 from tests.conditions.people import PAYLOAD, catalogue
 from tests.conditions.test_two_readers import asked as values
 from tests.conditions.test_two_readers import groups, numbers, periods, rules
@@ -104,14 +105,16 @@ def marked(nodes: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
 trees = st.recursive(marked(rules() | did()), lambda members: marked(groups(marked(members))), max_leaves=6)
 
 
+@pytest.mark.parametrize("locale", ["en_GB", "de_DE"])
 @settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=trees)
-def test_any_tree_that_is_drawn_comes_back_the_same(app: Flask, data: dict[str, Any]) -> None:
+def test_any_tree_that_is_drawn_comes_back_the_same(app: Flask, locale: str, data: dict[str, Any]) -> None:
     tree = parse(data, catalogue, allow_empty=True)
-    found = again(app, to_json(tree)).tree
-    assert parse(found, catalogue, allow_empty=True) == tree
-    # And again: what is drawn of what was posted is the same once more.
-    assert again(app, found).tree == found
+    with written_for(locale):
+        found = again(app, to_json(tree)).tree
+        assert parse(found, catalogue, allow_empty=True) == tree
+        # And again: what is drawn of what was posted is the same once more.
+        assert again(app, found).tree == found
 
 
 @settings(suppress_health_check=list(HealthCheck), deadline=None)
@@ -177,6 +180,26 @@ def test_what_is_typed_becomes_the_value(app: Flask, field: str, typed: dict[str
     drawn_as = {"drawn": "text_many"} | typed
     [rule] = again(app, stored, **{f"_0__{name}": one for name, one in drawn_as.items()}).tree["rules"]
     assert (rule["operator"], rule["value"]) == (typed["operator"], value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "shown"),
+    [
+        ("1.100,50", "1100.50", "1100,50"),
+        ("1.100", "1100", "1100"),
+        ("1 100 000", "1100000", "1100000"),
+        ("-1,234", "-1.234", "-1,234"),
+        ("69,2", "69.2", "69,2"),
+        ("108.50", "108.50", "108,50"),
+        ("1,000.5", "1,000.5", "1,000.5"),
+    ],
+)
+def test_a_number_is_typed_as_the_region_writes_it(app: Flask, typed: str, value: str, shown: str) -> None:
+    stored = [{"field": "handicap", "operator": "gte", "value": "1"}]
+    with written_for("de_DE"):
+        found = again(app, stored, _0__value=typed)
+        assert found.tree["rules"][0]["value"] == value
+        assert f'value="{shown}"' in drawn(app, found)
 
 
 def test_an_instant_keeps_what_its_inputs_cannot_say(app: Flask) -> None:

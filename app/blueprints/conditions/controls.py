@@ -13,6 +13,7 @@ from typing import Any
 
 from app.blueprints.conditions.asked import Names
 from app.conditions import PERIODS, Arity, Field, FieldType, values
+from app.infra import figures
 
 # What a day can be told from now in.
 DAYS = tuple(one for one in PERIODS if one not in ("minutes", "hours"))
@@ -31,6 +32,9 @@ _BY_TYPE = {
 # Thousands apart, as pages write them ("R20 000") or as people do ("20,000"), and a comma before a fraction ("69,2").
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([\s,'\u2019])\d{3})(?:\1\d{3})*(?:\.\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
+# As people write numbers where a point stands between thousands; and as machines write a fraction.
+_DOTTED = re.compile(r"[+-]?(?:\d{1,3}(?:[\s.]\d{3})+|\d+)(?:,\d+)?")
+_FRACTION = re.compile(r"[+-]?\d+\.\d+")
 
 Texts = Mapping[str, Sequence[str]]
 """What one row's inputs hold, by the last part of their names."""
@@ -152,9 +156,16 @@ def _read_numbers(given: Texts, zone: tzinfo) -> list[Any]:
 
 def _plain(number: str) -> str:
     """Return a number that people write their way as machines do; what is none as it is."""
+    if figures.commas():
+        return re.sub(r"[\s.]", "", number).replace(",", ".") if _DOTTED.fullmatch(number) else number
     if _GROUPED.fullmatch(number):
         return re.sub(r"[\s,'\u2019]", "", number)
     return number.replace(",", ".") if _COMMA.fullmatch(number) else number
+
+
+def written(number: str) -> str:
+    """Return a number that machines write as people here type it; what is none as it is."""
+    return number.replace(".", ",") if figures.commas() and _FRACTION.fullmatch(number) else number
 
 
 def _read_listed(given: Texts, _: tzinfo) -> list[Any]:

@@ -398,6 +398,8 @@ def _value(field: Field, operator: OperatorInfo, value: object, asked: Asked, re
         amount, unit = controls.period(value)
         return Value(control, amount=amount, unit=unit, units=controls.units(field))
     texts = controls.texts(value)
+    if control in ("number", "number_pair"):
+        texts = [controls.written(one) for one in texts]
     if field.type is FieldType.CHOICE:
         texts = [known.value if (known := field.choice(one)) else one for one in texts]
     kinds = list(controls.AS) if field.type is FieldType.ANY and operator.name in controls.EXACT else []

@@ -29,7 +29,8 @@ _PREHEADER = (
     '<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all;font-size:1px;'
     'line-height:1px">{}' + "&#8199;&#847;&zwnj;" * 40 + "</div>"
 )
-_REASON = "You receive this because you agreed to hear from {}.\n"
+# No full stop comes after the name: that may end with one ("e.V.", "Ltd.").
+_REASON = "You agreed to hear from {}, which is why you receive this.\n"
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 

@@ -18,7 +18,7 @@ def values(*, tenant_id: UUID, user_id: UUID | None, context: Mapping[str, Any])
     if not isinstance(name, str) or name not in accounts.having_settings():
         raise Outdated("Nobody knows any more by which channel help was asked for.")
     words = accounts.of(tenant_id=tenant_id, channel_name=name).get("help")
-    return {"words": words or f"This is {tenant_info(tenant_id=tenant_id).name}. Reply STOP to get no more messages."}
+    return {"words": words or f"{tenant_info(tenant_id=tenant_id).name}: reply STOP to get no more messages."}
 
 
 builtins.register("text_help")(BuiltinLetter(SOURCE, values))

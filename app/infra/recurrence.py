@@ -92,19 +92,23 @@ def read_rule(text: str) -> Rule:
     return Rule(days, int(count) if count else None, end)
 
 
-def in_words(rule: str) -> str:
-    """Return a recurrence in words: "Every week on Monday"; one that has no plain words as it is written."""
+def in_words(rule: str, at: str = "") -> str:
+    """Return a recurrence in words: "Every week on Monday"; one that has no plain words as it is written.
+
+    `at` are words that stand before how often or until when: " at 09:00".
+    """
     parts = dict(part.split("=", 1) for part in rule.split(";"))
     unit, every = _UNITS[parts.pop("FREQ")], int(parts.pop("INTERVAL", "1"))
     said = f"Every {unit}" if every == 1 else f"Every {every} {unit}s"
     if days := parts.pop("BYDAY", None):
         if any(one not in DAYS for one in days.split(",")):
-            return f"By the rule {rule}"
+            return f"By the rule {rule}{at}"
         said += " on " + listed([DAYS[one] for one in days.split(",")])
     if days := parts.pop("BYMONTHDAY", None):
         said += " on " + listed(["the last day" if one == "-1" else f"day {one}" for one in days.split(",")])
+    said += at
     if count := parts.pop("COUNT", None):
         said += f", {count} times"
     if until := parts.pop("UNTIL", None):
-        said += f", until {until[6:8]}.{until[4:6]}.{until[:4]}"
-    return f"By the rule {rule}" if parts else said
+        said += f", until {datetime.strptime(until[:8], '%Y%m%d'):%-d %B %Y}"  # noqa: DTZ007 - a date has no zone
+    return f"By the rule {rule}{at}" if parts else said

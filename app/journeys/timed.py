@@ -190,10 +190,11 @@ class Schedule(BaseModel):
     def words(self, known: Known) -> str:
         """Return when, and who enters: "Every week from 23 November 2026 at 09:00: the segment “Gold”"."""
         day = f"{self.starts_on:%-d %B %Y}"
-        when = f"{recurrence.in_words(self.rrule)} from {day}" if self.rrule else f"On {day}"
+        at = f" at {self.time}"
+        when = recurrence.in_words(self.rrule, f" from {day}{at}") if self.rrule else f"On {day}{at}"
         name = known.segments.get(self.segment_id) if self.segment_id else None
         who = "everybody" if self.segment_id is None else f"the segment “{name}”" if name else "a segment"
-        return f"{when} at {self.time}: {who}"
+        return f"{when}: {who}"
 
 
 def put_off(when: str) -> str:

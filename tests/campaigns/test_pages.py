@@ -128,6 +128,21 @@ def test_two_who_save_don_t_overwrite_each_other(client: PageClient, sign_in: An
     assert only(club).name == "Mine"
 
 
+@pytest.mark.parametrize("mode", ["at", "recipient_zone"])
+def test_a_time_that_the_clocks_leave_out_is_said(client: PageClient, sign_in: Any, club: Club, mode: str) -> None:
+    sign_in()
+    campaign = club.campaign(club.people(1), timezone="Europe/Berlin")
+    path = f"/campaigns/{campaign.id}"
+    for day, words in (("2027-03-28", "03:00 (the clocks leave out 02:30 that night)"), ("2027-10-31", "02:30")):
+        given = {"type": "ONE_TIME", "mode": mode, "date": day, "time": "02:30", "timezone": "Europe/Berlin"}
+        client.post(f"{path}/when", given, status=302)
+        [shown] = re.findall(r"<li>Sunday, (.*?)</li>", client.get(f"{path}/review").text)
+        assert re.sub("<[^>]*>", "", shown).endswith(f" {words}")
+    daily = given | {"type": "RECURRING", "repeat": "DAILY", "every": "1", "date": "2027-03-27"}
+    client.post(f"{path}/when", daily, status=302)
+    assert client.get(f"{path}/review").text.count("the clocks leave out") == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "rule", "words"),
     [

@@ -209,6 +209,18 @@ def test_days_are_the_same_where_they_are_looked_for_in_later_centuries() -> Non
     assert {day.day for day in fifth} <= {29, 30, 31}
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("FREQ=DAILY;UNTIL=20270330", "Every day at 02:30, until 30 March 2027"),
+        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO;COUNT=3", "Every 2 weeks on Monday at 02:30, 3 times"),
+        ("FREQ=MONTHLY;BYDAY=2TU", "By the rule FREQ=MONTHLY;BYDAY=2TU at 02:30"),
+    ],
+)
+def test_the_time_stands_before_the_end(rule: str, words: str) -> None:
+    assert recurrence.in_words(rule, " at 02:30") == words
+
+
 def test_a_day_that_ran_is_not_promised_again(club: Club, sink: Sink) -> None:
     campaign = club.campaign(club.people(1), type="RECURRING", schedule=DAILY)
     club.act("start", campaign)

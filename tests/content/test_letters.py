@@ -47,7 +47,9 @@ def test_marketing_gets_a_way_out_in_both_parts_unless_its_author_placed_one() -
     assert letter.html is not None
     assert letter.html.count(WAY_OUT) == 1
     assert letter.html.endswith("</body>")
-    assert letter.text.endswith(f"agreed to hear from Table Bay, which is why you receive this.\nUnsubscribe: {WAY_OUT}\n")
+    assert letter.text.endswith(
+        f"agreed to hear from Table Bay, which is why you receive this.\nUnsubscribe: {WAY_OUT}\n"
+    )
     own = rendered(
         LetterSource("s", '<a href="{{ unsubscribe_url }}">No more</a>', "Stop: {{ unsubscribe_url }}"), marketing=True
     )

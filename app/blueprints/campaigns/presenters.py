@@ -83,10 +83,18 @@ def when(campaign: Campaign) -> str:
     where = _WHERE.get(given.get("mode", ""), "")
     if campaign.type == RECURRING:
         rule = given.get("rrule")
-        return f"{recurrence.in_words(rule)} at {given['local_time']}{where}" if rule else "Not said yet"
+        return recurrence.in_words(rule, f" at {given['local_time']}{where}") if rule else "Not said yet"
     if start := given.get("start_at"):
         return f"{datetime.fromisoformat(start):%-d %B %Y, %H:%M}{where}"
     return f"When it is started{where}" if schedule.starts_now(given, type_=campaign.type) else "Not said yet"
+
+
+def skipped_by_clocks(campaign: Campaign, begins: datetime) -> str | None:
+    """Return the time of day a campaign was given where the clocks leave it out on the day it begins, else None."""
+    given = campaign.schedule
+    asked = given.get("local_time") or str(given.get("start_at") or "")[11:16]
+    moved = given.get("mode") in (schedule.AT, schedule.RECIPIENT_ZONE) and asked
+    return asked if moved and f"{local(begins, campaign.timezone):%H:%M}" != asked else None
 
 
 def legal(campaign: Campaign, *, goes_out: bool = False) -> dict[str, bool]:

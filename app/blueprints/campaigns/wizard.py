@@ -282,6 +282,7 @@ def review(campaign_id: UUID) -> Response:
         legal=presenters.legal(campaign),
         approval=None if lacks else approvals.shown(campaign),
         local=presenters.local,
+        skipped_by_clocks=presenters.skipped_by_clocks,
         outlook=reached and _outlook(campaign, reached.people, dates[0] if dates else now, now),
         **approvals.WORDS,
     )

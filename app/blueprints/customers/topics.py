@@ -115,7 +115,8 @@ def _archived(topic_id: UUID, *, archived: bool) -> Response:
     changed = topics.update(
         tenant_id=actor.tenant_id, topic_id=topic_id, changes={"archived": archived}, actor=actor.ref
     )
-    flash(f"“{changed.name}” is {'archived' if archived else 'offered again'}.", "success")
+    said = "is archived: nobody is offered it any more. What is sent about it still goes to those who want it"
+    flash(f"“{changed.name}” {said if archived else 'is offered again'}.", "success")
     return redirect(url_for("topics.index"))
 
 

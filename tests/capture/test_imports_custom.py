@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.capture.imports import formats, preset, service
+from app.capture.imports import formats, mappings, preset, service
 from app.customers import custom_fields
 from app.customers import service as customers
 from app.customers.field_kind import CustomFieldInfo, Manner, field_kinds
@@ -132,6 +132,17 @@ def test_a_column_of_any_name_can_be_mapped(tenant: Any) -> None:
         with pytest.raises(Invalid) as refused:
             take(tenant, "Z1,Ann,12", preset=None, header="No,Name,Locker no.", mapping={"No": "email", **wrong})
         assert "mapping" in refused.value.errors
+
+
+def test_a_column_that_is_called_as_a_field_becomes_it(tenant: Any, fields: dict[str, CustomFieldInfo]) -> None:
+    custom_fields.add(tenant_id=tenant.id, key="checked", label="Prüfdatum", kind="DATE", actor=ACTOR)
+    found = mappings.suggest(tenant_id=tenant.id, header=["Vorname", "LOCKER", "prüfdatum", "First name"])
+    assert found.mapping == {
+        "Vorname": "ignore",
+        "LOCKER": "custom.locker",
+        "prüfdatum": "custom.checked",
+        "First name": "first_name",
+    }
 
 
 def test_a_field_that_was_archived_since_takes_nothing(tenant: Any, fields: dict[str, CustomFieldInfo]) -> None:

@@ -109,7 +109,7 @@ def _start(run: ImportRun, source: str | None) -> Chosen:
     if kind == "preset" and name in {one.name for one in preset.known()}:
         found_mapping = service.mapping_of(tenant_id=tenant_id, header=run.header, options=Options(preset=name))
         return _filled(run, source, found_mapping, {})
-    return _filled(run, OWN, mappings.guess(run.header), {})
+    return _filled(run, OWN, mappings.guess(tenant_id=tenant_id, header=run.header), {})
 
 
 def _filled(run: ImportRun, source: str, columns: dict[str, str], kept: dict[str, str]) -> Chosen:

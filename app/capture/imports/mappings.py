@@ -15,6 +15,7 @@ from app.capture.imports.apply import columns_of, plain
 from app.capture.imports.fields import OF_MEMBERS
 from app.capture.imports.models import ImportMapping
 from app.capture.imports.targets import IGNORE, identifies
+from app.customers import custom_fields
 from app.infra import clock
 from app.infra.db import transaction
 from app.infra.errors import Conflict, Invalid, NotFound
@@ -178,7 +179,7 @@ def suggest(*, tenant_id: UUID, header: Sequence[str]) -> Suggestion:
             found = (score, Suggestion(dict(kind.columns), kind.name))
     if found[0]:
         return found[1]
-    return Suggestion(guess(header))
+    return Suggestion(guess(tenant_id=tenant_id, header=header))
 
 
 def _fit(cells: set[str], columns: Mapping[str, str], header: Sequence[str]) -> float:
@@ -188,9 +189,11 @@ def _fit(cells: set[str], columns: Mapping[str, str], header: Sequence[str]) -> 
     return len(known) / len(cells) if cells and identifies(named) else 0.0
 
 
-def guess(header: Sequence[str]) -> dict[str, str]:
-    """Return what columns most likely are by their names alone; IGNORE for those that say nothing."""
-    names = {_bare(name): name for name in OF_MEMBERS} | {_bare(label): name for name, label in OF_MEMBERS.items()}
+def guess(*, tenant_id: UUID, header: Sequence[str]) -> dict[str, str]:
+    """Return what columns most likely are by their names alone, the tenant's own fields too; IGNORE for the others."""
+    own = custom_fields.fields(tenant_id=tenant_id)
+    names = {_bare(one.key): one.name for one in own} | {_bare(one.label): one.name for one in own}
+    names |= {_bare(name): name for name in OF_MEMBERS} | {_bare(label): name for name, label in OF_MEMBERS.items()}
     names |= _ELSEWHERE
     for kind in preset.known():
         if not kind.by_target and kind.kind == preset.MEMBERS:

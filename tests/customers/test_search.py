@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import event, text
+from sqlalchemy import event, text, update
 
 from app.capture import merging
 from app.customers import mass_update, queries, records, search, service
@@ -220,6 +220,17 @@ def test_words_beyond_what_the_index_holds_are_found_too(
     assert found(tenant, "ann zuletzt") == found(tenant, "nel number1099") == ["Ann"]
     assert found(tenant, "ann.nel@ex zuletzt") == found(tenant, "ann.nel@example.com") == ["Ann"]
     assert found(tenant, "ann.nel@other") == found(tenant, "@example.com") == []
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "ß"])
+def test_words_alike_as_far_as_they_are_kept_are_kept_once(tenant: Any, letter: str) -> None:
+    names = {"first_name": letter * 101, "last_name": letter * 102}
+    make(tenant, **names)
+    changed = make(tenant, first_name="Ann")
+    with transaction(tenant.id) as session:
+        session.execute(update(Customer).where(Customer.id == changed).values(**names))
+    assert found(tenant, letter * 101) == [letter * 101] * 2
+    assert found(tenant, letter * 40) == [letter * 101] * 2
 
 
 @pytest.mark.parametrize("cursor", [encode_cursor(2, "x", str(new_id())), encode_cursor(None, "x", str(new_id()))])

@@ -43,7 +43,10 @@ _COLOURED = text(
     "SELECT name, colour FROM tag WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND colour <> 'grey' LIMIT 2000"
 )
 _NAMED = text("SELECT id FROM tag WHERE tenant_id = :tenant_id AND name = :name AND deleted_at IS NULL")
-_ADD = text("INSERT INTO tag (tenant_id, name, colour) VALUES (:tenant_id, :name, :colour) RETURNING id")
+_ADD = text("""
+    INSERT INTO tag (tenant_id, name, colour) VALUES (:tenant_id, :name, :colour)
+    ON CONFLICT (tenant_id, name) WHERE deleted_at IS NULL DO NOTHING RETURNING id
+""")
 _SET = text("UPDATE tag SET name = :name, colour = :colour WHERE tenant_id = :tenant_id AND id = :id")
 _DROP = text("DELETE FROM tag WHERE tenant_id = :tenant_id AND id = :id")
 _FORGET = text("DELETE FROM tag WHERE tenant_id = :tenant_id AND deleted_at < :until")
@@ -198,8 +201,9 @@ def add(*, tenant_id: UUID, name: str, colour: str = COLOURS[0], actor: str) -> 
     """Make a tag that nobody has yet. Raises Invalid or TagTaken."""
     name = _checked(name, colour)
     with transaction(tenant_id) as session:
-        _free(session, tenant_id, name)
-        id_ = session.execute(_ADD, {"tenant_id": tenant_id, "name": name, "colour": colour}).scalar_one()
+        id_ = session.execute(_ADD, {"tenant_id": tenant_id, "name": name, "colour": colour}).scalar()
+        if id_ is None:
+            raise TagTaken(name)
         audit.record(session, actor, "tag.created", "tag", id_, {"name": name})
         return tag(tenant_id=tenant_id, tag_id=id_)
 

@@ -133,7 +133,7 @@ def check(*, tenant_id: UUID, domain_id: UUID, now: datetime | None = None) -> S
 def remove(*, tenant_id: UUID, domain_id: UUID, actor: str, ip: str | None = None) -> None:
     """Remove a domain with its key. Raises HasSenders where senders have their addresses in it."""
     with transaction(tenant_id) as session:
-        one = _domain(session, tenant_id, domain_id)
+        one = _domain(session, tenant_id, domain_id, locked=True)
         if session.scalar(
             select(MailSender.id).where(MailSender.tenant_id == tenant_id, MailSender.domain_id == domain_id).limit(1)
         ):
@@ -240,8 +240,8 @@ def in_use(*, tenant_id: UUID) -> Senders:
     return Senders({club: one for (_, club), one in found.items()}, {id_: one for (id_, _), one in found.items()})
 
 
-def _domain(session: Session, tenant_id: UUID, domain_id: UUID) -> SendingDomain:
-    found = session.get(SendingDomain, (tenant_id, domain_id))
+def _domain(session: Session, tenant_id: UUID, domain_id: UUID, *, locked: bool = False) -> SendingDomain:
+    found = session.get(SendingDomain, (tenant_id, domain_id), with_for_update=locked or None)
     if found is None:
         raise NoSuchDomain
     return found

@@ -326,7 +326,7 @@ def test_help_is_answered_by_the_outbox(
     texter.send()
     [kept] = mailbox.list_mails(tenant_id=tenant.id).items
     said = mailbox.get(tenant_id=tenant.id, mail_id=kept.id).letter.text or ""
-    assert "Reply STOP" in said
+    assert "reply STOP" in said
 
 
 @pytest.mark.parametrize("known", [False, True])

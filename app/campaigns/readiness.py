@@ -128,9 +128,10 @@ def _lacks_of_variants(session: Session, campaign: Campaign, known: Mapping[str,
             topics.add(template.topic_id)
             if channel == EMAIL:
                 subject = subject or template.subject
-            source = templates.source(tenant_id=campaign.tenant_id, template_id=template.id)
-            if channel in variant.templates and (wrong := _unreadable(campaign.tenant_id, source)):
-                found[at] = f"The template of {variant.name} can't be sent as it is: {wrong}"
+            if channel in variant.templates:
+                source = templates.source(tenant_id=campaign.tenant_id, template_id=template.id)
+                if wrong := _unreadable(campaign.tenant_id, source):
+                    found[at] = f"The template of {variant.name} can't be sent as it is: {wrong}"
         sender = (variant.sender_id or campaign.sender_id) if EMAIL in campaign.channels else None
         if sender and variant.sender_id and (wrong := _wrong_sender(campaign.tenant_id, sender)):
             found[f"experiment.variants[{place}].sender_id"] = wrong
@@ -196,13 +197,14 @@ def unfinished(campaign: Campaign) -> dict[Wording, list[Finding]]:
 
 
 def _each_part_once(campaign: Campaign) -> Iterator[tuple[Wording, LetterSource]]:
-    """Yield what a campaign says, of a template that is sent with several subjects from the second on the subject."""
+    """Yield what a campaign says, as it was written, so that nothing is told of twice.
+
+    Where one template goes out under several subjects, from the second on it is the subject alone.
+    """
     seen: set[UUID] = set()
     for said in says(campaign):
-        if said.template_id in seen:
-            yield said, LetterSource(said.source(campaign.tenant_id).subject, None, None, bare=True)
-        else:
-            yield said, said.source(campaign.tenant_id)
+        source = said.source(campaign.tenant_id)
+        yield said, LetterSource(source.subject, None, None, bare=True) if said.template_id in seen else source
         seen.add(said.template_id)
 
 

@@ -122,7 +122,7 @@ def _tried(tenant_id: UUID, tenant_name: str, row: Mapping[str, Any], draft: Let
     return replace(letter, subject=f"{drafts.PREFIX} {letter.subject}") if letter.subject else letter
 
 
-def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None, subject: str | None = None) -> Letter:
+def _letter(tenant_id: UUID, row: Mapping[str, Any], club_id: UUID | None, subject: str | None) -> Letter:
     if row["builtin"] is not None:
         try:
             return builtin.compiled(row["builtin"])

@@ -12,12 +12,14 @@ from app.content.kind import kind_of
 from app.content.letters import LetterSource
 from app.events.places import places
 from app.infra.db import transaction
+from app.infra.ids import as_id, new_id
 from app.messaging import outbox
 from app.messaging.channel import channel
 
 DRAFT = "draft"
 SHOWN_FOR = "preview_customer_id"
 PREFIX = "[Test]"
+NO_SUBJECT = "No test was sent. The subject is empty for whom it is shown: give its merge tags defaults."
 _NUMBERED = ("phone", "whatsapp")
 
 
@@ -30,6 +32,11 @@ def address(*, tenant_id: UUID, channel_name: str, typed: str) -> str | None:
         with transaction(tenant_id) as session:
             typed = places(session, tenant_id).phone_key(typed, None) or typed
     return channel(channel_name).clean_address(typed)
+
+
+def key_of(*, user_id: UUID, once: str | None) -> str:
+    """Return the key of a user's test: the same for each press of a button that was drawn with `once`."""
+    return f"test:{user_id}:{as_id(once) or new_id()}"
 
 
 def put(

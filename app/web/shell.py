@@ -178,9 +178,8 @@ def number(value: int | float | Decimal | None, places: int | None = None) -> st
         return "—"
     if places is not None:
         return figures.amount(Decimal(value), places)
-    # What most numbers are is written alike everywhere.
-    if isinstance(value, int) and 0 <= value < 1000:
-        return str(value)
+    if isinstance(value, int):
+        return figures.figure(value)
     return str(format_decimal(value, locale=_locale()[0], decimal_quantization=False))
 
 

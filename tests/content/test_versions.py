@@ -47,7 +47,7 @@ def test_what_is_sent_can_be_of_any_version(tenant: Any) -> None:
         assert found.subject == subject
         if version:
             row = {"template_id": template.id, "template_version": version, "builtin": None, "snippets_revision": None}
-            assert compose._letter(tenant.id, row, None).subject.render() == subject
+            assert compose._letter(tenant.id, row, None, None).subject.render() == subject
     with pytest.raises(queries.NoSuchVersion):
         queries.source(tenant_id=tenant.id, template_id=template.id, version=3)
 

@@ -14,11 +14,11 @@ from app.campaigns.models import Campaign
 from app.campaigns.readiness import Wording
 from app.content import checks
 from app.content import queries as templates
-from app.content.letters import RenderedLetter
+from app.content.letters import LetterSource, RenderedLetter
 from app.content.preview import preview
 from app.customers import queries as customers
 from app.infra.errors import NotFound
-from app.infra.ids import as_id, new_id
+from app.infra.ids import new_id
 from app.messaging import drafts
 from app.messaging.channel import EMAIL
 from app.web.guards import can, current, requires
@@ -52,15 +52,10 @@ def _asked(campaign_id: UUID) -> tuple[Campaign, Mapping[str, Variant], Variant 
     return campaign, variants, variant, Wording(EMAIL, template_id, readiness.own_subject(campaign, variant))
 
 
-def _shown(wording: Wording) -> tuple[RenderedLetter | None, dict[str, str]]:
+def _shown(source: LetterSource) -> tuple[RenderedLetter | None, dict[str, str]]:
     """Return a letter as the customer asked for gets it, or None and what is wrong with it by part."""
-    tenant_id = current().tenant_id
-    return preview(
-        tenant_id=tenant_id,
-        tenant_name=organisation().name,
-        source=wording.source(tenant_id),
-        customer_id=_customer_id(),
-    )
+    here = organisation()
+    return preview(tenant_id=here.id, tenant_name=here.name, source=source, customer_id=_customer_id())
 
 
 def _customer_id() -> UUID | None:
@@ -73,8 +68,8 @@ def preview_page(campaign_id: UUID) -> Response:
     """Show a letter of a campaign as a customer, or one made up, would get it now."""
     tenant_id = current().tenant_id
     campaign, variants, variant, wording = _asked(campaign_id)
-    letter, problems = _shown(wording)
     source = wording.source(tenant_id)
+    letter, problems = _shown(source)
     q, chosen = request.args.get("q", "").strip(), _customer_id()
     found = customers.customers(tenant_id=tenant_id, q=q, limit=OFFERED).items if q and can("customers.view") else []
     looked_at = checks.of_letter(letter, source) if letter else []
@@ -118,11 +113,11 @@ def _try(wording: Wording) -> tuple[str, str]:
     actor = current()
     if actor.user_id is None or actor.email is None:
         abort(403)
-    letter, problems = _shown(wording)
+    letter, problems = _shown(wording.source(actor.tenant_id))
     if letter is None:
         return f"No test was sent. {' '.join(problems.values())}", "warning"
     if not letter.subject:
-        return "No test was sent. The subject is empty for whom it is shown: give its merge tags defaults.", "warning"
+        return drafts.NO_SUBJECT, "warning"
     content = templates.content_of(templates.get(tenant_id=actor.tenant_id, template_id=wording.template_id))
     drafts.put(
         tenant_id=actor.tenant_id,
@@ -131,6 +126,6 @@ def _try(wording: Wording) -> tuple[str, str]:
         content=content | ({"subject": wording.subject} if wording.subject else {}),
         to_address=actor.email,
         customer_id=_customer_id(),
-        dedupe_key=f"test:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
+        dedupe_key=drafts.key_of(user_id=actor.user_id, once=request.form.get("once")),
     )
     return f"A test is on its way to {actor.email}.", "success"

@@ -216,7 +216,7 @@ def _try(form: Written, channel: str) -> tuple[str, str]:
     if wrong:
         return f"No test was sent. {' '.join(wrong.values())}", "warning"
     if channel == "EMAIL" and not found["letter"].subject.strip():
-        return "No test was sent. The subject is empty for whom it is shown: give its merge tags defaults.", "warning"
+        return drafts.NO_SUBJECT, "warning"
     drafts.put(
         tenant_id=actor.tenant_id,
         user_id=actor.user_id,
@@ -224,7 +224,7 @@ def _try(form: Written, channel: str) -> tuple[str, str]:
         content=settled(form.content()),
         to_address=address,
         customer_id=chosen,
-        dedupe_key=f"test:{actor.user_id}:{as_id(request.form.get('once')) or new_id()}",
+        dedupe_key=drafts.key_of(user_id=actor.user_id, once=request.form.get("once")),
     )
     return f"A test is on its way to {address}. Nothing was saved.", "success"
 
